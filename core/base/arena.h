@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * arena: memory laid out once, at start. With mem == NULL it only counts, so that a size is asked with the
+ * same code that later lays it out:  arena_init(&a, NULL, 0); engine_layout(&a, ...); need = a.used.
+ */
+#ifndef REFEREE_BASE_ARENA_H
+#define REFEREE_BASE_ARENA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena {
+    uint8_t *mem;   /* NULL: counting */
+    size_t size;
+    size_t used;
+};
+
+void arena_init(struct arena *a, void *mem, size_t size);
+/* Zeroed bytes aligned to 64; NULL while counting. A full arena is a bug (CHECK): sizes come from counting. */
+void *arena_take(struct arena *a, size_t n);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * event: what an engine is stepped with. Each carries the time; the engine has no other clock.
+ * Everything an event points to is borrowed for the one step.
+ */
+#ifndef REFEREE_BASE_EVENT_H
+#define REFEREE_BASE_EVENT_H
+
+#include "core/base/addr.h"
+
+enum event_kind {
+    EV_DATAGRAM,   /* bytes arrived */
+    EV_DEADLINE,   /* the time engine_deadline() named has come (or not: harmless) */
+    EV_STORE,      /* a store ticket was answered */
+    EV_SEND_FAILED,/* the kernel refused or reported an error for a destination (ICMP) */
+    EV_MEDIA,      /* the relay tells something about a stream */
+    EV_ADMIN,      /* one line of an operator's order */
+    EV_DRAIN,      /* refuse new calls from now on; at `deadline_us` (mono) BYE what is left */
+};
+
+enum store_status { STORE_OK, STORE_MISSING, STORE_REFUSED, STORE_UNAVAILABLE };
+
+enum media_event { MEDIA_EV_LATCHED, MEDIA_EV_SILENT };
+
+struct event {
+    enum event_kind kind;
+    uint64_t mono_us;             /* CLOCK_BOOTTIME of the shell, microseconds */
+    uint64_t wall_ms;             /* since 1970, for records and CDRs only */
+    union {
+        struct {
+            struct slice bytes;
+            struct addr src;
+            struct addr dst;      /* our address it came to */
+        } dgram;
+        struct {
+            uint64_t ticket;
+            enum store_status status;
+            struct slice value;   /* of a get */
+        } store;
+        struct {
+            struct addr dst;
+        } failed;
+        struct {
+            enum media_event what;
+            uint32_t stream;
+            uint32_t generation;
+            struct addr addr;
+        } media;
+        struct {
+            uint64_t conn;        /* echoed in OUT_ADMIN */
+            struct slice line;
+        } admin;
+        struct {
+            uint64_t deadline_us;
+        } drain;
+    } u;
+};
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * outbox: what the caller of engine_step must now do, in this order. Buffers in it carry one reference each, which passes
+ * to the caller: buf_unref(engine_bufs(e), &entry->u.send.buf) when the kernel is done with it.
+ */
+#ifndef REFEREE_BASE_OUTBOX_H
+#define REFEREE_BASE_OUTBOX_H
+
+#include "core/base/addr.h"
+#include "core/base/buf.h"
+#include "core/base/siphash.h"
+
+#define OUTBOX_MAX 256
+
+enum out_kind { OUT_SEND, OUT_STORE, OUT_MEDIA, OUT_ADMIN };
+
+enum store_verb { STORE_PUT, STORE_GET, STORE_DELETE };
+
+/* A key is a table and an id: "call" / call id in hex, "aor" / user@domain. */
+struct store_op {
+    enum store_verb verb;
+    uint64_t ticket;              /* answered by EV_STORE; 0: no answer wanted */
+    uint16_t bucket;
+    struct slice table;           /* static string */
+    struct buf *key;
+    struct buf *value;            /* PUT only */
+    uint64_t expires_ms;          /* wall clock; 0: never */
+};
+
+/* A stream is a slot of the relay: one port pair (RTP, RTCP) of ours that faces one party. */
+enum media_verb {
+    MEDIA_OPEN,    /* slot in use from now: counters zeroed, no remote, no route */
+    MEDIA_REMOTE,  /* where the party wants its packets (from its SDP); starts latching afresh */
+    MEDIA_ROUTE,   /* what arrives on `stream` leaves through `to`; to == stream: echo; MEDIA_NOWHERE: dropped */
+    MEDIA_CLOSE,   /* packets dropped; the port goes into quarantine */
+};
+#define MEDIA_NOWHERE UINT32_MAX
+
+struct media_cmd {
+    enum media_verb verb;
+    uint32_t stream;
+    uint32_t generation;          /* of the slot's use; a command for an older use is ignored */
+    uint32_t to;                  /* MEDIA_ROUTE */
+    struct addr rtp, rtcp;        /* MEDIA_REMOTE; ADDR_NONE: nothing is sent */
+    bool nat;                     /* MEDIA_REMOTE: latch on the first valid source; else only the address named */
+    bool rtcp_mux;
+    uint32_t clock_rate;          /* MEDIA_REMOTE: of the first payload type, for timestamps at a splice; 0: 8000 */
+};
+
+struct out {
+    enum out_kind kind;
+    union {
+        struct {
+            struct addr dst;
+            struct addr src;      /* family ADDR_NONE: any of ours */
+            struct buf *buf;
+        } send;
+        struct store_op store;
+        struct media_cmd media;
+        struct {
+            uint64_t conn;
+            struct buf *buf;      /* may be NULL */
+            bool last;            /* the answer is complete */
+        } admin;
+    } u;
+};
+
+struct outbox {
+    uint32_t n;
+    struct out entries[OUTBOX_MAX];
+};
+
+/* NULL when full: the engine keeps `OUTBOX_RESERVE` free by posting the rest of a large work to its next step. */
+static inline struct out *outbox_add(struct outbox *o, enum out_kind kind) {
+    if (o->n == OUTBOX_MAX)
+        return (struct out *)0;
+    struct out *e = &o->entries[o->n++];
+    *e = (struct out){ .kind = kind };
+    return e;
+}
+
+#endif

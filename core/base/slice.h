@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * slice: borrowed bytes. A slice never owns and is never NUL-terminated. One that points into a datagram
+ * lives for one engine step; what must live longer is copied at one named border (see core/base/strs.h).
+ * An absent value has p == NULL; an empty one has p != NULL and n == 0.
+ */
+#ifndef REFEREE_BASE_SLICE_H
+#define REFEREE_BASE_SLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct slice {
+    const char *p;
+    uint32_t n;
+};
+
+/* SL("literal"): a slice of a string literal, without its NUL. */
+#define SL(lit) ((struct slice){ (lit), (uint32_t)sizeof(lit) - 1 })
+#define SLICE_NONE ((struct slice){ NULL, 0 })
+/* For printf-like shells and tests only: printf("%.*s", SLICE_FMT(s)). */
+#define SLICE_FMT(s) (int)(s).n, (s).p
+
+static inline struct slice slice_of(const char *p, size_t n) {
+    return (struct slice){ p, (uint32_t)n };
+}
+
+static inline struct slice slice_str(const char *nul_terminated) {
+    return slice_of(nul_terminated, strlen(nul_terminated));
+}
+
+static inline bool slice_eq(struct slice a, struct slice b) {
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+/* ASCII only, as RFC 3261 section 7.3.1 compares names. */
+static inline uint8_t ascii_lower(uint8_t c) {
+    return (uint8_t)(c - 'A') < 26 ? (uint8_t)(c | 0x20) : c;
+}
+
+static inline bool slice_ieq(struct slice a, struct slice b) {
+    if (a.n != b.n)
+        return false;
+    for (uint32_t i = 0; i < a.n; i++)
+        if (ascii_lower((uint8_t)a.p[i]) != ascii_lower((uint8_t)b.p[i]))
+            return false;
+    return true;
+}
+
+static inline bool slice_has_prefix(struct slice s, struct slice prefix) {
+    return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
+}
+
+/* Without SP, HTAB, CR and LF at both ends. */
+static inline struct slice slice_trim(struct slice s) {
+    while (s.n && (s.p[0] == ' ' || s.p[0] == '\t' || s.p[0] == '\r' || s.p[0] == '\n'))
+        s.p++, s.n--;
+    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t' || s.p[s.n - 1] == '\r' || s.p[s.n - 1] == '\n'))
+        s.n--;
+    return s;
+}
+
+/* Offset of the first c, or -1. */
+static inline int32_t slice_find(struct slice s, char c) {
+    const char *at = s.n ? memchr(s.p, c, s.n) : NULL;
+    return at ? (int32_t)(at - s.p) : -1;
+}
+
+/* Decimal digits only, the whole slice, at most `max`. False leaves *out alone. */
+static inline bool slice_u64(struct slice s, uint64_t max, uint64_t *out) {
+    uint64_t v = 0;
+    if (s.n == 0 || s.n > 19)
+        return false;
+    for (uint32_t i = 0; i < s.n; i++) {
+        if ((uint8_t)(s.p[i] - '0') > 9)
+            return false;
+        v = v * 10 + (uint64_t)(s.p[i] - '0');
+    }
+    if (v > max)
+        return false;
+    *out = v;
+    return true;
+}
+
+#endif

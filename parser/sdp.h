@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * sdp: a view of a session description (RFC 8866) and a rewriter that keeps what it does not know. Views into the caller's
+ * bytes; lines may end in CRLF or LF.
+ */
+#ifndef REFEREE_PARSER_SDP_H
+#define REFEREE_PARSER_SDP_H
+
+#include "core/base/addr.h"
+
+#define SDP_MEDIA_MAX 8
+#define SDP_FORMATS_MAX 32
+#define SDP_BAD (-1)
+
+/* Direction as bits: may send, may receive, of the one who wrote it (RFC 3264 section 5.1). */
+enum sdp_direction { SDP_INACTIVE = 0, SDP_SENDONLY = 1, SDP_RECVONLY = 2, SDP_SENDRECV = 3 };
+
+struct sdp_media {
+    struct slice lines;           /* from its m= to the next m= or the end */
+    struct slice kind;            /* "audio", "video", ... */
+    struct slice proto;           /* "RTP/AVP", "RTP/SAVP", ... */
+    uint16_t port;                /* 0: rejected */
+    uint16_t format_count;
+    struct slice formats[SDP_FORMATS_MAX];  /* as written, usually payload types */
+    struct addr connection;       /* own c=, else the session's; ADDR_NONE: none or a host name. Port = 0 */
+    struct addr rtcp;             /* a=rtcp (RFC 3605); family ADDR_NONE with port != 0: port only; port 0: none */
+    enum sdp_direction direction; /* own attribute, else the session's, else sendrecv; connection 0.0.0.0 counts as held
+                                     by an RFC 2543 peer: `zero_hold` */
+    bool zero_hold;
+    bool rtcp_mux;
+    bool ice;                     /* a=candidate or a=ice-ufrag */
+    bool crypto;                  /* a=crypto */
+    bool dtls;                    /* a=fingerprint, own or the session's */
+};
+
+struct sdp {
+    struct slice text;
+    struct slice session;         /* v= to before the first m= */
+    struct slice origin;          /* value of o= */
+    struct slice session_id, session_version;  /* of o= */
+    uint16_t media_count;
+    struct sdp_media media[SDP_MEDIA_MAX];
+};
+
+/* Bytes, or SDP_BAD: no v=0, no o=, a line without '=', a bad m= or port, more than SDP_MEDIA_MAX m= lines. */
+int32_t sdp_parse(struct slice text, struct sdp *out);
+
+/* rtpmap of a payload type on m-line m: "PCMU/8000"; for the static ones (RFC 3551) the known text even if not written.
+ * p == NULL: none. */
+struct slice sdp_rtpmap(const struct sdp_media *m, struct slice format);
+/* Clock rate of the first format; 8000 if unknown. */
+uint32_t sdp_clock_rate(const struct sdp_media *m);
+
+/* What the rewriter changes; all else is copied byte for byte, in order (line ends become CRLF). */
+struct sdp_patch {
+    struct slice username;        /* o= of ours: username, session id, version */
+    uint64_t session_id, version;
+    struct addr address;          /* into o= and every c=, session's and media's; c= is added where none was */
+    struct {
+        uint16_t port;            /* 0: m-line rejected; its attributes are kept */
+        uint16_t rtcp_port;       /* a=rtcp is rewritten if there was one; added when it is not port + 1; 0 = leave out */
+        int direction;            /* enum sdp_direction; -1: as it is */
+    } media[SDP_MEDIA_MAX];
+    bool strip_ice;               /* a=candidate, ice-*, end-of-candidates, remote-candidates */
+};
+void sdp_rewrite(struct sbuf *out, const struct sdp *in, const struct sdp_patch *patch);
+
+/* True if both say the same but for the o= line: then no new version is needed (RFC 3264 section 8). */
+bool sdp_same_but_origin(struct slice a, struct slice b);
+
+static inline enum sdp_direction sdp_reverse(enum sdp_direction d) {
+    return (enum sdp_direction)(((d & 1) << 1) | ((d >> 1) & 1));
+}
+
+#endif
