@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * Thin macros over CUnit for the module tests. A test program:
+ *     static void test_x(void) { CHECK_EQ(1 + 1, 2); }
+ *     int main(void) { return UNIT_RUN("pool", UNIT(test_x), UNIT(test_y)); }
+ */
+#ifndef REFEREE_TESTS_UNIT_H
+#define REFEREE_TESTS_UNIT_H
+
+#include "core/base/slice.h"
+
+#include <CUnit/Basic.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CHECK_TRUE(c) CU_ASSERT(c)
+#define CHECK_FALSE(c) CU_ASSERT(!(c))
+
+#define CHECK_EQ(got, want)                                                                             \
+    do {                                                                                                \
+        long long got_ = (long long)(got), want_ = (long long)(want);                                   \
+        if (got_ != want_)                                                                              \
+            printf("\n%s:%d: %s is %lld, want %lld\n", __FILE__, __LINE__, #got, got_, want_);          \
+        CU_ASSERT(got_ == want_);                                                                       \
+    } while (0)
+
+#define CHECK_SLICE(got, want)                                                                          \
+    do {                                                                                                \
+        struct slice got_ = (got), want_ = slice_str(want);                                             \
+        if (!got_.p || !slice_eq(got_, want_))                                                          \
+            printf("\n%s:%d: %s is %s\"%.*s\", want \"%s\"\n", __FILE__, __LINE__, #got,                \
+                   got_.p ? "" : "absent ", SLICE_FMT(got_), want);                                     \
+        CU_ASSERT(got_.p != NULL && slice_eq(got_, want_));                                             \
+    } while (0)
+
+struct unit_case {
+    const char *name;
+    void (*run)(void);
+};
+#define UNIT(fn) { #fn, fn }
+
+static inline int unit_run(const char *suite, const struct unit_case *cases, size_t n) {
+    if (CU_initialize_registry() != CUE_SUCCESS)
+        return 2;
+    CU_pSuite s = CU_add_suite(suite, NULL, NULL);
+    for (size_t i = 0; i < n; i++)
+        if (!CU_add_test(s, cases[i].name, cases[i].run))
+            return 2;
+    CU_basic_set_mode(CU_BRM_NORMAL);
+    CU_basic_run_tests();
+    unsigned failed = CU_get_number_of_failures();
+    unsigned run = CU_get_number_of_asserts();
+    CU_cleanup_registry();
+    if (run == 0)
+        printf("%s: no assertion was run\n", suite);
+    return failed || run == 0;
+}
+#define UNIT_RUN(suite, ...)                                                                            \
+    unit_run(suite, (const struct unit_case[]){ __VA_ARGS__ },                                          \
+             sizeof((const struct unit_case[]){ __VA_ARGS__ }) / sizeof(struct unit_case))
+
+#endif
