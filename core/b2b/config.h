@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * What an engine is told at start, and what of it may change while it runs (policy_config). All strings are NUL-terminated
+ * and owned by the shell, as are the arrays; they outlive the engine, or the engine_reload that replaces them.
+ */
+#ifndef REFEREE_B2B_CONFIG_H
+#define REFEREE_B2B_CONFIG_H
+
+#include "core/base/addr.h"
+#include "core/base/siphash.h"
+#include "core/base/trace.h"
+
+/* What is done with a REFER from this party. relay and auto are not built yet and refused by the loader. */
+enum refer_mode { REFER_DEFAULT, REFER_LOCAL, REFER_REJECT };
+/* Attended transfer: a new INVITE with Replaces to the target, or a re-INVITE of its existing leg. */
+enum attended_mode { ATTENDED_REPLACE, ATTENDED_JOIN };
+
+#define CONFIG_NAME_MAX 64
+#define CONFIG_HOST_MAX 128
+
+struct user_config {
+    char name[CONFIG_NAME_MAX];          /* user part of the AoR and digest username */
+    char password[CONFIG_NAME_MAX];      /* "" when only HA1s are given */
+    char ha1_md5[33];                    /* hex of H(user:realm:password), or "" */
+    char ha1_sha256[65];
+    char display[CONFIG_NAME_MAX];
+    enum refer_mode refer;
+};
+
+/* Routes are tried in order: the first whose prefix and domain both fit (an empty one fits all). */
+struct route_config {
+    char name[CONFIG_NAME_MAX];
+    char prefix[CONFIG_NAME_MAX];        /* of the user part */
+    char domain[CONFIG_HOST_MAX];        /* host of the Request-URI, any case; "" = any */
+    struct addr next_hop;
+    uint8_t strip;                       /* characters taken off the front of the user part */
+    char prepend[CONFIG_NAME_MAX];
+};
+
+/* A party known by its address: trunks, PBXs. trusted: not challenged; its name is the principal of its legs. */
+struct peer_config {
+    char name[CONFIG_NAME_MAX];
+    struct addr net;
+    uint8_t bits;
+    bool trusted;
+    enum refer_mode refer;
+};
+
+/* Replaced as a whole by engine_reload. */
+struct policy_config {
+    const struct user_config *users;
+    uint32_t user_count;
+    const struct route_config *routes;
+    uint32_t route_count;
+    const struct peer_config *peers;
+    uint32_t peer_count;
+    const char (*domains)[CONFIG_HOST_MAX];   /* that are ours; the advertised host always is */
+    uint32_t domain_count;
+    const char (*echo)[CONFIG_NAME_MAX];      /* user parts answered with an echo of the caller's media */
+    uint32_t echo_count;
+};
+
+struct engine_config {
+    uint16_t shard;
+    uint16_t cluster_id;
+    struct siphash_key seed;             /* random, or the simulator's */
+    uint8_t secret[32];                  /* of nonces, tokens and branches; shared by a cluster */
+
+    struct addr sip_addr;                /* goes into Via and Contact */
+    char sip_host[CONFIG_HOST_MAX];      /* its text; may be a name */
+    char realm[CONFIG_HOST_MAX];
+    char user_agent[CONFIG_NAME_MAX];
+    uint32_t t1_us, t2_us, t4_us;        /* RFC 3261 section 17.1.1.1 */
+
+    bool auth_required;                  /* digest for REGISTER and for INVITEs from no trusted peer */
+    bool auth_md5, auth_sha256;
+    uint32_t nonce_lifetime_s;
+
+    uint32_t expires_min_s, expires_max_s, expires_default_s;   /* of registrations */
+
+    struct addr media_addr;              /* goes into SDP; port ignored */
+    uint16_t media_port_min, media_port_max;
+    const bool *media_port_usable;       /* per pair of the range, or NULL: all could be bound */
+    uint32_t media_quarantine_us;
+    bool media_nat;                      /* latch on the first valid source */
+
+    enum refer_mode refer;               /* REFER_LOCAL or REFER_REJECT */
+    enum attended_mode attended;
+    bool notify_progress;                /* 18x of the target as NOTIFY */
+    uint64_t replace_timeout_us;         /* target silent on INVITE with Replaces: join */
+    uint64_t ring_timeout_us;            /* target rings: transfer fails with 408 */
+    uint64_t bye_wait_us;                /* transferor's BYE after the final NOTIFY */
+    uint32_t subscription_s;             /* expires of the first NOTIFY */
+    uint8_t max_depth;                   /* transfers of one call */
+
+    uint64_t invite_timeout_us;          /* Timer C: unanswered calls are cancelled (section 16.6) */
+    uint32_t calls_max;
+    uint32_t txns_max;
+    uint32_t bindings_max;               /* of the whole node */
+    uint32_t trace_lines;                /* power of two */
+    enum trace_level trace_level;
+
+    struct policy_config policy;         /* the first one */
+};
+
+/* Every field with its default; the caller fills seed, secret, addresses and policy. */
+void engine_config_defaults(struct engine_config *c);
+
+#endif
