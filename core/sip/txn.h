@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * txn: the transaction layer of one shard: RFC 3261 section 17 with RFC 6026 (Accepted, timers L and M) and RFC 4320 (100 to
+ * a non-INVITE only when Timer E has reached T2; never 408). Four total tables (txn_table.h) drive it.
+ *
+ * Data goes up by return value: txn_recv_*, txn_timer and txn_transport_error return one struct txn_event, and the TU acts
+ * on it. Datagrams go into the outbox, each with its own buffer reference; if the outbox is full the datagram is lost, as one on
+ * the wire. The TU holds handles only: a transaction that ended is simply not found any more (txn_get gives NULL).
+ *
+ * What the TU must do itself: the ACK to a 2xx and its repetition (TXN_2XX_AGAIN), the repetition of its own 2xx until the ACK
+ * (section 13.3.1.4), answering every TXN_NEW_REQUEST and TXN_CANCEL in time. What it must not do: 100 Trying (both server
+ * transactions send it), the ACK to a non-2xx, retransmissions.
+ *
+ * Time: uint64 microseconds, monotonic. `now` is the step's time.
+ */
+#ifndef REFEREE_SIP_TXN_H
+#define REFEREE_SIP_TXN_H
+
+#include "core/base/addr.h"
+#include "core/base/arena.h"
+#include "core/base/buf.h"
+#include "core/base/map.h"
+#include "core/base/metrics.h"
+#include "core/base/outbox.h"
+#include "core/base/pool.h"
+#include "core/base/trace.h"
+#include "core/base/wheel.h"
+#include "parser/sip_msg.h"
+
+enum txn_kind { TXN_ICT, TXN_NICT, TXN_IST, TXN_NIST, TXN_KIND_COUNT };
+
+/* wheel_node.kind of our nodes: 1..TXN_TIMER_LAST; the rest of the engine uses 32 and up.. */
+#define TXN_TIMERS(X)                                                                                                 \
+    X(A) X(B) X(D) X(E) X(F) X(G) X(H) X(I) X(J) X(K) X(L) X(M)                                                       \
+    X(CANCELLED) /* ICT: 64*T1 behind a CANCEL, section 9.1 */                                                        \
+    X(TRYING)    /* NIST: time for 100, RFC 4320 section 4.1 */                                                       \
+    X(EXPIRED)   /* NIST: 64*T1 without an answer, RFC 4320 section 4.2 */
+enum txn_timer_kind {
+    TXN_TIMER_NONE,
+#define X(name) TXN_TIMER_##name,
+    TXN_TIMERS(X)
+#undef X
+    TXN_TIMER_END
+};
+#define TXN_TIMER_LAST 31
+static inline bool txn_is_timer(const struct wheel_node *n) {
+    return n->kind >= 1 && n->kind <= TXN_TIMER_LAST;
+}
+
+/* Section 17.1.1.1; all in microseconds. A zero takes the default of the RFC. */
+struct txn_times {
+    uint64_t t1;                  /* 500 ms */
+    uint64_t t2;                  /* 4 s */
+    uint64_t t4;                  /* 5 s */
+    uint64_t d;                   /* Timer D, at least 32 s on a real network */
+};
+
+struct txn {
+    handle self;
+    uint64_t ctx;                 /* the TU's: who owns it. Set it after TXN_NEW_REQUEST through txn_get */
+    uint32_t ctx_kind;            /* the TU's */
+    uint8_t kind;                 /* enum txn_kind */
+    uint8_t state;                /* enum of that kind's machine, txn_table.h */
+    uint8_t method;               /* enum sip_method */
+    uint8_t trace_leg;            /* the TU's, for the trace; 0xff: none */
+    uint64_t trace_call;          /* the TU's, for the trace; 0: none */
+    handle peer;                  /* the TU's: for example the paired transaction of the other side */
+    uint32_t cseq;
+    uint16_t status;              /* of the last response sent (server) or passed up (client); 0: none */
+    bool legacy;                  /* server: matched by RFC 2543's rules */
+    bool cancelled;               /* ICT: the TU asked for CANCEL; IST: a CANCEL came */
+    bool merge_held;              /* server: `merge` is in the map under our handle */
+    struct buf *request;          /* client: what is sent again (the request; in ICT Completed the ACK). Server: a copy of the
+                                     request's bytes, until its final response was sent; then NULL */
+    struct buf *response;         /* server: the last response, while it may have to be sent again */
+    struct buf *cancel;           /* ICT: a CANCEL that waits for a provisional response */
+    struct addr src;              /* server: where the request came from */
+    struct addr dst;              /* where this transaction sends to */
+    struct addr local;            /* our address it sends from; ADDR_NONE: any */
+    uint64_t interval;            /* of the retransmission timer that runs */
+    struct key128 key, merge;     /* in the map */
+    struct wheel_node retransmit; /* A, E, G, TRYING */
+    struct wheel_node life;       /* B, D, F, H, I, J, K, L, M, CANCELLED, EXPIRED */
+};
+
+struct txn_layer {
+    struct pool pool;
+    struct map map;
+    struct siphash_key key;
+    struct txn_times times;
+    struct wheel *wheel;
+    struct buf_pool *bufs;
+    struct metrics *metrics;
+    struct trace *trace;
+};
+
+struct txn_layer_config {
+    uint32_t count;               /* transactions at most */
+    struct siphash_key key;       /* secret of the map's keys */
+    struct txn_times times;
+    struct wheel *wheel;          /* these four are borrowed for the layer's life */
+    struct buf_pool *bufs;
+    struct metrics *metrics;
+    struct trace *trace;
+};
+
+/* While `a` counts, only the size is taken. */
+void txn_layer_init(struct txn_layer *l, struct arena *a, const struct txn_layer_config *c);
+
+enum txn_event_kind {
+    TXN_NONE,                     /* absorbed; nothing to do */
+    /* client */
+    TXN_STRAY,                    /* a response that matches no transaction; a 2xx to INVITE is re-ACKed by its dialog */
+    TXN_PROVISIONAL,              /* 100 to 199 */
+    TXN_FINAL,                    /* the first final response; a 2xx to INVITE wants an ACK from the TU, others are ACKed here */
+    TXN_2XX_AGAIN,                /* INVITE: a further 2xx, repeated or from another fork (its To tag tells): ACK it (again) */
+    TXN_TIMEOUT,                  /* `timer` tells: B, F: no answer (408 to the TU); CANCELLED: no final response behind a
+                                     CANCEL; H: no ACK to our non-2xx; EXPIRED: the TU did not answer in 64*T1 */
+    TXN_FAILED,                   /* transport error; as 503, section 8.1.3.1 */
+    /* server */
+    TXN_NEW_REQUEST,              /* txn: the new IST or NIST; never ACK or CANCEL. `merged`: answer 482 (section 8.2.2.2) */
+    TXN_CANCEL,                   /* txn: the CANCEL's own NIST; other: the IST it names or HANDLE_NONE (answer 481). Answer
+                                     200 on txn; then 487 on other, if that has no final response yet */
+    TXN_ACK_2XX,                  /* an ACK for the dialog: txn is the Accepted IST with that branch, else HANDLE_NONE */
+    TXN_ACK_FAILURE,              /* the ACK to our non-2xx: absorbed, for the TU's information */
+    TXN_FULL                      /* no room; answer 503 without a transaction (txn_response_dst). Not for ACK */
+};
+
+/* A copy of what the TU needs: the transaction itself may have ended (TXN_TIMEOUT, TXN_FAILED). */
+struct txn_event {
+    enum txn_event_kind kind;
+    handle txn;
+    handle other;
+    uint64_t ctx;
+    uint32_t ctx_kind;
+    uint8_t txn_kind;             /* enum txn_kind */
+    uint8_t method;               /* enum sip_method of the transaction */
+    uint8_t timer;                /* enum txn_timer_kind, of TXN_TIMEOUT */
+    bool merged;
+};
+
+/* ---- client ---- */
+
+struct txn_client {
+    struct buf *request;          /* takes the reference, also on failure. Whole message, top Via with `branch` */
+    enum sip_method method;       /* not ACK: that goes out without a transaction; not CANCEL: see txn_cancel */
+    struct slice method_name;     /* for SIP_M_UNKNOWN only */
+    struct slice branch;
+    uint32_t cseq;
+    const struct addr *dst;
+    const struct addr *local;     /* NULL: any */
+    uint32_t ctx_kind;
+    uint64_t ctx;
+    uint64_t trace_call;
+    uint8_t trace_leg;
+};
+
+/* Sends the request and arms the timers. HANDLE_NONE: no room, or a transaction with this branch and method exists. */
+handle txn_client_start(struct txn_layer *l, struct outbox *o, uint64_t now, const struct txn_client *c);
+
+/* Matched by top Via branch and CSeq method (section 17.1.3); that the Via is ours is for the caller to see (18.1.2). The ACK
+ * to a non-2xx is made and sent here (17.1.1.3). msg is a response. */
+struct txn_event txn_recv_response(struct txn_layer *l, struct outbox *o, uint64_t now, const struct sip_msg *msg);
+
+/* CANCEL for a client INVITE (section 9.1). extra: whole header lines with CRLF (Reason ...), or SLICE_NONE. Sent now if a
+ * provisional response has come, else when one comes; nothing is sent once a final one has. Returns the CANCEL's own NICT
+ * (same ctx, method CANCEL: its events are for information) or HANDLE_NONE: not sent now. Only the first call counts. 64*T1
+ * after it was sent the INVITE ends with TXN_TIMEOUT, timer CANCELLED. A 2xx may still come: ACK and BYE. */
+handle txn_cancel(struct txn_layer *l, struct outbox *o, uint64_t now, handle invite, struct slice extra);
+
+/* ---- server ---- */
+
+/* Section 17.2.3. src: where it came from; dst: our address it came to. IST: 100 Trying is sent at once. msg is a request. */
+struct txn_event txn_recv_request(struct txn_layer *l, struct outbox *o, uint64_t now, const struct sip_msg *msg,
+                                  const struct addr *src, const struct addr *dst);
+
+/* Sends a response of the TU and keeps it as long as needed. Takes the reference, always. A stale handle, or a response
+ * behind a final one: dropped (17.2.2), but a 2xx again in Accepted is sent. NIST: 1xx and 408 are never sent (RFC 4320);
+ * 408 ends the transaction. */
+void txn_respond(struct txn_layer *l, struct outbox *o, uint64_t now, handle txn, struct buf *response, uint16_t status);
+
+/* Where a response to this request goes (section 18.2.2, RFC 3581), also for stateless answers. */
+void txn_response_dst(const struct sip_msg *request, const struct addr *src, struct addr *out);
+
+/* ---- both ---- */
+
+/* For a popped node with txn_is_timer(n). */
+struct txn_event txn_timer(struct txn_layer *l, struct outbox *o, uint64_t now, struct wheel_node *n);
+
+/* The kernel reported an error for dst: client transactions to it that have no response fail, one event a call: start with
+ * *cursor = 0 and call until TXN_NONE. Walks the pool: rate-limit it. */
+struct txn_event txn_transport_error(struct txn_layer *l, uint64_t now, const struct addr *dst, uint32_t *cursor);
+
+/* NULL: ended. The pointer is good until the next call into the layer. */
+static inline struct txn *txn_get(const struct txn_layer *l, handle h) {
+    return (struct txn *)pool_get(&l->pool, h);
+}
+static inline uint32_t txn_count(const struct txn_layer *l) {
+    return l->pool.used;
+}
+/* The request of a server transaction, to be parsed again for its response; p == NULL: final response sent, or ended. */
+static inline struct slice txn_request(const struct txn_layer *l, handle h) {
+    const struct txn *t = txn_get(l, h);
+    return t && t->kind >= TXN_IST ? buf_slice(t->request) : SLICE_NONE;
+}
+/* A final response was sent (server) or passed up (client), or it ended. */
+bool txn_is_done(const struct txn_layer *l, handle h);
+/* Ends it at once without a word: for what was handed over or shut down. */
+void txn_drop(struct txn_layer *l, handle h);
+
+const char *txn_kind_name(unsigned kind);
+const char *txn_state_name(unsigned kind, unsigned state);
+const char *txn_timer_name(unsigned timer);
+const char *txn_event_name(enum txn_event_kind kind);
+
+#endif
