@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "parser/sdp.h"
+
+#include "parser/sdp_line.h"
+
+static void put_line(struct sbuf *out, struct slice line) {
+    sbuf_put(out, line);
+    sbuf_lit(out, "\r\n");
+}
+
+/* "IN IP4 192.0.2.1" */
+static void put_net_address(struct sbuf *out, const struct addr *a) {
+    if (a->family == ADDR_V6)
+        sbuf_lit(out, "IN IP6 ");
+    else
+        sbuf_lit(out, "IN IP4 ");
+    addr_put_ip(out, a);
+}
+
+static void put_connection(struct sbuf *out, const struct addr *a) {
+    sbuf_lit(out, "c=");
+    put_net_address(out, a);
+    sbuf_lit(out, "\r\n");
+}
+
+static void put_origin(struct sbuf *out, const struct sdp_patch *patch) {
+    sbuf_lit(out, "o=");
+    sbuf_put(out, patch->username.n ? patch->username : SL("-"));
+    sbuf_char(out, ' ');
+    sbuf_u64(out, patch->session_id);
+    sbuf_char(out, ' ');
+    sbuf_u64(out, patch->version);
+    sbuf_char(out, ' ');
+    put_net_address(out, &patch->address);
+    sbuf_lit(out, "\r\n");
+}
+
+static void put_direction(struct sbuf *out, int direction) {
+    static const char names[][9] = { "inactive", "sendonly", "recvonly", "sendrecv" };
+    sbuf_lit(out, "a=");
+    sbuf_put(out, slice_str(names[direction & SDP_SENDRECV]));
+    sbuf_lit(out, "\r\n");
+}
+
+static bool is_ice(struct slice line) {
+    struct slice value;
+    return (line.n >= 6 && line.p[0] == 'a' && slice_ieq(slice_of(line.p + 2, 4), SL("ice-"))) ||
+           sdp_attribute(line, SL("candidate"), &value) || sdp_attribute(line, SL("end-of-candidates"), &value) ||
+           sdp_attribute(line, SL("remote-candidates"), &value);
+}
+
+/* What the direction of each m-line is to become; -1: as it is written. */
+struct directions {
+    int media[SDP_MEDIA_MAX];
+    bool any;                     /* the session's own is removed then */
+};
+
+static struct directions directions_of(const struct sdp *in, const struct sdp_patch *patch) {
+    struct directions d = { .any = false };
+    for (uint32_t i = 0; i < in->media_count; i++) {
+        d.media[i] = patch->media[i].direction;
+        if (d.media[i] < 0 && in->media[i].zero_hold && !addr_is_any(&patch->address))
+            d.media[i] = in->media[i].direction & SDP_SENDONLY;
+        d.any |= d.media[i] >= 0;
+    }
+    for (uint32_t i = 0; d.any && i < in->media_count; i++)
+        if (d.media[i] < 0)
+            d.media[i] = (int)in->media[i].direction;
+    return d;
+}
+
+/* True if the session's part has a c= line. */
+static bool rewrite_session(struct sbuf *out, const struct sdp *in, const struct sdp_patch *patch, bool drop_direction) {
+    struct slice rest = in->session, line;
+    bool origin = false, connection = false;
+    while (sdp_next_line(&rest, &line)) {
+        if (line.p[0] == 'o') {
+            if (!origin)
+                put_origin(out, patch);
+            origin = true;
+        } else if (line.p[0] == 'c') {
+            if (!connection)
+                put_connection(out, &patch->address);
+            connection = true;
+        } else if (!(drop_direction && sdp_line_direction(line) >= 0) && !(patch->strip_ice && is_ice(line))) {
+            put_line(out, line);
+        }
+    }
+    return connection;
+}
+
+/* The m= line with another port; "/count" goes, the rest stays as it was. */
+static void put_m_line(struct sbuf *out, struct slice line, uint16_t port) {
+    struct slice rest = line, word;
+    sdp_next_word(&rest, &word);
+    sbuf_put(out, slice_of(line.p, (size_t)(rest.p - line.p)));
+    sbuf_char(out, ' ');
+    sbuf_u64(out, port);
+    sdp_next_word(&rest, &word);
+    put_line(out, rest);
+}
+
+static void put_rtcp(struct sbuf *out, uint16_t port, const struct addr *address) {
+    sbuf_lit(out, "a=rtcp:");
+    sbuf_u64(out, port);
+    if (address) {
+        sbuf_char(out, ' ');
+        put_net_address(out, address);
+    }
+    sbuf_lit(out, "\r\n");
+}
+
+/* One m-line while it is written. */
+struct rewriting {
+    struct sbuf *out;
+    const struct sdp_media *in;
+    const struct sdp_patch *patch;
+    uint16_t port, rtcp_port;
+    int direction;
+    bool connection;              /* a c= line stands for it already */
+    bool own_connection;
+    bool rtcp, directed;          /* the attribute was written */
+};
+
+static void rewrite_rtcp(struct rewriting *w) {
+    if (w->rtcp_port && !w->rtcp)
+        put_rtcp(w->out, w->rtcp_port, w->in->rtcp.family != ADDR_NONE ? &w->patch->address : NULL);
+    w->rtcp = true;
+}
+
+static void rewrite_direction(struct rewriting *w) {
+    if (!w->directed)
+        put_direction(w->out, w->direction);
+    w->directed = true;
+}
+
+static void rewrite_media_line(struct rewriting *w, struct slice line) {
+    struct slice value;
+    /* c= stands after m= and i= (RFC 8866 section 9). */
+    if (!w->connection && line.p[0] != 'i') {
+        put_connection(w->out, &w->patch->address);
+        w->connection = w->own_connection = true;
+    }
+    if (line.p[0] == 'c') {
+        if (!w->own_connection)
+            put_connection(w->out, &w->patch->address);
+        w->own_connection = true;
+    } else if (sdp_attribute(line, SL("rtcp"), &value)) {
+        rewrite_rtcp(w);
+    } else if (w->direction >= 0 && sdp_line_direction(line) >= 0) {
+        rewrite_direction(w);
+    } else if (!(w->patch->strip_ice && is_ice(line))) {
+        put_line(w->out, line);
+    }
+}
+
+static void rewrite_media(struct rewriting *w) {
+    struct slice rest = w->in->lines, line;
+    if (!sdp_next_line(&rest, &line))
+        return;
+    put_m_line(w->out, line, w->port);
+    while (sdp_next_line(&rest, &line))
+        rewrite_media_line(w, line);
+    if (!w->connection)
+        put_connection(w->out, &w->patch->address);
+    if (w->port && w->rtcp_port && w->rtcp_port != (uint32_t)w->port + 1 && !w->rtcp)
+        put_rtcp(w->out, w->rtcp_port, NULL);
+    if (w->direction >= 0)
+        rewrite_direction(w);
+}
+
+void sdp_rewrite(struct sbuf *out, const struct sdp *in, const struct sdp_patch *patch) {
+    struct directions directions = directions_of(in, patch);
+    bool connection = rewrite_session(out, in, patch, directions.any);
+    for (uint32_t i = 0; i < in->media_count; i++) {
+        struct rewriting w = {
+            .out = out,
+            .in = &in->media[i],
+            .patch = patch,
+            .port = in->media[i].format_count ? patch->media[i].port : 0,
+            .rtcp_port = patch->media[i].rtcp_port,
+            .direction = directions.media[i],
+            .connection = connection,
+        };
+        rewrite_media(&w);
+    }
+}
