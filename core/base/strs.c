@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/base/strs.h"
+
+#include "core/base/check.h"
+
+/* Offsets are 16 bits. */
+#define STRS_BYTES_MAX 65535u
+
+static bool has(const struct strs *s, unsigned field) {
+    return s->present >> field & 1;
+}
+
+static void place(struct strs *s, unsigned field, uint32_t off, uint32_t len) {
+    s->off[field] = (uint16_t)off;
+    s->len[field] = (uint16_t)len;
+    s->present |= UINT32_C(1) << field;
+}
+
+struct slice strs_get(const struct strs *s, unsigned field) {
+    CHECK(field < STRS_FIELDS);
+    if (!has(s, field))
+        return SLICE_NONE;
+    return slice_of(s->b->data + s->off[field], s->len[field]);
+}
+
+static void clear(struct strs *s, struct buf_pool *pool, unsigned field) {
+    s->present &= ~(UINT32_C(1) << field);
+    s->off[field] = s->len[field] = 0;
+    if (!s->present)
+        buf_unref(pool, &s->b);
+}
+
+static uint32_t bytes_without(const struct strs *s, unsigned field) {
+    uint32_t n = 0;
+    for (unsigned i = 0; i < STRS_FIELDS; i++)
+        if (i != field && has(s, i))
+            n += s->len[i];
+    return n;
+}
+
+/* Everything packed anew into another buffer; the old one lives until value, which may point there, is copied. */
+static bool repack(struct strs *s, struct buf_pool *pool, unsigned field, struct slice value) {
+    struct buf *b = buf_get(pool, (size_t)bytes_without(s, field) + value.n);
+    if (!b)
+        return false;
+    for (unsigned i = 0; i < STRS_FIELDS; i++) {
+        if (i == field || !has(s, i))
+            continue;
+        memcpy(b->data + b->len, s->b->data + s->off[i], s->len[i]);
+        s->off[i] = (uint16_t)b->len;
+        b->len += s->len[i];
+    }
+    if (value.n)
+        memcpy(b->data + b->len, value.p, value.n);
+    place(s, field, b->len, value.n);
+    b->len += value.n;
+    buf_unref(pool, &s->b);
+    s->b = b;
+    return true;
+}
+
+bool strs_set(struct strs *s, struct buf_pool *pool, unsigned field, struct slice value) {
+    CHECK(field < STRS_FIELDS);
+    CHECK(!s->b == !s->present && (!s->b || s->b->refs == 1));
+    if (!value.p) {
+        clear(s, pool, field);
+        return true;
+    }
+    if (value.n > STRS_BYTES_MAX || bytes_without(s, field) + value.n > STRS_BYTES_MAX)
+        return false;
+    /* A value of the same object never overlaps what is written, but for its own field: memmove. */
+    if (has(s, field) && value.n <= s->len[field]) {
+        memmove(s->b->data + s->off[field], value.p, value.n);
+        s->len[field] = (uint16_t)value.n;
+        return true;
+    }
+    if (s->b && value.n <= s->b->cap - s->b->len && s->b->len + value.n <= STRS_BYTES_MAX) {
+        memcpy(s->b->data + s->b->len, value.p, value.n);
+        place(s, field, s->b->len, value.n);
+        s->b->len += value.n;
+        return true;
+    }
+    return repack(s, pool, field, value);
+}
+
+void strs_free(struct strs *s, struct buf_pool *pool) {
+    buf_unref(pool, &s->b);
+    *s = (struct strs){ .b = NULL };
+}
