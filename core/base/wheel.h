@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
  * wheel: hierarchical timer wheel, intrusive, told the time. 1 ms ticks; 4 levels of 256 slots; what lies beyond is
- * kept at the last level and re-filed. A node never fires early; it fires at most 1 ms late of the time told.
+ * kept at the last level and re-filed. A node fires at the first wheel_pop whose time is its deadline or later.
  * Nodes that fall due together come out by deadline, ties in the order they were set (a sequence number): the
  * same calls give the same order on every machine.
  */
@@ -27,13 +27,15 @@ struct wheel_node {
 struct wheel {
     struct wheel_node slots[4][256]; /* list heads */
     struct wheel_node due;           /* expired, in order, waiting to be popped */
-    uint64_t now_tick;
+    uint64_t busy[4][4];             /* a bit per slot that has nodes */
+    uint64_t now_us;                 /* the latest time told */
+    uint64_t now_tick;               /* the same in ms */
     uint64_t seq;
     uint32_t armed;
 };
 
 void wheel_init(struct wheel *w, uint64_t now_us);
-/* Sets or moves the node. A deadline in the past fires at the next wheel_pop. */
+/* Sets or moves the node. A deadline in the past fires at the next wheel_pop; WHEEL_NEVER cancels. */
 void wheel_set(struct wheel *w, struct wheel_node *n, uint64_t deadline_us);
 /* No effect on a node that is not set. */
 void wheel_cancel(struct wheel *w, struct wheel_node *n);
