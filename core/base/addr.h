@@ -17,9 +17,11 @@ struct addr {
     uint32_t scope;               /* of a link-local IPv6 address */
 };
 
-/* "192.0.2.1", "2001:db8::1", "[2001:db8::1]"; port untouched. False: not an address. */
+/* "192.0.2.1", "2001:db8::1", "[2001:db8::1]"; port and transport untouched, scope 0. False: not an address, *out
+ * untouched. Strict but for RFC 5118 section 4.10; no leading zeros in IPv4, no zone ids. */
 bool addr_parse_ip(struct slice s, struct addr *out);
-/* "192.0.2.1:5060", "[2001:db8::1]:5060", or without a port: default_port. */
+/* "192.0.2.1:5060", "[2001:db8::1]:5060", or without a port: default_port. What has two colons and no
+ * brackets is IPv6 without a port. Otherwise as addr_parse_ip. */
 bool addr_parse(struct slice s, uint16_t default_port, struct addr *out);
 /* Without brackets; "0.0.0.0" for ADDR_NONE. */
 void addr_put_ip(struct sbuf *b, const struct addr *a);
@@ -27,6 +29,7 @@ void addr_put_ip(struct sbuf *b, const struct addr *a);
 void addr_put_host(struct sbuf *b, const struct addr *a);
 /* host:port */
 void addr_put(struct sbuf *b, const struct addr *a);
+/* Family and bytes; scopes are not compared. */
 bool addr_eq_ip(const struct addr *a, const struct addr *b);
 /* IP, port and transport. */
 bool addr_eq(const struct addr *a, const struct addr *b);
