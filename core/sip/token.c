@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/sip/token.h"
+
+void token_put(struct sbuf *b, const struct token *t) {
+    sbuf_char(b, TOKEN_MARK);
+    sbuf_hex(b, t->cluster, 2);
+    sbuf_hex(b, t->bucket, 3);
+    sbuf_hex(b, t->call, 16);
+    sbuf_hex(b, t->leg, 1);
+    sbuf_hex(b, t->random, 16);
+}
+
+static bool hex_field(const char *p, unsigned digits, uint64_t *out) {
+    uint64_t v = 0;
+    for (unsigned i = 0; i < digits; i++) {
+        uint8_t c = (uint8_t)p[i];
+        uint8_t d = (uint8_t)(c - '0') < 10 ? (uint8_t)(c - '0') : (uint8_t)(c - 'a' + 10);
+        if (d > 15 || (d > 9 && (uint8_t)(c - 'a') > 5))
+            return false;
+        v = v << 4 | d;
+    }
+    *out = v;
+    return true;
+}
+
+bool token_parse(struct slice s, struct token *out) {
+    uint64_t cluster, bucket, call, leg, random;
+    if (s.n < TOKEN_LEN || s.p[0] != TOKEN_MARK)
+        return false;
+    if (!hex_field(s.p + 1, 2, &cluster) || !hex_field(s.p + 3, 3, &bucket) || !hex_field(s.p + 6, 16, &call) ||
+        !hex_field(s.p + 22, 1, &leg) || !hex_field(s.p + 23, 16, &random))
+        return false;
+    *out = (struct token){ (uint8_t)cluster, (uint16_t)bucket, call, (uint8_t)leg, random };
+    return true;
+}

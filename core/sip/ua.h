@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * ua: what every user agent of one engine shares when it writes messages: who we are, and one scratch area in which a message
+ * is put together before it is copied once into a buffer of its size.
+ */
+#ifndef REFEREE_SIP_UA_H
+#define REFEREE_SIP_UA_H
+
+#include "core/base/addr.h"
+#include "core/base/buf.h"
+#include "core/base/siphash.h"
+#include "parser/sip_msg.h"
+
+#define UA_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, NOTIFY, INFO, UPDATE, MESSAGE, SUBSCRIBE"
+/* Only what is built: no timer, no 100rel (so neither is ever required of a peer, nor accepted as required). */
+#define UA_SUPPORTED "replaces, norefersub"
+
+struct ua {
+    struct buf_pool *bufs;
+    struct slice sent_by;         /* host:port for Via and Contact */
+    struct slice host;            /* of sent_by */
+    struct slice agent;           /* User-Agent and Server */
+    struct siphash_key branch_key;/* seeds of dialogs are made from it */
+    char scratch[SIP_MESSAGE_MAX + 1];
+    char headers[SIP_MESSAGE_MAX + 1];  /* for the caller's extra header lines */
+    char body[SIP_MESSAGE_MAX + 1];     /* for the caller's body */
+};
+
+static inline struct sbuf ua_headers(struct ua *ua) {
+    return sbuf_on(ua->headers, sizeof ua->headers);
+}
+static inline struct sbuf ua_body(struct ua *ua) {
+    return sbuf_on(ua->body, sizeof ua->body);
+}
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/sip/uas.h"
+
+#include "parser/sip_hdr.h"
+#include "parser/sip_write.h"
+
+static void put_to(struct sbuf *b, const struct sip_msg *req, struct slice tag) {
+    sbuf_lit(b, "To: ");
+    sbuf_put(b, req->to.value);
+    if (!req->to_tag.p && tag.p) {
+        sbuf_lit(b, ";tag=");
+        sbuf_put(b, tag);
+    }
+    sbuf_lit(b, "\r\n");
+}
+
+struct buf *uas_build(struct ua *ua, const struct sip_msg *request, const struct addr *src, const struct uas_response *r) {
+    struct sbuf b = sbuf_on(ua->scratch, SIP_MESSAGE_MAX);
+    sip_put_status(&b, r->status, r->reason);
+    sip_put_vias(&b, request, src);
+    if (r->contact_user.p)
+        sip_put_copy(&b, request, SIP_H_RECORD_ROUTE);
+    sip_put_hdr(&b, SL("From"), request->from.value);
+    put_to(&b, request, r->to_tag);
+    sip_put_hdr(&b, SL("Call-ID"), request->call_id);
+    sip_put_cseq(&b, request->cseq, request->cseq_method_name);
+    if (r->contact_user.p) {
+        sbuf_lit(&b, "Contact: <sip:");
+        sbuf_put(&b, r->contact_user);
+        sbuf_char(&b, '@');
+        sbuf_put(&b, ua->sent_by);
+        sbuf_lit(&b, ">\r\nAllow: " UA_ALLOW "\r\nSupported: " UA_SUPPORTED "\r\n");
+    }
+    if (ua->agent.n)
+        sip_put_hdr(&b, SL("Server"), ua->agent);
+    if (r->extra.n)
+        sbuf_put(&b, r->extra);
+    sip_put_body(&b, r->content_type, r->body);
+    return b.overflow ? NULL : buf_copy(ua->bufs, sbuf_slice(&b));
+}
+
+static bool is_supported_option(struct slice tag) {
+    return slice_ieq(tag, SL("replaces")) || slice_ieq(tag, SL("norefersub"));
+}
+
+/* Section 8.2.2.3; Proxy-Require is held to the same list: whatever a proxy must know, we do not. */
+static bool put_unsupported(struct sbuf *b, const struct sip_msg *msg, enum sip_hdr_id id) {
+    struct sip_values cur = { 0 };
+    struct slice tag;
+    bool any = false;
+    while (sip_values_next(msg, id, &cur, &tag)) {
+        if (id == SIP_H_REQUIRE && is_supported_option(tag))
+            continue;
+        sbuf_put(b, b->n ? SL(", ") : SL("Unsupported: "));
+        sbuf_put(b, tag);
+        any = true;
+    }
+    return any;
+}
+
+static struct uas_refusal refuse(uint16_t status, struct slice reason, struct slice extra) {
+    return (struct uas_refusal){ status, reason, extra };
+}
+
+static struct uas_refusal check_options(struct ua *ua, const struct sip_msg *msg) {
+    struct sbuf b = ua_headers(ua);
+    bool bad = put_unsupported(&b, msg, SIP_H_REQUIRE);
+    bad = put_unsupported(&b, msg, SIP_H_PROXY_REQUIRE) || bad;
+    if (!bad)
+        return refuse(0, SLICE_NONE, SLICE_NONE);
+    sbuf_lit(&b, "\r\n");
+    return refuse(420, SLICE_NONE, b.overflow ? SLICE_NONE : sbuf_slice(&b));
+}
+
+static bool accepts_sdp(const struct sip_msg *msg) {
+    struct sip_values cur = { 0 };
+    struct slice value;
+    if (!sip_hdr_first(msg, SIP_H_ACCEPT))
+        return true;
+    while (sip_values_next(msg, SIP_H_ACCEPT, &cur, &value)) {
+        struct sip_media_type t;
+        if (sip_media_type_parse(value, &t) < 0)
+            continue;
+        bool type = slice_ieq(t.type, SL("application")) || slice_eq(t.type, SL("*"));
+        if (type && (slice_ieq(t.subtype, SL("sdp")) || slice_eq(t.subtype, SL("*"))))
+            return true;
+    }
+    return false;
+}
+
+static struct uas_refusal check_body(const struct sip_msg *msg) {
+    struct slice enc = sip_hdr_value(msg, SIP_H_CONTENT_ENCODING);
+    if (enc.n && !slice_ieq(enc, SL("identity")))
+        return refuse(415, SLICE_NONE, SL("Accept-Encoding: identity\r\n"));
+    if (msg->method == SIP_M_INVITE || msg->method == SIP_M_UPDATE) {
+        if (msg->body.n && !sip_is_media_type(msg->content_type, SL("application"), SL("sdp")))
+            return refuse(415, SLICE_NONE, SL("Accept: application/sdp\r\n"));
+        if (!accepts_sdp(msg))
+            return refuse(406, SLICE_NONE, SL("Accept: application/sdp\r\n"));
+    }
+    return refuse(0, SLICE_NONE, SLICE_NONE);
+}
+
+struct uas_refusal uas_check(struct ua *ua, const struct sip_msg *msg) {
+    static const struct slice allow = { "Allow: " UA_ALLOW ", REGISTER\r\n", sizeof("Allow: " UA_ALLOW ", REGISTER\r\n") - 1 };
+    if (msg->method == SIP_M_UNKNOWN)
+        return refuse(501, SLICE_NONE, allow);
+    if (msg->method == SIP_M_PRACK || msg->method == SIP_M_PUBLISH)
+        return refuse(405, SLICE_NONE, allow);
+    if (msg->ruri.scheme != SIP_SCHEME_SIP && msg->ruri.scheme != SIP_SCHEME_SIPS && msg->ruri.scheme != SIP_SCHEME_TEL)
+        return refuse(416, SLICE_NONE, SLICE_NONE);
+    if (msg->method == SIP_M_ACK || msg->method == SIP_M_CANCEL)
+        return refuse(0, SLICE_NONE, SLICE_NONE);
+    if (msg->max_forwards == 0 && msg->method == SIP_M_INVITE && !msg->to_tag.p)
+        return refuse(483, SLICE_NONE, SLICE_NONE);
+    struct uas_refusal r = check_options(ua, msg);
+    return r.status ? r : check_body(msg);
+}
