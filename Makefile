@@ -1,43 +1,177 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-# make all | test | tidy | asan | ... ; B=build/NAME keeps builds with other flags apart.
-CC ?= gcc
+#
+# make            the daemon, its tool, the demo's phones          make run    the daemon in the foreground
+# make demo       three phones and an attended transfer (FLOW=blind: a blind one)
+# make test       everything, in stages        make unit, ladders, e2e, tidy    one stage of it
+# make asan tsan  the tests under sanitizers   make fuzz SECONDS=30    each fuzz target   make cov    line coverage
+# make deps       the Debian packages          make install PREFIX=/usr/local DESTDIR=
+#
+# B=build/NAME keeps builds with other flags apart; each source is compiled once for all programs of a B.
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 B ?= build/$(notdir $(CC))
 OPT ?= -O2 -g
 WARN := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
 CFLAGS_ALL = -std=gnu17 $(WARN) $(OPT) -I. -MMD -MP $(CFLAGS)
+LINK = $(CC) $(OPT) $(CFLAGS) -Wl,--as-needed $(LDFLAGS) -o $@
 
-# The pure objects: no system call, no clock, no thread, no heap.
+FLOW ?= attended
+SECONDS ?= 30
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+
+# ---- sources; what does not exist yet is skipped
+
+# The pure objects: no system call, no clock, no thread, no heap. tests/tidy.py holds them to it.
 PURE_DIRS := core/base parser core/sip core/b2b rtp store
 PURE_SRC := $(sort $(wildcard $(addsuffix /*.c,$(PURE_DIRS))))
 PURE_LIB := $(B)/libreferee.a
-PURE_LIBS := -lnettle
 
 RUNTIME_SRC := $(sort $(wildcard core/runtime/*.c))
-RUNTIME_LIBS := -luring -lcyaml -lyaml -ljemalloc -lpthread
+RUNTIME_LIB := $(B)/libruntime.a
+
+# The phones and the demo need oRTP; where it is missing they are left out.
+HAVE_ORTP := $(shell pkg-config --exists ortp 2>/dev/null && echo yes)
+PHONE_SRC := $(if $(HAVE_ORTP),$(sort $(wildcard bench/phone/*.c)))
+PHONE_LIB := $(B)/libphone.a
+DEMO_SRC := $(if $(HAVE_ORTP),$(sort $(wildcard bench/demo/*.c)))
+BENCH_SRC := $(sort $(wildcard bench/*.c))
 
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
+LADDER_SRC := $(sort $(wildcard tests/ladder/*.c tests/sim/*.c))
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+
+# Archives in the order of the include direction, then the libraries; --as-needed drops what a program does not use.
+ARCHIVES := $(if $(PHONE_SRC),$(PHONE_LIB)) $(if $(RUNTIME_SRC),$(RUNTIME_LIB)) $(PURE_LIB)
+LIBS := -lnettle -luring -lcyaml -lyaml -lpthread -lm
+ORTP_LIBS := $(if $(PHONE_SRC),$(shell pkg-config --libs ortp 2>/dev/null))
+JEMALLOC ?= -ljemalloc
+
+PROGRAMS := $(if $(wildcard core/main.c),$(B)/refereed) \
+            $(if $(wildcard core/refereectl.c),$(B)/refereectl) \
+            $(if $(DEMO_SRC),$(B)/referee-demo) \
+            $(patsubst bench/%.c,$(B)/bench-%,$(BENCH_SRC))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
+LADDER_BIN := $(if $(LADDER_SRC),$(B)/ladder)
+FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 
-.PHONY: all lib unit clean
-all: lib
+objects = $(patsubst %.c,$(B)/%.o,$(1))
 
+.PHONY: all lib deps demo run install clean FORCE
+.PHONY: test tidy unit ladders e2e programs-for-tests asan tsan cov fuzz fuzz-smoke fuzz-run
+all: lib $(PROGRAMS)
 lib: $(PURE_LIB)
 
-$(PURE_LIB): $(patsubst %.c,$(B)/%.o,$(PURE_SRC))
-	@rm -f $@
-	ar rcs $@ $^
+# ---- compiling
 
-$(B)/%.o: %.c
-	@mkdir -p $(dir $@)
+# Files that change only when their text does: what depends on them is rebuilt when flags or the list of sources change.
+write_if_changed = @mkdir -p $(@D); echo '$(1)' | cmp -s - $@ || echo '$(1)' > $@
+$(B)/flags: FORCE
+	$(call write_if_changed,$(CC) $(CFLAGS_ALL))
+$(B)/sources: FORCE
+	$(call write_if_changed,$(PURE_SRC) $(RUNTIME_SRC) $(PHONE_SRC))
+
+$(B)/%.o: %.c $(B)/flags | build/deps.build
+	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -c -o $@ $<
 
+$(PURE_LIB): $(call objects,$(PURE_SRC))
+$(RUNTIME_LIB): $(call objects,$(RUNTIME_SRC))
+$(PHONE_LIB): $(call objects,$(PHONE_SRC))
+$(B)/lib%.a: $(B)/sources
+	@rm -f $@
+	ar rcs $@ $(filter %.o,$^)
+
+# ---- linking
+
+# jemalloc serves the daemon alone: what lies outside its pools.
+$(B)/refereed: $(B)/core/main.o $(ARCHIVES)
+	$(LINK) $^ $(ORTP_LIBS) $(LIBS) $(JEMALLOC)
+
+$(B)/refereectl: $(B)/core/refereectl.o $(ARCHIVES)
+	$(LINK) $^ $(ORTP_LIBS) $(LIBS)
+
+$(B)/referee-demo: $(call objects,$(DEMO_SRC)) $(ARCHIVES)
+	$(LINK) $^ $(ORTP_LIBS) $(LIBS)
+
+$(B)/bench-%: $(B)/bench/%.o $(ARCHIVES)
+	$(LINK) $^ $(ORTP_LIBS) $(LIBS)
+
 # One CUnit program a module: tests/unit/test_NAME.c with a main of its own.
-$(B)/tests/%: $(B)/tests/unit/%.o $(PURE_LIB)
-	@mkdir -p $(dir $@)
-	$(CC) $(OPT) $(CFLAGS) -o $@ $< $(PURE_LIB) $(LDFLAGS) $(PURE_LIBS) -lcunit
+$(B)/tests/%: $(B)/tests/unit/%.o $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(LINK) $^ $(ORTP_LIBS) $(LIBS) -lcunit
+
+# The golden ladders' player: script and expected trace, virtual time.
+$(B)/ladder: $(call objects,$(LADDER_SRC)) $(PURE_LIB)
+	$(LINK) $^ $(LIBS)
+
+$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(LINK) -fsanitize=fuzzer $^ $(ORTP_LIBS) $(LIBS)
+
+# ---- running
+
+demo: build/deps.build build/deps.demo
+	@$(MAKE) --no-print-directory all
+	$(B)/referee-demo --flow $(FLOW) --daemon $(B)/refereed
+
+run: all
+	$(B)/refereed -c deploy/refereed.yaml
+
+# ---- tests: each prints "NAME: N passed, N failed, N skipped"; tests/run.sh puts them in order and sums up
+
+STAGES ?= tidy unit ladders fuzz-smoke e2e compilers
+test: build/deps.build build/deps.demo build/deps.test
+	@MAKE='$(MAKE)' B=$(B) tests/run.sh $(STAGES)
+
+tidy: lib
+	@python3 tests/tidy.py --build $(B)
+	@python3 tests/tidy_selftest.py
 
 unit: $(UNIT_BIN)
-	@set -e; for t in $(UNIT_BIN); do echo "== $$t"; $$t; done
+	@tests/unit/run.sh $(B)/logs $(UNIT_BIN)
+
+ladders: $(LADDER_BIN)
+	@tests/ladder/run.sh $(B)/logs $(LADDER_BIN)
+
+e2e: all
+	@B=$(B) tests/e2e/run.sh
+
+programs-for-tests: $(UNIT_BIN) $(LADDER_BIN)
+
+ASAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DREFEREE_SLOW_CHECKS
+TSAN := -O1 -g -fsanitize=thread -fno-omit-frame-pointer -DREFEREE_SLOW_CHECKS
+asan:
+	@$(MAKE) test B=build/asan JEMALLOC= OPT='$(ASAN)' STAGES='unit ladders e2e'
+tsan:
+	@$(MAKE) test B=build/tsan JEMALLOC= OPT='$(TSAN)' STAGES='unit ladders e2e'
+cov:
+	@$(MAKE) test B=build/cov JEMALLOC= OPT='-O0 -g --coverage' STAGES='unit ladders e2e'
+	gcovr --root . --object-directory build/cov --exclude tests/ --print-summary --html-details build/cov/index.html
+
+fuzz: build/deps.build build/deps.test
+	@$(MAKE) --no-print-directory fuzz-run B=build/fuzz CC=clang OPT='$(ASAN) -fsanitize=fuzzer-no-link'
+fuzz-smoke:
+	@$(MAKE) --no-print-directory fuzz SECONDS=3
+fuzz-run: $(FUZZ_BIN)
+	@tests/fuzz/run.sh $(B) $(SECONDS) $(FUZZ_BIN)
+
+# ---- packages, installation
+
+deps: build/deps.build build/deps.demo build/deps.test
+build/deps.%: deploy/packages deploy/deps.sh
+	@deploy/deps.sh $*
+	@mkdir -p $(@D) && touch $@
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(SYSCONFDIR)/referee
+	install -m 755 $(wildcard $(B)/refereed $(B)/refereectl) $(DESTDIR)$(PREFIX)/bin
+	sed 's,@BIN@,$(PREFIX)/bin,; s,@ETC@,$(SYSCONFDIR)/referee,' deploy/refereed.service \
+	    > $(DESTDIR)$(PREFIX)/lib/systemd/system/refereed.service
+	test -e $(DESTDIR)$(SYSCONFDIR)/referee/refereed.yaml || \
+	    install -m 640 deploy/refereed.yaml $(DESTDIR)$(SYSCONFDIR)/referee
 
 clean:
 	rm -rf build
