@@ -25,14 +25,18 @@
         CU_ASSERT(got_ == want_);                                                                       \
     } while (0)
 
-#define CHECK_SLICE(got, want)                                                                          \
-    do {                                                                                                \
-        struct slice got_ = (got), want_ = slice_str(want);                                             \
-        if (!got_.p || !slice_eq(got_, want_))                                                          \
-            printf("\n%s:%d: %s is %s\"%.*s\", want \"%s\"\n", __FILE__, __LINE__, #got,                \
-                   got_.p ? "" : "absent ", SLICE_FMT(got_), want);                                     \
-        CU_ASSERT(got_.p != NULL && slice_eq(got_, want_));                                             \
-    } while (0)
+/* want: a string literal. An absent slice (p == NULL) equals nothing, not even "". */
+#define CHECK_SLICE(got, want) unit_check_slice(__FILE__, __LINE__, #got, (got), slice_str(want))
+
+static inline void unit_check_slice(const char *file, unsigned line, const char *text, struct slice got,
+                                    struct slice want) {
+    bool same = got.p && slice_eq(got, want);
+    if (!same && !got.p)
+        printf("\n%s:%u: %s is absent, want \"%.*s\"\n", file, line, text, SLICE_FMT(want));
+    else if (!same)
+        printf("\n%s:%u: %s is \"%.*s\", want \"%.*s\"\n", file, line, text, SLICE_FMT(got), SLICE_FMT(want));
+    CU_assertImplementation(same, line, text, file, "", CU_FALSE);
+}
 
 struct unit_case {
     const char *name;
