@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# shellcheck shell=bash
+#
+# tests/e2e/lib.sh: for the tests in this folder. A test is an executable bash script NAME.test that begins with
+#     . "$(dirname "$0")/lib.sh"
+# and runs in the repository's top folder with B (the build) and T (an empty folder of its own) set. It exits 0 when all
+# held, by `skip REASON` when it cannot be tried here, else it failed. What it starts here ends with it.
+# Limits are seconds, generous: they end a hang, they measure nothing. Waiting is always for a condition.
+
+set -u
+: "${B:=build/gcc}" "${T:=$(mktemp -d)}"
+LIMIT=${LIMIT:-20}
+started=()
+
+fail() {
+    echo "FAIL: $*" >&2
+    exit 1
+}
+
+skip() {
+    echo "skip: $*"
+    exit 77
+}
+
+need() {
+    local tool
+    for tool in "$@"; do
+        command -v "$tool" >/dev/null || skip "$tool is not installed"
+    done
+}
+
+# The test touches namespaces, BPF or low ports. tests/e2e/run.sh counts those who say so: required and ran.
+need_root() {
+    [ "$(id -u)" -eq 0 ] || skip "needs root"
+}
+
+# wait_for LIMIT CONDITION...: until the command succeeds; false after LIMIT seconds.
+wait_for() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.05
+    done
+}
+
+# free_port [UDP port count]: the first of so many adjacent ports of 127.0.0.1 that nobody uses, by UDP or TCP.
+# Each test asks below the kernel's own range for outgoing ports, at a place that depends on its process.
+free_port() {
+    local count=${1:-1} first port
+    for ((first = 20000 + ($$ * 37 + RANDOM) % 12000; ; first = 20000 + (first + count - 20000) % 12000)); do
+        for ((port = first; port < first + count; port++)); do
+            [ -z "$(ss -Hlnut "sport = :$port")" ] || continue 2
+        done
+        echo "$first"
+        return
+    done
+}
+
+# start NAME COMMAND...: in the background, output in $T/NAME.log; its process id in the variable `last`.
+start() {
+    local name=$1
+    shift
+    "$@" >"$T/$name.log" 2>&1 &
+    last=$!
+    started+=("$last")
+}
+
+# Alive and not a zombie that waits for us.
+is_alive() {
+    [[ $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) == [!ZX]* ]]
+}
+
+is_gone() {
+    ! is_alive "$1"
+}
+
+says() {
+    grep -q -- "$2" "$T/$1.log"
+}
+
+ready_or_gone() {
+    says "$1" ready || is_gone "$2"
+}
+
+# start_refereed CONFIG [OPTION...]: the daemon, its log in $T/refereed.log, id in `refereed`; returns when it is ready.
+start_refereed() {
+    local config=$1
+    shift
+    start refereed "$B/refereed" -c "$config" "$@"
+    refereed=$last
+    wait_for "$LIMIT" ready_or_gone refereed "$refereed"
+    if ! says refereed ready; then
+        cat "$T/refereed.log" >&2
+        fail "refereed did not become ready"
+    fi
+}
+
+# stop ID: SIGTERM, SIGKILL if that does not help; returns the exit status. A sanitizer's finding shows there.
+stop() {
+    kill -TERM "$1" 2>/dev/null
+    if ! wait_for "$LIMIT" is_gone "$1"; then
+        kill -KILL "$1" 2>/dev/null
+        echo "process $1 had to be killed" >&2
+    fi
+    wait "$1"
+}
+
+# Whatever is still running when the test ends; latest first.
+stop_all() {
+    local status=$? i
+    trap - EXIT
+    for ((i = ${#started[@]} - 1; i >= 0; i--)); do
+        is_alive "${started[i]}" && stop "${started[i]}" >/dev/null 2>&1
+    done
+    exit "$status"
+}
+trap stop_all EXIT
+trap 'exit 143' TERM INT
+
+# run_sipp NAME ARGUMENT...: SIPp to its end, in the foreground; messages and errors in $T/NAME-*.log. start_sipp: the
+# same in the background, to be waited for with `wait $last`. SIPp exits 0 if every call went as the scenario says.
+run_sipp() {
+    need sipp
+    sipp_here "$@" >"$T/$1.log" 2>&1 </dev/null
+}
+
+start_sipp() {
+    need sipp
+    local name=$1
+    start "$name" sipp_here "$@" </dev/null
+}
+
+sipp_here() {
+    local name=$1
+    shift
+    exec_in_subshell sipp "$@" -i 127.0.0.1 -nostdin -timeout "${LIMIT}s" -timeout_error \
+        -trace_msg -message_file "$T/$name-messages.log" -trace_err -error_file "$T/$name-errors.log"
+}
+
+# A function started in the background is a shell of its own: replace it, so that signals reach the program.
+exec_in_subshell() {
+    if [ "$BASHPID" -ne $$ ]; then
+        exec "$@"
+    fi
+    "$@"
+}
