@@ -6,7 +6,7 @@
 # make asan tsan  the tests under sanitizers   make fuzz SECONDS=30    each fuzz target   make cov    line coverage
 # make deps       the Debian packages          make install PREFIX=/usr/local DESTDIR=
 #
-# B=build/NAME keeps builds with other flags apart; each source is compiled once for all programs of a B.
+# B=build/NAME keeps builds with other flags apart; each source is compiled once for all programs of a B. V=1: commands.
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -57,6 +57,8 @@ LADDER_BIN := $(if $(LADDER_SRC),$(B)/ladder)
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 
 objects = $(patsubst %.c,$(B)/%.o,$(1))
+# One short line for a command; the whole command with V=1.
+say = $(if $(V),,@echo '  $(1) $@';)
 
 .PHONY: all lib deps demo run install clean FORCE
 .PHONY: test tidy unit ladders e2e programs-for-tests asan tsan cov fuzz fuzz-smoke fuzz-run
@@ -74,42 +76,42 @@ $(B)/sources: FORCE
 
 $(B)/%.o: %.c $(B)/flags | build/deps.build
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -c -o $@ $<
+	$(call say,cc)$(CC) $(CFLAGS_ALL) -c -o $@ $<
 
 $(PURE_LIB): $(call objects,$(PURE_SRC))
 $(RUNTIME_LIB): $(call objects,$(RUNTIME_SRC))
 $(PHONE_LIB): $(call objects,$(PHONE_SRC))
 $(B)/lib%.a: $(B)/sources
 	@rm -f $@
-	ar rcs $@ $(filter %.o,$^)
+	$(call say,ar)ar rcs $@ $(filter %.o,$^)
 
 # ---- linking
 
 # jemalloc serves the daemon alone: what lies outside its pools.
 $(B)/refereed: $(B)/core/main.o $(ARCHIVES)
-	$(LINK) $^ $(ORTP_LIBS) $(LIBS) $(JEMALLOC)
+	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS) $(JEMALLOC)
 
 $(B)/refereectl: $(B)/core/refereectl.o $(ARCHIVES)
-	$(LINK) $^ $(ORTP_LIBS) $(LIBS)
+	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS)
 
 $(B)/referee-demo: $(call objects,$(DEMO_SRC)) $(ARCHIVES)
-	$(LINK) $^ $(ORTP_LIBS) $(LIBS)
+	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS)
 
 $(B)/bench-%: $(B)/bench/%.o $(ARCHIVES)
-	$(LINK) $^ $(ORTP_LIBS) $(LIBS)
+	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS)
 
 # One CUnit program a module: tests/unit/test_NAME.c with a main of its own.
 $(B)/tests/%: $(B)/tests/unit/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(LINK) $^ $(ORTP_LIBS) $(LIBS) -lcunit
+	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS) -lcunit
 
 # The golden ladders' player: script and expected trace, virtual time.
 $(B)/ladder: $(call objects,$(LADDER_SRC)) $(PURE_LIB)
-	$(LINK) $^ $(LIBS)
+	$(call say,ld)$(LINK) $^ $(LIBS)
 
 $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(LINK) -fsanitize=fuzzer $^ $(ORTP_LIBS) $(LIBS)
+	$(call say,ld)$(LINK) -fsanitize=fuzzer $^ $(ORTP_LIBS) $(LIBS)
 
 # ---- running
 
