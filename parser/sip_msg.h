@@ -133,11 +133,14 @@ struct sip_msg {
 };
 
 /* One datagram. Bytes behind the body are ignored (section 18.3); leading CRLFs are skipped. Returns the bytes consumed,
- * or SIP_BAD with *fault set. On SIP_BAD the view holds what was decoded before the fault (all else absent), so that
- * an answer can be made when msg->is_request and sip_answerable(msg). Never SIP_PARTIAL. */
+ * or SIP_BAD with *fault set to the first fault. Reading goes on behind a fault as far as line ends are sure, so on SIP_BAD
+ * the view holds all that could be decoded (the rest absent) and an answer can be made when sip_answerable(msg). A From or
+ * To that is malformed has only `value`; of a header wrongly given twice the first counts and is alone in its chain. Never
+ * SIP_PARTIAL. */
 int32_t sip_parse(struct slice bytes, struct sip_msg *msg, struct sip_fault *fault);
 
-/* A refused request that still has what a response copies: top Via, From, To, Call-ID, CSeq (section 8.2.6.2); not ACK. */
+/* A refused request that still has what a response copies: sent-by of the top Via, and From, To, Call-ID, CSeq headers, well
+ * formed or not (section 8.2.6.2); not ACK. Copy their values raw (sip_put_copy), answer without a transaction. */
 bool sip_answerable(const struct sip_msg *msg);
 
 enum sip_method sip_method_of(struct slice name);      /* case-sensitive, section 7.1 */
@@ -159,5 +162,42 @@ static inline struct slice sip_hdr_value(const struct sip_msg *m, enum sip_hdr_i
 enum sip_hdr_id sip_hdr_id_of(struct slice name);       /* any case, compact forms too */
 struct slice sip_hdr_name(enum sip_hdr_id id);          /* canonical spelling; empty for OTHER */
 unsigned sip_hdr_flags(enum sip_hdr_id id);
+
+/* Tolerated against the grammar or the MUSTs of RFC 3261, because it is sent and can mean one thing only:
+ *
+ * Message
+ * - CRLFs before the start line (section 7.5 has it as SHOULD; keep-alives of snom and Linphone run into requests)
+ * - "sip/2.0" in any case; a status line that ends behind the code, without SP and reason (old gateways)
+ * - bytes behind the body of a datagram (RFC 4475 3.1.1.8); no Content-Length: the body is the rest (RFC 2543, UDP)
+ * - 8-bit and control bytes in header values that are not decoded; NUL too, but never in a name
+ * - no Max-Forwards (RFC 2543 phones, 3.4.1 of RFC 4475)
+ * - no Content-Type with a body: the layer above decides
+ * - CSeq up to 2**32-1 though section 8.1.1.5 says 2**31; leading zeros in every number
+ * - Call-ID of any visible ASCII (commas, '=' and several '@' are seen from gateways)
+ * Lists and parameters
+ * - empty elements between commas; one ';' too many at the end of a value (";tag=x;"), but not ";;"
+ * - a parameter's value without quotes may hold all but LWS ; , < > " (IPv6 with or without brackets in received, RFC 5118
+ *   4.5; '/', '@', ':' and 8-bit), and may be empty ("rport=")
+ * - LWS and folds round ';' '=' ',' and round '/' in Via ("SIP / 2.0 / UDP": it is grammar, but few send it)
+ * Via
+ * - no branch (RFC 2543); one without the magic cookie or with only the cookie: the layer above tells them apart
+ * - any protocol name and version before the transport; '_' in host names (Windows and Docker host names)
+ * - received and rport in a request: sip_put_vias overwrites them
+ * Addresses
+ * - no From tag (RFC 2543); tags of more than token characters
+ * - display names without quotes that are no tokens: UTF-8, '@', '(', ':' (many gateways put the number or name there raw);
+ *   no comma, quote or '>' in it
+ * - LWS inside <> round the URI (RFC 4475 3.1.2.14); no LWS between display name and '<' is grammar
+ * - 8-bit bytes, '#', '[', '|', '^' and the like unescaped in user parts and parameters ('#' is dialled); empty user part
+ *   ("sip:@host", Refer-To of some phones); in URI headers also ';', '=' and '@' unescaped (Replaces written raw)
+ * - ":::" in IPv6 references (RFC 5118 4.10)
+ * - any URI scheme anywhere: SIP_SCHEME_OTHER
+ * Others
+ * - q with more or fewer digits; an unusable q or expires counts as not given; auth-params with stray commas, quoted or not
+ *
+ * Refused though RFC 4475 allows to be liberal: <> round the Request-URI (3.1.2.7), more than one SP or LWS in the request line
+ * (3.1.2.8 to 10), headers in the Request-URI (3.1.2.11), open quotes (3.1.2.6), '?' or a comma in a URI without <> (3.1.2.13),
+ * a comma in a display name (3.1.2.15), LF alone as line end.
+ */
 
 #endif
