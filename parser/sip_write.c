@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "parser/sip_hdr.h"
+#include "parser/sip_scan.h"
+#include "parser/sip_write.h"
+
+/* A value on one line: each run of LWS with a CR or LF in it becomes one SP, so that nothing can begin a new header. */
+static void put_value(struct sbuf *b, struct slice s) {
+    while (s.n) {
+        struct slice word = s;
+        while (s.n && !scan_is(s.p[0], CH_LWS))
+            scan_skip(&s, 1);
+        sbuf_put(b, scan_since(word, &s));
+        struct slice space = s;
+        scan_lws(&s);
+        space = scan_since(space, &s);
+        if (slice_find(space, '\r') >= 0 || slice_find(space, '\n') >= 0)
+            sbuf_char(b, ' ');
+        else
+            sbuf_put(b, space);
+    }
+}
+
+void sip_put_request(struct sbuf *b, struct slice method, struct slice ruri) {
+    sbuf_put(b, method);
+    sbuf_char(b, ' ');
+    put_value(b, ruri);
+    sbuf_lit(b, " SIP/2.0\r\n");
+}
+
+void sip_put_status(struct sbuf *b, uint16_t status, struct slice reason) {
+    sbuf_lit(b, "SIP/2.0 ");
+    sbuf_u64(b, status);
+    sbuf_char(b, ' ');
+    put_value(b, reason.p ? reason : sip_reason(status));
+    sbuf_lit(b, "\r\n");
+}
+
+static void put_name(struct sbuf *b, struct slice name) {
+    sbuf_put(b, name);
+    sbuf_lit(b, ": ");
+}
+
+void sip_put_hdr(struct sbuf *b, struct slice name, struct slice value) {
+    put_name(b, name);
+    put_value(b, value);
+    sbuf_lit(b, "\r\n");
+}
+
+void sip_put_hdr_u64(struct sbuf *b, struct slice name, uint64_t value) {
+    put_name(b, name);
+    sbuf_u64(b, value);
+    sbuf_lit(b, "\r\n");
+}
+
+void sip_put_cseq(struct sbuf *b, uint32_t cseq, struct slice method) {
+    sbuf_lit(b, "CSeq: ");
+    sbuf_u64(b, cseq);
+    sbuf_char(b, ' ');
+    sbuf_put(b, method);
+    sbuf_lit(b, "\r\n");
+}
+
+void sip_put_via(struct sbuf *b, enum sip_transport t, struct slice sent_by, struct slice branch) {
+    static const char *const names[] = {
+        [SIP_UDP] = "UDP", [SIP_TCP] = "TCP", [SIP_TLS] = "TLS", [SIP_SCTP] = "SCTP", [SIP_WS] = "WS", [SIP_WSS] = "WSS",
+    };
+    sbuf_lit(b, "Via: SIP/2.0/");
+    sbuf_put(b, slice_str(names[t < SIP_TRANSPORT_OTHER ? t : SIP_UDP]));
+    sbuf_char(b, ' ');
+    sbuf_put(b, sent_by);
+    sbuf_lit(b, ";branch=");
+    sbuf_put(b, branch);
+    sbuf_lit(b, ";rport\r\n");
+}
+
+void sip_put_from_to(struct sbuf *b, struct slice name, struct slice value, struct slice tag) {
+    put_name(b, name);
+    put_value(b, value);
+    if (tag.p) {
+        sbuf_lit(b, ";tag=");
+        sbuf_put(b, tag);
+    }
+    sbuf_lit(b, "\r\n");
+}
+
+static bool sent_by_is(const struct sip_via *via, const struct addr *src) {
+    struct addr a = { .port = 0 };
+    return addr_parse_ip(via->sent_by.host, &a) && addr_eq_ip(&a, src);
+}
+
+/* received: section 18.2.1; with rport always, and rport filled, RFC 3581 section 4. What the peer wrote there is dropped. */
+static void put_top_via(struct sbuf *b, struct slice value, const struct addr *src) {
+    struct sip_via via;
+    if (sip_via_parse(value, &via) < 0) {
+        put_value(b, value);
+        return;
+    }
+    int32_t semicolon = slice_find(value, ';');
+    struct slice rest = semicolon < 0 ? slice_of(value.p + value.n, 0) : value, name, param;
+    if (semicolon >= 0)
+        scan_skip(&rest, (uint32_t)semicolon + 1);
+    put_value(b, slice_trim(slice_of(value.p, semicolon < 0 ? value.n : (uint32_t)semicolon)));
+    while (sip_param_next(&rest, &name, &param)) {
+        if (slice_ieq(name, SL("received")) || slice_ieq(name, SL("rport")))
+            continue;
+        sbuf_char(b, ';');
+        sbuf_put(b, name);
+        if (param.p) {
+            sbuf_char(b, '=');
+            put_value(b, param);
+        }
+    }
+    if (via.rport.p || !sent_by_is(&via, src)) {
+        sbuf_lit(b, ";received=");
+        addr_put_ip(b, src);
+    }
+    if (via.rport.p) {
+        sbuf_lit(b, ";rport=");
+        sbuf_u64(b, src->port);
+    }
+}
+
+void sip_put_vias(struct sbuf *b, const struct sip_msg *request, const struct addr *src) {
+    struct sip_values cur = { .started = false };
+    struct slice value;
+    bool top = true;
+    while (sip_values_next(request, SIP_H_VIA, &cur, &value)) {
+        sbuf_lit(b, "Via: ");
+        if (top && src)
+            put_top_via(b, value, src);
+        else
+            put_value(b, value);
+        sbuf_lit(b, "\r\n");
+        top = false;
+    }
+}
+
+void sip_put_copy(struct sbuf *b, const struct sip_msg *m, enum sip_hdr_id id) {
+    for (const struct sip_hdr *h = sip_hdr_first(m, id); h; h = sip_hdr_next(m, h))
+        sip_put_hdr(b, sip_hdr_name(id), h->value);
+}
+
+void sip_put_body(struct sbuf *b, struct slice content_type, struct slice body) {
+    if (body.n && content_type.p)
+        sip_put_hdr(b, SL("Content-Type"), content_type);
+    sip_put_hdr_u64(b, SL("Content-Length"), body.n);
+    sbuf_lit(b, "\r\n");
+    sbuf_put(b, body);
+}
