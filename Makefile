@@ -167,13 +167,16 @@ build/deps.%: deploy/packages deploy/deps.sh
 	@deploy/deps.sh $*
 	@mkdir -p $(@D) && touch $@
 
+BIN_DIR := $(DESTDIR)$(PREFIX)/bin
+LIB_DIR := $(DESTDIR)$(PREFIX)/lib
+ETC_DIR := $(DESTDIR)$(SYSCONFDIR)/referee
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(SYSCONFDIR)/referee
-	install -m 755 $(wildcard $(B)/refereed $(B)/refereectl) $(DESTDIR)$(PREFIX)/bin
+	install -d $(BIN_DIR) $(LIB_DIR)/systemd/system $(LIB_DIR)/sysusers.d $(ETC_DIR)
+	install -m 755 $(B)/refereed $(B)/refereectl $(BIN_DIR)
 	sed 's,@BIN@,$(PREFIX)/bin,; s,@ETC@,$(SYSCONFDIR)/referee,' deploy/refereed.service \
-	    > $(DESTDIR)$(PREFIX)/lib/systemd/system/refereed.service
-	test -e $(DESTDIR)$(SYSCONFDIR)/referee/refereed.yaml || \
-	    install -m 640 deploy/refereed.yaml $(DESTDIR)$(SYSCONFDIR)/referee
+	    > $(LIB_DIR)/systemd/system/refereed.service
+	install -m 644 deploy/sysusers.conf $(LIB_DIR)/sysusers.d/referee.conf
+	test -e $(ETC_DIR)/refereed.yaml || install -m 640 deploy/refereed.yaml $(ETC_DIR)
 
 clean:
 	rm -rf build
