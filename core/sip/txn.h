@@ -120,7 +120,8 @@ enum txn_event_kind {
     /* server */
     TXN_NEW_REQUEST,              /* txn: the new IST or NIST; never ACK or CANCEL. `merged`: answer 482 (section 8.2.2.2) */
     TXN_CANCEL,                   /* txn: the CANCEL's own NIST; other: the IST it names or HANDLE_NONE (answer 481). Answer
-                                     200 on txn; then 487 on other, if that has no final response yet */
+                                     200 on txn; then 487 on other, if that has no final response yet.
+                                     ctx and ctx_kind are other's */
     TXN_ACK_2XX,                  /* an ACK for the dialog: txn is the Accepted IST with that branch, else HANDLE_NONE */
     TXN_ACK_FAILURE,              /* the ACK to our non-2xx: absorbed, for the TU's information */
     TXN_FULL                      /* no room; answer 503 without a transaction (txn_response_dst). Not for ACK */

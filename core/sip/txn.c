@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * txn: matching (sections 17.1.3, 17.2.3, 9.2, 8.2.2.2) and the doors into the tables.
+ */
+#include "core/sip/txn.h"
+
+#include "core/base/check.h"
+#include "core/sip/branch.h"
+#include "core/sip/txn_table.h"
+
+#define DEFAULT_PORT 5060
+
+void txn_layer_init(struct txn_layer *l, struct arena *a, const struct txn_layer_config *c) {
+    *l = (struct txn_layer){
+        .key = c->key, .times = c->times, .wheel = c->wheel, .bufs = c->bufs, .metrics = c->metrics, .trace = c->trace,
+    };
+    struct txn_times *t = &l->times;
+    t->t1 = t->t1 ? t->t1 : 500000;
+    t->t2 = t->t2 ? t->t2 : 4000000;
+    t->t4 = t->t4 ? t->t4 : 5000000;
+    t->d = t->d ? t->d : 32000000;
+    pool_init(&l->pool, a, c->count, sizeof(struct txn));
+    map_init(&l->map, a, 2 * c->count); /* a server transaction may have a merge key too */
+}
+
+static struct txn *find(const struct txn_layer *l, struct key128 key) {
+    return txn_get(l, map_get(&l->map, key));
+}
+
+/* ---- client ---- */
+
+handle txn_client_start(struct txn_layer *l, struct outbox *o, uint64_t now, const struct txn_client *c) {
+    struct slice name = c->method == SIP_M_UNKNOWN ? c->method_name : sip_method_name(c->method);
+    enum txn_kind kind = c->method == SIP_M_INVITE ? TXN_ICT : TXN_NICT;
+    struct buf *request = c->request;
+    struct txn *t = txn_new(l, kind, txn_key_client(l, c->branch, name));
+    if (!t) {
+        metrics_add(l->metrics, M_pool_full, 1);
+        buf_unref(l->bufs, &request);
+        return HANDLE_NONE;
+    }
+    t->method = (uint8_t)c->method;
+    t->cseq = c->cseq;
+    t->request = request;
+    t->dst = *c->dst;
+    if (c->local)
+        t->local = *c->local;
+    t->ctx = c->ctx;
+    t->ctx_kind = c->ctx_kind;
+    t->trace_call = c->trace_call;
+    t->trace_leg = c->trace_leg;
+    struct txn_event ev = { .kind = TXN_NONE };
+    struct txn_step s = { .layer = l, .outbox = o, .now = now, .txn = t, .ev = &ev };
+    txn_run(&s, kind == TXN_ICT ? (unsigned)ICT_EV_START : (unsigned)NICT_EV_START);
+    return t->self;
+}
+
+static unsigned response_event(const struct txn *t, uint16_t status) {
+    if (t->kind == TXN_NICT)
+        return status < 200 ? NICT_EV_R1XX : NICT_EV_R2XX_6XX;
+    return status < 200 ? ICT_EV_R1XX : status < 300 ? ICT_EV_R2XX : ICT_EV_R3XX_6XX;
+}
+
+struct txn_event txn_recv_response(struct txn_layer *l, struct outbox *o, uint64_t now, const struct sip_msg *msg) {
+    struct txn_event ev = { .kind = TXN_STRAY, .method = (uint8_t)msg->cseq_method };
+    struct txn *t = msg->via.branch.n ? find(l, txn_key_client(l, msg->via.branch, msg->cseq_method_name)) : NULL;
+    if (!t) {
+        metrics_add(l->metrics, M_responses_stray, 1);
+        return ev;
+    }
+    ev.kind = TXN_NONE;
+    struct txn_step s = {
+        .layer = l, .outbox = o, .now = now, .txn = t, .ev = &ev, .msg = msg, .status = msg->status,
+    };
+    txn_run(&s, response_event(t, msg->status));
+    return ev;
+}
+
+handle txn_cancel(struct txn_layer *l, struct outbox *o, uint64_t now, handle invite, struct slice extra) {
+    struct txn_event ev = { .kind = TXN_NONE };
+    struct txn *t = txn_get(l, invite);
+    if (!t || t->kind != TXN_ICT || t->cancelled)
+        return HANDLE_NONE;
+    struct txn_step s = { .layer = l, .outbox = o, .now = now, .txn = t, .ev = &ev, .extra = extra };
+    txn_run(&s, ICT_EV_CANCEL);
+    return s.created;
+}
+
+/* ---- server ---- */
+
+void txn_response_dst(const struct sip_msg *request, const struct addr *src, struct addr *out) {
+    *out = *src;
+    if (src->transport != SIP_UDP || request->via.rport.p)
+        return;
+    out->port = request->via.sent_by.port ? request->via.sent_by.port : DEFAULT_PORT;
+}
+
+/* Section 8.2.2.2: no To tag, and From tag, Call-ID and CSeq of another transaction that is going on. */
+static bool note_merge(struct txn_layer *l, struct txn *t, const struct sip_msg *msg) {
+    if (msg->to_tag.n)
+        return false;
+    t->merge = txn_key_merge(l, msg);
+    if (map_get(&l->map, t->merge) != HANDLE_NONE)
+        return true;
+    t->merge_held = map_put(&l->map, t->merge, t->self);
+    return false;
+}
+
+/* What arrived with a message and where. */
+struct arrival {
+    const struct sip_msg *msg;
+    const struct addr *src, *dst;
+};
+
+static struct txn *server_new(struct txn_step *s, struct key128 key, const struct arrival *in) {
+    const struct sip_msg *msg = in->msg;
+    struct txn_layer *l = s->layer;
+    struct txn *t = txn_new(l, msg->method == SIP_M_INVITE ? TXN_IST : TXN_NIST, key);
+    struct buf *copy = t ? buf_copy(l->bufs, msg->whole) : NULL;
+    if (!copy) {
+        if (t)
+            txn_free(l, t);
+        metrics_add(l->metrics, M_pool_full, 1);
+        s->ev->kind = TXN_FULL;
+        return NULL;
+    }
+    t->request = copy;
+    t->method = (uint8_t)msg->method;
+    t->cseq = msg->cseq;
+    t->legacy = !branch_is_3261(msg->via.branch);
+    t->src = *in->src;
+    t->local = *in->dst;
+    txn_response_dst(msg, in->src, &t->dst);
+    s->txn = t;
+    s->msg = msg;
+    txn_run(s, t->kind == TXN_IST ? (unsigned)IST_EV_START : (unsigned)NIST_EV_START);
+    return t;
+}
+
+static void again(struct txn_step *s, struct txn *t) {
+    metrics_add(s->layer->metrics, M_retransmissions_in, 1);
+    s->txn = t;
+    txn_run(s, t->kind == TXN_IST ? (unsigned)IST_EV_REQUEST : (unsigned)NIST_EV_REQUEST);
+}
+
+/* RFC 2543's ACK must carry the To tag of the response that it acknowledges (section 17.2.3). */
+static bool legacy_ack_matches(const struct txn *t, const struct sip_msg *ack) {
+    struct sip_msg response;
+    struct sip_fault fault;
+    if (!t->legacy || !t->response)
+        return true;
+    return sip_parse(buf_slice(t->response), &response, &fault) >= 0 && slice_eq(response.to_tag, ack->to_tag);
+}
+
+static void recv_ack(struct txn_step *s, const struct arrival *in) {
+    struct txn *t = find(s->layer, txn_key_server(s->layer, in->msg, SL("INVITE")));
+    s->ev->method = SIP_M_ACK;
+    if (!t || (t->state == IST_COMPLETED && !legacy_ack_matches(t, in->msg))) {
+        s->ev->kind = TXN_ACK_2XX;
+        return;
+    }
+    s->txn = t;
+    txn_run(s, IST_EV_ACK);
+}
+
+static void recv_cancel(struct txn_step *s, const struct arrival *in) {
+    struct key128 key = txn_key_server(s->layer, in->msg, SL("CANCEL"));
+    struct txn *t = find(s->layer, key);
+    if (t) {
+        again(s, t);
+        return;
+    }
+    if (!server_new(s, key, in))
+        return;
+    txn_tell(s, TXN_CANCEL);
+    struct txn *invite = find(s->layer, txn_key_server(s->layer, in->msg, SL("INVITE")));
+    if (!invite)
+        return;
+    invite->cancelled = true;
+    s->ev->other = invite->self;
+    s->ev->ctx = invite->ctx;
+    s->ev->ctx_kind = invite->ctx_kind;
+}
+
+static void recv_other(struct txn_step *s, const struct arrival *in) {
+    struct key128 key = txn_key_server(s->layer, in->msg, in->msg->cseq_method_name);
+    struct txn *t = find(s->layer, key);
+    if (t) {
+        again(s, t);
+        return;
+    }
+    t = server_new(s, key, in);
+    if (!t)
+        return;
+    bool merged = note_merge(s->layer, t, in->msg);
+    txn_tell(s, TXN_NEW_REQUEST);
+    s->ev->merged = merged;
+}
+
+struct txn_event txn_recv_request(struct txn_layer *l, struct outbox *o, uint64_t now, const struct sip_msg *msg,
+                                  const struct addr *src, const struct addr *dst) {
+    struct txn_event ev = { .kind = TXN_NONE, .method = (uint8_t)msg->method };
+    struct txn_step s = { .layer = l, .outbox = o, .now = now, .ev = &ev };
+    struct arrival in = { .msg = msg, .src = src, .dst = dst };
+    if (msg->method == SIP_M_ACK)
+        recv_ack(&s, &in);
+    else if (msg->method == SIP_M_CANCEL)
+        recv_cancel(&s, &in);
+    else
+        recv_other(&s, &in);
+    return ev;
+}
+
+static unsigned answer_event(const struct txn *t, uint16_t status) {
+    if (t->kind == TXN_IST)
+        return status < 200 ? IST_EV_TU_1XX : status < 300 ? IST_EV_TU_2XX : IST_EV_TU_3XX_6XX;
+    return status < 200 ? NIST_EV_TU_1XX : status == 408 ? NIST_EV_TU_408 : NIST_EV_TU_FINAL;
+}
+
+void txn_respond(struct txn_layer *l, struct outbox *o, uint64_t now, handle txn, struct buf *response, uint16_t status) {
+    struct txn_event ev = { .kind = TXN_NONE };
+    struct txn *t = txn_get(l, txn);
+    struct txn_step s = {
+        .layer = l, .outbox = o, .now = now, .txn = t, .ev = &ev, .response = response, .status = status,
+    };
+    if (t && t->kind >= TXN_IST)
+        txn_run(&s, answer_event(t, status));
+    buf_unref(l->bufs, &s.response);
+}
+
+/* ---- both ---- */
+
+struct txn_event txn_timer(struct txn_layer *l, struct outbox *o, uint64_t now, struct wheel_node *n) {
+    struct txn_event ev = { .kind = TXN_NONE };
+    struct txn *t = txn_get(l, n->owner);
+    CHECK(t && (n == &t->retransmit || n == &t->life) && n->kind < TXN_TIMER_END);
+    unsigned event = txn_machine(t->kind)->timers[n->kind];
+    CHECK(event);
+    struct txn_step s = { .layer = l, .outbox = o, .now = now, .txn = t, .ev = &ev };
+    txn_run(&s, event - 1);
+    return ev;
+}
+
+struct txn_event txn_transport_error(struct txn_layer *l, uint64_t now, const struct addr *dst, uint32_t *cursor) {
+    struct txn_event ev = { .kind = TXN_NONE };
+    handle h;
+    for (struct txn *t; ev.kind == TXN_NONE && (t = pool_next(&l->pool, cursor, &h));) {
+        if (t->kind > TXN_NICT || !addr_eq(&t->dst, dst))
+            continue;
+        struct txn_step s = { .layer = l, .now = now, .txn = t, .ev = &ev };
+        txn_run(&s, t->kind == TXN_ICT ? (unsigned)ICT_EV_ERROR : (unsigned)NICT_EV_ERROR);
+    }
+    return ev;
+}
+
+bool txn_is_done(const struct txn_layer *l, handle h) {
+    const struct txn *t = txn_get(l, h);
+    return !t || t->status >= 200;
+}
+
+void txn_drop(struct txn_layer *l, handle h) {
+    struct txn *t = txn_get(l, h);
+    if (t)
+        txn_free(l, t);
+}
