@@ -7,6 +7,7 @@
 #ifndef REFEREE_TESTS_UNIT_H
 #define REFEREE_TESTS_UNIT_H
 
+#include "core/base/check.h"
 #include "core/base/slice.h"
 
 #include <CUnit/Basic.h>
@@ -44,7 +45,13 @@ struct unit_case {
 };
 #define UNIT(fn) { #fn, fn }
 
+static inline void unit_say_failed_check(void *arg, const char *file, int line, const char *expr) {
+    (void)arg;
+    fprintf(stderr, "%s:%d: CHECK(%s) failed\n", file, line, expr);
+}
+
 static inline int unit_run(const char *suite, const struct unit_case *cases, size_t n) {
+    check_set_hook(unit_say_failed_check, NULL);
     if (CU_initialize_registry() != CUE_SUCCESS)
         return 2;
     CU_pSuite s = CU_add_suite(suite, NULL, NULL);
