@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/base/sbuf.h"
+#include "tests/unit/dies.h"
+#include "tests/unit/unit.h"
+
+static void test_numbers(void) {
+    char mem[128];
+    struct sbuf b = sbuf_on(mem, sizeof mem);
+    sbuf_u64(&b, 0);
+    sbuf_char(&b, ' ');
+    sbuf_u64(&b, UINT64_MAX);
+    sbuf_char(&b, ' ');
+    sbuf_i64(&b, INT64_MIN);
+    sbuf_char(&b, ' ');
+    sbuf_i64(&b, 42);
+    CHECK_SLICE(sbuf_slice(&b), "0 18446744073709551615 -9223372036854775808 42");
+    CHECK_FALSE(b.overflow);
+}
+
+static void test_hex(void) {
+    char mem[64];
+    struct sbuf b = sbuf_on(mem, sizeof mem);
+    sbuf_hex(&b, 0xabcdef, 3);
+    sbuf_char(&b, ' ');
+    sbuf_hex(&b, 0x1f, 16);
+    sbuf_hex(&b, 1, 0);
+    CHECK_SLICE(sbuf_slice(&b), "def 000000000000001f");
+}
+
+static void hex_of_17(void) {
+    char mem[64];
+    struct sbuf b = sbuf_on(mem, sizeof mem);
+    sbuf_hex(&b, 1, 17);
+}
+
+static void test_overflow(void) {
+    char mem[9];
+    memset(mem, '#', sizeof mem);
+    struct sbuf b = sbuf_on(mem, 8);
+    sbuf_str(&b, "12345");
+    sbuf_lit(&b, "6789");
+    CHECK_TRUE(b.overflow);
+    CHECK_SLICE(sbuf_slice(&b), "12345");
+    b = sbuf_on(mem, 8);
+    sbuf_lit(&b, "12345678");
+    CHECK_FALSE(b.overflow);
+    sbuf_put(&b, SL(""));
+    CHECK_FALSE(b.overflow);
+    sbuf_char(&b, '9');
+    CHECK_TRUE(b.overflow);
+    b = sbuf_on(mem, 8);
+    sbuf_u64(&b, 123456789);
+    CHECK_TRUE(b.overflow);
+    CHECK_EQ(b.n, 0);
+    CHECK_EQ(mem[8], '#');
+    CHECK_TRUE(unit_dies(hex_of_17));
+}
+
+static void test_escaped(void) {
+    char mem[64];
+    struct sbuf b = sbuf_on(mem, sizeof mem);
+    sbuf_escaped(&b, SL("a\"b\\c\r\n\0 \x7f\xff~"), 100);
+    CHECK_SLICE(sbuf_slice(&b), "a\\\"b\\\\c\\x0d\\x0a\\x00 \\x7f\\xff~");
+    b = sbuf_on(mem, sizeof mem);
+    sbuf_escaped(&b, SL("abcdef"), 6);
+    sbuf_char(&b, '|');
+    sbuf_escaped(&b, SL("abcdef"), 5);
+    CHECK_SLICE(sbuf_slice(&b), "abcdef|abcde...");
+    /* Never half an escape. */
+    b = sbuf_on(mem, 6);
+    sbuf_escaped(&b, SL("abc\nd"), 100);
+    CHECK_TRUE(b.overflow);
+    CHECK_SLICE(sbuf_slice(&b), "abc");
+}
+
+int main(void) {
+    return UNIT_RUN("sbuf", UNIT(test_numbers), UNIT(test_hex), UNIT(test_overflow), UNIT(test_escaped));
+}
