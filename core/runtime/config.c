@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#define _GNU_SOURCE
+#include "core/runtime/config_schema.h"
+#include "core/runtime/udp.h"
+
+#include <nettle/sha2.h>
+#include <sys/random.h>
+
+static bool fail(struct config_error *e, const char *key, const char *what, const char *value) {
+    snprintf(e->text, sizeof e->text, "%s: \"%.100s\": %s", key, value, what);
+    return false;
+}
+
+static bool is_auto(const char *text) {
+    return strcmp(text, "auto") == 0;
+}
+
+static void put_host(char *to, size_t n, const struct addr *a) {
+    struct sbuf b = sbuf_on(to, n - 1);
+    addr_put_host(&b, a);
+    to[b.n] = 0;
+}
+
+/* An address that others can send to: itself, or the LAN's, or loopback on a machine without a network. */
+static struct addr reachable(const struct addr *bound) {
+    struct addr a = *bound;
+    if (addr_is_any(&a) && !udp_lan_address(bound->family, &a))
+        (void)addr_parse_ip(bound->family == ADDR_V6 ? SL("::1") : SL("127.0.0.1"), &a);
+    a.port = bound->port;
+    return a;
+}
+
+/* "host", "host:port", an address, or auto. A name keeps the address that auto would give. */
+static bool resolve_sip(struct config *c, struct config_error *e) {
+    const struct addr *first = c->listen.items;
+    struct engine_config *n = &c->engine;
+    const char *text = c->sip_advertise;
+    struct addr named;
+    n->sip_addr = reachable(first);
+    if (is_auto(text)) {
+        put_host(n->sip_host, sizeof n->sip_host, &n->sip_addr);
+        return true;
+    }
+    if (addr_parse(slice_str(text), first->port, &named)) {
+        n->sip_addr = named;
+        put_host(n->sip_host, sizeof n->sip_host, &named);
+        return true;
+    }
+    size_t host = strcspn(text, ":");
+    uint64_t port = first->port;
+    if (host == 0 || strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") < host ||
+        (text[host] && !slice_u64(slice_str(text + host + 1), 65535, &port)))
+        return fail(e, "sip.advertise", "a host name, an address, with or without :port, or auto", text);
+    snprintf(n->sip_host, sizeof n->sip_host, "%.*s", (int)host, text);
+    n->sip_addr.port = (uint16_t)port;
+    return true;
+}
+
+static bool resolve_media(struct config *c, struct config_error *e) {
+    const struct addr *first = c->listen.items;
+    struct engine_config *n = &c->engine;
+    c->media_bind = *first;
+    if (!is_auto(c->media_address) && !addr_parse_ip(slice_str(c->media_address), &c->media_bind))
+        return fail(e, "media.address", "an IP address, or auto", c->media_address);
+    if (!is_auto(c->media_advertise)) {
+        if (!addr_parse_ip(slice_str(c->media_advertise), &n->media_addr))
+            return fail(e, "media.advertise", "an IP address, or auto", c->media_advertise);
+    } else if (addr_is_any(&c->media_bind) && n->sip_addr.family == c->media_bind.family) {
+        n->media_addr = n->sip_addr;
+    } else {
+        n->media_addr = reachable(&c->media_bind);
+    }
+    c->media_bind.port = n->media_addr.port = 0;
+    return true;
+}
+
+static bool random_bytes(void *to, size_t n) {
+    return getrandom(to, n, 0) == (ssize_t)n;
+}
+
+static bool resolve_secret(struct config *c, struct config_error *e) {
+    struct engine_config *n = &c->engine;
+    if (!random_bytes(&n->seed, sizeof n->seed) || !random_bytes(n->secret, sizeof n->secret))
+        return fail(e, "auth.secret", "the kernel gives no random numbers", "auto");
+    if (is_auto(c->auth_secret))
+        return true;
+    if (strlen(c->auth_secret) < 16)
+        return fail(e, "auth.secret", "at least 16 characters, or auto", "...");
+    struct sha256_ctx h;
+    sha256_init(&h);
+    sha256_update(&h, strlen(c->auth_secret), (const uint8_t *)c->auth_secret);
+    sha256_digest(&h, sizeof n->secret, n->secret);
+    return true;
+}
+
+static uint32_t power_of_two(uint32_t n) {
+    uint32_t p = 1;
+    while (p < n)
+        p <<= 1;
+    return p;
+}
+
+static void resolve_policy(struct config *c) {
+    struct engine_config *n = &c->engine;
+    const uint32_t *algorithm = c->algorithms.items;
+    n->auth_md5 = n->auth_sha256 = false;
+    for (uint32_t i = 0; i < c->algorithms.count; i++)
+        *(algorithm[i] ? &n->auth_sha256 : &n->auth_md5) = true;
+    n->refer = (enum refer_mode)c->refer;
+    n->attended = (enum attended_mode)c->attended;
+    n->trace_level = (enum trace_level)c->log_level;
+    n->trace_lines = power_of_two(n->trace_lines);
+    n->policy = (struct policy_config){
+        .users = c->users.items, .user_count = c->users.count,
+        .routes = c->routes.items, .route_count = c->routes.count,
+        .peers = c->peers.items, .peer_count = c->peers.count,
+        .domains = c->domains.items, .domain_count = c->domains.count,
+        .echo = c->echo.items, .echo_count = c->echo.count,
+    };
+}
+
+bool config_resolve(struct config *c, struct config_error *e) {
+    if (!resolve_sip(c, e) || !resolve_media(c, e) || !resolve_secret(c, e))
+        return false;
+    resolve_policy(c);
+    return true;
+}
+
+static const char *type_text(const struct config_key *k) {
+    static const char *const texts[] = {
+        [CT_TEXT] = "text", [CT_BOOL] = "true or false", [CT_COUNT] = "number", [CT_BYTES] = "bytes",
+        [CT_DURATION] = "time", [CT_CHOICE] = "", [CT_LISTEN] = "address:port", [CT_HOP] = "address:port",
+        [CT_NET] = "address or network", [CT_PORTS] = "first-last", [CT_HEX] = "hex",
+    };
+    return k->choices ? k->choices : texts[k->type];
+}
+
+static void print_list_values(FILE *to, const char *standard) {
+    fprintf(to, " [");
+    for (const char *at = standard; *at;) {
+        size_t n = strcspn(at, ",");
+        fprintf(to, "%s\"%.*s\"", at == standard ? "" : ", ", (int)n, at);
+        at += n + (at[n] == ',');
+    }
+    fprintf(to, "]\n");
+}
+
+/* `section` is what was printed last, as far as its first dot. */
+static void print_key(FILE *to, const struct config_key *k, const char **section) {
+    const struct config_list_def *d = config_list_of(k);
+    size_t head = strcspn(k->path, ".[");
+    const char *leaf = strrchr(k->path, '.') ? strrchr(k->path, '.') + 1 : k->path;
+    bool dotted = k->path[strcspn(k->path, ".")] == '.';
+    if (dotted && (strlen(*section) < head || strncmp(*section, k->path, head) != 0 || !strchr(".[", (*section)[head]))) {
+        if (d && d->sections)
+            fprintf(to, "\n# %s\n%.*s: []\n#  -\n", d->help, (int)head, k->path);
+        else
+            fprintf(to, "\n%.*s:\n", (int)head, k->path);
+    }
+    *section = k->path;
+    const char *mark = d && d->sections ? "#    " : dotted ? "  " : "";
+    fprintf(to, "%s# %s (%s)\n%s%.*s:", d && d->sections ? "#    " : mark, k->help, type_text(k), mark,
+            (int)strcspn(leaf, "["), leaf);
+    if (d && !d->sections)
+        print_list_values(to, k->standard);
+    else
+        fprintf(to, " %s\n", k->standard);
+}
+
+void config_print(FILE *to) {
+    const char *section = "";
+    fprintf(to, "# Every key of refereed's configuration, with its default.\n");
+    for (uint32_t i = 0; i < config_key_count; i++)
+        print_key(to, &config_keys[i], &section);
+}

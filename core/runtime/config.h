@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * config: one YAML file, one schema table. The file is walked event by event, so that every complaint names file, line, key
+ * and what is allowed. Every key has a default that runs; units are part of a value (30ms, 5s, 64k).
+ */
+#ifndef REFEREE_RUNTIME_CONFIG_H
+#define REFEREE_RUNTIME_CONFIG_H
+
+#include "core/b2b/config.h"
+#include "core/runtime/io.h"
+
+#include <stdio.h>
+
+#define CONFIG_VERSION 1
+#define CONFIG_PATH_MAX 108       /* of a UNIX socket */
+
+/* A growing array of the loader; what it holds is given by the schema. */
+struct config_list {
+    void *items;
+    uint32_t count;
+};
+
+struct config {
+    struct engine_config engine;       /* filled by the schema, completed by config_resolve */
+    uint32_t version;
+    char node_name[CONFIG_NAME_MAX];
+
+    struct config_list listen;         /* struct addr */
+    char sip_advertise[CONFIG_HOST_MAX];
+    struct config_list algorithms;     /* uint32_t: 0 md5, 1 sha-256 */
+    char auth_secret[CONFIG_HOST_MAX];
+
+    char media_address[CONFIG_HOST_MAX];
+    char media_advertise[CONFIG_HOST_MAX];
+    struct addr media_bind;            /* by config_resolve */
+
+    struct config_list users, routes, peers, domains, echo;
+
+    uint64_t drain_timeout_us;
+    uint32_t backend;                  /* enum io_backend */
+    uint32_t shards;
+    uint32_t receive_buffer;
+    uint32_t log_level;                /* enum trace_level */
+    uint32_t refer, attended;          /* enums of the engine, by the schema's choices */
+    char admin_socket[CONFIG_PATH_MAX];
+    uint32_t store_kind;
+    uint32_t store_records;
+};
+
+struct config_error {
+    char text[512];                    /* FILE:LINE: KEY: what is wrong; what is allowed */
+};
+
+/* NULL and *e filled when the file cannot be read or is wrong. path NULL: defaults only. */
+struct config *config_load(const char *path, struct config_error *e);
+void config_free(struct config *c);
+
+/* Completes c->engine: addresses that "auto" stands for, the secret, the policy. Reads the routing table and the kernel's
+ * random numbers. False: *e tells. */
+bool config_resolve(struct config *c, struct config_error *e);
+
+/* Every key with its default and what it is for: a file that loads. */
+void config_print(FILE *to);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/runtime/config_schema.h"
+
+#include <string.h>
+
+#define AT(field) .offset = offsetof(struct config, field), .size = sizeof(((struct config *)0)->field)
+#define ENGINE(field) AT(engine.field)
+#define USER(field) .offset = offsetof(struct user_config, field), .size = sizeof(((struct user_config *)0)->field)
+#define ROUTE(field) .offset = offsetof(struct route_config, field), .size = sizeof(((struct route_config *)0)->field)
+#define PEER(field) .offset = offsetof(struct peer_config, field), .size = sizeof(((struct peer_config *)0)->field)
+#define MICROS .type = CT_DURATION, .scale = 1
+#define SECONDS .type = CT_DURATION, .scale = 1000000
+#define RANGE(from, to) .min = (from), .max = (to)
+#define MS(n) ((n) * UINT64_C(1000))
+#define S(n) ((n) * UINT64_C(1000000))
+#define REFER_CHOICES .type = CT_CHOICE, .choices = "default|local|reject", .later = "relay|auto"
+
+const struct config_key config_keys[] = {
+    { "version", CT_COUNT, AT(version), RANGE(1, CONFIG_VERSION), .standard = "1", .help = "of this file's format" },
+    { "node.name", CT_TEXT, AT(node_name), .standard = "node1", .help = "name of this node in logs" },
+
+    { "sip.listen[]", CT_LISTEN, .size = sizeof(struct addr), .standard = "0.0.0.0:5060",
+      .help = "addresses and ports to listen on, IPv4 and IPv6 ([::]:5060)" },
+    { "sip.advertise", CT_TEXT, AT(sip_advertise), .standard = "auto",
+      .help = "host, or host:port, that goes into Via and Contact; auto: the address listened on, or the LAN address" },
+    { "sip.realm", CT_TEXT, ENGINE(realm), .standard = "referee", .help = "realm of digest authentication" },
+    { "sip.domains[]", CT_TEXT, .size = CONFIG_HOST_MAX, .standard = "",
+      .help = "domains that are ours besides the advertised host" },
+    { "sip.user_agent", CT_TEXT, ENGINE(user_agent), .standard = "Referee", .help = "Server and User-Agent header" },
+    { "sip.t1", .type = CT_DURATION, .scale = 1, ENGINE(t1_us), RANGE(MS(10), S(10)), .standard = "500ms",
+      .help = "RFC 3261 T1, the round-trip estimate" },
+    { "sip.t2", .type = CT_DURATION, .scale = 1, ENGINE(t2_us), RANGE(MS(10), S(60)), .standard = "4s",
+      .help = "RFC 3261 T2, longest interval between retransmissions" },
+    { "sip.t4", .type = CT_DURATION, .scale = 1, ENGINE(t4_us), RANGE(MS(10), S(60)), .standard = "5s",
+      .help = "RFC 3261 T4, longest life of a message in the network" },
+    { "sip.invite_timeout", MICROS, ENGINE(invite_timeout_us), RANGE(S(1), S(3600)), .standard = "180s",
+      .help = "RFC 3261 Timer C: a call that is not answered by then is cancelled" },
+
+    { "auth.required", CT_BOOL, ENGINE(auth_required), .standard = "true",
+      .help = "digest for registrations, and for calls that come from no trusted peer" },
+    { "auth.algorithms[]", CT_CHOICE, .size = 4, .choices = "md5|sha-256", .standard = "sha-256,md5",
+      .help = "digests offered (RFC 8760), the best one first" },
+    { "auth.nonce_lifetime", SECONDS, ENGINE(nonce_lifetime_s), RANGE(S(5), S(86400)), .standard = "300s",
+      .help = "after that a nonce is stale and the phone is given a new one" },
+    { "auth.secret", CT_TEXT, AT(auth_secret), .standard = "auto",
+      .help = "secret behind nonces, tokens and branches, the same in a whole cluster; auto: random at each start" },
+
+    { "registrar.min_expires", SECONDS, ENGINE(expires_min_s), RANGE(S(1), S(86400)), .standard = "60s",
+      .help = "a registration for less is refused with 423" },
+    { "registrar.max_expires", SECONDS, ENGINE(expires_max_s), RANGE(S(1), S(604800)), .standard = "7200s",
+      .help = "a registration for more is cut to this" },
+    { "registrar.default_expires", SECONDS, ENGINE(expires_default_s), RANGE(S(1), S(604800)), .standard = "3600s",
+      .help = "when the phone names no time" },
+
+    { "media.address", CT_TEXT, AT(media_address), .standard = "auto",
+      .help = "address that RTP sockets are bound to; auto: the first one of sip.listen" },
+    { "media.advertise", CT_TEXT, AT(media_advertise), .standard = "auto",
+      .help = "address that goes into SDP; auto: media.address, or as sip.advertise" },
+    { "media.ports", CT_PORTS, ENGINE(media_port_min), RANGE(1024, 65535), .standard = "30000-30999",
+      .help = "first and last port; each party of a call takes a pair" },
+    { "media.quarantine", MICROS, ENGINE(media_quarantine_us), RANGE(0, S(3600)), .standard = "5s",
+      .help = "a port pair is not used again for this long" },
+    { "media.nat", CT_BOOL, ENGINE(media_nat), .standard = "true",
+      .help = "send to where a party's first valid packet came from, instead of the address in its SDP" },
+
+    { "transfer.mode", CT_CHOICE, AT(refer), RANGE(REFER_LOCAL, 0), .choices = "local|reject", .later = "relay|auto",
+      .standard = "local", .help = "REFER is carried out here, or refused with 403" },
+    { "transfer.attended", CT_CHOICE, AT(attended), .choices = "replace|join", .standard = "replace",
+      .help = "attended transfer by INVITE with Replaces (join if that fails), or by joining the existing leg at once" },
+    { "transfer.replace_timeout", MICROS, ENGINE(replace_timeout_us), RANGE(MS(100), S(60)), .standard = "8s",
+      .help = "a target silent on INVITE with Replaces is joined after this" },
+    { "transfer.ring_timeout", MICROS, ENGINE(ring_timeout_us), RANGE(S(1), S(3600)), .standard = "120s",
+      .help = "a target that only rings fails the transfer after this" },
+    { "transfer.transferor_bye_wait", MICROS, ENGINE(bye_wait_us), RANGE(MS(100), S(60)), .standard = "3s",
+      .help = "after success the transferor has this long to hang up by itself" },
+    { "transfer.max_depth", CT_COUNT, ENGINE(max_depth), RANGE(1, 64), .standard = "8", .help = "transfers of one call" },
+    { "transfer.notify_progress", CT_BOOL, ENGINE(notify_progress), .standard = "true",
+      .help = "tell the transferor when the target rings" },
+    { "transfer.subscription_expires", SECONDS, ENGINE(subscription_s), RANGE(S(10), S(3600)), .standard = "180s",
+      .help = "of the implicit subscription (RFC 3515)" },
+
+    { "limits.calls", CT_COUNT, ENGINE(calls_max), RANGE(1, 1000000), .standard = "1000",
+      .help = "calls at a time; more are answered 503" },
+    { "limits.transactions", CT_COUNT, ENGINE(txns_max), RANGE(16, 4000000), .standard = "16k", .help = "transactions held" },
+    { "limits.registrations", CT_COUNT, ENGINE(bindings_max), RANGE(1, 1000000), .standard = "10k",
+      .help = "contacts registered" },
+    { "limits.trace_lines", CT_COUNT, ENGINE(trace_lines), RANGE(64, 1 << 20), .standard = "16384",
+      .help = "lines of the flight recorder, rounded up to a power of two" },
+
+    { "routes[].name", CT_TEXT, ROUTE(name), .standard = "", .help = "for logs" },
+    { "routes[].prefix", CT_TEXT, ROUTE(prefix), .standard = "", .help = "of the number called; nothing: any" },
+    { "routes[].domain", CT_TEXT, ROUTE(domain), .standard = "", .help = "of the URI called; nothing: any" },
+    { "routes[].next_hop", CT_HOP, ROUTE(next_hop), .standard = "", .help = "IP address and port (5060) to send to" },
+    { "routes[].strip", CT_COUNT, ROUTE(strip), RANGE(0, 32), .standard = "0", .help = "characters taken off the number" },
+    { "routes[].prepend", CT_TEXT, ROUTE(prepend), .standard = "", .help = "put in front of the number after that" },
+
+    { "peers[].name", CT_TEXT, PEER(name), .standard = "", .help = "for logs, and as the identity of its calls" },
+    { "peers[].address", CT_NET, PEER(net), .standard = "", .help = "IP address or network (192.0.2.0/24)" },
+    { "peers[].trusted", CT_BOOL, PEER(trusted), .standard = "false", .help = "may call without digest" },
+    { "peers[].transfer", REFER_CHOICES, PEER(refer), .standard = "default", .help = "overrides transfer.mode" },
+
+    { "users[].name", CT_TEXT, USER(name), .standard = "", .help = "user part of the address, and digest user name" },
+    { "users[].password", CT_TEXT, USER(password), .standard = "", .help = "or one or both of the hashes below" },
+    { "users[].ha1_md5", CT_HEX, USER(ha1_md5), .standard = "", .help = "MD5 of name:realm:password, in hex" },
+    { "users[].ha1_sha256", CT_HEX, USER(ha1_sha256), .standard = "", .help = "SHA-256 of name:realm:password, in hex" },
+    { "users[].display", CT_TEXT, USER(display), .standard = "", .help = "display name" },
+    { "users[].transfer", REFER_CHOICES, USER(refer), .standard = "default", .help = "overrides transfer.mode" },
+
+    { "echo.number[]", CT_TEXT, .size = CONFIG_NAME_MAX, .standard = "echo,*43",
+      .help = "numbers that answer and send the caller's own audio back" },
+    { "drain.timeout", MICROS, AT(drain_timeout_us), RANGE(0, S(86400)), .standard = "30s",
+      .help = "after SIGTERM: calls may go on for this long, then they get BYE" },
+    { "runtime.backend", CT_CHOICE, AT(backend), .choices = "auto|io_uring|epoll", .standard = "auto",
+      .help = "auto: io_uring where the kernel gives it, else epoll" },
+    { "runtime.shards", CT_COUNT, AT(shards), RANGE(1, 1), .standard = "1", .help = "threads; one only so far" },
+    { "runtime.receive_buffer", CT_BYTES, AT(receive_buffer), RANGE(4096, 1 << 30), .standard = "4M",
+      .help = "of the kernel, for each SIP socket" },
+    { "log.level", CT_CHOICE, AT(log_level), .choices = "error|warn|info|debug|wire", .standard = "info",
+      .help = "what is written to stderr; wire: every message" },
+    { "admin.socket", CT_TEXT, AT(admin_socket), .standard = "auto",
+      .help = "path of the UNIX socket for refereectl; auto: in the runtime directory; off: none" },
+    { "store.kind", CT_CHOICE, AT(store_kind), .choices = "memory", .later = "redis", .standard = "memory",
+      .help = "where records of calls and registrations live" },
+    { "store.records", CT_COUNT, AT(store_records), RANGE(16, 4000000), .standard = "16k", .help = "records held in memory" },
+};
+const uint32_t config_key_count = sizeof config_keys / sizeof *config_keys;
+
+#define LIST(field) offsetof(struct config, field)
+const struct config_list_def config_lists[] = {
+    { "sip.listen", LIST(listen), sizeof(struct addr), 8, false, "" },
+    { "sip.domains", LIST(domains), CONFIG_HOST_MAX, 64, false, "" },
+    { "auth.algorithms", LIST(algorithms), 4, 2, false, "" },
+    { "routes", LIST(routes), sizeof(struct route_config), 1024, true,
+      "where calls to numbers that are not registered here go; the first that fits is taken" },
+    { "peers", LIST(peers), sizeof(struct peer_config), 256, true, "parties known by their address: trunks, PBXs" },
+    { "users", LIST(users), sizeof(struct user_config), 100000, true, "who may register and call" },
+    { "echo.number", LIST(echo), CONFIG_NAME_MAX, 16, false, "" },
+};
+const uint32_t config_list_count = sizeof config_lists / sizeof *config_lists;
+
+const struct config_key *config_key_find(const char *path) {
+    for (uint32_t i = 0; i < config_key_count; i++)
+        if (strcmp(config_keys[i].path, path) == 0)
+            return &config_keys[i];
+    return NULL;
+}
+
+const struct config_list_def *config_list_find(const char *path) {
+    for (uint32_t i = 0; i < config_list_count; i++)
+        if (strcmp(config_lists[i].path, path) == 0)
+            return &config_lists[i];
+    return NULL;
+}
+
+const struct config_list_def *config_list_of(const struct config_key *k) {
+    const char *bracket = strstr(k->path, "[]");
+    for (uint32_t i = 0; bracket && i < config_list_count; i++) {
+        size_t n = strlen(config_lists[i].path);
+        if (n == (size_t)(bracket - k->path) && memcmp(config_lists[i].path, k->path, n) == 0)
+            return &config_lists[i];
+    }
+    return NULL;
+}
