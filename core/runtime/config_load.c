@@ -318,7 +318,6 @@ struct config *config_load(const char *path, struct config_error *e) {
     bool ok = l && c;
     if (ok) {
         *l = (struct loader){ .file = path ? path : "defaults", .c = c, .e = e };
-        engine_config_defaults(&c->engine);
         ok = set_defaults(l, NULL, c) && (path ? read_file(l) : fill_lists(l));
     }
     free(l);

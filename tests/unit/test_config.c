@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/runtime/config_schema.h"
+#include "tests/unit/unit.h"
+
+#include <unistd.h>
+
+static char file[] = "/tmp/referee-config-XXXXXX";
+static struct config_error error;
+
+static struct config *load(const char *text) {
+    FILE *f = fopen(file, "w");
+    if (!f)
+        return NULL;
+    fputs(text, f);
+    fclose(f);
+    error.text[0] = 0;
+    return config_load(file, &error);
+}
+
+/* The complaint after "FILE:". */
+static void refuses(const char *text, const char *want) {
+    struct config *c = load(text);
+    const char *got = error.text + (strlen(error.text) > sizeof file ? sizeof file : 0);
+    if (c || strncmp(got, want, strlen(want)) != 0)
+        printf("\n%s\ngives \"%s\", want \"%s\"\n", text, c ? "no error" : got, want);
+    CHECK_TRUE(!c && strncmp(got, want, strlen(want)) == 0);
+    CHECK_TRUE(c || strncmp(error.text, file, sizeof file - 1) == 0);
+    config_free(c);
+}
+
+static void test_defaults_run(void) {
+    struct config *c = load("");
+    CHECK_TRUE(c != NULL);
+    if (!c)
+        return;
+    CHECK_EQ(c->engine.t1_us, 500000);
+    CHECK_EQ(c->engine.nonce_lifetime_s, 300);
+    CHECK_EQ(c->engine.media_port_min, 30000);
+    CHECK_EQ(c->engine.media_port_max, 30999);
+    CHECK_EQ(c->engine.replace_timeout_us, 8000000);
+    CHECK_EQ(c->listen.count, 1);
+    CHECK_EQ(((struct addr *)c->listen.items)->port, 5060);
+    CHECK_EQ(c->echo.count, 2);
+    CHECK_EQ(c->users.count, 0);
+    CHECK_TRUE(config_resolve(c, &error));
+    CHECK_TRUE(c->engine.auth_md5 && c->engine.auth_sha256);
+    CHECK_EQ(c->engine.refer, REFER_LOCAL);
+    CHECK_EQ(c->engine.attended, ATTENDED_REPLACE);
+    CHECK_SLICE(slice_str(c->engine.policy.echo[1]), "*43");
+    CHECK_FALSE(addr_is_any(&c->engine.sip_addr));
+    CHECK_TRUE(c->engine.sip_host[0] != 0);
+    config_free(c);
+}
+
+static void test_values(void) {
+    struct config *c = load("version: 1\n"
+                            "sip: { listen: [ '127.0.0.1:5070', 'udp:[::1]:5071' ], t1: 30ms, t2: 5s, advertise: sip.example.com:5099 }\n"
+                            "limits:\n  transactions: 64k\n"
+                            "auth: { required: no, algorithms: [md5], secret: 0123456789abcdef }\n"
+                            "media: { ports: 40000-40009, advertise: 192.0.2.7 }\n"
+                            "transfer: { mode: reject, attended: join }\n"
+                            "routes:\n  - { prefix: '00', next_hop: 192.0.2.1, strip: 2, prepend: '+' }\n"
+                            "  - domain: example.net\n    next_hop: '[2001:db8::1]:5080'\n"
+                            "peers:\n  - { name: pbx, address: 192.0.2.0/24, trusted: true, transfer: reject }\n"
+                            "users:\n  - name: '1001'\n    password: pw\n    display: Al\n");
+    CHECK_TRUE(c != NULL && config_resolve(c, &error));
+    if (!c)
+        return;
+    const struct engine_config *n = &c->engine;
+    CHECK_EQ(n->t1_us, 30000);
+    CHECK_EQ(n->txns_max, 64000);
+    CHECK_EQ(c->listen.count, 2);
+    CHECK_EQ(((struct addr *)c->listen.items)[1].family, ADDR_V6);
+    CHECK_SLICE(slice_str(n->sip_host), "sip.example.com");
+    CHECK_EQ(n->sip_addr.port, 5099);
+    CHECK_FALSE(n->auth_required);
+    CHECK_TRUE(n->auth_md5 && !n->auth_sha256);
+    CHECK_EQ(n->media_port_max, 40009);
+    CHECK_EQ(n->media_addr.ip[3], 7);
+    CHECK_EQ(c->media_bind.ip[0], 127);
+    CHECK_EQ(n->refer, REFER_REJECT);
+    CHECK_EQ(n->attended, ATTENDED_JOIN);
+    CHECK_EQ(n->policy.route_count, 2);
+    CHECK_EQ(n->policy.routes[0].next_hop.port, 5060);
+    CHECK_EQ(n->policy.routes[0].strip, 2);
+    CHECK_EQ(n->policy.routes[1].next_hop.port, 5080);
+    CHECK_EQ(n->policy.peers[0].bits, 24);
+    CHECK_EQ(n->policy.peers[0].refer, REFER_REJECT);
+    CHECK_SLICE(slice_str(n->policy.users[0].display), "Al");
+    config_free(c);
+}
+
+static void test_complaints(void) {
+    refuses("sip:\n  t1: 500\n", "2: sip.t1: \"500\" is not allowed; a time with its unit (ms, s, m, h) from 10ms to 10s");
+    refuses("sip:\n  realm: x\n  t3: 1s\n", "3: sip.t3: unknown key; allowed here: listen, advertise, realm, domains");
+    refuses("\n\nfoo: 1\n", "3: foo: unknown key; allowed here: version, node, sip, auth,");
+    refuses("users:\n  - name: a\n    password: b\n    pasword: c\n", "4: users[].pasword: unknown key; allowed here: name, password,");
+    refuses("users:\n  - name: a\n", "2: users[].password: missing;");
+    refuses("users:\n  - name: a\n    ha1_md5: 12\n", "3: users[].ha1_md5: is not a hash; exactly 32 hex digits");
+    refuses("routes:\n  - prefix: a\n", "2: routes[].next_hop: missing;");
+    refuses("peers:\n  - { name: a, address: 10.0.0.0/33 }\n", "2: peers[].address: \"10.0.0.0/33\" is neither");
+    refuses("version: 2\n", "1: version: \"2\" is not allowed; a number from 1 to 1,");
+    refuses("runtime: { shards: 2 }\n", "1: runtime.shards: \"2\" is not allowed");
+    refuses("transfer:\n  mode: relay\n", "2: transfer.mode: \"relay\" is not built yet; one of local|reject");
+    refuses("transfer:\n  mode: maybe\n", "2: transfer.mode: \"maybe\" is not allowed; one of local|reject");
+    refuses("media:\n  ports: 30001-30999\n", "2: media.ports: \"30001-30999\" is not allowed");
+    refuses("sip:\n  listen: [tcp:0.0.0.0:5060]\n", "2: sip.listen[]: \"tcp:0.0.0.0:5060\": only UDP");
+    refuses("sip: 5\n", "1: sip: is a section;");
+    refuses("users: x\n", "1: users: takes a list;");
+    refuses("sip:\n  realm: [a]\n", "2: sip.realm: has the wrong form; one value");
+    refuses("sip:\n  realm: a\n  realm: b\n", "3: sip.realm: given twice");
+    refuses("sip:\n  listen: []\n", "3: sip.listen: is empty;");
+    refuses("registrar:\n  min_expires: 2h\n", "3: registrar: expires are out of order");
+    refuses("sip:\n  realm: \"a\n", "3: not YAML:");
+    refuses("sip:\n  realm: &a x\n  user_agent: *a\n", "3: sip.user_agent: is an alias");
+    refuses("auth: { required: maybe }\n", "1: auth.required: \"maybe\" is not allowed; true or false");
+    refuses("version: 1\n---\nversion: 1\n", "2: a second document; one");
+    CHECK_TRUE(config_load("/nonexistent/x.yaml", &error) == NULL);
+    CHECK_TRUE(strstr(error.text, "cannot be opened") != NULL);
+}
+
+static void test_resolve_complaints(void) {
+    struct config *c = load("sip: { advertise: 'a b' }\n");
+    CHECK_TRUE(c && !config_resolve(c, &error));
+    CHECK_TRUE(strncmp(error.text, "sip.advertise:", 14) == 0);
+    config_free(c);
+    c = load("auth: { secret: short }\n");
+    CHECK_TRUE(c && !config_resolve(c, &error) && !strstr(error.text, "short"));
+    config_free(c);
+}
+
+/* The key's last name, followed by a colon, stands between its section's line and the next line that begins a section. */
+static bool documented(const char *text, const struct config_key *k) {
+    char head[64], leaf[64];
+    const char *dot = strchr(k->path, '.');
+    size_t head_n = strcspn(k->path, ".[");
+    snprintf(head, sizeof head, "\n%.*s:", (int)head_n, k->path);
+    const char *from = strstr(text, head);
+    if (!from || !dot)
+        return from != NULL;
+    snprintf(leaf, sizeof leaf, " %.*s:", (int)strcspn(dot + 1, "["), dot + 1);
+    /* A section in a comment is an example of a list. */
+    char example[64];
+    snprintf(example, sizeof example, "\n# %.*s:", (int)head_n, k->path);
+    const char *commented = strstr(text, example);
+    const char *begin = commented && commented < from ? commented : from;
+    const char *at = strstr(begin, leaf);
+    const char *end = from + 1;
+    while ((end = strchr(end, '\n')) && !(end[1] >= 'a' && end[1] <= 'z'))
+        end++;
+    return at && (!end || at < end);
+}
+
+static void test_sample_documents_every_key(void) {
+    static char text[65536];
+    FILE *f = fopen("deploy/refereed.yaml", "r");
+    CHECK_TRUE(f != NULL);
+    if (!f)
+        return;
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[n] = 0;
+    for (uint32_t i = 0; i < config_key_count; i++) {
+        if (!documented(text, &config_keys[i]))
+            printf("\ndeploy/refereed.yaml does not document %s\n", config_keys[i].path);
+        CHECK_TRUE(documented(text, &config_keys[i]));
+    }
+    struct config *c = config_load("deploy/refereed.yaml", &error);
+    CHECK_TRUE(c != NULL);
+    CHECK_EQ(c ? c->users.count : 0, 3);
+    config_free(c);
+}
+
+static void test_printed_defaults_load(void) {
+    FILE *f = fopen(file, "w");
+    CHECK_TRUE(f != NULL);
+    if (!f)
+        return;
+    config_print(f);
+    fclose(f);
+    struct config *c = config_load(file, &error);
+    if (!c)
+        printf("\n%s\n", error.text);
+    CHECK_TRUE(c != NULL);
+    CHECK_EQ(c ? c->echo.count : 0, 2);
+    CHECK_EQ(c ? c->engine.t2_us : 0, 4000000);
+    config_free(c);
+}
+
+int main(void) {
+    int fd = mkstemp(file);
+    if (fd < 0)
+        return 2;
+    close(fd);
+    int failed = UNIT_RUN("config", UNIT(test_defaults_run), UNIT(test_values), UNIT(test_complaints),
+                          UNIT(test_resolve_complaints), UNIT(test_sample_documents_every_key),
+                          UNIT(test_printed_defaults_load));
+    unlink(file);
+    return failed;
+}
