@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
-# tests/run.sh STAGE...: `make test`. Runs the stages in order, stops at the first that fails, adds up their counts. From
-# the environment: MAKE, B.
+# tests/run.sh STAGE...: `make test`. Runs the stages in order, stops at the first that fails, adds up their counts.
+# From the environment: MAKE, B.
 set -u
 
 # Seconds on two cores. Together they must stay under ten minutes.

@@ -48,7 +48,7 @@ BANNED_CALLS = re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|strtok|gets|atoi|a
 BANNED_WORDS = re.compile("|".join(("sub" "agent", r"\bsession " "of\\b", "/wo" "rk/", "work" "tree")), re.IGNORECASE)
 
 C_FILES = (".c", ".h", ".def")
-TEXT_FILES = C_FILES + (".py", ".sh", ".test", ".yaml", ".yml", ".service", ".ladder")
+TEXT_FILES = C_FILES + (".py", ".sh", ".test", ".yaml", ".yml", ".service", ".conf", ".ladder")
 NAMED_FILES = ("Makefile", "packages", "run", ".editorconfig", ".clang-format", "README.md", "CHANGELOG.md")
 NO_SPDX = (".ladder", ".md")
 MAX_COLUMNS, MAX_FILE, MAX_FUNCTION, MAX_MEDIAN = 120, 600, 70, 15

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
-# tests/e2e/run.sh [NAME...]: runs each tests/e2e/NAME.test (all of them by default) against the daemon in $B. Exit status
-# 0: passed, 77: skipped, its reason is printed; all else: failed, its log is printed. Logs stay in $B/e2e/NAME.
+# tests/e2e/run.sh [NAME...]: runs each tests/e2e/NAME.test (all of them by default) against the daemon in $B. Exit
+# status 0: passed, 77: skipped, its reason is printed; all else: failed, its log is printed. Logs stay in $B/e2e/NAME.
 # Tests that call need_root are privileged: with CI=true none of them may be skipped.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
