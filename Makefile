@@ -115,7 +115,7 @@ $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(ARCHIVES)
 
 # ---- running
 
-demo: build/deps.build build/deps.demo
+demo: build/deps.build-demo
 	@$(MAKE) --no-print-directory all
 	$(B)/referee-demo --flow $(FLOW) --daemon $(B)/refereed
 
@@ -125,7 +125,7 @@ run: all
 # ---- tests: each prints "NAME: N passed, N failed, N skipped"; tests/run.sh puts them in order and sums up
 
 STAGES ?= tidy unit ladders fuzz-smoke e2e compilers
-test: build/deps.build build/deps.demo build/deps.test
+test: build/deps.build-demo-test
 	@MAKE='$(MAKE)' B=$(B) tests/run.sh $(STAGES)
 
 tidy: lib
@@ -153,7 +153,7 @@ cov:
 	@$(MAKE) test B=build/cov JEMALLOC= OPT='-O0 -g --coverage' STAGES='unit ladders e2e'
 	gcovr --root . --object-directory build/cov --exclude tests/ --print-summary --html-details build/cov/index.html
 
-fuzz: build/deps.build build/deps.test
+fuzz: build/deps.build-demo-test
 	@$(MAKE) --no-print-directory fuzz-run B=build/fuzz CC=clang OPT='$(ASAN) -fsanitize=fuzzer-no-link'
 fuzz-smoke:
 	@$(MAKE) --no-print-directory fuzz SECONDS=3
@@ -162,9 +162,10 @@ fuzz-run: $(FUZZ_BIN)
 
 # ---- packages, installation
 
-deps: build/deps.build build/deps.demo build/deps.test
+# The name of the marker holds the sets, so that what is missing of all of them is asked for at once.
+deps: build/deps.build-demo-test
 build/deps.%: deploy/packages deploy/deps.sh
-	@deploy/deps.sh $*
+	@deploy/deps.sh $(subst -, ,$*)
 	@mkdir -p $(@D) && touch $@
 
 BIN_DIR := $(DESTDIR)$(PREFIX)/bin
