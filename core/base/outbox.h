@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * outbox: what the caller of engine_step must now do, in this order. Buffers in it carry one reference each, which passes
- * to the caller: buf_unref(engine_bufs(e), &entry->u.send.buf) when the kernel is done with it.
+ * outbox: what the caller of engine_step must now do, in this order. Buffers in it carry one reference each, which
+ * passes to the caller: buf_unref(engine_bufs(e), &entry->u.send.buf) when the kernel is done with it.
  */
 #ifndef REFEREE_BASE_OUTBOX_H
 #define REFEREE_BASE_OUTBOX_H

@@ -42,8 +42,8 @@ void sbuf_u64(struct sbuf *b, uint64_t v);
 void sbuf_i64(struct sbuf *b, int64_t v);
 /* Exactly `digits` lower-case hex digits, most significant first. */
 void sbuf_hex(struct sbuf *b, uint64_t v, unsigned digits);
-/* Bytes of the wire for people: printable ASCII as it is, all else as \xHH, `"` and `\` escaped; at most max bytes read,
- * then "...". */
+/* Bytes of the wire for people: printable ASCII as it is, all else as \xHH, `"` and `\` escaped; at most max bytes
+ * read, then "...". */
 void sbuf_escaped(struct sbuf *b, struct slice s, uint32_t max);
 
 #endif

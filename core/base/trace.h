@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * trace: one line format, four uses: log, ladder of one call, golden test, flight recorder. The engine writes lines into a
- * ring in its memory; the shell reads them out after the step. A line that was overwritten before it was read is counted.
+ * trace: one line format, four uses: log, ladder of one call, golden test, flight recorder. The engine writes lines
+ * into a ring in its memory; the shell reads them out after the step. A line that was overwritten before it was read
+ * is counted by the reader. What overflows a line is cut and ends in "...".
  *
  * Text form (trace_format):  SECONDS.MICROS LEVEL shard call leg what: details
  * Details were escaped where they hold bytes from the wire; they have no line ends.
@@ -44,8 +45,9 @@ static inline bool trace_on(const struct trace *t, enum trace_level level) {
 /* Begins a line: sets *detail on the line's own space. NULL-free: call only if trace_on. End with trace_end. */
 struct sbuf trace_begin(struct trace *t, enum trace_level level, const char *what, uint64_t call, uint8_t leg);
 void trace_end(struct trace *t, const struct sbuf *detail);
-/* One call for a plain text. */
-void trace_text(struct trace *t, enum trace_level level, const char *what, uint64_t call, uint8_t leg, struct slice text);
+/* One call for a plain text; writes nothing when the level is off. */
+void trace_text(struct trace *t, enum trace_level level, const char *what, uint64_t call, uint8_t leg,
+                struct slice text);
 /* Line number i (0 = first ever); NULL if overwritten or not yet written. */
 const struct trace_line *trace_at(const struct trace *t, uint64_t i);
 void trace_format(struct sbuf *out, const struct trace_line *line, uint16_t shard);
