@@ -65,6 +65,9 @@ static void test_references(void) {
     buf_unref(&p, &second);
     CHECK_EQ(p.used[0], 0);
     buf_unref(&p, &second);
+    b = buf_get(&p, 1);
+    CHECK_EQ(b->len, 0);
+    buf_unref(&p, &b);
     CHECK_TRUE(buf_slice(NULL).p == NULL);
     b = buf_copy(&p, SLICE_NONE);
     CHECK_TRUE(b != NULL && b->len == 0 && b->refs == 1);

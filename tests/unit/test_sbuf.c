@@ -12,8 +12,8 @@ static void test_numbers(void) {
     sbuf_char(&b, ' ');
     sbuf_i64(&b, INT64_MIN);
     sbuf_char(&b, ' ');
-    sbuf_i64(&b, 42);
-    CHECK_SLICE(sbuf_slice(&b), "0 18446744073709551615 -9223372036854775808 42");
+    sbuf_i64(&b, -42);
+    CHECK_SLICE(sbuf_slice(&b), "0 18446744073709551615 -9223372036854775808 -42");
     CHECK_FALSE(b.overflow);
 }
 

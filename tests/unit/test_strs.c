@@ -101,6 +101,11 @@ static void test_bytes_bound(void) {
     CHECK_SLICE(strs_get(&s, 2), "");
     CHECK_TRUE(slice_eq(strs_get(&s, 0), slice_of(big, 65530)));
     strs_free(&s, &p);
+    /* What a field held before does not count against its new value. */
+    CHECK_TRUE(strs_set(&s, &p, 0, slice_of(big, 40000)));
+    CHECK_TRUE(strs_set(&s, &p, 0, slice_of(big + 1, 50000)));
+    CHECK_TRUE(slice_eq(strs_get(&s, 0), slice_of(big + 1, 50000)));
+    strs_free(&s, &p);
 }
 
 static void test_random_against_model(void) {

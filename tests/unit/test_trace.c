@@ -56,7 +56,8 @@ static void test_begin_end(void) {
 static void test_ring_overwrites(void) {
     struct trace t = fresh(4);
     for (uint64_t i = 0; i < 10; i++)
-        trace_text(&t, TRACE_INFO, "n", i + 1, 0, SL("line"));
+        trace_text(&t, TRACE_INFO, i < 6 ? "transfer" : "n", i + 1, 0, SL("line"));
+    CHECK_SLICE(slice_str(trace_at(&t, 9)->what), "n");
     for (uint64_t i = 0; i < 6; i++)
         CHECK_TRUE(trace_at(&t, i) == NULL);
     for (uint64_t i = 6; i < 10; i++)
@@ -75,6 +76,11 @@ static void test_long_detail_is_cut(void) {
     sbuf_lit(&d, "head ");
     sbuf_put(&d, slice_of(text, sizeof text));
     trace_end(&t, &d);
+    d = trace_begin(&t, TRACE_INFO, "n", 1, 0);
+    sbuf_put(&d, slice_of(text, TRACE_DETAIL_MAX - 1));
+    sbuf_lit(&d, "xx");
+    trace_end(&t, &d);
+    CHECK_EQ(trace_at(&t, 3)->n, TRACE_DETAIL_MAX);
     const struct trace_line *whole = trace_at(&t, 0), *cut = trace_at(&t, 1), *short_cut = trace_at(&t, 2);
     CHECK_EQ(whole->n, TRACE_DETAIL_MAX);
     CHECK_TRUE(whole->detail[TRACE_DETAIL_MAX - 1] == 'x');
