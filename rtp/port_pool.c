@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "rtp/port_pool.h"
+
+#include "core/base/check.h"
+
+uint32_t port_pool_pairs(uint16_t first, uint16_t last) {
+    uint32_t even = (uint32_t)first + (first & 1);
+    return last > even ? (last - even + 1) / 2 : 0;
+}
+
+void port_pool_init(struct port_pool *p, struct arena *a, uint16_t first, uint16_t last, uint64_t quarantine_us) {
+    uint32_t count = port_pool_pairs(first, last);
+    *p = (struct port_pool){
+        .slots = arena_take(a, count * sizeof(struct port_slot)),
+        .quarantine_us = quarantine_us,
+        .count = count,
+        .first_port = (uint16_t)(first + (first & 1)),
+        .head = count ? 0 : PORT_POOL_NONE,
+        .tail = count ? count - 1 : PORT_POOL_NONE,
+    };
+    for (uint32_t i = 0; p->slots && i < count; i++)
+        p->slots[i].next = i + 1 < count ? i + 1 : PORT_POOL_NONE;
+}
+
+uint32_t port_pool_take(struct port_pool *p, uint64_t now_us, uint32_t *generation) {
+    uint32_t slot = p->head;
+    /* The quarantine is one length for all, so the head is the first to be free. */
+    if (slot == PORT_POOL_NONE || p->slots[slot].free_at_us > now_us) {
+        p->exhausted++;
+        return PORT_POOL_NONE;
+    }
+    struct port_slot *s = &p->slots[slot];
+    p->head = s->next;
+    if (p->head == PORT_POOL_NONE)
+        p->tail = PORT_POOL_NONE;
+    s->next = PORT_POOL_NONE;
+    s->taken = true;
+    if (++s->generation == 0)
+        s->generation = 1;
+    if (++p->used > p->high_water)
+        p->high_water = p->used;
+    *generation = s->generation;
+    return slot;
+}
+
+bool port_pool_release(struct port_pool *p, uint32_t slot, uint32_t generation, uint64_t now_us) {
+    if (slot >= p->count)
+        return false;
+    struct port_slot *s = &p->slots[slot];
+    if (!s->taken || s->generation != generation)
+        return false;
+    s->taken = false;
+    s->free_at_us = now_us + p->quarantine_us;
+    s->next = PORT_POOL_NONE;
+    if (p->tail == PORT_POOL_NONE)
+        p->head = slot;
+    else
+        p->slots[p->tail].next = slot;
+    p->tail = slot;
+    p->used--;
+    return true;
+}
+
+uint16_t port_pool_rtp_port(const struct port_pool *p, uint32_t slot) {
+    CHECK(slot < p->count);
+    return (uint16_t)(p->first_port + 2 * slot);
+}
+
+uint32_t port_pool_slot_of(const struct port_pool *p, uint16_t port) {
+    if (port < p->first_port || (uint32_t)(port - p->first_port) / 2 >= p->count)
+        return PORT_POOL_NONE;
+    return (uint32_t)(port - p->first_port) / 2;
+}

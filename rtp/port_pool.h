@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * port_pool: pairs of ports (even: RTP, odd: RTCP; RFC 3550 section 11) from a range. A slot is the index of a pair and the
+ * `stream` of media commands; each use of it has a generation. A released pair rests for the quarantine, so that packets of
+ * its former call do not reach the next one; the one that was released first is taken first.
+ * One shard owns a pool; the ranges of two pools do not overlap.
+ */
+#ifndef REFEREE_RTP_PORT_POOL_H
+#define REFEREE_RTP_PORT_POOL_H
+
+#include "core/base/arena.h"
+
+#include <stdbool.h>
+
+#define PORT_POOL_NONE UINT32_MAX
+
+struct port_slot {
+    uint64_t free_at_us;          /* while released */
+    uint32_t generation;          /* 0: never used */
+    uint32_t next;                /* in the queue of the released; PORT_POOL_NONE: last */
+    bool taken;
+};
+
+struct port_pool {
+    struct port_slot *slots;      /* NULL: only counted */
+    uint64_t quarantine_us;
+    uint32_t count;               /* pairs */
+    uint32_t used;
+    uint32_t high_water;
+    uint64_t exhausted;           /* refused takes */
+    uint32_t head, tail;          /* released slots, oldest first */
+    uint16_t first_port;          /* even */
+};
+
+/* Pairs that fit in [first, last], first rounded up to even; may be 0. */
+uint32_t port_pool_pairs(uint16_t first, uint16_t last);
+/* Lays out a pool over [first, last]; while `a` counts only the size is taken. */
+void port_pool_init(struct port_pool *p, struct arena *a, uint16_t first, uint16_t last, uint64_t quarantine_us);
+
+/* Slot, or PORT_POOL_NONE when all are taken or in quarantine. *generation is never 0. */
+uint32_t port_pool_take(struct port_pool *p, uint64_t now_us, uint32_t *generation);
+/* False if this use of the slot is over already (nothing changes). */
+bool port_pool_release(struct port_pool *p, uint32_t slot, uint32_t generation, uint64_t now_us);
+
+/* slot < count (CHECK). RTCP is at the next port. */
+uint16_t port_pool_rtp_port(const struct port_pool *p, uint32_t slot);
+/* The slot an RTP or RTCP port belongs to, or PORT_POOL_NONE. */
+uint32_t port_pool_slot_of(const struct port_pool *p, uint16_t port);
+
+#endif

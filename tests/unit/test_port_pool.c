@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "rtp/port_pool.h"
+#include "tests/unit/unit.h"
+
+#define QUARANTINE 1000
+
+static uint8_t mem[1 << 16] __attribute__((aligned(64)));
+
+static struct port_pool pool_of(uint16_t first, uint16_t last) {
+    struct arena a;
+    struct port_pool p;
+    arena_init(&a, NULL, 0);
+    port_pool_init(&p, &a, first, last, QUARANTINE);
+    CHECK_TRUE(p.slots == NULL && a.used <= sizeof mem);
+    arena_init(&a, mem, sizeof mem);
+    port_pool_init(&p, &a, first, last, QUARANTINE);
+    return p;
+}
+
+static void test_pairs(void) {
+    CHECK_EQ(port_pool_pairs(10000, 10001), 1);
+    CHECK_EQ(port_pool_pairs(10000, 10002), 1);
+    CHECK_EQ(port_pool_pairs(10000, 10003), 2);
+    CHECK_EQ(port_pool_pairs(10001, 10003), 1);
+    CHECK_EQ(port_pool_pairs(10001, 10002), 0);
+    CHECK_EQ(port_pool_pairs(10000, 10000), 0);
+    CHECK_EQ(port_pool_pairs(10000, 9000), 0);
+    CHECK_EQ(port_pool_pairs(65535, 65535), 0);
+    CHECK_EQ(port_pool_pairs(0, 65535), 32768);
+}
+
+static void test_ports(void) {
+    struct port_pool p = pool_of(10001, 10009);
+    CHECK_EQ(p.count, 4);
+    CHECK_EQ(port_pool_rtp_port(&p, 0), 10002);
+    CHECK_EQ(port_pool_rtp_port(&p, 3), 10008);
+    CHECK_EQ(port_pool_slot_of(&p, 10008), 3);
+    CHECK_EQ(port_pool_slot_of(&p, 10009), 3);
+    CHECK_EQ(port_pool_slot_of(&p, 10010), PORT_POOL_NONE);
+    CHECK_EQ(port_pool_slot_of(&p, 10001), PORT_POOL_NONE);
+    p = pool_of(65000, 65535);
+    CHECK_EQ(port_pool_slot_of(&p, 65535), p.count - 1);
+    CHECK_EQ(port_pool_rtp_port(&p, p.count - 1), 65534);
+}
+
+static void test_take_release(void) {
+    struct port_pool p = pool_of(10000, 10005);
+    uint32_t g[3], s[3], none = 0;
+    for (int i = 0; i < 3; i++) {
+        s[i] = port_pool_take(&p, 5, &g[i]);
+        CHECK_EQ(s[i], i);
+        CHECK_TRUE(g[i] != 0);
+    }
+    CHECK_EQ(port_pool_take(&p, 5, &none), PORT_POOL_NONE);
+    CHECK_EQ(p.exhausted, 1);
+    CHECK_EQ(p.high_water, 3);
+    CHECK_TRUE(port_pool_release(&p, 1, g[1], 100));
+    CHECK_FALSE(port_pool_release(&p, 1, g[1], 100));
+    CHECK_TRUE(port_pool_release(&p, 0, g[0], 200));
+    CHECK_FALSE(port_pool_release(&p, 2, g[2] + 1, 200));
+    CHECK_FALSE(port_pool_release(&p, 3, 1, 200));
+    CHECK_EQ(p.used, 1);
+    CHECK_EQ(port_pool_take(&p, 99 + QUARANTINE, &none), PORT_POOL_NONE);
+    CHECK_EQ(port_pool_take(&p, 100 + QUARANTINE, &g[1]), 1);
+    CHECK_EQ(g[1], 2);
+    CHECK_EQ(port_pool_take(&p, 100 + QUARANTINE, &none), PORT_POOL_NONE);
+    CHECK_EQ(port_pool_take(&p, 9999, &g[0]), 0);
+    CHECK_FALSE(port_pool_release(&p, 1, 1, 10000));
+    CHECK_EQ(p.used, 3);
+}
+
+static void test_many_rounds(void) {
+    struct port_pool p = pool_of(10000, 10199);
+    uint64_t now = 0;
+    uint32_t generation[100], queue[1000], heads = 0, tails = 0;
+    for (int round = 0; round < 900; round++, now += 20) {
+        uint32_t g, s = port_pool_take(&p, now, &g);
+        CHECK_TRUE(s != PORT_POOL_NONE);
+        generation[s] = g;
+        queue[heads++] = s;
+        if (heads - tails > 40) {
+            CHECK_TRUE(port_pool_release(&p, queue[tails], generation[queue[tails]], now));
+            tails++;
+        }
+    }
+    CHECK_EQ(p.used, heads - tails);
+    CHECK_EQ(p.high_water, 41);
+    CHECK_EQ(p.exhausted, 0);
+    CHECK_EQ(generation[0], 9);
+}
+
+static void test_empty(void) {
+    struct port_pool p = pool_of(10000, 10000);
+    uint32_t g;
+    CHECK_EQ(port_pool_take(&p, 1, &g), PORT_POOL_NONE);
+    CHECK_EQ(port_pool_slot_of(&p, 10000), PORT_POOL_NONE);
+}
+
+int main(void) {
+    return UNIT_RUN("port_pool", UNIT(test_pairs), UNIT(test_ports), UNIT(test_take_release), UNIT(test_many_rounds),
+                    UNIT(test_empty));
+}
