@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "rtp/relay.h"
+
+#include "core/base/check.h"
+
+size_t relay_bytes(uint32_t streams) {
+    struct arena a;
+    struct relay r;
+    arena_init(&a, NULL, 0);
+    relay_init(&r, &a, streams);
+    return a.used;
+}
+
+void relay_init(struct relay *r, struct arena *a, uint32_t streams) {
+    *r = (struct relay){ .streams = arena_take(a, streams * sizeof(struct relay_stream)), .count = streams };
+}
+
+static bool same_endpoint(const struct addr *a, const struct addr *b) {
+    return addr_eq_ip(a, b) && a->port == b->port;
+}
+
+static bool can_be_sent_to(const struct addr *a) {
+    return !addr_is_any(a) && a->port != 0;
+}
+
+/* A packet on its way through. */
+struct passage {
+    struct relay *relay;
+    const struct relay_in *in;
+    uint64_t now_us;
+    struct relay_stream *from, *to;
+    struct rtp_view rtp;
+    bool is_rtcp;
+};
+
+static bool is_well_formed(struct passage *p) {
+    struct rtcp_view first;
+    size_t at = 0;
+    p->is_rtcp = rtp_is_rtcp(p->in->bytes, p->in->n);
+    if (p->is_rtcp)
+        return rtcp_next(p->in->bytes, p->in->n, &at, &first) && first.len >= 8;
+    return !p->in->rtcp_port && rtp_parse(p->in->bytes, p->in->n, &p->rtp);
+}
+
+/* RTCP that strays onto an RTP port without mux must not decide where RTP comes from. */
+static bool may_teach(const struct passage *p) {
+    return !p->is_rtcp || p->in->rtcp_port || p->from->rtcp_mux;
+}
+
+static bool accept_signalled(const struct passage *p, struct relay_latch *latch) {
+    const struct addr *src = &p->in->src;
+    if (latch->learned.family != ADDR_NONE && same_endpoint(src, &latch->learned))
+        return true;
+    if (same_endpoint(src, &latch->signalled) && can_be_sent_to(src))
+        return true;
+    if (latch->learned.family != ADDR_NONE || addr_is_any(src) || !addr_eq_ip(src, &latch->signalled) || !may_teach(p))
+        return false;
+    latch->learned = *src;
+    return true;
+}
+
+static bool accept_latched(const struct passage *p, struct relay_latch *latch) {
+    const struct addr *src = &p->in->src;
+    struct relay_stream *s = p->from;
+    if (latch->learned.family != ADDR_NONE)
+        return same_endpoint(src, &latch->learned);
+    if (!may_teach(p) || !can_be_sent_to(src))
+        return false;
+    if (latch == &s->rtcp && s->rtp.learned.family != ADDR_NONE && !addr_eq_ip(src, &s->rtp.learned))
+        return false;
+    latch->learned = *src;
+    if (latch == &s->rtp && s->rtcp.learned.family != ADDR_NONE && !addr_eq_ip(src, &s->rtcp.learned))
+        s->rtcp.learned = (struct addr){ 0 };
+    return true;
+}
+
+static bool accept_source(const struct passage *p) {
+    struct relay_latch *latch = p->in->rtcp_port ? &p->from->rtcp : &p->from->rtp;
+    return p->from->nat ? accept_latched(p, latch) : accept_signalled(p, latch);
+}
+
+static struct relay_stream *listener_of(const struct passage *p) {
+    const struct relay_stream *s = p->from;
+    if (s->route == MEDIA_NOWHERE)
+        return NULL;
+    struct relay_stream *to = &p->relay->streams[s->route];
+    bool hears = to->heard == p->in->stream && to->heard_generation == s->generation;
+    return hears ? to : NULL;
+}
+
+/* False: there is nowhere to send it. */
+static bool choose_destination(const struct passage *p, struct relay_verdict *out) {
+    const struct relay_stream *to = p->to;
+    if (!to->open || to->generation != p->from->route_generation)
+        return false;
+    out->out_stream = p->from->route;
+    out->out_rtcp_port = p->is_rtcp && !to->rtcp_mux;
+    const struct relay_latch *latch = out->out_rtcp_port ? &to->rtcp : &to->rtp;
+    out->dst = to->nat && latch->learned.family != ADDR_NONE ? latch->learned : latch->signalled;
+    return can_be_sent_to(&latch->signalled);
+}
+
+static uint64_t source_key(const struct passage *p) {
+    return (uint64_t)p->in->stream << 32 | p->from->generation;
+}
+
+static enum relay_drop patch_rtp(const struct passage *p, const struct reception *before) {
+    bool known = before->started && before->ssrc == p->rtp.ssrc;
+    struct egress_source source = {
+        .key = source_key(p),
+        .clock_rate = p->from->clock_rate,
+        .packets = known ? before->received : 0,
+        .octets = known ? before->octets : 0,
+        .echo = p->from == p->to,
+    };
+    switch (egress_rtp(&p->to->egress, &source, p->in->bytes, &p->rtp, p->now_us)) {
+    case EGRESS_LATE:
+        return RELAY_DROP_LATE;
+    case EGRESS_SPLICED:
+        p->to->counters.splices++;
+        break;
+    case EGRESS_SAME:
+        break;
+    }
+    return RELAY_FORWARD;
+}
+
+static void count_in(const struct passage *p) {
+    struct relay_counters *c = &p->from->counters;
+    c->packets_in++;
+    c->octets_in += p->in->n;
+    if (p->is_rtcp)
+        return;
+    c->last_in_us = p->now_us;
+    reception_add(&p->from->reception, &p->rtp, p->from->clock_rate, p->now_us);
+}
+
+static void count_out(const struct passage *p) {
+    struct relay_counters *c = &p->to->counters;
+    c->packets_out++;
+    c->octets_out += p->in->n;
+    if (p->is_rtcp)
+        return;
+    if (c->first_out_us == 0)
+        c->first_out_us = p->now_us;
+    else if (p->now_us - c->last_out_us > c->gap_us)
+        c->gap_us = p->now_us - c->last_out_us;
+    c->last_out_us = p->now_us;
+}
+
+static enum relay_drop judge(struct passage *p, struct relay_verdict *out) {
+    if (!p->from || !p->from->open)
+        return RELAY_DROP_CLOSED;
+    if (!is_well_formed(p))
+        return RELAY_DROP_MALFORMED;
+    if (!p->from->remote)
+        return RELAY_DROP_NO_REMOTE;
+    if (!accept_source(p))
+        return RELAY_DROP_SOURCE;
+    struct reception before = p->from->reception;
+    count_in(p);
+    p->to = listener_of(p);
+    if (!p->to)
+        return RELAY_DROP_NO_ROUTE;
+    if (!choose_destination(p, out))
+        return RELAY_DROP_NO_ADDRESS;
+    if (!p->is_rtcp)
+        return patch_rtp(p, &before);
+    return egress_rtcp(&p->to->egress, &p->from->egress, source_key(p), p->in->bytes, p->in->n) ? RELAY_FORWARD
+                                                                                               : RELAY_DROP_RTCP;
+}
+
+void relay_packet(struct relay *r, const struct relay_in *in, uint64_t now_us, struct relay_verdict *out) {
+    struct passage p = { .relay = r, .in = in, .now_us = now_us };
+    p.from = in->stream < r->count ? &r->streams[in->stream] : NULL;
+    *out = (struct relay_verdict){ .out_stream = MEDIA_NOWHERE };
+    out->drop = judge(&p, out);
+    if (out->drop == RELAY_FORWARD) {
+        count_out(&p);
+        return;
+    }
+    *out = (struct relay_verdict){ .drop = out->drop, .out_stream = MEDIA_NOWHERE };
+    r->dropped[out->drop]++;
+    if (p.from)
+        p.from->counters.dropped[out->drop]++;
+}
+
+bool relay_stats(const struct relay *r, uint32_t stream, struct relay_stats *out) {
+    if (stream >= r->count)
+        return false;
+    const struct relay_stream *s = &r->streams[stream];
+    *out = (struct relay_stats){
+        .counters = s->counters,
+        .open = s->open,
+        .generation = s->generation,
+        .route = s->generation ? s->route : MEDIA_NOWHERE,
+        .signalled = s->rtp.signalled,
+        .learned = s->rtp.learned,
+        .ssrc_in = s->reception.ssrc,
+        .ssrc_out = s->egress.ssrc,
+        .rtp_expected = reception_expected(&s->reception),
+        .rtp_lost = reception_lost(&s->reception),
+    };
+    if (s->clock_rate)
+        out->jitter_us = (uint32_t)((uint64_t)reception_jitter(&s->reception) * 1000000 / s->clock_rate);
+    return true;
+}
+
+const char *relay_drop_name(enum relay_drop drop) {
+    static const char *const names[RELAY_DROPS] = { "forward",   "closed",   "malformed",  "source", "no_remote",
+                                                    "no_route", "no_address", "late", "rtcp" };
+    CHECK(drop < RELAY_DROPS);
+    return names[drop];
+}

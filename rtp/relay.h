@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * relay: who may send on a stream and where its packets go. One table a shard; a stream is a slot of the port pool: one
+ * port pair of ours that faces one party. The engine commands it (struct media_cmd), the shell asks it about each packet.
+ *
+ * Source. nat: the first plausible packet since MEDIA_REMOTE is latched and is then both the only source and the
+ * destination; RTCP is latched on its own, but only at the IP that RTP was latched at. Not nat: the address of the SDP, and
+ * once per MEDIA_REMOTE another port of the same IP (a phone that sends from elsewhere); the destination stays the SDP's.
+ * Destination. RTCP goes to the RTP address where the party does rtcp-mux, and to `rtcp` else. Nothing is sent to a party whose
+ * signalled address is ADDR_NONE, 0.0.0.0 or port 0.
+ * Listener. A stream hears one other: the last that was routed to it. What it hears is continuous, see egress.h.
+ */
+#ifndef REFEREE_RTP_RELAY_H
+#define REFEREE_RTP_RELAY_H
+
+#include "core/base/arena.h"
+#include "core/base/outbox.h"
+#include "rtp/egress.h"
+#include "rtp/reception.h"
+
+enum relay_drop {
+    RELAY_FORWARD,                /* not dropped */
+    RELAY_DROP_CLOSED,            /* no such stream, or not open */
+    RELAY_DROP_MALFORMED,         /* neither RTP nor RTCP (STUN, keep-alives), or RTP on the RTCP port */
+    RELAY_DROP_SOURCE,            /* not who may send here */
+    RELAY_DROP_NO_REMOTE,         /* nobody may: no MEDIA_REMOTE yet */
+    RELAY_DROP_NO_ROUTE,          /* routed nowhere, or its listener hears another stream now */
+    RELAY_DROP_NO_ADDRESS,        /* the listener is not open or has no address */
+    RELAY_DROP_LATE,              /* older than the splice it belongs behind */
+    RELAY_DROP_RTCP,              /* a sender report before the first RTP of its source */
+    RELAY_DROPS,
+};
+
+struct relay_verdict {
+    enum relay_drop drop;
+    uint32_t out_stream;          /* leaves from this stream's ... */
+    bool out_rtcp_port;           /* ... RTCP port, else RTP port ... */
+    struct addr dst;              /* ... to here */
+};
+
+struct relay_latch {
+    struct addr signalled;
+    struct addr learned;          /* family ADDR_NONE: nothing yet */
+};
+
+struct relay_counters {
+    uint64_t packets_in, octets_in;       /* RTP and RTCP that was accepted from the party; UDP payload octets */
+    uint64_t packets_out, octets_out;     /* forwarded to the party */
+    uint64_t dropped[RELAY_DROPS];        /* of what arrived on this stream, by reason */
+    uint64_t splices;                     /* changes of source that the party did not hear */
+    uint64_t last_in_us, last_out_us;     /* of RTP; 0: none */
+    uint64_t remote_us;                   /* of the last MEDIA_REMOTE */
+    uint64_t first_out_us;                /* of the first RTP to the party after it; 0: none yet */
+    uint64_t gap_us;                      /* longest between two RTP packets to the party since it */
+};
+
+struct relay_stream {
+    uint32_t generation;                  /* 0: never opened */
+    uint32_t route;                       /* MEDIA_NOWHERE */
+    uint32_t route_generation;
+    uint32_t heard;                       /* the stream routed here last; MEDIA_NOWHERE */
+    uint32_t heard_generation;
+    uint32_t clock_rate;
+    bool open, remote, nat, rtcp_mux;
+    struct relay_latch rtp, rtcp;
+    struct egress egress;                 /* towards the party */
+    struct reception reception;           /* from the party */
+    struct relay_counters counters;
+};
+
+struct relay {
+    struct relay_stream *streams;         /* NULL: only counted */
+    uint32_t count;
+    uint64_t dropped[RELAY_DROPS];        /* of all streams, closed and unknown ones too */
+    uint64_t stale_commands;
+};
+
+/* What a stream looks like from outside (refereectl). */
+struct relay_stats {
+    struct relay_counters counters;
+    bool open;
+    uint32_t generation;
+    uint32_t route;                       /* MEDIA_NOWHERE: none */
+    struct addr signalled, learned;       /* RTP */
+    uint32_t ssrc_in, ssrc_out;           /* 0 when nothing came, was sent */
+    uint64_t rtp_expected;                /* RFC 3550 appendix A.3 */
+    int64_t rtp_lost;
+    uint32_t jitter_us;                   /* appendix A.8 */
+};
+
+/* Bytes of arena for so many streams. */
+size_t relay_bytes(uint32_t streams);
+/* Lays the table out in `a`; while `a` counts only the size is taken. */
+void relay_init(struct relay *r, struct arena *a, uint32_t streams);
+
+/* False: ignored, being for another use of the slot than the present one (counted) or for no slot. OPEN wants a newer
+ * generation than any before it, the others that of the open stream. A ROUTE is to the use of `to` that is open then. */
+bool relay_command(struct relay *r, const struct media_cmd *cmd, uint64_t now_us);
+
+struct relay_in {
+    uint32_t stream;                      /* on whose port it arrived */
+    bool rtcp_port;
+    struct addr src;
+    uint8_t *bytes;                       /* patched in place; not to be used after a drop */
+    size_t n;
+};
+
+void relay_packet(struct relay *r, const struct relay_in *in, uint64_t now_us, struct relay_verdict *out);
+
+/* False: no such stream. */
+bool relay_stats(const struct relay *r, uint32_t stream, struct relay_stats *out);
+/* "no_route" and so on, for logs and refereectl. */
+const char *relay_drop_name(enum relay_drop drop);
+
+#endif
