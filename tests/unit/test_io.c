@@ -142,18 +142,13 @@ static void takes_empty_and_drops_long(struct rig *r) {
     CHECK_EQ(metrics_get(&r->metrics, M_recv_truncated), 1);
 }
 
-/* More than all buffers of the class, none read in between: receiving must go on after the pause. */
+/* More than all buffers of the class at once: what the kernel kept comes, and receiving goes on. */
 static void survives_a_flood(struct rig *r) {
-    uint32_t sent = 3000, got = 0;
-    for (uint32_t i = 0; i < sent; i++) {
+    uint32_t got = 0;
+    for (uint32_t i = 0; i < 3000; i++)
         peer_sends(r, 1, &i, sizeof i);
-        if (i % 200 == 199)
-            got += io_turn(r->io, 0, r->events);
-    }
-    for (uint32_t n = 1; n;) {
+    for (uint32_t n = 1; n; got += n)
         n = io_turn(r->io, 100000, r->events);
-        got += n;
-    }
     CHECK_TRUE(got > 200);
     peer_sends(r, 1, "x", 1);
     CHECK_EQ(turn(r), 1);
