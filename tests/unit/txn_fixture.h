@@ -7,6 +7,7 @@
 #define REFEREE_TESTS_TXN_FIXTURE_H
 
 #include "core/sip/txn_table.h"
+#include "parser/sip_hdr.h"
 #include "tests/unit/unit.h"
 
 #define FIX_LOG 128
