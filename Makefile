@@ -146,11 +146,11 @@ programs-for-tests: $(UNIT_BIN) $(LADDER_BIN)
 ASAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DREFEREE_SLOW_CHECKS
 TSAN := -O1 -g -fsanitize=thread -fno-omit-frame-pointer -DREFEREE_SLOW_CHECKS
 asan:
-	@$(MAKE) test B=build/asan JEMALLOC= OPT='$(ASAN)' STAGES='unit ladders e2e'
+	@$(MAKE) --no-print-directory test B=build/asan JEMALLOC= OPT='$(ASAN)' STAGES='unit ladders e2e'
 tsan:
-	@$(MAKE) test B=build/tsan JEMALLOC= OPT='$(TSAN)' STAGES='unit ladders e2e'
+	@$(MAKE) --no-print-directory test B=build/tsan JEMALLOC= OPT='$(TSAN)' STAGES='unit ladders e2e'
 cov:
-	@$(MAKE) test B=build/cov JEMALLOC= OPT='-O0 -g --coverage' STAGES='unit ladders e2e'
+	@$(MAKE) --no-print-directory test B=build/cov JEMALLOC= OPT='-O0 -g --coverage' STAGES='unit ladders e2e'
 	gcovr --root . --object-directory build/cov --exclude tests/ --print-summary --html-details build/cov/index.html
 
 fuzz: build/deps.build-demo-test
