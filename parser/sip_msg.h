@@ -193,7 +193,7 @@ unsigned sip_hdr_flags(enum sip_hdr_id id);
  * - ":::" in IPv6 references (RFC 5118 4.10)
  * - any URI scheme anywhere: SIP_SCHEME_OTHER
  * Others
- * - q with more or fewer digits; an unusable q or expires counts as not given; auth-params with stray commas, quoted or not
+ * - "q=.7"; an unusable q or expires counts as not given; auth-params with stray commas, quoted or not
  *
  * Refused though RFC 4475 allows to be liberal: <> round the Request-URI (3.1.2.7), more than one SP or LWS in the request line
  * (3.1.2.8 to 10), headers in the Request-URI (3.1.2.11), open quotes (3.1.2.6), '?' or a comma in a URI without <> (3.1.2.13),

@@ -63,7 +63,7 @@ int32_t sip_sub_state_parse(struct slice value, struct sip_sub_state *out) {
     return rest.n ? SIP_BAD : (int32_t)value.n;
 }
 
-/* callid *( ";" param ). A Call-ID may hold quotes and <>, so its end is the first ';' or LWS. */
+/* callid *( ";" param ). A Call-ID may hold quotes and <>, so its end is the first ';'. */
 static int32_t dialog_id(struct slice value, struct slice to_name, struct slice from_name, struct sip_replaces *out) {
     struct slice rest = slice_trim(value), name, param;
     int32_t end = slice_find(rest, ';');
