@@ -246,20 +246,36 @@ def check_purity(tree):
 
 # ---- tests of tests
 
+def function_macros(code):
+    """(name, parameters, text) of each macro with parameters."""
+    for match in re.finditer(r"^#define (\w+)\(([^)]*)\)((?:.*\\\n)*.*)", code, re.MULTILINE):
+        yield match.group(1), re.split(r"\s*,\s*", match.group(2).strip()), match.group(3)
+
+
+def written_by_macros(code):
+    """(name, body) of functions that a macro of the file pastes together: CASE(x) makes test_x."""
+    for name, parameters, text in function_macros(code):
+        for use in re.finditer(rf"^{name}\(([^)]*)\)", code, re.MULTILINE):
+            body = text
+            for parameter, argument in zip(parameters, re.split(r"\s*,\s*", use.group(1).strip())):
+                body = re.sub(rf"\b{parameter}\b|(?<=_){parameter}\b", argument, body.replace("##", ""))
+            yield from ((made, body) for made in re.findall(r"\bvoid (\w+)\s*\(", body))
+
+
 def check_unit_checks(tree):
-    """Every case handed to UNIT() checks something, itself or by a helper or macro of its file."""
+    """Every case handed to UNIT() checks something, itself or by what it names: a helper or macro of its file."""
     for path, code in tree.code.items():
         if not (path.startswith("tests/unit/test_") and path.endswith(".c")):
             continue
         bodies = {name: tree.body(path, first, last) for where, name, first, last in tree.functions if where == path}
-        for macro in re.finditer(r"^#define (\w+)\((?:.*\\\n)*.*", code, re.MULTILINE):
-            bodies[macro.group(1)] = macro.group(0)
+        bodies |= {name: text for name, _, text in function_macros(code)}
+        bodies |= dict(written_by_macros(code))
         checking, before = set(), None
         while before != len(checking):
             before = len(checking)
             words = "|".join([r"CHECK_\w+", r"CU_ASSERT\w*", "CU_FAIL"] + [re.escape(name) for name in checking])
-            checks = re.compile(rf"\b(?:{words})\s*\(")
-            checking |= {name for name, body in bodies.items() if checks.search(body[body.find("(") + 1:])}
+            checks = re.compile(rf"\b(?:{words})\b")
+            checking |= {name for name, body in bodies.items() if checks.search(body[body.find("{") + 1:])}
         for case in re.finditer(r"\bUNIT\((\w+)\)", code):
             if case.group(1) not in checking:
                 tree.complain(path, line_of(code, case.start()), "unit-check", f"{case.group(1)} checks nothing")

@@ -78,7 +78,9 @@ WRONG = [
     ("global", POOL, "int counter;\n"),
     ("global", POOL, "int pick(void);\nint pick(void) {\n    static int n = 3;\n    return ++n;\n}\n"),
     ("global", POOL, "extern _Thread_local int t;\n_Thread_local int t;\n"),
-    ("unit-check", UNIT, "static void test_b(void) { holds; }\nstruct c x[] = { UNIT(test_b) };\n"),
+    ("unit-check", UNIT, "static void test_b(void) { f(); }\nstruct c x[] = { UNIT(test_b) };\n"),
+    ("unit-check", UNIT, "#define CASE(n) \\\n    static void test_##n(void) { f(n); }\nCASE(b)\n"
+                         "struct c x[] = { UNIT(test_b) };\n"),
     ("fuzz", "core/sip/txn.h", '#include "parser/sip_uri.h"\n'),
 ]
 # what the rule lets through
@@ -88,6 +90,9 @@ FINE = [
     ("global", POOL, "static const char *const t[] = { \"x\" };\nconst void *see(void);\n"
                      "const void *see(void) {\n    return t;\n}\n"),
     ("unit-check", UNIT, "#define BOTH(a) \\\n    CHECK_TRUE(a)\nstatic void test_b(void) { BOTH(1); }\n"
+                         "struct c x[] = { UNIT(test_b) };\n"),
+    ("unit-check", UNIT, "static void b(void) { CHECK_TRUE(1); }\n"
+                         "#define CASE(n) \\\n    static void test_##n(void) { \\\n        f(n); }\nCASE(b)\n"
                          "struct c x[] = { UNIT(test_b) };\n"),
 ]
 
