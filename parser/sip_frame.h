@@ -9,8 +9,8 @@
 
 enum sip_frame_kind { SIP_FRAME_MESSAGE, SIP_FRAME_PING /* CRLFCRLF */, SIP_FRAME_PONG /* CRLF before other bytes */ };
 
-/* Bytes of the first complete frame in `bytes`, SIP_PARTIAL when more are needed, SIP_BAD when no framing is possible any
- * more (no or bad or conflicting Content-Length, headers over `max`): the connection is then closed. */
+/* Bytes of the first complete frame in `bytes`, SIP_PARTIAL when more are needed, SIP_BAD when no framing is possible
+ * any more (no or bad or conflicting Content-Length, headers over `max`): the connection is then closed. */
 int32_t sip_frame(struct slice bytes, uint32_t max, enum sip_frame_kind *kind);
 
 #endif

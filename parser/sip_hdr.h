@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
  * sip_hdr: header values decoded on demand. Same rules as sip_msg.h: views, nothing kept, nothing allocated.
- * "Parameters" are the text behind the first ';', as name[=value] separated by ';', quoted strings respected, LWS and folds
- * allowed round ';' and '=' (section 25.1). Names compare without case.
+ * "Parameters" are the text behind the first ';', as name[=value] separated by ';', quoted strings respected, LWS and
+ * folds allowed round ';' and '=' (section 25.1). Names compare without case.
  */
 #ifndef REFEREE_PARSER_SIP_HDR_H
 #define REFEREE_PARSER_SIP_HDR_H
@@ -19,7 +19,8 @@ bool sip_param_next(struct slice *rest, struct slice *name, struct slice *value)
 /* Value of the named parameter: found without value gives p != NULL, n == 0; absent p == NULL. */
 struct slice sip_param(struct slice params, struct slice name);
 
-/* Walks the values of all headers of one id, several headers and comma lists alike, in order. Start with a zeroed cursor. */
+/* Walks the values of all headers of one id, several headers and comma lists alike, in order. Start with a zeroed
+ * cursor. */
 struct sip_values {
     const struct sip_hdr *h;
     struct slice rest;
@@ -31,7 +32,8 @@ bool sip_list_has(const struct sip_msg *m, enum sip_hdr_id id, struct slice toke
 
 /* Via value (section 20.42). SIP_BAD or bytes. */
 int32_t sip_via_parse(struct slice value, struct sip_via *out);
-/* name-addr / addr-spec with parameters (section 20.10). With no <>, ';' begins header parameters and a '?' is refused. */
+/* name-addr / addr-spec with parameters (section 20.10). With no <>, ';' begins header parameters and a '?' is
+ * refused. */
 int32_t sip_nameaddr_parse(struct slice value, struct sip_nameaddr *out);
 int32_t sip_uri_parse(struct slice text, struct sip_uri *out);
 
@@ -44,9 +46,9 @@ struct sip_contact {
 };
 int32_t sip_contact_parse(struct slice value, struct sip_contact *out);
 
-/* "callid;to-tag=x;from-tag=y;early-only" (RFC 3891 section 6.1); also Target-Dialog with local-tag and remote-tag (RFC 4538
- * section 7): `to_tag` holds local-tag then. Case of Call-ID and tags is kept; parameter names any case. SIP_BAD: a tag missing
- * or given twice. */
+/* "callid;to-tag=x;from-tag=y;early-only" (RFC 3891 section 6.1); also Target-Dialog with local-tag and remote-tag (RFC
+ * 4538 section 7): `to_tag` holds local-tag then. Case of Call-ID and tags is kept; parameter names any case. SIP_BAD:
+ * a tag missing or given twice. */
 struct sip_replaces {
     struct slice call_id, to_tag, from_tag;
     bool early_only;
@@ -67,8 +69,8 @@ struct sip_sub_state {
 };
 int32_t sip_sub_state_parse(struct slice value, struct sip_sub_state *out);
 
-/* Digest credentials or challenge (RFC 3261 section 25, RFC 8760). Values without quotes; absent: p == NULL. scheme is as
- * written; SIP_BAD only when malformed, also for another scheme than Digest (then scheme is still set). */
+/* Digest credentials or challenge (RFC 3261 section 25, RFC 8760). Values without quotes; absent: p == NULL. scheme is
+ * as written; SIP_BAD only when malformed, also for another scheme than Digest (then scheme is still set). */
 struct sip_digest {
     struct slice scheme, username, realm, nonce, uri, response, cnonce, opaque, algorithm, qop, nc, domain, stale;
 };
@@ -81,7 +83,8 @@ struct sip_media_type {
 int32_t sip_media_type_parse(struct slice value, struct sip_media_type *out);
 bool sip_is_media_type(struct slice value, struct slice type, struct slice subtype);
 
-/* delta-seconds of Expires, Min-Expires, Retry-After; more than 2**32-1 is cut to it (section 20.19). False: not a number. */
+/* delta-seconds of Expires, Min-Expires, Retry-After; more than 2**32-1 is cut to it (section 20.19). False: not a
+ * number. */
 bool sip_delta_seconds(struct slice value, uint32_t *out);
 
 #endif

@@ -161,6 +161,6 @@ int32_t sip_parse(struct slice bytes, struct sip_msg *msg, struct sip_fault *fau
 }
 
 bool sip_answerable(const struct sip_msg *m) {
-    return m->is_request && m->method != SIP_M_ACK && m->via.sent_by.host.n && m->first[SIP_H_FROM] && m->first[SIP_H_TO]
-           && m->first[SIP_H_CALL_ID] && m->first[SIP_H_CSEQ];
+    return m->is_request && m->method != SIP_M_ACK && m->via.sent_by.host.n && m->first[SIP_H_FROM] &&
+           m->first[SIP_H_TO] && m->first[SIP_H_CALL_ID] && m->first[SIP_H_CSEQ];
 }

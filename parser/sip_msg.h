@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * sip_msg: bytes -> view of one SIP message (RFC 3261 section 7, 25). No copy, no allocation, no state. Every slice of the
- * view points into the caller's bytes and lives as long as they do.
+ * sip_msg: bytes -> view of one SIP message (RFC 3261 section 7, 25). No copy, no allocation, no state. Every slice of
+ * the view points into the caller's bytes and lives as long as they do.
  *
- * Decoded at once: start line, top Via, From, To, Call-ID, CSeq, Max-Forwards, Content-Length, Content-Type. The rest on
- * demand, by the other headers of parser/.
+ * Decoded at once: start line, top Via, From, To, Call-ID, CSeq, Max-Forwards, Content-Length, Content-Type. The rest
+ * on demand, by the other headers of parser/.
  *
- * Refused (SIP_BAD): what the grammar forbids and a middlebox must not guess at: no SIP start line, a bare CR or LF in a
- * header, NUL in a name, a header without colon, a bad or missing mandatory header (section 8.1.1), a header that must be
- * single given twice, two different Content-Length, a number out of range, a body shorter than Content-Length.
+ * Refused (SIP_BAD): what the grammar forbids and a middlebox must not guess at: no SIP start line, a bare CR or LF in
+ * a header, NUL in a name, a header without colon, a bad or missing mandatory header (section 8.1.1), a header that
+ * must be single given twice, two different Content-Length, a number out of range, a body shorter than Content-Length.
  * Tolerated: see the list at the end of this file.
  */
 #ifndef REFEREE_PARSER_SIP_MSG_H
@@ -132,15 +132,15 @@ struct sip_msg {
     struct sip_hdr headers[SIP_HEADERS_MAX];
 };
 
-/* One datagram. Bytes behind the body are ignored (section 18.3); leading CRLFs are skipped. Returns the bytes consumed,
- * or SIP_BAD with *fault set to the first fault. Reading goes on behind a fault as far as line ends are sure, so on SIP_BAD
- * the view holds all that could be decoded (the rest absent) and an answer can be made when sip_answerable(msg). A From or
- * To that is malformed has only `value`; of a header wrongly given twice the first counts and is alone in its chain. Never
- * SIP_PARTIAL. */
+/* One datagram. Bytes behind the body are ignored (section 18.3); leading CRLFs are skipped. Returns the bytes
+ * consumed, or SIP_BAD with *fault set to the first fault. Reading goes on behind a fault as far as line ends are sure,
+ * so on SIP_BAD the view holds all that could be decoded (the rest absent) and an answer can be made when
+ * sip_answerable(msg). A From or To that is malformed has only `value`; of a header wrongly given twice the first
+ * counts and is alone in its chain. Never SIP_PARTIAL. */
 int32_t sip_parse(struct slice bytes, struct sip_msg *msg, struct sip_fault *fault);
 
-/* A refused request that still has what a response copies: sent-by of the top Via, and From, To, Call-ID, CSeq headers, well
- * formed or not (section 8.2.6.2); not ACK. Copy their values raw (sip_put_copy), answer without a transaction. */
+/* A refused request that still has what a response copies: sent-by of the top Via, and From, To, Call-ID, CSeq headers,
+ * well formed or not (section 8.2.6.2); not ACK. Copy their values raw (sip_put_copy), answer without a transaction. */
 bool sip_answerable(const struct sip_msg *msg);
 
 enum sip_method sip_method_of(struct slice name);      /* case-sensitive, section 7.1 */
@@ -176,8 +176,8 @@ unsigned sip_hdr_flags(enum sip_hdr_id id);
  * - Call-ID of any visible ASCII (commas, '=' and several '@' are seen from gateways)
  * Lists and parameters
  * - empty elements between commas; one ';' too many at the end of a value (";tag=x;"), but not ";;"
- * - a parameter's value without quotes may hold all but LWS ; , < > " (IPv6 with or without brackets in received, RFC 5118
- *   4.5; '/', '@', ':' and 8-bit), and may be empty ("rport=")
+ * - a parameter's value without quotes may hold all but LWS ; , < > " (IPv6 with or without brackets in received, RFC
+ *   5118 4.5; '/', '@', ':' and 8-bit), and may be empty ("rport=")
  * - LWS and folds round ';' '=' ',' and round '/' in Via ("SIP / 2.0 / UDP": it is grammar, but few send it)
  * Via
  * - no branch (RFC 2543); one without the magic cookie or with only the cookie: the layer above tells them apart
@@ -185,19 +185,19 @@ unsigned sip_hdr_flags(enum sip_hdr_id id);
  * - received and rport in a request: sip_put_vias overwrites them
  * Addresses
  * - no From tag (RFC 2543); tags of more than token characters
- * - display names without quotes that are no tokens: UTF-8, '@', '(', ':' (many gateways put the number or name there raw);
- *   no comma, quote or '>' in it
+ * - display names without quotes that are no tokens: UTF-8, '@', '(', ':' (many gateways put the number or name there
+ *   raw); no comma, quote or '>' in it
  * - LWS inside <> round the URI (RFC 4475 3.1.2.14); no LWS between display name and '<' is grammar
- * - 8-bit bytes, '#', '[', '|', '^' and the like unescaped in user parts and parameters ('#' is dialled); empty user part
- *   ("sip:@host", Refer-To of some phones); in URI headers also ';', '=' and '@' unescaped (Replaces written raw)
+ * - 8-bit bytes, '#', '[', '|', '^' and the like unescaped in user parts and parameters ('#' is dialled); empty user
+ *   part ("sip:@host", Refer-To of some phones); in URI headers also ';', '=' and '@' unescaped (Replaces written raw)
  * - ":::" in IPv6 references (RFC 5118 4.10)
  * - any URI scheme anywhere: SIP_SCHEME_OTHER
  * Others
  * - "q=.7"; an unusable q or expires counts as not given; auth-params with stray commas, quoted or not
  *
- * Refused though RFC 4475 allows to be liberal: <> round the Request-URI (3.1.2.7), more than one SP or LWS in the request line
- * (3.1.2.8 to 10), headers in the Request-URI (3.1.2.11), open quotes (3.1.2.6), '?' or a comma in a URI without <> (3.1.2.13),
- * a comma in a display name (3.1.2.15), LF alone as line end.
+ * Refused though RFC 4475 allows to be liberal: <> round the Request-URI (3.1.2.7), more than one SP or LWS in the
+ * request line (3.1.2.8 to 10), headers in the Request-URI (3.1.2.11), open quotes (3.1.2.6), '?' or a comma in a URI
+ * without <> (3.1.2.13), a comma in a display name (3.1.2.15), LF alone as line end.
  */
 
 #endif

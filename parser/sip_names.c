@@ -4,8 +4,8 @@
 static const struct slice method_names[SIP_M_COUNT] = {
     [SIP_M_UNKNOWN] = { "", 0 },
 #define M(id) [SIP_M_##id] = { #id, sizeof(#id) - 1 }
-    M(INVITE), M(ACK), M(BYE), M(CANCEL), M(REGISTER), M(OPTIONS), M(REFER), M(NOTIFY), M(SUBSCRIBE), M(INFO), M(UPDATE),
-    M(PRACK), M(MESSAGE), M(PUBLISH),
+    M(INVITE), M(ACK), M(BYE), M(CANCEL), M(REGISTER), M(OPTIONS), M(REFER), M(NOTIFY), M(SUBSCRIBE), M(INFO),
+    M(UPDATE), M(PRACK), M(MESSAGE), M(PUBLISH),
 #undef M
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * sip_scan: what the parsers of this folder share; no one else includes it. A cursor is a slice that shrinks from the front;
- * its p is never NULL once a scan has begun.
+ * sip_scan: what the parsers of this folder share; no one else includes it. A cursor is a slice that shrinks from the
+ * front; its p is never NULL once a scan has begun.
  */
 #ifndef REFEREE_PARSER_SIP_SCAN_H
 #define REFEREE_PARSER_SIP_SCAN_H

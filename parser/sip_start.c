@@ -53,7 +53,8 @@ static void read_ruri(struct sip_reader *r, struct slice text) {
     }
 }
 
-/* Method SP Request-URI SP SIP-Version, single spaces: what has others is refused, not repaired (RFC 4475 section 3.1.2.9). */
+/* Method SP Request-URI SP SIP-Version, single spaces: what has others is refused, not repaired (RFC 4475
+ * section 3.1.2.9). */
 static bool read_request_line(struct sip_reader *r, struct slice line) {
     struct sip_msg *m = r->msg;
     struct slice head = slice_trim(line);

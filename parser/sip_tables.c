@@ -31,7 +31,7 @@ const uint8_t sip_compact_names[26] = {
     ['x' - 'a'] = SIP_H_SESSION_EXPIRES, ['y' - 'a'] = SIP_H_IDENTITY,
 };
 
-/* (length * 3 + first * 5 + middle * 55 + last but one) mod 512, letters in lower case */
+/* (length * 3 + first * 5 + middle * 55 + last but one) mod 512, in lower case */
 const struct sip_name_hash sip_name_hash = {
     .length = 3, .first = 5, .middle = 55, .ids = {
         [2] = SIP_H_PRIVACY, [12] = SIP_H_REJECT_CONTACT, [16] = SIP_H_SERVER,

@@ -8,8 +8,8 @@
 #include "core/base/sbuf.h"
 #include "parser/sip_hdr.h"
 
-/* Next "name=value" of uri.headers, split on '&' (section 19.1.1), still escaped. False at the end or when malformed (then
- * *rest is left non-empty). */
+/* Next "name=value" of uri.headers, split on '&' (section 19.1.1), still escaped. False at the end or when malformed
+ * (then *rest is left non-empty). */
 bool sip_uri_header_next(struct slice *rest, struct slice *name, struct slice *value);
 
 /* %XX to bytes, once, hex in either case. False: a bad escape, an escaped NUL, CR or LF, or no room (out->overflow). */

@@ -75,7 +75,9 @@ static int32_t dialog_id(struct slice value, struct slice to_name, struct slice 
         return SIP_BAD;
     scan_skip(&rest, (uint32_t)end + 1);
     while (sip_param_next(&rest, &name, &param)) {
-        struct slice *tag = slice_ieq(name, to_name) ? &out->to_tag : slice_ieq(name, from_name) ? &out->from_tag : NULL;
+        struct slice *tag = slice_ieq(name, to_name)     ? &out->to_tag
+                            : slice_ieq(name, from_name) ? &out->from_tag
+                                                         : NULL;
         if (tag && (tag->p || !param.n || param.p[0] == '"'))
             return SIP_BAD;
         if (tag)

@@ -62,7 +62,8 @@ void sip_put_cseq(struct sbuf *b, uint32_t cseq, struct slice method) {
 
 void sip_put_via(struct sbuf *b, enum sip_transport t, struct slice sent_by, struct slice branch) {
     static const char *const names[] = {
-        [SIP_UDP] = "UDP", [SIP_TCP] = "TCP", [SIP_TLS] = "TLS", [SIP_SCTP] = "SCTP", [SIP_WS] = "WS", [SIP_WSS] = "WSS",
+        [SIP_UDP] = "UDP",   [SIP_TCP] = "TCP", [SIP_TLS] = "TLS",
+        [SIP_SCTP] = "SCTP", [SIP_WS] = "WS",   [SIP_WSS] = "WSS",
     };
     sbuf_lit(b, "Via: SIP/2.0/");
     sbuf_put(b, slice_str(names[t < SIP_TRANSPORT_OTHER ? t : SIP_UDP]));
@@ -88,7 +89,8 @@ static bool sent_by_is(const struct sip_via *via, const struct addr *src) {
     return addr_parse_ip(via->sent_by.host, &a) && addr_eq_ip(&a, src);
 }
 
-/* received: section 18.2.1; with rport always, and rport filled, RFC 3581 section 4. What the peer wrote there is dropped. */
+/* received: section 18.2.1; with rport always, and rport filled, RFC 3581 section 4. What the peer wrote there is
+ * dropped. */
 static void put_top_via(struct sbuf *b, struct slice value, const struct addr *src) {
     struct sip_via via;
     if (sip_via_parse(value, &via) < 0) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * sip_write: messages out, appended once into the send buffer; no printf, no allocation. The caller writes a start line, then
- * headers in the order it wants, then ends with sip_put_body. Values are written as given: what comes from the wire must have
- * been a parsed view (a slice of a header's value holds no bare CR or LF; folds are rewritten to one SP here).
+ * sip_write: messages out, appended once into the send buffer; no printf, no allocation. The caller writes a start
+ * line, then headers in the order it wants, then ends with sip_put_body. Values are written as given: what comes from
+ * the wire must have been a parsed view (a slice of a header's value holds no bare CR or LF; folds are rewritten to one
+ * SP here).
  */
 #ifndef REFEREE_PARSER_SIP_WRITE_H
 #define REFEREE_PARSER_SIP_WRITE_H

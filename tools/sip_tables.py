@@ -47,7 +47,8 @@ def main():
     defs = re.findall(r'^HDR\((\w+), "([^"]+)", "([^"]*)"', open('parser/sip_hdr.def').read(), re.M)
     a, b, c = search([d[1] for d in defs])
     out = '/* SPDX-License-Identifier: AGPL-3.0-or-later */\n'
-    out += '/* Written by tools/sip_tables.py from parser/sip_hdr.def; do not edit. */\n#include "parser/sip_scan.h"\n\n'
+    out += '/* Written by tools/sip_tables.py from parser/sip_hdr.def; do not edit. */\n'
+    out += '#include "parser/sip_scan.h"\n\n'
     out += 'const uint8_t sip_class[256] = {\n'
     cells = []
     for byte in range(256):
@@ -56,8 +57,9 @@ def main():
     out += 'const uint8_t sip_compact_names[26] = {\n'
     out += rows(["['%s' - 'a'] = SIP_H_%s," % (d[2], d[0]) for d in sorted(defs, key=lambda d: d[2]) if d[2]], 3)
     out += '};\n\n'
-    out += '/* (length * %d + first * %d + middle * %d + last but one) mod %d, letters in lower case */\n' % (a, b, c, SIZE)
-    out += 'const struct sip_name_hash sip_name_hash = {\n    .length = %d, .first = %d, .middle = %d, .ids = {\n' % (a, b, c)
+    out += '/* (length * %d + first * %d + middle * %d + last but one) mod %d, in lower case */\n' % (a, b, c, SIZE)
+    out += 'const struct sip_name_hash sip_name_hash = {\n'
+    out += '    .length = %d, .first = %d, .middle = %d, .ids = {\n' % (a, b, c)
     slots = sorted((name_hash(d[1], a, b, c), d[0]) for d in defs)
     out += rows(['[%d] = SIP_H_%s,' % s for s in slots], 3).replace('    [', '        [')
     out += '    },\n};\n'

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * Test data under tests/data/sip, read from the top of the tree into heap blocks of exactly their size, so that a sanitizer sees
- * every byte read outside.
+ * Test data under tests/data/sip, read from the top of the tree into heap blocks of exactly their size, so that a
+ * sanitizer sees every byte read outside.
  */
 #ifndef REFEREE_TESTS_SIP_FILES_H
 #define REFEREE_TESTS_SIP_FILES_H

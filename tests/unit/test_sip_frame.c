@@ -81,5 +81,6 @@ static void test_corpus_as_a_stream(void) {
 }
 
 int main(void) {
-    return UNIT_RUN("sip_frame", UNIT(test_keep_alives), UNIT(test_content_length), UNIT(test_max), UNIT(test_corpus_as_a_stream));
+    return UNIT_RUN("sip_frame", UNIT(test_keep_alives), UNIT(test_content_length), UNIT(test_max),
+                    UNIT(test_corpus_as_a_stream));
 }

@@ -11,8 +11,10 @@ static struct sip_fault fault;
 /* A response with these header lines. */
 static void parse_with(const char *lines) {
     static char text[4096];
-    snprintf(text, sizeof text, "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h\r\nFrom: <sip:a@x>\r\nTo: <sip:b@x>\r\nCall-ID: c\r\n"
-             "CSeq: 1 INVITE\r\n%s\r\n", lines);
+    snprintf(text, sizeof text,
+             "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h\r\nFrom: <sip:a@x>\r\nTo: <sip:b@x>\r\nCall-ID: c\r\n"
+             "CSeq: 1 INVITE\r\n%s\r\n",
+             lines);
     CHECK_TRUE(sip_parse(slice_str(text), &msg, &fault) > 0);
 }
 
@@ -38,7 +40,7 @@ static void test_every_known_name_is_found(void) {
         CHECK_EQ(sip_hdr_id_of(slice_str(other)), id);
         other[0] = '!';
         CHECK_EQ(sip_hdr_id_of(slice_str(other)), SIP_H_OTHER);
-        strcat(strcpy(other, names[id].name), "s");
+        snprintf(other, sizeof other, "%ss", names[id].name);
         CHECK_EQ(sip_hdr_id_of(slice_str(other)), SIP_H_OTHER);
     }
     CHECK_EQ(sip_hdr_id_of(SL("q")), SIP_H_OTHER);
@@ -116,7 +118,9 @@ static void test_values_over_headers_and_lists(void) {
 
 static void test_via(void) {
     struct sip_via via;
-    CHECK_EQ(sip_via_parse(SL("SIP / 2.0 / tls  [2001:db8::1] : 5061 ; Branch = z9hG4bKx ;rport;received=1.2.3.4;ttl=1"), &via), 87);
+    CHECK_EQ(sip_via_parse(
+                 SL("SIP / 2.0 / tls  [2001:db8::1] : 5061 ; Branch = z9hG4bKx ;rport;received=1.2.3.4;ttl=1"), &via),
+             87);
     CHECK_EQ(via.transport, SIP_TLS);
     CHECK_SLICE(via.sent_by.host, "2001:db8::1");
     CHECK_TRUE(via.sent_by.ipv6);
@@ -128,8 +132,18 @@ static void test_via(void) {
     CHECK_EQ(via.transport, SIP_TRANSPORT_OTHER);
     CHECK_SLICE(via.transport_name, "QUIC");
     CHECK_SLICE(via.rport, "99");
-    static const char *const bad[] = { "", "SIP/2.0", "SIP/2.0/UDP", "SIP/2.0/UDP ", "SIP/2.0/UDP h:", "SIP/2.0/UDP h:70000", "SIP/2.0/UDP h x",
-                                       "SIP/2.0/UDP h;;", "SIP/2.0/UDP [::1", "SIP/2.0/UDP []", "SIP/2.0/UDP h,x", "SIP/2.0/UDP[::1]" };
+    static const char *const bad[] = { "",
+                                       "SIP/2.0",
+                                       "SIP/2.0/UDP",
+                                       "SIP/2.0/UDP ",
+                                       "SIP/2.0/UDP h:",
+                                       "SIP/2.0/UDP h:70000",
+                                       "SIP/2.0/UDP h x",
+                                       "SIP/2.0/UDP h;;",
+                                       "SIP/2.0/UDP [::1",
+                                       "SIP/2.0/UDP []",
+                                       "SIP/2.0/UDP h,x",
+                                       "SIP/2.0/UDP[::1]" };
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
         CHECK_EQ(sip_via_parse(slice_str(bad[i]), &via), SIP_BAD);
 }
@@ -153,8 +167,20 @@ static void test_nameaddr(void) {
     CHECK_TRUE(a.display.p == NULL);
     CHECK_TRUE(sip_nameaddr_parse(SL("tel:+1-2;x=\"<\""), &a) > 0);
     CHECK_SLICE(a.uri.user, "+1-2");
-    static const char *const bad[] = { "", "\"open <sip:u@h>", "<sip:u@h", "a, b <sip:u@h>", "<sip:u@h> x", "<sip:u@h>,<sip:v@h>", "x \"y\" <sip:u@h>",
-                                       "\"x\" sip:u@h", "<>", "<sip:u @h>", "sip:u@h;;", "*", "a\001b <sip:u@h>", "sip:a@b,sip:c@d" };
+    static const char *const bad[] = { "",
+                                       "\"open <sip:u@h>",
+                                       "<sip:u@h",
+                                       "a, b <sip:u@h>",
+                                       "<sip:u@h> x",
+                                       "<sip:u@h>,<sip:v@h>",
+                                       "x \"y\" <sip:u@h>",
+                                       "\"x\" sip:u@h",
+                                       "<>",
+                                       "<sip:u @h>",
+                                       "sip:u@h;;",
+                                       "*",
+                                       "a\001b <sip:u@h>",
+                                       "sip:a@b,sip:c@d" };
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
         CHECK_EQ(sip_nameaddr_parse(slice_str(bad[i]), &a), SIP_BAD);
 }
@@ -164,8 +190,8 @@ static void test_contact(void) {
     static const struct {
         const char *q;
         unsigned want;
-    } q[] = { { "0.5", 500 }, { "1", 1000 }, { "0", 0 }, { "0.123", 123 }, { "0.1239", 1000 }, { "1.000", 1000 }, { "1.1", 1000 },
-              { ".7", 700 }, { "x", 1000 }, { "", 1000 }, { "4294967296", 1000 } };
+    } q[] = { { "0.5", 500 },  { "1", 1000 }, { "0", 0 },    { "0.123", 123 }, { "0.1239", 1000 },    { "1.000", 1000 },
+              { "1.1", 1000 }, { ".7", 700 }, { "x", 1000 }, { "", 1000 },     { "4294967296", 1000 } };
     for (unsigned i = 0; i < sizeof q / sizeof *q; i++) {
         char text[64];
         int n = snprintf(text, sizeof text, "<sip:u@h>;q=%s;expires=60", q[i].q);
@@ -227,9 +253,18 @@ static void test_t_1_8_replaces_keeps_case_of_call_id_and_tags(void) {
 
 static void test_replaces_malformed(void) {
     struct sip_replaces r;
-    static const char *const bad[] = { "", "c", ";to-tag=a;from-tag=b", "c;to-tag=a", "c;from-tag=b", "c;to-tag=a;from-tag", "c;to-tag=;from-tag=b",
-                                       "c;to-tag=a;to-tag=a;from-tag=b", "c d;to-tag=a;from-tag=b", "c;to-tag=a;from-tag=b,c;to-tag=a;from-tag=b",
-                                       "c;to-tag=\"a\";from-tag=b", "c;to-tag=a;;from-tag=b" };
+    static const char *const bad[] = { "",
+                                       "c",
+                                       ";to-tag=a;from-tag=b",
+                                       "c;to-tag=a",
+                                       "c;from-tag=b",
+                                       "c;to-tag=a;from-tag",
+                                       "c;to-tag=;from-tag=b",
+                                       "c;to-tag=a;to-tag=a;from-tag=b",
+                                       "c d;to-tag=a;from-tag=b",
+                                       "c;to-tag=a;from-tag=b,c;to-tag=a;from-tag=b",
+                                       "c;to-tag=\"a\";from-tag=b",
+                                       "c;to-tag=a;;from-tag=b" };
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
         CHECK_EQ(sip_replaces_parse(slice_str(bad[i]), &r), SIP_BAD);
     CHECK_TRUE(sip_target_dialog_parse(SL("c;remote-tag=r;local-tag=l"), &r) > 0);
@@ -261,8 +296,11 @@ static void test_event_and_subscription_state(void) {
 
 static void test_digest(void) {
     struct sip_digest d;
-    CHECK_TRUE(sip_digest_parse(SL("Digest username=\"a,b\\\"c\", REALM = \"r\",nonce=\"n\"\r\n ,uri=\"sip:x\",response=\"00\",qop=auth,,"
-                                   "nc=00000001,cnonce=\"\",algorithm=SHA-256,stale=TRUE,x=y"), &d) > 0);
+    CHECK_TRUE(
+        sip_digest_parse(
+            SL("Digest username=\"a,b\\\"c\", REALM = \"r\",nonce=\"n\"\r\n ,uri=\"sip:x\",response=\"00\",qop=auth,,"
+               "nc=00000001,cnonce=\"\",algorithm=SHA-256,stale=TRUE,x=y"),
+            &d) > 0);
     CHECK_SLICE(d.scheme, "Digest");
     CHECK_SLICE(d.username, "a,b\\\"c");
     CHECK_SLICE(d.realm, "r");
@@ -272,8 +310,14 @@ static void test_digest(void) {
     CHECK_SLICE(d.algorithm, "SHA-256");
     CHECK_SLICE(d.stale, "TRUE");
     CHECK_TRUE(d.opaque.p == NULL);
-    static const char *const bad[] = { "", "Digest", "Digest username", "Digest username=", "Digest username=\"a", "Digest username=\"a\" realm=\"b\"",
-                                       "Digest nonce=a,nonce=b", "Digest =a" };
+    static const char *const bad[] = { "",
+                                       "Digest",
+                                       "Digest username",
+                                       "Digest username=",
+                                       "Digest username=\"a",
+                                       "Digest username=\"a\" realm=\"b\"",
+                                       "Digest nonce=a,nonce=b",
+                                       "Digest =a" };
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
         CHECK_EQ(sip_digest_parse(slice_str(bad[i]), &d), SIP_BAD);
     CHECK_EQ(sip_digest_parse(SL("Basic dXNlcjpwYXNz"), &d), SIP_BAD);
@@ -313,7 +357,8 @@ int main(void) {
     return UNIT_RUN("sip_hdr", UNIT(test_every_known_name_is_found), UNIT(test_list), UNIT(test_params),
                     UNIT(test_values_over_headers_and_lists), UNIT(test_via), UNIT(test_nameaddr), UNIT(test_contact),
                     UNIT(test_t_1_5_replaces_call_id_of_every_word_character), UNIT(test_t_1_6_replaces_tag_0),
-                    UNIT(test_t_1_7_replaces_name_case_and_lws), UNIT(test_t_1_8_replaces_keeps_case_of_call_id_and_tags),
-                    UNIT(test_replaces_malformed), UNIT(test_event_and_subscription_state), UNIT(test_digest),
-                    UNIT(test_media_type), UNIT(test_delta_seconds));
+                    UNIT(test_t_1_7_replaces_name_case_and_lws),
+                    UNIT(test_t_1_8_replaces_keeps_case_of_call_id_and_tags), UNIT(test_replaces_malformed),
+                    UNIT(test_event_and_subscription_state), UNIT(test_digest), UNIT(test_media_type),
+                    UNIT(test_delta_seconds));
 }

@@ -168,8 +168,9 @@ static void test_every_prefix_of_the_corpus(void) {
 /* ---- what is decoded ---- */
 
 static void test_request_fields(void) {
-    const char *text = "\r\n\r\n" INVITE("c: application/sdp\r\nL: 3\r\nSubject:\r\n hello\r\n  you\r\nm: <sip:q@h>, <sip:r@h>\r\n"
-                                         "Contact: <sip:s@h>\r\n") "abcdef";
+    const char *text =
+        "\r\n\r\n" INVITE("c: application/sdp\r\nL: 3\r\nSubject:\r\n hello\r\n  you\r\nm: <sip:q@h>, <sip:r@h>\r\n"
+                          "Contact: <sip:s@h>\r\n") "abcdef";
     int32_t n = parse(text);
     CHECK_EQ(n, strlen(text) - 3);
     CHECK_TRUE(msg.is_request);
@@ -229,8 +230,8 @@ static void check_faults(const struct fault_case *cases, size_t n) {
         bool ok = got == SIP_BAD && fault.error == c->error && fault.status == c->status && fault.hdr == c->hdr
                   && sip_answerable(&msg) == c->answerable && fault.offset <= copy.n;
         if (!ok)
-            printf("\ncase %zu: %d, %s, %u, header %u, answerable %d\n%s\n", i, got, sip_error_text(fault.error), fault.status,
-                   fault.hdr, sip_answerable(&msg), c->text);
+            printf("\ncase %zu: %d, %s, %u, header %u, answerable %d\n%s\n", i, got, sip_error_text(fault.error),
+                   fault.status, fault.hdr, sip_answerable(&msg), c->text);
         CU_ASSERT(ok);
         free((void *)copy.p);
     }
@@ -292,7 +293,11 @@ static void test_faults_of_header_lines(void) {
 /* VIA .. MAX_FORWARDS replaced one by one; NULL leaves the header out. */
 static const char *with(unsigned which, const char *line) {
     static char text[1024];
-    const char *lines[] = { "Via: SIP/2.0/UDP h;branch=z9hG4bK1", "From: <sip:a@x>;tag=1", "To: <sip:b@x>", "Call-ID: c", "CSeq: 1 INVITE",
+    const char *lines[] = { "Via: SIP/2.0/UDP h;branch=z9hG4bK1",
+                            "From: <sip:a@x>;tag=1",
+                            "To: <sip:b@x>",
+                            "Call-ID: c",
+                            "CSeq: 1 INVITE",
                             "Max-Forwards: 70" };
     lines[which] = line;
     size_t n = (size_t)snprintf(text, sizeof text, "INVITE sip:b@x SIP/2.0\r\n");
@@ -310,17 +315,26 @@ static void test_faults_of_mandatory_headers(void) {
         const char *line;
         unsigned error, hdr;
     } bad[] = {
-        { 0, "Via: SIP/2.0/UDP", SIP_E_HEADER_VALUE, SIP_H_VIA }, { 0, "Via: , ,", SIP_E_HEADER_VALUE, SIP_H_VIA },
+        { 0, "Via: SIP/2.0/UDP", SIP_E_HEADER_VALUE, SIP_H_VIA },
+        { 0, "Via: , ,", SIP_E_HEADER_VALUE, SIP_H_VIA },
         { 0, "Via: SIP/2.0/UDP h;branch=", SIP_E_HEADER_VALUE, SIP_H_VIA },
         { 0, "Via: SIP/2.0/UDP h;branch=a;branch=b", SIP_E_HEADER_VALUE, SIP_H_VIA },
-        { 1, "From: <sip:a@x>;tag=", SIP_E_HEADER_VALUE, SIP_H_FROM }, { 1, "From: <sip:a@x>;tag", SIP_E_HEADER_VALUE, SIP_H_FROM },
-        { 1, "From: <sip:a@x>;tag=1;tag=1", SIP_E_HEADER_VALUE, SIP_H_FROM }, { 2, "To:", SIP_E_HEADER_VALUE, SIP_H_TO },
-        { 2, "To: <sip:a@x", SIP_E_HEADER_VALUE, SIP_H_TO }, { 2, "To: <sip:a@x>, <sip:b@x>", SIP_E_HEADER_VALUE, SIP_H_TO },
-        { 3, "Call-ID: a b", SIP_E_HEADER_VALUE, SIP_H_CALL_ID }, { 3, "Call-ID:", SIP_E_HEADER_VALUE, SIP_H_CALL_ID },
-        { 4, "CSeq: 4294967296 INVITE", SIP_E_HEADER_VALUE, SIP_H_CSEQ }, { 4, "CSeq: INVITE", SIP_E_HEADER_VALUE, SIP_H_CSEQ },
-        { 4, "CSeq: 1INVITE", SIP_E_HEADER_VALUE, SIP_H_CSEQ }, { 4, "CSeq: 1", SIP_E_HEADER_VALUE, SIP_H_CSEQ },
-        { 4, "CSeq: 1 INVITE x", SIP_E_HEADER_VALUE, SIP_H_CSEQ }, { 4, "CSeq: 1 invite", SIP_E_CSEQ_MISMATCH, SIP_H_CSEQ },
-        { 5, "Max-Forwards: 256", SIP_E_HEADER_VALUE, SIP_H_MAX_FORWARDS }, { 5, "Max-Forwards: -1", SIP_E_HEADER_VALUE, SIP_H_MAX_FORWARDS },
+        { 1, "From: <sip:a@x>;tag=", SIP_E_HEADER_VALUE, SIP_H_FROM },
+        { 1, "From: <sip:a@x>;tag", SIP_E_HEADER_VALUE, SIP_H_FROM },
+        { 1, "From: <sip:a@x>;tag=1;tag=1", SIP_E_HEADER_VALUE, SIP_H_FROM },
+        { 2, "To:", SIP_E_HEADER_VALUE, SIP_H_TO },
+        { 2, "To: <sip:a@x", SIP_E_HEADER_VALUE, SIP_H_TO },
+        { 2, "To: <sip:a@x>, <sip:b@x>", SIP_E_HEADER_VALUE, SIP_H_TO },
+        { 3, "Call-ID: a b", SIP_E_HEADER_VALUE, SIP_H_CALL_ID },
+        { 3, "Call-ID:", SIP_E_HEADER_VALUE, SIP_H_CALL_ID },
+        { 4, "CSeq: 4294967296 INVITE", SIP_E_HEADER_VALUE, SIP_H_CSEQ },
+        { 4, "CSeq: INVITE", SIP_E_HEADER_VALUE, SIP_H_CSEQ },
+        { 4, "CSeq: 1INVITE", SIP_E_HEADER_VALUE, SIP_H_CSEQ },
+        { 4, "CSeq: 1", SIP_E_HEADER_VALUE, SIP_H_CSEQ },
+        { 4, "CSeq: 1 INVITE x", SIP_E_HEADER_VALUE, SIP_H_CSEQ },
+        { 4, "CSeq: 1 invite", SIP_E_CSEQ_MISMATCH, SIP_H_CSEQ },
+        { 5, "Max-Forwards: 256", SIP_E_HEADER_VALUE, SIP_H_MAX_FORWARDS },
+        { 5, "Max-Forwards: -1", SIP_E_HEADER_VALUE, SIP_H_MAX_FORWARDS },
     };
     for (unsigned i = 0; i < 5; i++) {
         CHECK_EQ(parse(with(i, NULL)), SIP_BAD);
@@ -382,8 +396,9 @@ static void test_methods(void) {
 
 int main(void) {
     return UNIT_RUN("sip_msg", UNIT(test_corpus_fields_equal_the_oracle), UNIT(test_every_prefix_of_the_corpus),
-                    UNIT(test_request_fields), UNIT(test_response_takes_its_method_from_cseq), UNIT(test_rfc_2543_tolerances),
-                    UNIT(test_faults_of_the_start_line), UNIT(test_faults_of_header_lines),
-                    UNIT(test_faults_of_mandatory_headers), UNIT(test_cseq_mismatch_of_an_unknown_method_is_501),
+                    UNIT(test_request_fields), UNIT(test_response_takes_its_method_from_cseq),
+                    UNIT(test_rfc_2543_tolerances), UNIT(test_faults_of_the_start_line),
+                    UNIT(test_faults_of_header_lines), UNIT(test_faults_of_mandatory_headers),
+                    UNIT(test_cseq_mismatch_of_an_unknown_method_is_501),
                     UNIT(test_header_count_and_message_size_are_bounded), UNIT(test_methods));
 }

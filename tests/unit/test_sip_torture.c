@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * RFC 4475 and RFC 5118: each message of tests/data/sip/torture against the column "parser" of EXPECTED.tsv, and the status that
- * a refused request deserves against "answer".
+ * RFC 4475 and RFC 5118: each message of tests/data/sip/torture against the column "parser" of EXPECTED.tsv, and the
+ * status that a refused request deserves against "answer".
  */
 #include "parser/sip_hdr.h"
 #include "tests/unit/sip_files.h"
@@ -50,8 +50,8 @@ static void check_row(struct slice cells[COLUMNS]) {
     if (got < 0 && msg.is_request && slice_u64(cells[ANSWER], 699, &status))
         ok = ok && fault.status == status;
     if (!ok)
-        printf("\n%s: want %.*s %.*s, got %d: %s, %u, header %u\n", name, SLICE_FMT(cells[PARSER]), SLICE_FMT(cells[ANSWER]),
-               got, sip_error_text(fault.error), fault.status, fault.hdr);
+        printf("\n%s: want %.*s %.*s, got %d: %s, %u, header %u\n", name, SLICE_FMT(cells[PARSER]),
+               SLICE_FMT(cells[ANSWER]), got, sip_error_text(fault.error), fault.status, fault.hdr);
     CU_ASSERT(ok);
     free((void *)bytes.p);
 }
@@ -136,9 +136,9 @@ static void test_4475_3_1_1_8_extra_octets_are_ignored(void) {
 
 /* What is refused with a status can be answered, but for what is too broken to copy. */
 static void test_refused_requests_are_answerable(void) {
-    static const char *const names[] = { "badinv01.dat", "clerr.dat", "ncl.dat", "scalar02.dat", "quotbal.dat", "ltgtruri.dat",
-                                         "lwsruri.dat", "badvers.dat", "mismatch01.dat", "multi01.dat", "mcl01.dat",
-                                         "ipv6-bad.dat" };
+    static const char *const names[] = { "badinv01.dat",   "clerr.dat",    "ncl.dat",     "scalar02.dat",
+                                         "quotbal.dat",    "ltgtruri.dat", "lwsruri.dat", "badvers.dat",
+                                         "mismatch01.dat", "multi01.dat",  "mcl01.dat",   "ipv6-bad.dat" };
     struct slice bytes;
     struct sip_fault fault;
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {

@@ -48,9 +48,10 @@ static void test_other_schemes(void) {
 
 static void test_refused(void) {
     static const char *const bad[] = {
-        "", "sip", "sip:", ":h", "1sip:h", "s_p:h", "sip:u@", "sip:h:", "sip:h:0", "sip:h:65536", "sip:h:5x", "sip:h h", "sip:<h>",
-        "sip:h\"", "sip:2001:db8::10", "sip:[::1", "sip:[::g]", "sip:[1.2.3.4]", "sip:[::1]x", "sip:h$", "sip:u@h@h", "tel:", "tel:;x", "urn:", "x:",
-        "sip:h\r\n", "sip:h\x7f",
+        "",          "sip",           "sip:",       ":h",      "1sip:h",    "s_p:h",   "sip:u@",           "sip:h:",
+        "sip:h:0",   "sip:h:65536",   "sip:h:5x",   "sip:h h", "sip:<h>",   "sip:h\"", "sip:2001:db8::10", "sip:[::1",
+        "sip:[::g]", "sip:[1.2.3.4]", "sip:[::1]x", "sip:h$",  "sip:u@h@h", "tel:",    "tel:;x",           "urn:",
+        "x:",        "sip:h\r\n",     "sip:h\x7f",
     };
     struct sip_uri u;
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -108,8 +109,10 @@ static void test_comparison(void) {
         { "sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp", true },
         { "sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5", true },
         { "sip:carol@chicago.com", "sip:carol@chicago.com;security=on", true },
-        { "sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com", "sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com", true },
-        { "sip:alice@atlanta.com?subject=project%20x&priority=urgent", "sip:alice@atlanta.com?priority=urgent&subject=project%20x", true },
+        { "sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com",
+          "sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com", true },
+        { "sip:alice@atlanta.com?subject=project%20x&priority=urgent",
+          "sip:alice@atlanta.com?priority=urgent&subject=project%20x", true },
         { "SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP", false },
         { "sip:bob@biloxi.com", "sip:bob@biloxi.com:5060", false },
         { "sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp", false },
@@ -188,7 +191,8 @@ static void check_replaces(const char *text, const char *call_id, const char *to
 static void test_t_2_1_to_5_replaces_escaped_in_every_form(void) {
     check_replaces("<sip:c@h?Replaces=id%3Bto-tag%3Da%3Bfrom-tag%3Db>", "id", "a", "b");
     check_replaces("<sip:c@h?replaces=id%3bto-tag%3da%3bfrom-tag%3db>", "id", "a", "b");
-    check_replaces("\"C\" <sip:c@h;user=phone?Replaces=1%40192.0.2.1%3Bfrom-tag%3Db%3Bto-tag%3Da>", "1@192.0.2.1", "a", "b");
+    check_replaces("\"C\" <sip:c@h;user=phone?Replaces=1%40192.0.2.1%3Bfrom-tag%3Db%3Bto-tag%3Da>", "1@192.0.2.1", "a",
+                   "b");
     check_replaces("<sip:c@h?Replaces=1%40h%3B%20to-tag%3Da%3B%20from-tag%3Db>;p=q", "1@h", "a", "b");
     check_replaces("<sip:h?Replaces=i%25d%3Bto-tag%3Da%3Bfrom-tag%3Db>", "i%d", "a", "b");
 }
@@ -196,9 +200,12 @@ static void test_t_2_1_to_5_replaces_escaped_in_every_form(void) {
 static void test_t_2_6_to_9_order_and_unknown_headers(void) {
     check_replaces("<sip:c@h?Require=replaces&Replaces=i%3Bto-tag%3Da%3Bfrom-tag%3Db>", "i", "a", "b");
     check_replaces("<sip:c@h?Replaces=i%3Bto-tag%3Da%3Bfrom-tag%3Db&Require=replaces>", "i", "a", "b");
-    check_replaces("<sip:c@h;transport=tcp?X-A=1&Replaces=i%3Bto-tag%3Da%3Bfrom-tag%3Db&Accept-Contact=%3Baudio>", "i", "a", "b");
+    check_replaces("<sip:c@h;transport=tcp?X-A=1&Replaces=i%3Bto-tag%3Da%3Bfrom-tag%3Db&Accept-Contact=%3Baudio>", "i",
+                   "a", "b");
     CHECK_EQ(refer_to("<sip:c@h?X-A=1&X-B=&Y=z>")->header_count, 3);
-    CHECK_EQ(refer_to("<sip:c@h?Replaces=i%3Bto-tag%3Da%3Bfrom-tag%3Db&Replaces=j%3Bto-tag%3Da%3Bfrom-tag%3Db>")->replaces_count, 2);
+    CHECK_EQ(refer_to("<sip:c@h?Replaces=i%3Bto-tag%3Da%3Bfrom-tag%3Db&Replaces=j%3Bto-tag%3Da%3Bfrom-tag%3Db>")
+                 ->replaces_count,
+             2);
 }
 
 static void test_t_2_10_plus_stays_plus(void) {
@@ -255,11 +262,12 @@ static void test_t_2_19_of_8_kib(void) {
 }
 
 int main(void) {
-    return UNIT_RUN("sip_uri", UNIT(test_sip_uri_parts), UNIT(test_other_schemes), UNIT(test_refused), UNIT(test_escapes),
-                    UNIT(test_escape_and_unescape_are_inverse), UNIT(test_comparison),
-                    UNIT(test_t_2_1_to_5_replaces_escaped_in_every_form), UNIT(test_t_2_6_to_9_order_and_unknown_headers),
-                    UNIT(test_t_2_10_plus_stays_plus), UNIT(test_t_2_11_written_raw), UNIT(test_t_2_12_unescaped_once),
-                    UNIT(test_t_2_13_bad_escapes), UNIT(test_t_2_14_no_user_and_long_parameters),
-                    UNIT(test_t_2_15_addr_spec_without_brackets), UNIT(test_t_2_16_compact_name),
-                    UNIT(test_t_2_17_and_18_tel_and_method), UNIT(test_t_2_19_of_8_kib));
+    return UNIT_RUN("sip_uri", UNIT(test_sip_uri_parts), UNIT(test_other_schemes), UNIT(test_refused),
+                    UNIT(test_escapes), UNIT(test_escape_and_unescape_are_inverse), UNIT(test_comparison),
+                    UNIT(test_t_2_1_to_5_replaces_escaped_in_every_form),
+                    UNIT(test_t_2_6_to_9_order_and_unknown_headers), UNIT(test_t_2_10_plus_stays_plus),
+                    UNIT(test_t_2_11_written_raw), UNIT(test_t_2_12_unescaped_once), UNIT(test_t_2_13_bad_escapes),
+                    UNIT(test_t_2_14_no_user_and_long_parameters), UNIT(test_t_2_15_addr_spec_without_brackets),
+                    UNIT(test_t_2_16_compact_name), UNIT(test_t_2_17_and_18_tel_and_method),
+                    UNIT(test_t_2_19_of_8_kib));
 }

@@ -22,9 +22,11 @@ static void test_request(void) {
     sip_put_cseq(&b, 4294967295u, SL("INVITE"));
     sip_put_hdr_u64(&b, SL("Max-Forwards"), 70);
     sip_put_body(&b, SL("application/sdp"), SL("v=0\r\n"));
-    CHECK_SLICE(sbuf_slice(&b), "INVITE sip:b@x SIP/2.0\r\nVia: SIP/2.0/TCP h:5060;branch=z9hG4bK1;rport\r\nFrom: \"A\" <sip:a@x>;tag=1\r\n"
-                "To: <sip:b@x>\r\nCall-ID: c\r\nCSeq: 4294967295 INVITE\r\nMax-Forwards: 70\r\n"
-                "Content-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n");
+    CHECK_SLICE(
+        sbuf_slice(&b),
+        "INVITE sip:b@x SIP/2.0\r\nVia: SIP/2.0/TCP h:5060;branch=z9hG4bK1;rport\r\nFrom: \"A\" <sip:a@x>;tag=1\r\n"
+        "To: <sip:b@x>\r\nCall-ID: c\r\nCSeq: 4294967295 INVITE\r\nMax-Forwards: 70\r\n"
+        "Content-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n");
     CHECK_EQ(sip_parse(sbuf_slice(&b), &msg, &fault), b.n);
 }
 
@@ -62,7 +64,8 @@ static void check_vias(const char *vias, const char *src, const char *want) {
     char text[1024];
     struct addr a = { .port = 0 };
     CHECK_TRUE(addr_parse(slice_str(src), 5060, &a));
-    snprintf(text, sizeof text, "BYE sip:b SIP/2.0\r\n%sFrom: <sip:a@x>\r\nTo: <sip:b@x>\r\nCall-ID: c\r\nCSeq: 1 BYE\r\n\r\n", vias);
+    snprintf(text, sizeof text,
+             "BYE sip:b SIP/2.0\r\n%sFrom: <sip:a@x>\r\nTo: <sip:b@x>\r\nCall-ID: c\r\nCSeq: 1 BYE\r\n\r\n", vias);
     CHECK_TRUE(sip_parse(slice_str(text), &msg, &fault) > 0);
     struct sbuf b = sbuf_on(mem, sizeof mem);
     sip_put_vias(&b, &msg, &a);
@@ -71,12 +74,17 @@ static void check_vias(const char *vias, const char *src, const char *want) {
 
 static void test_vias_of_a_response(void) {
     check_vias("Via: SIP/2.0/UDP 192.0.2.1;branch=b\r\n", "192.0.2.1:5060", "Via: SIP/2.0/UDP 192.0.2.1;branch=b\r\n");
-    check_vias("Via: SIP/2.0/UDP 192.0.2.1;branch=b\r\n", "192.0.2.2:5060", "Via: SIP/2.0/UDP 192.0.2.1;branch=b;received=192.0.2.2\r\n");
-    check_vias("Via: SIP/2.0/UDP h.example;branch=b\r\n", "192.0.2.2:5060", "Via: SIP/2.0/UDP h.example;branch=b;received=192.0.2.2\r\n");
+    check_vias("Via: SIP/2.0/UDP 192.0.2.1;branch=b\r\n", "192.0.2.2:5060",
+               "Via: SIP/2.0/UDP 192.0.2.1;branch=b;received=192.0.2.2\r\n");
+    check_vias("Via: SIP/2.0/UDP h.example;branch=b\r\n", "192.0.2.2:5060",
+               "Via: SIP/2.0/UDP h.example;branch=b;received=192.0.2.2\r\n");
     check_vias("Via: SIP/2.0/UDP 192.0.2.1;rport;branch=b;x=\"y\"\r\n", "192.0.2.1:999",
                "Via: SIP/2.0/UDP 192.0.2.1;branch=b;x=\"y\";received=192.0.2.1;rport=999\r\n");
-    check_vias("v: SIP/2.0/UDP h;received=6.6.6.6;rport=1,\r\n SIP/2.0/TCP\r\n g;received=7.7.7.7\r\nVia: SIP/2.0/UDP f;rport\r\n", "[2001:db8::1]:999",
-               "Via: SIP/2.0/UDP h;received=2001:db8::1;rport=999\r\nVia: SIP/2.0/TCP g;received=7.7.7.7\r\nVia: SIP/2.0/UDP f;rport\r\n");
+    check_vias("v: SIP/2.0/UDP h;received=6.6.6.6;rport=1,\r\n SIP/2.0/TCP\r\n g;received=7.7.7.7\r\nVia: SIP/2.0/UDP "
+               "f;rport\r\n",
+               "[2001:db8::1]:999",
+               "Via: SIP/2.0/UDP h;received=2001:db8::1;rport=999\r\nVia: SIP/2.0/TCP g;received=7.7.7.7\r\nVia: "
+               "SIP/2.0/UDP f;rport\r\n");
 }
 
 /* All values are written back, one header a line: the second reading sees what the first saw. */
@@ -101,15 +109,17 @@ static bool same_text(struct slice a, struct slice b) {
 }
 
 static bool same_message(const struct sip_msg *a, const struct sip_msg *b) {
-    bool ok = a->is_request == b->is_request && a->method == b->method && a->status == b->status && a->cseq == b->cseq
-              && a->cseq_method == b->cseq_method && a->max_forwards == b->max_forwards && slice_eq(a->body, b->body)
-              && same_text(a->reason, b->reason) && same_text(a->via.branch, b->via.branch) && a->via.transport == b->via.transport
-              && same_text(a->via.sent_by.host, b->via.sent_by.host) && a->via.sent_by.port == b->via.sent_by.port
-              && same_text(a->via.rport, b->via.rport) && same_text(a->from.display, b->from.display)
-              && same_text(a->from.uri.whole, b->from.uri.whole) && same_text(a->from.params, b->from.params)
-              && same_text(a->to.uri.whole, b->to.uri.whole) && same_text(a->to.params, b->to.params)
-              && same_text(a->from_tag, b->from_tag) && same_text(a->to_tag, b->to_tag) && same_text(a->call_id, b->call_id)
-              && same_text(a->ruri_text, b->ruri_text) && (!a->body.n || same_text(a->content_type, b->content_type));
+    bool ok = a->is_request == b->is_request && a->method == b->method && a->status == b->status &&
+              a->cseq == b->cseq && a->cseq_method == b->cseq_method && a->max_forwards == b->max_forwards &&
+              slice_eq(a->body, b->body) && same_text(a->reason, b->reason) &&
+              same_text(a->via.branch, b->via.branch) && a->via.transport == b->via.transport &&
+              same_text(a->via.sent_by.host, b->via.sent_by.host) && a->via.sent_by.port == b->via.sent_by.port &&
+              same_text(a->via.rport, b->via.rport) && same_text(a->from.display, b->from.display) &&
+              same_text(a->from.uri.whole, b->from.uri.whole) && same_text(a->from.params, b->from.params) &&
+              same_text(a->to.uri.whole, b->to.uri.whole) && same_text(a->to.params, b->to.params) &&
+              same_text(a->from_tag, b->from_tag) && same_text(a->to_tag, b->to_tag) &&
+              same_text(a->call_id, b->call_id) && same_text(a->ruri_text, b->ruri_text) &&
+              (!a->body.n || same_text(a->content_type, b->content_type));
     for (unsigned id = 1; id < SIP_H_COUNT; id++) {
         const struct sip_hdr *x = sip_hdr_first(a, (enum sip_hdr_id)id), *y = sip_hdr_first(b, (enum sip_hdr_id)id);
         if (id == SIP_H_CONTENT_LENGTH || id == SIP_H_CONTENT_TYPE)
@@ -136,8 +146,9 @@ static void check_rewrite(const char *folder, const char *name) {
 }
 
 static void test_what_is_written_parses_to_the_same_views(void) {
-    static const char *const torture[] = { "wsinv", "intmeth", "esc01", "escnull", "esc02", "lwsdisp", "longreq", "dblreq", "semiuri",
-                                           "transports", "mpart01", "unreason", "noreason", "inv2543", "cparam01", "regescrt", "unksm2" };
+    static const char *const torture[] = { "wsinv",    "intmeth", "esc01",    "escnull",    "esc02",   "lwsdisp",
+                                           "longreq",  "dblreq",  "semiuri",  "transports", "mpart01", "unreason",
+                                           "noreason", "inv2543", "cparam01", "regescrt",   "unksm2" };
     char name[64];
     for (unsigned i = 0; i < sizeof corpus / sizeof *corpus; i++) {
         snprintf(name, sizeof name, "%s.sip", corpus[i]);
@@ -150,8 +161,9 @@ static void test_what_is_written_parses_to_the_same_views(void) {
 }
 
 static void test_copy(void) {
-    const char *text = "BYE sip:b SIP/2.0\r\nv: SIP/2.0/UDP h\r\nf: <sip:a@x>\r\nt: <sip:b@x>\r\ni: c\r\nCSeq: 1 BYE\r\n"
-                       "k: a\r\nSupported: b,\r\n c\r\n\r\n";
+    const char *text =
+        "BYE sip:b SIP/2.0\r\nv: SIP/2.0/UDP h\r\nf: <sip:a@x>\r\nt: <sip:b@x>\r\ni: c\r\nCSeq: 1 BYE\r\n"
+        "k: a\r\nSupported: b,\r\n c\r\n\r\n";
     struct sbuf b = sbuf_on(mem, sizeof mem);
     CHECK_TRUE(sip_parse(slice_str(text), &msg, &fault) > 0);
     sip_put_copy(&b, &msg, SIP_H_SUPPORTED);
@@ -181,6 +193,7 @@ static void test_sipfrag(void) {
 
 int main(void) {
     return UNIT_RUN("sip_write", UNIT(test_request), UNIT(test_status_and_empty_body),
-                    UNIT(test_folds_and_bare_line_ends_become_a_space), UNIT(test_overflow_is_told), UNIT(test_vias_of_a_response),
-                    UNIT(test_what_is_written_parses_to_the_same_views), UNIT(test_copy), UNIT(test_sipfrag));
+                    UNIT(test_folds_and_bare_line_ends_become_a_space), UNIT(test_overflow_is_told),
+                    UNIT(test_vias_of_a_response), UNIT(test_what_is_written_parses_to_the_same_views), UNIT(test_copy),
+                    UNIT(test_sipfrag));
 }
