@@ -38,7 +38,8 @@ static bool is_well_formed(struct passage *p) {
     size_t at = 0;
     p->is_rtcp = rtp_is_rtcp(p->in->bytes, p->in->n);
     if (p->is_rtcp)
-        return rtcp_next(p->in->bytes, p->in->n, &at, &first) && first.len >= 8;
+        return rtcp_next(p->in->bytes, p->in->n, &at, &first) &&
+               first.len >= (first.type == RTCP_SR ? RTCP_SR_LEN : RTCP_RR_LEN);
     return !p->in->rtcp_port && rtp_parse(p->in->bytes, p->in->n, &p->rtp);
 }
 

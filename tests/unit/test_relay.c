@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "tests/unit/relay_rig.h"
+
+static void test_forward_unchanged(void) {
+    struct rig r = rig_new();
+    open_parties(&r, 2);
+    join(&r, 0, 1);
+    uint8_t before[172];
+    write_rtp(&r, (struct sent){ 7, 700, 0xaaaa });
+    memcpy(before, r.packet, 172);
+    CHECK_EQ(arrive(&r, 0, false, at(0, 4000)), RELAY_FORWARD);
+    CHECK_EQ(memcmp(before, r.packet, 172), 0);
+    CHECK_EQ(r.verdict.out_stream, 1);
+    CHECK_FALSE(r.verdict.out_rtcp_port);
+    CHECK_TRUE(addr_eq(&r.verdict.dst, &(struct addr){ .ip = { 192, 0, 2, 1 }, .port = 4000, .family = ADDR_V4 }));
+    CHECK_EQ(say(&r, 1, (struct sent){ 1, 1, 0xbbbb }), RELAY_FORWARD);
+    CHECK_EQ(r.verdict.out_stream, 0);
+}
+
+static void test_drops(void) {
+    struct rig r = rig_new();
+    struct sent s = { 1, 1, 1 };
+    CHECK_EQ(say(&r, 0, s), RELAY_DROP_CLOSED);
+    CHECK_EQ(say(&r, STREAMS, s), RELAY_DROP_CLOSED);
+    CHECK_EQ(say(&r, UINT32_MAX, s), RELAY_DROP_CLOSED);
+    CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_OPEN, .stream = 0 }));
+    CHECK_EQ(say(&r, 0, s), RELAY_DROP_NO_REMOTE);
+    CHECK_TRUE(command(&r, remote_of(0)));
+    CHECK_EQ(say(&r, 0, s), RELAY_DROP_NO_ROUTE);
+    CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_OPEN, .stream = 1 }));
+    route(&r, 0, 1);
+    CHECK_EQ(say(&r, 0, s), RELAY_DROP_NO_ADDRESS);
+    struct media_cmd hold = remote_of(1);
+    hold.rtp = at(1, 0);
+    CHECK_TRUE(command(&r, hold));
+    CHECK_EQ(say(&r, 0, s), RELAY_DROP_NO_ADDRESS);
+    CHECK_TRUE(command(&r, remote_of(1)));
+    CHECK_EQ(say(&r, 0, s), RELAY_FORWARD);
+    r.packet[0] = 0;
+    CHECK_EQ(arrive(&r, 0, false, at(0, 4000)), RELAY_DROP_MALFORMED);
+    write_rtp(&r, s);
+    CHECK_EQ(arrive(&r, 0, true, at(0, 4001)), RELAY_DROP_MALFORMED);
+    route(&r, 0, MEDIA_NOWHERE);
+    CHECK_EQ(say(&r, 0, s), RELAY_DROP_NO_ROUTE);
+    CHECK_EQ(r.verdict.out_stream, MEDIA_NOWHERE);
+    CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_CLOSE, .stream = 0 }));
+    CHECK_EQ(say(&r, 0, s), RELAY_DROP_CLOSED);
+    CHECK_EQ(r.relay.dropped[RELAY_DROP_CLOSED], 4);
+    CHECK_EQ(r.relay.streams[0].counters.dropped[RELAY_DROP_NO_ROUTE], 2);
+    CHECK_TRUE(strcmp(relay_drop_name(RELAY_DROP_NO_ADDRESS), "no_address") == 0);
+    CHECK_TRUE(strcmp(relay_drop_name(RELAY_DROP_RTCP), "rtcp") == 0);
+}
+
+static void test_signalled_source(void) {
+    struct rig r = rig_new();
+    open_parties(&r, 2);
+    join(&r, 0, 1);
+    struct sent s = { 1, 1, 1 };
+    CHECK_EQ(rtp_from(&r, 0, at(9, 4000), s), RELAY_DROP_SOURCE);
+    CHECK_EQ(rtp_from(&r, 0, at(0, 4000), s), RELAY_FORWARD);
+    CHECK_EQ(rtp_from(&r, 0, at(0, 5000), s), RELAY_FORWARD);
+    CHECK_EQ(rtp_from(&r, 0, at(0, 5002), s), RELAY_DROP_SOURCE);
+    CHECK_EQ(rtp_from(&r, 0, at(0, 5000), s), RELAY_FORWARD);
+    CHECK_EQ(rtp_from(&r, 0, at(0, 4000), s), RELAY_FORWARD);
+    CHECK_EQ(say(&r, 1, s), RELAY_FORWARD);
+    CHECK_EQ(r.verdict.dst.port, 4000);
+    CHECK_TRUE(command(&r, remote_of(0)));
+    CHECK_EQ(rtp_from(&r, 0, at(0, 5002), s), RELAY_FORWARD);
+    CHECK_EQ(rtp_from(&r, 0, at(0, 5000), s), RELAY_DROP_SOURCE);
+}
+
+/* Forged packets before and after the true one; each remote is learned once. */
+static void test_nat_latch(void) {
+    struct rig r = rig_new();
+    open_parties(&r, 2);
+    join(&r, 0, 1);
+    struct media_cmd nat = remote_of(0);
+    nat.nat = true;
+    nat.rtp.ip[0] = nat.rtcp.ip[0] = 10;
+    CHECK_TRUE(command(&r, nat));
+    CHECK_EQ(say(&r, 1, (struct sent){ 1, 1, 2 }), RELAY_FORWARD);
+    CHECK_EQ(r.verdict.dst.ip[0], 10);
+    memset(r.packet, 0, 40);
+    r.n = 40;
+    CHECK_EQ(arrive(&r, 0, false, at(66, 1)), RELAY_DROP_MALFORMED);
+    r.packet[0] = 0x80;
+    r.n = 11;
+    CHECK_EQ(arrive(&r, 0, false, at(66, 1)), RELAY_DROP_MALFORMED);
+    CHECK_EQ(rtp_from(&r, 0, at(50, 33333), (struct sent){ 1, 1, 1 }), RELAY_FORWARD);
+    for (uint16_t i = 0; i < 1000; i++)
+        CHECK_EQ(rtp_from(&r, 0, at(i % 250, (uint16_t)(33334 + i)), (struct sent){ i, i, i }), RELAY_DROP_SOURCE);
+    CHECK_EQ(rtp_from(&r, 0, at(0, 4000), (struct sent){ 2, 2, 1 }), RELAY_DROP_SOURCE);
+    CHECK_EQ(rtp_from(&r, 0, at(50, 33333), (struct sent){ 2, 161, 1 }), RELAY_FORWARD);
+    CHECK_HEARD(&r, 2, 161, 1, 0);
+    CHECK_EQ(say(&r, 1, (struct sent){ 2, 161, 2 }), RELAY_FORWARD);
+    CHECK_EQ(r.verdict.dst.ip[3], 50);
+    CHECK_EQ(r.verdict.dst.port, 33333);
+    CHECK_EQ(r.relay.streams[0].counters.dropped[RELAY_DROP_SOURCE], 1001);
+    CHECK_TRUE(command(&r, nat));
+    CHECK_EQ(rtp_from(&r, 0, at(51, 40000), (struct sent){ 3, 321, 1 }), RELAY_FORWARD);
+    CHECK_EQ(rtp_from(&r, 0, at(50, 33333), (struct sent){ 4, 481, 1 }), RELAY_DROP_SOURCE);
+}
+
+static void test_gaps_and_reordering_stay(void) {
+    struct rig r = rig_new();
+    open_parties(&r, 3);
+    route(&r, 0, 2);
+    CHECK_EQ(say(&r, 0, (struct sent){ 10, 1000, 5 }), RELAY_FORWARD);
+    route(&r, 1, 2);
+    r.now += FRAME_US;
+    CHECK_EQ(say(&r, 1, (struct sent){ 500, 0, 6 }), RELAY_FORWARD);
+    CHECK_HEARD(&r, 11, 1160, 5, 1);
+    CHECK_EQ(say(&r, 1, (struct sent){ 503, 480, 6 }), RELAY_FORWARD);
+    CHECK_HEARD(&r, 14, 1640, 5, 0);
+    CHECK_EQ(say(&r, 1, (struct sent){ 502, 320, 6 }), RELAY_FORWARD);
+    CHECK_HEARD(&r, 13, 1480, 5, 0);
+    CHECK_EQ(say(&r, 1, (struct sent){ 499, 0xffffff60, 6 }), RELAY_DROP_LATE);
+    r.now += FRAME_US;
+    CHECK_EQ(say(&r, 1, (struct sent){ 40, 9, 7 }), RELAY_FORWARD);
+    CHECK_HEARD(&r, 15, 1640 + 160, 5, 1);
+    CHECK_EQ(r.relay.streams[2].counters.splices, 2);
+}
+
+static void test_former_source_is_not_heard(void) {
+    struct rig r = rig_new();
+    open_parties(&r, 3);
+    join(&r, 0, 1);
+    CHECK_EQ(say(&r, 1, (struct sent){ 1, 1, 1 }), RELAY_FORWARD);
+    join(&r, 0, 2);
+    CHECK_EQ(say(&r, 1, (struct sent){ 2, 161, 1 }), RELAY_DROP_NO_ROUTE);
+    CHECK_EQ(say(&r, 2, (struct sent){ 90, 0, 3 }), RELAY_FORWARD);
+    CHECK_HEARD(&r, 2, 2, 1, 1);
+    CHECK_EQ(say(&r, 0, (struct sent){ 1, 1, 2 }), RELAY_FORWARD);
+    CHECK_EQ(r.verdict.out_stream, 2);
+}
+
+/* Party 0 is handed on ten times; sequence and timestamp wrap on the way. */
+static void test_ten_repoints(void) {
+    struct rig r = rig_new();
+    open_parties(&r, 11);
+    uint16_t seq = 65500;
+    uint32_t ts = 0xfffffa00;
+    for (uint32_t party = 1; party <= 10; party++) {
+        join(&r, 0, party);
+        for (uint32_t i = 0; i < 10; i++) {
+            struct sent s = { (uint16_t)(seq + i), ts + i * 160, 0x1111 };
+            if (party > 1)
+                s = (struct sent){ (uint16_t)(65533 + 7919 * party + i), 0xfffffff0u - 7777777 * party + i * 160,
+                                   party };
+            r.now += FRAME_US;
+            CHECK_EQ(say(&r, party, s), RELAY_FORWARD);
+            CHECK_HEARD(&r, seq + i, ts + i * 160, 0x1111, party > 1 && i == 0);
+            CHECK_EQ(r.verdict.out_stream, 0);
+        }
+        seq = (uint16_t)(seq + 10);
+        ts += 1600;
+    }
+    CHECK_TRUE(seq < 65500 && ts < 0xfffffa00);
+    CHECK_EQ(r.relay.streams[0].counters.splices, 9);
+    CHECK_EQ(r.relay.streams[0].counters.gap_us, FRAME_US);
+}
+
+static void test_source_back_from_hold(void) {
+    struct rig r = rig_new();
+    open_parties(&r, 3);
+    route(&r, 1, 0);
+    say(&r, 1, (struct sent){ 100, 8000, 1 });
+    route(&r, 2, 0);
+    r.now += 1000000;
+    say(&r, 2, (struct sent){ 5, 5, 2 });
+    CHECK_HEARD(&r, 101, 16000, 1, 1);
+    route(&r, 1, 0);
+    r.now += 1000000;
+    say(&r, 1, (struct sent){ 200, 24000, 1 });
+    CHECK_HEARD(&r, 102, 24000, 1, 1);
+}
+
+static void test_clock_rates_differ(void) {
+    struct rig r = rig_new();
+    open_parties(&r, 3);
+    struct media_cmd opus = remote_of(2);
+    opus.clock_rate = 48000;
+    CHECK_TRUE(command(&r, opus));
+    route(&r, 1, 0);
+    say(&r, 1, (struct sent){ 100, 8000, 0xa });
+    route(&r, 2, 0);
+    say(&r, 2, (struct sent){ 5, 77, 0xb });
+    CHECK_HEARD(&r, 5, 77, 0xb, 1);
+    r.now += FRAME_US;
+    say(&r, 2, (struct sent){ 900, 9, 0xc });
+    CHECK_HEARD(&r, 6, 77 + 960, 0xb, 1);
+    route(&r, 1, 0);
+    say(&r, 1, (struct sent){ 101, 8160, 0xb });
+    CHECK_HEARD(&r, 101, 8160, 0xc, 1);
+}
+
+static void test_echo(void) {
+    struct rig r = rig_new();
+    open_parties(&r, 1);
+    route(&r, 0, 0);
+    CHECK_EQ(say(&r, 0, (struct sent){ 7, 70, 0xaaaa }), RELAY_FORWARD);
+    CHECK_EQ(r.verdict.out_stream, 0);
+    CHECK_EQ(r.verdict.dst.port, 4000);
+    uint32_t ours = heard(&r).ssrc;
+    CHECK_TRUE(ours != 0xaaaa);
+    CHECK_HEARD(&r, 7, 70, ours, 0);
+    r.now += FRAME_US;
+    CHECK_EQ(say(&r, 0, (struct sent){ 9000, 3, 0xbbbb }), RELAY_FORWARD);
+    CHECK_HEARD(&r, 8, 230, ours, 1);
+}
+
+static void test_generations(void) {
+    struct rig r = rig_new();
+    open_parties(&r, 2);
+    join(&r, 0, 1);
+    struct media_cmd close = { .verb = MEDIA_CLOSE, .stream = 1, .generation = 9 };
+    CHECK_FALSE(command(&r, close));
+    CHECK_EQ(say(&r, 0, (struct sent){ 1, 1, 1 }), RELAY_FORWARD);
+    CHECK_FALSE(command(&r, (struct media_cmd){ .verb = MEDIA_OPEN, .stream = 1, .generation = 1 }));
+    CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_OPEN, .stream = 1, .generation = 2 }));
+    struct media_cmd remote = remote_of(1);
+    CHECK_FALSE(command(&r, remote));
+    remote.generation = 2;
+    CHECK_TRUE(command(&r, remote));
+    CHECK_EQ(say(&r, 0, (struct sent){ 2, 1, 1 }), RELAY_DROP_NO_ROUTE);
+    CHECK_FALSE(command(&r, (struct media_cmd){ .verb = MEDIA_CLOSE, .stream = 1, .generation = 1 }));
+    CHECK_FALSE(command(&r, (struct media_cmd){ .verb = MEDIA_OPEN, .stream = STREAMS }));
+    CHECK_FALSE(command(&r, (struct media_cmd){ .verb = MEDIA_ROUTE, .stream = 0, .to = STREAMS }));
+    CHECK_EQ(r.relay.stale_commands, 6);
+    route(&r, 0, 1);
+    CHECK_EQ(say(&r, 0, (struct sent){ 3, 1, 1 }), RELAY_FORWARD);
+}
+
+static void test_statistics(void) {
+    struct rig r = rig_new();
+    struct relay_stats s;
+    open_parties(&r, 2);
+    join(&r, 0, 1);
+    for (uint32_t i = 0; i < 10; i++, r.now += FRAME_US)
+        if (i < 3 || i > 5)
+            say(&r, 0, (struct sent){ (uint16_t)i, i * 160, 5 });
+    CHECK_TRUE(relay_stats(&r.relay, 1, &s));
+    CHECK_EQ(s.counters.packets_out, 7);
+    CHECK_EQ(s.counters.octets_out, 7 * 172);
+    CHECK_EQ(s.counters.gap_us, 4 * FRAME_US);
+    CHECK_EQ(s.counters.first_out_us, 1000000);
+    CHECK_EQ(s.ssrc_out, 5);
+    CHECK_TRUE(relay_stats(&r.relay, 0, &s));
+    CHECK_EQ(s.counters.packets_in, 7);
+    CHECK_EQ(s.rtp_expected, 10);
+    CHECK_EQ(s.rtp_lost, 3);
+    CHECK_EQ(s.jitter_us, 0);
+    CHECK_EQ(s.ssrc_in, 5);
+    CHECK_EQ(s.route, 1);
+    CHECK_TRUE(s.open);
+    CHECK_TRUE(command(&r, remote_of(1)));
+    CHECK_TRUE(relay_stats(&r.relay, 1, &s));
+    CHECK_EQ(s.counters.gap_us, 0);
+    CHECK_EQ(s.counters.first_out_us, 0);
+    CHECK_EQ(s.counters.remote_us, r.now);
+    CHECK_FALSE(relay_stats(&r.relay, STREAMS, &s));
+}
+
+int main(void) {
+    return UNIT_RUN("relay", UNIT(test_forward_unchanged), UNIT(test_drops), UNIT(test_signalled_source),
+                    UNIT(test_nat_latch), UNIT(test_gaps_and_reordering_stay), UNIT(test_former_source_is_not_heard),
+                    UNIT(test_ten_repoints), UNIT(test_source_back_from_hold), UNIT(test_clock_rates_differ),
+                    UNIT(test_echo), UNIT(test_generations), UNIT(test_statistics));
+}
