@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * sdp: a view of a session description (RFC 8866) and a rewriter that keeps what it does not know. Views into the caller's
- * bytes; lines may end in CRLF or LF.
+ * sdp: a view of a session description (RFC 8866) and a rewriter that keeps what it does not know. Views into the
+ * caller's bytes; lines may end in CRLF or LF.
  */
 #ifndef REFEREE_PARSER_SDP_H
 #define REFEREE_PARSER_SDP_H
@@ -42,8 +42,8 @@ struct sdp {
     struct sdp_media media[SDP_MEDIA_MAX];
 };
 
-/* Bytes, or SDP_BAD: no v=0, no o=, a line without '=', a bad m= or port, more than SDP_MEDIA_MAX m= lines. Empty lines are
- * skipped. Formats past SDP_FORMATS_MAX are not in `formats`, but the rewriter copies them. */
+/* Bytes, or SDP_BAD: no v=0, no o=, a line without '=', a bad m= or port, more than SDP_MEDIA_MAX m= lines. Empty
+ * lines are skipped. Formats past SDP_FORMATS_MAX are not in `formats`, but the rewriter copies them. */
 int32_t sdp_parse(struct slice text, struct sdp *out);
 
 /* rtpmap of a payload type on m-line m: "PCMU/8000"; for the static ones (RFC 3551) the known text even if not written.
@@ -52,16 +52,16 @@ struct slice sdp_rtpmap(const struct sdp_media *m, struct slice format);
 /* Clock rate of the first format; 8000 if unknown. */
 uint32_t sdp_clock_rate(const struct sdp_media *m);
 
-/* What the rewriter changes; all else is copied byte for byte, in order (line ends become CRLF, empty lines go). A direction
- * at session level is moved to the m-lines as soon as one of them gets its own. A zero_hold would be lost with its c=, so
- * the m-line says it with a direction instead (sendonly, inactive), unless `address` is 0.0.0.0 too. */
+/* What the rewriter changes; all else is copied byte for byte, in order (line ends become CRLF, empty lines go). A
+ * direction at session level is moved to the m-lines as soon as one of them gets its own. A zero_hold would be lost
+ * with its c=, so the m-line says it with a direction instead (sendonly, inactive), unless `address` is 0.0.0.0 too. */
 struct sdp_patch {
     struct slice username;        /* o= of ours: username, session id, version */
     uint64_t session_id, version;
-    struct addr address;          /* into o= and every c=, session's and media's; c= is added to an m-line that has none at all */
+    struct addr address;          /* into o= and every c=, session's and media's; added where an m-line has none */
     struct {
         uint16_t port;            /* 0: m-line rejected; its attributes are kept. One without formats stays so */
-        uint16_t rtcp_port;       /* a=rtcp is rewritten if there was one; added when it is not port + 1; 0 = leave out */
+        uint16_t rtcp_port;       /* a=rtcp is rewritten if there was one, added when it is not port + 1; 0: left out */
         int direction;            /* enum sdp_direction; -1: as it is */
     } media[SDP_MEDIA_MAX];
     bool strip_ice;               /* a=candidate, ice-*, end-of-candidates, remote-candidates */
@@ -71,12 +71,13 @@ void sdp_rewrite(struct sbuf *out, const struct sdp *in, const struct sdp_patch 
 /* True if both say the same but for the o= line: then no new version is needed (RFC 3264 section 8). */
 bool sdp_same_but_origin(struct slice a, struct slice b);
 
-/* Every payload type of a's m-lines that are not rejected stands on b's m-line of the same index (not rejected, same kind)
- * with the same rtpmap: name and rate without case, channels, static types by RFC 3551. What has no rtpmap on either side
- * ("t38") is compared as written; over 64 formats on a line: false. Then who knows b can decode all that a's writer may send. */
+/* Every payload type of a's m-lines that are not rejected stands on b's m-line of the same index (not rejected, same
+ * kind) with the same rtpmap: name and rate without case, channels, static types by RFC 3551. What has no rtpmap on
+ * either side ("t38") is compared as written; over 64 formats on a line: false. Then who knows b can decode all that
+ * a's writer may send. */
 bool sdp_formats_subset(const struct sdp *a, const struct sdp *b);
 
-/* Formats of `a` that b has too, under any payload type; telephone-event and CN are no codecs. 0 if the kinds differ. */
+/* Formats of `a` that b has too, under any payload type; telephone-event and CN are no codecs. 0 if kinds differ. */
 uint32_t sdp_common_formats(const struct sdp_media *a, const struct sdp_media *b);
 
 static inline enum sdp_direction sdp_reverse(enum sdp_direction d) {

@@ -70,7 +70,8 @@ static struct directions directions_of(const struct sdp *in, const struct sdp_pa
 }
 
 /* True if the session's part has a c= line. */
-static bool rewrite_session(struct sbuf *out, const struct sdp *in, const struct sdp_patch *patch, bool drop_direction) {
+static bool rewrite_session(struct sbuf *out, const struct sdp *in, const struct sdp_patch *patch,
+                            bool drop_direction) {
     struct slice rest = in->session, line;
     bool origin = false, connection = false;
     while (sdp_next_line(&rest, &line)) {

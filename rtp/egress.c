@@ -55,8 +55,8 @@ static bool is_late(struct egress *e, uint16_t seq) {
     return ahead < 0 && ahead >= -MISORDER_MAX;
 }
 
-enum egress_result egress_rtp(struct egress *e, const struct egress_source *source, uint8_t *p, const struct rtp_view *v,
-                              uint64_t now_us) {
+enum egress_result egress_rtp(struct egress *e, const struct egress_source *source, uint8_t *p,
+                              const struct rtp_view *v, uint64_t now_us) {
     bool changed = follow(e, source, v, now_us);
     uint16_t seq = (uint16_t)(v->seq + e->seq_offset);
     uint32_t timestamp = v->timestamp + e->ts_offset;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * egress: what one listener hears as one RTP stream, whoever sends it. Its SSRC is the first one it heard; when the source
- * changes, sequence and timestamp go on from the last packet. Within one source gaps and reordering stay as they are: only
- * offsets are added. RTCP is made to match. As long as the first source sends, all offsets are zero and no byte changes.
- * Exception: a new source with another clock rate cannot continue the timestamps and begins a new SSRC.
+ * egress: what one listener hears as one RTP stream, whoever sends it. Its SSRC is the first one it heard; when the
+ * source changes, sequence and timestamp go on from the last packet. Within one source gaps and reordering stay as
+ * they are: only offsets are added. RTCP is made to match. As long as the first source sends, all offsets are zero
+ * and no byte changes. Exception: a new source with another clock rate cannot continue the timestamps and begins a
+ * new SSRC.
  */
 #ifndef REFEREE_RTP_EGRESS_H
 #define REFEREE_RTP_EGRESS_H
@@ -38,16 +39,16 @@ struct egress_source {
     uint64_t key;
     uint32_t clock_rate;          /* > 0 */
     uint32_t packets, octets;     /* came with this SSRC before this packet */
-    bool echo;                    /* the listener is the source: it gets an SSRC that is not its own (RFC 3550 section 8.2) */
+    bool echo;                    /* to the source itself: under an SSRC that is not its own (RFC 3550 section 8.2) */
 };
 
 /* Patches the packet (v = its view), unless it is late. */
-enum egress_result egress_rtp(struct egress *e, const struct egress_source *source, uint8_t *p, const struct rtp_view *v,
-                              uint64_t now_us);
+enum egress_result egress_rtp(struct egress *e, const struct egress_source *source, uint8_t *p,
+                              const struct rtp_view *v, uint64_t now_us);
 
-/* Patches a compound packet from `source` for the listener of `e`. `heard` is what the sender hears itself: its report blocks
- * speak of that, and are mapped back to what the other side really sends. False: must not be passed (a sender report whose
- * timestamps have no mapping yet). */
+/* Patches a compound packet from `source` for the listener of `e`. `heard` is what the sender hears itself: its
+ * report blocks speak of that, and are mapped back to what the other side really sends. False: must not be passed (a
+ * sender report whose timestamps have no mapping yet). */
 bool egress_rtcp(const struct egress *e, const struct egress *heard, uint64_t source, uint8_t *p, size_t n);
 
 #endif

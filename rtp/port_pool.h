@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * port_pool: pairs of ports (even: RTP, odd: RTCP; RFC 3550 section 11) from a range. A slot is the index of a pair and the
- * `stream` of media commands; each use of it has a generation. A released pair rests for the quarantine, so that packets of
- * its former call do not reach the next one; the one that was released first is taken first.
- * One shard owns a pool; the ranges of two pools do not overlap.
+ * port_pool: pairs of ports (even: RTP, odd: RTCP; RFC 3550 section 11) from a range. A slot is the index of a pair
+ * and the `stream` of media commands; each use of it has a generation. A released pair rests for the quarantine, so
+ * that packets of its former call do not reach the next one; the one that was released first is taken first. One
+ * shard owns a pool; the ranges of two pools do not overlap.
  */
 #ifndef REFEREE_RTP_PORT_POOL_H
 #define REFEREE_RTP_PORT_POOL_H

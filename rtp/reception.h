@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * reception: what was received from one party: loss and jitter (RFC 3550 appendix A.1, A.3, A.8). It goes on over changes of
- * the party's SSRC; the totals are of all of them.
+ * reception: what was received from one party: loss and jitter (RFC 3550 appendix A.1, A.3, A.8). It goes on over
+ * changes of the party's SSRC; the totals are of all of them.
  */
 #ifndef REFEREE_RTP_RECEPTION_H
 #define REFEREE_RTP_RECEPTION_H

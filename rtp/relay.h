@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * relay: who may send on a stream and where its packets go. One table a shard; a stream is a slot of the port pool: one
- * port pair of ours that faces one party. The engine commands it (struct media_cmd), the shell asks it about each packet.
+ * relay: who may send on a stream and where its packets go. One table a shard; a stream is a slot of the port pool:
+ * one port pair of ours that faces one party. The engine commands it (struct media_cmd), the shell asks it about each
+ * packet.
  *
  * Source. nat: the first plausible packet since MEDIA_REMOTE is latched and is then both the only source and the
- * destination; RTCP is latched on its own, but only at the IP that RTP was latched at. Not nat: the address of the SDP, and
- * once per MEDIA_REMOTE another port of the same IP (a phone that sends from elsewhere); the destination stays the SDP's.
- * Destination. RTCP goes to the RTP address where the party does rtcp-mux, and to `rtcp` else. Nothing is sent to a party whose
- * signalled address is ADDR_NONE, 0.0.0.0 or port 0.
+ * destination; RTCP is latched on its own, but only at the IP that RTP was latched at. Not nat: the address of the
+ * SDP, and once per MEDIA_REMOTE another port of the same IP (a phone that sends from elsewhere); the destination
+ * stays the SDP's.
+ *
+ * Destination. RTCP goes to the RTP address where the party does rtcp-mux, and to `rtcp` else. Nothing is sent to a
+ * party whose signalled address is ADDR_NONE, 0.0.0.0 or port 0.
+ *
  * Listener. A stream hears one other: the last that was routed to it. What it hears is continuous, see egress.h.
  */
 #ifndef REFEREE_RTP_RELAY_H
@@ -94,7 +98,8 @@ size_t relay_bytes(uint32_t streams);
 void relay_init(struct relay *r, struct arena *a, uint32_t streams);
 
 /* False: ignored, being for another use of the slot than the present one (counted) or for no slot. OPEN wants a newer
- * generation than any before it, the others that of the open stream. A ROUTE is to the use of `to` that is open then. */
+ * generation than any before it, the others that of the open stream. A ROUTE is to the use of
+ * `to` that is open then. */
 bool relay_command(struct relay *r, const struct media_cmd *cmd, uint64_t now_us);
 
 struct relay_in {

@@ -69,15 +69,15 @@ static inline void rtp_put32(uint8_t *p, uint32_t v) {
 /* True for what RFC 5761 section 4 takes for RTCP on a shared port: version 2, second byte 192 to 223. */
 bool rtp_is_rtcp(const uint8_t *p, size_t n);
 
-/* False: not version 2, RTCP, shorter than its own header says, over 65535 bytes. The padding count is not looked at: SRTP
- * encrypts it. */
+/* False: not version 2, RTCP, shorter than its own header says, over 65535 bytes. The padding count is not looked at:
+ * SRTP encrypts it. */
 bool rtp_parse(const uint8_t *p, size_t n, struct rtp_view *out);
 
 /* For bytes that rtp_parse took. A marker that is there is kept. */
 void rtp_patch(uint8_t *p, uint16_t seq, uint32_t timestamp, uint32_t ssrc, bool marker);
 
-/* The packets of a compound one in order: start with *offset = 0. False at the end and at bytes that are no RTCP (the tail of
- * SRTCP, say). The first one must be there for the whole to be worth anything. */
+/* The packets of a compound one in order: start with *offset = 0. False at the end and at bytes that are no RTCP (the
+ * tail of SRTCP, say). The first one must be there for the whole to be worth anything. */
 bool rtcp_next(const uint8_t *p, size_t n, size_t *offset, struct rtcp_view *out);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * Any bytes as a session description: views stay inside, and what the rewriter writes is read back with the patch in it.
- * The first two bytes choose the patch.
+ * Any bytes as a session description: views stay inside, and what the rewriter writes is read back with the patch in
+ * it. The first two bytes choose the patch.
  */
 #include "core/base/check.h"
 #include "parser/sdp.h"

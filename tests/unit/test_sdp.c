@@ -47,7 +47,8 @@ static void check_rewrite(const char *text, const struct sdp_patch *patch, const
 static void test_view(void) {
     struct sdp s = parsed(HEAD CONN "a=fingerprint:sha-256 AA:BB\r\nm=audio 49170 RTP/AVP 0 8 101\r\n"
                           "a=rtpmap:101 telephone-event/8000\r\na=rtcp:53020 IN IP4 192.0.2.9\r\na=sendonly\r\n"
-                          "m=video 0 RTP/SAVP 31\nc=IN IP6 2001:db8::1/3\na=crypto:1 X inline:y\na=rtcp-mux\na=ice-ufrag:x\n");
+                          "m=video 0 RTP/SAVP 31\nc=IN IP6 2001:db8::1/3\na=crypto:1 X inline:y\n"
+                          "a=rtcp-mux\na=ice-ufrag:x\n");
     CHECK_SLICE(s.session_id, "2890844526");
     CHECK_SLICE(s.session_version, "2890844527");
     CHECK_EQ(s.media_count, 2);
@@ -125,9 +126,10 @@ static void test_rewrite_keeps(void) {
 
 static void test_rewrite_connection(void) {
     struct sdp_patch p = patch_of(6000);
-    check_rewrite(HEAD "m=audio 1 RTP/AVP 0\r\ni=x\r\na=y\r\nm=video 3 RTP/AVP 31\r\nb=AS:1\r\nc=IN IP4 1.2.3.4\r\n", &p,
-                  "v=0\r\n" OURS_O "s=-\r\nm=audio 6000 RTP/AVP 0\r\ni=x\r\n" OURS_C "a=y\r\nm=video 6002 RTP/AVP 31\r\n"
-                  OURS_C "b=AS:1\r\n");
+    check_rewrite(HEAD "m=audio 1 RTP/AVP 0\r\ni=x\r\na=y\r\n"
+                  "m=video 3 RTP/AVP 31\r\nb=AS:1\r\nc=IN IP4 1.2.3.4\r\n", &p,
+                  "v=0\r\n" OURS_O "s=-\r\nm=audio 6000 RTP/AVP 0\r\ni=x\r\n" OURS_C "a=y\r\n"
+                  "m=video 6002 RTP/AVP 31\r\n" OURS_C "b=AS:1\r\n");
     check_rewrite(HEAD "m=audio 1 RTP/AVP 0\r\n", &p,
                   "v=0\r\n" OURS_O "s=-\r\nm=audio 6000 RTP/AVP 0\r\n" OURS_C);
     p.address = ip("2001:db8::7");
@@ -186,8 +188,8 @@ static void test_rewrite_rtcp(void) {
 static void test_rewrite_ice(void) {
     struct sdp_patch p = patch_of(6000);
     const char *text = HEAD "c=IN IP4 1.2.3.4\r\na=ice-lite\r\na=ice-ufrag:x\r\nm=audio 1 RTP/AVP 0\r\na=ice-pwd:y\r\n"
-                       "a=candidate:1 1 UDP 1 10.0.0.1 9 typ host\r\na=end-of-candidates\r\na=remote-candidates:1 x 2\r\n"
-                       "a=icecream\r\n";
+                       "a=candidate:1 1 UDP 1 10.0.0.1 9 typ host\r\na=end-of-candidates\r\n"
+                       "a=remote-candidates:1 x 2\r\na=icecream\r\n";
     p.strip_ice = true;
     check_rewrite(text, &p, S_OURS "m=audio 6000 RTP/AVP 0\r\na=icecream\r\n");
     p.strip_ice = false;
@@ -219,8 +221,8 @@ static bool subset(const char *a, const char *b) {
 }
 
 static void test_formats_subset(void) {
-    const char *full = HEAD CONN "m=audio 1 RTP/AVP 0 8 96 101\r\na=rtpmap:0 PCMU/8000/1\r\na=rtpmap:96 opus/48000/2\r\n"
-                       "a=rtpmap:101 telephone-event/8000\r\nm=image 3 udptl t38\r\n";
+    const char *full = HEAD CONN "m=audio 1 RTP/AVP 0 8 96 101\r\na=rtpmap:0 PCMU/8000/1\r\n"
+                       "a=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\nm=image 3 udptl t38\r\n";
     CHECK_TRUE(subset(full, full));
     CHECK_TRUE(subset(HEAD CONN "m=audio 1 RTP/AVP 0\r\na=rtpmap:0 pcmu/8000\r\n", full));
     CHECK_TRUE(subset(HEAD CONN "m=audio 0 RTP/AVP 3\r\nm=image 9 udptl t38\r\n", full));
