@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * media: one RTP end point of a phone: sends a tone every 20 ms, listens for tones. RTP and RTCP by oRTP; single-threaded,
- * driven by media_tick and by its socket being readable. One per dialog slot, bound once and used again for later calls.
+ * media: one RTP end point of a phone: sends a tone every 20 ms, listens for tones. RTP and RTCP by oRTP;
+ * single-threaded, driven by media_tick and by its socket being readable. One per dialog slot, bound once and used
+ * again for later calls.
  */
 #ifndef REFEREE_BENCH_MEDIA_H
 #define REFEREE_BENCH_MEDIA_H

@@ -21,14 +21,13 @@ struct media {
     uint32_t filled;
 };
 
-/* oRTP is set up once in a process; its log says nothing below an error. */
+/* oRTP is set up once in a process. */
 static void ortp_once(void) {
     static bool done;
     if (done)
         return;
     done = true;
     ortp_init();
-    ortp_set_log_level_mask(NULL, ORTP_FATAL);
 }
 
 struct media *media_open(const struct media_config *c) {
@@ -44,6 +43,7 @@ struct media *media_open(const struct media_config *c) {
     rtp_session_set_symmetric_rtp(m->rtp, FALSE);
     rtp_session_set_ssrc_changed_threshold(m->rtp, 0);
     rtp_session_set_payload_type(m->rtp, 0);
+    rtp_session_enable_rtcp(m->rtp, FALSE);
     if (rtp_session_set_local_addr(m->rtp, c->address, c->port, c->port + 1) != 0) {
         media_close(m);
         return NULL;
@@ -68,8 +68,10 @@ void media_set_remote(struct media *m, const struct media_remote *r, uint64_t no
     bool moved = strcmp(m->remote.address, r->address) != 0 || m->remote.port != r->port;
     m->remote = *r;
     if (r->port && moved)
-        rtp_session_set_remote_addr_full(m->rtp, r->address, r->port, r->address, r->rtcp_port ? r->rtcp_port : r->port + 1);
+        rtp_session_set_remote_addr_full(m->rtp, r->address, r->port, r->address,
+                                         r->rtcp_port ? r->rtcp_port : r->port + 1);
     rtp_session_set_payload_type(m->rtp, r->payload_type);
+    rtp_session_enable_rtcp(m->rtp, r->port != 0);
     if (!r->port || !r->send) {
         m->next_us = 0;
         return;
@@ -81,6 +83,7 @@ void media_set_remote(struct media *m, const struct media_remote *r, uint64_t no
 }
 
 void media_stop(struct media *m) {
+    rtp_session_enable_rtcp(m->rtp, FALSE);
     m->next_us = 0;
     m->remote.port = 0;
     m->remote.address[0] = 0;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * phone: a small SIP user agent on our own parser: registers with digest, calls, answers, holds, refers, is replaced. It does
- * no I/O: bytes and time come in (phone_input, phone_tick), bytes go out through phone_io.send, what happened is queued as
- * events. Media is not here: a dialog says where its audio goes and comes from (struct phone_audio), the owner moves it.
+ * phone: a small SIP user agent on our own parser: registers with digest, calls, answers, holds, refers, is replaced.
+ * It does no I/O: bytes and time come in (phone_input, phone_tick), bytes go out through phone_io.send, what happened
+ * is queued as events. Media is not here: a dialog says where its audio goes and comes from (struct phone_audio), the
+ * owner moves it.
  *
- * Everything is bounded and lies inside struct phone: no allocation, no global; one thread at a time. UDP only. Times are
- * microseconds of a monotonic clock, never 0.
+ * Everything is bounded and lies inside struct phone: no allocation, no global; one thread at a time. UDP only. Times
+ * are microseconds of a monotonic clock, never 0.
  *
- * What it does by itself: retransmission and time-outs (RFC 3261 section 17), ACK, one answer to a 401 or 407, ringing and
- * answering after `answer_us`, the answer to every re-INVITE, 200 to BYE, NOTIFY and OPTIONS, 487 to CANCEL, and
+ * What it does by itself: retransmission and time-outs (RFC 3261 section 17), ACK, one answer to a 401 or 407, ringing
+ * and answering after `answer_us`, the answer to every re-INVITE, 200 to BYE, NOTIFY and OPTIONS, 487 to CANCEL, and
  * RFC 3891: an INVITE that replaces a confirmed dialog is answered 200 at once and that dialog is ended by BYE.
  */
 #ifndef REFEREE_BENCH_PHONE_H
@@ -182,7 +183,8 @@ uint64_t phone_due(const struct phone *ph);
 /* Oldest event; false: none. When the queue is full the oldest is lost. */
 bool phone_event_next(struct phone *ph, struct phone_event *out);
 
-/* All of these return a dialog or 0, or -1 when that is not possible now (no slot, wrong state, an offer open). */
+/* All of these return a dialog or 0, or -1 when that is not possible now (no slot, wrong state, an offer open). They
+ * take the time of the last phone_tick or phone_input, so the owner ticks first. */
 int phone_register(struct phone *ph, uint32_t expires);
 /* to: URI without <>.
  * replaces.p != NULL: value of a Replaces header to send, with Require. */

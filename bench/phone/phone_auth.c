@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Digest as a client (RFC 3261 section 22, RFC 7616, RFC 8760): qop=auth or none, MD5 and SHA-256. Written apart from the
- * server's own, so that each checks the other. */
+/* Digest as a client (RFC 3261 section 22, RFC 7616, RFC 8760): qop=auth or none, MD5 and SHA-256. Written apart from
+ * the server's own, so that each checks the other. */
 #include "bench/phone/phone_int.h"
 
 #include <nettle/md5.h>

@@ -129,7 +129,7 @@ void phone_put_refer_to(const struct phone *ph, int i, struct slice uri, struct 
     sip_escape_hvalue(out, sbuf_slice(&b));
 }
 
-/* The ACK to a 2xx is a transaction of its own and repeats the credentials of its INVITE (RFC 3261 sections 13.2.2.4, 22.1). */
+/* The ACK to a 2xx is a transaction of its own and repeats its INVITE's credentials (RFC 3261 13.2.2.4, 22.1). */
 static void send_ack(struct phone *ph, int i, const struct phone_txn *t) {
     struct phone_dialog *d = &ph->dialogs[i];
     struct phone_text branch;

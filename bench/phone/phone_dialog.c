@@ -172,8 +172,8 @@ int request_simple(struct phone *ph, int i, enum sip_method method) {
     return k;
 }
 
-void reply_begin(struct phone *ph, const struct sip_msg *request, const struct addr *src, uint16_t status, struct slice tag,
-                 struct sbuf *b) {
+void reply_begin(struct phone *ph, const struct sip_msg *request, const struct addr *src, uint16_t status,
+                 struct slice tag, struct sbuf *b) {
     (void)ph;
     sip_put_status(b, status, SLICE_NONE);
     sip_put_vias(b, request, src);

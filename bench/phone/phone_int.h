@@ -63,8 +63,8 @@ void request_begin(struct phone *ph, int txn, struct sbuf *b);
 void request_put_dialog(const struct phone *ph, const struct phone_dialog *d, struct sbuf *b);
 /* A request in a dialog without headers of its own. */
 int request_simple(struct phone *ph, int d, enum sip_method method);
-void reply_begin(struct phone *ph, const struct sip_msg *request, const struct addr *src, uint16_t status, struct slice tag,
-                 struct sbuf *b);
+void reply_begin(struct phone *ph, const struct sip_msg *request, const struct addr *src, uint16_t status,
+                 struct slice tag, struct sbuf *b);
 void reply_simple(struct phone *ph, int txn, const struct sip_msg *request, uint16_t status);
 void put_capabilities(const struct phone *ph, struct sbuf *b);
 

@@ -15,7 +15,7 @@ static void txn_free(struct phone_txn *t) {
     t->state = PHONE_T_FREE;
 }
 
-/* A free slot, else the completed one that would go first: losing it costs at most an answer to a late retransmission. */
+/* A free slot, else the completed one that would go first: losing it costs an answer to a late retransmission. */
 static int txn_slot(const struct phone *ph) {
     int best = -1;
     for (int i = 0; i < PHONE_TXNS; i++) {

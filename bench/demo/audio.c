@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "bench/demo/demo.h"
+
+#include <stdio.h>
+
+static const char *const phone_names[WHO_COUNT] = { "A", "B", "C" };
+static const int tone_hertz[WHO_COUNT] = { 440, 620, 880 };
+
+static struct media *ear(struct demo *d, enum who at, enum dlg dlg) {
+    int i = d->bound[at][dlg];
+    return i < 0 ? NULL : d->media[at][i];
+}
+
+/* Nine windows of ten are that tone, and there are enough of them. */
+static bool heard(const struct media_heard *h, enum who from, uint64_t us) {
+    uint64_t least = us / 100000 / 2;
+    return h->windows >= least && h->tone[from] * 10 >= h->windows * 9 && h->tone[from] > 0;
+}
+
+static double mean_share(const struct media_heard *h, enum who from) {
+    return h->tone[from] ? h->share_sum[from] / h->tone[from] : 0;
+}
+
+bool audio_expect(struct demo *d, uint64_t us, const enum who (*pairs)[2], unsigned n, enum dlg dlg) {
+    bool all = true;
+    demo_run(d, 100000);
+    for (unsigned i = 0; i < n; i++)
+        if (ear(d, pairs[i][1], dlg))
+            media_mark(ear(d, pairs[i][1], dlg), clock_us());
+    demo_run(d, us);
+    for (unsigned i = 0; i < n; i++) {
+        enum who from = pairs[i][0], at = pairs[i][1];
+        struct media *m = ear(d, at, dlg);
+        const struct media_heard *h = m ? media_heard(m) : &(struct media_heard){ 0 };
+        bool good = heard(h, from, us);
+        demo_say(d, good, "%s hears %s's %d Hz: %u of %u windows, share of energy %.3f, longest gap %.0f ms",
+                 phone_names[at], phone_names[from], tone_hertz[from], h->tone[from], h->windows, mean_share(h, from),
+                 (double)h->gap_us / 1000);
+        all = all && good;
+    }
+    return all;
+}
+
+bool audio_silence(struct demo *d, enum who at, enum dlg dlg) {
+    struct media *m = ear(d, at, dlg);
+    if (!m)
+        return false;
+    demo_run(d, 100000);
+    media_mark(m, clock_us());
+    demo_run(d, 300000);
+    bool good = media_heard(m)->packets == 0;
+    demo_say(d, good, "%s hears nothing: %llu packets", phone_names[at], (unsigned long long)media_heard(m)->packets);
+    return good;
+}
+
+void audio_splice(struct demo *d, enum dlg at_c, int c_dialog) {
+    (void)at_c;
+    d->splice_us = d->now_us;
+    media_mark(ear(d, A, D1), d->now_us);
+    media_mark(d->media[C][c_dialog], d->now_us);
+}
+
+static bool report_line(struct demo *d, enum who from, enum who at, enum dlg dlg) {
+    const struct media *m = ear(d, at, dlg);
+    const struct media_heard *h = m ? media_heard(m) : &(struct media_heard){ 0 };
+    bool good = heard(h, from, 1500000) && h->gap_us <= DEMO_GAP_LIMIT_US;
+    double first = h->tone_first_us[from] ? (double)(h->tone_first_us[from] - d->splice_us) / 1000 : -1;
+    printf("%s -> %s  %4d Hz  %-5s  %4u of %-4u  %12.3f  %15.0f ms  %8.0f ms  %4u  %5u\n", phone_names[from],
+           phone_names[at], tone_hertz[from], good ? "yes" : "NO", h->tone[from], h->windows, mean_share(h, from),
+           first, (double)h->gap_us / 1000, h->lost, h->ssrcs);
+    if (!good)
+        demo_say(d, false, "%s does not hear %s as it should", phone_names[at], phone_names[from]);
+    return good;
+}
+
+bool audio_report(struct demo *d, enum dlg at_c) {
+    printf("\naudio since C's 200 (the splice)\n");
+    printf("%-6s  %7s  heard  %12s  energy share  first packet after  longest gap  lost  SSRCs\n", "", "tone",
+           "windows");
+    bool ac = report_line(d, A, C, at_c);
+    bool ca = report_line(d, C, A, D1);
+    return ac && ca;
+}

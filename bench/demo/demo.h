@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * demo: three phones in one process walk a call transfer through a refereed that is started for it (or, with
+ * --self-test, talk to each other directly). Every message that passes is printed as a line of the ladder and held
+ * against a table of expected lines; what is heard is measured on the RTP that really arrives. One thread, one poll.
+ *
+ *   net.c      sockets, media, the loop            expect.c  expected lines, ticked as they pass
+ *   ladder.c   a message as a line of text         checks.c  what a line must carry
+ *   audio.c    tones and gaps                      daemon.c  the child: configuration, start, leftover, stop
+ *   flow_*.c   the tables and scripts
+ */
+#ifndef REFEREE_BENCH_DEMO_H
+#define REFEREE_BENCH_DEMO_H
+
+#include "bench/phone/media.h"
+#include "bench/phone/phone.h"
+
+#include <sys/types.h>
+
+enum who { A, B, C, WHO_COUNT };
+/* Dialogs as the flow names them; each phone's own slot is bound to a name by the first message that fits. */
+enum dlg { D_ANY, D1, D2, D3, DLG_COUNT };
+
+#define DEMO_WANTS_MAX 64
+#define DEMO_STAGES_MAX 32
+#define DEMO_LIMIT_US 10000000u
+#define DEMO_GAP_LIMIT_US 500000u
+#define DEMO_PATH_MAX 256
+
+struct demo;
+struct want;
+/* NULL: as it should be; else what is wrong, a literal. */
+typedef const char *want_check_fn(const struct demo *d, const struct want *w, const struct phone_seen *seen);
+
+/* One expected line. Lines of the same chain come in the table's order; `after` names the label of a line, of whatever
+ * chain, that must have come before. Different chains may interleave. */
+struct want {
+    enum who who;
+    bool sent;
+    enum sip_method method;
+    uint16_t status;              /* 0: the request */
+    enum dlg dlg;
+    uint8_t chain, label, after;
+    bool optional;
+    bool splice;                  /* from here on the transfer's gap is measured */
+    want_check_fn *check;
+    int arg;
+    const char *text;
+};
+
+struct stage_result {
+    const char *name;
+    unsigned wanted, seen, optional_seen, wrong, unexpected;
+};
+
+struct demo_daemon {
+    const char *program;
+    pid_t pid;                    /* 0: none runs */
+    char dir[DEMO_PATH_MAX], config[DEMO_PATH_MAX], log[DEMO_PATH_MAX], socket[DEMO_PATH_MAX];
+    uint16_t port, media_first, media_last;
+};
+
+struct demo {
+    bool verbose, keep, colour;
+    const char *flow;
+    uint64_t start_us, now_us;
+    struct phone phones[WHO_COUNT];
+    struct media *media[WHO_COUNT][PHONE_DIALOGS];
+    int fds[WHO_COUNT];
+    char domain[64];
+    struct demo_daemon daemon;
+    unsigned drop_every, drop_count;   /* self-test: each n-th datagram is lost; 0: none */
+
+    int bound[WHO_COUNT][DLG_COUNT];
+    const struct want *wants;
+    unsigned want_count;
+    bool got[DEMO_WANTS_MAX];
+    struct stage_result results[DEMO_STAGES_MAX];
+    unsigned stage_count;
+    bool in_stage;
+    unsigned retransmissions, digest_rounds;
+    unsigned failures;            /* everything that must not be */
+    uint64_t splice_us;
+    uint64_t ended[WHO_COUNT];    /* dialogs ended, by phone */
+    int notify_final;             /* status of the final NOTIFY; -1: none yet */
+};
+
+/* ---- net.c */
+uint64_t clock_us(void);
+/* Binds three sockets and all media ports. direct: no daemon between them. */
+bool demo_phones_open(struct demo *d, bool direct);
+void demo_phones_close(struct demo *d);
+/* One turn of the loop, at most max_us long. */
+void demo_turn(struct demo *d, uint64_t max_us);
+void demo_run(struct demo *d, uint64_t us);
+/* A UDP port, or `count` in a row starting at an even one, that can be bound now; 0: none found. */
+uint16_t free_ports(unsigned count);
+/* "sip:b@domain", or b's own address when there is no daemon. */
+struct slice demo_uri(const struct demo *d, enum who to, char *mem, size_t cap);
+
+/* ---- expect.c */
+void stage_begin(struct demo *d, const char *name, const struct want *wants, unsigned n);
+/* Until every line came that is not optional. False: it did not within the limit; says which. */
+bool stage_wait(struct demo *d);
+/* Nothing but what was expected may pass during this time. */
+void demo_quiet(struct demo *d, const char *name, uint64_t us);
+void demo_seen(void *arg, struct phone *ph, const struct phone_seen *seen);
+/* The table at the end; true if nothing is missing, wrong or unexpected. */
+bool demo_summary(const struct demo *d);
+void demo_fail(struct demo *d, const char *what);
+/* "ok" or "FAILED" before the text. */
+void demo_say(struct demo *d, bool good, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+#define STAGE(d, name, wants) stage_begin(d, name, wants, sizeof(wants) / sizeof *(wants))
+
+/* ---- ladder.c */
+enum mark { MARK_OK, MARK_AUTH, MARK_AGAIN, MARK_UNEXPECTED, MARK_WRONG };
+void ladder_head(const struct demo *d);
+void ladder_line(const struct demo *d, enum who who, const struct phone_seen *seen, enum mark mark, const char *note);
+
+/* ---- checks.c */
+want_check_fn check_offer_full, check_direction, check_own_dialog, check_anchored, check_replaces, check_notify,
+    check_challenge, check_credentials, check_refer, check_no_replaces, check_triggered, check_supported;
+
+/* ---- audio.c */
+/* Listens for `us`; true if `from`'s tone is heard at `at` on that dialog. */
+bool audio_expect(struct demo *d, uint64_t us, const enum who (*pairs)[2], unsigned n, enum dlg dlg);
+bool audio_silence(struct demo *d, enum who at, enum dlg dlg);
+/* Counts start anew on these two dialogs: called at the target's 200. */
+void audio_splice(struct demo *d, enum dlg at_c, int c_dialog);
+/* The table of both directions since the splice. */
+bool audio_report(struct demo *d, enum dlg at_c);
+
+/* ---- daemon.c */
+bool daemon_start(struct demo *d, const char *program);
+/* True when nothing is left over; prints what the daemon says. */
+bool daemon_leftover(struct demo *d);
+bool daemon_stop(struct demo *d);
+void daemon_log_tail(const struct demo *d);
+bool daemon_alive(struct demo *d);
+
+/* ---- flow_common.c, flow_transfer.c, flow_direct.c: true when all of it held */
+bool flow_register(struct demo *d, bool on);
+bool flow_call_a_b(struct demo *d);
+bool flow_hold_a(struct demo *d);
+bool flow_consult(struct demo *d);
+bool flow_attended(struct demo *d);
+bool flow_join(struct demo *d);
+bool flow_blind(struct demo *d);
+bool flow_direct(struct demo *d);
+bool flow_hang_up(struct demo *d, enum dlg at_c);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "bench/demo/demo.h"
+#include "bench/demo/rows.h"
+
+#include <stdio.h>
+
+#define REGISTER_LINES(w)                                                                                             \
+    { w, TX, REQUEST(REGISTER), .chain = w, .text = "REGISTER without credentials" },                                 \
+    { w, RX, REPLY(401, REGISTER), .chain = w, .check = check_challenge, .text = "a digest challenge" },              \
+    { w, TX, REQUEST(REGISTER), .chain = w, .check = check_credentials, .text = "REGISTER with credentials" },        \
+    { w, RX, REPLY(200, REGISTER), .chain = w, .text = "the binding is taken" }
+
+static const struct want registering[] = { REGISTER_LINES(A), REGISTER_LINES(B), REGISTER_LINES(C) };
+
+bool flow_register(struct demo *d, bool on) {
+    const char *name = on ? "A, B and C register (RFC 3261 section 10, digest)" : "A, B and C end their registrations";
+    STAGE(d, name, registering);
+    for (int w = 0; w < WHO_COUNT; w++)
+        if (phone_register(&d->phones[w], on ? d->phones[w].config.expires : 0) < 0)
+            return false;
+    return stage_wait(d);
+}
+
+/* ---- the first call */
+
+static const struct want call_a_b[] = {
+    { A, TX, REQUEST(INVITE), D1, .check = check_offer_full, .text = "A's full offer" },
+    { A, RX, REPLY(401, INVITE), D1, .check = check_challenge, .text = "a digest challenge" },
+    { A, TX, REQUEST(ACK), D1, .text = "ACK to the 401" },
+    { A, TX, REQUEST(INVITE), D1, .check = check_credentials, .label = 1, .text = "INVITE with credentials" },
+    { A, RX, REPLY(100, INVITE), D1, .text = "100 Trying" },
+    { B, RX, REQUEST(INVITE), D1, .after = 1, OWN_DIALOG(SDP_SENDRECV), .text = "B is called, a dialog of its own" },
+    { B, TX, REPLY(180, INVITE), D1, .label = 2, .text = "B rings" },
+    { A, RX, REPLY(180, INVITE), D1, .after = 2, .text = "A hears that B rings" },
+    { B, TX, REPLY(200, INVITE), D1, .label = 3, DIRECTION(SDP_SENDRECV), .text = "B answers" },
+    { B, RX, REQUEST(ACK), D1, .text = "ACK to B's 200" },
+    { A, RX, REPLY(200, INVITE), D1, .after = 3, ANCHORED(SDP_SENDRECV), .text = "B's answer, anchored" },
+    { A, TX, REQUEST(ACK), D1, .text = "A's ACK" },
+};
+
+bool flow_call_a_b(struct demo *d) {
+    static const enum who pairs[][2] = { { A, B }, { B, A } };
+    char uri[96];
+    STAGE(d, "A calls B", call_a_b);
+    if (phone_call(&d->phones[A], demo_uri(d, B, uri, sizeof uri), SLICE_NONE) < 0 || !stage_wait(d))
+        return false;
+    return audio_expect(d, 1000000, pairs, 2, D1);
+}
+
+/* ---- B holds A */
+
+#define HOLD_LINES(n, holder, held)                                                                                   \
+    { holder, TX, REQUEST(INVITE), n, .label = 1, DIRECTION(SDP_SENDONLY), .text = "re-INVITE sendonly" },            \
+    { holder, RX, REPLY(100, INVITE), n, .optional = true, .text = "100 Trying" },                                    \
+    { held, RX, REQUEST(INVITE), n, .after = 1, ANCHORED(SDP_SENDONLY), .text = "the hold crosses" },                 \
+    { held, TX, REPLY(200, INVITE), n, .label = 2, DIRECTION(SDP_RECVONLY), .text = "200 recvonly" },                 \
+    { held, RX, REQUEST(ACK), n, .text = "ACK to it" },                                                               \
+    { holder, RX, REPLY(200, INVITE), n, .after = 2, ANCHORED(SDP_RECVONLY), .text = "the answer crosses back" },     \
+    { holder, TX, REQUEST(ACK), n, .text = "the holder's ACK" }
+
+static const struct want hold_a[] = { HOLD_LINES(D1, B, A) };
+static const struct want hold_c[] = { HOLD_LINES(D2, B, C) };
+
+bool flow_hold_a(struct demo *d) {
+    STAGE(d, "B holds A", hold_a);
+    if (phone_hold(&d->phones[B], d->bound[B][D1], true) < 0 || !stage_wait(d))
+        return false;
+    return audio_silence(d, B, D1);
+}
+
+/* ---- the consultation call */
+
+#define CONSULT_LINES(lists_replaces)                                                                                 \
+    { B, TX, REQUEST(INVITE), D2, .text = "B's offer" },                                                              \
+    { B, RX, REPLY(401, INVITE), D2, .check = check_challenge, .text = "a digest challenge" },                        \
+    { B, TX, REQUEST(ACK), D2, .text = "ACK to the 401" },                                                            \
+    { B, TX, REQUEST(INVITE), D2, .check = check_credentials, .label = 1, .text = "INVITE with credentials" },        \
+    { B, RX, REPLY(100, INVITE), D2, .text = "100 Trying" },                                                          \
+    { C, RX, REQUEST(INVITE), D2, .after = 1, OWN_DIALOG(SDP_SENDRECV), .text = "C is called, a dialog of its own" }, \
+    { C, TX, REPLY(180, INVITE), D2, .label = 2, .text = "C rings" },                                                 \
+    { B, RX, REPLY(180, INVITE), D2, .after = 2, .text = "B hears that C rings" },                                    \
+    { C, TX, REPLY(200, INVITE), D2, .label = 3, .check = check_supported, .arg = lists_replaces,                   \
+      .text = "C answers" },                                                                                          \
+    { C, RX, REQUEST(ACK), D2, .text = "ACK to C's 200" },                                                            \
+    { B, RX, REPLY(200, INVITE), D2, .after = 3, ANCHORED(SDP_SENDRECV), .text = "C's answer, anchored" },            \
+    { B, TX, REQUEST(ACK), D2, .text = "B's ACK" }
+
+static const struct want consult[] = { CONSULT_LINES(1) };
+static const struct want consult_plain[] = { CONSULT_LINES(0) };
+
+bool flow_consult(struct demo *d) {
+    static const enum who pairs[][2] = { { B, C }, { C, B } };
+    char uri[96];
+    if (d->phones[C].config.replaces)
+        STAGE(d, "B calls C", consult);
+    else
+        STAGE(d, "B calls C, who does not list replaces", consult_plain);
+    if (phone_call(&d->phones[B], demo_uri(d, C, uri, sizeof uri), SLICE_NONE) < 0 || !stage_wait(d) ||
+        !audio_expect(d, 1000000, pairs, 2, D2))
+        return false;
+    STAGE(d, "B holds C", hold_c);
+    if (phone_hold(&d->phones[B], d->bound[B][D2], true) < 0 || !stage_wait(d))
+        return false;
+    return audio_silence(d, B, D2);
+}
+
+/* ---- the end */
+
+#define END_LINES(at_c)                                                                                               \
+    { A, TX, REQUEST(BYE), D1, .label = 1, .text = "A hangs up" },                                                    \
+    { A, RX, REPLY(200, BYE), D1, .text = "200 to it" },                                                              \
+    { C, RX, REQUEST(BYE), at_c, .after = 1, .text = "C's leg ends" },                                                \
+    { C, TX, REPLY(200, BYE), at_c, .text = "C's 200" }
+
+static const struct want end_new[] = { END_LINES(D3) };
+static const struct want end_joined[] = { END_LINES(D2) };
+
+bool flow_hang_up(struct demo *d, enum dlg at_c) {
+    if (at_c == D3)
+        STAGE(d, "A hangs up", end_new);
+    else
+        STAGE(d, "A hangs up", end_joined);
+    if (phone_hang_up(&d->phones[A], d->bound[A][D1]) < 0 || !stage_wait(d))
+        return false;
+    unsigned left = 0;
+    for (int w = 0; w < WHO_COUNT; w++)
+        left += phone_dialog_count(&d->phones[w]);
+    demo_say(d, left == 0, "dialogs left at the phones: %u", left);
+    return left == 0;
+}
