@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * Values are chains of chunks, never changed once written and counted by references: a PUT makes a new chain, so that a GET
- * that waits for its answer keeps what it found.
+ * Values are chains of chunks, never changed once written and counted by references: a PUT makes a new chain, so that a
+ * GET that waits for its answer keeps what it found.
  */
 #include "core/base/check.h"
 #include "core/base/map.h"
@@ -153,7 +153,8 @@ static bool has_room(const struct store *s, uint32_t chunks, bool new_entry) {
 static enum store_status put(struct store *s, const struct store_op *op, struct key128 key, uint64_t wall_ms) {
     struct slice v = op->value ? slice_of(op->value->data, op->value->len) : SLICE_NONE;
     handle h = find_live(s, key, wall_ms);
-    /* A full store is searched for expired entries at most once a second: who fills it must not make us scan each time. */
+    /* A full store is searched for expired entries at most once a second: who fills it must not make us scan each
+     * time. */
     if (!has_room(s, chunks_for(v.n), h == HANDLE_NONE) && wall_ms - s->swept_ms >= 1000) {
         sweep(s, wall_ms);
         h = find_live(s, key, wall_ms);

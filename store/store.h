@@ -11,10 +11,11 @@
 
 struct store;
 
-/* Bounds: entries and bytes of values held. Memory comes from `a` (counting allowed, see arena.h: result is NULL then). */
+/* Bounds: entries and bytes of values held. Memory comes from `a` (counting allowed, see arena.h: result is NULL
+ * then). */
 struct store *store_memory_new(struct arena *a, uint32_t entries, size_t bytes, struct siphash_key key);
-/* Takes the operation; its key and value are copied, the caller keeps its references. The answer, if op->ticket != 0, is
- * queued. PUT over the bounds: STORE_REFUSED. */
+/* Takes the operation; its key and value are copied, the caller keeps its references. The answer, if op->ticket != 0,
+ * is queued. PUT over the bounds: STORE_REFUSED. */
 void store_submit(struct store *s, const struct store_op *op, uint64_t wall_ms);
 /* Next answer into *ev (kind EV_STORE; mono_us and wall_ms left to the caller); its value is valid until the next call
  * of any function of the store. False: none. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * What an engine is told at start, and what of it may change while it runs (policy_config). All strings are NUL-terminated
- * and owned by the shell, as are the arrays; they outlive the engine, or the engine_reload that replaces them.
+ * What an engine is told at start, and what of it may change while it runs (policy_config). All strings are
+ * NUL-terminated and owned by the shell, as are the arrays; they outlive the engine, or the engine_reload that replaces
+ * them.
  */
 #ifndef REFEREE_B2B_CONFIG_H
 #define REFEREE_B2B_CONFIG_H

@@ -17,7 +17,8 @@
 struct engine;
 struct relay;
 
-/* Lays the engine out in `a`; NULL while `a` counts (see arena.h). The configuration is copied, what it points to is not. */
+/* Lays the engine out in `a`; NULL while `a` counts (see arena.h). The configuration is copied, what it points to is
+ * not. */
 struct engine *engine_new(struct arena *a, const struct engine_config *config, uint64_t mono_us, uint64_t wall_ms);
 /* outbox->n must be 0. */
 void engine_step(struct engine *e, const struct event *ev, struct outbox *out);
@@ -34,7 +35,8 @@ struct buf_pool *engine_bufs(struct engine *e);
 struct trace *engine_trace(struct engine *e);
 struct metrics *engine_metrics(struct engine *e);
 
-/* What is held now: all but `transactions`, `timers`, `bindings` are 0 when no call is left. For tests, demo and `leftover`. */
+/* What is held now: all but `transactions`, `timers`, `bindings` are 0 when no call is left. For tests, demo and
+ * `leftover`. */
 struct engine_census {
     uint32_t calls, legs, transfers, transactions, timers, ports, records, bindings, bufs;
 };

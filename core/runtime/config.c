@@ -151,7 +151,8 @@ static void print_key(FILE *to, const struct config_key *k, const char **section
     size_t head = strcspn(k->path, ".[");
     const char *leaf = strrchr(k->path, '.') ? strrchr(k->path, '.') + 1 : k->path;
     bool dotted = k->path[strcspn(k->path, ".")] == '.';
-    if (dotted && (strlen(*section) < head || strncmp(*section, k->path, head) != 0 || !strchr(".[", (*section)[head]))) {
+    if (dotted &&
+        (strlen(*section) < head || strncmp(*section, k->path, head) != 0 || !strchr(".[", (*section)[head]))) {
         if (d && d->sections)
             fprintf(to, "\n# %s\n%.*s: []\n#  -\n", d->help, (int)head, k->path);
         else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * config: one YAML file, one schema table. The file is walked event by event, so that every complaint names file, line, key
- * and what is allowed. Every key has a default that runs; units are part of a value (30ms, 5s, 64k).
+ * config: one YAML file, one schema table. The file is walked event by event, so that every complaint names file, line,
+ * key and what is allowed. Every key has a default that runs; units are part of a value (30ms, 5s, 64k).
  */
 #ifndef REFEREE_RUNTIME_CONFIG_H
 #define REFEREE_RUNTIME_CONFIG_H
@@ -55,8 +55,8 @@ struct config_error {
 struct config *config_load(const char *path, struct config_error *e);
 void config_free(struct config *c);
 
-/* Completes c->engine: addresses that "auto" stands for, the secret, the policy. Reads the routing table and the kernel's
- * random numbers. False: *e tells. */
+/* Completes c->engine: addresses that "auto" stands for, the secret, the policy. Reads the routing table and the
+ * kernel's random numbers. False: *e tells. */
 bool config_resolve(struct config *c, struct config_error *e);
 
 /* Every key with its default and what it is for: a file that loads. */

@@ -19,7 +19,8 @@ struct loader {
     bool list_seen[16];
 };
 
-static bool fail(struct loader *l, size_t line, const char *key, const char *format, ...) __attribute__((format(printf, 4, 5)));
+static bool fail(struct loader *l, size_t line, const char *key, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 static bool fail(struct loader *l, size_t line, const char *key, const char *format, ...) {
     char what[360];
@@ -211,7 +212,8 @@ static bool walk_value(struct loader *l, const char *section, const char *path, 
         return fail(l, line_of(l), path, "is an alias; the value itself");
     }
     if (d || is_section(path) || config_key_find(path))
-        return fail(l, line_of(l), path, "has the wrong form; %s", d ? "a list" : config_key_find(path) ? "one value" : "a section");
+        return fail(l, line_of(l), path, "has the wrong form; %s",
+                    d ? "a list" : config_key_find(path) ? "one value" : "a section");
     return unknown(l, line_of(l), section, path);
 }
 

@@ -66,14 +66,16 @@ const struct config_key config_keys[] = {
     { "transfer.mode", CT_CHOICE, AT(refer), RANGE(REFER_LOCAL, 0), .choices = "local|reject", .later = "relay|auto",
       .standard = "local", .help = "REFER is carried out here, or refused with 403" },
     { "transfer.attended", CT_CHOICE, AT(attended), .choices = "replace|join", .standard = "replace",
-      .help = "attended transfer by INVITE with Replaces (join if that fails), or by joining the existing leg at once" },
+      .help = "attended transfer by INVITE with Replaces "
+              "(join if that fails), or by joining the existing leg at once" },
     { "transfer.replace_timeout", MICROS, ENGINE(replace_timeout_us), RANGE(MS(100), S(60)), .standard = "8s",
       .help = "a target silent on INVITE with Replaces is joined after this" },
     { "transfer.ring_timeout", MICROS, ENGINE(ring_timeout_us), RANGE(S(1), S(3600)), .standard = "120s",
       .help = "a target that only rings fails the transfer after this" },
     { "transfer.transferor_bye_wait", MICROS, ENGINE(bye_wait_us), RANGE(MS(100), S(60)), .standard = "3s",
       .help = "after success the transferor has this long to hang up by itself" },
-    { "transfer.max_depth", CT_COUNT, ENGINE(max_depth), RANGE(1, 64), .standard = "8", .help = "transfers of one call" },
+    { "transfer.max_depth", CT_COUNT, ENGINE(max_depth), RANGE(1, 64), .standard = "8",
+      .help = "transfers of one call" },
     { "transfer.notify_progress", CT_BOOL, ENGINE(notify_progress), .standard = "true",
       .help = "tell the transferor when the target rings" },
     { "transfer.subscription_expires", SECONDS, ENGINE(subscription_s), RANGE(S(10), S(3600)), .standard = "180s",
@@ -81,7 +83,8 @@ const struct config_key config_keys[] = {
 
     { "limits.calls", CT_COUNT, ENGINE(calls_max), RANGE(1, 1000000), .standard = "1000",
       .help = "calls at a time; more are answered 503" },
-    { "limits.transactions", CT_COUNT, ENGINE(txns_max), RANGE(16, 4000000), .standard = "16k", .help = "transactions held" },
+    { "limits.transactions", CT_COUNT, ENGINE(txns_max), RANGE(16, 4000000), .standard = "16k",
+      .help = "transactions held" },
     { "limits.registrations", CT_COUNT, ENGINE(bindings_max), RANGE(1, 1000000), .standard = "10k",
       .help = "contacts registered" },
     { "limits.trace_lines", CT_COUNT, ENGINE(trace_lines), RANGE(64, 1 << 20), .standard = "16384",
@@ -91,7 +94,8 @@ const struct config_key config_keys[] = {
     { "routes[].prefix", CT_TEXT, ROUTE(prefix), .standard = "", .help = "of the number called; nothing: any" },
     { "routes[].domain", CT_TEXT, ROUTE(domain), .standard = "", .help = "of the URI called; nothing: any" },
     { "routes[].next_hop", CT_HOP, ROUTE(next_hop), .standard = "", .help = "IP address and port (5060) to send to" },
-    { "routes[].strip", CT_COUNT, ROUTE(strip), RANGE(0, 32), .standard = "0", .help = "characters taken off the number" },
+    { "routes[].strip", CT_COUNT, ROUTE(strip), RANGE(0, 32), .standard = "0",
+      .help = "characters taken off the number" },
     { "routes[].prepend", CT_TEXT, ROUTE(prepend), .standard = "", .help = "put in front of the number after that" },
 
     { "peers[].name", CT_TEXT, PEER(name), .standard = "", .help = "for logs, and as the identity of its calls" },
@@ -102,7 +106,8 @@ const struct config_key config_keys[] = {
     { "users[].name", CT_TEXT, USER(name), .standard = "", .help = "user part of the address, and digest user name" },
     { "users[].password", CT_TEXT, USER(password), .standard = "", .help = "or one or both of the hashes below" },
     { "users[].ha1_md5", CT_HEX, USER(ha1_md5), .standard = "", .help = "MD5 of name:realm:password, in hex" },
-    { "users[].ha1_sha256", CT_HEX, USER(ha1_sha256), .standard = "", .help = "SHA-256 of name:realm:password, in hex" },
+    { "users[].ha1_sha256", CT_HEX, USER(ha1_sha256), .standard = "",
+      .help = "SHA-256 of name:realm:password, in hex" },
     { "users[].display", CT_TEXT, USER(display), .standard = "", .help = "display name" },
     { "users[].transfer", REFER_CHOICES, USER(refer), .standard = "default", .help = "overrides transfer.mode" },
 
@@ -121,7 +126,8 @@ const struct config_key config_keys[] = {
       .help = "path of the UNIX socket for refereectl; auto: in the runtime directory; off: none" },
     { "store.kind", CT_CHOICE, AT(store_kind), .choices = "memory", .later = "redis", .standard = "memory",
       .help = "where records of calls and registrations live" },
-    { "store.records", CT_COUNT, AT(store_records), RANGE(16, 4000000), .standard = "16k", .help = "records held in memory" },
+    { "store.records", CT_COUNT, AT(store_records), RANGE(16, 4000000), .standard = "16k",
+      .help = "records held in memory" },
 };
 const uint32_t config_key_count = sizeof config_keys / sizeof *config_keys;
 

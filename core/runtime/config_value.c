@@ -48,8 +48,8 @@ static bool set_number(const struct config_key *k, void *at, const char *text, c
     uint64_t v;
     bool bytes = k->type == CT_BYTES;
     if (!parse_number(text, bytes ? byte_units : count_units, &v) || v < k->min || v > k->max) {
-        snprintf(why, n, "\"%.64s\" is not allowed; a number from %" PRIu64 " to %" PRIu64 ", k and M are understood", text,
-                 k->min, k->max);
+        snprintf(why, n, "\"%.64s\" is not allowed; a number from %" PRIu64 " to %" PRIu64 ", k and M are understood",
+                 text, k->min, k->max);
         return false;
     }
     put_uint(at, k->size, v);
@@ -166,7 +166,8 @@ static bool set_ports(const struct config_key *k, void *at, const char *text, ch
     bool ok = text[len] == '-' && slice_u64(slice_of(text, len), k->max, &from) &&
               slice_u64(slice_str(text + len + 1), k->max, &to);
     if (!ok || from < k->min || from % 2 || to % 2 == 0 || to < from) {
-        snprintf(why, n, "\"%.64s\" is not allowed; an even and a higher odd port from 1024 to 65535: 30000-30999", text);
+        snprintf(why, n, "\"%.64s\" is not allowed; an even and a higher odd port from 1024 to 65535: 30000-30999",
+                 text);
         return false;
     }
     uint16_t pair[2] = { (uint16_t)from, (uint16_t)to };

@@ -162,7 +162,8 @@ uint32_t epoll_turn(struct epoll_io *e, uint64_t timeout_us, struct io_event *ev
     e->told_n = 0;
     int got = epoll_wait(e->fd, ready, READY_MAX, n ? 0 : timeout_ms(timeout_us));
     for (int i = 0; i < got; i++) {
-        /* What finds no room is level-triggered and comes again; the few watched descriptors go first for that reason. */
+        /* What finds no room is level-triggered and comes again; the few watched descriptors go first for that
+         * reason. */
         bool watched = !e->c->sockets[(uint32_t)ready[i].data.u64].datagram;
         if (watched && n < IO_EVENTS_MAX)
             n = on_ready(e, &ready[i], events, n);

@@ -59,7 +59,9 @@ static int add(struct io *io, int fd, enum io_class class, uint32_t tag, bool da
         struct io_socket *s = &io->c.sockets[i];
         if (s->fd >= 0)
             continue;
-        *s = (struct io_socket){ .fd = fd, .tag = tag, .generation = s->generation, .class = class, .datagram = datagram };
+        *s = (struct io_socket){
+            .fd = fd, .tag = tag, .generation = s->generation, .class = class, .datagram = datagram
+        };
         if (io->u ? uring_arm(io->u, i) : epoll_arm(io->e, i))
             return (int)i;
         s->fd = -1;

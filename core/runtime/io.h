@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * io: datagrams in and out, and readiness of other descriptors, of one thread. Two backends behind the same calls: io_uring
- * (uring.c) and epoll with recvmmsg and sendmmsg (epoll.c). What happened comes back by value from io_turn, never by a
- * callback. All memory is taken by io_new; nothing is allocated later.
+ * io: datagrams in and out, and readiness of other descriptors, of one thread. Two backends behind the same calls:
+ * io_uring (uring.c) and epoll with recvmmsg and sendmmsg (epoll.c). What happened comes back by value from io_turn,
+ * never by a callback. All memory is taken by io_new; nothing is allocated later.
  *
  * Lifetimes: bytes of an IO_DATAGRAM live until the next io_turn. io_forward keeps them alive until they are sent.
  */
@@ -61,13 +61,14 @@ int io_watch(struct io *io, int fd, uint32_t tag);
 /* No event of this socket comes any more. Before the descriptor is closed. */
 void io_remove(struct io *io, int slot);
 
-/* Takes over the caller's reference of `buf`. src: ADDR_NONE lets the kernel choose; needed on sockets bound to any address. */
+/* Takes over the caller's reference of `buf`. src: ADDR_NONE lets the kernel choose; needed on sockets bound to any
+ * address. */
 void io_send(struct io *io, int slot, const struct addr *dst, const struct addr *src, struct buf *buf);
 /* Sends n bytes of a datagram that this turn delivered, without a copy. At most once an event. */
 void io_forward(struct io *io, int slot, const struct io_event *ev, uint32_t n, const struct addr *dst);
 
-/* Sends what waits, then waits at most timeout_us for events (0: only looks; UINT64_MAX: for ever). Returns their number,
- * at most IO_EVENTS_MAX. */
+/* Sends what waits, then waits at most timeout_us for events (0: only looks; UINT64_MAX: for ever). Returns their
+ * number, at most IO_EVENTS_MAX. */
 uint32_t io_turn(struct io *io, uint64_t timeout_us, struct io_event *events);
 
 #endif

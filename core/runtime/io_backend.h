@@ -43,8 +43,9 @@ struct epoll_io;
 bool io_received(struct io_common *c, const struct io_socket *s, const struct msghdr *msg, struct io_event *ev);
 /* Reads reported network errors of a socket into events; returns how many, at most `room`. */
 uint32_t io_read_errors(const struct io_socket *s, struct io_event *events, uint32_t room);
-/* A send failed with `error` (positive). True: it was the report of an earlier datagram's fate, and this one has been sent
- * after all. Else it is counted and, when the destination is at fault, *ev tells it (ev->kind set, else untouched). */
+/* A send failed with `error` (positive). True: it was the report of an earlier datagram's fate, and this one has been
+ * sent after all. Else it is counted and, when the destination is at fault, *ev tells it (ev->kind set, else
+ * untouched). */
 bool io_send_failed(struct io_common *c, const struct io_tx *tx, int error, struct io_event *ev, bool *told);
 void io_tx_done(struct io_common *c, struct io_tx *tx);
 

@@ -76,7 +76,9 @@ static bool open_group(struct uring *u, enum io_class class, uint32_t size) {
     if (!g->ring || !g->mem)
         return false;
     io_uring_buf_ring_init(g->ring);
-    struct io_uring_buf_reg reg = { .ring_addr = (uintptr_t)g->ring, .ring_entries = URING_BUFFERS, .bgid = (uint16_t)class };
+    struct io_uring_buf_reg reg = { .ring_addr = (uintptr_t)g->ring,
+                                    .ring_entries = URING_BUFFERS,
+                                    .bgid = (uint16_t)class };
     if (io_uring_register_buf_ring(&u->ring, &reg, 0) < 0)
         return false;
     g->held = URING_BUFFERS;
@@ -92,7 +94,8 @@ static void close_group(struct group *g) {
         munmap(g->mem, (size_t)URING_BUFFERS * g->size);
 }
 
-/* Without deferred or cooperative task work each datagram costs an interrupt of this thread: then epoll is the better. */
+/* Without deferred or cooperative task work each datagram costs an interrupt of this thread: then epoll is the
+ * better. */
 static bool open_ring(struct uring *u) {
     static const struct {
         unsigned flags;

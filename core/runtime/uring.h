@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * uring: the io_uring backend of io. One ring a thread; multishot recvmsg into two provided buffer rings; sends keep their
- * buffer until the completion. Needs Linux 6.1. user_data is op (8 bits), slot (24), generation (32).
+ * uring: the io_uring backend of io. One ring a thread; multishot recvmsg into two provided buffer rings; sends keep
+ * their buffer until the completion. Needs Linux 6.1. user_data is op (8 bits), slot (24), generation (32).
  *
  * Re-arming: a multishot request that ends (F_MORE clear) is armed again at the start of the next turn, after the
  * buffers of the last turn went back; while a group has none to give, its sockets wait.

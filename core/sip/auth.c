@@ -223,7 +223,8 @@ static void put_field(struct sbuf *b, struct slice name, struct slice value) {
     sbuf_char(b, '"');
 }
 
-static void put_credentials(struct sbuf *b, const struct auth_answer *a, const struct auth_fields *f, struct slice response) {
+static void put_credentials(struct sbuf *b, const struct auth_answer *a, const struct auth_fields *f,
+                            struct slice response) {
     const struct sip_digest *c = a->challenge;
     sbuf_put(b, a->proxy ? SL("Proxy-Authorization: Digest ") : SL("Authorization: Digest "));
     put_field(b, SL("username"), a->user->username);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * dialog: RFC 3261 section 12. Identified by Call-ID, local tag and remote tag, all three, octet by octet. Its texts lie in one
- * strs, which the owner may extend with fields of its own from DLG_FIELDS on.
+ * dialog: RFC 3261 section 12. Identified by Call-ID, local tag and remote tag, all three, octet by octet. Its texts
+ * lie in one strs, which the owner may extend with fields of its own from DLG_FIELDS on.
  */
 #ifndef REFEREE_SIP_DIALOG_H
 #define REFEREE_SIP_DIALOG_H
@@ -46,7 +46,8 @@ struct dialog_uac {
 bool dialog_init_uac(struct dialog *d, struct ua *ua, const struct dialog_uac *u);
 /* A response that makes or confirms it (section 12.1.2): remote tag, remote target, route set. */
 bool dialog_from_response(struct dialog *d, struct ua *ua, const struct sip_msg *msg);
-/* Target refresh (section 12.2): Contact of a re-INVITE, UPDATE or its 2xx. A message without Contact changes nothing. */
+/* Target refresh (section 12.2): Contact of a re-INVITE, UPDATE or its 2xx. A message without Contact changes
+ * nothing. */
 bool dialog_refresh(struct dialog *d, struct ua *ua, const struct sip_msg *msg);
 void dialog_free(struct dialog *d, struct ua *ua);
 
@@ -56,8 +57,8 @@ bool dialog_matches_request(const struct dialog *d, const struct sip_msg *msg);
 /* Section 12.2.2: false: lower than the last one: 500. An equal one only for ACK and CANCEL. Accepting stores it. */
 bool dialog_accept_cseq(struct dialog *d, const struct sip_msg *msg);
 
-/* Where a request in the dialog goes: first route, else remote target; the flow where that is a name, or a private address
- * that the packets do not come from (a NATed phone's Contact). */
+/* Where a request in the dialog goes: first route, else remote target; the flow where that is a name, or a private
+ * address that the packets do not come from (a NATed phone's Contact). */
 void dialog_next_hop(const struct dialog *d, struct addr *out);
 
 struct dialog_request {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * offer_answer: whose offer is open in a dialog (RFC 3264 section 4, RFC 3261 section 13.2.1, RFC 6337 section 2.2). One total table.
- * A dialog that is not stable cannot be offered to by us, and an offer it sends then gets 491.
+ * offer_answer: whose offer is open in a dialog (RFC 3264 section 4, RFC 3261 section 13.2.1, RFC 6337 section 2.2).
+ * One total table. A dialog that is not stable cannot be offered to by us, and an offer it sends then gets 491.
  */
 #ifndef REFEREE_SIP_OFFER_ANSWER_H
 #define REFEREE_SIP_OFFER_ANSWER_H
@@ -25,7 +25,8 @@ enum oa_event {
     OA_EVENT_COUNT
 };
 
-/* GLARE: the peer's offer meets ours: 491. PROTOCOL: an answer nobody asked for: ignored by the caller. BUG: we never do that. */
+/* GLARE: the peer's offer meets ours: 491. PROTOCOL: an answer nobody asked for: ignored by the caller. BUG: we never
+ * do that. */
 enum oa_verdict { OA_OK, OA_GLARE, OA_PROTOCOL, OA_BUG };
 
 struct oa_cell {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * token: what Referee writes into every Call-ID, tag, branch and Contact user that it makes. From a packet that answers or
- * addresses us it alone gives the bucket, so node and shard; no table is asked, and it stays true after a takeover.
+ * token: what Referee writes into every Call-ID, tag, branch and Contact user that it makes. From a packet that answers
+ * or addresses us it alone gives the bucket, so node and shard; no table is asked, and it stays true after a takeover.
  *
  *   ~ cluster(2) bucket(3) call(16) leg(1) random(16)      hex digits, 39 characters
  *
- * All characters are legal in a tag, a branch, a Call-ID word and a user part (RFC 3261 section 25.1). A wrong or forged token
- * costs a look-up that fails, never correctness: dialogs are matched by Call-ID and both tags.
+ * All characters are legal in a tag, a branch, a Call-ID word and a user part (RFC 3261 section 25.1). A wrong or
+ * forged token costs a look-up that fails, never correctness: dialogs are matched by Call-ID and both tags.
  */
 #ifndef REFEREE_SIP_TOKEN_H
 #define REFEREE_SIP_TOKEN_H

@@ -217,7 +217,8 @@ static unsigned answer_event(const struct txn *t, uint16_t status) {
     return status < 200 ? NIST_EV_TU_1XX : status == 408 ? NIST_EV_TU_408 : NIST_EV_TU_FINAL;
 }
 
-void txn_respond(struct txn_layer *l, struct outbox *o, uint64_t now, handle txn, struct buf *response, uint16_t status) {
+void txn_respond(struct txn_layer *l, struct outbox *o, uint64_t now, handle txn, struct buf *response,
+                 uint16_t status) {
     struct txn_event ev = { .kind = TXN_NONE };
     struct txn *t = txn_get(l, txn);
     struct txn_step s = {

@@ -102,7 +102,8 @@ static void fail(struct txn_step *s) {
 
 #define STATE(name) [ICT_##name]
 #define ON(name) [ICT_EV_##name]
-static const char no_timer[] = "this timer does not run here", gone[] = "freed", twice[] = "starts once", unborn[] = "not started";
+static const char no_timer[] = "this timer does not run here", gone[] = "freed", twice[] = "starts once",
+                  unborn[] = "not started";
 
 static const struct txn_row rows[ICT_STATE_COUNT][ICT_EVENT_COUNT] = {
     STATE(INIT) = {

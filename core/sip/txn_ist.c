@@ -4,8 +4,8 @@
  */
 #include "core/sip/txn_table.h"
 
-/* "The server transaction MUST generate a 100 (Trying) response unless it knows that the TU will generate a provisional or
- * final response within 200 ms": a B2BUA never knows. */
+/* "The server transaction MUST generate a 100 (Trying) response unless it knows that the TU will generate a provisional
+ * or final response within 200 ms": a B2BUA never knows. */
 static void start(struct txn_step *s) {
     s->response = txn_make_trying(s->layer, s->msg, &s->txn->src);
     s->status = 100;
@@ -63,7 +63,8 @@ static void no_ack(struct txn_step *s) {
 
 #define STATE(name) [IST_##name]
 #define ON(name) [IST_EV_##name]
-static const char no_timer[] = "this timer does not run here", gone[] = "freed", twice[] = "starts once", unborn[] = "not started";
+static const char no_timer[] = "this timer does not run here", gone[] = "freed", twice[] = "starts once",
+                  unborn[] = "not started";
 
 static const struct txn_row rows[IST_STATE_COUNT][IST_EVENT_COUNT] = {
     STATE(INIT) = {

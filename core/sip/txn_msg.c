@@ -46,7 +46,8 @@ struct buf *txn_make_trying(struct txn_layer *l, const struct sip_msg *request, 
     return finish(l, b, &out);
 }
 
-/* What ACK and CANCEL have in common: Request-URI, the one Via, Route, From, Call-ID and CSeq number are the INVITE's. */
+/* What ACK and CANCEL have in common: Request-URI, the one Via, Route, From, Call-ID and CSeq number are the
+ * INVITE's. */
 static void put_of_invite(struct sbuf *out, const struct sip_msg *invite, struct slice method, struct slice to) {
     sip_put_request(out, method, invite->ruri_text);
     sip_put_hdr(out, SL("Via"), invite->via.value);

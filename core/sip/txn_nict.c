@@ -49,7 +49,8 @@ static void fail(struct txn_step *s) {
 
 #define STATE(name) [NICT_##name]
 #define ON(name) [NICT_EV_##name]
-static const char no_timer[] = "this timer does not run here", gone[] = "freed", twice[] = "starts once", unborn[] = "not started";
+static const char no_timer[] = "this timer does not run here", gone[] = "freed", twice[] = "starts once",
+                  unborn[] = "not started";
 
 static const struct txn_row rows[NICT_STATE_COUNT][NICT_EVENT_COUNT] = {
     STATE(INIT) = {

@@ -49,7 +49,8 @@ static void expire(struct txn_step *s) {
 
 #define STATE(name) [NIST_##name]
 #define ON(name) [NIST_EV_##name]
-static const char no_timer[] = "this timer does not run here", gone[] = "freed", twice[] = "starts once", unborn[] = "not started";
+static const char no_timer[] = "this timer does not run here", gone[] = "freed", twice[] = "starts once",
+                  unborn[] = "not started";
 
 static const struct txn_row rows[NIST_STATE_COUNT][NIST_EVENT_COUNT] = {
     STATE(INIT) = {

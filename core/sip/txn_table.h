@@ -3,9 +3,9 @@
  * txn_table: the four state machines of section 17 as total tables, and what their actions share. Private to the
  * transaction layer and its tests.
  *
- * Every state x event is one row. DO: action, next state, the section that says so. IGNORE: legal and without effect. BUG: cannot
- * happen unless this program is wrong (a timer that was not running; an event for a transaction that was freed).
- * INIT is before the first event; TERMINATED is never seen from outside: entering it frees the transaction.
+ * Every state x event is one row. DO: action, next state, the section that says so. IGNORE: legal and without effect.
+ * BUG: cannot happen unless this program is wrong (a timer that was not running; an event for a transaction that was
+ * freed). INIT is before the first event; TERMINATED is never seen from outside: entering it frees the transaction.
  */
 #ifndef REFEREE_SIP_TXN_TABLE_H
 #define REFEREE_SIP_TXN_TABLE_H
@@ -15,7 +15,8 @@
 /* R1XX: a response arrived. CANCEL: the TU wants one. ERROR: of the transport. */
 #define ICT_STATES(X) X(INIT) X(CALLING) X(PROCEEDING) X(COMPLETED) X(ACCEPTED) X(TERMINATED)
 #define ICT_EVENTS(X)                                                                                                 \
-    X(START) X(R1XX) X(R2XX) X(R3XX_6XX) X(TIMER_A) X(TIMER_B) X(TIMER_D) X(TIMER_M) X(CANCEL) X(TIMER_CANCELLED) X(ERROR)
+    X(START) X(R1XX) X(R2XX) X(R3XX_6XX) X(TIMER_A) X(TIMER_B) X(TIMER_D) X(TIMER_M) X(CANCEL)                        \
+    X(TIMER_CANCELLED) X(ERROR)
 
 #define NICT_STATES(X) X(INIT) X(TRYING) X(PROCEEDING) X(COMPLETED) X(TERMINATED)
 #define NICT_EVENTS(X) X(START) X(R1XX) X(R2XX_6XX) X(TIMER_E) X(TIMER_F) X(TIMER_K) X(ERROR)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * ua: what every user agent of one engine shares when it writes messages: who we are, and one scratch area in which a message
- * is put together before it is copied once into a buffer of its size.
+ * ua: what every user agent of one engine shares when it writes messages: who we are, and one scratch area in which a
+ * message is put together before it is copied once into a buffer of its size.
  */
 #ifndef REFEREE_SIP_UA_H
 #define REFEREE_SIP_UA_H

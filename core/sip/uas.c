@@ -14,7 +14,8 @@ static void put_to(struct sbuf *b, const struct sip_msg *req, struct slice tag) 
     sbuf_lit(b, "\r\n");
 }
 
-struct buf *uas_build(struct ua *ua, const struct sip_msg *request, const struct addr *src, const struct uas_response *r) {
+struct buf *uas_build(struct ua *ua, const struct sip_msg *request, const struct addr *src,
+                      const struct uas_response *r) {
     struct sbuf b = sbuf_on(ua->scratch, SIP_MESSAGE_MAX);
     sip_put_status(&b, r->status, r->reason);
     sip_put_vias(&b, request, src);
@@ -102,7 +103,8 @@ static struct uas_refusal check_body(const struct sip_msg *msg) {
 }
 
 struct uas_refusal uas_check(struct ua *ua, const struct sip_msg *msg) {
-    static const struct slice allow = { "Allow: " UA_ALLOW ", REGISTER\r\n", sizeof("Allow: " UA_ALLOW ", REGISTER\r\n") - 1 };
+    static const struct slice allow = { "Allow: " UA_ALLOW ", REGISTER\r\n",
+                                        sizeof("Allow: " UA_ALLOW ", REGISTER\r\n") - 1 };
     if (msg->method == SIP_M_UNKNOWN)
         return refuse(501, SLICE_NONE, allow);
     if (msg->method == SIP_M_PRACK || msg->method == SIP_M_PUBLISH)

@@ -53,16 +53,17 @@ static void test_defaults_run(void) {
 }
 
 static void test_values(void) {
-    struct config *c = load("version: 1\n"
-                            "sip: { listen: [ '127.0.0.1:5070', 'udp:[::1]:5071' ], t1: 30ms, t2: 5s, advertise: sip.example.com:5099 }\n"
-                            "limits:\n  transactions: 64k\n"
-                            "auth: { required: no, algorithms: [md5], secret: 0123456789abcdef }\n"
-                            "media: { ports: 40000-40009, advertise: 192.0.2.7 }\n"
-                            "transfer: { mode: reject, attended: join }\n"
-                            "routes:\n  - { prefix: '00', next_hop: 192.0.2.1, strip: 2, prepend: '+' }\n"
-                            "  - domain: example.net\n    next_hop: '[2001:db8::1]:5080'\n"
-                            "peers:\n  - { name: pbx, address: 192.0.2.0/24, trusted: true, transfer: reject }\n"
-                            "users:\n  - name: '1001'\n    password: pw\n    display: Al\n");
+    struct config *c = load(
+        "version: 1\n"
+        "sip: { listen: [ '127.0.0.1:5070', 'udp:[::1]:5071' ], t1: 30ms, t2: 5s, advertise: sip.example.com:5099 }\n"
+        "limits:\n  transactions: 64k\n"
+        "auth: { required: no, algorithms: [md5], secret: 0123456789abcdef }\n"
+        "media: { ports: 40000-40009, advertise: 192.0.2.7 }\n"
+        "transfer: { mode: reject, attended: join }\n"
+        "routes:\n  - { prefix: '00', next_hop: 192.0.2.1, strip: 2, prepend: '+' }\n"
+        "  - domain: example.net\n    next_hop: '[2001:db8::1]:5080'\n"
+        "peers:\n  - { name: pbx, address: 192.0.2.0/24, trusted: true, transfer: reject }\n"
+        "users:\n  - name: '1001'\n    password: pw\n    display: Al\n");
     CHECK_TRUE(c != NULL && config_resolve(c, &error));
     if (!c)
         return;
@@ -91,10 +92,12 @@ static void test_values(void) {
 }
 
 static void test_complaints(void) {
-    refuses("sip:\n  t1: 500\n", "2: sip.t1: \"500\" is not allowed; a time with its unit (ms, s, m, h) from 10ms to 10s");
+    refuses("sip:\n  t1: 500\n",
+            "2: sip.t1: \"500\" is not allowed; a time with its unit (ms, s, m, h) from 10ms to 10s");
     refuses("sip:\n  realm: x\n  t3: 1s\n", "3: sip.t3: unknown key; allowed here: listen, advertise, realm, domains");
     refuses("\n\nfoo: 1\n", "3: foo: unknown key; allowed here: version, node, sip, auth,");
-    refuses("users:\n  - name: a\n    password: b\n    pasword: c\n", "4: users[].pasword: unknown key; allowed here: name, password,");
+    refuses("users:\n  - name: a\n    password: b\n    pasword: c\n",
+            "4: users[].pasword: unknown key; allowed here: name, password,");
     refuses("users:\n  - name: a\n", "2: users[].password: missing;");
     refuses("users:\n  - name: a\n    ha1_md5: 12\n", "3: users[].ha1_md5: is not a hash; exactly 32 hex digits");
     refuses("routes:\n  - prefix: a\n", "2: routes[].next_hop: missing;");
@@ -129,7 +132,8 @@ static void test_resolve_complaints(void) {
     config_free(c);
 }
 
-/* The key's last name, followed by a colon, stands between its section's line and the next line that begins a section. */
+/* The key's last name, followed by a colon, stands between its section's line and the next line that begins a
+ * section. */
 static bool documented(const char *text, const struct config_key *k) {
     char head[64], leaf[64];
     const char *dot = strchr(k->path, '.');

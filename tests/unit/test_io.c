@@ -266,8 +266,8 @@ BOTH(forgets_a_removed_socket)
 BOTH(waits_as_told)
 
 int main(void) {
-    return UNIT_RUN("io", UNIT(test_receives), UNIT(test_sends_from_the_named_source), UNIT(test_forwards_without_a_copy),
-                    UNIT(test_takes_empty_and_drops_long), UNIT(test_survives_a_flood),
-                    UNIT(test_reports_the_unreachable), UNIT(test_sends_many), UNIT(test_watches),
-                    UNIT(test_forgets_a_removed_socket), UNIT(test_waits_as_told));
+    return UNIT_RUN("io", UNIT(test_receives), UNIT(test_sends_from_the_named_source),
+                    UNIT(test_forwards_without_a_copy), UNIT(test_takes_empty_and_drops_long),
+                    UNIT(test_survives_a_flood), UNIT(test_reports_the_unreachable), UNIT(test_sends_many),
+                    UNIT(test_watches), UNIT(test_forgets_a_removed_socket), UNIT(test_waits_as_told));
 }

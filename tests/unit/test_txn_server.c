@@ -219,7 +219,8 @@ static struct slice with_sent_by(const char *method, const char *sent_by) {
     static char ring[4][1024];
     static unsigned at;
     char *mem = ring[at++ % 4];
-    int n = snprintf(mem, sizeof ring[0], "%s sip:b@x SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=" B1 "\r\nMax-Forwards: 70\r\n"
+    int n = snprintf(mem, sizeof ring[0],
+                     "%s sip:b@x SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=" B1 "\r\nMax-Forwards: 70\r\n"
                      "From: <sip:a@x>;tag=%s\r\nTo: <sip:b@x>\r\nCall-ID: %s\r\nCSeq: 1 %s\r\n\r\n",
                      method, sent_by, sent_by, sent_by, method);
     return slice_of(mem, (size_t)n);
