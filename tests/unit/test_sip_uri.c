@@ -146,6 +146,16 @@ static void test_comparison(void) {
     }
 }
 
+static void test_comparison_of_long_uris_is_by_bytes(void) {
+    static char x[3000], y[3000], pad[1101];
+    memset(pad, 'p', 1100);
+    snprintf(x, sizeof x, "sip:a@h;%s", pad);
+    snprintf(y, sizeof y, "sip:a@H;%s", pad);
+    struct sip_uri a = parse(x), b = parse(y);
+    CHECK_TRUE(sip_uri_eq(&a, &a));
+    CHECK_FALSE(sip_uri_eq(&a, &b));
+}
+
 /* ---- T-2: Refer-To ---- */
 
 struct refer {
@@ -264,6 +274,7 @@ static void test_t_2_19_of_8_kib(void) {
 int main(void) {
     return UNIT_RUN("sip_uri", UNIT(test_sip_uri_parts), UNIT(test_other_schemes), UNIT(test_refused),
                     UNIT(test_escapes), UNIT(test_escape_and_unescape_are_inverse), UNIT(test_comparison),
+                    UNIT(test_comparison_of_long_uris_is_by_bytes),
                     UNIT(test_t_2_1_to_5_replaces_escaped_in_every_form),
                     UNIT(test_t_2_6_to_9_order_and_unknown_headers), UNIT(test_t_2_10_plus_stays_plus),
                     UNIT(test_t_2_11_written_raw), UNIT(test_t_2_12_unescaped_once), UNIT(test_t_2_13_bad_escapes),
