@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * refereed: options, one configuration, one shard on this thread.
+ * Exit status: 0 drained or told to stop, 1 could not start, 2 wrong option or configuration.
+ */
+#define _GNU_SOURCE
+#include "core/base/check.h"
+#include "core/runtime/config.h"
+#include "core/runtime/shard.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define VERSION "0.1.0"
+#define DEFAULT_CONFIG "/etc/referee/refereed.yaml"
+
+struct options {
+    const char *config;
+    const char *check;
+    const char *traced;
+    bool print_config, version, help;
+};
+
+static const char usage[] =
+    "usage: refereed [-c FILE] [--trace CALL]\n"
+    "  -c, --config FILE   configuration; without it " DEFAULT_CONFIG " if it is there, else the defaults\n"
+    "      --check FILE    say whether FILE is right, and end\n"
+    "      --print-config  print every key with its default and what it is for, and end\n"
+    "      --trace CALL    log every message of the calls whose Call-ID contains CALL, or whose number ends with it\n"
+    "      --version       print the version, and end\n"
+    "  -h, --help          this\n";
+
+static bool parse(int argc, char **argv, struct options *o) {
+    static const struct option longs[] = {
+        { "config", required_argument, NULL, 'c' }, { "check", required_argument, NULL, 'k' },
+        { "print-config", no_argument, NULL, 'p' }, { "trace", required_argument, NULL, 't' },
+        { "version", no_argument, NULL, 'v' },      { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    int c;
+    while ((c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
+        switch (c) {
+        case 'c':
+            o->config = optarg;
+            break;
+        case 'k':
+            o->check = optarg;
+            break;
+        case 't':
+            o->traced = optarg;
+            break;
+        case 'p':
+            o->print_config = true;
+            break;
+        case 'v':
+            o->version = true;
+            break;
+        case 'h':
+            o->help = true;
+            break;
+        default:
+            return false;
+        }
+    }
+    return optind == argc;
+}
+
+static struct config *load(const char *path) {
+    struct config_error e;
+    struct config *c = config_load(path, &e);
+    if (c && config_resolve(c, &e))
+        return c;
+    if (c)
+        fprintf(stderr, "%s: %s\n", path ? path : "defaults", e.text);
+    else
+        fprintf(stderr, "%s\n", e.text);
+    config_free(c);
+    return NULL;
+}
+
+static int check(const char *path) {
+    struct config *c = load(path);
+    if (!c)
+        return 2;
+    printf("%s: OK\n", path);
+    config_free(c);
+    return 0;
+}
+
+static void on_failed_check(void *arg, const char *file, int line, const char *expr) {
+    struct shard *s = arg;
+    shard_dump(s);
+    fprintf(stderr, "refereed: check failed at %s:%d: %s\n", file, line, expr);
+}
+
+static int run(const struct options *o) {
+    const char *path = o->config;
+    if (!path && access(DEFAULT_CONFIG, R_OK) == 0)
+        path = DEFAULT_CONFIG;
+    struct config *c = load(path);
+    if (!c)
+        return 2;
+    struct shard *s = calloc(1, sizeof *s);
+    if (!s)
+        return 1;
+    check_set_hook(on_failed_check, s);
+    bool ok = shard_open(s, c, path, o->traced);
+    if (ok) {
+        s->version = VERSION;
+        fprintf(stderr, "refereed %s ready: %s\n", VERSION, path ? path : "with defaults");
+        shard_run(s);
+    }
+    check_set_hook(NULL, NULL);
+    shard_close(s);
+    free(s);
+    return ok ? 0 : 1;
+}
+
+int main(int argc, char **argv) {
+    struct options o = { 0 };
+    if (!parse(argc, argv, &o)) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    if (o.help)
+        fputs(usage, stdout);
+    else if (o.version)
+        printf("refereed %s\n", VERSION);
+    else if (o.print_config)
+        config_print(stdout);
+    else
+        return o.check ? check(o.check) : run(&o);
+    return 0;
+}

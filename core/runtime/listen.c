@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/runtime/listen.h"
+
+#include "core/runtime/udp.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static bool open_one(struct listener *l, struct addr *at, const struct udp_options *o, struct log *log) {
+    char text[64];
+    struct sbuf b = sbuf_on(text, sizeof text);
+    l->fd = udp_open(at, o);
+    addr_put(&b, at);
+    if (l->fd < 0) {
+        log_line(log, TRACE_ERROR, "listen", "%.*s cannot be bound: %s", SLICE_FMT(sbuf_slice(&b)), strerror(-l->fd));
+        return false;
+    }
+    if (udp_bound(l->fd, &l->at))
+        *at = l->at;
+    b.n = 0;
+    addr_put(&b, at);
+    log_line(log, TRACE_INFO, "listen", "udp %.*s", SLICE_FMT(sbuf_slice(&b)));
+    return true;
+}
+
+bool listeners_open(struct listeners *ls, struct addr *addrs, uint32_t count, uint32_t rcvbuf, struct log *log) {
+    /* No SO_REUSEPORT while there is one shard: a second daemon on the same port is an error, not half of the calls. */
+    struct udp_options o = { .rcvbuf = (int)rcvbuf, .sndbuf = (int)rcvbuf, .pktinfo = true, .report_errors = true };
+    ls->count = 0;
+    for (uint32_t i = 0; i < count && i < LISTEN_MAX; i++) {
+        if (!open_one(&ls->l[i], &addrs[i], &o, log))
+            return false;
+        ls->count++;
+    }
+    return true;
+}
+
+bool listeners_start(struct listeners *ls, struct io *io, uint32_t tag_base) {
+    for (uint32_t i = 0; i < ls->count; i++) {
+        ls->l[i].slot = io_add_udp(io, ls->l[i].fd, IO_LARGE, tag_base + i);
+        if (ls->l[i].slot < 0)
+            return false;
+    }
+    return true;
+}
+
+void listeners_close(struct listeners *ls) {
+    for (uint32_t i = 0; i < ls->count; i++)
+        close(ls->l[i].fd);
+    ls->count = 0;
+}
+
+/* 0: cannot be used; higher is better. */
+static int fitness(const struct listener *l, const struct addr *dst, const struct addr *src) {
+    if (l->at.family != dst->family)
+        return 0;
+    if (src->family == ADDR_NONE || l->at.port != src->port)
+        return 1;
+    return addr_eq_ip(&l->at, src) ? 3 : addr_is_any(&l->at) ? 2 : 1;
+}
+
+bool listeners_send(const struct listeners *ls, struct io *io, const struct addr *dst, const struct addr *src,
+                    struct buf *buf) {
+    static const struct addr kernels_choice;
+    const struct listener *best = NULL;
+    int best_fitness = 0;
+    for (uint32_t i = 0; i < ls->count; i++) {
+        int f = fitness(&ls->l[i], dst, src);
+        if (f > best_fitness) {
+            best = &ls->l[i];
+            best_fitness = f;
+        }
+    }
+    if (!best)
+        return false;
+    io_send(io, best->slot, dst, best_fitness == 2 ? src : &kernels_choice, buf);
+    return true;
+}
+
+struct addr listeners_dst(const struct listeners *ls, uint32_t i, const struct io_event *ev) {
+    struct addr dst = ev->dst.family != ADDR_NONE ? ev->dst : ls->l[i].at;
+    dst.port = ls->l[i].at.port;
+    return dst;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#define _GNU_SOURCE
+#include "core/runtime/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 512
+
+uint64_t clock_mono_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint64_t clock_wall_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+void log_init(struct log *l, enum trace_level level, const char *traced) {
+    l->fd = STDERR_FILENO;
+    l->level = level;
+    l->traced = traced;
+    l->call_count = l->n = 0;
+    l->read = l->lost = 0;
+}
+
+void log_flush(struct log *l) {
+    for (uint32_t at = 0; at < l->n;) {
+        ssize_t n = write(l->fd, l->buffer + at, l->n - at);
+        if (n <= 0)
+            break;
+        at += (uint32_t)n;
+    }
+    l->n = 0;
+}
+
+static void put_line(struct log *l, const struct trace_line *line) {
+    if (LOG_BUFFER - l->n < LINE_MAX_BYTES)
+        log_flush(l);
+    struct sbuf b = sbuf_on(l->buffer + l->n, LINE_MAX_BYTES - 1);
+    trace_format(&b, line, l->shard);
+    sbuf_char(&b, '\n');
+    if (!b.overflow)
+        l->n += b.n;
+}
+
+static bool is_known_call(const struct log *l, uint64_t call) {
+    uint32_t n = l->call_count < LOG_CALLS_MAX ? l->call_count : LOG_CALLS_MAX;
+    for (uint32_t i = 0; i < n; i++)
+        if (l->calls[i] == call)
+            return true;
+    return false;
+}
+
+static bool is_traced(struct log *l, const struct trace_line *line) {
+    if (!l->traced || line->call == 0)
+        return false;
+    if (is_known_call(l, line->call))
+        return true;
+    char number[17];
+    struct sbuf b = sbuf_on(number, sizeof number);
+    sbuf_hex(&b, line->call, 16);
+    size_t n = strlen(l->traced);
+    bool hit = n > 0 && (memmem(line->detail, line->n, l->traced, n) || (n <= 16 && !memcmp(number + 16 - n, l->traced, n)));
+    if (hit)
+        l->calls[l->call_count++ % LOG_CALLS_MAX] = line->call;
+    return hit;
+}
+
+void log_drain(struct log *l, const struct trace *t) {
+    for (; l->read < t->head; l->read++) {
+        const struct trace_line *line = trace_at(t, l->read);
+        if (!line) {
+            uint64_t oldest = t->head - t->mask - 1;
+            l->lost += oldest - l->read;
+            log_line(l, TRACE_WARN, "log", "%lu lines were overwritten before they could be written",
+                     (unsigned long)(oldest - l->read));
+            l->read = oldest - 1;
+            continue;
+        }
+        if (line->level <= l->level || is_traced(l, line))
+            put_line(l, line);
+    }
+    log_flush(l);
+}
+
+void log_line(struct log *l, enum trace_level level, const char *what, const char *format, ...) {
+    struct trace_line line = { .mono_us = clock_mono_us(), .leg = 0xff, .level = (uint8_t)level };
+    if (level > l->level)
+        return;
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(line.detail, sizeof line.detail, format, args);
+    va_end(args);
+    line.n = (uint16_t)(n < 0 ? 0 : n < TRACE_DETAIL_MAX ? n : TRACE_DETAIL_MAX - 1);
+    snprintf(line.what, sizeof line.what, "%s", what);
+    put_line(l, &line);
+    log_flush(l);
+}
+
+void log_dump(struct log *l, const struct trace *t) {
+    uint64_t lines = t->head < (uint64_t)t->mask + 1 ? t->head : (uint64_t)t->mask + 1;
+    for (uint64_t i = t->head - lines; i < t->head; i++)
+        if (trace_at(t, i))
+            put_line(l, trace_at(t, i));
+    log_flush(l);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/runtime/media_io.h"
+
+#include "core/runtime/udp.h"
+#include "rtp/port_pool.h"
+
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define OTHER_DESCRIPTORS 128
+#define MEDIA_RCVBUF (256 << 10)
+
+/* Two descriptors a pair: more than a shell's usual limit. */
+static void raise_descriptors(uint32_t pairs, struct log *log) {
+    struct rlimit r;
+    rlim_t need = (rlim_t)pairs * 2 + OTHER_DESCRIPTORS;
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= need)
+        return;
+    r.rlim_cur = r.rlim_max == RLIM_INFINITY || need < r.rlim_max ? need : r.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur < need)
+        log_line(log, TRACE_WARN, "media", "%lu descriptors are allowed, %lu are needed for all media ports",
+                 (unsigned long)r.rlim_cur, (unsigned long)need);
+}
+
+static bool open_pair(struct media_pair *p, struct addr at) {
+    struct udp_options o = { .rcvbuf = MEDIA_RCVBUF };
+    p->fd[0] = udp_open(&at, &o);
+    at.port++;
+    p->fd[1] = p->fd[0] < 0 ? -1 : udp_open(&at, &o);
+    if (p->fd[1] >= 0)
+        return true;
+    if (p->fd[0] >= 0)
+        close(p->fd[0]);
+    p->fd[0] = p->fd[1] = -1;
+    return false;
+}
+
+bool media_io_open(struct media_io *m, const struct addr *bind_to, uint16_t first, uint16_t last, struct log *log) {
+    uint32_t bound = 0;
+    m->count = port_pool_pairs(first, last);
+    m->pairs = calloc(m->count, sizeof *m->pairs);
+    m->usable = calloc(m->count, sizeof *m->usable);
+    if (!m->pairs || !m->usable)
+        return false;
+    raise_descriptors(m->count, log);
+    for (uint32_t i = 0; i < m->count; i++) {
+        struct addr at = *bind_to;
+        at.port = (uint16_t)(first + first % 2 + 2 * i);
+        m->usable[i] = open_pair(&m->pairs[i], at);
+        bound += m->usable[i];
+        if (!m->usable[i])
+            log_line(log, TRACE_WARN, "media", "ports %u and %u cannot be bound and are left out", at.port, at.port + 1u);
+    }
+    return bound > 0;
+}
+
+bool media_io_start(struct media_io *m, struct io *io, struct metrics *metrics, uint32_t tag_base) {
+    m->io = io;
+    m->metrics = metrics;
+    for (uint32_t i = 0; i < m->count; i++)
+        for (uint32_t k = 0; m->usable[i] && k < 2; k++) {
+            m->pairs[i].slot[k] = io_add_udp(io, m->pairs[i].fd[k], IO_SMALL, tag_base + 2 * i + k);
+            if (m->pairs[i].slot[k] < 0)
+                return false;
+        }
+    return true;
+}
+
+void media_io_close(struct media_io *m) {
+    for (uint32_t i = 0; m->pairs && m->usable && i < m->count; i++)
+        for (uint32_t k = 0; m->usable[i] && k < 2; k++)
+            close(m->pairs[i].fd[k]);
+    free(m->pairs);
+    free(m->usable);
+    m->pairs = NULL;
+    m->usable = NULL;
+}
+
+void media_io_command(struct media_io *m, const struct media_cmd *cmd, uint64_t now_us) {
+    (void)relay_command(&m->relay, cmd, now_us);
+}
+
+bool media_io_packet(struct media_io *m, uint32_t port, const struct io_event *ev, uint64_t now_us) {
+    struct relay_in in = { .stream = port / 2, .rtcp_port = port % 2, .src = ev->src, .bytes = ev->data, .n = ev->n };
+    const struct relay_stream *stream = &m->relay.streams[in.stream];
+    bool latched = stream->rtp.learned.family != ADDR_NONE;
+    struct relay_verdict v;
+    metrics_add(m->metrics, M_rtp_in, 1);
+    relay_packet(&m->relay, &in, now_us, &v);
+    bool latches = !latched && stream->rtp.learned.family != ADDR_NONE;
+    if (v.drop != RELAY_FORWARD || v.out_stream >= m->count || !m->usable[v.out_stream]) {
+        metrics_add(m->metrics, M_rtp_dropped, 1);
+        return latches;
+    }
+    io_forward(m->io, m->pairs[v.out_stream].slot[v.out_rtcp_port], ev, ev->n, &v.dst);
+    metrics_add(m->metrics, M_rtp_out, 1);
+    return latches;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * media_io: sockets of the relay's port pairs. The relay decides about each packet, this moves the bytes. All pairs are bound
+ * at start; a stream is the index of a pair in the range.
+ */
+#ifndef REFEREE_RUNTIME_MEDIA_IO_H
+#define REFEREE_RUNTIME_MEDIA_IO_H
+
+#include "core/runtime/io.h"
+#include "core/runtime/log.h"
+#include "rtp/relay.h"
+
+struct media_pair {
+    int fd[2];                /* RTP, RTCP */
+    int slot[2];              /* of io */
+};
+
+struct media_io {
+    struct relay relay;
+    struct media_pair *pairs;
+    bool *usable;             /* by pair: for engine_config.media_port_usable */
+    uint32_t count;
+    struct io *io;
+    struct metrics *metrics;
+};
+
+/* Binds every pair of [first, last] that is free; the others are named in the log. False: not one could be bound. */
+bool media_io_open(struct media_io *m, const struct addr *bind_to, uint16_t first, uint16_t last, struct log *log);
+/* Starts receiving; `tag` of pair i is tag_base + 2 * i, plus 1 for RTCP. The relay's table is laid out by now. */
+bool media_io_start(struct media_io *m, struct io *io, struct metrics *metrics, uint32_t tag_base);
+void media_io_close(struct media_io *m);
+
+void media_io_command(struct media_io *m, const struct media_cmd *cmd, uint64_t now_us);
+/* A packet on `port` (tag minus tag_base). True when it was the one that the stream latched on. */
+bool media_io_packet(struct media_io *m, uint32_t port, const struct io_event *ev, uint64_t now_us);
+
+#endif

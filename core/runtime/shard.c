@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#define _GNU_SOURCE
+#include "core/runtime/shard.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+/* Tags of sockets: what they are in the high byte, which one in the rest. */
+enum tag { TAG_LISTEN = 1 << 24, TAG_MEDIA = 2 << 24, TAG_ADMIN = 3 << 24, TAG_SIGNAL = 4 << 24 };
+#define TAG_KIND(t) ((t) & 0xff000000)
+#define TAG_INDEX(t) ((t) & 0x00ffffff)
+
+#define STORE_VALUE_BYTES 2048    /* a record with its SDP */
+#define TURN_DEADLINES_MAX 16
+#define TURN_ANSWERS_MAX 1024
+
+static void tell_time(struct shard *s) {
+    s->mono_us = clock_mono_us();
+    s->wall_ms = clock_wall_ms();
+}
+
+/* ---- what the outbox says */
+
+static void do_send(struct shard *s, struct out *o) {
+    if (!listeners_send(&s->listeners, s->io, &o->u.send.dst, &o->u.send.src, o->u.send.buf)) {
+        metrics_add(engine_metrics(s->engine), M_send_errors, 1);
+        buf_unref(engine_bufs(s->engine), &o->u.send.buf);
+    }
+}
+
+static void do_store(struct shard *s, struct out *o) {
+    store_submit(s->store, &o->u.store, s->wall_ms);
+    buf_unref(engine_bufs(s->engine), &o->u.store.key);
+    buf_unref(engine_bufs(s->engine), &o->u.store.value);
+}
+
+static void do_admin(struct shard *s, struct out *o) {
+    admin_answer(&s->admin, o->u.admin.conn, buf_slice(o->u.admin.buf), o->u.admin.last);
+    buf_unref(engine_bufs(s->engine), &o->u.admin.buf);
+}
+
+static void do_outbox(struct shard *s) {
+    for (uint32_t i = 0; i < s->out.n; i++) {
+        struct out *o = &s->out.entries[i];
+        switch (o->kind) {
+        case OUT_SEND:
+            do_send(s, o);
+            break;
+        case OUT_STORE:
+            do_store(s, o);
+            break;
+        case OUT_MEDIA:
+            media_io_command(&s->media, &o->u.media, s->mono_us);
+            break;
+        case OUT_ADMIN:
+            do_admin(s, o);
+            break;
+        }
+    }
+    s->out.n = 0;
+}
+
+static void step_once(struct shard *s, struct event *ev) {
+    ev->mono_us = s->mono_us;
+    ev->wall_ms = s->wall_ms;
+    engine_step(s->engine, ev, &s->out);
+    do_outbox(s);
+}
+
+/* One event and the store's answers to what it asked. */
+static void step(struct shard *s, struct event *ev) {
+    struct event answer;
+    step_once(s, ev);
+    for (int i = 0; i < TURN_ANSWERS_MAX && store_answer(s->store, &answer); i++)
+        step_once(s, &answer);
+}
+
+/* ---- what happened */
+
+static void on_datagram(struct shard *s, const struct io_event *in) {
+    struct event ev = { .kind = EV_DATAGRAM };
+    ev.u.dgram.bytes = slice_of((const char *)in->data, in->n);
+    ev.u.dgram.src = in->src;
+    ev.u.dgram.dst = listeners_dst(&s->listeners, TAG_INDEX(in->tag), in);
+    step(s, &ev);
+}
+
+static void on_unreachable(struct shard *s, const struct io_event *in) {
+    metrics_add(engine_metrics(s->engine), M_unreachable, 1);
+    if (TAG_KIND(in->tag) != TAG_LISTEN)
+        return;
+    struct event ev = { .kind = EV_SEND_FAILED };
+    ev.u.failed.dst = in->src;
+    step(s, &ev);
+}
+
+static void on_media(struct shard *s, const struct io_event *in) {
+    uint32_t port = TAG_INDEX(in->tag);
+    if (!media_io_packet(&s->media, port, in, s->mono_us))
+        return;
+    struct event ev = { .kind = EV_MEDIA };
+    ev.u.media.what = MEDIA_EV_LATCHED;
+    ev.u.media.stream = port / 2;
+    ev.u.media.generation = s->media.relay.streams[port / 2].generation;
+    ev.u.media.addr = in->src;
+    step(s, &ev);
+}
+
+static void on_admin(struct shard *s, uint32_t which) {
+    struct admin_order order;
+    if (!admin_ready(&s->admin, which, &order) || shard_order(s, &order))
+        return;
+    struct event ev = { .kind = EV_ADMIN };
+    ev.u.admin.conn = order.conn;
+    ev.u.admin.line = order.line;
+    step(s, &ev);
+}
+
+void shard_drain(struct shard *s) {
+    struct event ev = { .kind = EV_DRAIN };
+    uint64_t deadline = s->mono_us + s->config->drain_timeout_us;
+    if (s->state != SHARD_RUNNING)
+        return;
+    log_line(&s->log, TRACE_INFO, "drain", "no new calls; what is left in %lu s gets BYE",
+             (unsigned long)(s->config->drain_timeout_us / 1000000));
+    s->state = SHARD_DRAINING;
+    s->stop_us = deadline + DRAIN_GRACE_US;
+    ev.u.drain.deadline_us = deadline;
+    step(s, &ev);
+}
+
+static void on_signals(struct shard *s) {
+    struct signalfd_siginfo info;
+    while (read(s->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGHUP) {
+            shard_reload(s);
+        } else if (s->state != SHARD_RUNNING) {
+            log_line(&s->log, TRACE_INFO, "stop", "at once");
+            s->state = SHARD_STOPPED;
+        } else {
+            shard_drain(s);
+        }
+    }
+}
+
+static void on_event(struct shard *s, const struct io_event *ev) {
+    if (ev->kind == IO_UNREACHABLE)
+        on_unreachable(s, ev);
+    else if (TAG_KIND(ev->tag) == TAG_LISTEN)
+        on_datagram(s, ev);
+    else if (TAG_KIND(ev->tag) == TAG_MEDIA)
+        on_media(s, ev);
+    else if (TAG_KIND(ev->tag) == TAG_ADMIN)
+        on_admin(s, TAG_INDEX(ev->tag));
+    else
+        on_signals(s);
+}
+
+/* ---- turns */
+
+static uint64_t time_to_wait(const struct shard *s) {
+    uint64_t until = engine_deadline(s->engine), now = clock_mono_us();
+    if (s->state == SHARD_DRAINING && s->stop_us < until)
+        until = s->stop_us;
+    if (until == UINT64_MAX)
+        return UINT64_MAX;
+    return until > now ? until - now : 0;
+}
+
+static void check_end(struct shard *s) {
+    if (s->state != SHARD_DRAINING)
+        return;
+    bool late = s->mono_us >= s->stop_us;
+    if (!late && !engine_drained(s->engine))
+        return;
+    log_line(&s->log, TRACE_INFO, "stop", late ? "with calls left that nobody answered for" : "drained");
+    s->state = SHARD_STOPPED;
+}
+
+static void turn(struct shard *s) {
+    uint32_t n = io_turn(s->io, time_to_wait(s), s->events);
+    tell_time(s);
+    for (uint32_t i = 0; i < n; i++)
+        on_event(s, &s->events[i]);
+    for (int i = 0; i < TURN_DEADLINES_MAX && engine_deadline(s->engine) <= s->mono_us; i++)
+        step(s, &(struct event){ .kind = EV_DEADLINE });
+    check_end(s);
+    log_drain(&s->log, engine_trace(s->engine));
+}
+
+void shard_run(struct shard *s) {
+    while (s->state != SHARD_STOPPED)
+        turn(s);
+    /* What was sent last leaves with the next turn. */
+    io_turn(s->io, 0, s->events);
+}
+
+void shard_dump(struct shard *s) {
+    if (s->engine)
+        log_dump(&s->log, engine_trace(s->engine));
+}
+
+/* ---- opening */
+
+static bool open_signals(struct shard *s) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    signal(SIGPIPE, SIG_IGN);
+    s->signal_fd = sigprocmask(SIG_BLOCK, &set, NULL) == 0 ? signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC) : -1;
+    return s->signal_fd >= 0;
+}
+
+/* The same calls count and lay out. */
+static void lay_out(struct shard *s, struct arena *a, size_t used[3]) {
+    const struct engine_config *n = &s->config->engine;
+    size_t before = a->used;
+    s->engine = engine_new(a, n, s->mono_us, s->wall_ms);
+    used[0] = a->used - before;
+    s->store = store_memory_new(a, s->config->store_records, (size_t)s->config->store_records * STORE_VALUE_BYTES, n->seed);
+    used[1] = a->used - before - used[0];
+    relay_init(&s->media.relay, a, s->media.count);
+    used[2] = a->used - before - used[0] - used[1];
+}
+
+static bool open_memory(struct shard *s) {
+    struct arena a;
+    size_t used[3];
+    arena_init(&a, NULL, 0);
+    lay_out(s, &a, used);
+    s->memory_bytes = a.used;
+    s->memory = mmap(NULL, a.used, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (s->memory == MAP_FAILED) {
+        s->memory = NULL;
+        log_line(&s->log, TRACE_ERROR, "memory", "%zu MiB cannot be had; lower limits.*", a.used >> 20);
+        return false;
+    }
+    arena_init(&a, s->memory, s->memory_bytes);
+    lay_out(s, &a, used);
+    log_line(&s->log, TRACE_INFO, "memory", "engine %zu KiB, store %zu KiB, relay %zu KiB; all laid out now", used[0] >> 10,
+             used[1] >> 10, used[2] >> 10);
+    engine_set_relay(s->engine, &s->media.relay);
+    return true;
+}
+
+static bool open_io(struct shard *s) {
+    const char *why;
+    struct io_options o = { .backend = (enum io_backend)s->config->backend, .metrics = engine_metrics(s->engine),
+                            .bufs = engine_bufs(s->engine) };
+    o.sockets_max = s->media.count * 2 + LISTEN_MAX + ADMIN_CONNS_MAX + 2;
+    s->io = io_new(&o, &why);
+    if (!s->io) {
+        log_line(&s->log, TRACE_ERROR, "io", "%s", why);
+        return false;
+    }
+    bool ok = io_watch(s->io, s->signal_fd, TAG_SIGNAL) >= 0 && listeners_start(&s->listeners, s->io, TAG_LISTEN) &&
+              media_io_start(&s->media, s->io, engine_metrics(s->engine), TAG_MEDIA) &&
+              admin_start(&s->admin, s->io, TAG_ADMIN);
+    log_line(&s->log, ok ? TRACE_INFO : TRACE_ERROR, "io", "%s%s", io_describe(s->io), ok ? "" : ": sockets refused");
+    return ok;
+}
+
+static bool open_sockets(struct shard *s) {
+    struct config *c = s->config;
+    struct engine_config *n = &c->engine;
+    struct addr *first = c->listen.items;
+    bool any_port = first->port == 0;
+    if (!listeners_open(&s->listeners, c->listen.items, c->listen.count, c->receive_buffer, &s->log))
+        return false;
+    if (any_port && n->sip_addr.port == 0)
+        n->sip_addr.port = first->port;
+    if (!media_io_open(&s->media, &c->media_bind, n->media_port_min, n->media_port_max, &s->log)) {
+        log_line(&s->log, TRACE_ERROR, "media", "no port of media.ports can be bound");
+        return false;
+    }
+    n->media_port_usable = s->media.usable;
+    return admin_open(&s->admin, c->admin_socket, &s->log);
+}
+
+bool shard_open(struct shard *s, struct config *config, const char *config_path, const char *traced) {
+    struct engine_config *n = &config->engine;
+    *s = (struct shard){ .config = config, .config_path = config_path, .signal_fd = -1, .admin.fd = -1 };
+    log_init(&s->log, n->trace_level, traced);
+    for (uint32_t i = 0; i < ADMIN_CONNS_MAX; i++)
+        s->admin.conns[i].fd = -1;
+    /* The flight recorder keeps more than the log shows. */
+    if (n->trace_level < TRACE_DEBUG)
+        n->trace_level = TRACE_DEBUG;
+    if (traced)
+        n->trace_level = TRACE_WIRE;
+    tell_time(s);
+    return open_signals(s) && open_sockets(s) && open_memory(s) && open_io(s);
+}
+
+void shard_close(struct shard *s) {
+    admin_close(&s->admin);
+    io_free(s->io);
+    listeners_close(&s->listeners);
+    media_io_close(&s->media);
+    if (s->signal_fd >= 0)
+        close(s->signal_fd);
+    if (s->memory)
+        munmap(s->memory, s->memory_bytes);
+    config_free(s->config);
+}

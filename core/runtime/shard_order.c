@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/runtime/shard.h"
+
+#include <stdio.h>
+
+static void answer(struct shard *s, uint64_t conn, const char *text, bool last) {
+    admin_answer(&s->admin, conn, slice_str(text), last);
+}
+
+static void print_metrics(struct shard *s, uint64_t conn) {
+    char line[160];
+    for (unsigned i = 0; i < METRIC_COUNT; i++) {
+        snprintf(line, sizeof line, "%s %llu # %s\n", metrics_name((enum metric)i),
+                 (unsigned long long)metrics_get(engine_metrics(s->engine), (enum metric)i), metrics_help((enum metric)i));
+        answer(s, conn, line, false);
+    }
+    answer(s, conn, "", true);
+}
+
+static void print_leftover(struct shard *s, uint64_t conn) {
+    struct engine_census c;
+    char text[512];
+    engine_census(s->engine, &c);
+    snprintf(text, sizeof text,
+             "calls %u\nlegs %u\ntransfers %u\ntransactions %u\ntimers %u\nports %u\nrecords %u\nbindings %u\nbufs %u\n",
+             c.calls, c.legs, c.transfers, c.transactions, c.timers, c.ports, c.records, c.bindings, c.bufs);
+    answer(s, conn, text, true);
+}
+
+bool shard_order(struct shard *s, const struct admin_order *order) {
+    char text[256];
+    if (slice_eq(order->line, SL("version"))) {
+        snprintf(text, sizeof text, "refereed %s, %s, %s\n", s->version, s->config->node_name, io_describe(s->io));
+        answer(s, order->conn, text, true);
+    } else if (slice_eq(order->line, SL("metrics"))) {
+        print_metrics(s, order->conn);
+    } else if (slice_eq(order->line, SL("leftover"))) {
+        print_leftover(s, order->conn);
+    } else if (slice_eq(order->line, SL("drain"))) {
+        answer(s, order->conn, "draining\n", true);
+        shard_drain(s);
+    } else if (slice_eq(order->line, SL("reload"))) {
+        answer(s, order->conn, "reloading; the log tells\n", true);
+        shard_reload(s);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+void shard_reload(struct shard *s) {
+    struct config_error e;
+    if (!s->config_path) {
+        log_line(&s->log, TRACE_WARN, "reload", "there is no configuration file");
+        return;
+    }
+    struct config *new = config_load(s->config_path, &e);
+    if (!new || !config_resolve(new, &e)) {
+        log_line(&s->log, TRACE_ERROR, "reload", "%s; nothing was changed", e.text);
+        config_free(new);
+        return;
+    }
+    engine_reload(s->engine, &new->engine.policy);
+    log_line(&s->log, TRACE_INFO, "reload", "%u users, %u routes, %u peers; all other keys need a restart", new->users.count,
+             new->routes.count, new->peers.count);
+    /* The engine reads the new lists from now on; the rest of the old configuration stays in force. */
+    struct config *old = s->config;
+    struct config_list *lists[][2] = { { &old->users, &new->users }, { &old->routes, &new->routes },
+                                       { &old->peers, &new->peers }, { &old->domains, &new->domains },
+                                       { &old->echo, &new->echo } };
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        struct config_list swapped = *lists[i][0];
+        *lists[i][0] = *lists[i][1];
+        *lists[i][1] = swapped;
+    }
+    config_free(new);
+}
