@@ -48,7 +48,7 @@ LIBS := -lnettle -luring -lcyaml -lyaml -lpthread -lm
 ORTP_LIBS := $(if $(PHONE_SRC),$(shell pkg-config --libs ortp 2>/dev/null))
 JEMALLOC ?= -ljemalloc
 
-PROGRAMS := $(if $(wildcard core/main.c),$(B)/refereed) \
+PROGRAMS := $(if $(and $(wildcard core/main.c),$(wildcard core/b2b/engine.c)),$(B)/refereed) \
             $(if $(wildcard core/refereectl.c),$(B)/refereectl) \
             $(if $(DEMO_SRC),$(B)/referee-demo) \
             $(patsubst bench/%.c,$(B)/bench-%,$(BENCH_SRC))

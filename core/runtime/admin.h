@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * admin: the operator's UNIX socket. One line in, an answer out, then the connection is closed. Only the user that runs the
- * daemon can connect. What a line means is decided elsewhere.
+ * admin: the operator's UNIX socket. One line in, an answer out, then the connection is closed. Only the user that
+ * runs the daemon can connect. What a line means is decided elsewhere.
  */
 #ifndef REFEREE_RUNTIME_ADMIN_H
 #define REFEREE_RUNTIME_ADMIN_H

@@ -26,8 +26,8 @@ bool listeners_open(struct listeners *ls, struct addr *addrs, uint32_t count, ui
 /* Socket i has the tag tag_base + i. */
 bool listeners_start(struct listeners *ls, struct io *io, uint32_t tag_base);
 void listeners_close(struct listeners *ls);
-/* Sends by the socket of `src`, else by one bound to any address with its port, else by the first of dst's family. Takes
- * over the reference of buf. False: no socket fits, buf is still the caller's. */
+/* Sends by the socket of `src`, else by one bound to any address with its port, else by the first of dst's family.
+ * Takes over the reference of buf. False: no socket fits, buf is still the caller's. */
 bool listeners_send(const struct listeners *ls, struct io *io, const struct addr *dst, const struct addr *src,
                     struct buf *buf);
 /* Where a datagram came to: ev->dst with the port, or the socket's own address. */

@@ -62,11 +62,12 @@ static bool is_traced(struct log *l, const struct trace_line *line) {
         return false;
     if (is_known_call(l, line->call))
         return true;
-    char number[17];
+    char number[16];
     struct sbuf b = sbuf_on(number, sizeof number);
     sbuf_hex(&b, line->call, 16);
     size_t n = strlen(l->traced);
-    bool hit = n > 0 && (memmem(line->detail, line->n, l->traced, n) || (n <= 16 && !memcmp(number + 16 - n, l->traced, n)));
+    bool hit = n > 0 && (memmem(line->detail, line->n, l->traced, n) ||
+                         (n <= sizeof number && !memcmp(number + sizeof number - n, l->traced, n)));
     if (hit)
         l->calls[l->call_count++ % LOG_CALLS_MAX] = line->call;
     return hit;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * log: trace lines to stderr, up to a level; of one traced call all that there is. Lines are gathered and written once a turn.
+ * log: trace lines to stderr, up to a level; of one traced call all that there is. Lines are gathered and written
+ * once a turn.
  */
 #ifndef REFEREE_RUNTIME_LOG_H
 #define REFEREE_RUNTIME_LOG_H

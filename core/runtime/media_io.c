@@ -50,7 +50,8 @@ bool media_io_open(struct media_io *m, const struct addr *bind_to, uint16_t firs
         m->usable[i] = open_pair(&m->pairs[i], at);
         bound += m->usable[i];
         if (!m->usable[i])
-            log_line(log, TRACE_WARN, "media", "ports %u and %u cannot be bound and are left out", at.port, at.port + 1u);
+            log_line(log, TRACE_WARN, "media", "ports %u and %u cannot be bound and are left out", at.port,
+                     at.port + 1u);
     }
     return bound > 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * media_io: sockets of the relay's port pairs. The relay decides about each packet, this moves the bytes. All pairs are bound
- * at start; a stream is the index of a pair in the range.
+ * media_io: sockets of the relay's port pairs. The relay decides about each packet, this moves the bytes. All pairs
+ * are bound at start; a stream is the index of a pair in the range.
  */
 #ifndef REFEREE_RUNTIME_MEDIA_IO_H
 #define REFEREE_RUNTIME_MEDIA_IO_H

@@ -222,7 +222,8 @@ static void lay_out(struct shard *s, struct arena *a, size_t used[3]) {
     size_t before = a->used;
     s->engine = engine_new(a, n, s->mono_us, s->wall_ms);
     used[0] = a->used - before;
-    s->store = store_memory_new(a, s->config->store_records, (size_t)s->config->store_records * STORE_VALUE_BYTES, n->seed);
+    size_t records = s->config->store_records;
+    s->store = store_memory_new(a, (uint32_t)records, records * STORE_VALUE_BYTES, n->seed);
     used[1] = a->used - before - used[0];
     relay_init(&s->media.relay, a, s->media.count);
     used[2] = a->used - before - used[0] - used[1];
@@ -242,8 +243,8 @@ static bool open_memory(struct shard *s) {
     }
     arena_init(&a, s->memory, s->memory_bytes);
     lay_out(s, &a, used);
-    log_line(&s->log, TRACE_INFO, "memory", "engine %zu KiB, store %zu KiB, relay %zu KiB; all laid out now", used[0] >> 10,
-             used[1] >> 10, used[2] >> 10);
+    log_line(&s->log, TRACE_INFO, "memory", "engine %zu KiB, store %zu KiB, relay %zu KiB; all laid out now",
+             used[0] >> 10, used[1] >> 10, used[2] >> 10);
     engine_set_relay(s->engine, &s->media.relay);
     return true;
 }

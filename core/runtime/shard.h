@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * shard: one thread's shell around one engine. Gathers what happened, steps the engine, does what its outbox says. Everything
- * it needs is opened and laid out by shard_open; nothing is shared with another shard.
+ * shard: one thread's shell around one engine. Gathers what happened, steps the engine, does what its outbox says.
+ * Everything it needs is opened and laid out by shard_open; nothing is shared with another shard.
  */
 #ifndef REFEREE_RUNTIME_SHARD_H
 #define REFEREE_RUNTIME_SHARD_H
@@ -40,8 +40,8 @@ struct shard {
     struct io_event events[IO_EVENTS_MAX];
 };
 
-/* config is resolved, and the shard's from now on (also when this fails). traced: as struct log. SIGTERM, SIGINT and SIGHUP
- * are blocked from now on and read by the shard. False: the reason was logged; shard_close is still due. */
+/* config is resolved, and the shard's from now on (also when this fails). traced: as struct log. SIGTERM, SIGINT and
+ * SIGHUP are blocked from now on and read by the shard. False: the reason was logged; shard_close is still due. */
 bool shard_open(struct shard *s, struct config *config, const char *config_path, const char *traced);
 /* Until it was drained or told to stop. */
 void shard_run(struct shard *s);

@@ -10,8 +10,9 @@ static void answer(struct shard *s, uint64_t conn, const char *text, bool last) 
 static void print_metrics(struct shard *s, uint64_t conn) {
     char line[160];
     for (unsigned i = 0; i < METRIC_COUNT; i++) {
-        snprintf(line, sizeof line, "%s %llu # %s\n", metrics_name((enum metric)i),
-                 (unsigned long long)metrics_get(engine_metrics(s->engine), (enum metric)i), metrics_help((enum metric)i));
+        enum metric m = (enum metric)i;
+        snprintf(line, sizeof line, "%s %llu # %s\n", metrics_name(m),
+                 (unsigned long long)metrics_get(engine_metrics(s->engine), m), metrics_help(m));
         answer(s, conn, line, false);
     }
     answer(s, conn, "", true);
@@ -22,7 +23,8 @@ static void print_leftover(struct shard *s, uint64_t conn) {
     char text[512];
     engine_census(s->engine, &c);
     snprintf(text, sizeof text,
-             "calls %u\nlegs %u\ntransfers %u\ntransactions %u\ntimers %u\nports %u\nrecords %u\nbindings %u\nbufs %u\n",
+             "calls %u\nlegs %u\ntransfers %u\ntransactions %u\ntimers %u\n"
+             "ports %u\nrecords %u\nbindings %u\nbufs %u\n",
              c.calls, c.legs, c.transfers, c.transactions, c.timers, c.ports, c.records, c.bindings, c.bufs);
     answer(s, conn, text, true);
 }
@@ -61,8 +63,8 @@ void shard_reload(struct shard *s) {
         return;
     }
     engine_reload(s->engine, &new->engine.policy);
-    log_line(&s->log, TRACE_INFO, "reload", "%u users, %u routes, %u peers; all other keys need a restart", new->users.count,
-             new->routes.count, new->peers.count);
+    log_line(&s->log, TRACE_INFO, "reload", "%u users, %u routes, %u peers; all other keys need a restart",
+             new->users.count, new->routes.count, new->peers.count);
     /* The engine reads the new lists from now on; the rest of the old configuration stays in force. */
     struct config *old = s->config;
     struct config_list *lists[][2] = { { &old->users, &new->users }, { &old->routes, &new->routes },
