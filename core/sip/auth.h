@@ -3,12 +3,12 @@
  * auth: digest authentication, as server (RFC 3261 section 22, RFC 7616, RFC 8760) and as client. qop is always "auth".
  * Not offered and refused: -sess algorithms, SHA-512-256, userhash, auth-int, credentials without qop.
  *
- * The server keeps nothing for a challenge: a nonce is time, salt and HMAC-SHA256 over them and the realm. Only a nonce
- * that was used with right credentials enters the table of nonce counts; that table is bounded, and what it had to
- * forget is answered as stale, never accepted twice.
+ * The server keeps nothing for a challenge: a nonce is time, salt and HMAC-SHA256 over them and the realm. Only a
+ * nonce that was used with right credentials enters the table of nonce counts; that table is bounded, and what it had
+ * to forget is answered as stale, never accepted twice.
  *
- * Order of use:  auth_find (AUTH_NONE: challenge) -> look the user up by digest.username -> auth_verify -> on anything
- * but AUTH_OK challenge again, with stale for AUTH_STALE and AUTH_REPLAY, or answer 403.
+ * Order of use:  auth_find (AUTH_NONE: challenge) -> look the user up by digest.username -> auth_verify -> on
+ * anything but AUTH_OK challenge again, with stale for AUTH_STALE and AUTH_REPLAY, or answer 403.
  */
 #ifndef REFEREE_SIP_AUTH_H
 #define REFEREE_SIP_AUTH_H
@@ -18,8 +18,8 @@
 #include "core/base/siphash.h"
 #include "parser/sip_hdr.h"
 
-enum auth_algorithm { AUTH_SHA256, AUTH_MD5, AUTH_ALGORITHM_COUNT };   /* in the order of preference (RFC 8760 section
-                                                                          2.4) */
+/* In the order of preference (RFC 8760 section 2.4). */
+enum auth_algorithm { AUTH_SHA256, AUTH_MD5, AUTH_ALGORITHM_COUNT };
 #define AUTH_USE_SHA256 (1u << AUTH_SHA256)
 #define AUTH_USE_MD5 (1u << AUTH_MD5)
 

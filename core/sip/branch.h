@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * branch: the Via branch of our requests (RFC 3261 section 8.1.1.7). "z9hG4bK" TOKEN 32-hex-digits: the token in front
- * lets a response be steered to its shard; the digits are SipHash-128 of (CSeq, attempt) under the dialog's seed, so
- * another node that holds the record rebuilds the same branch. CANCEL and the ACK to a non-2xx take the INVITE's CSeq
- * and attempt.
+ * branch: the Via branch of our requests (RFC 3261 section 8.1.1.7). "z9hG4bK" TOKEN 32-hex-digits: the token in
+ * front lets a response be steered to its shard; the digits are SipHash-128 of (CSeq, attempt) under the dialog's
+ * seed, so another node that holds the record rebuilds the same branch. CANCEL and the ACK to a non-2xx take the
+ * INVITE's CSeq and attempt.
  */
 #ifndef REFEREE_SIP_BRANCH_H
 #define REFEREE_SIP_BRANCH_H

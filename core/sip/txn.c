@@ -33,7 +33,7 @@ handle txn_client_start(struct txn_layer *l, struct outbox *o, uint64_t now, con
     struct slice name = c->method == SIP_M_UNKNOWN ? c->method_name : sip_method_name(c->method);
     enum txn_kind kind = c->method == SIP_M_INVITE ? TXN_ICT : TXN_NICT;
     struct buf *request = c->request;
-    struct txn *t = txn_new(l, kind, txn_key_client(l, c->branch, name));
+    struct txn *t = request ? txn_new(l, kind, txn_key_client(l, c->branch, name)) : NULL;
     if (!t) {
         metrics_add(l->metrics, M_pool_full, 1);
         buf_unref(l->bufs, &request);
@@ -224,7 +224,7 @@ void txn_respond(struct txn_layer *l, struct outbox *o, uint64_t now, handle txn
     struct txn_step s = {
         .layer = l, .outbox = o, .now = now, .txn = t, .ev = &ev, .response = response, .status = status,
     };
-    if (t && t->kind >= TXN_IST)
+    if (t && response && t->kind >= TXN_IST)
         txn_run(&s, answer_event(t, status));
     buf_unref(l->bufs, &s.response);
 }

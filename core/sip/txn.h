@@ -8,9 +8,9 @@
  * lost, as one on the wire. The TU holds handles only: a transaction that ended is simply not found any more (txn_get
  * gives NULL).
  *
- * What the TU must do itself: the ACK to a 2xx and its repetition (TXN_2XX_AGAIN), the repetition of its own 2xx until
- * the ACK (section 13.3.1.4), answering every TXN_NEW_REQUEST and TXN_CANCEL in time. What it must not do: 100 Trying
- * (both server transactions send it), the ACK to a non-2xx, retransmissions.
+ * What the TU must do itself: the ACK to a 2xx and its repetition (TXN_2XX_AGAIN), the repetition of its own 2xx
+ * until the ACK (section 13.3.1.4), answering every TXN_NEW_REQUEST and TXN_CANCEL in time. What it must not do: 100
+ * Trying (both server transactions send it), the ACK to a non-2xx, retransmissions.
  *
  * Time: uint64 microseconds, monotonic. `now` is the step's time.
  */
@@ -111,24 +111,19 @@ void txn_layer_init(struct txn_layer *l, struct arena *a, const struct txn_layer
 enum txn_event_kind {
     TXN_NONE,                     /* absorbed; nothing to do */
     /* client */
-    TXN_STRAY,                    /* a response that matches no transaction; a 2xx to INVITE is re-ACKed by its
-                                     dialog */
+    TXN_STRAY,                    /* a response that matches no transaction; its dialog re-ACKs a 2xx to INVITE */
     TXN_PROVISIONAL,              /* 100 to 199 */
-    TXN_FINAL,                    /* the first final response; a 2xx to INVITE wants an ACK from the TU, others are
-                                     ACKed here */
-    TXN_2XX_AGAIN,                /* INVITE: a further 2xx, repeated or from another fork (its To tag tells): ACK it
-                                     (again) */
-    TXN_TIMEOUT,                  /* `timer` tells: B, F: no answer (408 to the TU); CANCELLED: no final response behind
-                                     a CANCEL; H: no ACK to our non-2xx; EXPIRED: the TU did not answer in 64*T1 */
+    TXN_FINAL,                    /* the first final response; to a 2xx to INVITE the TU sends the ACK */
+    TXN_2XX_AGAIN,                /* INVITE: a further 2xx, repeated or of another fork (see its To tag): ACK it */
+    TXN_TIMEOUT,                  /* `timer` tells: B, F: no answer (as 408); CANCELLED: no final behind a CANCEL;
+                                     H: no ACK to our non-2xx; EXPIRED: the TU did not answer in 64*T1 */
     TXN_FAILED,                   /* transport error; as 503, section 8.1.3.1 */
     /* server */
-    TXN_NEW_REQUEST,              /* txn: the new IST or NIST; never ACK or CANCEL. `merged`: answer 482 (section
-                                     8.2.2.2) */
-    TXN_CANCEL,                   /* txn: the CANCEL's own NIST; other: the IST it names or HANDLE_NONE (answer 481).
-                                     Answer 200 on txn; then 487 on other, if that has no final response yet.
+    TXN_NEW_REQUEST,              /* txn: the new IST or NIST; no ACK or CANCEL. `merged`: answer 482 (8.2.2.2) */
+    TXN_CANCEL,                   /* txn: the CANCEL's own NIST; other: the IST it names or HANDLE_NONE (answer
+                                     481). Answer 200 on txn; then 487 on other, if that has no final response yet.
                                      ctx and ctx_kind are other's */
-    TXN_ACK_2XX,                  /* an ACK for the dialog: txn is the Accepted IST with that branch, else
-                                     HANDLE_NONE */
+    TXN_ACK_2XX,                  /* an ACK for the dialog; txn: the Accepted IST of that branch, or HANDLE_NONE */
     TXN_ACK_FAILURE,              /* the ACK to our non-2xx: absorbed, for the TU's information */
     TXN_FULL                      /* no room; answer 503 without a transaction (txn_response_dst). Not for ACK */
 };
@@ -162,7 +157,8 @@ struct txn_client {
     uint8_t trace_leg;
 };
 
-/* Sends the request and arms the timers. HANDLE_NONE: no room, or a transaction with this branch and method exists. */
+/* Sends the request and arms the timers. HANDLE_NONE: no request (NULL), no room, or a transaction with this branch
+ * and method exists. */
 handle txn_client_start(struct txn_layer *l, struct outbox *o, uint64_t now, const struct txn_client *c);
 
 /* Matched by top Via branch and CSeq method (section 17.1.3); that the Via is ours is for the caller to see (18.1.2).
@@ -171,9 +167,9 @@ struct txn_event txn_recv_response(struct txn_layer *l, struct outbox *o, uint64
 
 /* CANCEL for a client INVITE (section 9.1). extra: whole header lines with CRLF (Reason ...), or SLICE_NONE. Sent now
  * if a provisional response has come, else when one comes; nothing is sent once a final one has. Returns the CANCEL's
- * own NICT (same ctx, method CANCEL: its events are for information) or HANDLE_NONE: not sent now. Only the first call
- * counts. 64*T1 after it was sent the INVITE ends with TXN_TIMEOUT, timer CANCELLED. A 2xx may still come: ACK and
- * BYE. */
+ * own NICT (same ctx, method CANCEL: its events are for information) or HANDLE_NONE: not sent now. Only the first
+ * call counts. 64*T1 after it was sent the INVITE ends with TXN_TIMEOUT, timer CANCELLED. A 2xx may still come: ACK
+ * and BYE. */
 handle txn_cancel(struct txn_layer *l, struct outbox *o, uint64_t now, handle invite, struct slice extra);
 
 /* ---- server ---- */
@@ -183,9 +179,9 @@ handle txn_cancel(struct txn_layer *l, struct outbox *o, uint64_t now, handle in
 struct txn_event txn_recv_request(struct txn_layer *l, struct outbox *o, uint64_t now, const struct sip_msg *msg,
                                   const struct addr *src, const struct addr *dst);
 
-/* Sends a response of the TU and keeps it as long as needed. Takes the reference, always. A stale handle, or a response
- * behind a final one: dropped (17.2.2), but a 2xx again in Accepted is sent. NIST: 1xx and 408 are never sent (RFC
- * 4320); 408 ends the transaction. */
+/* Sends a response of the TU and keeps it as long as needed. Takes the reference, always; NULL (no buffer) does
+ * nothing. A stale handle, or a response behind a final one: dropped (17.2.2), but a 2xx again in Accepted is sent.
+ * NIST: 1xx and 408 are never sent (RFC 4320); 408 ends the transaction. */
 void txn_respond(struct txn_layer *l, struct outbox *o, uint64_t now, handle txn, struct buf *response,
                  uint16_t status);
 
@@ -198,8 +194,7 @@ void txn_response_dst(const struct sip_msg *request, const struct addr *src, str
 struct txn_event txn_timer(struct txn_layer *l, struct outbox *o, uint64_t now, struct wheel_node *n);
 
 /* The kernel reported an error for dst: client transactions to it that have no response fail, one event a call: start
- * with
- * *cursor = 0 and call until TXN_NONE. Walks the pool: rate-limit it. */
+ * with *cursor = 0 and call until TXN_NONE. Walks the pool: rate-limit it. */
 struct txn_event txn_transport_error(struct txn_layer *l, uint64_t now, const struct addr *dst, uint32_t *cursor);
 
 /* NULL: ended. The pointer is good until the next call into the layer. */
@@ -210,7 +205,7 @@ static inline uint32_t txn_count(const struct txn_layer *l) {
     return l->pool.used;
 }
 /* The request of a server transaction, to be parsed again for its response; p == NULL: final response sent, or
- * ended. */
+ * it ended. */
 static inline struct slice txn_request(const struct txn_layer *l, handle h) {
     const struct txn *t = txn_get(l, h);
     return t && t->kind >= TXN_IST ? buf_slice(t->request) : SLICE_NONE;

@@ -4,8 +4,8 @@
  */
 #include "core/sip/txn_table.h"
 
-/* "The server transaction MUST generate a 100 (Trying) response unless it knows that the TU will generate a provisional
- * or final response within 200 ms": a B2BUA never knows. */
+/* "The server transaction MUST generate a 100 (Trying) response unless it knows that the TU will generate a
+ * provisional or final response within 200 ms": a B2BUA never knows. */
 static void start(struct txn_step *s) {
     s->response = txn_make_trying(s->layer, s->msg, &s->txn->src);
     s->status = 100;
@@ -63,36 +63,34 @@ static void no_ack(struct txn_step *s) {
 
 #define STATE(name) [IST_##name]
 #define ON(name) [IST_EV_##name]
-static const char no_timer[] = "this timer does not run here", gone[] = "freed", twice[] = "starts once",
-                  unborn[] = "not started";
 
 static const struct txn_row rows[IST_STATE_COUNT][IST_EVENT_COUNT] = {
     STATE(INIT) = {
         ON(START) = DO(start, IST_PROCEEDING, "17.2.1"),
-        ON(REQUEST) = BUG(unborn),
-        ON(ACK) = BUG(unborn),
-        ON(TU_1XX) = BUG(unborn),
-        ON(TU_2XX) = BUG(unborn),
-        ON(TU_3XX_6XX) = BUG(unborn),
-        ON(TIMER_G) = BUG(unborn),
-        ON(TIMER_H) = BUG(unborn),
-        ON(TIMER_I) = BUG(unborn),
-        ON(TIMER_L) = BUG(unborn),
+        ON(REQUEST) = BUG(NOT_STARTED),
+        ON(ACK) = BUG(NOT_STARTED),
+        ON(TU_1XX) = BUG(NOT_STARTED),
+        ON(TU_2XX) = BUG(NOT_STARTED),
+        ON(TU_3XX_6XX) = BUG(NOT_STARTED),
+        ON(TIMER_G) = BUG(NOT_STARTED),
+        ON(TIMER_H) = BUG(NOT_STARTED),
+        ON(TIMER_I) = BUG(NOT_STARTED),
+        ON(TIMER_L) = BUG(NOT_STARTED),
     },
     STATE(PROCEEDING) = {
-        ON(START) = BUG(twice),
+        ON(START) = BUG(STARTED),
         ON(REQUEST) = DO(respond_again, IST_PROCEEDING, "17.2.1"),
         ON(ACK) = IGNORE("17.2.1: an ACK before a final response"),
         ON(TU_1XX) = DO(txn_send_response, IST_PROCEEDING, "17.2.1"),
         ON(TU_2XX) = DO(accept, IST_ACCEPTED, "RFC 6026 7.1"),
         ON(TU_3XX_6XX) = DO(reject, IST_COMPLETED, "17.2.1"),
-        ON(TIMER_G) = BUG(no_timer),
-        ON(TIMER_H) = BUG(no_timer),
-        ON(TIMER_I) = BUG(no_timer),
-        ON(TIMER_L) = BUG(no_timer),
+        ON(TIMER_G) = BUG(NO_TIMER),
+        ON(TIMER_H) = BUG(NO_TIMER),
+        ON(TIMER_I) = BUG(NO_TIMER),
+        ON(TIMER_L) = BUG(NO_TIMER),
     },
     STATE(COMPLETED) = {
-        ON(START) = BUG(twice),
+        ON(START) = BUG(STARTED),
         ON(REQUEST) = DO(respond_again, IST_COMPLETED, "17.2.1"),
         ON(ACK) = DO(confirm, IST_CONFIRMED, "17.2.1"),
         ON(TU_1XX) = IGNORE("17.2.1: behind the final response"),
@@ -100,44 +98,44 @@ static const struct txn_row rows[IST_STATE_COUNT][IST_EVENT_COUNT] = {
         ON(TU_3XX_6XX) = IGNORE("17.2.1: behind the final response"),
         ON(TIMER_G) = DO(reject_again, IST_COMPLETED, "17.2.1"),
         ON(TIMER_H) = DO(no_ack, IST_TERMINATED, "17.2.1"),
-        ON(TIMER_I) = BUG(no_timer),
-        ON(TIMER_L) = BUG(no_timer),
+        ON(TIMER_I) = BUG(NO_TIMER),
+        ON(TIMER_L) = BUG(NO_TIMER),
     },
     STATE(CONFIRMED) = {
-        ON(START) = BUG(twice),
+        ON(START) = BUG(STARTED),
         ON(REQUEST) = IGNORE("17.2.1: late on the wire"),
         ON(ACK) = IGNORE("17.2.1: absorbs further ACKs"),
         ON(TU_1XX) = IGNORE("17.2.1: behind the final response"),
         ON(TU_2XX) = IGNORE("17.2.1: behind the final response"),
         ON(TU_3XX_6XX) = IGNORE("17.2.1: behind the final response"),
-        ON(TIMER_G) = BUG(no_timer),
-        ON(TIMER_H) = BUG(no_timer),
+        ON(TIMER_G) = BUG(NO_TIMER),
+        ON(TIMER_H) = BUG(NO_TIMER),
         ON(TIMER_I) = DO(NULL, IST_TERMINATED, "17.2.1"),
-        ON(TIMER_L) = BUG(no_timer),
+        ON(TIMER_L) = BUG(NO_TIMER),
     },
     STATE(ACCEPTED) = {
-        ON(START) = BUG(twice),
+        ON(START) = BUG(STARTED),
         ON(REQUEST) = IGNORE("RFC 6026 7.1: absorbed"),
         ON(ACK) = DO(pass_ack, IST_ACCEPTED, "RFC 6026 7.1"),
         ON(TU_1XX) = IGNORE("RFC 6026 7.1: behind the final response"),
         ON(TU_2XX) = DO(accept_again, IST_ACCEPTED, "RFC 6026 7.1"),
         ON(TU_3XX_6XX) = IGNORE("RFC 6026 7.1: behind the final response"),
-        ON(TIMER_G) = BUG(no_timer),
-        ON(TIMER_H) = BUG(no_timer),
-        ON(TIMER_I) = BUG(no_timer),
+        ON(TIMER_G) = BUG(NO_TIMER),
+        ON(TIMER_H) = BUG(NO_TIMER),
+        ON(TIMER_I) = BUG(NO_TIMER),
         ON(TIMER_L) = DO(NULL, IST_TERMINATED, "RFC 6026 7.1"),
     },
     STATE(TERMINATED) = {
-        ON(START) = BUG(gone),
-        ON(REQUEST) = BUG(gone),
-        ON(ACK) = BUG(gone),
-        ON(TU_1XX) = BUG(gone),
-        ON(TU_2XX) = BUG(gone),
-        ON(TU_3XX_6XX) = BUG(gone),
-        ON(TIMER_G) = BUG(gone),
-        ON(TIMER_H) = BUG(gone),
-        ON(TIMER_I) = BUG(gone),
-        ON(TIMER_L) = BUG(gone),
+        ON(START) = BUG(FREED),
+        ON(REQUEST) = BUG(FREED),
+        ON(ACK) = BUG(FREED),
+        ON(TU_1XX) = BUG(FREED),
+        ON(TU_2XX) = BUG(FREED),
+        ON(TU_3XX_6XX) = BUG(FREED),
+        ON(TIMER_G) = BUG(FREED),
+        ON(TIMER_H) = BUG(FREED),
+        ON(TIMER_I) = BUG(FREED),
+        ON(TIMER_L) = BUG(FREED),
     },
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * txn_key: what a transaction is found by. Each key begins with a letter of its own, and each piece with its length, so
- * that no two kinds of key and no two splits of the same bytes meet. Branches compare with case: senders that count in
- * base64 make branches that differ in nothing else.
+ * txn_key: what a transaction is found by. Each key begins with a letter of its own, and each piece with its length,
+ * so that no two kinds of key and no two splits of the same bytes meet. Branches compare with case: senders that
+ * count in base64 make branches that differ in nothing else.
  */
 #include "core/sip/branch.h"
 #include "core/sip/txn_table.h"
@@ -41,8 +41,8 @@ struct key128 txn_key_client(const struct txn_layer *l, struct slice branch, str
     return siphash_end(&h);
 }
 
-/* RFC 2543: Request-URI, From tag, Call-ID, CSeq, top Via; and the To tag, but not for the INVITE's key, since its ACK
- * carries the tag of the response and not that of the INVITE. */
+/* RFC 2543: Request-URI, From tag, Call-ID, CSeq, top Via; and the To tag, but not for the INVITE's key, since its
+ * ACK carries the tag of the response and not that of the INVITE. */
 static struct key128 legacy_key(const struct txn_layer *l, const struct sip_msg *msg, struct slice method_name) {
     struct siphash h;
     key_begin(&h, l, 'o');

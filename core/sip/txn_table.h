@@ -15,7 +15,7 @@
 /* R1XX: a response arrived. CANCEL: the TU wants one. ERROR: of the transport. */
 #define ICT_STATES(X) X(INIT) X(CALLING) X(PROCEEDING) X(COMPLETED) X(ACCEPTED) X(TERMINATED)
 #define ICT_EVENTS(X)                                                                                                 \
-    X(START) X(R1XX) X(R2XX) X(R3XX_6XX) X(TIMER_A) X(TIMER_B) X(TIMER_D) X(TIMER_M) X(CANCEL)                        \
+    X(START) X(R1XX) X(R2XX) X(R3XX_6XX) X(TIMER_A) X(TIMER_B) X(TIMER_D) X(TIMER_M) X(CANCEL)       \
     X(TIMER_CANCELLED) X(ERROR)
 
 #define NICT_STATES(X) X(INIT) X(TRYING) X(PROCEEDING) X(COMPLETED) X(TERMINATED)
@@ -82,6 +82,10 @@ struct txn_row {
 #define DO(act, to, section) { .action = (act), .rfc = (section), .what = TXN_ROW_DO, .next = (to) }
 #define IGNORE(section) { .rfc = (section), .what = TXN_ROW_IGNORE }
 #define BUG(why) { .rfc = (why), .what = TXN_ROW_BUG }
+#define NO_TIMER "this timer does not run here"
+#define FREED "freed"
+#define STARTED "starts once"
+#define NOT_STARTED "not started"
 
 struct txn_machine {
     const char *name;

@@ -55,8 +55,8 @@ struct world {
 };
 
 static void server_layout(struct world *w, struct arena *a, unsigned algorithms, uint32_t nonces) {
-    struct auth_config c = { .realm = SL("example"), .secret = "0123456789abcdef0123456789abcde", .algorithms = algorithms,
-                             .ttl_ms = 60000, .nonces = nonces };
+    struct auth_config c = { .realm = SL("example"), .secret = "0123456789abcdef0123456789abcde",
+                             .algorithms = algorithms, .ttl_ms = 60000, .nonces = nonces };
     auth_server_init(&w->server, a, &c);
 }
 
@@ -98,8 +98,8 @@ static void challenge(struct world *w, uint64_t now, bool stale) {
     CU_ASSERT_FATAL(auth_pick(&w->challenge, &w->offered));
 }
 
-/* The client's request with credentials for w->offered. */
-static void answer(struct world *w, const struct auth_user *u, uint32_t nc) {
+/* The client's request with credentials for w->offered, and what auth_find says of it. */
+static enum auth_result answer_any(struct world *w, const struct auth_user *u, uint32_t nc) {
     struct sbuf b = sbuf_on(w->request_text, sizeof w->request_text);
     struct auth_answer a = { .challenge = &w->offered, .user = u, .method = SL("REGISTER"), .uri = w->uri,
                              .cnonce = SL("c0ffee"), .nc = nc };
@@ -107,7 +107,11 @@ static void answer(struct world *w, const struct auth_user *u, uint32_t nc) {
     CU_ASSERT_FATAL(auth_answer_put(&b, &a));
     put_rest(&b);
     parse(&b, &w->request);
-    CHECK_EQ(auth_find(&w->server, &w->request, false, &w->cred), AUTH_OK);
+    return auth_find(&w->server, &w->request, false, &w->cred);
+}
+
+static void answer(struct world *w, const struct auth_user *u, uint32_t nc) {
+    CHECK_EQ(answer_any(w, u, nc), AUTH_OK);
 }
 
 static enum auth_result verify(struct world *w, uint64_t now) {
@@ -209,6 +213,11 @@ static void test_fields(void) {
     ALTER(uri, SL("sip:example.org"), AUTH_BAD);
     ALTER(nonce, SLICE_NONE, AUTH_BAD);
     ALTER(realm, good.realm, AUTH_OK);
+    answer(w, &w->user, 0);
+    CHECK_EQ(verify(w, NOW), AUTH_BAD);
+    w->offered.realm = SL("other");
+    CHECK_EQ(answer_any(w, &w->user, 2), AUTH_NONE);
+    CHECK_EQ(verify(w, NOW), AUTH_BAD);
     world_end(w);
 }
 
@@ -282,6 +291,11 @@ static void test_replay(void) {
     CHECK_EQ(use(w, 0xfffffffe), AUTH_OK);
     challenge(w, NOW, false);
     CHECK_EQ(use(w, 1), AUTH_OK);
+    CHECK_EQ(use(w, 2), AUTH_OK);
+    CHECK_EQ(use(w, 66), AUTH_OK); /* by the width of the window */
+    CHECK_EQ(use(w, 65), AUTH_OK);
+    CHECK_EQ(use(w, 3), AUTH_OK);
+    CHECK_EQ(use(w, 2), AUTH_REPLAY);
     world_end(w);
 }
 
@@ -308,6 +322,34 @@ static void test_table_full(void) {
         CHECK_EQ(use(w, 1), i < 12 ? AUTH_STALE : AUTH_REPLAY);
         CHECK_EQ(use(w, 2), i < 12 ? AUTH_STALE : AUTH_OK);
     }
+    world_end(w);
+}
+
+/* Nonces of one millisecond, of which one had to go; and an older one that was never used. */
+static void test_table_ties(void) {
+    static char first_text[1024];
+    struct world *w = world_new(0, 8);
+    struct sip_digest first = { 0 };
+    for (unsigned i = 0; i < 9; i++) {
+        challenge(w, NOW, false);
+        if (i == 0) {
+            memcpy(first_text, w->challenge_text, sizeof first_text);
+            first = (struct sip_digest){ .scheme = SL("Digest"), .realm = SL("example"), .algorithm = SL("SHA-256"),
+                                         .qop = SL("auth") };
+            first.nonce = slice_of(first_text + (w->offered.nonce.p - w->challenge_text), AUTH_NONCE_LEN);
+        }
+        CHECK_EQ(use(w, 1), AUTH_OK);
+    }
+    w->offered = first;
+    CHECK_EQ(use(w, 1), AUTH_STALE);
+    world_end(w);
+    w = world_new(0, 8);
+    for (unsigned i = 0; i < 8; i++) {
+        challenge(w, NOW + 10, false);
+        CHECK_EQ(use(w, 1), AUTH_OK);
+    }
+    challenge(w, NOW + 5, false);
+    CHECK_EQ(use(w, 1), AUTH_STALE);
     world_end(w);
 }
 
@@ -354,7 +396,8 @@ static void test_client_refuses(void) {
     d.qop = SL("auth-int, auth");
     CHECK_TRUE(auth_answer_put(&b, &a));
     struct slice s = sbuf_slice(&b);
-    CHECK_TRUE(slice_has_prefix(s, SL("Proxy-Authorization: Digest username=\"a\", realm=\"r\", nonce=\"n\", uri=\"sip:x\"")));
+    struct slice begin = SL("Proxy-Authorization: Digest username=\"a\", realm=\"r\", nonce=\"n\", uri=\"sip:x\"");
+    CHECK_TRUE(slice_has_prefix(s, begin));
     mem[b.n] = '\0';
     CHECK_TRUE(strstr(mem, "qop=auth, nc=0000001a, opaque=\"op\"\r\n") != NULL);
     d.qop = SLICE_NONE;
@@ -367,5 +410,6 @@ static void test_client_refuses(void) {
 int main(void) {
     return UNIT_RUN("auth", UNIT(test_rfc7616), UNIT(test_rfc2617), UNIT(test_challenge), UNIT(test_round_trip),
                     UNIT(test_wrong), UNIT(test_fields), UNIT(test_uri), UNIT(test_stale), UNIT(test_forged_nonce),
-                    UNIT(test_replay), UNIT(test_table_full), UNIT(test_find), UNIT(test_client_refuses));
+                    UNIT(test_replay), UNIT(test_table_full), UNIT(test_table_ties), UNIT(test_find),
+                    UNIT(test_client_refuses));
 }

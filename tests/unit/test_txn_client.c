@@ -290,7 +290,10 @@ static void test_cancel_lost_487(void) {
     fix_run(f, t0 + 10 * SEC);
     cancel(f, h);
     CHECK_EQ(fix_recv(f, fix_response(200, "CANCEL", B1, "tt")).kind, TXN_FINAL);
+    fix_run(f, t0 + 30 * SEC);
+    CHECK_EQ(cancel(f, h), HANDLE_NONE); /* only the first counts */
     fix_run(f, t0 + 100 * SEC);
+    CHECK_EQ(f->sent_n, 2);
     CHECK_EQ(f->told_n, 1);
     check_told(f, 0, t0 + 42 * SEC, TXN_TIMEOUT);
     CHECK_EQ(f->told[0].ev.timer, TXN_TIMER_CANCELLED);
@@ -361,6 +364,9 @@ static void test_unknown_method(void) {
                             .branch = SL(B1), .cseq = 7, .dst = &f->far };
     handle h = txn_client_start(&f->layer, &f->outbox, f->now, &c);
     fix_collect(f);
+    c.request = NULL;
+    c.branch = SL("z9hG4bKtwo");
+    CHECK_EQ(txn_client_start(&f->layer, &f->outbox, f->now, &c), HANDLE_NONE);
     CHECK_EQ(fix_recv(f, fix_response(200, "FRIB", B1, "tt")).kind, TXN_STRAY);
     CHECK_TRUE(fix_recv(f, fix_response(200, "FROB", B1, "tt")).txn == h);
     fix_end(f);

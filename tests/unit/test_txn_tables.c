@@ -74,8 +74,8 @@ static bool fire(struct fix *f, struct txn *t, unsigned event) {
     struct txn_step s = {
         .layer = &f->layer, .outbox = &f->outbox, .now = f->now, .txn = t, .ev = &ev, .status = 486,
     };
-    s.msg =
-        fix_parse(t->kind >= TXN_IST && event == 0 ? fix_request(invite ? "INVITE" : "BYE", "z9hG4bKx", "") : answer);
+    struct slice request = fix_request(invite ? "INVITE" : "BYE", "z9hG4bKx", "");
+    s.msg = fix_parse(t->kind >= TXN_IST && event == 0 ? request : answer);
     bool of_tu = slice_has_prefix(slice_str(txn_machine(t->kind)->event_names[event]), SL("TU_"));
     s.response = of_tu ? buf_copy(&f->bufs, answer) : NULL;
     struct buf *volatile response = s.response;

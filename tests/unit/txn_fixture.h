@@ -46,11 +46,7 @@ static inline void fix_layout(struct fix *f, struct arena *a, uint32_t count) {
     buf_pool_init(&f->bufs, a, bufs);
     trace_init(&f->trace, a, 64, 0, TRACE_DEBUG);
     struct txn_layer_config c = {
-        .count = count,
-        .key = { 1, 2 },
-        .wheel = &f->wheel,
-        .bufs = &f->bufs,
-        .metrics = &f->metrics,
+        .count = count, .key = { 1, 2 }, .wheel = &f->wheel, .bufs = &f->bufs, .metrics = &f->metrics,
         .trace = &f->trace,
     };
     txn_layer_init(&f->layer, a, &c);
@@ -159,13 +155,13 @@ static inline struct slice fix_request(const char *method, const char *branch, c
     static char ring[8][2048];
     static unsigned at;
     char *mem = ring[at++ % 8];
-    int n =
-        snprintf(mem, sizeof ring[0],
-                 "%s sip:bob@192.0.2.9 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=%s;rport\r\n"
-                 "Max-Forwards: 70\r\nRoute: <sip:p1.example;lr>, <sip:p2.example;lr>\r\nRoute: <sip:p3.example;lr>\r\n"
-                 "From: \"A\" <sip:alice@example.com>;tag=ft\r\nTo: <sip:bob@example.com>%s%s\r\n"
-                 "Call-ID: call-1\r\nCSeq: 7 %s\r\nContact: <sip:alice@192.0.2.1>\r\nContent-Length: 0\r\n\r\n",
-                 method, branch, *to_tag ? ";tag=" : "", to_tag, method);
+    int n = snprintf(mem, sizeof ring[0],
+                     "%s sip:bob@192.0.2.9 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=%s;rport\r\n"
+                     "Max-Forwards: 70\r\nRoute: <sip:p1.example;lr>, <sip:p2.example;lr>\r\n"
+                     "Route: <sip:p3.example;lr>\r\n"
+                     "From: \"A\" <sip:alice@example.com>;tag=ft\r\nTo: <sip:bob@example.com>%s%s\r\n"
+                     "Call-ID: call-1\r\nCSeq: 7 %s\r\nContact: <sip:alice@192.0.2.1>\r\nContent-Length: 0\r\n\r\n",
+                     method, branch, *to_tag ? ";tag=" : "", to_tag, method);
     return slice_of(mem, (size_t)n);
 }
 
