@@ -19,8 +19,8 @@ void sip_escape_hvalue(struct sbuf *out, struct slice text);
 /* Escapes all but what a user part may hold. */
 void sip_escape_user(struct sbuf *out, struct slice text);
 
-/* Section 19.1.4: schemes, user (case), host (no case), port, the parameters that count, headers in any order. With over
- * 1024 bytes of parameters or headers only identical bytes are equal: the work stays bounded. */
+/* Section 19.1.4: schemes, user (case), host (no case), port, the parameters that count, headers in any order. With
+ * over 1024 bytes of parameters or headers only identical bytes are equal: the work stays bounded. */
 bool sip_uri_eq(const struct sip_uri *a, const struct sip_uri *b);
 /* Parameter of uri.params without case; as sip_param. */
 struct slice sip_uri_param(const struct sip_uri *u, struct slice name);

@@ -6,6 +6,7 @@
 #include "core/base/check.h"
 #include "parser/sip_frag.h"
 #include "parser/sip_hdr.h"
+#include "parser/sip_msg.h"
 #include "parser/sip_write.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
