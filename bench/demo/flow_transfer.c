@@ -11,7 +11,7 @@
     { A, RX, REQUEST(ACK), D1, .chain = 2, .text = "ACK to A's 200" }
 
 #define REFER_LINES(replaces)                                                                                         \
-    { B, TX, REQUEST(REFER), D1, .label = 1, .check = check_refer, .arg = replaces, .text = "B asks for it" },           \
+    { B, TX, REQUEST(REFER), D1, .label = 1, .check = check_refer, .arg = replaces, .text = "B asks for it" },         \
     { B, RX, REPLY(202, REFER), D1, .text = "202 Accepted" },                                                         \
     { B, RX, REQUEST(NOTIFY), D1, NOTIFIED(100), .text = "NOTIFY 100 Trying, active" },                               \
     { B, TX, REPLY(200, NOTIFY), D1, .text = "B's 200" }

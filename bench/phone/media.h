@@ -11,7 +11,6 @@
 
 #define MEDIA_TONES_MAX 4u
 #define MEDIA_PACKET_US 20000u
-#define MEDIA_SHARE_HEARD 0.8     /* a window counts as a tone when this share of its energy is that tone */
 
 struct media_config {
     const char *address;          /* local IP; outlives the media */

@@ -112,7 +112,7 @@ uint64_t media_due(const struct media *m) {
 static int dominant(const struct media *m, const int16_t *samples, size_t n, double *share) {
     for (int i = 0; i < (int)MEDIA_TONES_MAX && m->config.known[i] > 0; i++) {
         *share = tone_share(samples, n, m->config.known[i]);
-        if (*share >= MEDIA_SHARE_HEARD)
+        if (*share >= TONE_SHARE_HEARD)
             return i;
     }
     return -1;
