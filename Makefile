@@ -124,7 +124,7 @@ run: all
 
 # ---- tests: each prints "NAME: N passed, N failed, N skipped"; tests/run.sh puts them in order and sums up
 
-STAGES ?= tidy unit ladders fuzz-smoke e2e compilers
+STAGES ?= build tidy unit ladders fuzz-smoke e2e compilers
 test: build/deps.build-demo-test
 	@MAKE='$(MAKE)' B=$(B) tests/run.sh $(STAGES)
 
@@ -146,12 +146,14 @@ programs-for-tests: $(UNIT_BIN) $(LADDER_BIN)
 ASAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DREFEREE_SLOW_CHECKS
 TSAN := -O1 -g -fsanitize=thread -fno-omit-frame-pointer -DREFEREE_SLOW_CHECKS
 asan:
-	@$(MAKE) --no-print-directory test B=build/asan JEMALLOC= OPT='$(ASAN)' STAGES='unit ladders e2e'
+	@$(MAKE) --no-print-directory test B=build/asan JEMALLOC= OPT='$(ASAN)' STAGES='build unit ladders e2e'
 tsan:
-	@$(MAKE) --no-print-directory test B=build/tsan JEMALLOC= OPT='$(TSAN)' STAGES='unit ladders e2e'
+	@$(MAKE) --no-print-directory test B=build/tsan JEMALLOC= OPT='$(TSAN)' STAGES='build unit ladders e2e'
 cov:
-	@$(MAKE) --no-print-directory test B=build/cov JEMALLOC= OPT='-O0 -g --coverage' STAGES='unit ladders e2e'
-	gcovr --root . --object-directory build/cov --exclude tests/ --print-summary --html-details build/cov/index.html
+	@find build/cov -name '*.gcda' -delete 2>/dev/null || true
+	@$(MAKE) --no-print-directory test B=build/cov JEMALLOC= OPT='-O0 -g --coverage' STAGES='build unit ladders e2e'
+	gcovr --root . --object-directory build/cov --exclude tests/ --exclude bench/ --print-summary \
+	    --html-details build/cov/index.html
 
 fuzz: build/deps.build-demo-test
 	@$(MAKE) --no-print-directory fuzz-run B=build/fuzz CC=clang OPT='$(ASAN) -fsanitize=fuzzer-no-link'
