@@ -55,21 +55,34 @@ static bool is_late(struct egress *e, uint16_t seq) {
     return ahead < 0 && ahead >= -MISORDER_MAX;
 }
 
-enum egress_result egress_rtp(struct egress *e, const struct egress_source *source, uint8_t *p,
-                              const struct rtp_view *v, uint64_t now_us) {
-    bool changed = follow(e, source, v, now_us);
-    uint16_t seq = (uint16_t)(v->seq + e->seq_offset);
-    uint32_t timestamp = v->timestamp + e->ts_offset;
+static void sent(struct egress *e, const struct rtp_view *v, uint16_t seq, uint64_t now_us) {
     int16_t ahead = (int16_t)(seq - e->last_seq);
-    if (is_late(e, seq))
-        return EGRESS_LATE;
     if (ahead > 0 || ahead < -MISORDER_MAX) {
         e->last_seq = seq;
-        e->last_ts = timestamp;
+        e->last_ts = v->timestamp + e->ts_offset;
         e->last_us = now_us;
     }
     e->packets++;
     e->octets += v->payload_len;
-    rtp_patch(p, seq, timestamp, e->ssrc, changed);
+}
+
+enum egress_result egress_rtp(struct egress *e, const struct egress_source *source, uint8_t *p,
+                              const struct rtp_view *v, uint64_t now_us) {
+    bool changed = follow(e, source, v, now_us);
+    uint16_t seq = (uint16_t)(v->seq + e->seq_offset);
+    if (is_late(e, seq))
+        return EGRESS_LATE;
+    sent(e, v, seq, now_us);
+    rtp_patch(p, seq, v->timestamp + e->ts_offset, e->ssrc, changed);
     return changed ? EGRESS_SPLICED : EGRESS_SAME;
+}
+
+enum egress_result egress_pass(struct egress *e, const struct egress_source *source, const struct rtp_view *v,
+                               uint64_t now_us) {
+    bool first = !e->started;
+    bool same = !first && e->source == source->key && e->ssrc == v->ssrc && e->source_ssrc == v->ssrc;
+    if (!same || e->seq_offset || e->ts_offset)
+        begin(e, source, v, v->ssrc);
+    sent(e, v, v->seq, now_us);
+    return first || same ? EGRESS_SAME : EGRESS_SPLICED;
 }

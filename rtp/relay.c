@@ -80,6 +80,7 @@ static bool accept_source(const struct passage *p) {
     return p->from->nat ? accept_latched(p, latch) : accept_signalled(p, latch);
 }
 
+/* A listener that was closed and opened again has forgotten whom it heard. */
 static struct relay_stream *listener_of(const struct passage *p) {
     const struct relay_stream *s = p->from;
     if (s->route == MEDIA_NOWHERE)
@@ -92,7 +93,7 @@ static struct relay_stream *listener_of(const struct passage *p) {
 /* False: there is nowhere to send it. */
 static bool choose_destination(const struct passage *p, struct relay_verdict *out) {
     const struct relay_stream *to = p->to;
-    if (!to->open || to->generation != p->from->route_generation)
+    if (!to->open)
         return false;
     out->out_stream = p->from->route;
     out->out_rtcp_port = p->is_rtcp && !to->rtcp_mux;
@@ -105,6 +106,10 @@ static uint64_t source_key(const struct passage *p) {
     return (uint64_t)p->in->stream << 32 | p->from->generation;
 }
 
+static bool must_not_patch(const struct passage *p) {
+    return p->from->srtp || p->to->srtp;
+}
+
 static enum relay_drop patch_rtp(const struct passage *p, const struct reception *before) {
     bool known = before->started && before->ssrc == p->rtp.ssrc;
     struct egress_source source = {
@@ -114,7 +119,9 @@ static enum relay_drop patch_rtp(const struct passage *p, const struct reception
         .octets = known ? before->octets : 0,
         .echo = p->from == p->to,
     };
-    switch (egress_rtp(&p->to->egress, &source, p->in->bytes, &p->rtp, p->now_us)) {
+    struct egress *egress = &p->to->egress;
+    switch (must_not_patch(p) ? egress_pass(egress, &source, &p->rtp, p->now_us)
+                              : egress_rtp(egress, &source, p->in->bytes, &p->rtp, p->now_us)) {
     case EGRESS_LATE:
         return RELAY_DROP_LATE;
     case EGRESS_SPLICED:
@@ -124,6 +131,14 @@ static enum relay_drop patch_rtp(const struct passage *p, const struct reception
         break;
     }
     return RELAY_FORWARD;
+}
+
+static enum relay_drop patch_rtcp(const struct passage *p) {
+    if (must_not_patch(p))
+        return RELAY_FORWARD;
+    const struct egress *heard = &p->from->egress;
+    bool passes = egress_rtcp(&p->to->egress, heard, source_key(p), p->in->bytes, p->in->n);
+    return passes ? RELAY_FORWARD : RELAY_DROP_RTCP;
 }
 
 static void count_in(const struct passage *p) {
@@ -167,8 +182,7 @@ static enum relay_drop judge(struct passage *p, struct relay_verdict *out) {
         return RELAY_DROP_NO_ADDRESS;
     if (!p->is_rtcp)
         return patch_rtp(p, &before);
-    return egress_rtcp(&p->to->egress, &p->from->egress, source_key(p), p->in->bytes, p->in->n) ? RELAY_FORWARD
-                                                                                               : RELAY_DROP_RTCP;
+    return patch_rtcp(p);
 }
 
 void relay_packet(struct relay *r, const struct relay_in *in, uint64_t now_us, struct relay_verdict *out) {

@@ -12,7 +12,8 @@
  * Destination. RTCP goes to the RTP address where the party does rtcp-mux, and to `rtcp` else. Nothing is sent to a
  * party whose signalled address is ADDR_NONE, 0.0.0.0 or port 0.
  *
- * Listener. A stream hears one other: the last that was routed to it. What it hears is continuous, see egress.h.
+ * Listener. A stream hears one other: the last that was routed to it. What it hears is continuous, see egress.h; but
+ * SRTP is authenticated end to end, so between two streams of which one is `srtp` every byte passes as it came.
  */
 #ifndef REFEREE_RTP_RELAY_H
 #define REFEREE_RTP_RELAY_H
@@ -61,11 +62,10 @@ struct relay_counters {
 struct relay_stream {
     uint32_t generation;                  /* 0: never opened */
     uint32_t route;                       /* MEDIA_NOWHERE */
-    uint32_t route_generation;
     uint32_t heard;                       /* the stream routed here last; MEDIA_NOWHERE */
     uint32_t heard_generation;
     uint32_t clock_rate;
-    bool open, remote, nat, rtcp_mux;
+    bool open, remote, nat, rtcp_mux, srtp;
     struct relay_latch rtp, rtcp;
     struct egress egress;                 /* towards the party */
     struct reception reception;           /* from the party */

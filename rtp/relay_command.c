@@ -20,6 +20,7 @@ static bool set_remote(struct relay_stream *s, const struct media_cmd *cmd, uint
     s->remote = true;
     s->nat = cmd->nat;
     s->rtcp_mux = cmd->rtcp_mux;
+    s->srtp = cmd->srtp;
     s->clock_rate = cmd->clock_rate ? cmd->clock_rate : 8000;
     s->counters.remote_us = now_us;
     s->counters.first_out_us = 0;
@@ -34,7 +35,6 @@ static bool set_route(struct relay *r, struct relay_stream *s, const struct medi
     if (cmd->to == MEDIA_NOWHERE)
         return true;
     struct relay_stream *listener = &r->streams[cmd->to];
-    s->route_generation = listener->generation;
     listener->heard = cmd->stream;
     listener->heard_generation = s->generation;
     return true;

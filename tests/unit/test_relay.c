@@ -209,6 +209,30 @@ static void test_echo(void) {
     CHECK_HEARD(&r, 8, 230, ours, 1);
 }
 
+static void test_srtp_is_not_patched(void) {
+    struct rig r = rig_new();
+    open_parties(&r, 3);
+    struct media_cmd srtp = remote_of(0);
+    srtp.srtp = true;
+    CHECK_TRUE(command(&r, srtp));
+    join(&r, 0, 1);
+    CHECK_EQ(say(&r, 1, (struct sent){ 100, 8000, 1 }), RELAY_FORWARD);
+    join(&r, 0, 2);
+    CHECK_EQ(say(&r, 2, (struct sent){ 7, 9, 2 }), RELAY_FORWARD);
+    CHECK_HEARD(&r, 7, 9, 2, 0);
+    CHECK_EQ(r.relay.streams[0].counters.splices, 1);
+    CHECK_EQ(say(&r, 0, (struct sent){ 1, 1, 3 }), RELAY_FORWARD);
+    CHECK_HEARD(&r, 1, 1, 3, 0);
+    CHECK_TRUE(command(&r, remote_of(0)));
+    join(&r, 0, 1);
+    r.now += FRAME_US;
+    CHECK_EQ(say(&r, 1, (struct sent){ 100, 8000, 1 }), RELAY_FORWARD);
+    CHECK_HEARD(&r, 8, 169, 2, 1);
+    CHECK_TRUE(command(&r, srtp));
+    CHECK_EQ(say(&r, 1, (struct sent){ 101, 8160, 1 }), RELAY_FORWARD);
+    CHECK_HEARD(&r, 101, 8160, 1, 0);
+}
+
 static void test_generations(void) {
     struct rig r = rig_new();
     open_parties(&r, 2);
@@ -265,5 +289,6 @@ int main(void) {
     return UNIT_RUN("relay", UNIT(test_forward_unchanged), UNIT(test_drops), UNIT(test_signalled_source),
                     UNIT(test_nat_latch), UNIT(test_gaps_and_reordering_stay), UNIT(test_former_source_is_not_heard),
                     UNIT(test_ten_repoints), UNIT(test_source_back_from_hold), UNIT(test_clock_rates_differ),
-                    UNIT(test_echo), UNIT(test_generations), UNIT(test_statistics));
+                    UNIT(test_echo), UNIT(test_srtp_is_not_patched),
+                    UNIT(test_generations), UNIT(test_statistics));
 }

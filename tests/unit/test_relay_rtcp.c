@@ -71,6 +71,8 @@ static void test_sender_report_after_splice(void) {
     struct rig r = spliced();
     write_sr(&r, 0xc, 5000, 0xa);
     CHECK_EQ(report(&r, 2), RELAY_DROP_RTCP);
+    write_sr(&r, 0xb, 5000, 0xa);
+    CHECK_EQ(report(&r, 2), RELAY_DROP_RTCP);
     say(&r, 2, (struct sent){ 7000, 5000, 0xc });
     CHECK_HEARD(&r, 110, 1600, 0xb, 1);
     say(&r, 0, (struct sent){ 10, 1600, 0xa });
@@ -175,6 +177,17 @@ static void test_latch_of_rtcp(void) {
     CHECK_EQ(r.verdict.dst.port, 1000);
 }
 
+/* RTCP on the RTP port is no reason to believe that RTP comes from there. */
+static void test_stray_rtcp_teaches_nothing(void) {
+    struct rig r = rig_new();
+    open_parties(&r, 2);
+    join(&r, 0, 1);
+    write_sr(&r, 0xa, 1, 0xb);
+    CHECK_EQ(arrive(&r, 0, false, at(0, 4001)), RELAY_DROP_SOURCE);
+    CHECK_EQ(arrive(&r, 0, false, at(0, 4000)), RELAY_FORWARD);
+    CHECK_EQ(rtp_from(&r, 0, at(0, 5000), (struct sent){ 1, 1, 0xa }), RELAY_FORWARD);
+}
+
 static void test_echo_report(void) {
     struct rig r = rig_new();
     open_parties(&r, 1);
@@ -203,5 +216,6 @@ static void test_truncated(void) {
 int main(void) {
     return UNIT_RUN("relay_rtcp", UNIT(test_first_source_is_untouched), UNIT(test_sender_report_after_splice),
                     UNIT(test_report_block_is_mapped_back), UNIT(test_receiver_report_and_feedback), UNIT(test_bye),
-                    UNIT(test_mux), UNIT(test_latch_of_rtcp), UNIT(test_echo_report), UNIT(test_truncated));
+                    UNIT(test_mux), UNIT(test_latch_of_rtcp), UNIT(test_stray_rtcp_teaches_nothing),
+                    UNIT(test_echo_report), UNIT(test_truncated));
 }
