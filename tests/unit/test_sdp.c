@@ -72,7 +72,8 @@ static void test_view(void) {
 
 static void test_inherited(void) {
     struct sdp s = parsed(HEAD "c=IN IP4 0.0.0.0\r\na=recvonly\r\nm=audio 5 RTP/AVP 0\r\n"
-                          "m=audio 7/2 RTP/AVP 0\r\nc=IN IP4 media.example.com\r\na=inactive\r\na=rtcp:9\r\n");
+                          "m=audio 7/2 RTP/AVP 0\r\nc=IN IP4 media.example.com\r\n"
+                          "a=inactive\r\na=sendonly\r\na=rtcp:9\r\n");
     CHECK_TRUE(s.media[0].zero_hold);
     CHECK_EQ(s.media[0].direction, SDP_RECVONLY);
     CHECK_FALSE(s.media[1].zero_hold);
@@ -104,13 +105,14 @@ static void test_bad(void) {
 
 static void test_rtpmap(void) {
     struct sdp s = parsed(HEAD CONN "m=audio 5 RTP/AVP 96 0 8 18 97\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:8 X/1\r\n"
-                          "m=image 5 udptl t38\r\n");
+                          "m=image 5 udptl t38 0\r\n");
     CHECK_SLICE(sdp_rtpmap(&s.media[0], SL("96")), "opus/48000/2");
     CHECK_SLICE(sdp_rtpmap(&s.media[0], SL("0")), "PCMU/8000");
     CHECK_SLICE(sdp_rtpmap(&s.media[0], SL("8")), "X/1");
     CHECK_SLICE(sdp_rtpmap(&s.media[0], SL("18")), "G729/8000");
     CHECK_TRUE(sdp_rtpmap(&s.media[0], SL("97")).p == NULL);
     CHECK_TRUE(sdp_rtpmap(&s.media[1], SL("t38")).p == NULL);
+    CHECK_TRUE(sdp_rtpmap(&s.media[1], SL("0")).p == NULL);
     CHECK_EQ(sdp_clock_rate(&s.media[0]), 48000);
     CHECK_EQ(sdp_clock_rate(&s.media[1]), 8000);
 }
@@ -185,6 +187,11 @@ static void test_rewrite_rtcp(void) {
                   S_OURS "m=audio 0 RTP/AVP 0\r\na=k\r\n");
 }
 
+static void test_rewrite_without_formats(void) {
+    struct sdp_patch p = patch_of(6000);
+    check_rewrite(HEAD "c=IN IP4 1.2.3.4\r\nm=audio 0 RTP/AVP\r\n", &p, S_OURS "m=audio 0 RTP/AVP\r\n");
+}
+
 static void test_rewrite_ice(void) {
     struct sdp_patch p = patch_of(6000);
     const char *text = HEAD "c=IN IP4 1.2.3.4\r\na=ice-lite\r\na=ice-ufrag:x\r\nm=audio 1 RTP/AVP 0\r\na=ice-pwd:y\r\n"
@@ -253,7 +260,7 @@ static void test_common_formats(void) {
 int main(void) {
     return UNIT_RUN("sdp", UNIT(test_view), UNIT(test_inherited), UNIT(test_bad), UNIT(test_rtpmap),
                     UNIT(test_rewrite_keeps), UNIT(test_rewrite_connection), UNIT(test_rewrite_direction),
-                    UNIT(test_rewrite_zero_hold), UNIT(test_rewrite_rtcp), UNIT(test_rewrite_ice),
-                    UNIT(test_rewrite_overflow), UNIT(test_same_but_origin), UNIT(test_formats_subset),
+                    UNIT(test_rewrite_zero_hold), UNIT(test_rewrite_rtcp), UNIT(test_rewrite_without_formats),
+                    UNIT(test_rewrite_ice), UNIT(test_rewrite_overflow), UNIT(test_same_but_origin), UNIT(test_formats_subset),
                     UNIT(test_common_formats));
 }
