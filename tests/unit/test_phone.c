@@ -56,7 +56,7 @@ static void setup(void) {
     w.now = START_US;
     for (int i = 0; i < 3; i++) {
         struct phone_config c = { .name = names[i], .password = "x", .domain = "test.invalid", .local = at(i),
-            .media_port = (uint16_t)(7000 + 100 * i), .codec_count = 2, .replaces = true, .answer_us = 50000, .expires = 60,
+            .media_port = (uint16_t)(7000 + 100 * i), .codec_count = 2, .replaces = true, .answer_us = 50000,
             .codecs = { { 0, PHONE_ULAW, "PCMU/8000" }, { 101, PHONE_DTMF, "telephone-event/8000" } } };
         c.seed.k0 = (uint64_t)i + 1;
         phone_init(&w.phones[i], &c, &io);
