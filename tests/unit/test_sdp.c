@@ -261,6 +261,6 @@ int main(void) {
     return UNIT_RUN("sdp", UNIT(test_view), UNIT(test_inherited), UNIT(test_bad), UNIT(test_rtpmap),
                     UNIT(test_rewrite_keeps), UNIT(test_rewrite_connection), UNIT(test_rewrite_direction),
                     UNIT(test_rewrite_zero_hold), UNIT(test_rewrite_rtcp), UNIT(test_rewrite_without_formats),
-                    UNIT(test_rewrite_ice), UNIT(test_rewrite_overflow), UNIT(test_same_but_origin), UNIT(test_formats_subset),
-                    UNIT(test_common_formats));
+                    UNIT(test_rewrite_ice), UNIT(test_rewrite_overflow),
+                    UNIT(test_same_but_origin), UNIT(test_formats_subset), UNIT(test_common_formats));
 }
