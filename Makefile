@@ -164,8 +164,10 @@ fuzz-run: $(FUZZ_BIN)
 
 # ---- packages, installation
 
-# The name of the marker holds the sets, so that what is missing of all of them is asked for at once.
-deps: build/deps.build-demo-test
+# `deps` leaves no file, so that `sudo make deps` leaves none of root's. The name of a marker holds its sets, so that
+# what is missing of all of them is asked for at once.
+deps:
+	@deploy/deps.sh build demo test
 build/deps.%: deploy/packages deploy/deps.sh
 	@deploy/deps.sh $(subst -, ,$*)
 	@mkdir -p $(@D) && touch $@
