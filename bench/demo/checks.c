@@ -95,7 +95,8 @@ const char *check_triggered(const struct demo *d, const struct want *w, const st
 const char *check_no_replaces(const struct demo *d, const struct want *w, const struct phone_seen *seen) {
     if (sip_hdr_first(seen->msg, SIP_H_REPLACES))
         return "Replaces to a phone that does not list it";
-    return check_anchored(d, w, seen);
+    const char *wrong = check_offer_full(d, w, seen);
+    return wrong ? wrong : check_anchored(d, w, seen);
 }
 
 /* arg: status in the sipfrag; negative: the subscription ends with it. */

@@ -143,8 +143,7 @@ static void dialog_tick(struct phone *ph, int i) {
     }
     d->resend_interval = d->resend_interval * 2 > PHONE_T2_US ? PHONE_T2_US : d->resend_interval * 2;
     d->resend_at = ph->now + d->resend_interval;
-    if (d->invite_txn >= 0)
-        phone_transmit(ph, &ph->txns[d->invite_txn].peer, slice_of(d->ok, d->ok_n), i, PHONE_SEEN_AGAIN);
+    phone_transmit(ph, &d->ok_to, slice_of(d->ok, d->ok_n), i, PHONE_SEEN_AGAIN);
 }
 
 void phone_tick(struct phone *ph, uint64_t now) {

@@ -132,6 +132,7 @@ struct phone_dialog {
     uint64_t sdp_id, sdp_version, sdp_digest;   /* digest: of what the version stands for */
     struct phone_audio audio;
     uint64_t resend_at, resend_interval, resend_until;  /* of our 2xx, until its ACK; 0: none */
+    struct addr ok_to;
     uint16_t ok_n, ack_n;
     uint32_t ack_cseq;
     char ok[PHONE_MSG_MAX];       /* our 2xx */

@@ -4,13 +4,13 @@
 /* INVITE or re-INVITE with an offer of the present state. */
 static int send_invite(struct phone *ph, int i, struct slice replaces) {
     struct phone_dialog *d = &ph->dialogs[i];
-    int k = txn_new(ph, true, SIP_M_INVITE, i);
-    if (k < 0 || !dialog_dest(ph, d, &ph->txns[k].peer))
+    int k = txn_in_dialog(ph, SIP_M_INVITE, i);
+    if (k < 0)
         return -1;
     struct phone_txn *t = &ph->txns[k];
     char mem[PHONE_SDP_MAX];
     struct sbuf b = sbuf_on(t->request, sizeof t->request), sdp = sbuf_on(mem, sizeof mem);
-    t->cseq = d->invite_cseq = ++d->cseq;
+    d->invite_cseq = t->cseq;
     request_begin(ph, k, &b);
     put_capabilities(ph, &b);
     if (replaces.p) {
@@ -56,34 +56,36 @@ int phone_hold(struct phone *ph, int i, bool on) {
     return send_invite(ph, i, SLICE_NONE);
 }
 
+/* CANCEL has the INVITE's branch, target, From, To, Call-ID and CSeq number (RFC 3261 section 9.1). */
+static int send_cancel(struct phone *ph, int i, const struct phone_txn *invite) {
+    struct sip_msg m;
+    int k = txn_request(invite, &m) ? txn_new(ph, true, SIP_M_CANCEL, i) : -1;
+    if (k < 0)
+        return -1;
+    struct phone_txn *t = &ph->txns[k];
+    struct sbuf b = sbuf_on(t->request, sizeof t->request);
+    t->branch = invite->branch;
+    t->cseq = invite->cseq;
+    t->peer = invite->peer;
+    sip_put_request(&b, SL("CANCEL"), m.ruri_text);
+    sip_put_hdr(&b, SL("Via"), m.via.value);
+    sip_put_hdr_u64(&b, SL("Max-Forwards"), 70);
+    sip_put_copy(&b, &m, SIP_H_ROUTE);
+    sip_put_hdr(&b, SL("From"), m.from.value);
+    sip_put_hdr(&b, SL("To"), m.to.value);
+    sip_put_hdr(&b, SL("Call-ID"), m.call_id);
+    sip_put_cseq(&b, t->cseq, SL("CANCEL"));
+    sip_put_body(&b, SLICE_NONE, SLICE_NONE);
+    txn_send_request(ph, k, &b, 0);
+    return 0;
+}
+
 int phone_hang_up(struct phone *ph, int i) {
     struct phone_dialog *d = &ph->dialogs[i];
     if (d->state == PHONE_D_INCOMING)
         return phone_reject(ph, i, 603);
-    if (d->state != PHONE_D_CONFIRMED) {
-        /* CANCEL has the INVITE's branch, target, CSeq number (RFC 3261 section 9.1). */
-        if (d->state != PHONE_D_EARLY || d->invite_txn < 0)
-            return -1;
-        struct phone_txn *invite = &ph->txns[d->invite_txn];
-        int k = txn_new(ph, true, SIP_M_CANCEL, i);
-        struct sip_msg m;
-        if (k < 0 || !txn_request(invite, &m))
-            return -1;
-        struct phone_txn *t = &ph->txns[k];
-        struct sbuf b = sbuf_on(t->request, sizeof t->request);
-        t->branch = invite->branch;
-        t->cseq = invite->cseq;
-        t->peer = invite->peer;
-        sip_put_request(&b, SL("CANCEL"), m.ruri_text);
-        sip_put_hdr(&b, SL("Via"), m.via.value);
-        sip_put_hdr_u64(&b, SL("Max-Forwards"), 70);
-        request_put_dialog(ph, &(struct phone_dialog){ .local_uri = d->local_uri, .local_tag = d->local_tag,
-                           .remote_uri = d->remote_uri, .call_id = d->call_id }, &b);
-        sip_put_cseq(&b, t->cseq, SL("CANCEL"));
-        sip_put_body(&b, SLICE_NONE, SLICE_NONE);
-        txn_send_request(ph, k, &b, 0);
-        return 0;
-    }
+    if (d->state != PHONE_D_CONFIRMED)
+        return d->state == PHONE_D_EARLY && d->invite_txn >= 0 ? send_cancel(ph, i, &ph->txns[d->invite_txn]) : -1;
     d->state = PHONE_D_ENDING;
     d->resend_at = 0;
     return request_simple(ph, i, SIP_M_BYE) < 0 ? -1 : 0;
@@ -91,8 +93,8 @@ int phone_hang_up(struct phone *ph, int i) {
 
 int phone_refer(struct phone *ph, int i, struct slice refer_to) {
     struct phone_dialog *d = &ph->dialogs[i];
-    int k = d->state == PHONE_D_CONFIRMED ? txn_new(ph, true, SIP_M_REFER, i) : -1;
-    if (k < 0 || !dialog_dest(ph, d, &ph->txns[k].peer))
+    int k = d->state == PHONE_D_CONFIRMED ? txn_in_dialog(ph, SIP_M_REFER, i) : -1;
+    if (k < 0)
         return -1;
     struct phone_txn *t = &ph->txns[k];
     struct sbuf b = sbuf_on(t->request, sizeof t->request);
@@ -101,7 +103,6 @@ int phone_refer(struct phone *ph, int i, struct slice refer_to) {
     sbuf_char(&value, '<');
     sbuf_put(&value, refer_to);
     sbuf_char(&value, '>');
-    t->cseq = ++d->cseq;
     request_begin(ph, k, &b);
     put_capabilities(ph, &b);
     sip_put_hdr(&b, SL("Refer-To"), sbuf_slice(&value));
@@ -143,7 +144,7 @@ static void send_ack(struct phone *ph, int i, const struct phone_txn *t) {
     sip_put_request(&b, SL("ACK"), phone_text_slice(&d->target));
     sip_put_via(&b, SIP_UDP, sbuf_slice(&host), phone_text_slice(&branch));
     sip_put_hdr_u64(&b, SL("Max-Forwards"), 70);
-    request_put_dialog(ph, d, &b);
+    request_put_dialog(d, &b);
     sip_put_cseq(&b, t->cseq, SL("ACK"));
     if (txn_request(t, &invite)) {
         sip_put_copy(&b, &invite, SIP_H_AUTHORIZATION);

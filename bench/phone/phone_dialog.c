@@ -129,14 +129,13 @@ void put_capabilities(const struct phone *ph, struct sbuf *b) {
         sip_put_hdr(b, SL("Supported"), SL("replaces"));
 }
 
-void request_put_dialog(const struct phone *ph, const struct phone_dialog *d, struct sbuf *b) {
+void request_put_dialog(const struct phone_dialog *d, struct sbuf *b) {
     if (d->route_n)
         sip_put_hdr(b, SL("Route"), slice_of(d->route, d->route_n));
     sip_put_from_to(b, SL("From"), phone_text_slice(&d->local_uri), phone_text_slice(&d->local_tag));
     sip_put_from_to(b, SL("To"), phone_text_slice(&d->remote_uri),
                     d->remote_tag.n ? phone_text_slice(&d->remote_tag) : SLICE_NONE);
     sip_put_hdr(b, SL("Call-ID"), phone_text_slice(&d->call_id));
-    (void)ph;
 }
 
 static void put_via(const struct phone *ph, struct slice branch, struct sbuf *b) {
@@ -152,19 +151,28 @@ void request_begin(struct phone *ph, int txn, struct sbuf *b) {
     sip_put_request(b, sip_method_name(t->method), phone_text_slice(&d->target));
     put_via(ph, phone_text_slice(&t->branch), b);
     sip_put_hdr_u64(b, SL("Max-Forwards"), 70);
-    request_put_dialog(ph, d, b);
+    request_put_dialog(d, b);
     sip_put_cseq(b, t->cseq, sip_method_name(t->method));
     if (t->method != SIP_M_BYE && t->method != SIP_M_CANCEL)
         sip_put_hdr(b, SL("Contact"), phone_text_slice(&ph->contact));
 }
 
-int request_simple(struct phone *ph, int i, enum sip_method method) {
+int txn_in_dialog(struct phone *ph, enum sip_method method, int i) {
     struct phone_dialog *d = &ph->dialogs[i];
-    int k = txn_new(ph, true, method, i);
-    if (k < 0 || !dialog_dest(ph, d, &ph->txns[k].peer))
+    struct addr dest;
+    int k = dialog_dest(ph, d, &dest) ? txn_new(ph, true, method, i) : -1;
+    if (k < 0)
+        return -1;
+    ph->txns[k].peer = dest;
+    ph->txns[k].cseq = ++d->cseq;
+    return k;
+}
+
+int request_simple(struct phone *ph, int i, enum sip_method method) {
+    int k = txn_in_dialog(ph, method, i);
+    if (k < 0)
         return -1;
     struct phone_txn *t = &ph->txns[k];
-    t->cseq = ++d->cseq;
     struct sbuf b = sbuf_on(t->request, sizeof t->request);
     request_begin(ph, k, &b);
     sip_put_body(&b, SLICE_NONE, SLICE_NONE);

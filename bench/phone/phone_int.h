@@ -33,6 +33,8 @@ void phone_tell(struct phone *ph, const struct phone_in *in, int dialog, unsigne
 
 /* phone_txn.c: transactions (RFC 3261 section 17) */
 int txn_new(struct phone *ph, bool client, enum sip_method method, int dialog);
+/* A client transaction of a dialog, its destination and next CSeq found; -1: not possible. */
+int txn_in_dialog(struct phone *ph, enum sip_method method, int dialog);
 /* t->request is written; sends it and starts its timers. */
 void txn_send_request(struct phone *ph, int i, const struct sbuf *b, unsigned flags);
 /* The response in `b` becomes the transaction's last one and goes out. */
@@ -60,7 +62,7 @@ bool dialog_dest(const struct phone *ph, const struct phone_dialog *d, struct ad
 bool uri_dest(const struct phone *ph, struct slice uri, struct addr *out);
 /* Start line to CSeq and Contact; t->cseq and t->branch are used. */
 void request_begin(struct phone *ph, int txn, struct sbuf *b);
-void request_put_dialog(const struct phone *ph, const struct phone_dialog *d, struct sbuf *b);
+void request_put_dialog(const struct phone_dialog *d, struct sbuf *b);
 /* A request in a dialog without headers of its own. */
 int request_simple(struct phone *ph, int d, enum sip_method method);
 void reply_begin(struct phone *ph, const struct sip_msg *request, const struct addr *src, uint16_t status,

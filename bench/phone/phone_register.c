@@ -3,20 +3,19 @@
 
 /* REGISTER of one binding (RFC 3261 section 10.2): same Call-ID, rising CSeq. */
 int phone_register(struct phone *ph, uint32_t expires) {
-    struct phone_txn *t;
     char mem[PHONE_TEXT_MAX], host[64];
     struct sbuf uri = sbuf_on(mem, sizeof mem), via = sbuf_on(host, sizeof host);
-    int k = txn_new(ph, true, SIP_M_REGISTER, -1);
-    if (k < 0)
-        return -1;
-    t = &ph->txns[k];
+    struct addr dest;
     sbuf_lit(&uri, "sip:");
     sbuf_str(&uri, ph->config.domain);
     addr_put(&via, &ph->config.local);
-    if (!uri_dest(ph, sbuf_slice(&uri), &t->peer))
+    if (!uri_dest(ph, sbuf_slice(&uri), &dest))
         return -1;
-    if (ph->config.proxy.family != ADDR_NONE)
-        t->peer = ph->config.proxy;
+    int k = txn_new(ph, true, SIP_M_REGISTER, -1);
+    if (k < 0)
+        return -1;
+    struct phone_txn *t = &ph->txns[k];
+    t->peer = ph->config.proxy.family != ADDR_NONE ? ph->config.proxy : dest;
     struct sbuf b = sbuf_on(t->request, sizeof t->request);
     t->cseq = ++ph->register_cseq;
     ph->register_expires = expires;

@@ -128,6 +128,7 @@ static int accept_invite(struct phone *ph, int i) {
     sip_put_body(&b, SL("application/sdp"), sbuf_slice(&sdp));
     memcpy(d->ok, b.p, b.n);
     d->ok_n = (uint16_t)b.n;
+    d->ok_to = t->peer;
     d->state = PHONE_D_CONFIRMED;
     d->resend_interval = txn_t1(ph);
     d->resend_at = ph->now + d->resend_interval;
