@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/bridge.h"
+
+#include "core/b2b/call.h"
+#include "core/b2b/media.h"
+#include "core/b2b/wire.h"
+#include "parser/sip_hdr.h"
+#include "parser/sip_write.h"
+
+static void refuse_invite(struct engine *e, struct leg *l, uint16_t status, const struct sip_msg *msg) {
+    struct uas_response r = { .status = status };
+    if (msg) {
+        r.reason = msg->reason;
+        r.extra = bridge_headers(e, msg);
+    }
+    leg_respond_invite(e, l, &r);
+}
+
+static void respond(struct engine *e, struct leg *l, handle txn, uint16_t status, struct slice extra) {
+    struct uas_response r = { .status = status, .to_tag = leg_str(l, DLG_LOCAL_TAG), .extra = extra };
+    wire_respond(e, txn, NULL, &r, l);
+}
+
+/* ---- set-up ---- */
+
+static void on_progress(struct engine *e, struct leg *l, const struct leg_event *ev) {
+    struct leg *caller = leg_get(e, l->peer);
+    if (!caller || caller->state != LEG_INCOMING)
+        return;
+    struct uas_response r = { .status = ev->status, .reason = ev->msg->reason, .content_type = SL("application/sdp") };
+    if (ev->msg->body.n && !l->late_offer && media_check(ev->msg->body) == 0 && media_received(e, l, ev->msg->body, false)) {
+        r.body = media_describe(e, caller, ev->msg->body, -1);
+        media_connect(e, caller, l);
+    }
+    r.extra = bridge_headers(e, ev->msg);
+    leg_respond_invite(e, caller, &r);
+}
+
+/* The first 2xx wins; what else rings is cancelled (section 16.7). */
+static void cancel_forks(struct engine *e, struct leg *caller, const struct leg *winner) {
+    struct call *c = leg_call(e, caller);
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        struct leg *l = leg_get(e, c->legs[i]);
+        if (l && l != winner && l->peer == caller->self && l->role == ROLE_CALLEE && leg_is_live(l))
+            leg_end(e, l, 487, SL("Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n"));
+    }
+}
+
+static void on_answered(struct engine *e, struct leg *l, const struct leg_event *ev) {
+    struct leg *caller = leg_get(e, l->peer);
+    struct call *c = leg_call(e, l);
+    if (!l->late_offer)
+        leg_ack(e, l, SLICE_NONE);
+    if (!caller || caller->state != LEG_INCOMING) {
+        leg_end(e, l, 487, SLICE_NONE);
+        return;
+    }
+    struct slice sdp = SLICE_NONE;
+    if (ev->msg->body.n && media_check(ev->msg->body) == 0 && media_received(e, l, ev->msg->body, l->late_offer))
+        sdp = media_describe(e, caller, ev->msg->body, -1);
+    if (!sdp.p || !leg_answer(e, caller, sdp, bridge_headers(e, ev->msg))) {
+        if (l->late_offer)
+            leg_ack(e, l, SLICE_NONE);
+        refuse_invite(e, caller, 502, NULL);
+        leg_end(e, l, 0, SL("Reason: SIP;cause=488\r\n"));
+        return;
+    }
+    caller->peer = l->self;
+    cancel_forks(e, caller, l);
+    media_connect(e, caller, l);
+    c->answered = true;
+    c->answered_ms = e->wall_ms;
+    metrics_add(&e->metrics, M_calls_answered, 1);
+    call_changed(e, c);
+}
+
+/* Section 16.7 step 6: 6xx first, else the lowest class, with 401 and 407 as 403 since nobody behind us could answer them. */
+static unsigned rank(uint16_t status) {
+    return status >= 600 ? 0 : status / 100;
+}
+
+static uint16_t for_caller(uint16_t status) {
+    return status == 401 || status == 407 ? 403 : status;
+}
+
+static bool still_rings(const struct engine *e, const struct leg *caller, const struct leg *but) {
+    const struct call *c = leg_call(e, caller);
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        const struct leg *o = leg_get(e, c->legs[i]);
+        if (o && o != but && o->peer == caller->self && o->role == ROLE_CALLEE && leg_is_live(o))
+            return true;
+    }
+    return false;
+}
+
+static void on_refused(struct engine *e, struct leg *l, const struct leg_event *ev) {
+    struct leg *caller = leg_get(e, l->peer);
+    if (!caller || caller->state != LEG_INCOMING)
+        return;
+    bool best = !caller->refused_status || rank(ev->status) < rank(caller->refused_status);
+    if (best)
+        caller->refused_status = ev->status;
+    if (still_rings(e, caller, l)) {
+        if (ev->status < 600)
+            return;
+        cancel_forks(e, caller, l);
+    }
+    uint16_t status = for_caller(caller->refused_status);
+    refuse_invite(e, caller, status, best && status == ev->status ? ev->msg : NULL);
+    metrics_add(&e->metrics, M_calls_refused, 1);
+}
+
+/* ---- re-INVITE ---- */
+
+void bridge_answer_alone(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    struct slice sdp;
+    if (!msg->body.n) {
+        sdp = leg_str(l, LEG_SDP_LOCAL);
+    } else {
+        if (media_check(msg->body) != 0 || !media_received(e, l, msg->body, true)) {
+            refuse_invite(e, l, 488, NULL);
+            return;
+        }
+        sdp = l->echo ? media_describe(e, l, msg->body, sdp_reverse((enum sdp_direction)l->media.own_direction))
+                      : media_answer_alone(e, l, msg->body);
+    }
+    if (!sdp.p || !leg_answer(e, l, sdp, SLICE_NONE))
+        refuse_invite(e, l, 488, NULL);
+}
+
+static void on_reinvite(struct engine *e, struct leg *l, const struct leg_event *ev) {
+    struct leg *other = leg_peer(e, l);
+    struct slice body = ev->msg->body, sdp = SLICE_NONE;
+    uint16_t bad = body.n ? media_check(body) : 0;
+    if (bad) {
+        refuse_invite(e, l, bad, NULL);
+        return;
+    }
+    if (!other) {
+        bridge_answer_alone(e, l, ev->msg);
+        return;
+    }
+    if (body.n) {
+        if (!media_received(e, l, body, true) || !(sdp = media_describe(e, other, body, -1)).p) {
+            refuse_invite(e, l, 488, NULL);
+            return;
+        }
+    }
+    if (!leg_reinvite(e, other, sdp, bridge_headers(e, ev->msg))) {
+        other->session_unsure = true;
+        refuse_invite(e, l, 491, NULL);
+    }
+}
+
+static void on_reanswered(struct engine *e, struct leg *l, const struct leg_event *ev) {
+    struct leg *other = leg_peer(e, l);
+    struct slice sdp = SLICE_NONE;
+    if (l->own_invite)
+        return;
+    if (!l->late_offer || !other || other->invite_in == HANDLE_NONE)
+        leg_ack(e, l, SLICE_NONE);
+    if (!other || other->invite_in == HANDLE_NONE)
+        return;
+    if (ev->msg->body.n && media_check(ev->msg->body) == 0 && media_received(e, l, ev->msg->body, l->late_offer))
+        sdp = media_describe(e, other, ev->msg->body, -1);
+    if (!sdp.p || !leg_answer(e, other, sdp, bridge_headers(e, ev->msg)))
+        refuse_invite(e, other, 488, NULL);
+    call_changed(e, leg_call(e, l));
+}
+
+static void on_rerefused(struct engine *e, struct leg *l, const struct leg_event *ev) {
+    struct leg *other = leg_peer(e, l);
+    if (!l->own_invite && other && other->invite_in != HANDLE_NONE)
+        refuse_invite(e, other, for_caller(ev->status), ev->msg && for_caller(ev->status) == ev->status ? ev->msg : NULL);
+}
+
+/* The answer to a late offer comes in the ACK (section 13.2.1). */
+static void on_ack(struct engine *e, struct leg *l, const struct leg_event *ev) {
+    struct leg *other = leg_peer(e, l);
+    struct slice sdp = SLICE_NONE;
+    if (!other || !other->late_offer || other->oa != OA_OFFER_RCVD)
+        return;
+    if (ev->msg->body.n && media_check(ev->msg->body) == 0 && media_received(e, l, ev->msg->body, false))
+        sdp = media_describe(e, other, ev->msg->body, -1);
+    leg_ack(e, other, sdp);
+    if (!sdp.n)
+        oa_step(&other->oa, OA_EV_ABORT);
+    media_connect(e, l, other);
+    call_changed(e, leg_call(e, l));
+}
+
+/* ---- the end ---- */
+
+void bridge_end_peers(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    struct call *c = leg_call(e, l);
+    struct sbuf b = ua_headers(&e->ua);
+    if (msg)
+        sip_put_copy(&b, msg, SIP_H_REASON);
+    struct slice reason = b.overflow ? SLICE_NONE : sbuf_slice(&b);
+    struct leg *direct = leg_peer(e, l);
+    l->peer = HANDLE_NONE;
+    if (direct && direct->peer == l->self)
+        leg_end(e, direct, 480, reason);
+    for (unsigned i = 0; c && i < c->leg_count; i++) {
+        struct leg *o = leg_get(e, c->legs[i]);
+        if (o && o != l && o->peer == l->self && leg_is_live(o))
+            leg_end(e, o, 480, reason);
+    }
+}
+
+/* ---- other requests ---- */
+
+static void pass_request(struct engine *e, struct leg *l, const struct leg_event *ev) {
+    struct leg *other = leg_peer(e, l);
+    bool offer = ev->msg->method == SIP_M_UPDATE && ev->msg->body.n;
+    struct dialog_request r = { .content_type = ev->msg->content_type, .body = ev->msg->body };
+    if (!other) {
+        respond(e, l, ev->txn, ev->msg->method == SIP_M_INFO ? 200 : 480, SLICE_NONE);
+        return;
+    }
+    if (offer) {
+        uint16_t bad = other->oa != OA_STABLE ? 491 : media_check(ev->msg->body);
+        if (!bad && (!media_received(e, l, ev->msg->body, true) || !(r.body = media_describe(e, other, ev->msg->body, -1)).p))
+            bad = 488;
+        if (bad) {
+            respond(e, l, ev->txn, bad, SLICE_NONE);
+            return;
+        }
+    }
+    r.extra = bridge_headers(e, ev->msg);
+    r.contact = ev->msg->method == SIP_M_UPDATE;
+    if (ev->msg->max_forwards > 0)
+        r.max_forwards = (uint32_t)ev->msg->max_forwards - 1;
+    handle h = leg_request(e, other, ev->msg->method_name, FOR_BRIDGED, &r);
+    struct txn *t = txn_get(&e->txns, h);
+    if (!t) {
+        respond(e, l, ev->txn, 503, SL("Retry-After: 2\r\n"));
+        return;
+    }
+    t->peer = ev->txn;
+    if (offer) {
+        oa_step(&l->oa, OA_EV_RECV_OFFER);
+        oa_step(&other->oa, OA_EV_SEND_OFFER);
+    }
+}
+
+static void on_request(struct engine *e, struct leg *l, const struct leg_event *ev) {
+    switch (bridge_method(ev->msg->method)) {
+    case BRIDGE_PASS:
+        pass_request(e, l, ev);
+        break;
+    default:
+        /* NOTIFY and SUBSCRIBE: we hold no subscription of that kind in this dialog (RFC 6665 sections 4.1.3, 4.2.1). */
+        respond(e, l, ev->txn, ev->msg->method == SIP_M_NOTIFY ? 481 : ev->msg->method == SIP_M_SUBSCRIBE ? 489 : 405,
+                ev->msg->method == SIP_M_SUBSCRIBE ? SL("Allow-Events: refer\r\n") : SL("Allow: " UA_ALLOW "\r\n"));
+        break;
+    }
+}
+
+/* The UPDATE's answer settles the offers of both sides (RFC 3311 section 5). */
+static struct slice pass_update_answer(struct engine *e, struct leg *l, struct leg *other, const struct sip_msg *msg) {
+    struct slice sdp = SLICE_NONE;
+    if (l->oa == OA_OFFER_SENT)
+        oa_step(&l->oa, msg && msg->status < 300 && msg->body.n ? OA_EV_RECV_ANSWER : OA_EV_ABORT);
+    if (!other)
+        return SLICE_NONE;
+    if (msg && msg->status < 300 && msg->body.n && media_received(e, l, msg->body, false))
+        sdp = media_describe(e, other, msg->body, -1);
+    if (other->oa == OA_OFFER_RCVD)
+        oa_step(&other->oa, sdp.n ? OA_EV_SEND_ANSWER : OA_EV_ABORT);
+    return sdp;
+}
+
+static void on_response(struct engine *e, struct leg *l, const struct leg_event *ev) {
+    struct leg *other = leg_peer(e, l);
+    if (ev->purpose != FOR_BRIDGED)
+        return;
+    bool update = ev->msg ? ev->msg->cseq_method == SIP_M_UPDATE : l->oa == OA_OFFER_SENT && l->invite_out == HANDLE_NONE;
+    struct uas_response r = { .status = for_caller(ev->status) };
+    if (update && l->invite_out == HANDLE_NONE) {
+        r.body = pass_update_answer(e, l, other, ev->msg);
+        r.content_type = SL("application/sdp");
+    } else if (ev->msg) {
+        r.body = ev->msg->body;
+        r.content_type = ev->msg->content_type;
+    }
+    if (ev->msg) {
+        r.reason = ev->msg->reason;
+        r.extra = bridge_headers(e, ev->msg);
+    }
+    if (other)
+        r.to_tag = leg_str(other, DLG_LOCAL_TAG);
+    wire_respond(e, ev->peer_txn, NULL, &r, other);
+}
+
+void bridge_on_event(struct engine *e, struct leg *l, const struct leg_event *ev) {
+    struct leg *other = leg_peer(e, l);
+    switch (ev->kind) {
+    case LEG_EV_PROGRESS: on_progress(e, l, ev); break;
+    case LEG_EV_ANSWERED: on_answered(e, l, ev); break;
+    case LEG_EV_REFUSED: on_refused(e, l, ev); break;
+    case LEG_EV_REINVITE: on_reinvite(e, l, ev); break;
+    case LEG_EV_REANSWERED: on_reanswered(e, l, ev); break;
+    case LEG_EV_REREFUSED: on_rerefused(e, l, ev); break;
+    case LEG_EV_ACK: on_ack(e, l, ev); break;
+    case LEG_EV_RECANCELLED:
+        if (other && other->invite_out != HANDLE_NONE && !other->own_invite)
+            leg_cancel(e, other);
+        break;
+    case LEG_EV_CANCELLED:
+    case LEG_EV_BYE:
+    case LEG_EV_GONE: bridge_end_peers(e, l, ev->msg); break;
+    case LEG_EV_REQUEST: on_request(e, l, ev); break;
+    case LEG_EV_RESPONSE: on_response(e, l, ev); break;
+    case LEG_EV_NONE: break;
+    }
+}

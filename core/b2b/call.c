@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/call.h"
+
+#include "core/b2b/record.h"
+#include "core/base/check.h"
+#include "core/sip/token.h"
+
+/* The same bucket for the same Call-ID in the whole cluster, so a new call's INVITE finds it without asking anyone. */
+static uint16_t bucket_of(const struct engine *e, struct slice call_id) {
+    struct siphash_key k;
+    memcpy(&k, e->cfg.secret, sizeof k);
+    return (uint16_t)(siphash64(k, call_id.p, call_id.n) % TOKEN_BUCKETS);
+}
+
+struct call *call_new(struct engine *e, struct slice call_id) {
+    handle h;
+    struct call *c = pool_alloc(&e->calls, &h);
+    if (!c) {
+        metrics_add(&e->metrics, M_pool_full, 1);
+        return NULL;
+    }
+    c->self = h;
+    c->id = rng_u64(&e->rng);
+    c->bucket = bucket_of(e, call_id);
+    c->created_ms = e->wall_ms;
+    metrics_add(&e->metrics, M_calls_started, 1);
+    call_touch(e, c);
+    return c;
+}
+
+void call_touch(struct engine *e, struct call *c) {
+    if (c->dirty)
+        return;
+    c->dirty = true;
+    c->next_dirty = e->dirty;
+    e->dirty = c->self;
+}
+
+void call_changed(struct engine *e, struct call *c) {
+    c->record_changed = true;
+    call_touch(e, c);
+}
+
+void call_end(struct engine *e, struct call *c, uint16_t status, struct slice extra) {
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        struct leg *l = leg_get(e, c->legs[i]);
+        CHECK(l);
+        if (leg_is_live(l) || l->state == LEG_IDLE || l->state == LEG_LEFT)
+            leg_end(e, l, status, extra);
+    }
+}
+
+static void drop_leg(struct call *c, unsigned i) {
+    c->leg_count--;
+    for (; i < c->leg_count; i++)
+        c->legs[i] = c->legs[i + 1];
+}
+
+bool call_move_leg(struct engine *e, struct leg *l, struct call *to) {
+    struct call *from = leg_call(e, l);
+    if (from == to)
+        return true;
+    if (to->leg_count == LIMIT_LEGS_PER_CALL)
+        return false;
+    for (unsigned i = 0; i < from->leg_count; i++) {
+        if (from->legs[i] != l->self)
+            continue;
+        drop_leg(from, i);
+        break;
+    }
+    to->legs[to->leg_count++] = l->self;
+    l->call = to->self;
+    l->number = to->next_leg++;
+    call_changed(e, from);
+    call_changed(e, to);
+    return true;
+}
+
+static void reap_legs(struct engine *e, struct call *c) {
+    for (unsigned i = 0; i < c->leg_count;) {
+        struct leg *l = leg_get(e, c->legs[i]);
+        CHECK(l);
+        if (l->state != LEG_DEAD) {
+            i++;
+            continue;
+        }
+        leg_free(e, l);
+        drop_leg(c, i);
+        c->record_changed = true;
+    }
+}
+
+static void finish(struct engine *e, struct call *c) {
+    record_delete(e, c);
+    metrics_add(&e->metrics, M_calls_ended, 1);
+    trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("ended"));
+    pool_free(&e->calls, c->self);
+}
+
+void call_reap(struct engine *e) {
+    while (e->dirty != HANDLE_NONE) {
+        struct call *c = call_get(e, e->dirty);
+        CHECK(c);
+        e->dirty = c->next_dirty;
+        c->dirty = false;
+        reap_legs(e, c);
+        if (c->leg_count == 0 && c->transfer == HANDLE_NONE)
+            finish(e, c);
+        else if (c->record_changed && c->answered)
+            record_store(e, c);
+    }
+}

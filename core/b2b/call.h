@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * call: the legs that belong together. Owns and ends them; decides nothing about what crosses between them (bridge.h), who
+ * replaces whom (transfer.h) or where a new call goes (policy.h).
+ */
+#ifndef REFEREE_B2B_CALL_H
+#define REFEREE_B2B_CALL_H
+
+#include "core/b2b/leg.h"
+
+/* NULL: no room. */
+struct call *call_new(struct engine *e, struct slice call_id);
+/* Looked at by call_reap at the end of the step. */
+void call_touch(struct engine *e, struct call *c);
+/* The record of the call is to be written at the end of the step. */
+void call_changed(struct engine *e, struct call *c);
+/* Ends every leg that still lives. */
+void call_end(struct engine *e, struct call *c, uint16_t status, struct slice extra);
+/* A leg goes over to another call: it keeps its token and dialog. False: no room there. */
+bool call_move_leg(struct engine *e, struct leg *l, struct call *to);
+/* Frees dead legs and empty calls, writes changed records. */
+void call_reap(struct engine *e);
+
+#endif

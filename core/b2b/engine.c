@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/engine.h"
+
+#include "core/b2b/admin.h"
+#include "core/b2b/bridge.h"
+#include "core/b2b/call.h"
+#include "core/b2b/registrar.h"
+#include "core/b2b/setup.h"
+#include "core/b2b/state.h"
+#include "core/b2b/transfer.h"
+#include "core/b2b/wire.h"
+#include "core/base/check.h"
+#include "parser/sip_hdr.h"
+
+/* A leg's event goes to the transfer it takes part in, else across the bridge. */
+static void leg_event(struct engine *e, struct leg *l, const struct leg_event *ev) {
+    if (ev->kind == LEG_EV_NONE)
+        return;
+    if (ev->kind == LEG_EV_REQUEST && ev->msg->method == SIP_M_REFER) {
+        transfer_on_refer(e, l, ev->msg, ev->txn);
+        return;
+    }
+    if (!transfer_on_event(e, l, ev))
+        bridge_on_event(e, l, ev);
+}
+
+/* ---- requests ---- */
+
+static void refuse(struct engine *e, const struct sip_msg *msg, handle txn, const struct uas_refusal *r) {
+    char tag[16];
+    struct sbuf t = sbuf_on(tag, sizeof tag);
+    sbuf_hex(&t, rng_u64(&e->rng), 16);
+    struct uas_response resp = { .status = r->status, .reason = r->reason, .to_tag = sbuf_slice(&t), .extra = r->extra };
+    metrics_add(&e->metrics, M_requests_refused, 1);
+    wire_respond(e, txn, msg, &resp, NULL);
+}
+
+static void on_new_request(struct engine *e, const struct sip_msg *msg, const struct txn_event *t) {
+    struct uas_refusal r = uas_check(&e->ua, msg);
+    struct leg *l = leg_find_request(e, msg);
+    if (t->merged && !r.status)
+        r.status = 482;
+    else if (msg->to_tag.p && !l && !r.status)
+        r.status = 481;
+    if (r.status) {
+        refuse(e, msg, t->txn, &r);
+        return;
+    }
+    if (!l) {
+        setup_on_request(e, msg, t->txn);
+        return;
+    }
+    struct txn *txn = txn_get(&e->txns, t->txn);
+    txn->ctx = l->self;
+    struct leg_event ev = leg_on_request(e, l, msg, t->txn);
+    leg_event(e, l, &ev);
+}
+
+/* The INVITE's transaction tells the leg only through the leg's own invite_in. */
+static struct leg *leg_of_invite(const struct engine *e, handle invite) {
+    const struct txn *t = txn_get(&e->txns, invite);
+    return t ? leg_get(e, t->ctx) : NULL;
+}
+
+static void on_cancel(struct engine *e, const struct sip_msg *msg, const struct txn_event *t) {
+    struct leg *l = leg_of_invite(e, t->other);
+    struct uas_refusal r = { .status = t->other == HANDLE_NONE ? 481 : 200 };
+    struct uas_response resp = { .status = r.status, .to_tag = l ? leg_str(l, DLG_LOCAL_TAG) : SL("0") };
+    wire_respond(e, t->txn, msg, &resp, l);
+    if (!l)
+        return;
+    struct leg_event ev = leg_on_cancel(e, l, t->other);
+    ev.msg = msg;
+    leg_event(e, l, &ev);
+}
+
+static void on_request(struct engine *e, const struct sip_msg *msg, const struct event *in) {
+    struct txn_event t = txn_recv_request(&e->txns, e->out, e->now, msg, &in->u.dgram.src, &in->u.dgram.dst);
+    struct leg *l;
+    switch (t.kind) {
+    case TXN_NEW_REQUEST:
+        on_new_request(e, msg, &t);
+        break;
+    case TXN_CANCEL:
+        on_cancel(e, msg, &t);
+        break;
+    case TXN_ACK_2XX:
+        l = leg_find_request(e, msg);
+        if (!l) {
+            metrics_add(&e->metrics, M_acks_stray, 1);
+            break;
+        }
+        struct leg_event ev = leg_on_ack(e, l, msg);
+        leg_event(e, l, &ev);
+        break;
+    case TXN_FULL:
+        metrics_add(&e->metrics, M_pool_full, 1);
+        wire_respond_stateless(e, msg, &in->u.dgram.src, &in->u.dgram.dst,
+                               &(struct uas_response){ .status = 503, .to_tag = SL("full"), .extra = SL("Retry-After: 5\r\n") });
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- responses ---- */
+
+/* Section 18.1.2: the top Via must be one that we wrote. */
+static bool is_our_via(const struct engine *e, const struct sip_msg *msg) {
+    return slice_ieq(msg->via.sent_by.host, e->ua.host) ||
+           (e->ua.host.n > 2 && e->ua.host.p[0] == '[' &&
+            slice_ieq(msg->via.sent_by.host, slice_of(e->ua.host.p + 1, e->ua.host.n - 2)));
+}
+
+static void on_stray_response(struct engine *e, const struct sip_msg *msg) {
+    metrics_add(&e->metrics, M_responses_stray, 1);
+    if (msg->cseq_method != SIP_M_INVITE || msg->status < 200 || msg->status > 299)
+        return;
+    struct leg *l = leg_find(e, msg->call_id, msg->from_tag, msg->to_tag);
+    if (l)
+        leg_on_stray_2xx(e, l, msg);
+}
+
+static void client_event(struct engine *e, const struct txn_event *t, const struct sip_msg *msg) {
+    struct leg *l = leg_get(e, t->ctx);
+    if (t->kind == TXN_TIMEOUT && t->txn_kind != TXN_ICT && t->txn_kind != TXN_NICT)
+        return;
+    if (!l || t->ctx_kind == FOR_NONE)
+        return;
+    struct leg_event ev = leg_on_response(e, l, t, msg);
+    leg_event(e, l, &ev);
+}
+
+static void on_response(struct engine *e, const struct sip_msg *msg) {
+    if (!is_our_via(e, msg)) {
+        metrics_add(&e->metrics, M_responses_dropped, 1);
+        return;
+    }
+    struct txn_event t = txn_recv_response(&e->txns, e->out, e->now, msg);
+    if (t.kind == TXN_STRAY)
+        on_stray_response(e, msg);
+    else if (t.kind != TXN_NONE)
+        client_event(e, &t, msg);
+}
+
+/* ---- datagrams ---- */
+
+static bool is_keepalive(struct slice b) {
+    return slice_trim(b).n == 0 || (b.n >= 20 && (uint8_t)b.p[0] < 2);   /* empty, CRLF (RFC 5626), STUN */
+}
+
+static void on_fault(struct engine *e, const struct sip_msg *msg, const struct sip_fault *f, const struct event *in) {
+    metrics_add(&e->metrics, f->error == SIP_E_NOT_SIP ? M_not_sip : M_parse_errors, 1);
+    struct sbuf d = trace_begin(&e->trace, TRACE_INFO, "refused", 0, 0xff);
+    sbuf_str(&d, sip_error_text(f->error));
+    sbuf_lit(&d, " at byte ");
+    sbuf_u64(&d, f->offset);
+    if (f->hdr != SIP_H_OTHER) {
+        sbuf_lit(&d, " in ");
+        sbuf_put(&d, sip_hdr_name((enum sip_hdr_id)f->hdr));
+    }
+    sbuf_lit(&d, " from ");
+    addr_put(&d, &in->u.dgram.src);
+    sbuf_lit(&d, ": ");
+    sbuf_escaped(&d, in->u.dgram.bytes, 60);
+    trace_end(&e->trace, &d);
+    if (f->status < 400 || !msg->is_request || !sip_answerable(msg))
+        return;
+    char reason[96];
+    struct sbuf r = sbuf_on(reason, sizeof reason);
+    sbuf_str(&r, sip_error_text(f->error));
+    if (f->hdr != SIP_H_OTHER) {
+        sbuf_lit(&r, ": ");
+        sbuf_put(&r, sip_hdr_name((enum sip_hdr_id)f->hdr));
+    }
+    struct uas_response resp = { .status = f->status, .reason = f->status == 400 ? sbuf_slice(&r) : SLICE_NONE, .to_tag = SL("bad") };
+    metrics_add(&e->metrics, M_requests_refused, 1);
+    wire_respond_stateless(e, msg, &in->u.dgram.src, &in->u.dgram.dst, &resp);
+}
+
+static const struct leg *leg_of_message(const struct engine *e, const struct sip_msg *msg) {
+    if (msg->is_request)
+        return leg_find_request(e, msg);
+    const struct leg *l = leg_find(e, msg->call_id, msg->from_tag, msg->to_tag);
+    return l ? l : leg_find(e, msg->call_id, msg->from_tag, SLICE_NONE);
+}
+
+static void on_datagram(struct engine *e, const struct event *in) {
+    struct sip_fault f;
+    metrics_add(&e->metrics, M_datagrams_in, 1);
+    if (is_keepalive(in->u.dgram.bytes)) {
+        metrics_add(&e->metrics, M_keepalives_in, 1);
+        return;
+    }
+    if (sip_parse(in->u.dgram.bytes, &e->msg, &f) < 0) {
+        on_fault(e, &e->msg, &f, in);
+        return;
+    }
+    if (trace_on(&e->trace, TRACE_DEBUG))
+        wire_trace(e, "recv", leg_of_message(e, &e->msg), e->msg.whole, &in->u.dgram.src);
+    if (e->msg.is_request)
+        on_request(e, &e->msg, in);
+    else
+        on_response(e, &e->msg);
+}
+
+/* ---- time ---- */
+
+/* A step's worth of BYEs; the rest follows at once in the next step. */
+#define DRAIN_CALLS_A_STEP 16
+
+static void drain_calls(struct engine *e) {
+    uint32_t cursor = 0, n = 0;
+    handle h;
+    for (struct call *c; n < DRAIN_CALLS_A_STEP && (c = pool_next(&e->calls, &cursor, &h));) {
+        bool live = false;
+        for (unsigned i = 0; i < c->leg_count; i++)
+            live = live || leg_is_live(leg_get(e, c->legs[i]));
+        if (!live)
+            continue;
+        call_end(e, c, 503, SL("Reason: SIP;cause=503;text=\"Shutting down\"\r\n"));
+        n++;
+    }
+    if (n == DRAIN_CALLS_A_STEP)
+        wheel_set(&e->wheel, &e->drain_timer, e->now);
+}
+
+static void on_timer(struct engine *e, struct wheel_node *n) {
+    if (txn_is_timer(n)) {
+        struct txn_event t = txn_timer(&e->txns, e->out, e->now, n);
+        if (t.kind == TXN_TIMEOUT)
+            metrics_add(&e->metrics, M_timeouts, 1);
+        if (t.kind != TXN_NONE)
+            client_event(e, &t, NULL);
+        return;
+    }
+    struct leg *l;
+    struct transfer *t;
+    struct leg_event ev;
+    switch (n->kind) {
+    case TIMER_LEG_OK:
+    case TIMER_LEG:
+        if (!(l = leg_get(e, n->owner)))
+            break;
+        ev = leg_on_timer(e, l, (enum engine_timer)n->kind);
+        leg_event(e, l, &ev);
+        break;
+    case TIMER_TRANSFER:
+        if ((t = transfer_get(e, n->owner)))
+            transfer_on_timer(e, t);
+        break;
+    case TIMER_BINDING:
+        registrar_on_timer(e, n);
+        break;
+    case TIMER_DRAIN:
+        drain_calls(e);
+        break;
+    default:
+        CHECK(n->kind == TIMER_LEG);
+    }
+}
+
+/* Timers stop firing while the outbox fills: what is due then fires in the next step, which follows at once. */
+static void run_timers(struct engine *e) {
+    struct wheel_node *n;
+    while (e->out->n < OUTBOX_MAX / 2 && (n = wheel_pop(&e->wheel, e->now)))
+        on_timer(e, n);
+}
+
+static void on_send_failed(struct engine *e, const struct addr *dst) {
+    uint32_t cursor = 0;
+    struct txn_event t;
+    while (e->out->n < OUTBOX_MAX / 2 && (t = txn_transport_error(&e->txns, e->now, dst, &cursor)).kind != TXN_NONE)
+        client_event(e, &t, NULL);
+}
+
+static void on_drain(struct engine *e, uint64_t deadline_us) {
+    e->draining = true;
+    e->drain_until = deadline_us;
+    wheel_set(&e->wheel, &e->drain_timer, deadline_us);
+    trace_text(&e->trace, TRACE_INFO, "drain", 0, 0xff, SL("no new calls from now on"));
+}
+
+void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
+    CHECK(out->n == 0);
+    e->out = out;
+    e->now = ev->mono_us > e->now ? ev->mono_us : e->now;
+    e->wall_ms = ev->wall_ms;
+    e->trace.now_us = e->now;
+    switch (ev->kind) {
+    case EV_DATAGRAM:
+        on_datagram(e, ev);
+        break;
+    case EV_STORE:
+        if (ev->u.store.status != STORE_OK && ev->u.store.status != STORE_MISSING)
+            metrics_add(&e->metrics, M_store_failures, 1);
+        break;
+    case EV_SEND_FAILED:
+        on_send_failed(e, &ev->u.failed.dst);
+        break;
+    case EV_ADMIN:
+        admin_on_line(e, ev->u.admin.conn, ev->u.admin.line);
+        break;
+    case EV_DRAIN:
+        on_drain(e, ev->u.drain.deadline_us);
+        break;
+    case EV_MEDIA:
+    case EV_DEADLINE:
+        break;
+    }
+    run_timers(e);
+    call_reap(e);
+    e->out = NULL;
+}
+
+uint64_t engine_deadline(const struct engine *e) {
+    return wheel_next(&e->wheel);
+}

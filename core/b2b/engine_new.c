@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* How an engine is laid out, and what can be asked of it between steps. */
+#include "core/b2b/registrar.h"
+#include "core/b2b/state.h"
+#include "core/base/check.h"
+
+void engine_config_defaults(struct engine_config *c) {
+    *c = (struct engine_config){
+        .realm = "referee", .user_agent = "referee", .sip_host = "",
+        .t1_us = SIP_T1_US, .t2_us = SIP_T2_US, .t4_us = SIP_T4_US,
+        .auth_required = true, .auth_md5 = true, .auth_sha256 = true, .nonce_lifetime_s = 300,
+        .expires_min_s = 60, .expires_max_s = 7200, .expires_default_s = 3600,
+        .media_port_min = 30000, .media_port_max = 30999, .media_quarantine_us = 5000000, .media_nat = true,
+        .refer = REFER_LOCAL, .attended = ATTENDED_REPLACE, .notify_progress = true,
+        .replace_timeout_us = 8000000, .ring_timeout_us = 120000000, .bye_wait_us = 3000000,
+        .subscription_s = 180, .max_depth = LIMIT_TRANSFER_DEPTH,
+        .invite_timeout_us = 180000000, .calls_max = LIMIT_CALLS_DEFAULT, .bindings_max = 4096,
+        .trace_lines = 4096, .trace_level = TRACE_DEBUG,
+    };
+}
+
+/* A call has two legs, three in a transfer; each may have a transaction or two open and several lingering. */
+static uint32_t txn_count_of(const struct engine_config *c) {
+    return c->txns_max ? c->txns_max : c->calls_max * LIMIT_TXN_PER_CALL;
+}
+
+static void layout_buffers(struct engine *e, struct arena *a, const struct engine_config *c) {
+    uint32_t legs = c->calls_max * 3, txns = txn_count_of(c);
+    const uint32_t count[BUF_CLASSES] = { txns * 2, txns * 2, legs + txns, legs + 256, 256, 64 };
+    buf_pool_init(&e->bufs, a, count);
+}
+
+static void layout_pools(struct engine *e, struct arena *a, const struct engine_config *c) {
+    uint32_t legs = c->calls_max * 3;
+    pool_init(&e->calls, a, c->calls_max, sizeof(struct call));
+    pool_init(&e->legs, a, legs, sizeof(struct leg));
+    pool_init(&e->transfers, a, c->calls_max / 2 + 1, sizeof(struct transfer));
+    map_init(&e->leg_map, a, legs);
+    port_pool_init(&e->ports, a, c->media_port_min, c->media_port_max, c->media_quarantine_us);
+    e->registrar = registrar_new(a, c->bindings_max);
+    trace_init(&e->trace, a, c->trace_lines, c->shard, c->trace_level);
+    layout_buffers(e, a, c);
+}
+
+static void layout_protocol(struct engine *e, struct arena *a, const struct engine_config *c) {
+    struct txn_layer_config t = {
+        .count = txn_count_of(c), .key = e->map_key, .times = { .t1 = c->t1_us, .t2 = c->t2_us, .t4 = c->t4_us, .d = 64ull * c->t1_us },
+        .wheel = &e->wheel, .bufs = &e->bufs, .metrics = &e->metrics, .trace = &e->trace,
+    };
+    txn_layer_init(&e->txns, a, &t);
+    struct auth_config auth = {
+        .realm = slice_str(e->cfg.realm), .ttl_ms = 1000ull * c->nonce_lifetime_s, .nonces = c->bindings_max,
+        .algorithms = (c->auth_md5 ? AUTH_USE_MD5 : 0) | (c->auth_sha256 ? AUTH_USE_SHA256 : 0),
+    };
+    memcpy(auth.secret, c->secret, sizeof auth.secret);
+    auth_server_init(&e->auth, a, &auth);
+}
+
+/* host:port for Via and Contact, kept behind the configuration's own text. */
+static void name_ourselves(struct engine *e) {
+    struct sbuf host = sbuf_on(e->host_text, sizeof e->host_text);
+    if (e->cfg.sip_host[0])
+        sbuf_str(&host, e->cfg.sip_host);
+    else
+        addr_put_host(&host, &e->cfg.sip_addr);
+    e->ua.host = sbuf_slice(&host);
+    sbuf_char(&host, ':');
+    sbuf_u64(&host, e->cfg.sip_addr.port);
+    CHECK(!host.overflow);
+    e->ua.sent_by = sbuf_slice(&host);
+    e->ua.agent = slice_str(e->cfg.user_agent);
+    e->ua.bufs = &e->bufs;
+    memcpy(&e->ua.branch_key, e->cfg.secret + 16, sizeof e->ua.branch_key);
+}
+
+/* Pairs that the shell could not bind are taken for good. */
+static void withhold_ports(struct engine *e, uint64_t now) {
+    const bool *usable = e->cfg.media_port_usable;
+    uint32_t generation;
+    e->ports_withheld = 0;
+    for (uint32_t i = 0; usable && i < e->ports.count; i++)
+        (void)port_pool_take(&e->ports, now, &generation);
+    for (uint32_t i = 0; usable && i < e->ports.count; i++) {
+        if (usable[i])
+            port_pool_release(&e->ports, i, e->ports.slots[i].generation, 0);
+        else
+            e->ports_withheld++;
+    }
+}
+
+/* What every part asks of the arena, in the order of the layout. */
+static void layout(struct engine *e, struct arena *a) {
+    layout_pools(e, a, &e->cfg);
+    layout_protocol(e, a, &e->cfg);
+}
+
+/* While counting there is no engine yet: the parts are laid out of one on the stack, which is forgotten. */
+static __attribute__((noinline)) void count_layout(struct arena *a, const struct engine_config *config) {
+    struct engine counted;
+    counted.cfg = *config;
+    layout(&counted, a);
+}
+
+struct engine *engine_new(struct arena *a, const struct engine_config *config, uint64_t mono_us, uint64_t wall_ms) {
+    struct engine *e = arena_take(a, sizeof *e);
+    if (!e) {
+        count_layout(a, config);
+        return NULL;
+    }
+    e->cfg = *config;
+    e->policy = config->policy;
+    e->now = mono_us;
+    e->wall_ms = wall_ms;
+    rng_init(&e->rng, config->seed);
+    e->map_key.k0 = rng_u64(&e->rng);
+    e->map_key.k1 = rng_u64(&e->rng);
+    wheel_init(&e->wheel, mono_us);
+    layout(e, a);
+    name_ourselves(e);
+    withhold_ports(e, mono_us);
+    e->drain_timer.kind = TIMER_DRAIN;
+    return e;
+}
+
+void engine_reload(struct engine *e, const struct policy_config *policy) {
+    e->policy = *policy;
+}
+
+void engine_set_relay(struct engine *e, const struct relay *relay) {
+    e->relay = relay;
+}
+
+bool engine_drained(const struct engine *e) {
+    return e->draining && e->calls.used == 0;
+}
+
+struct buf_pool *engine_bufs(struct engine *e) {
+    return &e->bufs;
+}
+
+struct trace *engine_trace(struct engine *e) {
+    return &e->trace;
+}
+
+struct metrics *engine_metrics(struct engine *e) {
+    return &e->metrics;
+}
+
+void engine_census(const struct engine *e, struct engine_census *out) {
+    uint32_t bufs = 0;
+    for (unsigned i = 0; i < BUF_CLASSES; i++)
+        bufs += e->bufs.used[i];
+    *out = (struct engine_census){
+        .calls = e->calls.used, .legs = e->legs.used, .transfers = e->transfers.used, .transactions = txn_count(&e->txns),
+        .timers = e->wheel.armed, .ports = e->ports.used - e->ports_withheld, .records = e->records,
+        .bindings = registrar_count(e), .bufs = bufs,
+    };
+}

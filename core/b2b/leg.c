@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/leg.h"
+
+#include "core/b2b/call.h"
+#include "core/b2b/media.h"
+#include "core/b2b/wire.h"
+#include "core/base/check.h"
+#include "core/sip/token.h"
+#include "parser/sip_hdr.h"
+
+static bool closes_media(unsigned state) {
+    return state == LEG_CANCELLING || state == LEG_ENDING || state == LEG_BYE_SENT || state == LEG_LEFT || state == LEG_DEAD;
+}
+
+void leg_step(struct engine *e, struct leg *l, enum leg_input in) {
+    const struct leg_cell *c = leg_fsm_cell(l->state, in);
+    CHECK(c->verdict == LEG_MOVE || c->verdict == LEG_IGNORE);
+    struct call *call = leg_call(e, l);
+    if (c->verdict == LEG_IGNORE || c->next == l->state)
+        return;
+    if (trace_on(&e->trace, TRACE_DEBUG)) {
+        struct sbuf d = trace_begin(&e->trace, TRACE_DEBUG, "leg", call ? call->id : 0, l->number);
+        sbuf_str(&d, leg_state_name(l->state));
+        sbuf_lit(&d, " + ");
+        sbuf_str(&d, leg_input_name(in));
+        sbuf_lit(&d, " -> ");
+        sbuf_str(&d, leg_state_name(c->next));
+        trace_end(&e->trace, &d);
+    }
+    l->state = c->next;
+    if (closes_media(l->state))
+        media_close(e, l);
+    if (l->state == LEG_DEAD || l->state == LEG_BYE_SENT || l->state == LEG_LEFT)
+        leg_stop_ok(e, l);
+    if (call)
+        call_touch(e, call);
+}
+
+static struct key128 leg_key(const struct engine *e, struct slice call_id, struct slice local_tag) {
+    struct siphash h;
+    siphash_init(&h, e->map_key, true);
+    siphash_add(&h, &call_id.n, sizeof call_id.n);
+    siphash_add(&h, call_id.p, call_id.n);
+    siphash_add(&h, local_tag.p, local_tag.n);
+    return siphash_end(&h);
+}
+
+/* A leg of the call with its token as text in `mem` (TOKEN_LEN bytes). */
+static struct leg *leg_make(struct engine *e, struct call *c, enum leg_role role, char *mem) {
+    handle h;
+    if (c->leg_count == LIMIT_LEGS_PER_CALL)
+        return NULL;
+    struct leg *l = pool_alloc(&e->legs, &h);
+    if (!l)
+        return NULL;
+    l->self = h;
+    l->call = c->self;
+    l->number = c->next_leg++;
+    l->role = (uint8_t)role;
+    l->created_us = e->now;
+    l->media.own_direction = 3;
+    l->media.session_id = rng_u64(&e->rng) >> 12;
+    l->ok_timer.owner = l->timer.owner = h;
+    l->ok_timer.kind = TIMER_LEG_OK;
+    l->timer.kind = TIMER_LEG;
+    c->legs[c->leg_count++] = h;
+    struct sbuf b = sbuf_on(mem, TOKEN_LEN);
+    token_put(&b, &(struct token){ (uint8_t)e->cfg.cluster_id, c->bucket, c->id, l->number & 15, rng_u64(&e->rng) });
+    call_touch(e, c);
+    return l;
+}
+
+static struct leg *leg_abandon(struct engine *e, struct leg *l) {
+    metrics_add(&e->metrics, M_pool_full, 1);
+    l->state = LEG_DEAD;
+    struct call *c = leg_call(e, l);
+    if (c)
+        call_touch(e, c);
+    return NULL;
+}
+
+static bool leg_index(struct engine *e, struct leg *l) {
+    return map_put(&e->leg_map, leg_key(e, leg_str(l, DLG_CALL_ID), leg_str(l, DLG_LOCAL_TAG)), l->self);
+}
+
+struct leg *leg_incoming(struct engine *e, struct call *c, const struct sip_msg *invite, handle txn) {
+    char token[TOKEN_LEN];
+    const struct txn *t = txn_get(&e->txns, txn);
+    struct leg *l = t ? leg_make(e, c, ROLE_CALLER, token) : NULL;
+    if (!l)
+        return NULL;
+    if (!dialog_init_uas(&l->dlg, &e->ua, invite, slice_of(token, TOKEN_LEN), &t->src, &t->local) || !leg_index(e, l))
+        return leg_abandon(e, l);
+    leg_set(e, l, LEG_AGENT, sip_hdr_value(invite, SIP_H_USER_AGENT));
+    l->supports_replaces = sip_list_has(invite, SIP_H_SUPPORTED, SL("replaces"));
+    l->invite_in = txn;
+    leg_step(e, l, LEG_IN_RECV_INVITE);
+    if (invite->body.n)
+        oa_step(&l->oa, OA_EV_RECV_OFFER);
+    return l;
+}
+
+struct leg *leg_outgoing(struct engine *e, struct call *c, const struct leg_target *t, enum leg_role role) {
+    char token[TOKEN_LEN];
+    struct leg *l = leg_make(e, c, role, token);
+    if (!l)
+        return NULL;
+    struct dialog_uac u = {
+        .call_id = slice_of(token, TOKEN_LEN), .local_tag = slice_of(token, TOKEN_LEN), .local_uri = t->local_uri,
+        .remote_uri = t->remote_uri, .target = t->uri, .routes = t->routes, .dst = t->dst,
+    };
+    if (!dialog_init_uac(&l->dlg, &e->ua, &u) || !leg_index(e, l) || !leg_set(e, l, LEG_PRINCIPAL, t->principal))
+        return leg_abandon(e, l);
+    return l;
+}
+
+struct leg *leg_find(const struct engine *e, struct slice call_id, struct slice local_tag, struct slice remote_tag) {
+    struct leg *l = leg_get(e, map_get(&e->leg_map, leg_key(e, call_id, local_tag)));
+    if (!l || l->state == LEG_DEAD || !slice_eq(leg_str(l, DLG_CALL_ID), call_id) ||
+        !slice_eq(leg_str(l, DLG_LOCAL_TAG), local_tag))
+        return NULL;
+    return slice_eq(leg_str(l, DLG_REMOTE_TAG), remote_tag) ? l : NULL;
+}
+
+struct leg *leg_find_request(const struct engine *e, const struct sip_msg *msg) {
+    return msg->to_tag.p ? leg_find(e, msg->call_id, msg->to_tag, msg->from_tag) : NULL;
+}
+
+static struct key128 tombstone_key(const struct engine *e, struct slice call_id, struct slice local, struct slice remote) {
+    struct siphash h;
+    siphash_init(&h, e->map_key, true);
+    siphash_add(&h, &call_id.n, sizeof call_id.n);
+    siphash_add(&h, call_id.p, call_id.n);
+    siphash_add(&h, &local.n, sizeof local.n);
+    siphash_add(&h, local.p, local.n);
+    siphash_add(&h, remote.p, remote.n);
+    return siphash_end(&h);
+}
+
+bool leg_ended_lately(const struct engine *e, struct slice call_id, struct slice local_tag, struct slice remote_tag) {
+    struct key128 k = tombstone_key(e, call_id, local_tag, remote_tag);
+    for (uint32_t i = 0; i < TOMBSTONES; i++)
+        if (e->tombstones[i].until_us > e->now && key128_eq(e->tombstones[i].key, k))
+            return true;
+    return false;
+}
+
+static void leg_bury(struct engine *e, const struct leg *l) {
+    struct tombstone *t = &e->tombstones[e->tombstone_next++ % TOMBSTONES];
+    t->key = tombstone_key(e, leg_str(l, DLG_CALL_ID), leg_str(l, DLG_LOCAL_TAG), leg_str(l, DLG_REMOTE_TAG));
+    t->until_us = e->now + 64ull * e->cfg.t1_us;
+}
+
+void leg_free(struct engine *e, struct leg *l) {
+    CHECK(l->state == LEG_DEAD);
+    media_close(e, l);
+    leg_stop_ok(e, l);
+    wheel_cancel(&e->wheel, &l->timer);
+    buf_unref(&e->bufs, &l->ack);
+    if (leg_str(l, DLG_CALL_ID).p) {
+        struct key128 k = leg_key(e, leg_str(l, DLG_CALL_ID), leg_str(l, DLG_LOCAL_TAG));
+        if (map_get(&e->leg_map, k) == l->self)
+            map_del(&e->leg_map, k);
+        leg_bury(e, l);
+    }
+    dialog_free(&l->dlg, &e->ua);
+    pool_free(&e->legs, l->self);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * leg: one dialog with one remote user agent, as a full user agent of our own: Call-ID, tags, CSeq, Via, Contact, route set.
+ * What happens on it goes up as one struct leg_event; what is wanted of it comes down by the functions here. A leg knows nothing
+ * of calls' other legs, bridges or transfers.
+ */
+#ifndef REFEREE_B2B_LEG_H
+#define REFEREE_B2B_LEG_H
+
+#include "core/b2b/state.h"
+#include "core/sip/uas.h"
+
+enum leg_event_kind {
+    LEG_EV_NONE,
+    LEG_EV_PROGRESS,    /* 101..199 to our INVITE */
+    LEG_EV_ANSWERED,    /* 2xx to our INVITE: leg_ack is owed */
+    LEG_EV_REFUSED,     /* our INVITE failed: status; msg NULL on a time-out. The leg is dead, or ending when a 2xx
+                           crossed our CANCEL */
+    LEG_EV_REINVITE,    /* txn = invite_in is to be answered */
+    LEG_EV_ACK,         /* to our 2xx; msg may bring an answer */
+    LEG_EV_CANCELLED,   /* the peer's INVITE is gone; 487 was sent. The leg is dead */
+    LEG_EV_RECANCELLED, /* the same for a re-INVITE; the leg lives */
+    LEG_EV_REANSWERED,  /* 2xx to our re-INVITE: leg_ack is owed unless it was our own */
+    LEG_EV_REREFUSED,   /* our re-INVITE failed; the session is as before. status; msg may be NULL */
+    LEG_EV_BYE,         /* answered with 200 here. The leg is dead or LEFT */
+    LEG_EV_REQUEST,     /* another request: txn is to be answered */
+    LEG_EV_RESPONSE,    /* final response to a request of `purpose`; msg NULL on a time-out */
+    LEG_EV_GONE,        /* the dialog is gone without BYE (481, 408, no ACK). The leg is dead or ending */
+};
+
+struct leg_event {
+    enum leg_event_kind kind;
+    const struct sip_msg *msg;
+    uint16_t status;
+    handle txn;         /* server transaction to answer */
+    handle peer_txn;    /* RESPONSE for FOR_BRIDGED: the other side's transaction */
+    uint32_t purpose;   /* enum txn_purpose */
+};
+
+/* ---- making ---- */
+
+/* From an INVITE without To tag. NULL: no room. */
+struct leg *leg_incoming(struct engine *e, struct call *c, const struct sip_msg *invite, handle txn);
+
+struct leg_target {
+    struct slice local_uri, remote_uri;   /* name-addr of who calls and of who is called */
+    struct slice uri;                     /* Request-URI */
+    struct slice routes;                  /* absent: none */
+    struct slice principal;               /* absent: nobody we know */
+    struct addr dst;
+};
+/* In state IDLE: nothing is sent yet. NULL: no room. */
+struct leg *leg_outgoing(struct engine *e, struct call *c, const struct leg_target *t, enum leg_role role);
+
+/* ---- down ---- */
+
+/* The first INVITE. sdp absent: late offer. False: no room; the leg is dead. */
+bool leg_invite(struct engine *e, struct leg *l, struct slice sdp, struct slice extra, uint32_t max_forwards);
+/* A re-INVITE that carries the other leg's; its answer comes up with own_invite false. False: busy or no room. */
+bool leg_reinvite(struct engine *e, struct leg *l, struct slice sdp, struct slice extra);
+/* A re-INVITE of ours with LEG_SDP_LOCAL. Waits while the leg is busy and through 491 and 500 (section 14.1), at most 64*T1 in
+ * all; then REANSWERED (ACKed here) or REREFUSED comes up. */
+void leg_reoffer(struct engine *e, struct leg *l);
+/* ACK to the 2xx of our last INVITE. */
+void leg_ack(struct engine *e, struct leg *l, struct slice sdp);
+/* 2xx to the open INVITE; repeated until its ACK. */
+bool leg_answer(struct engine *e, struct leg *l, struct slice sdp, struct slice extra);
+/* Any response to the open INVITE but 2xx. A final one ends a leg that never was answered. */
+void leg_respond_invite(struct engine *e, struct leg *l, const struct uas_response *r);
+/* Another request in the dialog. HANDLE_NONE: no room. */
+handle leg_request(struct engine *e, struct leg *l, struct slice method, enum txn_purpose purpose,
+                   const struct dialog_request *content);
+/* Ends it whatever its state: final response `status`, CANCEL or BYE. extra: header lines, or absent. */
+void leg_end(struct engine *e, struct leg *l, uint16_t status, struct slice extra);
+/* Cancels an open INVITE or re-INVITE of ours and stays. */
+void leg_cancel(struct engine *e, struct leg *l);
+/* A LEFT leg whose subscription has ended. */
+void leg_subscription_ended(struct engine *e, struct leg *l);
+
+/* ---- up ---- */
+
+struct leg_event leg_on_request(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn);
+struct leg_event leg_on_ack(struct engine *e, struct leg *l, const struct sip_msg *msg);
+/* The CANCEL's own transaction is answered by the caller. */
+struct leg_event leg_on_cancel(struct engine *e, struct leg *l, handle invite);
+/* For a client transaction's event whose ctx is this leg; msg NULL unless a response came. */
+struct leg_event leg_on_response(struct engine *e, struct leg *l, const struct txn_event *t, const struct sip_msg *msg);
+/* A 2xx to INVITE for which no transaction is left: ACKed again. */
+void leg_on_stray_2xx(struct engine *e, struct leg *l, const struct sip_msg *msg);
+struct leg_event leg_on_timer(struct engine *e, struct leg *l, enum engine_timer kind);
+
+/* ---- state ---- */
+
+/* Moves by the table; a BUG cell is CHECKed. Entering an ending state closes the media. */
+void leg_step(struct engine *e, struct leg *l, enum leg_input in);
+/* Between its first INVITE and its end, seen from us. */
+static inline bool leg_is_live(const struct leg *l) {
+    return l && (l->state == LEG_CALLING || l->state == LEG_EARLY || l->state == LEG_INCOMING || l->state == LEG_ANSWERED ||
+                 l->state == LEG_UP);
+}
+static inline bool leg_is_up(const struct leg *l) {
+    return l && (l->state == LEG_UP || l->state == LEG_ANSWERED);
+}
+/* The live leg it talks with, or NULL. */
+static inline struct leg *leg_peer(const struct engine *e, const struct leg *l) {
+    struct leg *p = leg_get(e, l->peer);
+    return leg_is_live(p) ? p : NULL;
+}
+/* By Call-ID, local tag and remote tag. */
+struct leg *leg_find(const struct engine *e, struct slice call_id, struct slice local_tag, struct slice remote_tag);
+struct leg *leg_find_request(const struct engine *e, const struct sip_msg *msg);
+bool leg_ended_lately(const struct engine *e, struct slice call_id, struct slice local_tag, struct slice remote_tag);
+/* Frees a DEAD leg; called by call_reap only. */
+void leg_free(struct engine *e, struct leg *l);
+
+/* private to the leg_*.c files */
+handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const struct dialog_request *r, enum txn_purpose purpose);
+void leg_send_bye(struct engine *e, struct leg *l, struct slice extra);
+void leg_stop_ok(struct engine *e, struct leg *l);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What arrives on a leg. */
+#include "core/b2b/call.h"
+#include "core/b2b/leg.h"
+#include "core/b2b/wire.h"
+#include "core/base/check.h"
+#include "parser/sip_hdr.h"
+
+static const struct leg_event nothing = { .kind = LEG_EV_NONE };
+
+static void respond(struct engine *e, struct leg *l, handle txn, const struct sip_msg *msg, uint16_t status, struct slice extra) {
+    struct uas_response r = { .status = status, .to_tag = leg_str(l, DLG_LOCAL_TAG), .extra = extra };
+    wire_respond(e, txn, msg, &r, l);
+}
+
+/* Section 14.2: 500 with Retry-After while the last one is unanswered, 491 while ours is open. */
+static struct leg_event on_reinvite(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
+    if (l->invite_in != HANDLE_NONE || l->state == LEG_INCOMING) {
+        struct sbuf b = ua_headers(&e->ua);
+        sbuf_lit(&b, "Retry-After: ");
+        sbuf_u64(&b, rng_below(&e->rng, 11));
+        sbuf_lit(&b, "\r\n");
+        respond(e, l, txn, msg, 500, sbuf_slice(&b));
+        return nothing;
+    }
+    if (l->invite_out != HANDLE_NONE || l->oa != OA_STABLE) {
+        respond(e, l, txn, msg, 491, SLICE_NONE);
+        return nothing;
+    }
+    if (!leg_is_up(l)) {
+        respond(e, l, txn, msg, 481, SLICE_NONE);
+        return nothing;
+    }
+    dialog_refresh(&l->dlg, &e->ua, msg);
+    l->supports_replaces = sip_list_has(msg, SIP_H_SUPPORTED, SL("replaces")) || !sip_hdr_first(msg, SIP_H_SUPPORTED);
+    l->invite_in = txn;
+    if (msg->body.n)
+        oa_step(&l->oa, OA_EV_RECV_OFFER);
+    return (struct leg_event){ .kind = LEG_EV_REINVITE, .msg = msg, .txn = txn };
+}
+
+static struct leg_event on_bye(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
+    respond(e, l, txn, msg, 200, SLICE_NONE);
+    if (l->invite_in != HANDLE_NONE) {
+        /* Section 15.1.2: an INVITE that is still open gets 487. */
+        struct uas_response r = { .status = 487, .to_tag = leg_str(l, DLG_LOCAL_TAG) };
+        wire_respond(e, l->invite_in, NULL, &r, l);
+        l->invite_in = HANDLE_NONE;
+    }
+    bool was_live = leg_is_live(l);
+    leg_step(e, l, l->keep_on_bye ? LEG_IN_RECV_BYE_KEEP : LEG_IN_RECV_BYE);
+    return was_live ? (struct leg_event){ .kind = LEG_EV_BYE, .msg = msg } : nothing;
+}
+
+static struct leg_event on_update(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
+    if (msg->body.n && l->oa != OA_STABLE) {
+        respond(e, l, txn, msg, l->oa == OA_OFFER_SENT ? 491 : 500, l->oa == OA_OFFER_SENT ? SLICE_NONE : SL("Retry-After: 2\r\n"));
+        return nothing;
+    }
+    dialog_refresh(&l->dlg, &e->ua, msg);
+    return (struct leg_event){ .kind = LEG_EV_REQUEST, .msg = msg, .txn = txn };
+}
+
+struct leg_event leg_on_request(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
+    const struct txn *t = txn_get(&e->txns, txn);
+    if (!dialog_accept_cseq(&l->dlg, msg)) {
+        respond(e, l, txn, msg, 500, SLICE_NONE);
+        return nothing;
+    }
+    if (t)
+        l->dlg.flow = t->src;
+    switch (msg->method) {
+    case SIP_M_INVITE:
+        return on_reinvite(e, l, msg, txn);
+    case SIP_M_BYE:
+        return on_bye(e, l, msg, txn);
+    case SIP_M_UPDATE:
+        return on_update(e, l, msg, txn);
+    case SIP_M_OPTIONS:
+        respond(e, l, txn, msg, 200, SL("Accept: application/sdp\r\nAllow: " UA_ALLOW "\r\nSupported: " UA_SUPPORTED "\r\n"));
+        return nothing;
+    default:
+        return (struct leg_event){ .kind = LEG_EV_REQUEST, .msg = msg, .txn = txn };
+    }
+}
+
+struct leg_event leg_on_ack(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    if (!l->ok || msg->cseq != l->ok_cseq)
+        return nothing;
+    leg_stop_ok(e, l);
+    leg_step(e, l, LEG_IN_RECV_ACK);
+    if (l->oa == OA_OFFER_SENT)
+        oa_step(&l->oa, msg->body.n ? OA_EV_RECV_ANSWER : OA_EV_ABORT);
+    if (l->state == LEG_ENDING) {
+        leg_send_bye(e, l, SLICE_NONE);
+        return nothing;
+    }
+    return (struct leg_event){ .kind = LEG_EV_ACK, .msg = msg };
+}
+
+struct leg_event leg_on_cancel(struct engine *e, struct leg *l, handle invite) {
+    if (l->invite_in != invite || invite == HANDLE_NONE)
+        return nothing;
+    struct uas_response r = { .status = 487, .to_tag = leg_str(l, DLG_LOCAL_TAG) };
+    wire_respond(e, invite, NULL, &r, l);
+    l->invite_in = HANDLE_NONE;
+    oa_step(&l->oa, OA_EV_ABORT);
+    bool first = l->state == LEG_INCOMING;
+    leg_step(e, l, LEG_IN_RECV_CANCEL);
+    return (struct leg_event){ .kind = first ? LEG_EV_CANCELLED : LEG_EV_RECANCELLED };
+}

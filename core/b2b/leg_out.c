@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What we send on a leg. */
+#include "core/b2b/call.h"
+#include "core/b2b/leg.h"
+#include "core/b2b/wire.h"
+#include "core/base/check.h"
+
+static const struct slice sdp_type = { "application/sdp", 15 };
+
+handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const struct dialog_request *r, enum txn_purpose purpose) {
+    char mem[DIALOG_BRANCH_MAX];
+    struct slice branch;
+    struct addr dst;
+    struct buf *b = dialog_build(&l->dlg, &e->ua, r, mem, &branch);
+    if (!b) {
+        metrics_add(&e->metrics, M_pool_full, 1);
+        return HANDLE_NONE;
+    }
+    dialog_next_hop(&l->dlg, &dst);
+    const struct call *c = leg_call(e, l);
+    wire_trace(e, "send", l, buf_slice(b), &dst);
+    struct txn_client t = {
+        .request = b, .method = method, .method_name = r->method, .branch = branch, .cseq = r->cseq, .dst = &dst,
+        .local = &l->dlg.local, .ctx_kind = purpose, .ctx = l->self, .trace_call = c ? c->id : 0, .trace_leg = l->number,
+    };
+    handle h = txn_client_start(&e->txns, e->out, e->now, &t);
+    if (h == HANDLE_NONE)
+        metrics_add(&e->metrics, M_pool_full, 1);
+    return h;
+}
+
+static bool send_invite(struct engine *e, struct leg *l, struct slice sdp, struct slice extra, uint32_t max_forwards,
+                        enum txn_purpose purpose) {
+    struct dialog_request r = {
+        .method = SL("INVITE"), .cseq = ++l->dlg.local_cseq, .max_forwards = max_forwards, .contact = true, .extra = extra,
+        .content_type = sdp_type, .body = sdp,
+    };
+    l->invite_cseq = r.cseq;
+    l->late_offer = sdp.n == 0;
+    l->invite_out = leg_send(e, l, SIP_M_INVITE, &r, purpose);
+    if (l->invite_out == HANDLE_NONE)
+        return false;
+    if (sdp.n)
+        oa_step(&l->oa, OA_EV_SEND_OFFER);
+    return true;
+}
+
+bool leg_invite(struct engine *e, struct leg *l, struct slice sdp, struct slice extra, uint32_t max_forwards) {
+    leg_step(e, l, LEG_IN_SEND_INVITE);
+    if (!send_invite(e, l, sdp, extra, max_forwards, FOR_INVITE)) {
+        leg_step(e, l, LEG_IN_GONE);
+        return false;
+    }
+    wheel_set(&e->wheel, &l->timer, e->now + e->cfg.invite_timeout_us);
+    return true;
+}
+
+static bool leg_is_busy(const struct leg *l) {
+    return l->state != LEG_UP || l->invite_out != HANDLE_NONE || l->invite_in != HANDLE_NONE || l->oa != OA_STABLE || l->ok;
+}
+
+bool leg_reinvite(struct engine *e, struct leg *l, struct slice sdp, struct slice extra) {
+    if (leg_is_busy(l))
+        return false;
+    l->own_invite = false;
+    return send_invite(e, l, sdp, extra, LIMIT_HOPS_MAX, FOR_REINVITE);
+}
+
+/* Busy: looked at again soon; the wait is bounded by retry_until. */
+static void try_reoffer(struct engine *e, struct leg *l) {
+    if (!leg_is_busy(l)) {
+        l->own_invite = true;
+        if (send_invite(e, l, leg_str(l, LEG_SDP_LOCAL), SLICE_NONE, LIMIT_HOPS_MAX, FOR_REINVITE))
+            return;
+        l->own_invite = false;
+    }
+    wheel_set(&e->wheel, &l->timer, e->now + e->cfg.t1_us / 5);
+}
+
+void leg_reoffer(struct engine *e, struct leg *l) {
+    l->retry_until = e->now + 64ull * e->cfg.t1_us;
+    try_reoffer(e, l);
+}
+
+struct leg_event leg_on_timer(struct engine *e, struct leg *l, enum engine_timer kind) {
+    if (kind == TIMER_LEG_OK) {
+        if (e->now >= l->ok_until) {
+            leg_stop_ok(e, l);
+            leg_step(e, l, LEG_IN_NO_ACK);
+            leg_send_bye(e, l, SL("Reason: SIP;cause=408;text=\"No ACK\"\r\n"));
+            return (struct leg_event){ .kind = LEG_EV_GONE, .status = 408 };
+        }
+        wire_send(e, l->ok, &l->ok_dst, &l->dlg.local);
+        metrics_add(&e->metrics, M_retransmissions_out, 1);
+        l->ok_interval = l->ok_interval * 2 < e->cfg.t2_us ? l->ok_interval * 2 : e->cfg.t2_us;
+        wheel_set(&e->wheel, &l->ok_timer, e->now + l->ok_interval);
+        return (struct leg_event){ 0 };
+    }
+    if (l->state == LEG_CALLING || l->state == LEG_EARLY) {
+        l->refused_status = 408;
+        leg_cancel(e, l);
+    } else if (l->state == LEG_UP && l->retry_until) {
+        if (e->now < l->retry_until) {
+            try_reoffer(e, l);
+        } else {
+            l->retry_until = 0;
+            return (struct leg_event){ .kind = LEG_EV_REREFUSED, .status = 491, .purpose = FOR_REINVITE };
+        }
+    }
+    return (struct leg_event){ 0 };
+}
+
+void leg_ack(struct engine *e, struct leg *l, struct slice sdp) {
+    char mem[DIALOG_BRANCH_MAX];
+    struct slice branch;
+    /* Its branch is its own (section 13.2.2.4): attempt 1 keeps it apart from the INVITE's. */
+    struct dialog_request r = {
+        .method = SL("ACK"), .cseq = l->invite_cseq, .attempt = 1, .max_forwards = LIMIT_HOPS_MAX, .content_type = sdp_type,
+        .body = sdp,
+    };
+    buf_unref(&e->bufs, &l->ack);
+    l->ack = dialog_build(&l->dlg, &e->ua, &r, mem, &branch);
+    if (!l->ack) {
+        metrics_add(&e->metrics, M_pool_full, 1);
+        return;
+    }
+    dialog_next_hop(&l->dlg, &l->ack_dst);
+    wire_trace(e, "send", l, buf_slice(l->ack), &l->ack_dst);
+    wire_send(e, l->ack, &l->ack_dst, &l->dlg.local);
+    if (sdp.n && l->oa == OA_OFFER_RCVD)
+        oa_step(&l->oa, OA_EV_SEND_ANSWER);
+}
+
+void leg_stop_ok(struct engine *e, struct leg *l) {
+    wheel_cancel(&e->wheel, &l->ok_timer);
+    buf_unref(&e->bufs, &l->ok);
+}
+
+/* The 2xx is repeated by us, not by the transaction (section 13.3.1.4): at T1, doubling to T2, for 64*T1. */
+static void keep_ok(struct engine *e, struct leg *l, const struct txn *t, struct buf *b) {
+    leg_stop_ok(e, l);
+    buf_ref(b);
+    l->ok = b;
+    l->ok_cseq = t->cseq;
+    l->ok_dst = t->dst;
+    l->ok_interval = e->cfg.t1_us;
+    l->ok_until = e->now + 64ull * e->cfg.t1_us;
+    wheel_set(&e->wheel, &l->ok_timer, e->now + l->ok_interval);
+}
+
+bool leg_answer(struct engine *e, struct leg *l, struct slice sdp, struct slice extra) {
+    const struct txn *t = txn_get(&e->txns, l->invite_in);
+    const struct sip_msg *req = wire_request_again(e, l->invite_in);
+    if (!t || !req)
+        return false;
+    struct uas_response r = {
+        .status = 200, .to_tag = leg_str(l, DLG_LOCAL_TAG), .contact_user = leg_str(l, DLG_LOCAL_TAG), .extra = extra,
+        .content_type = sdp_type, .body = sdp,
+    };
+    struct buf *b = uas_build(&e->ua, req, &t->src, &r);
+    if (!b) {
+        metrics_add(&e->metrics, M_pool_full, 1);
+        return false;
+    }
+    wire_trace(e, "send", l, buf_slice(b), &t->dst);
+    keep_ok(e, l, t, b);
+    txn_respond(&e->txns, e->out, e->now, l->invite_in, b, 200);
+    l->invite_in = HANDLE_NONE;
+    if (sdp.n)
+        oa_step(&l->oa, l->oa == OA_OFFER_RCVD ? OA_EV_SEND_ANSWER : OA_EV_SEND_OFFER);
+    else
+        oa_step(&l->oa, OA_EV_ABORT);
+    if (!l->answered_us)
+        l->answered_us = e->now;
+    leg_step(e, l, LEG_IN_SEND_2XX);
+    return true;
+}
+
+void leg_respond_invite(struct engine *e, struct leg *l, const struct uas_response *r) {
+    struct uas_response full = *r;
+    full.to_tag = leg_str(l, DLG_LOCAL_TAG);
+    if (r->status > 100 && r->status < 200)
+        full.contact_user = leg_str(l, DLG_LOCAL_TAG);
+    bool sent = wire_respond(e, l->invite_in, NULL, &full, l);
+    if (r->status < 300)
+        return;
+    if (!sent)
+        txn_drop(&e->txns, l->invite_in);
+    l->invite_in = HANDLE_NONE;
+    oa_step(&l->oa, OA_EV_ABORT);
+    leg_step(e, l, LEG_IN_SEND_FAILURE);
+}
+
+handle leg_request(struct engine *e, struct leg *l, struct slice method, enum txn_purpose purpose,
+                   const struct dialog_request *content) {
+    struct dialog_request r = *content;
+    r.method = method;
+    r.cseq = ++l->dlg.local_cseq;
+    if (!r.max_forwards)
+        r.max_forwards = LIMIT_HOPS_MAX;
+    return leg_send(e, l, sip_method_of(method), &r, purpose);
+}
+
+void leg_send_bye(struct engine *e, struct leg *l, struct slice extra) {
+    if (l->state != LEG_ENDING || l->ok)
+        return;
+    leg_step(e, l, LEG_IN_SEND_BYE);
+    struct dialog_request r = { .extra = extra };
+    if (leg_request(e, l, SL("BYE"), FOR_BYE, &r) == HANDLE_NONE)
+        leg_step(e, l, LEG_IN_BYE_DONE);
+}
+
+void leg_cancel(struct engine *e, struct leg *l) {
+    txn_cancel(&e->txns, e->out, e->now, l->invite_out, SLICE_NONE);
+    leg_step(e, l, LEG_IN_SEND_CANCEL);
+}
+
+/* A re-INVITE that was not answered ends with its dialog (section 15.1.2). */
+static void refuse_open_invite(struct engine *e, struct leg *l, uint16_t status, struct slice extra) {
+    if (l->invite_in == HANDLE_NONE)
+        return;
+    struct uas_response r = { .status = status, .extra = extra };
+    leg_respond_invite(e, l, &r);
+}
+
+void leg_end(struct engine *e, struct leg *l, uint16_t status, struct slice extra) {
+    l->peer = HANDLE_NONE;
+    switch (l->state) {
+    case LEG_INCOMING:
+        refuse_open_invite(e, l, status, extra);
+        break;
+    case LEG_CALLING:
+    case LEG_EARLY:
+        leg_cancel(e, l);
+        break;
+    case LEG_UP:
+    case LEG_ANSWERED:
+        refuse_open_invite(e, l, 487, SLICE_NONE);
+        leg_step(e, l, LEG_IN_END);
+        leg_send_bye(e, l, extra);
+        break;
+    default:
+        leg_step(e, l, LEG_IN_END);
+        break;
+    }
+}
+
+void leg_subscription_ended(struct engine *e, struct leg *l) {
+    l->keep_on_bye = false;
+    if (l->state == LEG_LEFT)
+        leg_step(e, l, LEG_IN_END);
+}

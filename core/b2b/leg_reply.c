@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Responses to what we sent on a leg. */
+#include "core/b2b/call.h"
+#include "core/b2b/leg.h"
+#include "core/b2b/wire.h"
+#include "core/base/check.h"
+#include "parser/sip_hdr.h"
+
+static const struct leg_event nothing = { .kind = LEG_EV_NONE };
+
+/* A 2xx from another fork than the one we hold: ACK, then BYE (section 13.2.2.4). */
+static void refuse_fork(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    char mem[DIALOG_BRANCH_MAX];
+    struct slice branch;
+    struct dialog d;
+    struct dialog_uac u = {
+        .call_id = leg_str(l, DLG_CALL_ID), .local_tag = leg_str(l, DLG_LOCAL_TAG), .local_uri = leg_str(l, DLG_LOCAL_URI),
+        .remote_uri = leg_str(l, DLG_REMOTE_URI), .target = leg_str(l, DLG_TARGET), .dst = l->dlg.flow,
+    };
+    if (!dialog_init_uac(&d, &e->ua, &u))
+        return;
+    struct addr dst;
+    struct dialog_request ack = { .method = SL("ACK"), .cseq = msg->cseq, .attempt = 2, .max_forwards = LIMIT_HOPS_MAX };
+    struct dialog_request bye = { .method = SL("BYE"), .cseq = msg->cseq + 1, .attempt = 2, .max_forwards = LIMIT_HOPS_MAX };
+    if (dialog_from_response(&d, &e->ua, msg)) {
+        dialog_next_hop(&d, &dst);
+        struct buf *b = dialog_build(&d, &e->ua, &ack, mem, &branch);
+        wire_send(e, b, &dst, &l->dlg.local);
+        buf_unref(&e->bufs, &b);
+        b = dialog_build(&d, &e->ua, &bye, mem, &branch);
+        if (b) {
+            struct txn_client t = { .request = b, .method = SIP_M_BYE, .branch = branch, .cseq = bye.cseq, .dst = &dst,
+                                    .local = &l->dlg.local, .ctx_kind = FOR_NONE };
+            txn_client_start(&e->txns, e->out, e->now, &t);
+        }
+    }
+    dialog_free(&d, &e->ua);
+}
+
+void leg_on_stray_2xx(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    if (!slice_eq(msg->to_tag, leg_str(l, DLG_REMOTE_TAG)))
+        refuse_fork(e, l, msg);
+    else if (msg->cseq == l->invite_cseq)
+        wire_send(e, l->ack, &l->ack_dst, &l->dlg.local);
+}
+
+static void take_answer(struct leg *l, const struct sip_msg *msg) {
+    if (l->oa == OA_OFFER_SENT)
+        oa_step(&l->oa, msg->body.n ? OA_EV_RECV_ANSWER : OA_EV_ABORT);
+    else if (l->late_offer && msg->body.n)
+        oa_step(&l->oa, OA_EV_RECV_OFFER);
+}
+
+static void note_peer(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    if (sip_hdr_first(msg, SIP_H_SUPPORTED))
+        l->supports_replaces = sip_list_has(msg, SIP_H_SUPPORTED, SL("replaces"));
+    struct slice agent = sip_hdr_value(msg, SIP_H_SERVER);
+    leg_set(e, l, LEG_AGENT, agent.p ? agent : sip_hdr_value(msg, SIP_H_USER_AGENT));
+}
+
+static struct leg_event on_invite_2xx(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    wheel_cancel(&e->wheel, &l->timer);
+    l->invite_out = HANDLE_NONE;
+    if (!dialog_from_response(&l->dlg, &e->ua, msg))
+        metrics_add(&e->metrics, M_pool_full, 1);
+    note_peer(e, l, msg);
+    take_answer(l, msg);
+    leg_step(e, l, LEG_IN_RECV_2XX);
+    if (l->state == LEG_UP) {
+        l->answered_us = e->now;
+        return (struct leg_event){ .kind = LEG_EV_ANSWERED, .msg = msg, .status = msg->status };
+    }
+    /* Our CANCEL crossed it: ACK, then BYE. */
+    leg_ack(e, l, SLICE_NONE);
+    leg_send_bye(e, l, SLICE_NONE);
+    return (struct leg_event){ .kind = LEG_EV_REFUSED, .status = l->refused_status ? l->refused_status : 487 };
+}
+
+static struct leg_event refused(struct engine *e, struct leg *l, const struct sip_msg *msg, uint16_t status) {
+    wheel_cancel(&e->wheel, &l->timer);
+    l->invite_out = HANDLE_NONE;
+    oa_step(&l->oa, OA_EV_ABORT);
+    if (l->refused_status) {
+        status = l->refused_status;
+        msg = NULL;
+    }
+    leg_step(e, l, LEG_IN_RECV_FAILURE);
+    return (struct leg_event){ .kind = LEG_EV_REFUSED, .msg = msg, .status = status };
+}
+
+static struct leg_event on_invite_response(struct engine *e, struct leg *l, const struct txn_event *t, const struct sip_msg *msg) {
+    switch (t->kind) {
+    case TXN_PROVISIONAL:
+        if (msg->status == 100)
+            return nothing;
+        if (msg->to_tag.p && !dialog_from_response(&l->dlg, &e->ua, msg))
+            metrics_add(&e->metrics, M_pool_full, 1);
+        leg_step(e, l, LEG_IN_RECV_1XX);
+        return l->state == LEG_EARLY ? (struct leg_event){ .kind = LEG_EV_PROGRESS, .msg = msg, .status = msg->status } : nothing;
+    case TXN_FINAL:
+        if (msg->status < 300)
+            return on_invite_2xx(e, l, msg);
+        return refused(e, l, msg, msg->status);
+    case TXN_2XX_AGAIN:
+        leg_on_stray_2xx(e, l, msg);
+        return nothing;
+    case TXN_TIMEOUT:
+        return refused(e, l, NULL, 408);
+    case TXN_FAILED:
+        return refused(e, l, NULL, 503);
+    default:
+        return nothing;
+    }
+}
+
+/* Section 14.1: 2.1 to 4 s if the Call-ID is ours, else 0 to 2 s, in steps of 10 ms. */
+static uint64_t glare_wait_us(struct engine *e, const struct leg *l) {
+    return l->dlg.uac ? 2100000 + 10000 * rng_below(&e->rng, 191) : 10000 * rng_below(&e->rng, 201);
+}
+
+/* 491 and 500 with Retry-After: ours waits and tries again; the cap is retry_until. */
+static bool wait_for_retry(struct engine *e, struct leg *l, const struct sip_msg *msg, uint16_t status) {
+    uint32_t after = 0;
+    uint64_t wait = glare_wait_us(e, l);
+    if (status == 500 && !(msg && sip_delta_seconds(sip_hdr_value(msg, SIP_H_RETRY_AFTER), &after)))
+        return false;
+    if (status == 500)
+        wait = 1000000ull * (after < 10 ? after : 10);
+    else if (status != 491)
+        return false;
+    if (e->now + wait >= l->retry_until)
+        return false;
+    wheel_set(&e->wheel, &l->timer, e->now + wait);
+    return true;
+}
+
+static struct leg_event reinvite_failed(struct engine *e, struct leg *l, const struct sip_msg *msg, uint16_t status) {
+    bool own = l->own_invite;
+    l->invite_out = HANDLE_NONE;
+    l->session_unsure = true;
+    if (l->oa == OA_OFFER_SENT)
+        oa_step(&l->oa, OA_EV_ABORT);
+    if (!leg_is_up(l))
+        return nothing;
+    if (status == 481 || (status == 408 && !msg)) {
+        /* Section 12.2.1.2: the dialog is gone; 408 still deserves a BYE. */
+        leg_step(e, l, LEG_IN_END);
+        leg_send_bye(e, l, SLICE_NONE);
+        return (struct leg_event){ .kind = LEG_EV_GONE, .msg = msg, .status = status };
+    }
+    if (own && wait_for_retry(e, l, msg, status))
+        return nothing;
+    l->retry_until = 0;
+    return (struct leg_event){ .kind = LEG_EV_REREFUSED, .msg = msg, .status = status, .purpose = FOR_REINVITE };
+}
+
+static struct leg_event on_reinvite_response(struct engine *e, struct leg *l, const struct txn_event *t, const struct sip_msg *msg) {
+    switch (t->kind) {
+    case TXN_FINAL:
+        if (msg->status >= 300)
+            return reinvite_failed(e, l, msg, msg->status);
+        l->invite_out = HANDLE_NONE;
+        l->session_unsure = false;
+        dialog_refresh(&l->dlg, &e->ua, msg);
+        note_peer(e, l, msg);
+        take_answer(l, msg);
+        if (l->own_invite || !leg_is_up(l))
+            leg_ack(e, l, SLICE_NONE);
+        l->retry_until = 0;
+        return leg_is_up(l) ? (struct leg_event){ .kind = LEG_EV_REANSWERED, .msg = msg, .status = msg->status } : nothing;
+    case TXN_2XX_AGAIN:
+        leg_on_stray_2xx(e, l, msg);
+        return nothing;
+    case TXN_TIMEOUT:
+        return reinvite_failed(e, l, NULL, 408);
+    case TXN_FAILED:
+        return reinvite_failed(e, l, NULL, 503);
+    default:
+        return nothing;
+    }
+}
+
+static struct leg_event on_other_response(struct engine *e, struct leg *l, const struct txn_event *t, const struct sip_msg *msg) {
+    uint16_t status = msg ? msg->status : t->kind == TXN_FAILED ? 503 : 408;
+    if (t->kind != TXN_FINAL && t->kind != TXN_TIMEOUT && t->kind != TXN_FAILED)
+        return nothing;
+    if (t->ctx_kind == FOR_BYE) {
+        leg_step(e, l, LEG_IN_BYE_DONE);
+        return nothing;
+    }
+    const struct txn *txn = txn_get(&e->txns, t->txn);
+    return (struct leg_event){ .kind = LEG_EV_RESPONSE, .msg = msg, .status = status, .purpose = t->ctx_kind,
+                               .peer_txn = txn ? txn->peer : t->other };
+}
+
+struct leg_event leg_on_response(struct engine *e, struct leg *l, const struct txn_event *t, const struct sip_msg *msg) {
+    if (t->method == SIP_M_CANCEL)
+        return nothing;
+    switch (t->ctx_kind) {
+    case FOR_INVITE:
+        return on_invite_response(e, l, t, msg);
+    case FOR_REINVITE:
+        return on_reinvite_response(e, l, t, msg);
+    default:
+        return on_other_response(e, l, t, msg);
+    }
+}

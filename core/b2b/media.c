@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/media.h"
+
+#include "core/b2b/call.h"
+#include "core/base/check.h"
+
+/* The rule of media.h for what is relayed. */
+static bool is_relayed(const struct sdp_media *m) {
+    return m->port != 0 && (slice_ieq(m->proto, SL("RTP/AVP")) || slice_ieq(m->proto, SL("RTP/AVPF")));
+}
+
+uint16_t media_check(struct slice text) {
+    struct sdp s;
+    if (sdp_parse(text, &s) < 0)
+        return 400;
+    for (unsigned i = 0; i < s.media_count && i < LEG_STREAMS; i++)
+        if (is_relayed(&s.media[i]))
+            return 0;
+    return 488;
+}
+
+static struct media_cmd *command(struct engine *e, enum media_verb verb, const struct leg_stream *s) {
+    struct out *o = outbox_add(e->out, OUT_MEDIA);
+    if (!o) {
+        metrics_add(&e->metrics, M_pool_full, 1);
+        return NULL;
+    }
+    o->u.media.verb = verb;
+    o->u.media.stream = s->slot;
+    o->u.media.generation = s->generation;
+    o->u.media.to = MEDIA_NOWHERE;
+    return &o->u.media;
+}
+
+static bool open_stream(struct engine *e, struct leg_stream *s) {
+    if (s->open)
+        return true;
+    s->slot = port_pool_take(&e->ports, e->now, &s->generation);
+    if (s->slot == PORT_POOL_NONE)
+        return false;
+    s->open = true;
+    s->rtp = s->rtcp = (struct addr){ 0 };
+    command(e, MEDIA_OPEN, s);
+    return true;
+}
+
+/* Where the peer wants RTCP: a=rtcp (RFC 3605), else the next port. */
+static struct addr rtcp_of(const struct sdp_media *m, const struct addr *rtp) {
+    struct addr a = *rtp;
+    if (m->rtcp_mux)
+        return a;
+    a.port = (uint16_t)(rtp->port + 1);
+    if (m->rtcp.port) {
+        if (m->rtcp.family != ADDR_NONE)
+            a = m->rtcp;
+        a.port = m->rtcp.port;
+    }
+    return a;
+}
+
+/* Told only when it changed: telling starts latching afresh. */
+static void tell_remote(struct engine *e, struct leg_stream *s, const struct sdp_media *m) {
+    struct addr rtp = m->connection, rtcp;
+    rtp.port = m->port;
+    if (rtp.family == ADDR_NONE || addr_is_any(&rtp))
+        return;
+    rtcp = rtcp_of(m, &rtp);
+    if (addr_eq(&rtp, &s->rtp) && addr_eq(&rtcp, &s->rtcp))
+        return;
+    struct media_cmd *c = command(e, MEDIA_REMOTE, s);
+    if (!c)
+        return;
+    s->rtp = c->rtp = rtp;
+    s->rtcp = c->rtcp = rtcp;
+    c->nat = e->cfg.media_nat;
+    c->rtcp_mux = m->rtcp_mux;
+    c->clock_rate = sdp_clock_rate(m);
+}
+
+bool media_received(struct engine *e, struct leg *l, struct slice text, bool offer) {
+    struct sdp s;
+    if (sdp_parse(text, &s) < 0 || !leg_set(e, l, LEG_SDP_REMOTE, text))
+        return false;
+    if (offer) {
+        if (!leg_set(e, l, LEG_SDP_FULL, text))
+            return false;
+        if (s.media_count)
+            l->media.own_direction = (uint8_t)s.media[0].direction;
+    }
+    for (unsigned i = 0; i < s.media_count && i < LEG_STREAMS; i++)
+        if (is_relayed(&s.media[i]) && open_stream(e, &l->media.streams[i]))
+            tell_remote(e, &l->media.streams[i], &s.media[i]);
+    return true;
+}
+
+/* Ports and directions of a patch; streams are opened where needed. */
+static bool fill_patch(struct engine *e, struct leg *to, const struct sdp *s, int direction, struct sdp_patch *p) {
+    *p = (struct sdp_patch){ .username = SL("referee"), .session_id = to->media.session_id, .version = to->media.version,
+                             .address = e->cfg.media_addr, .strip_ice = true };
+    for (unsigned i = 0; i < s->media_count; i++) {
+        p->media[i].direction = direction;
+        if (i >= LEG_STREAMS || !is_relayed(&s->media[i]))
+            continue;
+        if (!open_stream(e, &to->media.streams[i]))
+            return false;
+        p->media[i].port = port_pool_rtp_port(&e->ports, to->media.streams[i].slot);
+        p->media[i].rtcp_port = s->media[i].rtcp_mux ? 0 : (uint16_t)(p->media[i].port + 1);
+    }
+    return true;
+}
+
+/* The description for `to` in e->ua.body, with the o= line it had last. */
+static struct slice write_for(struct engine *e, struct leg *to, struct slice text, int direction, struct sdp_patch *p) {
+    struct sdp s;
+    struct sbuf b = ua_body(&e->ua);
+    if (sdp_parse(text, &s) < 0 || !fill_patch(e, to, &s, direction, p))
+        return SLICE_NONE;
+    sdp_rewrite(&b, &s, p);
+    return b.overflow ? SLICE_NONE : sbuf_slice(&b);
+}
+
+bool media_is_same(struct engine *e, struct leg *l, struct slice text, int direction) {
+    struct sdp_patch p;
+    struct slice now = write_for(e, l, text, direction, &p);
+    return now.p && !l->session_unsure && leg_str(l, LEG_SDP_LOCAL).p && sdp_same_but_origin(now, leg_str(l, LEG_SDP_LOCAL));
+}
+
+struct slice media_describe(struct engine *e, struct leg *to, struct slice text, int direction) {
+    struct sdp_patch p;
+    struct slice now = write_for(e, to, text, direction, &p);
+    struct slice before = leg_str(to, LEG_SDP_LOCAL);
+    if (!now.p)
+        return SLICE_NONE;
+    if (before.p && sdp_same_but_origin(now, before))
+        return before;
+    if (before.p) {
+        struct sdp s;
+        struct sbuf b = ua_body(&e->ua);
+        p.version = ++to->media.version;
+        if (sdp_parse(text, &s) < 0)
+            return SLICE_NONE;
+        sdp_rewrite(&b, &s, &p);
+        now = b.overflow ? SLICE_NONE : sbuf_slice(&b);
+    }
+    if (!now.p || !leg_set(e, to, LEG_SDP_LOCAL, now))
+        return SLICE_NONE;
+    return leg_str(to, LEG_SDP_LOCAL);
+}
+
+struct slice media_answer_alone(struct engine *e, struct leg *l, struct slice offer) {
+    struct sdp o, mine;
+    struct slice before = leg_str(l, LEG_SDP_LOCAL);
+    if (sdp_parse(offer, &o) < 0 || !before.p || sdp_parse(before, &mine) < 0 || o.media_count != mine.media_count ||
+        o.media_count == 0)
+        return SLICE_NONE;
+    return media_describe(e, l, before, sdp_reverse(o.media[0].direction));
+}
+
+static void route(struct engine *e, const struct leg_stream *from, const struct leg_stream *to) {
+    if (!from->open)
+        return;
+    struct media_cmd *c = command(e, MEDIA_ROUTE, from);
+    if (c && to && to->open)
+        c->to = to->slot;
+}
+
+void media_connect(struct engine *e, struct leg *a, struct leg *b) {
+    for (unsigned i = 0; i < LEG_STREAMS; i++) {
+        route(e, &a->media.streams[i], &b->media.streams[i]);
+        route(e, &b->media.streams[i], &a->media.streams[i]);
+    }
+}
+
+void media_mute(struct engine *e, struct leg *l) {
+    for (unsigned i = 0; i < LEG_STREAMS; i++)
+        route(e, &l->media.streams[i], NULL);
+}
+
+void media_echo(struct engine *e, struct leg *l) {
+    for (unsigned i = 0; i < LEG_STREAMS; i++)
+        route(e, &l->media.streams[i], &l->media.streams[i]);
+}
+
+void media_close(struct engine *e, struct leg *l) {
+    for (unsigned i = 0; i < LEG_STREAMS; i++) {
+        struct leg_stream *s = &l->media.streams[i];
+        if (!s->open)
+            continue;
+        command(e, MEDIA_CLOSE, s);
+        port_pool_release(&e->ports, s->slot, s->generation, e->now);
+        s->open = false;
+    }
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/policy.h"
+
+#include "core/b2b/registrar.h"
+#include "core/base/check.h"
+#include "parser/sip_uri.h"
+
+const struct peer_config *policy_peer(const struct engine *e, const struct addr *src) {
+    for (uint32_t i = 0; i < e->policy.peer_count; i++)
+        if (addr_in_net(src, &e->policy.peers[i].net, e->policy.peers[i].bits))
+            return &e->policy.peers[i];
+    return NULL;
+}
+
+const struct user_config *policy_user(const struct engine *e, struct slice name) {
+    for (uint32_t i = 0; i < e->policy.user_count; i++)
+        if (slice_eq(slice_str(e->policy.users[i].name), name))
+            return &e->policy.users[i];
+    return NULL;
+}
+
+bool policy_is_our_host(const struct engine *e, struct slice host) {
+    if (slice_ieq(host, e->ua.host) || slice_ieq(host, slice_str(e->cfg.realm)))
+        return true;
+    for (uint32_t i = 0; i < e->policy.domain_count; i++)
+        if (slice_ieq(host, slice_str(e->policy.domains[i])))
+            return true;
+    struct addr a = { 0 };
+    return addr_parse_ip(host, &a) && addr_eq_ip(&a, &e->cfg.sip_addr);
+}
+
+enum refer_mode policy_refer_mode(const struct engine *e, struct slice principal) {
+    enum refer_mode m = REFER_DEFAULT;
+    if (slice_has_prefix(principal, SL("user:"))) {
+        const struct user_config *u = policy_user(e, slice_of(principal.p + 5, principal.n - 5));
+        m = u ? u->refer : REFER_DEFAULT;
+    }
+    for (uint32_t i = 0; i < e->policy.peer_count && slice_has_prefix(principal, SL("peer:")); i++)
+        if (slice_eq(slice_str(e->policy.peers[i].name), slice_of(principal.p + 5, principal.n - 5)))
+            m = e->policy.peers[i].refer;
+    return m == REFER_DEFAULT ? e->cfg.refer : m;
+}
+
+static bool is_echo(const struct engine *e, struct slice user) {
+    for (uint32_t i = 0; i < e->policy.echo_count; i++)
+        if (slice_eq(slice_str(e->policy.echo[i]), user))
+            return true;
+    return false;
+}
+
+static struct slice keep(struct policy_choice *out, struct sbuf *b, uint32_t from) {
+    CHECK(b->p == out->memory);
+    return slice_of(b->p + from, b->n - from);
+}
+
+static void refuse(struct policy_choice *out, uint16_t status, struct slice reason) {
+    out->kind = POLICY_REFUSED;
+    out->status = status;
+    out->reason = reason;
+}
+
+/* Every binding rings: the first 2xx wins (RFC 3261 section 16.7). */
+static void route_user(struct engine *e, const struct user_config *u, struct policy_choice *out) {
+    struct registrar_binding found[LIMIT_FORKS_PER_LEG];
+    struct sbuf b = sbuf_on(out->memory, sizeof out->memory);
+    sbuf_lit(&b, "user:");
+    sbuf_str(&b, u->name);
+    struct slice principal = keep(out, &b, 0);
+    out->count = registrar_find(e, slice_str(u->name), found, LIMIT_FORKS_PER_LEG);
+    if (out->count == 0) {
+        refuse(out, 480, SL("Not registered"));
+        return;
+    }
+    out->kind = POLICY_LEGS;
+    for (uint32_t i = 0; i < out->count; i++)
+        out->targets[i] = (struct leg_target){ .uri = found[i].contact, .dst = found[i].flow, .principal = principal };
+}
+
+static bool route_fits(const struct route_config *r, const struct sip_uri *uri) {
+    return slice_has_prefix(uri->user, slice_str(r->prefix)) &&
+           (r->domain[0] == '\0' || slice_ieq(uri->host.host, slice_str(r->domain)));
+}
+
+static void route_static(const struct route_config *r, const struct sip_uri *uri, struct policy_choice *out) {
+    struct sbuf b = sbuf_on(out->memory, sizeof out->memory);
+    struct slice user = uri->user.p ? uri->user : SL("");
+    uint32_t strip = r->strip < user.n ? r->strip : user.n;
+    sbuf_lit(&b, "sip:");
+    sbuf_str(&b, r->prepend);
+    sbuf_put(&b, slice_of(user.p + strip, user.n - strip));
+    if (b.n > 4)
+        sbuf_char(&b, '@');
+    addr_put(&b, &r->next_hop);
+    struct slice target = keep(out, &b, 0);
+    uint32_t from = b.n;
+    sbuf_lit(&b, "peer:");
+    sbuf_str(&b, r->name);
+    if (b.overflow) {
+        refuse(out, 414, SLICE_NONE);
+        return;
+    }
+    out->kind = POLICY_LEGS;
+    out->count = 1;
+    out->targets[0] = (struct leg_target){ .uri = target, .dst = r->next_hop, .principal = keep(out, &b, from) };
+}
+
+void policy_route(struct engine *e, const struct sip_uri *uri, struct policy_choice *out) {
+    struct sbuf plain = ua_headers(&e->ua);
+    out->count = 0;
+    bool ours = uri->scheme == SIP_SCHEME_TEL || policy_is_our_host(e, uri->host.host);
+    if (!sip_unescape(&plain, uri->user)) {
+        refuse(out, 404, SLICE_NONE);
+        return;
+    }
+    if (ours && is_echo(e, sbuf_slice(&plain))) {
+        out->kind = POLICY_ECHO;
+        return;
+    }
+    const struct user_config *u = ours ? policy_user(e, sbuf_slice(&plain)) : NULL;
+    if (u) {
+        route_user(e, u, out);
+        return;
+    }
+    for (uint32_t i = 0; i < e->policy.route_count; i++) {
+        if (!route_fits(&e->policy.routes[i], uri))
+            continue;
+        route_static(&e->policy.routes[i], uri, out);
+        return;
+    }
+    refuse(out, 404, ours ? SLICE_NONE : SL("No route to that domain"));
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * policy: where a new call goes, and who a party is. Order: echo numbers, registered users of our domains, static routes. A
+ * transferred leg asks here exactly as a new call does.
+ */
+#ifndef REFEREE_B2B_POLICY_H
+#define REFEREE_B2B_POLICY_H
+
+#include "core/b2b/leg.h"
+
+enum policy_kind { POLICY_REFUSED, POLICY_ECHO, POLICY_LEGS };
+
+struct policy_choice {
+    enum policy_kind kind;
+    uint16_t status;                     /* POLICY_REFUSED: 404, 480, 416 */
+    struct slice reason;
+    uint32_t count;                      /* POLICY_LEGS: to be tried at once */
+    struct leg_target targets[LIMIT_FORKS_PER_LEG];   /* uri, routes, principal and dst are filled */
+    char memory[2048];                   /* what the slices point into, where not into the registrar's */
+};
+
+void policy_route(struct engine *e, const struct sip_uri *uri, struct policy_choice *out);
+
+/* The configured peer an address belongs to, or NULL. */
+const struct peer_config *policy_peer(const struct engine *e, const struct addr *src);
+const struct user_config *policy_user(const struct engine *e, struct slice name);
+/* host is one of our domains or ourselves. */
+bool policy_is_our_host(const struct engine *e, struct slice host);
+/* What a REFER from a party with this principal gets: REFER_LOCAL or REFER_REJECT. */
+enum refer_mode policy_refer_mode(const struct engine *e, struct slice principal);
+
+#endif

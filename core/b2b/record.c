@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/record.h"
+
+static struct out *operation(struct engine *e, const struct call *c, enum store_verb verb) {
+    struct out *o = outbox_add(e->out, OUT_STORE);
+    char key[16];
+    struct sbuf k = sbuf_on(key, sizeof key);
+    if (!o) {
+        metrics_add(&e->metrics, M_store_failures, 1);
+        return NULL;
+    }
+    sbuf_hex(&k, c->id, 16);
+    o->u.store.verb = verb;
+    o->u.store.bucket = c->bucket;
+    o->u.store.table = SL("call");
+    o->u.store.key = buf_copy(&e->bufs, sbuf_slice(&k));
+    return o;
+}
+
+void record_store(struct engine *e, struct call *c) {
+    struct sbuf b = ua_body(&e->ua);
+    c->record_changed = false;
+    if (!record_encode(e, c, &b)) {
+        metrics_add(&e->metrics, M_store_failures, 1);
+        return;
+    }
+    struct out *o = operation(e, c, STORE_PUT);
+    if (!o)
+        return;
+    o->u.store.value = buf_copy(&e->bufs, sbuf_slice(&b));
+    metrics_add(&e->metrics, M_store_writes, 1);
+    if (!c->record_stored)
+        e->records++;
+    c->record_stored = true;
+}
+
+void record_delete(struct engine *e, struct call *c) {
+    if (!c->record_stored)
+        return;
+    operation(e, c, STORE_DELETE);
+    c->record_stored = false;
+    e->records--;
+}

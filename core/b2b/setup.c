@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/setup.h"
+
+#include "core/b2b/admission.h"
+#include "core/b2b/bridge.h"
+#include "core/b2b/call.h"
+#include "core/b2b/media.h"
+#include "core/b2b/policy.h"
+#include "core/b2b/registrar.h"
+#include "core/b2b/wire.h"
+#include "parser/sdp.h"
+#include "parser/sip_hdr.h"
+
+static void answer(struct engine *e, const struct sip_msg *msg, handle txn, uint16_t status, struct slice reason, struct slice extra) {
+    char tag[16];
+    struct sbuf t = sbuf_on(tag, sizeof tag);
+    sbuf_hex(&t, rng_u64(&e->rng), 16);
+    struct uas_response r = { .status = status, .reason = reason, .to_tag = sbuf_slice(&t), .extra = extra };
+    wire_respond(e, txn, msg, &r, NULL);
+}
+
+static void refuse(struct engine *e, struct leg *l, uint16_t status, struct slice reason) {
+    struct uas_response r = { .status = status, .reason = reason };
+    metrics_add(&e->metrics, M_calls_refused, 1);
+    leg_respond_invite(e, l, &r);
+}
+
+/* The caller hears itself: for the first hour with one phone, and as a target that always answers. */
+static void start_echo(struct engine *e, struct leg *caller, const struct sip_msg *msg) {
+    struct slice sdp = SLICE_NONE;
+    caller->echo = true;
+    if (msg->body.n)
+        sdp = media_describe(e, caller, msg->body, sdp_reverse((enum sdp_direction)caller->media.own_direction));
+    if (!sdp.p || !leg_answer(e, caller, sdp, SLICE_NONE)) {
+        refuse(e, caller, msg->body.n ? 503 : 488, SLICE_NONE);
+        return;
+    }
+    media_echo(e, caller);
+    leg_call(e, caller)->answered = true;
+    metrics_add(&e->metrics, M_calls_answered, 1);
+    call_changed(e, leg_call(e, caller));
+}
+
+static bool ring(struct engine *e, struct leg *caller, const struct sip_msg *msg, const struct leg_target *to) {
+    struct leg_target full = *to;
+    struct slice sdp = SLICE_NONE;
+    full.local_uri = leg_str(caller, DLG_REMOTE_URI);
+    full.remote_uri = leg_str(caller, DLG_LOCAL_URI);
+    struct leg *l = leg_outgoing(e, leg_call(e, caller), &full, ROLE_CALLEE);
+    if (!l)
+        return false;
+    l->peer = caller->self;
+    if (msg->body.n && !(sdp = media_describe(e, l, msg->body, -1)).p) {
+        leg_end(e, l, 503, SLICE_NONE);
+        return false;
+    }
+    uint32_t hops = msg->max_forwards > 0 ? (uint32_t)msg->max_forwards - 1 : LIMIT_HOPS_MAX;
+    return leg_invite(e, l, sdp, bridge_headers(e, msg), hops);
+}
+
+static void route_call(struct engine *e, struct leg *caller, const struct sip_msg *msg) {
+    struct policy_choice choice;
+    unsigned ringing = 0;
+    policy_route(e, &msg->ruri, &choice);
+    if (choice.kind == POLICY_REFUSED) {
+        refuse(e, caller, choice.status, choice.reason);
+        return;
+    }
+    if (choice.kind == POLICY_ECHO) {
+        start_echo(e, caller, msg);
+        return;
+    }
+    for (uint32_t i = 0; i < choice.count; i++)
+        ringing += ring(e, caller, msg, &choice.targets[i]);
+    if (!ringing) {
+        metrics_add(&e->metrics, M_pool_full, 1);
+        struct uas_response r = { .status = 503, .extra = SL("Retry-After: 5\r\n") };
+        leg_respond_invite(e, caller, &r);
+    }
+}
+
+/* A Replaces that names a dialog of ours: taking it over from outside is not built yet. Any other one goes through. */
+static bool replaces_ours(struct engine *e, const struct sip_msg *msg, handle txn) {
+    const struct sip_hdr *h = sip_hdr_first(msg, SIP_H_REPLACES);
+    struct sip_replaces r;
+    if (!h)
+        return false;
+    if (sip_hdr_next(msg, h) || sip_replaces_parse(h->value, &r) < 0) {
+        answer(e, msg, txn, 400, SL("Bad Replaces"), SLICE_NONE);
+        return true;
+    }
+    if (leg_find(e, r.call_id, r.to_tag, r.from_tag)) {
+        metrics_add(&e->metrics, M_replaces_refused, 1);
+        answer(e, msg, txn, 501, SL("INVITE with Replaces not supported"), SLICE_NONE);
+        return true;
+    }
+    if (sip_list_has(msg, SIP_H_REQUIRE, SL("replaces")) && policy_is_our_host(e, msg->ruri.host.host)) {
+        answer(e, msg, txn, 481, SLICE_NONE, SLICE_NONE);
+        return true;
+    }
+    return false;
+}
+
+static void on_invite(struct engine *e, const struct sip_msg *msg, handle txn) {
+    struct admission who;
+    if (e->draining) {
+        answer(e, msg, txn, 503, SL("Draining"), SL("Retry-After: 30\r\n"));
+        return;
+    }
+    admission_check(e, msg, txn, &who);
+    if (!who.admitted)
+        return;
+    uint16_t bad = msg->body.n ? media_check(msg->body) : 0;
+    if (bad) {
+        answer(e, msg, txn, bad, bad == 400 ? SL("Bad session description") : SLICE_NONE, SLICE_NONE);
+        return;
+    }
+    if (replaces_ours(e, msg, txn))
+        return;
+    struct call *c = call_new(e, msg->call_id);
+    struct leg *l = c ? leg_incoming(e, c, msg, txn) : NULL;
+    if (!l || !leg_set(e, l, LEG_PRINCIPAL, who.principal) ||
+        (msg->body.n && !media_received(e, l, msg->body, true))) {
+        metrics_add(&e->metrics, M_pool_full, 1);
+        answer(e, msg, txn, 503, SLICE_NONE, SL("Retry-After: 5\r\n"));
+        if (l && l->state == LEG_INCOMING) {
+            l->invite_in = HANDLE_NONE;
+            leg_step(e, l, LEG_IN_GONE);
+        }
+        return;
+    }
+    route_call(e, l, msg);
+}
+
+/* Only a user's own address of record (section 10.3 step 4). */
+static void on_register(struct engine *e, const struct sip_msg *msg, handle txn) {
+    struct admission who;
+    admission_check(e, msg, txn, &who);
+    if (!who.admitted)
+        return;
+    struct slice aor = msg->to.uri.user;
+    if (!policy_is_our_host(e, msg->to.uri.host.host) || !aor.p) {
+        answer(e, msg, txn, msg->to.uri.scheme == SIP_SCHEME_OTHER ? 400 : 404, SLICE_NONE, SLICE_NONE);
+        return;
+    }
+    if (who.user.p && !slice_eq(who.user, aor)) {
+        answer(e, msg, txn, 403, SL("Not your address of record"), SLICE_NONE);
+        return;
+    }
+    if (!policy_user(e, aor)) {
+        answer(e, msg, txn, 404, SLICE_NONE, SLICE_NONE);
+        return;
+    }
+    registrar_on_register(e, msg, txn, aor);
+}
+
+void setup_on_request(struct engine *e, const struct sip_msg *msg, handle txn) {
+    switch (msg->method) {
+    case SIP_M_INVITE:
+        on_invite(e, msg, txn);
+        break;
+    case SIP_M_REGISTER:
+        on_register(e, msg, txn);
+        break;
+    case SIP_M_OPTIONS:
+        answer(e, msg, txn, e->draining ? 503 : 200, SLICE_NONE,
+               SL("Accept: application/sdp\r\nAllow: " UA_ALLOW "\r\nSupported: " UA_SUPPORTED "\r\n"));
+        break;
+    case SIP_M_SUBSCRIBE:
+        answer(e, msg, txn, 489, SLICE_NONE, SL("Allow-Events: refer\r\n"));
+        break;
+    case SIP_M_REFER:
+        answer(e, msg, txn, 403, SL("REFER outside a dialog"), SLICE_NONE);
+        break;
+    case SIP_M_BYE:
+    case SIP_M_NOTIFY:
+    case SIP_M_INFO:
+    case SIP_M_UPDATE:
+        answer(e, msg, txn, 481, SLICE_NONE, SLICE_NONE);
+        break;
+    default:
+        answer(e, msg, txn, 405, SLICE_NONE, SL("Allow: " UA_ALLOW ", REGISTER\r\n"));
+        break;
+    }
+}

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/transfer.h"
+
+#include "core/b2b/bridge.h"
+#include "core/b2b/call.h"
+#include "core/b2b/media.h"
+#include "core/b2b/wire.h"
+#include "core/base/check.h"
+#include "parser/sdp.h"
+
+void transfer_role(struct engine *e, struct transfer *t, handle leg, enum transfer_role role) {
+    struct leg *l = leg_get(e, leg);
+    if (!l)
+        return;
+    l->transfer = role == TR_NONE ? HANDLE_NONE : t->self;
+    l->transfer_role = (uint8_t)role;
+}
+
+void transfer_go(struct engine *e, struct transfer *t, enum transfer_state s) {
+    const struct call *c = call_get(e, t->call);
+    if (trace_on(&e->trace, TRACE_INFO)) {
+        struct sbuf d = trace_begin(&e->trace, TRACE_INFO, "transfer", c ? c->id : 0, 0xff);
+        sbuf_str(&d, transfer_state_name(t->state));
+        sbuf_lit(&d, " -> ");
+        sbuf_str(&d, transfer_state_name(s));
+        trace_end(&e->trace, &d);
+    }
+    t->state = (uint8_t)s;
+    wheel_cancel(&e->wheel, &t->timer);
+}
+
+/* ---- the end ---- */
+
+static void release(struct engine *e, struct transfer *t) {
+    struct leg *b = leg_get(e, t->transferor);
+    struct call *c = call_get(e, t->call);
+    const handle parties[] = { t->transferor, t->transferee, t->target, t->consult, t->replaced };
+    for (unsigned i = 0; i < sizeof parties / sizeof *parties; i++) {
+        struct leg *l = leg_get(e, parties[i]);
+        if (l && l->transfer == t->self)
+            transfer_role(e, t, parties[i], TR_NONE);
+    }
+    transfer_go(e, t, TRANSFER_DONE);
+    if (b)
+        leg_subscription_ended(e, b);
+    if (c) {
+        c->transfer = HANDLE_NONE;
+        call_changed(e, c);
+    }
+    strs_free(&t->s, &e->bufs);
+    pool_free(&e->transfers, t->self);
+}
+
+/* One of a consultation pair that is left alone has nobody to talk with. */
+static void settle_consult(struct engine *e, struct transfer *t) {
+    struct leg *b = leg_get(e, t->consult), *c = leg_get(e, t->replaced);
+    transfer_role(e, t, t->consult, TR_NONE);
+    transfer_role(e, t, t->replaced, TR_NONE);
+    if ((leg_is_live(b) && leg_is_live(c)) || (b && b->echo))
+        return;
+    if (leg_is_live(b) && leg_get(e, b->peer) == c)
+        leg_end(e, b, 480, SLICE_NONE);
+    if (leg_is_live(c) && !t->committed && c->self != t->target)
+        leg_end(e, c, 480, SLICE_NONE);
+}
+
+/* The transferee talks with the transferor again, if there is one. */
+static void back_to_transferor(struct engine *e, struct transfer *t) {
+    struct leg *a = leg_get(e, t->transferee), *b = leg_get(e, t->transferor);
+    transfer_role(e, t, t->transferee, TR_NONE);
+    if (!leg_is_live(a))
+        return;
+    if (leg_is_live(b)) {
+        a->peer = b->self;
+        b->peer = a->self;
+        media_connect(e, a, b);
+    } else {
+        leg_end(e, a, 480, SL("Reason: SIP;cause=480;text=\"Transfer failed\"\r\n"));
+    }
+}
+
+static void told(struct engine *e, struct transfer *t) {
+    if (t->state != TRANSFER_RESTORE_TARGET && t->state != TRANSFER_RESTORE_TRANSFEREE)
+        transfer_go(e, t, TRANSFER_NOTIFYING);
+    transfer_notify(e, t, t->result);
+}
+
+static void set_result(struct engine *e, struct transfer *t, uint16_t status) {
+    t->result = status < 200 ? 500 : status;
+    t->succeeded = status < 300;
+    metrics_add(&e->metrics, t->succeeded ? M_transfers_done : M_transfers_failed, 1);
+}
+
+void transfer_fail(struct engine *e, struct transfer *t, uint16_t status) {
+    set_result(e, t, status >= 300 ? status : 500);
+    transfer_drop_targets(e, t, NULL);
+    back_to_transferor(e, t);
+    settle_consult(e, t);
+    told(e, t);
+}
+
+/* ---- the splice ---- */
+
+static void commit_target(struct engine *e, struct transfer *t, struct leg *a) {
+    struct leg *c = leg_get(e, t->target);
+    a->echo = t->mode == MODE_ECHO;
+    if (a->echo) {
+        a->peer = HANDLE_NONE;
+        media_echo(e, a);
+        return;
+    }
+    if (t->mode == MODE_JOIN)
+        call_move_leg(e, c, leg_call(e, a));
+    a->peer = c->self;
+    c->peer = a->self;
+    media_connect(e, a, c);
+    transfer_role(e, t, t->target, TR_NONE);
+}
+
+/* Both have agreed: from here on the transferee's call is the target's, and the transferor is only told. */
+static void commit(struct engine *e, struct transfer *t) {
+    struct leg *a = leg_get(e, t->transferee), *b = leg_get(e, t->transferor), *d = leg_get(e, t->consult);
+    t->committed = true;
+    t->end_transferor = true;
+    if (b)
+        b->peer = HANDLE_NONE;
+    commit_target(e, t, a);
+    transfer_role(e, t, t->transferee, TR_NONE);
+    transfer_role(e, t, t->consult, TR_NONE);
+    if (d && (leg_is_live(d)))
+        leg_end(e, d, 487, SLICE_NONE);
+    set_result(e, t, 200);
+    call_changed(e, leg_call(e, a));
+    told(e, t);
+}
+
+/* The transferee can take what the target answered before it has said so itself: then nobody waits for its 200. */
+static bool fits_now(struct engine *e, const struct leg *a, struct slice sdp) {
+    struct sdp answer, session;
+    struct slice local = leg_str(a, LEG_SDP_LOCAL);
+    (void)e;
+    return local.p && sdp_parse(sdp, &answer) >= 0 && sdp_parse(local, &session) >= 0 && sdp_formats_subset(&answer, &session);
+}
+
+void transfer_answered(struct engine *e, struct transfer *t, struct leg *target, struct slice sdp) {
+    struct leg *a = leg_get(e, t->transferee);
+    if (target) {
+        t->target = target->self;
+        transfer_drop_targets(e, t, target);
+    }
+    if (media_is_same(e, a, sdp, -1)) {
+        commit(e, t);
+        return;
+    }
+    if (target && fits_now(e, a, sdp))
+        media_connect(e, a, target);
+    strs_set(&t->s, &e->bufs, TRF_TRANSFEREE_SDP, leg_str(a, LEG_SDP_LOCAL));
+    if (!media_describe(e, a, sdp, -1).p) {
+        transfer_fail(e, t, 503);
+        return;
+    }
+    transfer_go(e, t, TRANSFER_TRANSFEREE);
+    leg_reoffer(e, a);
+}
+
+/* ---- the table's actions ---- */
+
+static void do_none(struct engine *e, struct transfer *t, uint16_t status) {
+    (void)e, (void)t, (void)status;
+}
+
+static void do_tell_progress(struct engine *e, struct transfer *t, uint16_t status) {
+    if (!e->cfg.notify_progress || status <= 100 || status == t->progress)
+        return;
+    t->progress = status;
+    transfer_notify(e, t, status);
+}
+
+/* The answer itself was handed to transfer_answered by the event's translation. */
+static void do_answered(struct engine *e, struct transfer *t, uint16_t status) {
+    struct leg *target = leg_get(e, t->target);
+    (void)status;
+    transfer_answered(e, t, target, leg_str(target, LEG_SDP_REMOTE));
+}
+
+/* 486, 600 and 603 are the target's own word; anything else may be about Replaces, and join does without it. */
+static void do_refused(struct engine *e, struct transfer *t, uint16_t status) {
+    bool final = status == 486 || status == 600 || status == 603;
+    transfer_role(e, t, t->target, TR_NONE);
+    if (t->mode == MODE_REPLACE && !final && leg_is_up(leg_get(e, t->replaced)))
+        transfer_join(e, t);
+    else
+        transfer_fail(e, t, status == 401 || status == 407 ? 403 : status);
+}
+
+static void do_fall_back(struct engine *e, struct transfer *t, uint16_t status) {
+    (void)status;
+    transfer_role(e, t, t->target, TR_NONE);
+    transfer_join(e, t);
+}
+
+static void do_give_up_target(struct engine *e, struct transfer *t, uint16_t status) {
+    struct leg *target = leg_get(e, t->target);
+    (void)status;
+    if (t->mode == MODE_REPLACE && target) {
+        transfer_go(e, t, TRANSFER_FALLBACK);
+        leg_cancel(e, target);
+        return;
+    }
+    transfer_fail(e, t, 408);
+}
+
+static void do_join_refused(struct engine *e, struct transfer *t, uint16_t status) {
+    transfer_role(e, t, t->target, TR_NONE);
+    t->target = HANDLE_NONE;
+    transfer_fail(e, t, status);
+}
+
+static void do_commit(struct engine *e, struct transfer *t, uint16_t status) {
+    (void)status;
+    commit(e, t);
+}
+
+/* Join: the target goes back to the session it had with the transferor. */
+static bool restore_joined(struct engine *e, struct transfer *t) {
+    struct leg *c = leg_get(e, t->target);
+    struct slice former = strs_get(&t->s, TRF_TARGET_SDP);
+    struct leg *d = leg_get(e, t->consult);
+    if (t->mode != MODE_JOIN || !leg_is_up(c) || !leg_is_up(d) || !former.p || !media_describe(e, c, former, -1).p)
+        return false;
+    media_connect(e, c, d);
+    transfer_go(e, t, TRANSFER_RESTORE_TARGET);
+    leg_reoffer(e, c);
+    return true;
+}
+
+/* Replace: the target has given up its consultation dialog already, so its new leg takes that one's place. */
+static bool restore_replaced(struct engine *e, struct transfer *t) {
+    struct leg *c = leg_get(e, t->target), *d = leg_get(e, t->consult), *old = leg_get(e, t->replaced);
+    if (t->mode != MODE_REPLACE || !leg_is_up(c) || !leg_is_up(d) || !media_describe(e, c, leg_str(d, LEG_SDP_REMOTE), -1).p ||
+        !call_move_leg(e, c, leg_call(e, d)))
+        return false;
+    if (old && leg_is_live(old))
+        leg_end(e, old, 480, SLICE_NONE);
+    c->peer = d->self;
+    d->peer = c->self;
+    t->replaced = c->self;
+    media_connect(e, c, d);
+    transfer_go(e, t, TRANSFER_RESTORE_TARGET);
+    leg_reoffer(e, c);
+    return true;
+}
+
+static void do_roll_back(struct engine *e, struct transfer *t, uint16_t status) {
+    if (!restore_joined(e, t) && !restore_replaced(e, t)) {
+        transfer_fail(e, t, status);
+        return;
+    }
+    set_result(e, t, status);
+    back_to_transferor(e, t);
+    told(e, t);
+}
+
+/* The transferee hung up. The transferor hears why before its BYE (no BYE before the NOTIFY is answered). */
+static void do_abandon(struct engine *e, struct transfer *t, uint16_t status) {
+    (void)status;
+    struct leg *b = leg_get(e, t->transferor);
+    bool restoring = (t->state == TRANSFER_TRANSFEREE && (restore_joined(e, t) || restore_replaced(e, t))) ||
+                     (t->state == TRANSFER_JOIN && restore_joined(e, t));
+    t->end_transferor = true;
+    if (b)
+        b->peer = HANDLE_NONE;
+    if (t->result) {
+        transfer_go(e, t, TRANSFER_NOTIFYING);
+        if (t->final_sent && !t->notifying)
+            transfer_step(e, t, TRANSFER_EV_NOTIFIED, t->result);
+        return;
+    }
+    set_result(e, t, 487);
+    if (!restoring) {
+        transfer_drop_targets(e, t, NULL);
+        settle_consult(e, t);
+    }
+    told(e, t);
+}
+
+/* The target hung up after its yes. The transferee may have been told of it already: it gets its former session back. */
+static void do_target_left(struct engine *e, struct transfer *t, uint16_t status) {
+    struct leg *a = leg_get(e, t->transferee), *b = leg_get(e, t->transferor);
+    struct slice former = strs_get(&t->s, TRF_TRANSFEREE_SDP);
+    (void)status;
+    if (t->state != TRANSFER_TRANSFEREE || !leg_is_up(a) || !leg_is_up(b) || !former.p || !media_describe(e, a, former, -1).p) {
+        transfer_fail(e, t, 480);
+        return;
+    }
+    set_result(e, t, 480);
+    transfer_drop_targets(e, t, NULL);
+    transfer_go(e, t, TRANSFER_RESTORE_TRANSFEREE);
+    media_connect(e, a, b);
+    leg_reoffer(e, a);
+    settle_consult(e, t);
+    told(e, t);
+}
+
+static void do_note_transferor(struct engine *e, struct transfer *t, uint16_t status) {
+    struct leg *a = leg_get(e, t->transferee);
+    (void)status;
+    t->transferor_gone = true;
+    /* Failed and nobody left: the transferee is not kept waiting for anyone. */
+    if (t->result && !t->succeeded && leg_is_live(a) && !leg_peer(e, a)) {
+        transfer_role(e, t, t->transferee, TR_NONE);
+        leg_end(e, a, 480, SLICE_NONE);
+    }
+    if (t->state == TRANSFER_NOTIFYING && t->final_sent && !t->notifying)
+        transfer_step(e, t, TRANSFER_EV_NOTIFIED, t->result);
+}
+
+/* The pair's other leg is settled when the transfer is decided; until then it is ours to use. */
+static void do_note_consult(struct engine *e, struct transfer *t, uint16_t status) {
+    (void)status;
+    transfer_role(e, t, t->consult, TR_NONE);
+}
+
+static void do_note_replaced(struct engine *e, struct transfer *t, uint16_t status) {
+    (void)status;
+    if (t->replaced != t->target)
+        transfer_role(e, t, t->replaced, TR_NONE);
+}
+
+static bool still_busy(const struct engine *e, handle leg) {
+    const struct leg *l = leg_get(e, leg);
+    return leg_is_up(l) && (l->retry_until || l->invite_out != HANDLE_NONE);
+}
+
+static void do_restored(struct engine *e, struct transfer *t, uint16_t status) {
+    bool target = t->state == TRANSFER_RESTORE_TARGET;
+    (void)status;
+    /* The answer to the offer that was rolled back comes first; the restoring one is still out. */
+    if (still_busy(e, target ? t->target : t->transferee))
+        return;
+    transfer_role(e, t, t->target, TR_NONE);
+    transfer_go(e, t, TRANSFER_NOTIFYING);
+    if (target)
+        settle_consult(e, t);
+    else
+        back_to_transferor(e, t);
+    if (t->final_sent && !t->notifying)
+        transfer_step(e, t, TRANSFER_EV_NOTIFIED, t->result);
+}
+
+/* do_restored looks at final_sent and notifying. */
+static void do_note_notified(struct engine *e, struct transfer *t, uint16_t status) {
+    (void)e, (void)t, (void)status;
+}
+
+static void do_leave(struct engine *e, struct transfer *t, uint16_t status) {
+    struct leg *old = leg_get(e, t->replaced);
+    (void)status;
+    /* A target that never ended the dialog it replaced (RFC 3891 section 3 says it must). */
+    if (t->committed && old && old->self != t->target && leg_is_live(old))
+        leg_end(e, old, 480, SLICE_NONE);
+    release(e, t);
+}
+
+static void do_end_transferor(struct engine *e, struct transfer *t, uint16_t status) {
+    struct leg *b = leg_get(e, t->transferor);
+    if (b && leg_is_live(b))
+        leg_end(e, b, 480, SLICE_NONE);
+    do_leave(e, t, status);
+}
+
+static void do_finish(struct engine *e, struct transfer *t, uint16_t status) {
+    struct leg *b = leg_get(e, t->transferor);
+    if (!leg_is_live(b)) {
+        do_leave(e, t, status);
+    } else if (t->succeeded) {
+        transfer_go(e, t, TRANSFER_BYE_WAIT);
+        wheel_set(&e->wheel, &t->timer, e->now + e->cfg.bye_wait_us);
+    } else if (t->end_transferor) {
+        do_end_transferor(e, t, status);
+    } else {
+        do_leave(e, t, status);
+    }
+}
+
+typedef void transfer_fn(struct engine *e, struct transfer *t, uint16_t status);
+
+static transfer_fn *const actions[TRANSFER_ACTION_COUNT] = {
+    [TRANSFER_DO_NONE] = do_none, [TRANSFER_DO_TELL_PROGRESS] = do_tell_progress, [TRANSFER_DO_ANSWERED] = do_answered,
+    [TRANSFER_DO_REFUSED] = do_refused, [TRANSFER_DO_FALL_BACK] = do_fall_back,
+    [TRANSFER_DO_GIVE_UP_TARGET] = do_give_up_target, [TRANSFER_DO_JOIN_REFUSED] = do_join_refused,
+    [TRANSFER_DO_COMMIT] = do_commit, [TRANSFER_DO_ROLL_BACK] = do_roll_back, [TRANSFER_DO_ABANDON] = do_abandon,
+    [TRANSFER_DO_TARGET_LEFT] = do_target_left, [TRANSFER_DO_NOTE_TRANSFEROR] = do_note_transferor,
+    [TRANSFER_DO_NOTE_CONSULT] = do_note_consult, [TRANSFER_DO_NOTE_REPLACED] = do_note_replaced,
+    [TRANSFER_DO_RESTORED] = do_restored, [TRANSFER_DO_NOTE_NOTIFIED] = do_note_notified,
+    [TRANSFER_DO_FINISH] = do_finish, [TRANSFER_DO_END_TRANSFEROR] = do_end_transferor, [TRANSFER_DO_LEAVE] = do_leave,
+};
+
+void transfer_step(struct engine *e, struct transfer *t, enum transfer_event ev, uint16_t status) {
+    const struct transfer_cell *cell = transfer_cell(t->state, ev);
+    const struct call *c = call_get(e, t->call);
+    CHECK(cell->verdict == TRANSFER_ACT || cell->verdict == TRANSFER_IGNORE);
+    if (trace_on(&e->trace, TRACE_DEBUG)) {
+        struct sbuf d = trace_begin(&e->trace, TRACE_DEBUG, "transfer", c ? c->id : 0, 0xff);
+        sbuf_str(&d, transfer_state_name(t->state));
+        sbuf_lit(&d, " + ");
+        sbuf_str(&d, transfer_event_name(ev));
+        sbuf_lit(&d, " ");
+        sbuf_u64(&d, status);
+        trace_end(&e->trace, &d);
+    }
+    if (cell->verdict == TRANSFER_ACT)
+        actions[cell->action](e, t, status);
+}
+
+void transfer_on_timer(struct engine *e, struct transfer *t) {
+    transfer_step(e, t, TRANSFER_EV_TIMER, 408);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What a leg's event means for the transfer it takes part in. */
+#include "core/b2b/bridge.h"
+#include "core/b2b/media.h"
+#include "core/b2b/transfer.h"
+
+static bool is_end(const struct leg_event *ev) {
+    return ev->kind == LEG_EV_BYE || ev->kind == LEG_EV_GONE;
+}
+
+static bool transferor_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
+    if (ev->kind == LEG_EV_RESPONSE && ev->purpose == FOR_NOTIFY) {
+        transfer_on_notify_response(e, t, ev->status);
+        return true;
+    }
+    if (ev->kind == LEG_EV_REQUEST && ev->msg->method == SIP_M_SUBSCRIBE) {
+        transfer_on_subscribe(e, t, l, ev);
+        return true;
+    }
+    if (is_end(ev)) {
+        transfer_step(e, t, TRANSFER_EV_TRANSFEROR_GONE, ev->status);
+        return true;
+    }
+    if (ev->kind == LEG_EV_REINVITE && !(t->result && !t->succeeded)) {
+        bridge_answer_alone(e, l, ev->msg);
+        return true;
+    }
+    return false;
+}
+
+static bool transferee_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
+    if (is_end(ev)) {
+        transfer_step(e, t, TRANSFER_EV_TRANSFEREE_GONE, ev->status);
+        return true;
+    }
+    if (ev->kind == LEG_EV_REANSWERED && l->own_invite) {
+        if (ev->msg->body.n)
+            media_received(e, l, ev->msg->body, false);
+        transfer_step(e, t, TRANSFER_EV_TRANSFEREE_YES, ev->status);
+        return true;
+    }
+    if (ev->kind == LEG_EV_REREFUSED && l->own_invite) {
+        transfer_step(e, t, TRANSFER_EV_TRANSFEREE_NO, ev->status);
+        return true;
+    }
+    if (ev->kind == LEG_EV_REINVITE) {
+        bridge_answer_alone(e, l, ev->msg);
+        return true;
+    }
+    return false;
+}
+
+static void target_answered(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
+    if (ev->kind == LEG_EV_ANSWERED)
+        leg_ack(e, l, SLICE_NONE);
+    if (t->state != TRANSFER_TARGET && t->state != TRANSFER_JOIN) {
+        transfer_step(e, t, TRANSFER_EV_TARGET_YES, ev->status);
+        return;
+    }
+    if (!ev->msg->body.n || media_check(ev->msg->body) != 0 || !media_received(e, l, ev->msg->body, false)) {
+        transfer_fail(e, t, 488);
+        return;
+    }
+    t->target = l->self;
+    transfer_step(e, t, TRANSFER_EV_TARGET_YES, ev->status);
+}
+
+static bool target_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
+    bool join = l->self == t->replaced;
+    switch (ev->kind) {
+    case LEG_EV_PROGRESS:
+        transfer_step(e, t, TRANSFER_EV_PROGRESS, ev->status);
+        return true;
+    case LEG_EV_ANSWERED:
+        target_answered(e, t, l, ev);
+        return true;
+    case LEG_EV_REFUSED:
+        transfer_role(e, t, l->self, TR_NONE);
+        if (!transfer_target_rings(e, t))
+            transfer_step(e, t, TRANSFER_EV_TARGET_NO, ev->status);
+        return true;
+    case LEG_EV_REANSWERED:
+        if (!l->own_invite)
+            return false;
+        target_answered(e, t, l, ev);
+        return true;
+    case LEG_EV_REREFUSED:
+        if (!l->own_invite)
+            return false;
+        transfer_step(e, t, TRANSFER_EV_TARGET_NO, ev->status);
+        return true;
+    case LEG_EV_BYE:
+    case LEG_EV_GONE:
+        transfer_step(e, t, TRANSFER_EV_TARGET_GONE, ev->status);
+        return true;
+    case LEG_EV_REINVITE:
+        if (!join)
+            bridge_answer_alone(e, l, ev->msg);
+        return !join;
+    default:
+        return false;
+    }
+}
+
+bool transfer_on_event(struct engine *e, struct leg *l, const struct leg_event *ev) {
+    struct transfer *t = transfer_get(e, l->transfer);
+    if (!t)
+        return false;
+    switch (l->transfer_role) {
+    case TR_TRANSFEROR:
+        return transferor_event(e, t, l, ev);
+    case TR_TRANSFEREE:
+        return transferee_event(e, t, l, ev);
+    case TR_TARGET:
+        return target_event(e, t, l, ev);
+    case TR_CONSULT:
+    case TR_REPLACED:
+        if (!is_end(ev))
+            return false;
+        transfer_step(e, t, l->transfer_role == TR_CONSULT ? TRANSFER_EV_CONSULT_GONE : TRANSFER_EV_REPLACED_GONE, ev->status);
+        return true;
+    default:
+        return false;
+    }
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/wire.h"
+
+#include "core/base/check.h"
+
+void wire_send(struct engine *e, struct buf *b, const struct addr *dst, const struct addr *src) {
+    if (!b)
+        return;
+    struct out *o = outbox_add(e->out, OUT_SEND);
+    if (!o) {
+        metrics_add(&e->metrics, M_pool_full, 1);
+        return;
+    }
+    buf_ref(b);
+    o->u.send.buf = b;
+    o->u.send.dst = *dst;
+    o->u.send.src = *src;
+    metrics_add(&e->metrics, M_datagrams_out, 1);
+}
+
+const struct sip_msg *wire_request_again(struct engine *e, handle txn) {
+    struct slice bytes = txn_request(&e->txns, txn);
+    struct sip_fault fault;
+    if (!bytes.p || sip_parse(bytes, &e->again, &fault) < 0)
+        return NULL;
+    return &e->again;
+}
+
+bool wire_respond(struct engine *e, handle txn, const struct sip_msg *req, const struct uas_response *r, const struct leg *leg) {
+    const struct txn *t = txn_get(&e->txns, txn);
+    if (!t)
+        return false;
+    if (!req)
+        req = wire_request_again(e, txn);
+    if (!req)
+        return false;
+    struct buf *b = uas_build(&e->ua, req, &t->src, r);
+    if (!b) {
+        metrics_add(&e->metrics, M_pool_full, 1);
+        return false;
+    }
+    wire_trace(e, "send", leg, buf_slice(b), &t->dst);
+    txn_respond(&e->txns, e->out, e->now, txn, b, r->status);
+    return true;
+}
+
+void wire_respond_stateless(struct engine *e, const struct sip_msg *req, const struct addr *src, const struct addr *dst,
+                            const struct uas_response *r) {
+    struct addr to;
+    txn_response_dst(req, src, &to);
+    struct buf *b = uas_build(&e->ua, req, src, r);
+    if (!b)
+        return;
+    wire_trace(e, "send", NULL, buf_slice(b), &to);
+    wire_send(e, b, &to, dst);
+    buf_unref(&e->bufs, &b);
+}
+
+/* First occurrence of needle in hay, or absent; the rest of the line behind it. */
+static struct slice line_behind(struct slice hay, struct slice needle) {
+    for (uint32_t i = 0; i + needle.n <= hay.n; i++) {
+        if (hay.p[i] != needle.p[0] || memcmp(hay.p + i, needle.p, needle.n) != 0)
+            continue;
+        struct slice rest = slice_of(hay.p + i + needle.n, hay.n - i - needle.n);
+        int32_t end = slice_find(rest, '\r');
+        return slice_trim(slice_of(rest.p, end < 0 ? rest.n : (uint32_t)end));
+    }
+    return SLICE_NONE;
+}
+
+static struct slice direction_of(struct slice message) {
+    static const struct slice words[] = { { "a=sendonly", 10 }, { "a=recvonly", 10 }, { "a=inactive", 10 } };
+    for (unsigned i = 0; i < 3; i++)
+        if (line_behind(message, words[i]).p)
+            return slice_of(words[i].p + 2, words[i].n - 2);
+    return line_behind(message, SL("\nm=")).p ? SL("sendrecv") : SLICE_NONE;
+}
+
+void wire_trace(struct engine *e, const char *what, const struct leg *leg, struct slice message, const struct addr *other) {
+    if (!trace_on(&e->trace, TRACE_DEBUG))
+        return;
+    const struct call *c = leg ? leg_call(e, leg) : NULL;
+    int32_t end = slice_find(message, '\r');
+    struct sbuf d = trace_begin(&e->trace, TRACE_DEBUG, what, c ? c->id : 0, leg ? leg->number : 0xff);
+    sbuf_escaped(&d, slice_of(message.p, end < 0 ? message.n : (uint32_t)end), 90);
+    if (slice_has_prefix(message, SL("SIP/2.0 "))) {
+        sbuf_lit(&d, " | ");
+        sbuf_escaped(&d, line_behind(message, SL("\nCSeq:")), 24);
+    }
+    struct slice dir = direction_of(message);
+    if (dir.p) {
+        sbuf_lit(&d, " | ");
+        sbuf_put(&d, dir);
+    }
+    sbuf_lit(&d, " | ");
+    addr_put(&d, other);
+    trace_end(&e->trace, &d);
+}
