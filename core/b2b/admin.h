@@ -2,11 +2,10 @@
  *
  * admin: an operator's order, one line of text, and its answer as lines of text (OUT_ADMIN; the last one closes).
  *   calls             one line a call: number, state, age, who
- *   show CALL         legs, states, offer/answer state, streams and counters, the ladder so far; CALL as `calls` prints it
+ *   show CALL         its legs, streams, counters and ladder so far; CALL as `calls` prints it
  *   registrations     one line a binding
  *   metrics           name value
  *   leftover          what is held now (engine_census)
- *   help
  */
 #ifndef REFEREE_B2B_ADMIN_H
 #define REFEREE_B2B_ADMIN_H

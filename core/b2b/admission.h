@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * admission: who sends a request. The answer is a principal, "user:NAME" or "peer:NAME": what later decides who may replace whom.
+ * admission: who sends a request. The answer is a principal, "user:NAME" or "peer:NAME": what later decides who may
+ * replace whom.
  */
 #ifndef REFEREE_B2B_ADMISSION_H
 #define REFEREE_B2B_ADMISSION_H
@@ -10,9 +11,9 @@
 #define PRINCIPAL_MAX (CONFIG_NAME_MAX + 8)
 
 struct admission {
-    bool admitted;                /* false: the request has been answered */
-    struct slice principal;       /* in `memory`; absent: nobody we know (authentication is off) */
-    struct slice user;            /* of a "user:" principal: its name */
+    bool admitted;          /* false: the request has been answered */
+    struct slice principal; /* in `memory`; absent: nobody we know (authentication is off) */
+    struct slice user;      /* of a "user:" principal: its name */
     char memory[PRINCIPAL_MAX];
 };
 

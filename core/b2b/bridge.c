@@ -28,7 +28,8 @@ static void on_progress(struct engine *e, struct leg *l, const struct leg_event 
     if (!caller || caller->state != LEG_INCOMING)
         return;
     struct uas_response r = { .status = ev->status, .reason = ev->msg->reason, .content_type = SL("application/sdp") };
-    if (ev->msg->body.n && !l->late_offer && media_check(ev->msg->body) == 0 && media_received(e, l, ev->msg->body, false)) {
+    if (ev->msg->body.n && !l->late_offer && media_check(ev->msg->body) == 0 &&
+        media_received(e, l, ev->msg->body, false)) {
         r.body = media_describe(e, caller, ev->msg->body, -1);
         media_connect(e, caller, l);
     }
@@ -74,7 +75,8 @@ static void on_answered(struct engine *e, struct leg *l, const struct leg_event 
     call_changed(e, c);
 }
 
-/* Section 16.7 step 6: 6xx first, else the lowest class, with 401 and 407 as 403 since nobody behind us could answer them. */
+/* Section 16.7 step 6: 6xx first, else the lowest class, with 401 and 407 as 403 since nobody behind us could answer
+ * them. */
 static unsigned rank(uint16_t status) {
     return status >= 600 ? 0 : status / 100;
 }
@@ -171,7 +173,8 @@ static void on_reanswered(struct engine *e, struct leg *l, const struct leg_even
 static void on_rerefused(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
     if (!l->own_invite && other && other->invite_in != HANDLE_NONE)
-        refuse_invite(e, other, for_caller(ev->status), ev->msg && for_caller(ev->status) == ev->status ? ev->msg : NULL);
+        refuse_invite(e, other, for_caller(ev->status),
+                      ev->msg && for_caller(ev->status) == ev->status ? ev->msg : NULL);
 }
 
 /* The answer to a late offer comes in the ACK (section 13.2.1). */
@@ -220,7 +223,8 @@ static void pass_request(struct engine *e, struct leg *l, const struct leg_event
     }
     if (offer) {
         uint16_t bad = other->oa != OA_STABLE ? 491 : media_check(ev->msg->body);
-        if (!bad && (!media_received(e, l, ev->msg->body, true) || !(r.body = media_describe(e, other, ev->msg->body, -1)).p))
+        if (!bad &&
+            (!media_received(e, l, ev->msg->body, true) || !(r.body = media_describe(e, other, ev->msg->body, -1)).p))
             bad = 488;
         if (bad) {
             respond(e, l, ev->txn, bad, SLICE_NONE);
@@ -246,12 +250,14 @@ static void pass_request(struct engine *e, struct leg *l, const struct leg_event
 
 static void on_request(struct engine *e, struct leg *l, const struct leg_event *ev) {
     switch (bridge_method(ev->msg->method)) {
-    case BRIDGE_PASS:
-        pass_request(e, l, ev);
-        break;
+    case BRIDGE_PASS: pass_request(e, l, ev); break;
     default:
-        /* NOTIFY and SUBSCRIBE: we hold no subscription of that kind in this dialog (RFC 6665 sections 4.1.3, 4.2.1). */
-        respond(e, l, ev->txn, ev->msg->method == SIP_M_NOTIFY ? 481 : ev->msg->method == SIP_M_SUBSCRIBE ? 489 : 405,
+        /* NOTIFY and SUBSCRIBE: we hold no subscription of that kind in this dialog (RFC 6665 sections 4.1.3, 4.2.1).
+         */
+        respond(e, l, ev->txn,
+                ev->msg->method == SIP_M_NOTIFY      ? 481
+                : ev->msg->method == SIP_M_SUBSCRIBE ? 489
+                                                     : 405,
                 ev->msg->method == SIP_M_SUBSCRIBE ? SL("Allow-Events: refer\r\n") : SL("Allow: " UA_ALLOW "\r\n"));
         break;
     }
@@ -275,7 +281,8 @@ static void on_response(struct engine *e, struct leg *l, const struct leg_event 
     struct leg *other = leg_peer(e, l);
     if (ev->purpose != FOR_BRIDGED)
         return;
-    bool update = ev->msg ? ev->msg->cseq_method == SIP_M_UPDATE : l->oa == OA_OFFER_SENT && l->invite_out == HANDLE_NONE;
+    bool update =
+        ev->msg ? ev->msg->cseq_method == SIP_M_UPDATE : l->oa == OA_OFFER_SENT && l->invite_out == HANDLE_NONE;
     struct uas_response r = { .status = for_caller(ev->status) };
     if (update && l->invite_out == HANDLE_NONE) {
         r.body = pass_update_answer(e, l, other, ev->msg);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * call: the legs that belong together. Owns and ends them; decides nothing about what crosses between them (bridge.h), who
- * replaces whom (transfer.h) or where a new call goes (policy.h).
+ * call: the legs that belong together. Owns and ends them; decides nothing about what crosses between them (bridge.h),
+ * who replaces whom (transfer.h) or where a new call goes (policy.h).
  */
 #ifndef REFEREE_B2B_CALL_H
 #define REFEREE_B2B_CALL_H

@@ -20,9 +20,9 @@ enum attended_mode { ATTENDED_REPLACE, ATTENDED_JOIN };
 #define CONFIG_HOST_MAX 128
 
 struct user_config {
-    char name[CONFIG_NAME_MAX];          /* user part of the AoR and digest username */
-    char password[CONFIG_NAME_MAX];      /* "" when only HA1s are given */
-    char ha1_md5[33];                    /* hex of H(user:realm:password), or "" */
+    char name[CONFIG_NAME_MAX];     /* user part of the AoR and digest username */
+    char password[CONFIG_NAME_MAX]; /* "" when only HA1s are given */
+    char ha1_md5[33];               /* hex of H(user:realm:password), or "" */
     char ha1_sha256[65];
     char display[CONFIG_NAME_MAX];
     enum refer_mode refer;
@@ -31,10 +31,10 @@ struct user_config {
 /* Routes are tried in order: the first whose prefix and domain both fit (an empty one fits all). */
 struct route_config {
     char name[CONFIG_NAME_MAX];
-    char prefix[CONFIG_NAME_MAX];        /* of the user part */
-    char domain[CONFIG_HOST_MAX];        /* host of the Request-URI, any case; "" = any */
+    char prefix[CONFIG_NAME_MAX]; /* of the user part */
+    char domain[CONFIG_HOST_MAX]; /* host of the Request-URI, any case; "" = any */
     struct addr next_hop;
-    uint8_t strip;                       /* characters taken off the front of the user part */
+    uint8_t strip; /* characters taken off the front of the user part */
     char prepend[CONFIG_NAME_MAX];
 };
 
@@ -55,53 +55,53 @@ struct policy_config {
     uint32_t route_count;
     const struct peer_config *peers;
     uint32_t peer_count;
-    const char (*domains)[CONFIG_HOST_MAX];   /* that are ours; the advertised host always is */
+    const char (*domains)[CONFIG_HOST_MAX]; /* that are ours; the advertised host always is */
     uint32_t domain_count;
-    const char (*echo)[CONFIG_NAME_MAX];      /* user parts answered with an echo of the caller's media */
+    const char (*echo)[CONFIG_NAME_MAX]; /* user parts answered with an echo of the caller's media */
     uint32_t echo_count;
 };
 
 struct engine_config {
     uint16_t shard;
     uint16_t cluster_id;
-    struct siphash_key seed;             /* random, or the simulator's */
-    uint8_t secret[32];                  /* of nonces, tokens and branches; shared by a cluster */
+    struct siphash_key seed; /* random, or the simulator's */
+    uint8_t secret[32];      /* of nonces, tokens and branches; shared by a cluster */
 
-    struct addr sip_addr;                /* goes into Via and Contact */
-    char sip_host[CONFIG_HOST_MAX];      /* its text; may be a name */
+    struct addr sip_addr;           /* goes into Via and Contact */
+    char sip_host[CONFIG_HOST_MAX]; /* its text; may be a name */
     char realm[CONFIG_HOST_MAX];
     char user_agent[CONFIG_NAME_MAX];
-    uint32_t t1_us, t2_us, t4_us;        /* RFC 3261 section 17.1.1.1 */
+    uint32_t t1_us, t2_us, t4_us; /* RFC 3261 section 17.1.1.1 */
 
-    bool auth_required;                  /* digest for REGISTER and for INVITEs from no trusted peer */
+    bool auth_required; /* digest for REGISTER and for INVITEs from no trusted peer */
     bool auth_md5, auth_sha256;
     uint32_t nonce_lifetime_s;
 
-    uint32_t expires_min_s, expires_max_s, expires_default_s;   /* of registrations */
+    uint32_t expires_min_s, expires_max_s, expires_default_s; /* of registrations */
 
-    struct addr media_addr;              /* goes into SDP; port ignored */
+    struct addr media_addr; /* goes into SDP; port ignored */
     uint16_t media_port_min, media_port_max;
-    const bool *media_port_usable;       /* per pair of the range, or NULL: all could be bound */
+    const bool *media_port_usable; /* per pair of the range, or NULL: all could be bound */
     uint32_t media_quarantine_us;
-    bool media_nat;                      /* latch on the first valid source */
+    bool media_nat; /* latch on the first valid source */
 
-    enum refer_mode refer;               /* REFER_LOCAL or REFER_REJECT */
+    enum refer_mode refer; /* REFER_LOCAL or REFER_REJECT */
     enum attended_mode attended;
-    bool notify_progress;                /* 18x of the target as NOTIFY */
-    uint64_t replace_timeout_us;         /* target silent on INVITE with Replaces: join */
-    uint64_t ring_timeout_us;            /* target rings: transfer fails with 408 */
-    uint64_t bye_wait_us;                /* transferor's BYE after the final NOTIFY */
-    uint32_t subscription_s;             /* expires of the first NOTIFY */
-    uint8_t max_depth;                   /* transfers of one call */
+    bool notify_progress;        /* 18x of the target as NOTIFY */
+    uint64_t replace_timeout_us; /* target silent on INVITE with Replaces: join */
+    uint64_t ring_timeout_us;    /* target rings: transfer fails with 408 */
+    uint64_t bye_wait_us;        /* transferor's BYE after the final NOTIFY */
+    uint32_t subscription_s;     /* expires of the first NOTIFY */
+    uint8_t max_depth;           /* transfers of one call */
 
-    uint64_t invite_timeout_us;          /* Timer C: unanswered calls are cancelled (section 16.6) */
+    uint64_t invite_timeout_us; /* Timer C: unanswered calls are cancelled (section 16.6) */
     uint32_t calls_max;
     uint32_t txns_max;
-    uint32_t bindings_max;               /* of the whole node */
-    uint32_t trace_lines;                /* power of two */
+    uint32_t bindings_max; /* of the whole node */
+    uint32_t trace_lines;  /* power of two */
     enum trace_level trace_level;
 
-    struct policy_config policy;         /* the first one */
+    struct policy_config policy; /* the first one */
 };
 
 /* Every field with its default; the caller fills seed, secret, addresses and policy. */

@@ -30,7 +30,9 @@ static void refuse(struct engine *e, const struct sip_msg *msg, handle txn, cons
     char tag[16];
     struct sbuf t = sbuf_on(tag, sizeof tag);
     sbuf_hex(&t, rng_u64(&e->rng), 16);
-    struct uas_response resp = { .status = r->status, .reason = r->reason, .to_tag = sbuf_slice(&t), .extra = r->extra };
+    struct uas_response resp = {
+        .status = r->status, .reason = r->reason, .to_tag = sbuf_slice(&t), .extra = r->extra
+    };
     metrics_add(&e->metrics, M_requests_refused, 1);
     wire_respond(e, txn, msg, &resp, NULL);
 }
@@ -78,12 +80,8 @@ static void on_request(struct engine *e, const struct sip_msg *msg, const struct
     struct txn_event t = txn_recv_request(&e->txns, e->out, e->now, msg, &in->u.dgram.src, &in->u.dgram.dst);
     struct leg *l;
     switch (t.kind) {
-    case TXN_NEW_REQUEST:
-        on_new_request(e, msg, &t);
-        break;
-    case TXN_CANCEL:
-        on_cancel(e, msg, &t);
-        break;
+    case TXN_NEW_REQUEST: on_new_request(e, msg, &t); break;
+    case TXN_CANCEL: on_cancel(e, msg, &t); break;
     case TXN_ACK_2XX:
         l = leg_find_request(e, msg);
         if (!l) {
@@ -95,11 +93,11 @@ static void on_request(struct engine *e, const struct sip_msg *msg, const struct
         break;
     case TXN_FULL:
         metrics_add(&e->metrics, M_pool_full, 1);
-        wire_respond_stateless(e, msg, &in->u.dgram.src, &in->u.dgram.dst,
-                               &(struct uas_response){ .status = 503, .to_tag = SL("full"), .extra = SL("Retry-After: 5\r\n") });
+        wire_respond_stateless(
+            e, msg, &in->u.dgram.src, &in->u.dgram.dst,
+            &(struct uas_response){ .status = 503, .to_tag = SL("full"), .extra = SL("Retry-After: 5\r\n") });
         break;
-    default:
-        break;
+    default: break;
     }
 }
 
@@ -146,7 +144,7 @@ static void on_response(struct engine *e, const struct sip_msg *msg) {
 /* ---- datagrams ---- */
 
 static bool is_keepalive(struct slice b) {
-    return slice_trim(b).n == 0 || (b.n >= 20 && (uint8_t)b.p[0] < 2);   /* empty, CRLF (RFC 5626), STUN */
+    return slice_trim(b).n == 0 || (b.n >= 20 && (uint8_t)b.p[0] < 2); /* empty, CRLF (RFC 5626), STUN */
 }
 
 static void on_fault(struct engine *e, const struct sip_msg *msg, const struct sip_fault *f, const struct event *in) {
@@ -173,7 +171,9 @@ static void on_fault(struct engine *e, const struct sip_msg *msg, const struct s
         sbuf_lit(&r, ": ");
         sbuf_put(&r, sip_hdr_name((enum sip_hdr_id)f->hdr));
     }
-    struct uas_response resp = { .status = f->status, .reason = f->status == 400 ? sbuf_slice(&r) : SLICE_NONE, .to_tag = SL("bad") };
+    struct uas_response resp = { .status = f->status,
+                                 .reason = f->status == 400 ? sbuf_slice(&r) : SLICE_NONE,
+                                 .to_tag = SL("bad") };
     metrics_add(&e->metrics, M_requests_refused, 1);
     wire_respond_stateless(e, msg, &in->u.dgram.src, &in->u.dgram.dst, &resp);
 }
@@ -249,14 +249,9 @@ static void on_timer(struct engine *e, struct wheel_node *n) {
         if ((t = transfer_get(e, n->owner)))
             transfer_on_timer(e, t);
         break;
-    case TIMER_BINDING:
-        registrar_on_timer(e, n);
-        break;
-    case TIMER_DRAIN:
-        drain_calls(e);
-        break;
-    default:
-        CHECK(n->kind == TIMER_LEG);
+    case TIMER_BINDING: registrar_on_timer(e, n); break;
+    case TIMER_DRAIN: drain_calls(e); break;
+    default: CHECK(n->kind == TIMER_LEG);
     }
 }
 
@@ -288,25 +283,16 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
     e->wall_ms = ev->wall_ms;
     e->trace.now_us = e->now;
     switch (ev->kind) {
-    case EV_DATAGRAM:
-        on_datagram(e, ev);
-        break;
+    case EV_DATAGRAM: on_datagram(e, ev); break;
     case EV_STORE:
         if (ev->u.store.status != STORE_OK && ev->u.store.status != STORE_MISSING)
             metrics_add(&e->metrics, M_store_failures, 1);
         break;
-    case EV_SEND_FAILED:
-        on_send_failed(e, &ev->u.failed.dst);
-        break;
-    case EV_ADMIN:
-        admin_on_line(e, ev->u.admin.conn, ev->u.admin.line);
-        break;
-    case EV_DRAIN:
-        on_drain(e, ev->u.drain.deadline_us);
-        break;
+    case EV_SEND_FAILED: on_send_failed(e, &ev->u.failed.dst); break;
+    case EV_ADMIN: admin_on_line(e, ev->u.admin.conn, ev->u.admin.line); break;
+    case EV_DRAIN: on_drain(e, ev->u.drain.deadline_us); break;
     case EV_MEDIA:
-    case EV_DEADLINE:
-        break;
+    case EV_DEADLINE: break;
     }
     run_timers(e);
     call_reap(e);

@@ -6,16 +6,36 @@
 
 void engine_config_defaults(struct engine_config *c) {
     *c = (struct engine_config){
-        .realm = "referee", .user_agent = "referee", .sip_host = "",
-        .t1_us = SIP_T1_US, .t2_us = SIP_T2_US, .t4_us = SIP_T4_US,
-        .auth_required = true, .auth_md5 = true, .auth_sha256 = true, .nonce_lifetime_s = 300,
-        .expires_min_s = 60, .expires_max_s = 7200, .expires_default_s = 3600,
-        .media_port_min = 30000, .media_port_max = 30999, .media_quarantine_us = 5000000, .media_nat = true,
-        .refer = REFER_LOCAL, .attended = ATTENDED_REPLACE, .notify_progress = true,
-        .replace_timeout_us = 8000000, .ring_timeout_us = 120000000, .bye_wait_us = 3000000,
-        .subscription_s = 180, .max_depth = LIMIT_TRANSFER_DEPTH,
-        .invite_timeout_us = 180000000, .calls_max = LIMIT_CALLS_DEFAULT, .bindings_max = 4096,
-        .trace_lines = 4096, .trace_level = TRACE_DEBUG,
+        .realm = "referee",
+        .user_agent = "referee",
+        .sip_host = "",
+        .t1_us = SIP_T1_US,
+        .t2_us = SIP_T2_US,
+        .t4_us = SIP_T4_US,
+        .auth_required = true,
+        .auth_md5 = true,
+        .auth_sha256 = true,
+        .nonce_lifetime_s = 300,
+        .expires_min_s = 60,
+        .expires_max_s = 7200,
+        .expires_default_s = 3600,
+        .media_port_min = 30000,
+        .media_port_max = 30999,
+        .media_quarantine_us = 5000000,
+        .media_nat = true,
+        .refer = REFER_LOCAL,
+        .attended = ATTENDED_REPLACE,
+        .notify_progress = true,
+        .replace_timeout_us = 8000000,
+        .ring_timeout_us = 120000000,
+        .bye_wait_us = 3000000,
+        .subscription_s = 180,
+        .max_depth = LIMIT_TRANSFER_DEPTH,
+        .invite_timeout_us = 180000000,
+        .calls_max = LIMIT_CALLS_DEFAULT,
+        .bindings_max = 4096,
+        .trace_lines = 4096,
+        .trace_level = TRACE_DEBUG,
     };
 }
 
@@ -44,12 +64,19 @@ static void layout_pools(struct engine *e, struct arena *a, const struct engine_
 
 static void layout_protocol(struct engine *e, struct arena *a, const struct engine_config *c) {
     struct txn_layer_config t = {
-        .count = txn_count_of(c), .key = e->map_key, .times = { .t1 = c->t1_us, .t2 = c->t2_us, .t4 = c->t4_us, .d = 64ull * c->t1_us },
-        .wheel = &e->wheel, .bufs = &e->bufs, .metrics = &e->metrics, .trace = &e->trace,
+        .count = txn_count_of(c),
+        .key = e->map_key,
+        .times = { .t1 = c->t1_us, .t2 = c->t2_us, .t4 = c->t4_us, .d = 64ull * c->t1_us },
+        .wheel = &e->wheel,
+        .bufs = &e->bufs,
+        .metrics = &e->metrics,
+        .trace = &e->trace,
     };
     txn_layer_init(&e->txns, a, &t);
     struct auth_config auth = {
-        .realm = slice_str(e->cfg.realm), .ttl_ms = 1000ull * c->nonce_lifetime_s, .nonces = c->bindings_max,
+        .realm = slice_str(e->cfg.realm),
+        .ttl_ms = 1000ull * c->nonce_lifetime_s,
+        .nonces = c->bindings_max,
         .algorithms = (c->auth_md5 ? AUTH_USE_MD5 : 0) | (c->auth_sha256 ? AUTH_USE_SHA256 : 0),
     };
     memcpy(auth.secret, c->secret, sizeof auth.secret);
@@ -151,8 +178,14 @@ void engine_census(const struct engine *e, struct engine_census *out) {
     for (unsigned i = 0; i < BUF_CLASSES; i++)
         bufs += e->bufs.used[i];
     *out = (struct engine_census){
-        .calls = e->calls.used, .legs = e->legs.used, .transfers = e->transfers.used, .transactions = txn_count(&e->txns),
-        .timers = e->wheel.armed, .ports = e->ports.used - e->ports_withheld, .records = e->records,
-        .bindings = registrar_count(e), .bufs = bufs,
+        .calls = e->calls.used,
+        .legs = e->legs.used,
+        .transfers = e->transfers.used,
+        .transactions = txn_count(&e->txns),
+        .timers = e->wheel.armed,
+        .ports = e->ports.used - e->ports_withheld,
+        .records = e->records,
+        .bindings = registrar_count(e),
+        .bufs = bufs,
     };
 }

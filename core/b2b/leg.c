@@ -9,7 +9,8 @@
 #include "parser/sip_hdr.h"
 
 static bool closes_media(unsigned state) {
-    return state == LEG_CANCELLING || state == LEG_ENDING || state == LEG_BYE_SENT || state == LEG_LEFT || state == LEG_DEAD;
+    return state == LEG_CANCELLING || state == LEG_ENDING || state == LEG_BYE_SENT || state == LEG_LEFT ||
+           state == LEG_DEAD;
 }
 
 void leg_step(struct engine *e, struct leg *l, enum leg_input in) {
@@ -106,8 +107,13 @@ struct leg *leg_outgoing(struct engine *e, struct call *c, const struct leg_targ
     if (!l)
         return NULL;
     struct dialog_uac u = {
-        .call_id = slice_of(token, TOKEN_LEN), .local_tag = slice_of(token, TOKEN_LEN), .local_uri = t->local_uri,
-        .remote_uri = t->remote_uri, .target = t->uri, .routes = t->routes, .dst = t->dst,
+        .call_id = slice_of(token, TOKEN_LEN),
+        .local_tag = slice_of(token, TOKEN_LEN),
+        .local_uri = t->local_uri,
+        .remote_uri = t->remote_uri,
+        .target = t->uri,
+        .routes = t->routes,
+        .dst = t->dst,
     };
     if (!dialog_init_uac(&l->dlg, &e->ua, &u) || !leg_index(e, l) || !leg_set(e, l, LEG_PRINCIPAL, t->principal))
         return leg_abandon(e, l);
@@ -126,7 +132,8 @@ struct leg *leg_find_request(const struct engine *e, const struct sip_msg *msg) 
     return msg->to_tag.p ? leg_find(e, msg->call_id, msg->to_tag, msg->from_tag) : NULL;
 }
 
-static struct key128 tombstone_key(const struct engine *e, struct slice call_id, struct slice local, struct slice remote) {
+static struct key128 tombstone_key(const struct engine *e, struct slice call_id, struct slice local,
+                                   struct slice remote) {
     struct siphash h;
     siphash_init(&h, e->map_key, true);
     siphash_add(&h, &call_id.n, sizeof call_id.n);

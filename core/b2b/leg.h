@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * leg: one dialog with one remote user agent, as a full user agent of our own: Call-ID, tags, CSeq, Via, Contact, route set.
- * What happens on it goes up as one struct leg_event; what is wanted of it comes down by the functions here. A leg knows nothing
- * of calls' other legs, bridges or transfers.
+ * leg: one dialog with one remote user agent, as a full user agent of our own: Call-ID, tags, CSeq, Via, Contact, route
+ * set. What happens on it goes up as one struct leg_event; what is wanted of it comes down by the functions here. A leg
+ * knows nothing of calls' other legs, bridges or transfers.
  */
 #ifndef REFEREE_B2B_LEG_H
 #define REFEREE_B2B_LEG_H
@@ -32,9 +32,9 @@ struct leg_event {
     enum leg_event_kind kind;
     const struct sip_msg *msg;
     uint16_t status;
-    handle txn;         /* server transaction to answer */
-    handle peer_txn;    /* RESPONSE for FOR_BRIDGED: the other side's transaction */
-    uint32_t purpose;   /* enum txn_purpose */
+    handle txn;       /* server transaction to answer */
+    handle peer_txn;  /* RESPONSE for FOR_BRIDGED: the other side's transaction */
+    uint32_t purpose; /* enum txn_purpose */
 };
 
 /* ---- making ---- */
@@ -43,10 +43,10 @@ struct leg_event {
 struct leg *leg_incoming(struct engine *e, struct call *c, const struct sip_msg *invite, handle txn);
 
 struct leg_target {
-    struct slice local_uri, remote_uri;   /* name-addr of who calls and of who is called */
-    struct slice uri;                     /* Request-URI */
-    struct slice routes;                  /* absent: none */
-    struct slice principal;               /* absent: nobody we know */
+    struct slice local_uri, remote_uri; /* name-addr of who calls and of who is called */
+    struct slice uri;                   /* Request-URI */
+    struct slice routes;                /* absent: none */
+    struct slice principal;             /* absent: nobody we know */
     struct addr dst;
 };
 /* In state IDLE: nothing is sent yet. NULL: no room. */
@@ -58,8 +58,8 @@ struct leg *leg_outgoing(struct engine *e, struct call *c, const struct leg_targ
 bool leg_invite(struct engine *e, struct leg *l, struct slice sdp, struct slice extra, uint32_t max_forwards);
 /* A re-INVITE that carries the other leg's; its answer comes up with own_invite false. False: busy or no room. */
 bool leg_reinvite(struct engine *e, struct leg *l, struct slice sdp, struct slice extra);
-/* A re-INVITE of ours with LEG_SDP_LOCAL. Waits while the leg is busy and through 491 and 500 (section 14.1), at most 64*T1 in
- * all; then REANSWERED (ACKed here) or REREFUSED comes up. */
+/* A re-INVITE of ours with LEG_SDP_LOCAL. Waits while the leg is busy and through 491 and 500 (section 14.1), at most
+ * 64*T1 in all; then REANSWERED (ACKed here) or REREFUSED comes up. */
 void leg_reoffer(struct engine *e, struct leg *l);
 /* ACK to the 2xx of our last INVITE. */
 void leg_ack(struct engine *e, struct leg *l, struct slice sdp);
@@ -95,8 +95,8 @@ struct leg_event leg_on_timer(struct engine *e, struct leg *l, enum engine_timer
 void leg_step(struct engine *e, struct leg *l, enum leg_input in);
 /* Between its first INVITE and its end, seen from us. */
 static inline bool leg_is_live(const struct leg *l) {
-    return l && (l->state == LEG_CALLING || l->state == LEG_EARLY || l->state == LEG_INCOMING || l->state == LEG_ANSWERED ||
-                 l->state == LEG_UP);
+    return l && (l->state == LEG_CALLING || l->state == LEG_EARLY || l->state == LEG_INCOMING ||
+                 l->state == LEG_ANSWERED || l->state == LEG_UP);
 }
 static inline bool leg_is_up(const struct leg *l) {
     return l && (l->state == LEG_UP || l->state == LEG_ANSWERED);
@@ -114,7 +114,8 @@ bool leg_ended_lately(const struct engine *e, struct slice call_id, struct slice
 void leg_free(struct engine *e, struct leg *l);
 
 /* private to the leg_*.c files */
-handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const struct dialog_request *r, enum txn_purpose purpose);
+handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const struct dialog_request *r,
+                enum txn_purpose purpose);
 void leg_send_bye(struct engine *e, struct leg *l, struct slice extra);
 void leg_stop_ok(struct engine *e, struct leg *l);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * leg_fsm: the life of a leg's INVITE usage (RFC 3261 sections 9, 12, 13, 15; RFC 5057 for what outlives it) as one total table.
+ * leg_fsm: the life of a leg's INVITE usage (RFC 3261 sections 9, 12, 13, 15; RFC 5057 for what outlives it) as one
+ * total table.
  */
 #ifndef REFEREE_B2B_LEG_FSM_H
 #define REFEREE_B2B_LEG_FSM_H

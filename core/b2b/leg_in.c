@@ -8,7 +8,8 @@
 
 static const struct leg_event nothing = { .kind = LEG_EV_NONE };
 
-static void respond(struct engine *e, struct leg *l, handle txn, const struct sip_msg *msg, uint16_t status, struct slice extra) {
+static void respond(struct engine *e, struct leg *l, handle txn, const struct sip_msg *msg, uint16_t status,
+                    struct slice extra) {
     struct uas_response r = { .status = status, .to_tag = leg_str(l, DLG_LOCAL_TAG), .extra = extra };
     wire_respond(e, txn, msg, &r, l);
 }
@@ -54,7 +55,8 @@ static struct leg_event on_bye(struct engine *e, struct leg *l, const struct sip
 
 static struct leg_event on_update(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
     if (msg->body.n && l->oa != OA_STABLE) {
-        respond(e, l, txn, msg, l->oa == OA_OFFER_SENT ? 491 : 500, l->oa == OA_OFFER_SENT ? SLICE_NONE : SL("Retry-After: 2\r\n"));
+        respond(e, l, txn, msg, l->oa == OA_OFFER_SENT ? 491 : 500,
+                l->oa == OA_OFFER_SENT ? SLICE_NONE : SL("Retry-After: 2\r\n"));
         return nothing;
     }
     dialog_refresh(&l->dlg, &e->ua, msg);
@@ -70,17 +72,14 @@ struct leg_event leg_on_request(struct engine *e, struct leg *l, const struct si
     if (t)
         l->dlg.flow = t->src;
     switch (msg->method) {
-    case SIP_M_INVITE:
-        return on_reinvite(e, l, msg, txn);
-    case SIP_M_BYE:
-        return on_bye(e, l, msg, txn);
-    case SIP_M_UPDATE:
-        return on_update(e, l, msg, txn);
+    case SIP_M_INVITE: return on_reinvite(e, l, msg, txn);
+    case SIP_M_BYE: return on_bye(e, l, msg, txn);
+    case SIP_M_UPDATE: return on_update(e, l, msg, txn);
     case SIP_M_OPTIONS:
-        respond(e, l, txn, msg, 200, SL("Accept: application/sdp\r\nAllow: " UA_ALLOW "\r\nSupported: " UA_SUPPORTED "\r\n"));
+        respond(e, l, txn, msg, 200,
+                SL("Accept: application/sdp\r\nAllow: " UA_ALLOW "\r\nSupported: " UA_SUPPORTED "\r\n"));
         return nothing;
-    default:
-        return (struct leg_event){ .kind = LEG_EV_REQUEST, .msg = msg, .txn = txn };
+    default: return (struct leg_event){ .kind = LEG_EV_REQUEST, .msg = msg, .txn = txn };
     }
 }
 

@@ -7,7 +7,8 @@
 
 static const struct slice sdp_type = { "application/sdp", 15 };
 
-handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const struct dialog_request *r, enum txn_purpose purpose) {
+handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const struct dialog_request *r,
+                enum txn_purpose purpose) {
     char mem[DIALOG_BRANCH_MAX];
     struct slice branch;
     struct addr dst;
@@ -20,8 +21,17 @@ handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const s
     const struct call *c = leg_call(e, l);
     wire_trace(e, "send", l, buf_slice(b), &dst);
     struct txn_client t = {
-        .request = b, .method = method, .method_name = r->method, .branch = branch, .cseq = r->cseq, .dst = &dst,
-        .local = &l->dlg.local, .ctx_kind = purpose, .ctx = l->self, .trace_call = c ? c->id : 0, .trace_leg = l->number,
+        .request = b,
+        .method = method,
+        .method_name = r->method,
+        .branch = branch,
+        .cseq = r->cseq,
+        .dst = &dst,
+        .local = &l->dlg.local,
+        .ctx_kind = purpose,
+        .ctx = l->self,
+        .trace_call = c ? c->id : 0,
+        .trace_leg = l->number,
     };
     handle h = txn_client_start(&e->txns, e->out, e->now, &t);
     if (h == HANDLE_NONE)
@@ -32,8 +42,13 @@ handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const s
 static bool send_invite(struct engine *e, struct leg *l, struct slice sdp, struct slice extra, uint32_t max_forwards,
                         enum txn_purpose purpose) {
     struct dialog_request r = {
-        .method = SL("INVITE"), .cseq = ++l->dlg.local_cseq, .max_forwards = max_forwards, .contact = true, .extra = extra,
-        .content_type = sdp_type, .body = sdp,
+        .method = SL("INVITE"),
+        .cseq = ++l->dlg.local_cseq,
+        .max_forwards = max_forwards,
+        .contact = true,
+        .extra = extra,
+        .content_type = sdp_type,
+        .body = sdp,
     };
     l->invite_cseq = r.cseq;
     l->late_offer = sdp.n == 0;
@@ -56,7 +71,8 @@ bool leg_invite(struct engine *e, struct leg *l, struct slice sdp, struct slice 
 }
 
 static bool leg_is_busy(const struct leg *l) {
-    return l->state != LEG_UP || l->invite_out != HANDLE_NONE || l->invite_in != HANDLE_NONE || l->oa != OA_STABLE || l->ok;
+    return l->state != LEG_UP || l->invite_out != HANDLE_NONE || l->invite_in != HANDLE_NONE || l->oa != OA_STABLE ||
+           l->ok;
 }
 
 bool leg_reinvite(struct engine *e, struct leg *l, struct slice sdp, struct slice extra) {
@@ -115,7 +131,11 @@ void leg_ack(struct engine *e, struct leg *l, struct slice sdp) {
     struct slice branch;
     /* Its branch is its own (section 13.2.2.4): attempt 1 keeps it apart from the INVITE's. */
     struct dialog_request r = {
-        .method = SL("ACK"), .cseq = l->invite_cseq, .attempt = 1, .max_forwards = LIMIT_HOPS_MAX, .content_type = sdp_type,
+        .method = SL("ACK"),
+        .cseq = l->invite_cseq,
+        .attempt = 1,
+        .max_forwards = LIMIT_HOPS_MAX,
+        .content_type = sdp_type,
         .body = sdp,
     };
     buf_unref(&e->bufs, &l->ack);
@@ -154,8 +174,12 @@ bool leg_answer(struct engine *e, struct leg *l, struct slice sdp, struct slice 
     if (!t || !req)
         return false;
     struct uas_response r = {
-        .status = 200, .to_tag = leg_str(l, DLG_LOCAL_TAG), .contact_user = leg_str(l, DLG_LOCAL_TAG), .extra = extra,
-        .content_type = sdp_type, .body = sdp,
+        .status = 200,
+        .to_tag = leg_str(l, DLG_LOCAL_TAG),
+        .contact_user = leg_str(l, DLG_LOCAL_TAG),
+        .extra = extra,
+        .content_type = sdp_type,
+        .body = sdp,
     };
     struct buf *b = uas_build(&e->ua, req, &t->src, &r);
     if (!b) {
@@ -226,22 +250,16 @@ static void refuse_open_invite(struct engine *e, struct leg *l, uint16_t status,
 void leg_end(struct engine *e, struct leg *l, uint16_t status, struct slice extra) {
     l->peer = HANDLE_NONE;
     switch (l->state) {
-    case LEG_INCOMING:
-        refuse_open_invite(e, l, status, extra);
-        break;
+    case LEG_INCOMING: refuse_open_invite(e, l, status, extra); break;
     case LEG_CALLING:
-    case LEG_EARLY:
-        leg_cancel(e, l);
-        break;
+    case LEG_EARLY: leg_cancel(e, l); break;
     case LEG_UP:
     case LEG_ANSWERED:
         refuse_open_invite(e, l, 487, SLICE_NONE);
         leg_step(e, l, LEG_IN_END);
         leg_send_bye(e, l, extra);
         break;
-    default:
-        leg_step(e, l, LEG_IN_END);
-        break;
+    default: leg_step(e, l, LEG_IN_END); break;
     }
 }
 

@@ -14,14 +14,22 @@ static void refuse_fork(struct engine *e, struct leg *l, const struct sip_msg *m
     struct slice branch;
     struct dialog d;
     struct dialog_uac u = {
-        .call_id = leg_str(l, DLG_CALL_ID), .local_tag = leg_str(l, DLG_LOCAL_TAG), .local_uri = leg_str(l, DLG_LOCAL_URI),
-        .remote_uri = leg_str(l, DLG_REMOTE_URI), .target = leg_str(l, DLG_TARGET), .dst = l->dlg.flow,
+        .call_id = leg_str(l, DLG_CALL_ID),
+        .local_tag = leg_str(l, DLG_LOCAL_TAG),
+        .local_uri = leg_str(l, DLG_LOCAL_URI),
+        .remote_uri = leg_str(l, DLG_REMOTE_URI),
+        .target = leg_str(l, DLG_TARGET),
+        .dst = l->dlg.flow,
     };
     if (!dialog_init_uac(&d, &e->ua, &u))
         return;
     struct addr dst;
-    struct dialog_request ack = { .method = SL("ACK"), .cseq = msg->cseq, .attempt = 2, .max_forwards = LIMIT_HOPS_MAX };
-    struct dialog_request bye = { .method = SL("BYE"), .cseq = msg->cseq + 1, .attempt = 2, .max_forwards = LIMIT_HOPS_MAX };
+    struct dialog_request ack = {
+        .method = SL("ACK"), .cseq = msg->cseq, .attempt = 2, .max_forwards = LIMIT_HOPS_MAX
+    };
+    struct dialog_request bye = {
+        .method = SL("BYE"), .cseq = msg->cseq + 1, .attempt = 2, .max_forwards = LIMIT_HOPS_MAX
+    };
     if (dialog_from_response(&d, &e->ua, msg)) {
         dialog_next_hop(&d, &dst);
         struct buf *b = dialog_build(&d, &e->ua, &ack, mem, &branch);
@@ -29,8 +37,13 @@ static void refuse_fork(struct engine *e, struct leg *l, const struct sip_msg *m
         buf_unref(&e->bufs, &b);
         b = dialog_build(&d, &e->ua, &bye, mem, &branch);
         if (b) {
-            struct txn_client t = { .request = b, .method = SIP_M_BYE, .branch = branch, .cseq = bye.cseq, .dst = &dst,
-                                    .local = &l->dlg.local, .ctx_kind = FOR_NONE };
+            struct txn_client t = { .request = b,
+                                    .method = SIP_M_BYE,
+                                    .branch = branch,
+                                    .cseq = bye.cseq,
+                                    .dst = &dst,
+                                    .local = &l->dlg.local,
+                                    .ctx_kind = FOR_NONE };
             txn_client_start(&e->txns, e->out, e->now, &t);
         }
     }
@@ -88,7 +101,8 @@ static struct leg_event refused(struct engine *e, struct leg *l, const struct si
     return (struct leg_event){ .kind = LEG_EV_REFUSED, .msg = msg, .status = status };
 }
 
-static struct leg_event on_invite_response(struct engine *e, struct leg *l, const struct txn_event *t, const struct sip_msg *msg) {
+static struct leg_event on_invite_response(struct engine *e, struct leg *l, const struct txn_event *t,
+                                           const struct sip_msg *msg) {
     switch (t->kind) {
     case TXN_PROVISIONAL:
         if (msg->status == 100)
@@ -96,20 +110,16 @@ static struct leg_event on_invite_response(struct engine *e, struct leg *l, cons
         if (msg->to_tag.p && !dialog_from_response(&l->dlg, &e->ua, msg))
             metrics_add(&e->metrics, M_pool_full, 1);
         leg_step(e, l, LEG_IN_RECV_1XX);
-        return l->state == LEG_EARLY ? (struct leg_event){ .kind = LEG_EV_PROGRESS, .msg = msg, .status = msg->status } : nothing;
+        return l->state == LEG_EARLY ? (struct leg_event){ .kind = LEG_EV_PROGRESS, .msg = msg, .status = msg->status }
+                                     : nothing;
     case TXN_FINAL:
         if (msg->status < 300)
             return on_invite_2xx(e, l, msg);
         return refused(e, l, msg, msg->status);
-    case TXN_2XX_AGAIN:
-        leg_on_stray_2xx(e, l, msg);
-        return nothing;
-    case TXN_TIMEOUT:
-        return refused(e, l, NULL, 408);
-    case TXN_FAILED:
-        return refused(e, l, NULL, 503);
-    default:
-        return nothing;
+    case TXN_2XX_AGAIN: leg_on_stray_2xx(e, l, msg); return nothing;
+    case TXN_TIMEOUT: return refused(e, l, NULL, 408);
+    case TXN_FAILED: return refused(e, l, NULL, 503);
+    default: return nothing;
     }
 }
 
@@ -154,7 +164,8 @@ static struct leg_event reinvite_failed(struct engine *e, struct leg *l, const s
     return (struct leg_event){ .kind = LEG_EV_REREFUSED, .msg = msg, .status = status, .purpose = FOR_REINVITE };
 }
 
-static struct leg_event on_reinvite_response(struct engine *e, struct leg *l, const struct txn_event *t, const struct sip_msg *msg) {
+static struct leg_event on_reinvite_response(struct engine *e, struct leg *l, const struct txn_event *t,
+                                             const struct sip_msg *msg) {
     switch (t->kind) {
     case TXN_FINAL:
         if (msg->status >= 300)
@@ -167,20 +178,17 @@ static struct leg_event on_reinvite_response(struct engine *e, struct leg *l, co
         if (l->own_invite || !leg_is_up(l))
             leg_ack(e, l, SLICE_NONE);
         l->retry_until = 0;
-        return leg_is_up(l) ? (struct leg_event){ .kind = LEG_EV_REANSWERED, .msg = msg, .status = msg->status } : nothing;
-    case TXN_2XX_AGAIN:
-        leg_on_stray_2xx(e, l, msg);
-        return nothing;
-    case TXN_TIMEOUT:
-        return reinvite_failed(e, l, NULL, 408);
-    case TXN_FAILED:
-        return reinvite_failed(e, l, NULL, 503);
-    default:
-        return nothing;
+        return leg_is_up(l) ? (struct leg_event){ .kind = LEG_EV_REANSWERED, .msg = msg, .status = msg->status }
+                            : nothing;
+    case TXN_2XX_AGAIN: leg_on_stray_2xx(e, l, msg); return nothing;
+    case TXN_TIMEOUT: return reinvite_failed(e, l, NULL, 408);
+    case TXN_FAILED: return reinvite_failed(e, l, NULL, 503);
+    default: return nothing;
     }
 }
 
-static struct leg_event on_other_response(struct engine *e, struct leg *l, const struct txn_event *t, const struct sip_msg *msg) {
+static struct leg_event on_other_response(struct engine *e, struct leg *l, const struct txn_event *t,
+                                          const struct sip_msg *msg) {
     uint16_t status = msg ? msg->status : t->kind == TXN_FAILED ? 503 : 408;
     if (t->kind != TXN_FINAL && t->kind != TXN_TIMEOUT && t->kind != TXN_FAILED)
         return nothing;
@@ -189,19 +197,20 @@ static struct leg_event on_other_response(struct engine *e, struct leg *l, const
         return nothing;
     }
     const struct txn *txn = txn_get(&e->txns, t->txn);
-    return (struct leg_event){ .kind = LEG_EV_RESPONSE, .msg = msg, .status = status, .purpose = t->ctx_kind,
+    return (struct leg_event){ .kind = LEG_EV_RESPONSE,
+                               .msg = msg,
+                               .status = status,
+                               .purpose = t->ctx_kind,
                                .peer_txn = txn ? txn->peer : t->other };
 }
 
-struct leg_event leg_on_response(struct engine *e, struct leg *l, const struct txn_event *t, const struct sip_msg *msg) {
+struct leg_event leg_on_response(struct engine *e, struct leg *l, const struct txn_event *t,
+                                 const struct sip_msg *msg) {
     if (t->method == SIP_M_CANCEL)
         return nothing;
     switch (t->ctx_kind) {
-    case FOR_INVITE:
-        return on_invite_response(e, l, t, msg);
-    case FOR_REINVITE:
-        return on_reinvite_response(e, l, t, msg);
-    default:
-        return on_other_response(e, l, t, msg);
+    case FOR_INVITE: return on_invite_response(e, l, t, msg);
+    case FOR_REINVITE: return on_reinvite_response(e, l, t, msg);
+    default: return on_other_response(e, l, t, msg);
     }
 }

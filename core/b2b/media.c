@@ -95,8 +95,11 @@ bool media_received(struct engine *e, struct leg *l, struct slice text, bool off
 
 /* Ports and directions of a patch; streams are opened where needed. */
 static bool fill_patch(struct engine *e, struct leg *to, const struct sdp *s, int direction, struct sdp_patch *p) {
-    *p = (struct sdp_patch){ .username = SL("referee"), .session_id = to->media.session_id, .version = to->media.version,
-                             .address = e->cfg.media_addr, .strip_ice = true };
+    *p = (struct sdp_patch){ .username = SL("referee"),
+                             .session_id = to->media.session_id,
+                             .version = to->media.version,
+                             .address = e->cfg.media_addr,
+                             .strip_ice = true };
     for (unsigned i = 0; i < s->media_count; i++) {
         p->media[i].direction = direction;
         if (i >= LEG_STREAMS || !is_relayed(&s->media[i]))
@@ -122,7 +125,8 @@ static struct slice write_for(struct engine *e, struct leg *to, struct slice tex
 bool media_is_same(struct engine *e, struct leg *l, struct slice text, int direction) {
     struct sdp_patch p;
     struct slice now = write_for(e, l, text, direction, &p);
-    return now.p && !l->session_unsure && leg_str(l, LEG_SDP_LOCAL).p && sdp_same_but_origin(now, leg_str(l, LEG_SDP_LOCAL));
+    return now.p && !l->session_unsure && leg_str(l, LEG_SDP_LOCAL).p &&
+           sdp_same_but_origin(now, leg_str(l, LEG_SDP_LOCAL));
 }
 
 struct slice media_describe(struct engine *e, struct leg *to, struct slice text, int direction) {

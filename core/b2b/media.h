@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * media: a leg's side of the media. Takes ports, rewrites descriptions so that both parties send to us, and programs the relay
- * through the outbox. Rule for what is relayed: m-lines of RTP/AVP and RTP/AVPF, at most LEG_STREAMS; others (SRTP, T.38, ...)
- * are rejected with port 0, and a description of which nothing remains is refused with 488. ICE is stripped.
+ * media: a leg's side of the media. Takes ports, rewrites descriptions so that both parties send to us, and programs
+ * the relay through the outbox. Rule for what is relayed: m-lines of RTP/AVP and RTP/AVPF, at most LEG_STREAMS; others
+ * (SRTP, T.38, ...) are rejected with port 0, and a description of which nothing remains is refused with 488. ICE is
+ * stripped.
  */
 #ifndef REFEREE_B2B_MEDIA_H
 #define REFEREE_B2B_MEDIA_H
@@ -12,14 +13,15 @@
 
 /* Status a description deserves as an offer to us: 0 fine, 400 malformed, 488 nothing in it that we relay. */
 uint16_t media_check(struct slice sdp);
-/* What the leg's peer sent: kept (as its full offer too, if `offer`), and its addresses are told to the relay. False: it cannot
- * be read, or no memory. */
+/* What the leg's peer sent: kept (as its full offer too, if `offer`), and its addresses are told to the relay. False:
+ * it cannot be read, or no memory. */
 bool media_received(struct engine *e, struct leg *l, struct slice sdp, bool offer);
-/* A description for leg `to`, made from another leg's text: our addresses, our o= line (version up by one only if something
- * changed), direction as given (-1: as in the text). Ports are taken where needed. The result is also to->LEG_SDP_LOCAL and
- * good until that is set again; absent: no ports or no memory. */
+/* A description for leg `to`, made from another leg's text: our addresses, our o= line (version up by one only if
+ * something changed), direction as given (-1: as in the text). Ports are taken where needed. The result is also
+ * to->LEG_SDP_LOCAL and good until that is set again; absent: no ports or no memory. */
 struct slice media_describe(struct engine *e, struct leg *to, struct slice text, int direction);
-/* An answer by ourselves to the leg's own offer, from what we last sent it: direction reversed. Absent: it does not fit. */
+/* An answer by ourselves to the leg's own offer, from what we last sent it: direction reversed. Absent: it does not
+ * fit. */
 struct slice media_answer_alone(struct engine *e, struct leg *l, struct slice offer);
 /* True if media_describe would send l what it has already, but for the o= line. */
 bool media_is_same(struct engine *e, struct leg *l, struct slice text, int direction);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * policy: where a new call goes, and who a party is. Order: echo numbers, registered users of our domains, static routes. A
- * transferred leg asks here exactly as a new call does.
+ * policy: where a new call goes, and who a party is. Order: echo numbers, registered users of our domains, static
+ * routes. A transferred leg asks here exactly as a new call does.
  */
 #ifndef REFEREE_B2B_POLICY_H
 #define REFEREE_B2B_POLICY_H
@@ -12,11 +12,11 @@ enum policy_kind { POLICY_REFUSED, POLICY_ECHO, POLICY_LEGS };
 
 struct policy_choice {
     enum policy_kind kind;
-    uint16_t status;                     /* POLICY_REFUSED: 404, 480, 416 */
+    uint16_t status; /* POLICY_REFUSED: 404, 480, 416 */
     struct slice reason;
-    uint32_t count;                      /* POLICY_LEGS: to be tried at once */
-    struct leg_target targets[LIMIT_FORKS_PER_LEG];   /* uri, routes, principal and dst are filled */
-    char memory[2048];                   /* what the slices point into, where not into the registrar's */
+    uint32_t count;                                 /* POLICY_LEGS: to be tried at once */
+    struct leg_target targets[LIMIT_FORKS_PER_LEG]; /* uri, routes, principal and dst are filled */
+    char memory[2048];                              /* what the slices point into, where not into the registrar's */
 };
 
 void policy_route(struct engine *e, const struct sip_uri *uri, struct policy_choice *out);

@@ -11,7 +11,7 @@ enum binding_field { BIND_USER, BIND_CONTACT, BIND_CALL_ID };
 
 struct binding {
     handle self;
-    handle next;                  /* of the same user, latest first */
+    handle next; /* of the same user, latest first */
     struct strs s;
     struct addr flow;
     uint32_t cseq;
@@ -22,7 +22,7 @@ struct binding {
 
 struct registrar {
     struct pool bindings;
-    struct map users;             /* user -> first binding */
+    struct map users; /* user -> first binding */
 };
 
 struct registrar *registrar_new(struct arena *a, uint32_t bindings) {
@@ -174,7 +174,8 @@ static bool is_old(const struct binding *b, const struct sip_msg *msg) {
     return slice_eq(strs_get(&b->s, BIND_CALL_ID), msg->call_id) && msg->cseq <= b->cseq;
 }
 
-static bool apply(struct engine *e, const struct sip_msg *msg, handle txn, struct slice user, const struct sip_contact *c) {
+static bool apply(struct engine *e, const struct sip_msg *msg, handle txn, struct slice user,
+                  const struct sip_contact *c) {
     uint32_t seconds = expires_of(e, msg, c);
     struct binding *b = same_contact(e, user, &c->addr.uri);
     const struct txn *t = txn_get(&e->txns, txn);

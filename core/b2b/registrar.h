@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * registrar: bindings of addresses of record (RFC 3261 section 10.3). Held in the engine and written through to the store, table
- * "aor". The users of the configuration are the addresses of record.
+ * registrar: bindings of addresses of record (RFC 3261 section 10.3). Held in the engine and written through to the
+ * store, table "aor". The users of the configuration are the addresses of record.
  */
 #ifndef REFEREE_B2B_REGISTRAR_H
 #define REFEREE_B2B_REGISTRAR_H
@@ -9,8 +9,8 @@
 #include "core/b2b/state.h"
 
 struct registrar_binding {
-    struct slice contact;         /* URI; valid for the step */
-    struct addr flow;             /* where the REGISTER came from */
+    struct slice contact; /* URI; valid for the step */
+    struct addr flow;     /* where the REGISTER came from */
 };
 
 /* Laid out once; while `a` counts, only the size is taken. */

@@ -11,7 +11,8 @@
 #include "parser/sdp.h"
 #include "parser/sip_hdr.h"
 
-static void answer(struct engine *e, const struct sip_msg *msg, handle txn, uint16_t status, struct slice reason, struct slice extra) {
+static void answer(struct engine *e, const struct sip_msg *msg, handle txn, uint16_t status, struct slice reason,
+                   struct slice extra) {
     char tag[16];
     struct sbuf t = sbuf_on(tag, sizeof tag);
     sbuf_hex(&t, rng_u64(&e->rng), 16);
@@ -119,8 +120,7 @@ static void on_invite(struct engine *e, const struct sip_msg *msg, handle txn) {
         return;
     struct call *c = call_new(e, msg->call_id);
     struct leg *l = c ? leg_incoming(e, c, msg, txn) : NULL;
-    if (!l || !leg_set(e, l, LEG_PRINCIPAL, who.principal) ||
-        (msg->body.n && !media_received(e, l, msg->body, true))) {
+    if (!l || !leg_set(e, l, LEG_PRINCIPAL, who.principal) || (msg->body.n && !media_received(e, l, msg->body, true))) {
         metrics_add(&e->metrics, M_pool_full, 1);
         answer(e, msg, txn, 503, SLICE_NONE, SL("Retry-After: 5\r\n"));
         if (l && l->state == LEG_INCOMING) {
@@ -156,30 +156,18 @@ static void on_register(struct engine *e, const struct sip_msg *msg, handle txn)
 
 void setup_on_request(struct engine *e, const struct sip_msg *msg, handle txn) {
     switch (msg->method) {
-    case SIP_M_INVITE:
-        on_invite(e, msg, txn);
-        break;
-    case SIP_M_REGISTER:
-        on_register(e, msg, txn);
-        break;
+    case SIP_M_INVITE: on_invite(e, msg, txn); break;
+    case SIP_M_REGISTER: on_register(e, msg, txn); break;
     case SIP_M_OPTIONS:
         answer(e, msg, txn, e->draining ? 503 : 200, SLICE_NONE,
                SL("Accept: application/sdp\r\nAllow: " UA_ALLOW "\r\nSupported: " UA_SUPPORTED "\r\n"));
         break;
-    case SIP_M_SUBSCRIBE:
-        answer(e, msg, txn, 489, SLICE_NONE, SL("Allow-Events: refer\r\n"));
-        break;
-    case SIP_M_REFER:
-        answer(e, msg, txn, 403, SL("REFER outside a dialog"), SLICE_NONE);
-        break;
+    case SIP_M_SUBSCRIBE: answer(e, msg, txn, 489, SLICE_NONE, SL("Allow-Events: refer\r\n")); break;
+    case SIP_M_REFER: answer(e, msg, txn, 403, SL("REFER outside a dialog"), SLICE_NONE); break;
     case SIP_M_BYE:
     case SIP_M_NOTIFY:
     case SIP_M_INFO:
-    case SIP_M_UPDATE:
-        answer(e, msg, txn, 481, SLICE_NONE, SLICE_NONE);
-        break;
-    default:
-        answer(e, msg, txn, 405, SLICE_NONE, SL("Allow: " UA_ALLOW ", REGISTER\r\n"));
-        break;
+    case SIP_M_UPDATE: answer(e, msg, txn, 481, SLICE_NONE, SLICE_NONE); break;
+    default: answer(e, msg, txn, 405, SLICE_NONE, SL("Allow: " UA_ALLOW ", REGISTER\r\n")); break;
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * setup: requests outside any dialog: who sends them (digest, trusted peers), and what they start: a call, a registration, an
- * answer.
+ * setup: requests outside any dialog: who sends them (digest, trusted peers), and what they start: a call, a
+ * registration, an answer.
  */
 #ifndef REFEREE_B2B_SETUP_H
 #define REFEREE_B2B_SETUP_H

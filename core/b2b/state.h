@@ -3,9 +3,9 @@
  * state: the objects of one engine: call, leg, transfer, and the engine that holds their pools. Data only; what is done
  * with them is in leg.h, call.h, bridge.h, transfer.h, media.h, policy.h, registrar.h. Private to core/b2b.
  *
- * Ownership: the engine owns every pool. A call owns its legs (by handle, in `legs`). A transfer belongs to the call of its
- * transferee. Everything else holds handles, which may be stale: a look-up that finds nothing is an ordinary answer.
- * Objects die at the end of a step only (engine_reap), so a pointer is good for the whole step.
+ * Ownership: the engine owns every pool. A call owns its legs (by handle, in `legs`). A transfer belongs to the call of
+ * its transferee. Everything else holds handles, which may be stale: a look-up that finds nothing is an ordinary
+ * answer. Objects die at the end of a step only (engine_reap), so a pointer is good for the whole step.
  */
 #ifndef REFEREE_B2B_STATE_H
 #define REFEREE_B2B_STATE_H
@@ -24,16 +24,16 @@
 #include "core/sip/txn.h"
 #include "rtp/port_pool.h"
 
-#define LEG_STREAMS 3             /* m-lines of a leg that are relayed; further ones are rejected */
-#define TOMBSTONES 1024           /* dialogs that ended lately: Replaces to them gets 603, not 481 (RFC 3891 section 3) */
+#define LEG_STREAMS 3   /* m-lines of a leg that are relayed; further ones are rejected */
+#define TOMBSTONES 1024 /* dialogs that ended lately: Replaces to them gets 603, not 481 (RFC 3891 section 3) */
 
 /* Fields of a leg's strs behind those of its dialog. */
 enum leg_field {
-    LEG_PRINCIPAL = DLG_FIELDS,   /* "user:name" or "peer:name": who it is, for who may replace whom; absent: nobody */
-    LEG_SDP_REMOTE,               /* the last description the peer sent */
-    LEG_SDP_FULL,                 /* its last offer: what it can do at all; absent if it only ever answered */
-    LEG_SDP_LOCAL,                /* the last description we sent it */
-    LEG_AGENT,                    /* its User-Agent or Server */
+    LEG_PRINCIPAL = DLG_FIELDS, /* "user:name" or "peer:name": who it is, for who may replace whom; absent: nobody */
+    LEG_SDP_REMOTE,             /* the last description the peer sent */
+    LEG_SDP_FULL,               /* its last offer: what it can do at all; absent if it only ever answered */
+    LEG_SDP_LOCAL,              /* the last description we sent it */
+    LEG_AGENT,                  /* its User-Agent or Server */
     LEG_FIELDS
 };
 
@@ -44,44 +44,44 @@ struct leg_stream {
     uint32_t slot;
     uint32_t generation;
     bool open;
-    struct addr rtp, rtcp;        /* last told to the relay */
+    struct addr rtp, rtcp; /* last told to the relay */
 };
 
 struct leg_media {
-    uint64_t session_id;          /* of our o= line to this leg */
-    uint64_t version;             /* of what was sent last; rises by one when the description changes (RFC 3264 section 8) */
-    uint8_t own_direction;        /* enum sdp_direction of the peer's last offer: what it wants by itself */
+    uint64_t session_id;   /* of our o= line to this leg */
+    uint64_t version;      /* of what was sent last; rises by one when the description changes (RFC 3264 section 8) */
+    uint8_t own_direction; /* enum sdp_direction of the peer's last offer: what it wants by itself */
     struct leg_stream streams[LEG_STREAMS];
 };
 
 struct leg {
     handle self, call;
-    handle peer;                  /* the leg it talks with; HANDLE_NONE: nobody */
-    uint8_t number;               /* in its token */
-    uint8_t state;                /* enum leg_state */
-    uint8_t role;                 /* enum leg_role */
-    uint8_t oa;                   /* enum oa_state */
-    uint8_t transfer_role;        /* enum transfer_role in `transfer` */
-    bool supports_replaces;       /* listed in its last INVITE or 2xx */
-    bool keep_on_bye;             /* a subscription outlives the INVITE usage */
-    bool late_offer;              /* our open INVITE had no SDP: the ACK brings the answer */
-    bool own_invite;              /* the open re-INVITE is ours, not the peer leg's */
-    bool session_unsure;          /* LEG_SDP_LOCAL was refused: not what the peer goes by */
+    handle peer;            /* the leg it talks with; HANDLE_NONE: nobody */
+    uint8_t number;         /* in its token */
+    uint8_t state;          /* enum leg_state */
+    uint8_t role;           /* enum leg_role */
+    uint8_t oa;             /* enum oa_state */
+    uint8_t transfer_role;  /* enum transfer_role in `transfer` */
+    bool supports_replaces; /* listed in its last INVITE or 2xx */
+    bool keep_on_bye;       /* a subscription outlives the INVITE usage */
+    bool late_offer;        /* our open INVITE had no SDP: the ACK brings the answer */
+    bool own_invite;        /* the open re-INVITE is ours, not the peer leg's */
+    bool session_unsure;    /* LEG_SDP_LOCAL was refused: not what the peer goes by */
     bool echo;
-    uint16_t refused_status;      /* forked call: its final answer, kept to choose the best */
+    uint16_t refused_status; /* forked call: its final answer, kept to choose the best */
     handle transfer;
     struct dialog dlg;
-    handle invite_in;             /* open INVITE or re-INVITE from the peer */
-    handle invite_out;            /* open INVITE or re-INVITE to the peer */
-    uint32_t invite_cseq;         /* of our last INVITE */
-    struct buf *ok;               /* our 2xx, repeated until its ACK (section 13.3.1.4) */
+    handle invite_in;     /* open INVITE or re-INVITE from the peer */
+    handle invite_out;    /* open INVITE or re-INVITE to the peer */
+    uint32_t invite_cseq; /* of our last INVITE */
+    struct buf *ok;       /* our 2xx, repeated until its ACK (section 13.3.1.4) */
     uint32_t ok_cseq;
     struct addr ok_dst;
     uint64_t ok_interval, ok_until;
     struct wheel_node ok_timer;
-    struct buf *ack;              /* the ACK to the last 2xx, repeated with it */
+    struct buf *ack; /* the ACK to the last 2xx, repeated with it */
     struct addr ack_dst;
-    struct wheel_node timer;      /* Timer C of a call, or the wait of section 14.1 */
+    struct wheel_node timer; /* Timer C of a call, or the wait of section 14.1 */
     uint64_t retry_until;
     struct leg_media media;
     uint64_t created_us, answered_us;
@@ -89,15 +89,15 @@ struct leg {
 
 struct call {
     handle self;
-    uint64_t id;                  /* in its tokens and record */
+    uint64_t id; /* in its tokens and record */
     uint16_t bucket;
     uint8_t leg_count;
     uint8_t next_leg;
-    uint8_t depth;                /* transfers so far */
+    uint8_t depth; /* transfers so far */
     bool dirty, answered, record_stored, record_changed;
     handle next_dirty;
     handle legs[LIMIT_LEGS_PER_CALL];
-    handle transfer;              /* of which a leg of this call is the transferee */
+    handle transfer; /* of which a leg of this call is the transferee */
     uint64_t created_ms, answered_ms;
 };
 
@@ -107,29 +107,29 @@ enum transfer_field { TRF_REFER_TO, TRF_REFERRED_BY, TRF_REPLACES, TRF_EXTRA, TR
 
 struct transfer {
     handle self, call;
-    uint8_t state;                /* enum transfer_state, transfer_fsm.h */
-    uint8_t mode;                 /* enum transfer_mode */
+    uint8_t state; /* enum transfer_state, transfer_fsm.h */
+    uint8_t mode;  /* enum transfer_mode */
     handle transferor, transferee, target;
-    handle consult, replaced;     /* transferor's and target's legs of the consultation call */
-    uint32_t refer_cseq;          /* id of the subscription */
+    handle consult, replaced; /* transferor's and target's legs of the consultation call */
+    uint32_t refer_cseq;      /* id of the subscription */
     uint32_t max_forwards;
-    bool silent;                  /* Refer-Sub: false */
+    bool silent; /* Refer-Sub: false */
     bool transferor_gone, committed, succeeded;
-    bool end_transferor;          /* BYE follows the final NOTIFY */
-    bool require_replaces;        /* in the Refer-To */
-    uint16_t result;              /* final status, 0: none yet */
-    uint16_t progress;            /* last 1xx told */
-    uint16_t queued;              /* status for the next NOTIFY, 0: none */
-    bool notifying;               /* a NOTIFY is unanswered; the next one waits */
+    bool end_transferor;   /* BYE follows the final NOTIFY */
+    bool require_replaces; /* in the Refer-To */
+    uint16_t result;       /* final status, 0: none yet */
+    uint16_t progress;     /* last 1xx told */
+    uint16_t queued;       /* status for the next NOTIFY, 0: none */
+    bool notifying;        /* a NOTIFY is unanswered; the next one waits */
     bool final_sent;
     uint64_t expires_us;
-    struct strs s;                /* enum transfer_field */
+    struct strs s; /* enum transfer_field */
     struct wheel_node timer;
     uint64_t started_us;
 };
 
 struct tombstone {
-    struct key128 key;            /* of Call-ID and both tags */
+    struct key128 key; /* of Call-ID and both tags */
     uint64_t until_us;
 };
 
@@ -154,15 +154,15 @@ struct engine {
     struct txn_layer txns;
     struct auth_server auth;
     struct pool calls, legs, transfers;
-    struct map leg_map;           /* (Call-ID, local tag) -> leg */
+    struct map leg_map; /* (Call-ID, local tag) -> leg */
     struct port_pool ports;
-    uint32_t ports_withheld;      /* pairs that could not be bound */
+    uint32_t ports_withheld; /* pairs that could not be bound */
     char host_text[CONFIG_HOST_MAX + 8];
     struct registrar *registrar;
     struct tombstone tombstones[TOMBSTONES];
     uint32_t tombstone_next;
-    handle dirty;                 /* calls to be reaped at the end of the step */
-    uint32_t records;             /* stored and not yet deleted */
+    handle dirty;     /* calls to be reaped at the end of the step */
+    uint32_t records; /* stored and not yet deleted */
     bool draining;
     uint64_t drain_until;
     struct wheel_node drain_timer;
@@ -170,8 +170,8 @@ struct engine {
     /* of the current step */
     struct outbox *out;
     uint64_t now, wall_ms;
-    struct sip_msg msg;           /* what came in */
-    struct sip_msg again;         /* a request parsed again for its response */
+    struct sip_msg msg;   /* what came in */
+    struct sip_msg again; /* a request parsed again for its response */
 };
 
 static inline struct leg *leg_get(const struct engine *e, handle h) {

@@ -139,7 +139,8 @@ static bool fits_now(struct engine *e, const struct leg *a, struct slice sdp) {
     struct sdp answer, session;
     struct slice local = leg_str(a, LEG_SDP_LOCAL);
     (void)e;
-    return local.p && sdp_parse(sdp, &answer) >= 0 && sdp_parse(local, &session) >= 0 && sdp_formats_subset(&answer, &session);
+    return local.p && sdp_parse(sdp, &answer) >= 0 && sdp_parse(local, &session) >= 0 &&
+           sdp_formats_subset(&answer, &session);
 }
 
 void transfer_answered(struct engine *e, struct transfer *t, struct leg *target, struct slice sdp) {
@@ -237,8 +238,8 @@ static bool restore_joined(struct engine *e, struct transfer *t) {
 /* Replace: the target has given up its consultation dialog already, so its new leg takes that one's place. */
 static bool restore_replaced(struct engine *e, struct transfer *t) {
     struct leg *c = leg_get(e, t->target), *d = leg_get(e, t->consult), *old = leg_get(e, t->replaced);
-    if (t->mode != MODE_REPLACE || !leg_is_up(c) || !leg_is_up(d) || !media_describe(e, c, leg_str(d, LEG_SDP_REMOTE), -1).p ||
-        !call_move_leg(e, c, leg_call(e, d)))
+    if (t->mode != MODE_REPLACE || !leg_is_up(c) || !leg_is_up(d) ||
+        !media_describe(e, c, leg_str(d, LEG_SDP_REMOTE), -1).p || !call_move_leg(e, c, leg_call(e, d)))
         return false;
     if (old && leg_is_live(old))
         leg_end(e, old, 480, SLICE_NONE);
@@ -284,12 +285,14 @@ static void do_abandon(struct engine *e, struct transfer *t, uint16_t status) {
     told(e, t);
 }
 
-/* The target hung up after its yes. The transferee may have been told of it already: it gets its former session back. */
+/* The target hung up after its yes. The transferee may have been told of it already: it gets its former session back.
+ */
 static void do_target_left(struct engine *e, struct transfer *t, uint16_t status) {
     struct leg *a = leg_get(e, t->transferee), *b = leg_get(e, t->transferor);
     struct slice former = strs_get(&t->s, TRF_TRANSFEREE_SDP);
     (void)status;
-    if (t->state != TRANSFER_TRANSFEREE || !leg_is_up(a) || !leg_is_up(b) || !former.p || !media_describe(e, a, former, -1).p) {
+    if (t->state != TRANSFER_TRANSFEREE || !leg_is_up(a) || !leg_is_up(b) || !former.p ||
+        !media_describe(e, a, former, -1).p) {
         transfer_fail(e, t, 480);
         return;
     }
@@ -386,14 +389,25 @@ static void do_finish(struct engine *e, struct transfer *t, uint16_t status) {
 typedef void transfer_fn(struct engine *e, struct transfer *t, uint16_t status);
 
 static transfer_fn *const actions[TRANSFER_ACTION_COUNT] = {
-    [TRANSFER_DO_NONE] = do_none, [TRANSFER_DO_TELL_PROGRESS] = do_tell_progress, [TRANSFER_DO_ANSWERED] = do_answered,
-    [TRANSFER_DO_REFUSED] = do_refused, [TRANSFER_DO_FALL_BACK] = do_fall_back,
-    [TRANSFER_DO_GIVE_UP_TARGET] = do_give_up_target, [TRANSFER_DO_JOIN_REFUSED] = do_join_refused,
-    [TRANSFER_DO_COMMIT] = do_commit, [TRANSFER_DO_ROLL_BACK] = do_roll_back, [TRANSFER_DO_ABANDON] = do_abandon,
-    [TRANSFER_DO_TARGET_LEFT] = do_target_left, [TRANSFER_DO_NOTE_TRANSFEROR] = do_note_transferor,
-    [TRANSFER_DO_NOTE_CONSULT] = do_note_consult, [TRANSFER_DO_NOTE_REPLACED] = do_note_replaced,
-    [TRANSFER_DO_RESTORED] = do_restored, [TRANSFER_DO_NOTE_NOTIFIED] = do_note_notified,
-    [TRANSFER_DO_FINISH] = do_finish, [TRANSFER_DO_END_TRANSFEROR] = do_end_transferor, [TRANSFER_DO_LEAVE] = do_leave,
+    [TRANSFER_DO_NONE] = do_none,
+    [TRANSFER_DO_TELL_PROGRESS] = do_tell_progress,
+    [TRANSFER_DO_ANSWERED] = do_answered,
+    [TRANSFER_DO_REFUSED] = do_refused,
+    [TRANSFER_DO_FALL_BACK] = do_fall_back,
+    [TRANSFER_DO_GIVE_UP_TARGET] = do_give_up_target,
+    [TRANSFER_DO_JOIN_REFUSED] = do_join_refused,
+    [TRANSFER_DO_COMMIT] = do_commit,
+    [TRANSFER_DO_ROLL_BACK] = do_roll_back,
+    [TRANSFER_DO_ABANDON] = do_abandon,
+    [TRANSFER_DO_TARGET_LEFT] = do_target_left,
+    [TRANSFER_DO_NOTE_TRANSFEROR] = do_note_transferor,
+    [TRANSFER_DO_NOTE_CONSULT] = do_note_consult,
+    [TRANSFER_DO_NOTE_REPLACED] = do_note_replaced,
+    [TRANSFER_DO_RESTORED] = do_restored,
+    [TRANSFER_DO_NOTE_NOTIFIED] = do_note_notified,
+    [TRANSFER_DO_FINISH] = do_finish,
+    [TRANSFER_DO_END_TRANSFEROR] = do_end_transferor,
+    [TRANSFER_DO_LEAVE] = do_leave,
 };
 
 void transfer_step(struct engine *e, struct transfer *t, enum transfer_event ev, uint16_t status) {

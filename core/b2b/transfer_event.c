@@ -68,12 +68,8 @@ static void target_answered(struct engine *e, struct transfer *t, struct leg *l,
 static bool target_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
     bool join = l->self == t->replaced;
     switch (ev->kind) {
-    case LEG_EV_PROGRESS:
-        transfer_step(e, t, TRANSFER_EV_PROGRESS, ev->status);
-        return true;
-    case LEG_EV_ANSWERED:
-        target_answered(e, t, l, ev);
-        return true;
+    case LEG_EV_PROGRESS: transfer_step(e, t, TRANSFER_EV_PROGRESS, ev->status); return true;
+    case LEG_EV_ANSWERED: target_answered(e, t, l, ev); return true;
     case LEG_EV_REFUSED:
         transfer_role(e, t, l->self, TR_NONE);
         if (!transfer_target_rings(e, t))
@@ -90,15 +86,12 @@ static bool target_event(struct engine *e, struct transfer *t, struct leg *l, co
         transfer_step(e, t, TRANSFER_EV_TARGET_NO, ev->status);
         return true;
     case LEG_EV_BYE:
-    case LEG_EV_GONE:
-        transfer_step(e, t, TRANSFER_EV_TARGET_GONE, ev->status);
-        return true;
+    case LEG_EV_GONE: transfer_step(e, t, TRANSFER_EV_TARGET_GONE, ev->status); return true;
     case LEG_EV_REINVITE:
         if (!join)
             bridge_answer_alone(e, l, ev->msg);
         return !join;
-    default:
-        return false;
+    default: return false;
     }
 }
 
@@ -107,19 +100,16 @@ bool transfer_on_event(struct engine *e, struct leg *l, const struct leg_event *
     if (!t)
         return false;
     switch (l->transfer_role) {
-    case TR_TRANSFEROR:
-        return transferor_event(e, t, l, ev);
-    case TR_TRANSFEREE:
-        return transferee_event(e, t, l, ev);
-    case TR_TARGET:
-        return target_event(e, t, l, ev);
+    case TR_TRANSFEROR: return transferor_event(e, t, l, ev);
+    case TR_TRANSFEREE: return transferee_event(e, t, l, ev);
+    case TR_TARGET: return target_event(e, t, l, ev);
     case TR_CONSULT:
     case TR_REPLACED:
         if (!is_end(ev))
             return false;
-        transfer_step(e, t, l->transfer_role == TR_CONSULT ? TRANSFER_EV_CONSULT_GONE : TRANSFER_EV_REPLACED_GONE, ev->status);
+        transfer_step(e, t, l->transfer_role == TR_CONSULT ? TRANSFER_EV_CONSULT_GONE : TRANSFER_EV_REPLACED_GONE,
+                      ev->status);
         return true;
-    default:
-        return false;
+    default: return false;
     }
 }

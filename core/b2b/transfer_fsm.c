@@ -7,7 +7,7 @@
 
 #define EV(name) [TRANSFER_EV_##name]
 
-/* The three usages that may end at any time without deciding the transfer (RFC 5589 section 6, RFC 3515 section 2.4.4). */
+/* The usages that may end at any time without deciding the transfer (RFC 5589 section 6, RFC 3515 section 2.4.4). */
 #define BYSTANDERS                                                                                        \
     EV(TRANSFEROR_GONE) = DO(NOTE_TRANSFEROR, "RFC 5589 6: the transfer goes on"),                        \
     EV(CONSULT_GONE) = DO(NOTE_CONSULT, "must not end the target's dialog"),                              \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * transfer_fsm: one transfer from the accepted REFER to its end, as one total table (RFC 3515, 5589, 3891; DESIGN: target first,
- * the transferee is not touched until the target has said yes).
+ * transfer_fsm: one transfer from the accepted REFER to its end, as one total table (RFC 3515, 5589, 3891):
+ * the transferee is not touched until the target has said yes.
  */
 #ifndef REFEREE_B2B_TRANSFER_FSM_H
 #define REFEREE_B2B_TRANSFER_FSM_H

@@ -18,19 +18,24 @@ static void put_subscription_state(struct engine *e, struct sbuf *h, const struc
 
 static bool send_notify(struct engine *e, struct transfer *t, struct leg *l, uint16_t status) {
     struct sbuf h = ua_headers(&e->ua), b = ua_body(&e->ua);
-    /* The id is legal on the first subscription of a dialog too, and needed from the second on (RFC 3515 section 2.4.6). */
+    /* The id is legal on the first subscription of a dialog too, and needed from the second on (RFC 3515
+     * section 2.4.6). */
     sbuf_lit(&h, "Event: refer;id=");
     sbuf_u64(&h, t->refer_cseq);
     sbuf_lit(&h, "\r\n");
     put_subscription_state(e, &h, t, status);
     sip_frag_put(&b, status, sip_reason(status));
     struct dialog_request r = {
-        .contact = true, .extra = sbuf_slice(&h), .content_type = SL("message/sipfrag;version=2.0"), .body = sbuf_slice(&b),
+        .contact = true,
+        .extra = sbuf_slice(&h),
+        .content_type = SL("message/sipfrag;version=2.0"),
+        .body = sbuf_slice(&b),
     };
     return leg_request(e, l, SL("NOTIFY"), FOR_NOTIFY, &r) != HANDLE_NONE;
 }
 
-/* A phone may answer 491 to a NOTIFY that meets another: one at a time. A queued progress gives way to what is newer. */
+/* A phone may answer 491 to a NOTIFY that meets another: one at a time. A queued progress gives way to what is newer.
+ */
 void transfer_notify(struct engine *e, struct transfer *t, uint16_t status) {
     struct leg *l = leg_get(e, t->transferor);
     if (t->final_sent)
@@ -77,11 +82,13 @@ void transfer_on_subscribe(struct engine *e, struct transfer *t, struct leg *l, 
     uint32_t expires = e->cfg.subscription_s;
     struct uas_response r = { .to_tag = leg_str(l, DLG_LOCAL_TAG) };
     struct sbuf h = ua_headers(&e->ua);
-    if (sip_event_parse(sip_hdr_value(ev->msg, SIP_H_EVENT), &package) < 0 || !slice_ieq(package.package, SL("refer"))) {
+    if (sip_event_parse(sip_hdr_value(ev->msg, SIP_H_EVENT), &package) < 0 ||
+        !slice_ieq(package.package, SL("refer"))) {
         r.status = 489;
         r.extra = SL("Allow-Events: refer\r\n");
-    } else if ((package.id.p && !slice_u64(package.id, UINT32_MAX, &id)) || id != t->refer_cseq || t->final_sent || t->silent) {
-        r.status = 403;               /* RFC 3515 section 2.4.4: nobody else may subscribe */
+    } else if ((package.id.p && !slice_u64(package.id, UINT32_MAX, &id)) || id != t->refer_cseq || t->final_sent ||
+               t->silent) {
+        r.status = 403; /* RFC 3515 section 2.4.4: nobody else may subscribe */
     } else {
         sip_delta_seconds(sip_hdr_value(ev->msg, SIP_H_EXPIRES), &expires);
         if (expires > e->cfg.subscription_s)

@@ -17,7 +17,7 @@ struct refer {
     struct sip_replaces replaces;
     char replaces_text[512];
     uint32_t replaces_n;
-    struct sbuf extra;            /* other URI headers, as header lines */
+    struct sbuf extra; /* other URI headers, as header lines */
     char extra_mem[2048];
 };
 
@@ -30,10 +30,27 @@ static bool bad(struct refer *r, uint16_t status, struct slice reason) {
 /* Section 19.1.5 of RFC 3261: these would let a REFER forge our INVITE. */
 static bool is_forbidden(enum sip_hdr_id id) {
     static const uint8_t list[] = {
-        SIP_H_FROM, SIP_H_TO, SIP_H_CALL_ID, SIP_H_CSEQ, SIP_H_VIA, SIP_H_RECORD_ROUTE, SIP_H_ROUTE, SIP_H_CONTACT,
-        SIP_H_MAX_FORWARDS, SIP_H_CONTENT_LENGTH, SIP_H_CONTENT_TYPE, SIP_H_AUTHORIZATION, SIP_H_PROXY_AUTHORIZATION,
-        SIP_H_P_ASSERTED_IDENTITY, SIP_H_PATH, SIP_H_PROXY_REQUIRE, SIP_H_SUPPORTED, SIP_H_ALLOW, SIP_H_REFERRED_BY,
-        SIP_H_REFER_TO, SIP_H_IDENTITY,
+        SIP_H_FROM,
+        SIP_H_TO,
+        SIP_H_CALL_ID,
+        SIP_H_CSEQ,
+        SIP_H_VIA,
+        SIP_H_RECORD_ROUTE,
+        SIP_H_ROUTE,
+        SIP_H_CONTACT,
+        SIP_H_MAX_FORWARDS,
+        SIP_H_CONTENT_LENGTH,
+        SIP_H_CONTENT_TYPE,
+        SIP_H_AUTHORIZATION,
+        SIP_H_PROXY_AUTHORIZATION,
+        SIP_H_P_ASSERTED_IDENTITY,
+        SIP_H_PATH,
+        SIP_H_PROXY_REQUIRE,
+        SIP_H_SUPPORTED,
+        SIP_H_ALLOW,
+        SIP_H_REFERRED_BY,
+        SIP_H_REFER_TO,
+        SIP_H_IDENTITY,
     };
     for (unsigned i = 0; i < sizeof list; i++)
         if (list[i] == id)
@@ -180,7 +197,8 @@ static bool fill(struct engine *e, struct transfer *t, const struct refer *r) {
                     r->has_replaces ? slice_of(r->replaces_text, r->replaces_n) : SLICE_NONE);
 }
 
-static struct transfer *start(struct engine *e, struct leg *l, const struct sip_msg *msg, const struct refer *r, struct leg *consult) {
+static struct transfer *start(struct engine *e, struct leg *l, const struct sip_msg *msg, const struct refer *r,
+                              struct leg *consult) {
     handle h;
     struct transfer *t = pool_alloc(&e->transfers, &h);
     if (!t)
@@ -223,7 +241,8 @@ void transfer_on_refer(struct engine *e, struct leg *l, const struct sip_msg *ms
     struct refer r;
     struct leg *consult = NULL;
     uint16_t result = 0;
-    bool ok = read_refer(msg, &r) && check_party(e, l, &r) && (!r.has_replaces || find_consult(e, l, &r, &consult, &result));
+    bool ok =
+        read_refer(msg, &r) && check_party(e, l, &r) && (!r.has_replaces || find_consult(e, l, &r, &consult, &result));
     struct transfer *t = ok ? start(e, l, msg, &r, result ? NULL : consult) : NULL;
     if (ok && !t)
         r.status = 503;

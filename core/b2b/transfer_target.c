@@ -47,7 +47,8 @@ static struct slice caller_identity(const struct engine *e, const struct transfe
 /* Referred-By goes through unmodified (RFC 3892 section 2.2). */
 static struct slice invite_headers(struct engine *e, const struct transfer *t, const struct leg *replaced) {
     struct sbuf h = ua_headers(&e->ua);
-    struct slice by = strs_get(&t->s, TRF_REFERRED_BY), extra = strs_get(&t->s, TRF_EXTRA), foreign = strs_get(&t->s, TRF_REPLACES);
+    struct slice by = strs_get(&t->s, TRF_REFERRED_BY), extra = strs_get(&t->s, TRF_EXTRA),
+                 foreign = strs_get(&t->s, TRF_REPLACES);
     if (by.p)
         sip_put_hdr(&h, SL("Referred-By"), by);
     if (extra.p)
@@ -69,7 +70,8 @@ static struct slice invite_headers(struct engine *e, const struct transfer *t, c
     return h.overflow ? SLICE_NONE : sbuf_slice(&h);
 }
 
-static bool invite_target(struct engine *e, struct transfer *t, const struct leg_target *to, const struct leg *replaced) {
+static bool invite_target(struct engine *e, struct transfer *t, const struct leg_target *to,
+                          const struct leg *replaced) {
     int direction;
     struct leg *l = leg_outgoing(e, call_get(e, t->call), to, ROLE_TARGET);
     if (!l)
@@ -90,8 +92,12 @@ static bool invite_target(struct engine *e, struct transfer *t, const struct leg
 static void call_replaced(struct engine *e, struct transfer *t) {
     struct leg *d = leg_get(e, t->replaced);
     struct leg_target to = {
-        .local_uri = caller_identity(e, t), .remote_uri = leg_str(d, DLG_REMOTE_URI), .uri = leg_str(d, DLG_TARGET),
-        .routes = leg_str(d, DLG_ROUTES), .principal = leg_str(d, LEG_PRINCIPAL), .dst = d->dlg.flow,
+        .local_uri = caller_identity(e, t),
+        .remote_uri = leg_str(d, DLG_REMOTE_URI),
+        .uri = leg_str(d, DLG_TARGET),
+        .routes = leg_str(d, DLG_ROUTES),
+        .principal = leg_str(d, LEG_PRINCIPAL),
+        .dst = d->dlg.flow,
     };
     if (!invite_target(e, t, &to, d)) {
         transfer_fail(e, t, 503);

@@ -26,7 +26,8 @@ const struct sip_msg *wire_request_again(struct engine *e, handle txn) {
     return &e->again;
 }
 
-bool wire_respond(struct engine *e, handle txn, const struct sip_msg *req, const struct uas_response *r, const struct leg *leg) {
+bool wire_respond(struct engine *e, handle txn, const struct sip_msg *req, const struct uas_response *r,
+                  const struct leg *leg) {
     const struct txn *t = txn_get(&e->txns, txn);
     if (!t)
         return false;
@@ -76,7 +77,8 @@ static struct slice direction_of(struct slice message) {
     return line_behind(message, SL("\nm=")).p ? SL("sendrecv") : SLICE_NONE;
 }
 
-void wire_trace(struct engine *e, const char *what, const struct leg *leg, struct slice message, const struct addr *other) {
+void wire_trace(struct engine *e, const char *what, const struct leg *leg, struct slice message,
+                const struct addr *other) {
     if (!trace_on(&e->trace, TRACE_DEBUG))
         return;
     const struct call *c = leg ? leg_call(e, leg) : NULL;

@@ -10,15 +10,17 @@
 
 /* Puts one datagram into the outbox; takes no reference of the caller's (adds its own). NULL buffers are ignored. */
 void wire_send(struct engine *e, struct buf *b, const struct addr *dst, const struct addr *src);
-/* A response on a server transaction. req == NULL: the transaction's own request is parsed again. leg: for the trace, may be
- * NULL. False: no memory, or the transaction is over. */
-bool wire_respond(struct engine *e, handle txn, const struct sip_msg *req, const struct uas_response *r, const struct leg *leg);
+/* A response on a server transaction. req == NULL: the transaction's own request is parsed again. leg: for the trace,
+ * may be NULL. False: no memory, or the transaction is over. */
+bool wire_respond(struct engine *e, handle txn, const struct sip_msg *req, const struct uas_response *r,
+                  const struct leg *leg);
 /* The request of a server transaction in e->again; NULL: over. */
 const struct sip_msg *wire_request_again(struct engine *e, handle txn);
 /* A response without a transaction. */
 void wire_respond_stateless(struct engine *e, const struct sip_msg *req, const struct addr *src, const struct addr *dst,
                             const struct uas_response *r);
 /* "recv" or "send" line of one message; leg may be NULL. */
-void wire_trace(struct engine *e, const char *what, const struct leg *leg, struct slice message, const struct addr *other);
+void wire_trace(struct engine *e, const char *what, const struct leg *leg, struct slice message,
+                const struct addr *other);
 
 #endif

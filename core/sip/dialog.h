@@ -12,23 +12,23 @@
 
 enum dialog_field {
     DLG_CALL_ID,
-    DLG_LOCAL_TAG,                /* ours; also the user part of our Contact */
-    DLG_REMOTE_TAG,               /* absent: not known yet (UAC) or an RFC 2543 peer without tag */
-    DLG_LOCAL_URI,                /* name-addr of our side, without tag */
-    DLG_REMOTE_URI,               /* name-addr of the other side, without tag */
-    DLG_TARGET,                   /* remote target: a URI */
-    DLG_ROUTES,                   /* route set, as a Route header value, in the order of sending; absent: empty */
+    DLG_LOCAL_TAG,  /* ours; also the user part of our Contact */
+    DLG_REMOTE_TAG, /* absent: not known yet (UAC) or an RFC 2543 peer without tag */
+    DLG_LOCAL_URI,  /* name-addr of our side, without tag */
+    DLG_REMOTE_URI, /* name-addr of the other side, without tag */
+    DLG_TARGET,     /* remote target: a URI */
+    DLG_ROUTES,     /* route set, as a Route header value, in the order of sending; absent: empty */
     DLG_FIELDS
 };
 
 struct dialog {
     struct strs s;
-    uint32_t local_cseq;          /* of our last request */
+    uint32_t local_cseq; /* of our last request */
     uint32_t remote_cseq;
     bool remote_cseq_known;
-    bool uac;                     /* we sent the INVITE */
-    struct addr flow;             /* where the peer's last message came from, or the first one went to */
-    struct addr local;            /* our address of that flow; ADDR_NONE: any */
+    bool uac;          /* we sent the INVITE */
+    struct addr flow;  /* where the peer's last message came from, or the first one went to */
+    struct addr local; /* our address of that flow; ADDR_NONE: any */
     struct siphash_key branch_seed;
 };
 
@@ -38,9 +38,9 @@ bool dialog_init_uas(struct dialog *d, struct ua *ua, const struct sip_msg *invi
 
 struct dialog_uac {
     struct slice call_id, local_tag;
-    struct slice local_uri, remote_uri;  /* name-addr */
-    struct slice target;                 /* Request-URI */
-    struct slice routes;                 /* preset route set, or absent */
+    struct slice local_uri, remote_uri; /* name-addr */
+    struct slice target;                /* Request-URI */
+    struct slice routes;                /* preset route set, or absent */
     struct addr dst;
 };
 bool dialog_init_uac(struct dialog *d, struct ua *ua, const struct dialog_uac *u);
@@ -66,8 +66,8 @@ struct dialog_request {
     uint32_t cseq;
     uint32_t attempt;
     uint32_t max_forwards;
-    bool contact;                 /* write Contact, Allow, Supported */
-    struct slice extra;           /* header lines with CRLF, or absent */
+    bool contact;       /* write Contact, Allow, Supported */
+    struct slice extra; /* header lines with CRLF, or absent */
     struct slice content_type;
     struct slice body;
 };

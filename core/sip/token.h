@@ -19,9 +19,9 @@
 
 struct token {
     uint8_t cluster;
-    uint16_t bucket;              /* 0 .. TOKEN_BUCKETS - 1 */
+    uint16_t bucket; /* 0 .. TOKEN_BUCKETS - 1 */
     uint64_t call;
-    uint8_t leg;                  /* 0 .. 15 */
+    uint8_t leg; /* 0 .. 15 */
     uint64_t random;
 };
 

@@ -17,13 +17,13 @@
 
 struct ua {
     struct buf_pool *bufs;
-    struct slice sent_by;         /* host:port for Via and Contact */
-    struct slice host;            /* of sent_by */
-    struct slice agent;           /* User-Agent and Server */
-    struct siphash_key branch_key;/* seeds of dialogs are made from it */
+    struct slice sent_by;          /* host:port for Via and Contact */
+    struct slice host;             /* of sent_by */
+    struct slice agent;            /* User-Agent and Server */
+    struct siphash_key branch_key; /* seeds of dialogs are made from it */
     char scratch[SIP_MESSAGE_MAX + 1];
-    char headers[SIP_MESSAGE_MAX + 1];  /* for the caller's extra header lines */
-    char body[SIP_MESSAGE_MAX + 1];     /* for the caller's body */
+    char headers[SIP_MESSAGE_MAX + 1]; /* for the caller's extra header lines */
+    char body[SIP_MESSAGE_MAX + 1];    /* for the caller's body */
 };
 
 static inline struct sbuf ua_headers(struct ua *ua) {

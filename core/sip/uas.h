@@ -10,10 +10,10 @@
 
 struct uas_response {
     uint16_t status;
-    struct slice reason;          /* absent: the RFC's phrase */
-    struct slice to_tag;          /* put in when the request's To has none; absent: none */
-    struct slice contact_user;    /* present: Contact, Allow, Supported are written, Record-Route is copied */
-    struct slice extra;           /* header lines with CRLF, or absent */
+    struct slice reason;       /* absent: the RFC's phrase */
+    struct slice to_tag;       /* put in when the request's To has none; absent: none */
+    struct slice contact_user; /* present: Contact, Allow, Supported are written, Record-Route is copied */
+    struct slice extra;        /* header lines with CRLF, or absent */
     struct slice content_type;
     struct slice body;
 };
