@@ -249,8 +249,8 @@ static void test_refer_to(void) {
 
 static void test_noise(void) {
     static const char *const noise[] = { "", "\r\n\r\n", "\0\0", "INVITE", "SIP/2.0 200 OK\r\n\r\n",
-        "BYE sip:a@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKx\r\nFrom: <sip:x@h>;tag=1\r\nTo: <sip:a@h>;tag=2\r\n"
-        "Call-ID: 1\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n" };
+        ("BYE sip:a@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKx\r\nFrom: <sip:x@h>;tag=1\r\nTo: <sip:a@h>;tag=2\r\n"
+         "Call-ID: 1\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n") };
     struct addr src = at(1);
     setup();
     for (unsigned i = 0; i < 6; i++)
