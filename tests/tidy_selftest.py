@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Shows that each rule of tests/tidy.py can fail: a small clean tree, then the same tree with one thing wrong each."""
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -112,11 +113,15 @@ def compile_pure(root, paths):
             subprocess.run(["gcc", "-w", "-I.", "-c", "-o", target, path], cwd=root, capture_output=True, check=False)
 
 
-def complaints(extra_path=None, extra=None):
+def make_clean(root):
+    for path, text in CLEAN.items():
+        write(root, path, text)
+    compile_pure(root, CLEAN)
+
+
+def complaints(clean, extra_path=None, extra=None):
     with tempfile.TemporaryDirectory() as root:
-        for path, text in CLEAN.items():
-            write(root, path, text)
-        compile_pure(root, CLEAN)
+        shutil.copytree(clean, root, dirs_exist_ok=True)
         if extra is None and extra_path:
             write(root, extra_path, SPDX)           # a source without its object
         elif extra_path:
@@ -132,6 +137,12 @@ def complaints(extra_path=None, extra=None):
 
 
 def main():
+    with tempfile.TemporaryDirectory() as clean:
+        make_clean(clean)
+        return judge_all(clean)
+
+
+def judge_all(clean):
     passed = failed = 0
 
     def judge(ok, what, found):
@@ -140,14 +151,14 @@ def main():
         if not ok:
             print(f"FAIL tidy_selftest: {what}; found:", *found or ["nothing"], sep="\n    ")
 
-    found = complaints()
+    found = complaints(clean)
     judge(not found, "a clean tree has no complaint", found)
     for rule, path, text in WRONG:
-        found = complaints(path, text)
+        found = complaints(clean, path, text)
         hits = [line for line in found if line.split(": ")[1] == rule]
         judge(bool(hits), f"{rule} expected for {path} with {text!r:.60}", found)
     for rule, path, text in FINE:
-        found = complaints(path, text)
+        found = complaints(clean, path, text)
         judge(not [line for line in found if line.split(": ")[1] == rule], f"{rule} not expected for {path}", found)
     print(f"tidy-selftest: {passed} passed, {failed} failed, 0 skipped")
     return 1 if failed else 0
