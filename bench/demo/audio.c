@@ -60,6 +60,14 @@ void audio_splice(struct demo *d, enum dlg at_c, int c_dialog) {
     media_mark(d->media[C][c_dialog], d->now_us);
 }
 
+/* The listener whose dialog goes on must not notice another sender: one SSRC, its sequence numbers going on. */
+static bool continues(struct demo *d, enum who at, const struct media_heard *h) {
+    bool good = h->ssrcs == 1 && h->ssrc_kept && h->step > 0 && h->step < 50;
+    demo_say(d, good, "%s's stream goes on through the transfer: SSRC %s, sequence number %+d", phone_names[at],
+             h->ssrc_kept ? "kept" : "changed", h->step);
+    return good;
+}
+
 static bool report_line(struct demo *d, enum who from, enum who at, enum dlg dlg) {
     const struct media *m = ear(d, at, dlg);
     const struct media_heard *h = m ? media_heard(m) : &(struct media_heard){ 0 };
@@ -79,5 +87,5 @@ bool audio_report(struct demo *d, enum dlg at_c) {
            "windows");
     bool ac = report_line(d, A, C, at_c);
     bool ca = report_line(d, C, A, D1);
-    return ac && ca;
+    return continues(d, A, media_heard(ear(d, A, D1))) && ac && ca;
 }

@@ -61,6 +61,8 @@ const char *check_own_dialog(const struct demo *d, const struct want *w, const s
         if (slice_eq(phone_text_slice(&pd->local_tag), seen->msg->from_tag))
             return "the caller's tag was copied";
     }
+    if (seen->msg->max_forwards != 69)
+        return "Max-Forwards is not the caller's less one";
     return check_anchored(d, w, seen);
 }
 
@@ -124,14 +126,16 @@ const char *check_notify(const struct demo *d, const struct want *w, const struc
 const char *check_challenge(const struct demo *d, const struct want *w, const struct phone_seen *seen) {
     struct sip_digest c;
     (void)d, (void)w;
-    if (sip_digest_parse(sip_hdr_value(seen->msg, SIP_H_WWW_AUTHENTICATE), &c) < 0 || !c.nonce.p || !c.realm.p)
-        return "no sound WWW-Authenticate";
+    enum sip_hdr_id id = seen->msg->status == 407 ? SIP_H_PROXY_AUTHENTICATE : SIP_H_WWW_AUTHENTICATE;
+    if (sip_digest_parse(sip_hdr_value(seen->msg, id), &c) < 0 || !c.nonce.p || !c.realm.p)
+        return "no sound challenge";
     return c.qop.p ? NULL : "no qop";
 }
 
 const char *check_credentials(const struct demo *d, const struct want *w, const struct phone_seen *seen) {
     (void)d, (void)w;
-    return sip_hdr_first(seen->msg, SIP_H_AUTHORIZATION) ? NULL : "no Authorization";
+    bool has = sip_hdr_first(seen->msg, SIP_H_AUTHORIZATION) || sip_hdr_first(seen->msg, SIP_H_PROXY_AUTHORIZATION);
+    return has ? NULL : "no credentials";
 }
 
 const char *check_refer(const struct demo *d, const struct want *w, const struct phone_seen *seen) {

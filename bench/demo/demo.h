@@ -38,10 +38,11 @@ struct want {
     enum who who;
     bool sent;
     enum sip_method method;
-    uint16_t status;              /* 0: the request */
+    uint16_t status;              /* 0: the request; 401 stands for 407 too */
     enum dlg dlg;
     uint8_t chain, label, after;
     bool optional;
+    bool repeat;                  /* may come again: a 100 before and after a challenge */
     bool splice;                  /* from here on the transfer's gap is measured */
     want_check_fn *check;
     int arg;
@@ -107,6 +108,8 @@ void demo_quiet(struct demo *d, const char *name, uint64_t us);
 void demo_seen(void *arg, struct phone *ph, const struct phone_seen *seen);
 /* The table at the end; true if nothing is missing, wrong or unexpected. */
 bool demo_summary(const struct demo *d);
+/* What the phones counted against the other side. */
+bool demo_counters(struct demo *d);
 void demo_fail(struct demo *d, const char *what);
 /* "ok" or "FAILED" before the text. */
 void demo_say(struct demo *d, bool good, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

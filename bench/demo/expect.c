@@ -71,10 +71,11 @@ static int find(const struct demo *d, enum who who, const struct phone_seen *see
     const struct sip_msg *m = seen->msg;
     for (unsigned i = 0; i < d->want_count; i++) {
         const struct want *w = &d->wants[i];
-        if (d->got[i] || w->who != who || w->sent != seen->sent)
+        if ((d->got[i] && !w->repeat) || w->who != who || w->sent != seen->sent)
             continue;
+        uint16_t status = m->status == 407 ? 401 : m->status;
         bool same = m->is_request ? w->status == 0 && w->method == m->method
-                                  : w->status == m->status && w->method == m->cseq_method;
+                                  : w->status == status && w->method == m->cseq_method;
         if (same && dialog_fits(d, w, seen->dialog))
             return (int)i;
     }
@@ -89,11 +90,11 @@ static void tick(struct demo *d, int i, const struct phone_seen *seen) {
         d->bound[w->who][w->dlg] = seen->dialog;
     if (!wrong && w->check)
         wrong = w->check(d, w, seen);
-    d->got[i] = true;
     if (w->optional)
         r->optional_seen++;
     else
-        r->seen++;
+        r->seen += !d->got[i];
+    d->got[i] = true;
     if (wrong)
         r->wrong++, d->failures++;
     ladder_line(d, w->who, seen, wrong ? MARK_WRONG : MARK_OK, wrong);
@@ -163,6 +164,19 @@ void demo_quiet(struct demo *d, const char *name, uint64_t us) {
     unsigned before = d->failures;
     demo_run(d, us);
     demo_say(d, d->failures == before, "%s", name);
+}
+
+bool demo_counters(struct demo *d) {
+    unsigned long long bad = 0, stray = 0, origin = 0;
+    for (int w = 0; w < WHO_COUNT; w++) {
+        bad += d->phones[w].counters.bad;
+        stray += d->phones[w].counters.stray;
+        origin += d->phones[w].counters.origin_faults;
+    }
+    bool good = !bad && !stray && !origin;
+    demo_say(d, good, "malformed messages %llu, stray responses %llu, o= lines not as RFC 3264 section 8 wants %llu",
+             bad, stray, origin);
+    return good;
 }
 
 bool demo_summary(const struct demo *d) {

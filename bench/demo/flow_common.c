@@ -28,7 +28,7 @@ static const struct want call_a_b[] = {
     { A, RX, REPLY(401, INVITE), D1, .check = check_challenge, .text = "a digest challenge" },
     { A, TX, REQUEST(ACK), D1, .text = "ACK to the 401" },
     { A, TX, REQUEST(INVITE), D1, .check = check_credentials, .label = 1, .text = "INVITE with credentials" },
-    { A, RX, REPLY(100, INVITE), D1, .text = "100 Trying" },
+    { A, RX, REPLY(100, INVITE), D1, .chain = 1, .repeat = true, .text = "100 Trying" },
     { B, RX, REQUEST(INVITE), D1, .after = 1, OWN_DIALOG(SDP_SENDRECV), .text = "B is called, a dialog of its own" },
     { B, TX, REPLY(180, INVITE), D1, .label = 2, .text = "B rings" },
     { A, RX, REPLY(180, INVITE), D1, .after = 2, .text = "A hears that B rings" },
@@ -75,7 +75,7 @@ bool flow_hold_a(struct demo *d) {
     { B, RX, REPLY(401, INVITE), D2, .check = check_challenge, .text = "a digest challenge" },                        \
     { B, TX, REQUEST(ACK), D2, .text = "ACK to the 401" },                                                            \
     { B, TX, REQUEST(INVITE), D2, .check = check_credentials, .label = 1, .text = "INVITE with credentials" },        \
-    { B, RX, REPLY(100, INVITE), D2, .text = "100 Trying" },                                                          \
+    { B, RX, REPLY(100, INVITE), D2, .chain = 1, .repeat = true, .text = "100 Trying" },                              \
     { C, RX, REQUEST(INVITE), D2, .after = 1, OWN_DIALOG(SDP_SENDRECV), .text = "C is called, a dialog of its own" }, \
     { C, TX, REPLY(180, INVITE), D2, .label = 2, .text = "C rings" },                                                 \
     { B, RX, REPLY(180, INVITE), D2, .after = 2, .text = "B hears that C rings" },                                    \

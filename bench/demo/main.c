@@ -48,7 +48,7 @@ static bool walk_with_daemon(struct demo *d) {
         return false;
     }
     bool good = flow_register(d, true) && flow_named(d->flow)(d) && flow_register(d, false);
-    return good && daemon_leftover(d);
+    return good && demo_counters(d) && daemon_leftover(d);
 }
 
 static bool run_with_daemon(struct demo *d, const char *program) {

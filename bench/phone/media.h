@@ -35,6 +35,8 @@ struct media_heard {
     uint64_t packets;
     uint32_t lost, reordered;     /* by sequence number */
     uint32_t ssrcs;               /* how many different ones in a row */
+    bool ssrc_kept;               /* the first packet had the SSRC of the last one before the mark */
+    int32_t step;                 /* and its sequence number was that much higher */
     uint32_t windows;             /* of 100 ms, all */
     uint32_t tone[MEDIA_TONES_MAX];   /* windows in which known[i] dominated */
     uint64_t tone_first_us[MEDIA_TONES_MAX]; /* first packet in which known[i] dominated */

@@ -17,6 +17,7 @@ struct media {
     uint64_t sent;
     uint32_t ssrc;
     uint16_t seq;
+    bool heard_before;            /* ssrc and seq are of this call */
     int16_t window[TONE_WINDOW];
     uint32_t filled;
 };
@@ -84,6 +85,7 @@ void media_set_remote(struct media *m, const struct media_remote *r, uint64_t no
 
 void media_stop(struct media *m) {
     rtp_session_enable_rtcp(m->rtp, FALSE);
+    m->heard_before = false;
     m->next_us = 0;
     m->remote.port = 0;
     m->remote.address[0] = 0;
@@ -145,18 +147,23 @@ static void hear_samples(struct media *m, const int16_t *samples, size_t n, uint
 
 static void hear_order(struct media *m, uint32_t ssrc, uint16_t seq) {
     struct media_heard *h = &m->heard;
-    if (!h->ssrcs || ssrc != m->ssrc) {
+    int16_t step = (int16_t)(seq - m->seq);
+    if (!h->ssrcs) {
+        h->ssrcs = 1;
+        h->ssrc_kept = m->heard_before && ssrc == m->ssrc;
+        h->step = h->ssrc_kept ? step : 0;
+    } else if (ssrc != m->ssrc) {
         h->ssrcs++;
-        m->ssrc = ssrc;
     } else {
-        int16_t step = (int16_t)(seq - m->seq);
         if (step <= 0) {
             h->reordered++;
             return;
         }
         h->lost += (uint32_t)step - 1;
     }
+    m->ssrc = ssrc;
     m->seq = seq;
+    m->heard_before = true;
 }
 
 static void hear(struct media *m, mblk_t *mp, uint64_t now_us) {

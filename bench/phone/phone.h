@@ -130,6 +130,7 @@ struct phone_dialog {
     int replaces;                 /* dialog to end once this one is answered; -1: none */
     uint64_t answer_at;           /* 0: not by itself */
     uint64_t sdp_id, sdp_version, sdp_digest;   /* digest: of what the version stands for */
+    uint64_t peer_sdp_id, peer_sdp_version, peer_sdp_digest;   /* of the peer's last description; id 0: none yet */
     struct phone_audio audio;
     uint64_t resend_at, resend_interval, resend_until;  /* of our 2xx, until its ACK; 0: none */
     struct addr ok_to;
@@ -157,6 +158,7 @@ struct phone_txn {
 
 struct phone_counters {
     uint64_t sent, received, resent, bad, stray;
+    uint64_t origin_faults;       /* o= of the peer that does not go as RFC 3264 section 8 has it */
 };
 
 struct phone {

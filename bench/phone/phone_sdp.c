@@ -131,6 +131,23 @@ static void put_rejected(struct sbuf *b, const struct sdp_media *m) {
     sbuf_lit(b, "\r\n");
 }
 
+/* RFC 3264 section 8: the same session id, a version that rises by one when anything else has changed. */
+static void judge_origin(struct phone *ph, struct phone_dialog *d, const struct sdp *in) {
+    static const struct siphash_key key = { 0, 0 };
+    const char *end = in->origin.p + in->origin.n;
+    uint64_t id = siphash64(key, in->session_id.p, in->session_id.n) | 1, version = 0;
+    uint64_t rest = siphash64(key, end, (size_t)(in->text.p + in->text.n - end));
+    bool sound = slice_u64(in->session_version, UINT64_MAX, &version);
+    if (sound && d->peer_sdp_id) {
+        uint64_t rise = version - d->peer_sdp_version;
+        sound = id == d->peer_sdp_id && rise <= 1 && (rise == 1 || rest == d->peer_sdp_digest);
+    }
+    ph->counters.origin_faults += !sound;
+    d->peer_sdp_id = id;
+    d->peer_sdp_version = version;
+    d->peer_sdp_digest = rest;
+}
+
 /* The answer has the offer's m-lines in the offer's order (RFC 3264 section 6). */
 bool sdp_put_answer(struct phone *ph, int i, struct slice offer, struct sbuf *b) {
     struct phone_dialog *d = &ph->dialogs[i];
@@ -140,6 +157,7 @@ bool sdp_put_answer(struct phone *ph, int i, struct slice offer, struct sbuf *b)
     bool taken = false;
     if (sdp_parse(offer, &in) < 0)
         return false;
+    judge_origin(ph, d, &in);
     for (unsigned k = 0; k < in.media_count; k++) {
         const struct sdp_media *m = &in.media[k];
         struct pick picks[PHONE_CODECS];
@@ -165,6 +183,7 @@ bool sdp_take_answer(struct phone *ph, int i, struct slice answer) {
     struct pick picks[PHONE_CODECS];
     if (sdp_parse(answer, &in) < 0 || in.media_count != 1 || !usable(&in.media[0]))
         return false;
+    judge_origin(ph, d, &in);
     const struct sdp_media *m = &in.media[0];
     /* The answerer's order decides: the first audio format of the answer that is ours. */
     for (unsigned k = 0; k < m->format_count; k++) {

@@ -19,6 +19,7 @@ static struct {
     unsigned head, count;
     uint64_t now;
     bool cut;                     /* nothing arrives */
+    bool new_origin;              /* each description gets another session id on the way */
     unsigned sent[SIP_M_COUNT];   /* requests, also those sent again */
     uint16_t last_status[3][SIP_M_COUNT];   /* that each phone received */
     struct phone_event last[3][PHONE_EV_REQUEST_FAILED + 1];
@@ -34,6 +35,9 @@ static void on_send(void *arg, struct phone *ph, const struct addr *to, struct s
     d->to = to->port - 5000;
     d->n = bytes.n;
     memcpy(d->bytes, bytes.p, bytes.n);
+    for (uint32_t i = 0; w.new_origin && i + 8 < d->n; i++)
+        if (memcmp(d->bytes + i, "\no=", 3) == 0)
+            d->bytes[i + 5] = d->bytes[i + 5] == '1' ? '2' : '1';
 }
 
 static void on_seen(void *arg, struct phone *ph, const struct phone_seen *seen) {
@@ -150,6 +154,20 @@ static void test_hold_and_versions(void) {
     run(1000000);
     CHECK_EQ(w.phones[0].dialogs[d].sdp_version, version + 2);
     CHECK_EQ(w.phones[1].dialogs[other].audio.direction, SDP_SENDRECV);
+}
+
+/* RFC 3264 section 8: the peer's o= is judged, and a sound one is not found at fault. */
+static void test_origin_is_judged(void) {
+    setup();
+    int d = call(0, 1);
+    phone_hold(&w.phones[0], d, true);
+    run(1000000);
+    CHECK_EQ(w.phones[0].counters.origin_faults + w.phones[1].counters.origin_faults, 0);
+    w.new_origin = true;
+    phone_hold(&w.phones[0], d, false);
+    run(1000000);
+    CHECK_EQ(w.phones[1].counters.origin_faults, 1);
+    CHECK_EQ(w.phones[0].counters.origin_faults, 1);
 }
 
 /* RFC 3261 section 14.1: both offer at once, both get 491. */
@@ -274,7 +292,8 @@ static void test_bounds(void) {
 }
 
 int main(void) {
-    return UNIT_RUN("phone", UNIT(test_call_and_end), UNIT(test_hold_and_versions), UNIT(test_glare), UNIT(test_cancel),
+    return UNIT_RUN("phone", UNIT(test_call_and_end), UNIT(test_hold_and_versions),
+                    UNIT(test_origin_is_judged), UNIT(test_glare), UNIT(test_cancel),
                     UNIT(test_timers_without_answer), UNIT(test_replaces), UNIT(test_refer_to), UNIT(test_noise),
                     UNIT(test_bounds));
 }
