@@ -56,9 +56,12 @@ static void on_answered(struct engine *e, struct leg *l, const struct leg_event 
         leg_end(e, l, 487, SLICE_NONE);
         return;
     }
-    struct slice sdp = SLICE_NONE;
-    if (ev->msg->body.n && media_check(ev->msg->body) == 0 && media_received(e, l, ev->msg->body, l->late_offer))
-        sdp = media_describe(e, caller, ev->msg->body, -1);
+    /* A gateway that described itself in a 18x may leave it out of the 2xx. */
+    struct slice sdp = SLICE_NONE, answer = ev->msg->body.n ? ev->msg->body : leg_str(l, LEG_SDP_REMOTE);
+    if (!ev->msg->body.n && answer.p)
+        sdp = media_describe(e, caller, answer, -1);
+    else if (answer.n && media_check(answer) == 0 && media_received(e, l, answer, l->late_offer))
+        sdp = media_describe(e, caller, answer, -1);
     if (!sdp.p || !leg_answer(e, caller, sdp, bridge_headers(e, ev->msg))) {
         if (l->late_offer)
             leg_ack(e, l, SLICE_NONE);

@@ -188,6 +188,7 @@ static const struct leg *leg_of_message(const struct engine *e, const struct sip
 static void on_datagram(struct engine *e, const struct event *in) {
     struct sip_fault f;
     metrics_add(&e->metrics, M_datagrams_in, 1);
+    e->here = in->u.dgram.dst;
     if (is_keepalive(in->u.dgram.bytes)) {
         metrics_add(&e->metrics, M_keepalives_in, 1);
         return;

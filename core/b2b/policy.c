@@ -26,7 +26,8 @@ bool policy_is_our_host(const struct engine *e, struct slice host) {
         if (slice_ieq(host, slice_str(e->policy.domains[i])))
             return true;
     struct addr a = { 0 };
-    return addr_parse_ip(host, &a) && addr_eq_ip(&a, &e->cfg.sip_addr);
+    /* A phone may know us by another of our addresses than the advertised one: it is the one it writes to. */
+    return addr_parse_ip(host, &a) && (addr_eq_ip(&a, &e->cfg.sip_addr) || addr_eq_ip(&a, &e->here));
 }
 
 enum refer_mode policy_refer_mode(const struct engine *e, struct slice principal) {

@@ -170,6 +170,7 @@ struct engine {
     /* of the current step */
     struct outbox *out;
     uint64_t now, wall_ms;
+    struct addr here;    /* our address that the last datagram came to */
     struct sip_msg msg;   /* what came in */
     struct sip_msg again; /* a request parsed again for its response */
 };

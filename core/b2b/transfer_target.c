@@ -103,6 +103,7 @@ static void call_replaced(struct engine *e, struct transfer *t) {
         transfer_fail(e, t, 503);
         return;
     }
+    call_changed(e, leg_call(e, d));
     wheel_set(&e->wheel, &t->timer, e->now + e->cfg.replace_timeout_us);
 }
 
