@@ -103,8 +103,9 @@ static void send_tx(struct io *io, struct io_tx *tx) {
         epoll_send(io->e, tx);
 }
 
-/* All send slots are in flight: the kernel takes this one now, or never. */
+/* All send slots are in flight, which happens with io_uring only: the kernel takes this one now, or never. */
 static void send_now(struct io *io, int slot, struct udp_msg *m) {
+    uring_push(io->u);
     ssize_t n = sendmsg(io->c.sockets[slot].fd, &m->h, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0)
         metrics_add(io->c.o.metrics, M_send_errors, 1);

@@ -13,6 +13,7 @@ enum op { OP_RECV = 1, OP_POLL, OP_SEND, OP_CANCEL };
 
 #define NOTHING_GIVEN UINT32_MAX
 #define TURN_CQES_MAX 1024
+#define CANCEL_TRIES 64
 #define RING_FREE_END UINT32_MAX
 
 /* A provided buffer ring and the memory behind it. */
@@ -149,9 +150,23 @@ struct uring *uring_new(struct io_common *c, const char **why) {
     return NULL;
 }
 
+/* The kernel lets go of a ring after its closing, and of the sockets with it: whoever binds their ports next would be
+ * told that they are in use. */
+static void cancel_all(struct uring *u) {
+    struct io_uring_sync_cancel_reg all = { .fd = -1, .flags = IORING_ASYNC_CANCEL_ANY, .timeout = { 0, 100000000 } };
+    io_uring_submit(&u->ring);
+    /* Cancelled requests end when their completions are taken. */
+    for (int tries = 0; tries < CANCEL_TRIES && io_uring_register_sync_cancel(&u->ring, &all) > 0; tries++) {
+        io_uring_get_events(&u->ring);
+        io_uring_cq_advance(&u->ring, io_uring_cq_ready(&u->ring));
+    }
+}
+
 void uring_free(struct uring *u) {
-    if (u->ring_open)
+    if (u->ring_open) {
+        cancel_all(u);
         io_uring_queue_exit(&u->ring);
+    }
     close_group(&u->groups[IO_LARGE]);
     close_group(&u->groups[IO_SMALL]);
     free(u->idle);
@@ -230,6 +245,10 @@ void uring_send(struct uring *u, struct io_tx *tx) {
     }
     io_uring_prep_sendmsg(sqe, u->c->sockets[tx->slot].fd, &tx->m.h, MSG_NOSIGNAL);
     io_uring_sqe_set_data64(sqe, pack(OP_SEND, (uint32_t)(tx - u->c->tx), 0));
+}
+
+void uring_push(struct uring *u) {
+    io_uring_submit(&u->ring);
 }
 
 static uint32_t on_sent(struct uring *u, const struct io_uring_cqe *cqe, uint32_t index, struct io_event *ev) {

@@ -23,6 +23,8 @@ void uring_disarm(struct uring *u, uint32_t slot);
 /* A free send slot; NULL: all are in flight. */
 struct io_tx *uring_tx(struct uring *u);
 void uring_send(struct uring *u, struct io_tx *tx);
+/* Gives the kernel what waits, so that a send past the ring does not overtake it. */
+void uring_push(struct uring *u);
 uint32_t uring_turn(struct uring *u, uint64_t timeout_us, struct io_event *events);
 
 #endif

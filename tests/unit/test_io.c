@@ -95,6 +95,21 @@ static void send_text(struct rig *r, int from, const struct addr *dst, const str
         io_send(r->io, r->slot[from], dst, src, b);
 }
 
+static int64_t now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* A turn may end early for reasons of the kernel's, but it neither spins nor oversleeps. */
+static void waits_as_told(struct rig *r) {
+    int64_t end = now_ms() + 200;
+    int turns = 0;
+    for (; now_ms() < end; turns++)
+        CHECK_EQ(io_turn(r->io, 20000, r->events), 0);
+    CHECK_TRUE(turns >= 2 && turns <= 15);
+}
+
 static void receives(struct rig *r) {
     peer_sends(r, 0, "hello", 5);
     CHECK_EQ(turn(r), 1);
@@ -174,27 +189,30 @@ static void reports_the_unreachable(struct rig *r) {
     }
     while (io_turn(r->io, 50000, r->events))
         ;
+    waits_as_told(r);
     peer_sends(r, 0, "still", 5);
     CHECK_EQ(turn(r), 1);
     CHECK_EQ(r->events[0].n, 5);
 }
 
-/* More than there are send slots, in one turn. */
+/* More than there are send slots, in one turn: all leave, in order. */
 static void sends_many(struct rig *r) {
     struct addr from;
-    char text[16];
-    int got = 0;
+    char text[16] = { 0 };
+    int got = 0, in_order = 0;
     for (int i = 0; i < 3000; i++) {
-        send_text(r, 0, &r->peer_at, &(struct addr){ 0 }, "n");
+        snprintf(text, sizeof text, "%09d", i);
+        send_text(r, 0, &r->peer_at, &(struct addr){ 0 }, text);
         if (i % 1200 == 1199)
             io_turn(r->io, 0, r->events);
         while (peer_gets(r, text, sizeof text, &from) >= 0)
-            got++;
+            in_order += strtol(text, NULL, 10) == got++;
     }
     io_turn(r->io, 0, r->events);
     while (peer_gets(r, text, sizeof text, &from) >= 0)
-        got++;
+        in_order += strtol(text, NULL, 10) == got++;
     CHECK_EQ(got, 3000);
+    CHECK_EQ(in_order, got);
 }
 
 static void watches(struct rig *r) {
@@ -223,21 +241,6 @@ static void forgets_a_removed_socket(struct rig *r) {
     peer_sends(r, 1, "new", 3);
     CHECK_TRUE(turn(r) >= 1);
     CHECK_EQ(r->events[0].tag, 99);
-}
-
-static int64_t now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* A turn may end early for reasons of the kernel's, but it neither spins nor oversleeps. */
-static void waits_as_told(struct rig *r) {
-    int64_t end = now_ms() + 200;
-    int turns = 0;
-    for (; now_ms() < end; turns++)
-        CHECK_EQ(io_turn(r->io, 20000, r->events), 0);
-    CHECK_TRUE(turns >= 2 && turns <= 15);
 }
 
 static void both(void (*test)(struct rig *)) {

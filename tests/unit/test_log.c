@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#define _GNU_SOURCE
+#include "core/runtime/log.h"
+#include "tests/unit/unit.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#define LINES 16
+
+static struct log log_;
+static struct trace trace;
+static int out[2];
+static char text[LOG_BUFFER];
+
+static void fresh(enum trace_level level, const char *traced) {
+    static uint8_t memory[16384];
+    struct arena a;
+    arena_init(&a, memory, sizeof memory);
+    trace_init(&trace, &a, LINES, 0, TRACE_WIRE);
+    CHECK_EQ(pipe2(out, O_NONBLOCK), 0);
+    log_init(&log_, level, traced);
+    log_.fd = out[1];
+}
+
+/* What was written since. */
+static const char *written(void) {
+    ssize_t n = read(out[0], text, sizeof text - 1);
+    text[n > 0 ? n : 0] = 0;
+    return text;
+}
+
+static void end(void) {
+    close(out[0]);
+    close(out[1]);
+}
+
+static void put(enum trace_level level, uint64_t call, const char *what) {
+    trace_text(&trace, level, "test", call, 0xff, slice_str(what));
+}
+
+static void test_level(void) {
+    fresh(TRACE_INFO, NULL);
+    put(TRACE_ERROR, 0, "one");
+    put(TRACE_DEBUG, 0, "two");
+    put(TRACE_INFO, 0, "three");
+    log_drain(&log_, &trace);
+    written();
+    CHECK_TRUE(strstr(text, "one") && strstr(text, "three"));
+    CHECK_TRUE(!strstr(text, "two"));
+    log_drain(&log_, &trace);
+    CHECK_EQ(strlen(written()), 0);
+    end();
+}
+
+static void test_traced_by_call_id(void) {
+    fresh(TRACE_WARN, "x77@host");
+    put(TRACE_WIRE, 1, "INVITE Call-ID: abx77@host");
+    put(TRACE_WIRE, 2, "INVITE Call-ID: other");
+    put(TRACE_WIRE, 1, "180 of the first");
+    put(TRACE_WIRE, 2, "180 of the second");
+    log_drain(&log_, &trace);
+    written();
+    CHECK_TRUE(strstr(text, "abx77") && strstr(text, "of the first"));
+    CHECK_TRUE(!strstr(text, "other") && !strstr(text, "of the second"));
+    end();
+}
+
+static void test_traced_by_number(void) {
+    fresh(TRACE_WARN, "beef");
+    put(TRACE_WIRE, 0xdeadbeef, "mine");
+    put(TRACE_WIRE, 0xbeef0, "not mine");
+    log_drain(&log_, &trace);
+    written();
+    CHECK_TRUE(strstr(text, ": mine") && !strstr(text, "not mine"));
+    end();
+}
+
+static void test_overwritten_lines_are_counted(void) {
+    fresh(TRACE_INFO, NULL);
+    for (int i = 0; i < LINES + 5; i++)
+        put(TRACE_INFO, 0, "line");
+    log_drain(&log_, &trace);
+    CHECK_EQ(log_.lost, 5);
+    CHECK_TRUE(strstr(written(), "5 lines were overwritten") != NULL);
+    end();
+}
+
+static void test_dump_shows_all(void) {
+    fresh(TRACE_ERROR, NULL);
+    put(TRACE_WIRE, 3, "deep");
+    log_dump(&log_, &trace);
+    CHECK_TRUE(strstr(written(), "deep") != NULL);
+    end();
+}
+
+static void test_own_lines(void) {
+    static char longer[1000];
+    fresh(TRACE_WARN, NULL);
+    memset(longer, 'y', sizeof longer - 1);
+    log_line(&log_, TRACE_INFO, "a", "quiet");
+    log_line(&log_, TRACE_WARN, "a_name_that_is_too_long", "%s", longer);
+    written();
+    CHECK_TRUE(!strstr(text, "quiet") && strstr(text, "a_name_that_is_: yyyy") && text[strlen(text) - 1] == '\n');
+    CHECK_TRUE(strlen(text) < 400);
+    end();
+}
+
+int main(void) {
+    return UNIT_RUN("log", UNIT(test_level), UNIT(test_traced_by_call_id), UNIT(test_traced_by_number),
+                    UNIT(test_overwritten_lines_are_counted), UNIT(test_dump_shows_all), UNIT(test_own_lines));
+}
