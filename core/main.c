@@ -15,16 +15,21 @@
 #define VERSION "0.1.0"
 #define DEFAULT_CONFIG "/etc/referee/refereed.yaml"
 
+#define SETTINGS_MAX 32
+
 struct options {
     const char *config;
     const char *check;
     const char *traced;
+    const char *settings[SETTINGS_MAX];
+    int setting_count;
     bool print_config, version, help;
 };
 
 static const char usage[] =
-    "usage: refereed [-c FILE] [--trace CALL]\n"
+    "usage: refereed [-c FILE] [--set KEY=VALUE]... [--trace CALL]\n"
     "  -c, --config FILE   configuration; without it " DEFAULT_CONFIG " if it is there, else the defaults\n"
+    "      --set KEY=VALUE over what the configuration says, such as runtime.backend=epoll\n"
     "      --check FILE    say whether FILE is right, and end\n"
     "      --print-config  print every key with its default and what it is for, and end\n"
     "      --trace CALL    log every message of the calls whose Call-ID contains CALL, or whose number ends with it\n"
@@ -35,8 +40,8 @@ static bool parse(int argc, char **argv, struct options *o) {
     static const struct option longs[] = {
         { "config", required_argument, NULL, 'c' }, { "check", required_argument, NULL, 'k' },
         { "print-config", no_argument, NULL, 'p' }, { "trace", required_argument, NULL, 't' },
-        { "version", no_argument, NULL, 'v' },      { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
+        { "set", required_argument, NULL, 's' },    { "version", no_argument, NULL, 'v' },
+        { "help", no_argument, NULL, 'h' },         { NULL, 0, NULL, 0 },
     };
     int c;
     while ((c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
@@ -49,6 +54,11 @@ static bool parse(int argc, char **argv, struct options *o) {
             break;
         case 't':
             o->traced = optarg;
+            break;
+        case 's':
+            if (o->setting_count == SETTINGS_MAX)
+                return false;
+            o->settings[o->setting_count++] = optarg;
             break;
         case 'p':
             o->print_config = true;
@@ -66,24 +76,32 @@ static bool parse(int argc, char **argv, struct options *o) {
     return optind == argc;
 }
 
-static struct config *load(const char *path) {
-    struct config_error e;
-    struct config *c = config_load(path, &e);
-    if (c && config_resolve(c, &e))
-        return c;
-    if (c)
-        fprintf(stderr, "%s: %s\n", path ? path : "defaults", e.text);
-    else
-        fprintf(stderr, "%s\n", e.text);
-    config_free(c);
-    return NULL;
+static bool override(struct config *c, const struct options *o, struct config_error *e) {
+    for (int i = 0; i < o->setting_count; i++)
+        if (!config_override(c, o->settings[i], e))
+            return false;
+    return true;
 }
 
-static int check(const char *path) {
-    struct config *c = load(path);
+/* NULL: what is wrong was printed. */
+static struct config *load(const char *path, const struct options *o) {
+    struct config_error e;
+    struct config *c = config_load(path, &e);
+    if (!c) {
+        fprintf(stderr, "%s\n", e.text);
+    } else if (!override(c, o, &e) || !config_resolve(c, &e)) {
+        fprintf(stderr, "%s: %s\n", path ? path : "defaults", e.text);
+        config_free(c);
+        c = NULL;
+    }
+    return c;
+}
+
+static int check(const struct options *o) {
+    struct config *c = load(o->check, o);
     if (!c)
         return 2;
-    printf("%s: OK\n", path);
+    printf("%s: OK\n", o->check);
     config_free(c);
     return 0;
 }
@@ -98,7 +116,7 @@ static int run(const struct options *o) {
     const char *path = o->config;
     if (!path && access(DEFAULT_CONFIG, R_OK) == 0)
         path = DEFAULT_CONFIG;
-    struct config *c = load(path);
+    struct config *c = load(path, o);
     if (!c)
         return 2;
     struct shard *s = calloc(1, sizeof *s);
@@ -130,6 +148,6 @@ int main(int argc, char **argv) {
     else if (o.print_config)
         config_print(stdout);
     else
-        return o.check ? check(o.check) : run(&o);
+        return o.check ? check(&o) : run(&o);
     return 0;
 }

@@ -126,6 +126,21 @@ bool config_resolve(struct config *c, struct config_error *e) {
     return true;
 }
 
+bool config_override(struct config *c, const char *setting, struct config_error *e) {
+    char path[64], why[300];
+    size_t n = strcspn(setting, "=");
+    snprintf(path, sizeof path, "%.*s", (int)n, setting);
+    const struct config_key *k = config_key_find(path);
+    if (!k || setting[n] != '=' || config_list_of(k)) {
+        snprintf(e->text, sizeof e->text, "%.100s: not KEY=VALUE with a key of the configuration that is no list", setting);
+        return false;
+    }
+    if (config_set(k, c, setting + n + 1, why, sizeof why))
+        return true;
+    snprintf(e->text, sizeof e->text, "%s: %s", k->path, why);
+    return false;
+}
+
 static const char *type_text(const struct config_key *k) {
     static const char *const texts[] = {
         [CT_TEXT] = "text", [CT_BOOL] = "true or false", [CT_COUNT] = "number", [CT_BYTES] = "bytes",

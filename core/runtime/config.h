@@ -59,6 +59,9 @@ void config_free(struct config *c);
  * kernel's random numbers. False: *e tells. */
 bool config_resolve(struct config *c, struct config_error *e);
 
+/* "sip.t1=100ms" over what the file says; not for lists. False: *e tells. Before config_resolve. */
+bool config_override(struct config *c, const char *setting, struct config_error *e);
+
 /* Every key with its default and what it is for: a file that loads. */
 void config_print(FILE *to);
 

@@ -7,37 +7,11 @@ static void answer(struct shard *s, uint64_t conn, const char *text, bool last) 
     admin_answer(&s->admin, conn, slice_str(text), last);
 }
 
-static void print_metrics(struct shard *s, uint64_t conn) {
-    char line[160];
-    for (unsigned i = 0; i < METRIC_COUNT; i++) {
-        enum metric m = (enum metric)i;
-        snprintf(line, sizeof line, "%s %llu # %s\n", metrics_name(m),
-                 (unsigned long long)metrics_get(engine_metrics(s->engine), m), metrics_help(m));
-        answer(s, conn, line, false);
-    }
-    answer(s, conn, "", true);
-}
-
-static void print_leftover(struct shard *s, uint64_t conn) {
-    struct engine_census c;
-    char text[512];
-    engine_census(s->engine, &c);
-    snprintf(text, sizeof text,
-             "calls %u\nlegs %u\ntransfers %u\ntransactions %u\ntimers %u\n"
-             "ports %u\nrecords %u\nbindings %u\nbufs %u\n",
-             c.calls, c.legs, c.transfers, c.transactions, c.timers, c.ports, c.records, c.bindings, c.bufs);
-    answer(s, conn, text, true);
-}
-
 bool shard_order(struct shard *s, const struct admin_order *order) {
     char text[256];
     if (slice_eq(order->line, SL("version"))) {
         snprintf(text, sizeof text, "refereed %s, %s, %s\n", s->version, s->config->node_name, io_describe(s->io));
         answer(s, order->conn, text, true);
-    } else if (slice_eq(order->line, SL("metrics"))) {
-        print_metrics(s, order->conn);
-    } else if (slice_eq(order->line, SL("leftover"))) {
-        print_leftover(s, order->conn);
     } else if (slice_eq(order->line, SL("drain"))) {
         answer(s, order->conn, "draining\n", true);
         shard_drain(s);
