@@ -141,7 +141,7 @@ bool daemon_stop(struct demo *d);
 void daemon_log_tail(const struct demo *d);
 bool daemon_alive(struct demo *d);
 
-/* ---- flow_common.c, flow_transfer.c, flow_direct.c: true when all of it held */
+/* ---- flow_common.c, flow_transfer.c, flow_failure.c, flow_direct.c: true when all of it held */
 bool flow_register(struct demo *d, bool on);
 bool flow_call_a_b(struct demo *d);
 bool flow_hold_a(struct demo *d);
@@ -149,7 +149,17 @@ bool flow_consult(struct demo *d);
 bool flow_attended(struct demo *d);
 bool flow_join(struct demo *d);
 bool flow_blind(struct demo *d);
+bool flow_busy(struct demo *d);
+bool flow_decline(struct demo *d);
+bool flow_refused(struct demo *d);
+bool flow_leave(struct demo *d);
+bool flow_gone(struct demo *d);
+bool flow_early_bye(struct demo *d);
 bool flow_direct(struct demo *d);
+/* Parts of them: REFER sent; and its stage walked; the transferor leaves, the two talk, A hangs up. */
+bool flow_refer_start(struct demo *d, bool with_replaces);
+bool flow_refer(struct demo *d, bool with_replaces);
+bool flow_talk(struct demo *d, enum dlg at_c);
 bool flow_hang_up(struct demo *d, enum dlg at_c);
 
 #endif

@@ -49,17 +49,8 @@ bool flow_call_a_b(struct demo *d) {
 
 /* ---- B holds A */
 
-#define HOLD_LINES(n, holder, held)                                                                                   \
-    { holder, TX, REQUEST(INVITE), n, .label = 1, DIRECTION(SDP_SENDONLY), .text = "re-INVITE sendonly" },            \
-    { holder, RX, REPLY(100, INVITE), n, .optional = true, .text = "100 Trying" },                                    \
-    { held, RX, REQUEST(INVITE), n, .after = 1, ANCHORED(SDP_SENDONLY), .text = "the hold crosses" },                 \
-    { held, TX, REPLY(200, INVITE), n, .label = 2, DIRECTION(SDP_RECVONLY), .text = "200 recvonly" },                 \
-    { held, RX, REQUEST(ACK), n, .text = "ACK to it" },                                                               \
-    { holder, RX, REPLY(200, INVITE), n, .after = 2, ANCHORED(SDP_RECVONLY), .text = "the answer crosses back" },     \
-    { holder, TX, REQUEST(ACK), n, .text = "the holder's ACK" }
-
-static const struct want hold_a[] = { HOLD_LINES(D1, B, A) };
-static const struct want hold_c[] = { HOLD_LINES(D2, B, C) };
+static const struct want hold_a[] = { CROSSING_LINES(D1, B, A, SDP_SENDONLY, SDP_RECVONLY) };
+static const struct want hold_c[] = { CROSSING_LINES(D2, B, C, SDP_SENDONLY, SDP_RECVONLY) };
 
 bool flow_hold_a(struct demo *d) {
     STAGE(d, "B holds A", hold_a);
@@ -106,14 +97,8 @@ bool flow_consult(struct demo *d) {
 
 /* ---- the end */
 
-#define END_LINES(at_c)                                                                                               \
-    { A, TX, REQUEST(BYE), D1, .label = 1, .text = "A hangs up" },                                                    \
-    { A, RX, REPLY(200, BYE), D1, .text = "200 to it" },                                                              \
-    { C, RX, REQUEST(BYE), at_c, .after = 1, .text = "C's leg ends" },                                                \
-    { C, TX, REPLY(200, BYE), at_c, .text = "C's 200" }
-
-static const struct want end_new[] = { END_LINES(D3) };
-static const struct want end_joined[] = { END_LINES(D2) };
+static const struct want end_new[] = { END_LINES(A, C, D3) };
+static const struct want end_joined[] = { END_LINES(A, C, D2) };
 
 bool flow_hang_up(struct demo *d, enum dlg at_c) {
     if (at_c == D3)

@@ -2,24 +2,6 @@
 #include "bench/demo/demo.h"
 #include "bench/demo/rows.h"
 
-/* Chains: 0 what B hears of the REFER, 1 the target's leg, 2 the transferee's, 3 the consultation dialog's end. */
-
-/* A is taken off hold with what C answered; only then is the transfer done. `from` is the label of C's 200. */
-#define TRANSFEREE_LINES(from, done)                                                                                  \
-    { A, RX, REQUEST(INVITE), D1, .chain = 2, .after = from, ANCHORED(SDP_SENDRECV), .text = "A is taken off hold" }, \
-    { A, TX, REPLY(200, INVITE), D1, .chain = 2, .label = done, DIRECTION(SDP_SENDRECV), .text = "A agrees" },        \
-    { A, RX, REQUEST(ACK), D1, .chain = 2, .text = "ACK to A's 200" }
-
-#define REFER_LINES(replaces)                                                                                         \
-    { B, TX, REQUEST(REFER), D1, .label = 1, .check = check_refer, .arg = replaces, .text = "B asks for it" },         \
-    { B, RX, REPLY(202, REFER), D1, .text = "202 Accepted" },                                                         \
-    { B, RX, REQUEST(NOTIFY), D1, NOTIFIED(100), .text = "NOTIFY 100 Trying, active" },                               \
-    { B, TX, REPLY(200, NOTIFY), D1, .text = "B's 200" }
-
-#define DONE_LINES(from)                                                                                              \
-    { B, RX, REQUEST(NOTIFY), D1, .after = from, NOTIFIED(-200), .text = "NOTIFY 200 OK, terminated" },               \
-    { B, TX, REPLY(200, NOTIFY), D1, .text = "B's 200" }
-
 static const struct want attended[] = {
     REFER_LINES(1),
     { C, RX, REQUEST(INVITE), D3, .chain = 1, .after = 1, .check = check_replaces, .arg = SDP_SENDRECV,
@@ -68,7 +50,7 @@ static const struct want transferor_leaves[] = {
 };
 
 /* REFER, with Replaces naming B's consultation dialog when there is one. */
-static bool refer(struct demo *d, bool with_replaces) {
+bool flow_refer_start(struct demo *d, bool with_replaces) {
     char uri[96], mem[1024];
     struct sbuf to = sbuf_on(mem, sizeof mem);
     struct slice target = demo_uri(d, C, uri, sizeof uri);
@@ -76,11 +58,15 @@ static bool refer(struct demo *d, bool with_replaces) {
         phone_put_refer_to(&d->phones[B], d->bound[B][D2], target, &to);
     else
         sbuf_put(&to, target);
-    return phone_refer(&d->phones[B], d->bound[B][D1], sbuf_slice(&to)) == 0 && stage_wait(d);
+    return phone_refer(&d->phones[B], d->bound[B][D1], sbuf_slice(&to)) == 0;
+}
+
+bool flow_refer(struct demo *d, bool with_replaces) {
+    return flow_refer_start(d, with_replaces) && stage_wait(d);
 }
 
 /* The transferor hangs up; the transferee must not notice. Then the two are heard for two seconds. */
-static bool talk(struct demo *d, enum dlg at_c) {
+bool flow_talk(struct demo *d, enum dlg at_c) {
     STAGE(d, "B leaves: its BYE is answered and goes no further", transferor_leaves);
     if (phone_hang_up(&d->phones[B], d->bound[B][D1]) < 0 || !stage_wait(d))
         return false;
@@ -92,19 +78,19 @@ bool flow_attended(struct demo *d) {
     if (!flow_call_a_b(d) || !flow_hold_a(d) || !flow_consult(d))
         return false;
     STAGE(d, "B refers A to C, in place of its consultation call (attended transfer)", attended);
-    return refer(d, true) && talk(d, D3);
+    return flow_refer(d, true) && flow_talk(d, D3);
 }
 
 bool flow_join(struct demo *d) {
     if (!flow_call_a_b(d) || !flow_hold_a(d) || !flow_consult(d))
         return false;
     STAGE(d, "B refers A to C: both legs are joined by re-INVITE", joined);
-    return refer(d, true) && talk(d, D2);
+    return flow_refer(d, true) && flow_talk(d, D2);
 }
 
 bool flow_blind(struct demo *d) {
     if (!flow_call_a_b(d))
         return false;
     STAGE(d, "B refers A to C (blind transfer)", blind);
-    return refer(d, false) && talk(d, D3);
+    return flow_refer(d, false) && flow_talk(d, D3);
 }

@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "referee-demo --daemon PATH [--flow attended|blind|join] [--verbose] [--keep]\n"
+    "referee-demo --daemon PATH [--flow FLOW] [--verbose] [--keep]\n"
     "referee-demo --self-test [--verbose]\n"
     "  Starts PATH (refereed) on loopback with a configuration of its own, and three phones A, B, C that walk a call\n"
     "  transfer through it. Prints each message, ticks each expected line, listens whether A and C hear each other.\n"
-    "  --flow F      attended (default): B consults C first; blind: B does not; join: C knows no Replaces\n"
+    "  --flow FLOW   attended (default): B consults C first; blind: B does not; join: C knows no Replaces\n"
+    "                busy, decline: C refuses; refused: C fails at Replaces; leave: B hangs up while C rings;\n"
+    "                gone: A does; early-bye: B ends its consultation call with the REFER\n"
     "  --self-test   no daemon: the phones call each other directly\n"
     "  --verbose     whole messages too; the daemon logs them as well\n"
     "  --keep        keeps the daemon's configuration and log\n"
@@ -23,7 +25,11 @@ struct flow {
     const char *name;
     bool (*walk)(struct demo *d);
 };
-static const struct flow flows[] = { { "attended", flow_attended }, { "blind", flow_blind }, { "join", flow_join } };
+static const struct flow flows[] = {
+    { "attended", flow_attended }, { "blind", flow_blind }, { "join", flow_join },
+    { "busy", flow_busy }, { "decline", flow_decline }, { "refused", flow_refused },
+    { "leave", flow_leave }, { "gone", flow_gone }, { "early-bye", flow_early_bye },
+};
 
 static bool (*flow_named(const char *name))(struct demo *) {
     for (size_t i = 0; i < sizeof flows / sizeof *flows; i++)

@@ -16,4 +16,39 @@
 /* Status of the sipfrag; negative: and the subscription ends with it. */
 #define NOTIFIED(status) .check = check_notify, .arg = status
 
+/* A re-INVITE of `from` that crosses to `to` with the same direction, and its answer back. */
+#define CROSSING_LINES(n, from, to, wish, answer)                                                                     \
+    { from, TX, REQUEST(INVITE), n, .label = 1, DIRECTION(wish), .text = "re-INVITE" },                               \
+    { from, RX, REPLY(100, INVITE), n, .optional = true, .text = "100 Trying" },                                      \
+    { to, RX, REQUEST(INVITE), n, .after = 1, ANCHORED(wish), .text = "it crosses" },                                 \
+    { to, TX, REPLY(200, INVITE), n, .label = 2, DIRECTION(answer), .text = "200" },                                  \
+    { to, RX, REQUEST(ACK), n, .text = "ACK to it" },                                                                 \
+    { from, RX, REPLY(200, INVITE), n, .after = 2, ANCHORED(answer), .text = "the answer crosses back" },             \
+    { from, TX, REQUEST(ACK), n, .text = "ACK" }
+
+/* `from` hangs up; the other side's leg ends too. */
+#define END_LINES(from, to, to_n)                                                                                     \
+    { from, TX, REQUEST(BYE), D1, .label = 1, .text = "it hangs up" },                                                \
+    { from, RX, REPLY(200, BYE), D1, .text = "200 to it" },                                                           \
+    { to, RX, REQUEST(BYE), to_n, .after = 1, .text = "the other leg ends" },                                         \
+    { to, TX, REPLY(200, BYE), to_n, .text = "200" }
+
+/* Chains: 0 what B hears of the REFER, 1 the target's leg, 2 the transferee's, 3 the consultation dialog's end. */
+
+/* A is taken off hold with what C answered; only then is the transfer done. `from` is the label of C's 200. */
+#define TRANSFEREE_LINES(from, done)                                                                                  \
+    { A, RX, REQUEST(INVITE), D1, .chain = 2, .after = from, ANCHORED(SDP_SENDRECV), .text = "A is taken off hold" }, \
+    { A, TX, REPLY(200, INVITE), D1, .chain = 2, .label = done, DIRECTION(SDP_SENDRECV), .text = "A agrees" },        \
+    { A, RX, REQUEST(ACK), D1, .chain = 2, .text = "ACK to A's 200" }
+
+#define REFER_LINES(replaces)                                                                                         \
+    { B, TX, REQUEST(REFER), D1, .label = 1, .check = check_refer, .arg = replaces, .text = "B asks for it" },         \
+    { B, RX, REPLY(202, REFER), D1, .text = "202 Accepted" },                                                         \
+    { B, RX, REQUEST(NOTIFY), D1, NOTIFIED(100), .text = "NOTIFY 100 Trying, active" },                               \
+    { B, TX, REPLY(200, NOTIFY), D1, .text = "B's 200" }
+
+#define DONE_LINES(from)                                                                                              \
+    { B, RX, REQUEST(NOTIFY), D1, .after = from, NOTIFIED(-200), .text = "NOTIFY 200 OK, terminated" },               \
+    { B, TX, REPLY(200, NOTIFY), D1, .text = "B's 200" }
+
 #endif

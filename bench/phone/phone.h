@@ -69,6 +69,7 @@ struct phone_config {
     struct phone_codec codecs[PHONE_CODECS];   /* in order of preference */
     unsigned codec_count;
     bool replaces;                /* lists and honours replaces */
+    uint16_t refuse;              /* every new INVITE with this status, also one that replaces; 0: none */
     bool manual;                  /* neither rings nor answers by itself */
     uint64_t answer_us;           /* from INVITE to 200 */
     uint32_t t1_us;               /* RFC 3261 T1; 0: 500 ms */

@@ -50,6 +50,8 @@ static void serve_new_invite(struct phone *ph, const struct phone_in *in) {
     const struct sip_msg *m = in->msg;
     int replaced;
     uint16_t status = m->to_tag.p ? 481 : check_invite(ph, m, &replaced);
+    if (!status)
+        status = ph->config.refuse;
     int i = status ? -1 : dialog_new(ph);
     int k = i < 0 ? -1 : txn_server_new(ph, in, i);
     if (i < 0 || k < 0) {
