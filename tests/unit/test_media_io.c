@@ -103,7 +103,7 @@ static bool packet(int from, uint32_t stream, uint16_t seq) {
     return latched;
 }
 
-static ssize_t gets(int to, struct addr *from) {
+static ssize_t hears(int to, struct addr *from) {
     uint8_t data[512], name[UDP_NAME_MAX];
     socklen_t len = sizeof name;
     ssize_t n = recvfrom(peer[to], data, sizeof data, 0, (struct sockaddr *)(void *)name, &len);
@@ -123,18 +123,18 @@ static void relays(void) {
     command(MEDIA_ROUTE, 0, 2, NULL);
     command(MEDIA_ROUTE, 2, 0, NULL);
     CHECK_TRUE(packet(0, 0, 2));
-    CHECK_EQ(gets(1, &from), 172);
+    CHECK_EQ(hears(1, &from), 172);
     CHECK_EQ(from.port, first_port + 4);
     CHECK_TRUE(packet(1, 2, 1));
-    CHECK_EQ(gets(0, &from), 172);
+    CHECK_EQ(hears(0, &from), 172);
     CHECK_EQ(from.port, first_port);
     CHECK_FALSE(packet(0, 0, 3));
-    CHECK_EQ(gets(1, &from), 172);
+    CHECK_EQ(hears(1, &from), 172);
     CHECK_EQ(metrics_get(&metrics, M_rtp_in), 4);
     CHECK_EQ(metrics_get(&metrics, M_rtp_out), 3);
     command(MEDIA_CLOSE, 0, 0, NULL);
     CHECK_FALSE(packet(0, 0, 4));
-    CHECK_TRUE(gets(1, &from) < 0);
+    CHECK_TRUE(hears(1, &from) < 0);
 }
 
 static void test_relays(void) {
@@ -152,7 +152,7 @@ static uint16_t port_of_sender(struct listeners *ls, const struct addr *src, con
     struct sbuf s = sbuf_on(text, sizeof text - 1);
     CHECK_TRUE(listeners_send(ls, io, &peer_at[0], src, b));
     io_turn(io, 0, events);
-    CHECK_EQ(gets(0, &from), 1);
+    CHECK_EQ(hears(0, &from), 1);
     addr_put_ip(&s, &from);
     text[s.n] = 0;
     *ip = text;
