@@ -7,6 +7,7 @@
 #include "core/b2b/media.h"
 #include "core/b2b/policy.h"
 #include "core/b2b/registrar.h"
+#include "core/b2b/transfer.h"
 #include "core/b2b/wire.h"
 #include "parser/sdp.h"
 #include "parser/sip_hdr.h"
@@ -80,8 +81,9 @@ static void route_call(struct engine *e, struct leg *caller, const struct sip_ms
     }
 }
 
-/* A Replaces that names a dialog of ours: taking it over from outside is not built yet. Any other one goes through. */
-static bool replaces_ours(struct engine *e, const struct sip_msg *msg, handle txn) {
+/* A Replaces that names a dialog of ours takes it over. Any other one goes through; but what must be replaced and is
+ * addressed to us does not become a new call (RFC 3891 section 3). True: the INVITE is dealt with. */
+static bool on_replaces(struct engine *e, const struct sip_msg *msg, handle txn, struct slice principal) {
     const struct sip_hdr *h = sip_hdr_first(msg, SIP_H_REPLACES);
     struct sip_replaces r;
     if (!h)
@@ -90,9 +92,13 @@ static bool replaces_ours(struct engine *e, const struct sip_msg *msg, handle tx
         answer(e, msg, txn, 400, SL("Bad Replaces"), SLICE_NONE);
         return true;
     }
-    if (leg_find(e, r.call_id, r.to_tag, r.from_tag)) {
-        metrics_add(&e->metrics, M_replaces_refused, 1);
-        answer(e, msg, txn, 501, SL("INVITE with Replaces not supported"), SLICE_NONE);
+    struct leg *l = leg_find(e, r.call_id, r.to_tag, r.from_tag);
+    if (l) {
+        transfer_on_replaces(e, msg, txn, l, principal);
+        return true;
+    }
+    if (leg_ended_lately(e, r.call_id, r.to_tag, r.from_tag)) {
+        answer(e, msg, txn, 603, SLICE_NONE, SLICE_NONE);
         return true;
     }
     if (sip_list_has(msg, SIP_H_REQUIRE, SL("replaces")) && policy_is_our_host(e, msg->ruri.host.host)) {
@@ -116,7 +122,7 @@ static void on_invite(struct engine *e, const struct sip_msg *msg, handle txn) {
         answer(e, msg, txn, bad, bad == 400 ? SL("Bad session description") : SLICE_NONE, SLICE_NONE);
         return;
     }
-    if (replaces_ours(e, msg, txn))
+    if (on_replaces(e, msg, txn, who.principal))
         return;
     struct call *c = call_new(e, msg->call_id);
     struct leg *l = c ? leg_incoming(e, c, msg, txn) : NULL;

@@ -101,7 +101,16 @@ struct call {
     uint64_t created_ms, answered_ms;
 };
 
-enum transfer_mode { MODE_BLIND, MODE_REPLACE, MODE_JOIN, MODE_FOREIGN, MODE_ECHO };
+enum transfer_mode {
+    MODE_BLIND,
+    MODE_REPLACE,  /* INVITE with Replaces to the target of the consultation */
+    MODE_JOIN,     /* re-INVITE of the target's own leg */
+    MODE_SEMI,     /* the consultation still rings: its own ringing leg, then as join */
+    MODE_FOREIGN,  /* Replaces of a dialog that is not ours */
+    MODE_ECHO,
+    MODE_TAKEOVER, /* not a REFER: INVITE with Replaces of a dialog of ours (RFC 3891); the target is who sent it, the
+                      transferee whom it wants to talk with, `consult` the leg that it replaces */
+};
 
 enum transfer_field { TRF_REFER_TO, TRF_REFERRED_BY, TRF_REPLACES, TRF_EXTRA, TRF_TARGET_SDP, TRF_TRANSFEREE_SDP };
 
@@ -110,6 +119,7 @@ struct transfer {
     uint8_t state; /* enum transfer_state, transfer_fsm.h */
     uint8_t mode;  /* enum transfer_mode */
     handle transferor, transferee, target;
+    handle consult_call;          /* of `consult`: where ringing targets may be */
     handle consult, replaced; /* transferor's and target's legs of the consultation call */
     uint32_t refer_cseq;      /* id of the subscription */
     uint32_t max_forwards;

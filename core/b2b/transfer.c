@@ -29,11 +29,40 @@ void transfer_go(struct engine *e, struct transfer *t, enum transfer_state s) {
     wheel_cancel(&e->wheel, &t->timer);
 }
 
+struct transfer *transfer_new(struct engine *e, struct call *c) {
+    handle h;
+    struct transfer *t = pool_alloc(&e->transfers, &h);
+    if (!t) {
+        metrics_add(&e->metrics, M_pool_full, 1);
+        return NULL;
+    }
+    t->self = t->timer.owner = h;
+    t->timer.kind = TIMER_TRANSFER;
+    t->call = c->self;
+    t->started_us = e->now;
+    c->transfer = h;
+    call_changed(e, c);
+    return t;
+}
+
+void transfer_free(struct engine *e, struct transfer *t) {
+    struct call *c = call_get(e, t->call);
+    if (c) {
+        c->transfer = HANDLE_NONE;
+        call_changed(e, c);
+    }
+    strs_free(&t->s, &e->bufs);
+    pool_free(&e->transfers, t->self);
+}
+
+struct leg *transfer_former_peer(const struct engine *e, const struct transfer *t) {
+    return leg_get(e, t->mode == MODE_TAKEOVER ? t->consult : t->transferor);
+}
+
 /* ---- the end ---- */
 
 static void release(struct engine *e, struct transfer *t) {
     struct leg *b = leg_get(e, t->transferor);
-    struct call *c = call_get(e, t->call);
     const handle parties[] = { t->transferor, t->transferee, t->target, t->consult, t->replaced };
     for (unsigned i = 0; i < sizeof parties / sizeof *parties; i++) {
         struct leg *l = leg_get(e, parties[i]);
@@ -43,12 +72,7 @@ static void release(struct engine *e, struct transfer *t) {
     transfer_go(e, t, TRANSFER_DONE);
     if (b)
         leg_subscription_ended(e, b);
-    if (c) {
-        c->transfer = HANDLE_NONE;
-        call_changed(e, c);
-    }
-    strs_free(&t->s, &e->bufs);
-    pool_free(&e->transfers, t->self);
+    transfer_free(e, t);
 }
 
 /* One of a consultation pair that is left alone has nobody to talk with. */
@@ -64,9 +88,9 @@ static void settle_consult(struct engine *e, struct transfer *t) {
         leg_end(e, c, 480, SLICE_NONE);
 }
 
-/* The transferee talks with the transferor again, if there is one. */
-static void back_to_transferor(struct engine *e, struct transfer *t) {
-    struct leg *a = leg_get(e, t->transferee), *b = leg_get(e, t->transferor);
+/* The transferee talks with whom it talked before, if that one is still there. */
+static void back_to_former(struct engine *e, struct transfer *t) {
+    struct leg *a = leg_get(e, t->transferee), *b = transfer_former_peer(e, t);
     transfer_role(e, t, t->transferee, TR_NONE);
     if (!leg_is_live(a))
         return;
@@ -93,8 +117,9 @@ static void set_result(struct engine *e, struct transfer *t, uint16_t status) {
 
 void transfer_fail(struct engine *e, struct transfer *t, uint16_t status) {
     set_result(e, t, status >= 300 ? status : 500);
+    transfer_refuse_takeover(e, t);
     transfer_drop_targets(e, t, NULL);
-    back_to_transferor(e, t);
+    back_to_former(e, t);
     settle_consult(e, t);
     told(e, t);
 }
@@ -120,6 +145,10 @@ static void commit_target(struct engine *e, struct transfer *t, struct leg *a) {
 /* Both have agreed: from here on the transferee's call is the target's, and the transferor is only told. */
 static void commit(struct engine *e, struct transfer *t) {
     struct leg *a = leg_get(e, t->transferee), *b = leg_get(e, t->transferor), *d = leg_get(e, t->consult);
+    if (t->mode == MODE_TAKEOVER && !transfer_takeover_answer(e, t)) {
+        transfer_fail(e, t, 488);
+        return;
+    }
     t->committed = true;
     t->end_transferor = true;
     if (b)
@@ -129,6 +158,7 @@ static void commit(struct engine *e, struct transfer *t) {
     transfer_role(e, t, t->consult, TR_NONE);
     if (d && (leg_is_live(d)))
         leg_end(e, d, 487, SLICE_NONE);
+    leg_call(e, a)->answered = true;
     set_result(e, t, 200);
     call_changed(e, leg_call(e, a));
     told(e, t);
@@ -181,6 +211,13 @@ static void do_tell_progress(struct engine *e, struct transfer *t, uint16_t stat
 static void do_answered(struct engine *e, struct transfer *t, uint16_t status) {
     struct leg *target = leg_get(e, t->target);
     (void)status;
+    if (t->mode == MODE_SEMI) {
+        /* What it answered was the transferor's offer; now it gets the transferee's. */
+        t->replaced = t->target;
+        transfer_drop_targets(e, t, target);
+        transfer_join(e, t);
+        return;
+    }
     transfer_answered(e, t, target, leg_str(target, LEG_SDP_REMOTE));
 }
 
@@ -258,7 +295,7 @@ static void do_roll_back(struct engine *e, struct transfer *t, uint16_t status) 
         return;
     }
     set_result(e, t, status);
-    back_to_transferor(e, t);
+    back_to_former(e, t);
     told(e, t);
 }
 
@@ -278,6 +315,9 @@ static void do_abandon(struct engine *e, struct transfer *t, uint16_t status) {
         return;
     }
     set_result(e, t, 487);
+    transfer_refuse_takeover(e, t);
+    if (t->mode == MODE_TAKEOVER && leg_is_live(leg_get(e, t->consult)))
+        leg_end(e, leg_get(e, t->consult), 480, SLICE_NONE);
     if (!restoring) {
         transfer_drop_targets(e, t, NULL);
         settle_consult(e, t);
@@ -288,7 +328,7 @@ static void do_abandon(struct engine *e, struct transfer *t, uint16_t status) {
 /* The target hung up after its yes. The transferee may have been told of it already: it gets its former session back.
  */
 static void do_target_left(struct engine *e, struct transfer *t, uint16_t status) {
-    struct leg *a = leg_get(e, t->transferee), *b = leg_get(e, t->transferor);
+    struct leg *a = leg_get(e, t->transferee), *b = transfer_former_peer(e, t);
     struct slice former = strs_get(&t->s, TRF_TRANSFEREE_SDP);
     (void)status;
     if (t->state != TRANSFER_TRANSFEREE || !leg_is_up(a) || !leg_is_up(b) || !former.p ||
@@ -297,6 +337,7 @@ static void do_target_left(struct engine *e, struct transfer *t, uint16_t status
         return;
     }
     set_result(e, t, 480);
+    transfer_refuse_takeover(e, t);
     transfer_drop_targets(e, t, NULL);
     transfer_go(e, t, TRANSFER_RESTORE_TRANSFEREE);
     media_connect(e, a, b);
@@ -346,7 +387,7 @@ static void do_restored(struct engine *e, struct transfer *t, uint16_t status) {
     if (target)
         settle_consult(e, t);
     else
-        back_to_transferor(e, t);
+        back_to_former(e, t);
     if (t->final_sent && !t->notifying)
         transfer_step(e, t, TRANSFER_EV_NOTIFIED, t->result);
 }

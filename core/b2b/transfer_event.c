@@ -5,7 +5,7 @@
 #include "core/b2b/transfer.h"
 
 static bool is_end(const struct leg_event *ev) {
-    return ev->kind == LEG_EV_BYE || ev->kind == LEG_EV_GONE;
+    return ev->kind == LEG_EV_BYE || ev->kind == LEG_EV_GONE || ev->kind == LEG_EV_CANCELLED;
 }
 
 static bool transferor_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {

@@ -167,10 +167,11 @@ static bool find_consult(struct engine *e, struct leg *l, struct refer *r, struc
         *result = 486;
         return true;
     }
-    /* The consultation still rings: completing that is not built yet, and both calls stay as they are. */
-    if (!leg_is_up(d) || d->transfer != HANDLE_NONE || (leg_peer(e, d) && leg_peer(e, d)->transfer != HANDLE_NONE))
+    if (d->state != LEG_INCOMING && !leg_is_up(d))
         return bad(r, 491, SLICE_NONE);
-    if (!leg_peer(e, d) && !d->echo)
+    if (d->transfer != HANDLE_NONE || (leg_peer(e, d) && leg_peer(e, d)->transfer != HANDLE_NONE))
+        return bad(r, 491, SLICE_NONE);
+    if (leg_is_up(d) && !leg_peer(e, d) && !d->echo)
         *result = 603;
     *consult = d;
     return true;
@@ -197,21 +198,26 @@ static bool fill(struct engine *e, struct transfer *t, const struct refer *r) {
                     r->has_replaces ? slice_of(r->replaces_text, r->replaces_n) : SLICE_NONE);
 }
 
+static enum transfer_mode mode_of(const struct refer *r, const struct leg *consult) {
+    if (!r->has_replaces)
+        return MODE_BLIND;
+    if (!consult)
+        return MODE_FOREIGN;
+    if (consult->state == LEG_INCOMING)
+        return MODE_SEMI;
+    return consult->echo ? MODE_ECHO : MODE_REPLACE;
+}
+
 static struct transfer *start(struct engine *e, struct leg *l, const struct sip_msg *msg, const struct refer *r,
                               struct leg *consult) {
-    handle h;
-    struct transfer *t = pool_alloc(&e->transfers, &h);
+    struct leg *a = leg_peer(e, l);
+    struct transfer *t = transfer_new(e, leg_call(e, a));
     if (!t)
         return NULL;
-    t->self = t->timer.owner = h;
-    t->timer.kind = TIMER_TRANSFER;
     if (!fill(e, t, r)) {
-        strs_free(&t->s, &e->bufs);
-        pool_free(&e->transfers, h);
+        transfer_free(e, t);
         return NULL;
     }
-    struct leg *a = leg_peer(e, l);
-    t->call = a->call;
     t->refer_cseq = msg->cseq;
     t->max_forwards = msg->max_forwards > 0 ? (uint32_t)msg->max_forwards - 1 : LIMIT_HOPS_MAX;
     t->silent = r->no_subscription;
@@ -220,20 +226,18 @@ static struct transfer *start(struct engine *e, struct leg *l, const struct sip_
     t->started_us = e->now;
     t->transferor = l->self;
     t->transferee = a->self;
-    t->mode = !r->has_replaces ? MODE_BLIND : !consult ? MODE_FOREIGN : consult->echo ? MODE_ECHO : MODE_REPLACE;
+    t->mode = (uint8_t)mode_of(r, consult);
     transfer_role(e, t, l->self, TR_TRANSFEROR);
     transfer_role(e, t, a->self, TR_TRANSFEREE);
     if (consult) {
         t->consult = consult->self;
+        t->consult_call = consult->call;
         transfer_role(e, t, t->consult, TR_CONSULT);
         t->replaced = consult->peer;
         transfer_role(e, t, t->replaced, TR_REPLACED);
     }
-    struct call *c = leg_call(e, a);
-    c->transfer = h;
-    c->depth++;
+    leg_call(e, a)->depth++;
     l->keep_on_bye = !t->silent;
-    call_changed(e, c);
     return t;
 }
 

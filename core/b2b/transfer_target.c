@@ -13,25 +13,33 @@ struct slice transfer_full_offer(const struct engine *e, const struct transfer *
     return full.p ? full : leg_str(a, LEG_SDP_REMOTE);
 }
 
-static bool is_target(const struct leg *l, const struct transfer *t) {
-    return l && l->transfer == t->self && l->transfer_role == TR_TARGET;
+/* Next target leg of the transfer's two calls, from *cursor (start with 0); NULL at the end. */
+static struct leg *next_target(const struct engine *e, const struct transfer *t, unsigned *cursor) {
+    const handle calls[] = { t->call, t->consult_call };
+    for (; *cursor < 2 * LIMIT_LEGS_PER_CALL; ++*cursor) {
+        const struct call *c = call_get(e, calls[*cursor / LIMIT_LEGS_PER_CALL]);
+        unsigned i = *cursor % LIMIT_LEGS_PER_CALL;
+        struct leg *l = c && i < c->leg_count ? leg_get(e, c->legs[i]) : NULL;
+        if (l && l->transfer == t->self && l->transfer_role == TR_TARGET) {
+            ++*cursor;
+            return l;
+        }
+    }
+    return NULL;
 }
 
 bool transfer_target_rings(const struct engine *e, const struct transfer *t) {
-    const struct call *c = call_get(e, t->call);
-    for (unsigned i = 0; i < c->leg_count; i++) {
-        const struct leg *l = leg_get(e, c->legs[i]);
-        if (is_target(l, t) && (l->state == LEG_CALLING || l->state == LEG_EARLY || l->state == LEG_CANCELLING))
+    unsigned cursor = 0;
+    for (const struct leg *l; (l = next_target(e, t, &cursor));)
+        if (l->state == LEG_CALLING || l->state == LEG_EARLY || l->state == LEG_CANCELLING)
             return true;
-    }
     return false;
 }
 
 void transfer_drop_targets(struct engine *e, struct transfer *t, const struct leg *keep) {
-    struct call *c = call_get(e, t->call);
-    for (unsigned i = 0; i < c->leg_count; i++) {
-        struct leg *l = leg_get(e, c->legs[i]);
-        if (!is_target(l, t) || l == keep || l->self == t->replaced)
+    unsigned cursor = 0;
+    for (struct leg *l; (l = next_target(e, t, &cursor));) {
+        if (l == keep || l->self == t->replaced)
             continue;
         transfer_role(e, t, l->self, TR_NONE);
         if (leg_is_live(l) || l->state == LEG_IDLE)
@@ -170,6 +178,8 @@ void transfer_call_target(struct engine *e, struct transfer *t) {
     transfer_go(e, t, TRANSFER_TARGET);
     if (t->mode == MODE_REPLACE)
         call_replaced(e, t);
+    else if (t->mode == MODE_SEMI)
+        transfer_semi(e, t);
     else
         call_by_policy(e, t);
 }

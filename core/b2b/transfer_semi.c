@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Semi-attended: the REFER names a consultation that still rings. What rings goes on ringing, now for the transferee; a leg
+ * with an open INVITE is never moved, so it stays in its call until it has answered. */
+#include "core/b2b/call.h"
+#include "core/b2b/transfer.h"
+
+void transfer_semi(struct engine *e, struct transfer *t) {
+    struct leg *d = leg_get(e, t->consult);
+    struct call *c = call_get(e, t->consult_call);
+    unsigned ringing = 0;
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        struct leg *l = leg_get(e, c->legs[i]);
+        if (!l || l->peer != t->consult || !leg_is_live(l))
+            continue;
+        l->peer = HANDLE_NONE;
+        t->target = l->self;
+        transfer_role(e, t, l->self, TR_TARGET);
+        ringing++;
+    }
+    transfer_role(e, t, t->consult, TR_NONE);
+    leg_end(e, d, 487, SLICE_NONE);
+    if (!ringing) {
+        transfer_fail(e, t, 480);
+        return;
+    }
+    wheel_set(&e->wheel, &t->timer, e->now + e->cfg.ring_timeout_us);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* INVITE with Replaces of a dialog of ours: pickup, take-over, or a REFER that another box carries out (RFC 3891 section 3). The
+ * one who talks with the replaced leg is re-INVITEd with the newcomer's offer; only when it has agreed does the newcomer get
+ * its answer and the replaced leg its BYE. */
+#include "core/b2b/call.h"
+#include "core/b2b/media.h"
+#include "core/b2b/transfer.h"
+#include "core/b2b/wire.h"
+
+static void answer(struct engine *e, const struct sip_msg *msg, handle txn, uint16_t status) {
+    char tag[16];
+    struct sbuf t = sbuf_on(tag, sizeof tag);
+    sbuf_hex(&t, rng_u64(&e->rng), 16);
+    struct uas_response r = { .status = status, .to_tag = sbuf_slice(&t) };
+    metrics_add(&e->metrics, M_replaces_refused, 1);
+    wire_respond(e, txn, msg, &r, NULL);
+}
+
+/* The decision table of RFC 3891 section 3; 0: go on. Authorisation comes first, so that a stranger learns nothing. */
+static uint16_t decide(const struct engine *e, const struct leg *l, struct slice principal, bool early_only, bool offer) {
+    const struct leg *peer = leg_peer(e, l);
+    if (!principal.p || !slice_eq(principal, leg_str(l, LEG_PRINCIPAL)))
+        return 403;
+    if (!leg_is_live(l))
+        return 603;
+    if (!leg_is_up(l))
+        return 481;               /* early: not one that its peer may have replaced, or not built yet (pickup) */
+    if (early_only)
+        return 486;
+    if (l->transfer != HANDLE_NONE || (peer && peer->transfer != HANDLE_NONE))
+        return 491;
+    if (!peer || !leg_is_up(peer) || leg_call(e, peer)->transfer != HANDLE_NONE)
+        return 603;
+    return offer ? 0 : 488;       /* a late offer would need the newcomer's answer before the other's */
+}
+
+static struct transfer *start(struct engine *e, struct leg *newcomer, struct leg *replaced, struct leg *peer) {
+    struct transfer *t = transfer_new(e, leg_call(e, peer));
+    if (!t)
+        return NULL;
+    t->mode = MODE_TAKEOVER;
+    t->silent = true;
+    t->transferee = peer->self;
+    t->target = newcomer->self;
+    t->consult = replaced->self;
+    t->consult_call = replaced->call;
+    transfer_role(e, t, t->transferee, TR_TRANSFEREE);
+    transfer_role(e, t, t->target, TR_TARGET);
+    transfer_role(e, t, t->consult, TR_CONSULT);
+    return t;
+}
+
+void transfer_on_replaces(struct engine *e, const struct sip_msg *msg, handle txn, struct leg *l, struct slice principal) {
+    struct sip_replaces r;
+    bool parsed = sip_replaces_parse(sip_hdr_value(msg, SIP_H_REPLACES), &r) >= 0;
+    uint16_t bad = parsed ? decide(e, l, principal, r.early_only, msg->body.n != 0) : 400;
+    if (bad) {
+        answer(e, msg, txn, bad);
+        return;
+    }
+    struct leg *peer = leg_peer(e, l);
+    struct leg *newcomer = leg_incoming(e, leg_call(e, peer), msg, txn);
+    if (!newcomer) {
+        answer(e, msg, txn, 503);
+        return;
+    }
+    struct uas_response full = { .status = 503, .extra = SL("Retry-After: 5\r\n") };
+    struct transfer *t = NULL;
+    bool room = leg_set(e, newcomer, LEG_PRINCIPAL, principal) && media_received(e, newcomer, msg->body, true) &&
+                (t = start(e, newcomer, l, peer));
+    if (!room) {
+        leg_respond_invite(e, newcomer, &full);
+        return;
+    }
+    metrics_add(&e->metrics, M_transfers_started, 1);
+    transfer_answered(e, t, newcomer, leg_str(newcomer, LEG_SDP_REMOTE));
+}
+
+bool transfer_takeover_answer(struct engine *e, struct transfer *t) {
+    struct leg *n = leg_get(e, t->target), *a = leg_get(e, t->transferee);
+    if (!n || n->state != LEG_INCOMING)
+        return false;
+    struct slice sdp = media_describe(e, n, leg_str(a, LEG_SDP_REMOTE), -1);
+    return sdp.p && leg_answer(e, n, sdp, SLICE_NONE);
+}
+
+void transfer_refuse_takeover(struct engine *e, struct transfer *t) {
+    struct leg *n = leg_get(e, t->target);
+    if (t->mode != MODE_TAKEOVER || !n || n->state != LEG_INCOMING)
+        return;
+    struct uas_response r = { .status = t->result };
+    transfer_role(e, t, t->target, TR_NONE);
+    leg_respond_invite(e, n, &r);
+}
