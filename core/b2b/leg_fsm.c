@@ -29,9 +29,9 @@ static const struct leg_cell table[LEG_STATE_COUNT][LEG_INPUT_COUNT] = {
         GO(LEFT, "RFC 5057 4.1"), NEVER, GO(DEAD, "17.2"),
     },
     [LEG_ANSWERED] = {
-        NEVER, NEVER, NEVER, NEVER, NEVER, STAY("2xx again"), NEVER, GO(UP, "13.3.1.4"), GO(ENDING, "13.3.1.4: BYE"),
-        NEVER, STAY("9.2: no effect after the final response"), GO(ENDING, "15: no BYE before the ACK"), NEVER,
-        GO(DEAD, "15.1.2"), GO(LEFT, "RFC 5057 4.1"), NEVER, GO(DEAD, "12.2.1.2"),
+        NEVER, NEVER, NEVER, NEVER, NEVER, STAY("2xx again"), STAY("RFC 5407 3.1.4: a re-INVITE before the ACK"),
+        GO(UP, "13.3.1.4"), GO(ENDING, "13.3.1.4: BYE"), NEVER, STAY("9.2: no effect after the final response"),
+        GO(ENDING, "15: no BYE before the ACK"), NEVER, GO(DEAD, "15.1.2"), GO(LEFT, "RFC 5057 4.1"), NEVER, GO(DEAD, "12.2.1.2"),
     },
     [LEG_UP] = {
         NEVER, NEVER, STAY("re-INVITE"), STAY("re-INVITE"), STAY("re-INVITE"), STAY("re-INVITE"), STAY("re-INVITE"),

@@ -12,6 +12,7 @@
 
 #include "core/b2b/engine.h"
 #include "core/base/check.h"
+#include "core/base/trace.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -244,6 +245,20 @@ static inline void rig_print_census(const struct rig *r) {
     struct engine_census c = rig_census(r);
     printf("\ncalls %u legs %u transfers %u transactions %u timers %u ports %u records %u bindings %u bufs %u\n",
            c.calls, c.legs, c.transfers, c.transactions, c.timers, c.ports, c.records, c.bindings, c.bufs);
+}
+
+/* The engine's own story: the last `lines` lines of its trace. */
+static inline void rig_print_trace(const struct rig *r, uint64_t lines) {
+    const struct trace *t = engine_trace(r->e);
+    for (uint64_t i = t->head > lines ? t->head - lines : 0; i < t->head; i++) {
+        char text[512];
+        struct sbuf b = sbuf_on(text, sizeof text);
+        const struct trace_line *line = trace_at(t, i);
+        if (!line)
+            continue;
+        trace_format(&b, line, 0);
+        printf("%.*s\n", SLICE_FMT(sbuf_slice(&b)));
+    }
 }
 
 /* Status of a sent response, 0 for a request. */
