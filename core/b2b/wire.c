@@ -77,6 +77,19 @@ static struct slice direction_of(struct slice message) {
     return line_behind(message, SL("\nm=")).p ? SL("sendrecv") : SLICE_NONE;
 }
 
+/* One line of the trace for each line of the message. */
+static void trace_whole(struct engine *e, const char *what, uint64_t call, uint8_t leg, struct slice message) {
+    while (message.n) {
+        int32_t end = slice_find(message, '\n');
+        uint32_t n = end < 0 ? message.n : (uint32_t)end + 1;
+        struct sbuf d = trace_begin(&e->trace, TRACE_WIRE, what, call, leg);
+        sbuf_lit(&d, "| ");
+        sbuf_escaped(&d, slice_trim(slice_of(message.p, n)), TRACE_DETAIL_MAX);
+        trace_end(&e->trace, &d);
+        message = slice_of(message.p + n, message.n - n);
+    }
+}
+
 void wire_trace(struct engine *e, const char *what, const struct leg *leg, struct slice message,
                 const struct addr *other) {
     if (!trace_on(&e->trace, TRACE_DEBUG))
@@ -97,4 +110,6 @@ void wire_trace(struct engine *e, const char *what, const struct leg *leg, struc
     sbuf_lit(&d, " | ");
     addr_put(&d, other);
     trace_end(&e->trace, &d);
+    if (trace_on(&e->trace, TRACE_WIRE))
+        trace_whole(e, what, c ? c->id : 0, leg ? leg->number : 0xff, message);
 }

@@ -132,7 +132,8 @@ bool config_override(struct config *c, const char *setting, struct config_error 
     snprintf(path, sizeof path, "%.*s", (int)n, setting);
     const struct config_key *k = config_key_find(path);
     if (!k || setting[n] != '=' || config_list_of(k)) {
-        snprintf(e->text, sizeof e->text, "%.100s: not KEY=VALUE with a key of the configuration that is no list", setting);
+        snprintf(e->text, sizeof e->text, "%.100s: not KEY=VALUE with a key of the configuration that is no list",
+                 setting);
         return false;
     }
     if (config_set(k, c, setting + n + 1, why, sizeof why))

@@ -57,35 +57,55 @@ static bool is_known_call(const struct log *l, uint64_t call) {
     return false;
 }
 
-static bool is_traced(struct log *l, const struct trace_line *line) {
-    if (!l->traced || line->call == 0)
-        return false;
-    if (is_known_call(l, line->call))
-        return true;
+static bool names_traced(const struct log *l, const struct trace_line *line) {
     char number[16];
     struct sbuf b = sbuf_on(number, sizeof number);
-    sbuf_hex(&b, line->call, 16);
     size_t n = strlen(l->traced);
-    bool hit = n > 0 && (memmem(line->detail, line->n, l->traced, n) ||
-                         (n <= sizeof number && !memcmp(number + sizeof number - n, l->traced, n)));
-    if (hit)
+    sbuf_hex(&b, line->call, 16);
+    return n > 0 && (memmem(line->detail, line->n, l->traced, n) ||
+                     (line->call && n <= sizeof number && !memcmp(number + sizeof number - n, l->traced, n)));
+}
+
+static bool is_traced(struct log *l, const struct trace_line *line) {
+    if (!l->traced)
+        return false;
+    if (line->call && is_known_call(l, line->call))
+        return true;
+    bool hit = names_traced(l, line);
+    if (hit && line->call)
         l->calls[l->call_count++ % LOG_CALLS_MAX] = line->call;
     return hit;
 }
 
+/* A line and those of the lowest level behind it are one message: shown whole or not at all. */
+static uint64_t block_end(const struct trace *t, uint64_t i) {
+    const struct trace_line *line;
+    for (i++; (line = trace_at(t, i)) && line->level == TRACE_WIRE; i++)
+        ;
+    return i;
+}
+
+static void put_block(struct log *l, const struct trace *t, uint64_t from, uint64_t to) {
+    bool traced = false;
+    for (uint64_t i = from; i < to && !traced; i++)
+        traced = is_traced(l, trace_at(t, i));
+    for (uint64_t i = from; i < to; i++)
+        if (traced || trace_at(t, i)->level <= l->level)
+            put_line(l, trace_at(t, i));
+}
+
 void log_drain(struct log *l, const struct trace *t) {
-    for (; l->read < t->head; l->read++) {
-        const struct trace_line *line = trace_at(t, l->read);
-        if (!line) {
-            uint64_t oldest = t->head - t->mask - 1;
-            l->lost += oldest - l->read;
-            log_line(l, TRACE_WARN, "log", "%lu lines were overwritten before they could be written",
-                     (unsigned long)(oldest - l->read));
-            l->read = oldest - 1;
-            continue;
-        }
-        if (line->level <= l->level || is_traced(l, line))
-            put_line(l, line);
+    uint64_t kept = (uint64_t)t->mask + 1;
+    if (t->head - l->read > kept) {
+        uint64_t lost = t->head - l->read - kept;
+        log_line(l, TRACE_WARN, "log", "%lu lines were overwritten before they could be written", (unsigned long)lost);
+        l->lost += lost;
+        l->read += lost;
+    }
+    while (l->read < t->head) {
+        uint64_t end = block_end(t, l->read);
+        put_block(l, t, l->read, end);
+        l->read = end;
     }
     log_flush(l);
 }

@@ -124,7 +124,7 @@ void shard_drain(struct shard *s) {
     uint64_t deadline = s->mono_us + s->config->drain_timeout_us;
     if (s->state != SHARD_RUNNING)
         return;
-    log_line(&s->log, TRACE_INFO, "drain", "no new calls; what is left in %lu s gets BYE",
+    log_line(&s->log, TRACE_INFO, "drain", "calls may go on for %lu s, then they get BYE",
              (unsigned long)(s->config->drain_timeout_us / 1000000));
     s->state = SHARD_DRAINING;
     s->stop_us = deadline + DRAIN_GRACE_US;
@@ -187,8 +187,8 @@ static void turn(struct shard *s) {
         on_event(s, &s->events[i]);
     for (int i = 0; i < TURN_DEADLINES_MAX && engine_deadline(s->engine) <= s->mono_us; i++)
         step(s, &(struct event){ .kind = EV_DEADLINE });
-    check_end(s);
     log_drain(&s->log, engine_trace(s->engine));
+    check_end(s);
 }
 
 void shard_run(struct shard *s) {

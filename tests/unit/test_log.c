@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define LINES 16
+#define LINES 32
 
 static struct log log_;
 static struct trace trace;
@@ -53,23 +53,33 @@ static void test_level(void) {
     end();
 }
 
+/* A message is a line and what the lowest level says behind it. Once its call is known, its other legs show too. */
 static void test_traced_by_call_id(void) {
     fresh(TRACE_WARN, "x77@host");
-    put(TRACE_WIRE, 1, "INVITE Call-ID: abx77@host");
-    put(TRACE_WIRE, 2, "INVITE Call-ID: other");
-    put(TRACE_WIRE, 1, "180 of the first");
-    put(TRACE_WIRE, 2, "180 of the second");
+    put(TRACE_DEBUG, 0, "recv INVITE of the first");
+    put(TRACE_WIRE, 0, "| Call-ID: abx77@host");
+    put(TRACE_WIRE, 0, "| Max-Forwards: 70");
+    put(TRACE_DEBUG, 0, "recv INVITE of the second");
+    put(TRACE_WIRE, 0, "| Call-ID: other");
+    put(TRACE_DEBUG, 1, "leg of the first, too early");
+    put(TRACE_DEBUG, 1, "send 100 to the first");
+    put(TRACE_WIRE, 1, "| Call-ID: abx77@host");
+    put(TRACE_DEBUG, 1, "send INVITE for the first");
+    put(TRACE_WIRE, 1, "| Call-ID: another leg");
+    put(TRACE_DEBUG, 2, "send INVITE for the second");
     log_drain(&log_, &trace);
     written();
-    CHECK_TRUE(strstr(text, "abx77") && strstr(text, "of the first"));
-    CHECK_TRUE(!strstr(text, "other") && !strstr(text, "of the second"));
+    CHECK_TRUE(strstr(text, "recv INVITE of the first") && strstr(text, "Max-Forwards"));
+    CHECK_TRUE(strstr(text, "100 to the first") != NULL);
+    CHECK_TRUE(strstr(text, "INVITE for the first") && strstr(text, "another leg"));
+    CHECK_TRUE(!strstr(text, "other\n") && !strstr(text, "second") && !strstr(text, "too early"));
     end();
 }
 
 static void test_traced_by_number(void) {
     fresh(TRACE_WARN, "beef");
-    put(TRACE_WIRE, 0xdeadbeef, "mine");
-    put(TRACE_WIRE, 0xbeef0, "not mine");
+    put(TRACE_DEBUG, 0xdeadbeef, "mine");
+    put(TRACE_DEBUG, 0xbeef0, "not mine");
     log_drain(&log_, &trace);
     written();
     CHECK_TRUE(strstr(text, ": mine") && !strstr(text, "not mine"));
