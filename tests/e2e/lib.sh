@@ -96,6 +96,59 @@ start_refereed() {
     fi
 }
 
+# write_config FILE PORT [KEY=VALUE...]: a configuration for users 1001 to 1003 (password secret1001 ...), all of them
+# listening on 127.0.0.1:PORT, media ports above it, the admin socket in $T; a KEY (limits.calls) replaces its default.
+write_config() {
+    local file=$1 port=$2 key section media
+    media=$((port / 2 * 2 + 10))
+    declare -A value=(
+        [sip.listen]="[127.0.0.1:$port]" [auth.algorithms]="[md5]" [media.quarantine]="0s" [log.level]=debug
+        [media.ports]="$media-$((media + 79))" [admin.socket]="\"$T/admin\""
+        [limits.calls]=50 [limits.transactions]=1k [limits.registrations]=64 [limits.trace_lines]=1024 [store.records]=256
+        [users]="[{name: '1001', password: secret1001}, {name: '1002', password: secret1002},
+            {name: '1003', password: secret1003}]"
+    )
+    shift 2
+    for key in "$@"; do
+        value[${key%%=*}]=${key#*=}
+    done
+    {
+        echo "version: 1"
+        for section in $(printf '%s\n' "${!value[@]}" | sed 's/\..*//' | sort -u); do
+            echo "$section:${value[$section]+ ${value[$section]}}"
+            for key in "${!value[@]}"; do
+                [[ $key != "$section".* ]] || echo "  ${key#*.}: ${value[$key]}"
+            done
+        done
+    } >"$file"
+}
+
+# ctl ORDER...: what the daemon of this test answers to it. metric NAME: one counter. held WHAT: how many it holds now.
+ctl() {
+    "$B/refereectl" -s "$T/admin" "$@"
+}
+
+metric() {
+    ctl metrics | awk -v name="$1" '$1 == name { print $2 }'
+}
+
+held() {
+    ctl leftover | awk -v name="$1" '$1 == name { print $2 }'
+}
+
+holds() {
+    [ "$(held "$1")" = "$2" ]
+}
+
+counted() {
+    [ "$(metric "$1")" = "$2" ]
+}
+
+# Nothing of a call is left. Transactions end by timers of up to 64 * T1: a test that waits for them sets sip.t1.
+calls_are_gone() {
+    ctl leftover | awk '/^(calls|legs|transfers|ports) / && $2 { left = 1 } END { exit left }'
+}
+
 # stop ID: SIGTERM, SIGKILL if that does not help; returns the exit status. A sanitizer's finding shows there.
 stop() {
     kill -TERM "$1" 2>/dev/null
