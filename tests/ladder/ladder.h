@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * ladder: plays a script of phones against the engine and compares what the engine sends, message by message, in
+ * virtual time. The script's grammar stands at the head of player.c.
+ *
+ *   main.c     a file is played; exit status 0: as expected
+ *   player.c   lines of the script -> steps
+ *   words.c    a line -> words; times; {names} in texts
+ *   world.c    the engine, the relay, the store, time and the wire between
+ *   phone.c    phones and their dialogs: what they send
+ *   body.c     session descriptions
+ *   expect.c   what they are sent, against what the script says
+ *   rules.c    what must hold of every message whatever the script says
+ */
+#ifndef REFEREE_LADDER_H
+#define REFEREE_LADDER_H
+
+#include "core/b2b/engine.h"
+#include "parser/sip_hdr.h"
+#include "parser/sip_msg.h"
+#include "rtp/relay.h"
+#include "store/store.h"
+
+#define NAME_MAX_LEN 40
+#define TEXT_MAX 1024
+#define SDP_TEXT_MAX 2048
+#define MESSAGE_MAX 20000
+#define WORDS_MAX 64
+#define PHONES_MAX 16
+#define DIALOGS_MAX 24
+#define OPEN_MAX 32
+#define TAGS_MAX 4
+
+/* ---- words of one line */
+
+struct words {
+    unsigned n;
+    char *w[WORDS_MAX];
+    bool used[WORDS_MAX];
+    char memory[MESSAGE_MAX];
+};
+
+/* ---- one message on the wire */
+
+struct packet {
+    struct packet *next;
+    uint64_t at_us;
+    struct addr src, dst;
+    bool copy; /* byte for byte what was sent to the same place before */
+    uint32_t n;
+    char bytes[];
+};
+
+/* ---- a phone's side of a dialog, or of a request outside one */
+
+/* A request that we sent (then `status` is the engine's final answer) or got (then it is ours). */
+struct exchange {
+    enum sip_method method;
+    uint32_t cseq;
+    uint16_t status;     /* final; 0: none yet */
+    uint16_t last;       /* any */
+    bool offer;          /* it carried a session description */
+    char branch[80];
+    char to_tag[TEXT_MAX / 8]; /* of the last answer */
+    char *bytes;
+    uint32_t n;
+};
+
+/* What the engine's session description to this dialog was last. */
+struct their_session {
+    char text[SDP_TEXT_MAX];
+    uint16_t port;
+};
+
+struct own_session {
+    char codecs[TEXT_MAX / 4];
+    char text[SDP_TEXT_MAX];
+    uint64_t version;
+    struct addr media;
+};
+
+struct phone;
+
+struct dialog_side {
+    char name[NAME_MAX_LEN];
+    struct phone *phone;
+    char call_id[TEXT_MAX / 4], remote_tag[TEXT_MAX / 8];
+    char tags[TAGS_MAX][TEXT_MAX / 8]; /* ours; more than one: a fork */
+    unsigned tag_count;
+    char local_uri[TEXT_MAX], remote_uri[TEXT_MAX], target[TEXT_MAX];
+    uint32_t cseq, their_cseq;
+    uint32_t refer_cseq; /* of our last REFER */
+    struct exchange sent[OPEN_MAX], got[OPEN_MAX];
+    unsigned sent_count, got_count;
+    bool offer_ours, offer_theirs; /* open */
+    struct own_session own;
+    struct their_session theirs;
+    uint16_t rtp_seq;
+};
+
+struct phone {
+    char name[NAME_MAX_LEN], user[NAME_MAX_LEN], supported[TEXT_MAX / 4];
+    struct addr addr, media;
+    struct dialog_side dialogs[DIALOGS_MAX];
+    unsigned dialog_count;
+    struct packet *inbox;
+};
+
+/* ---- everything */
+
+struct world {
+    const char *file;
+    int line;
+    struct engine_config cfg;
+    struct user_config users[PHONES_MAX];
+    struct route_config routes[PHONES_MAX];
+    struct peer_config peers[PHONES_MAX];
+    char echo[2][CONFIG_NAME_MAX];
+    char domains[2][CONFIG_HOST_MAX];
+    struct phone phones[PHONES_MAX];
+    unsigned phone_count, serial;
+    struct engine *engine; /* NULL: not started yet */
+    void *memory;
+    struct relay relay;
+    struct store *store;
+    uint64_t now;
+    uint64_t stamp; /* of the lines being printed; 0: now */
+    struct packet *seen; /* all that was read, latest first */
+    bool leftovers_expected, ended;
+    struct outbox out;
+};
+
+/* Prints what happened, what is wrong and the engine's own trace; ends the program with status 1. */
+_Noreturn void fail(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void say(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* words.c */
+void words_split(struct world *w, const char *line, struct words *out);
+/* "key:VALUE" -> VALUE, marked as used; NULL: not there. next: the one behind word *at. */
+const char *words_value(struct words *ws, const char *key);
+const char *words_next_value(struct words *ws, const char *key, unsigned *at);
+bool words_flag(struct words *ws, const char *flag);
+/* "again" 1, "again*5" 5, not there 0. */
+unsigned words_count(struct world *w, struct words *ws, const char *flag);
+/* Whatever is left was not understood. */
+void words_end(struct world *w, const struct words *ws);
+bool parse_time(const char *text, uint64_t *us);
+bool parse_number(const char *text, uint64_t *out);
+/* Replaces {NAME:what}. */
+void expand(struct world *w, const char *text, struct sbuf *out);
+void put(struct sbuf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void copy_text(char *to, size_t cap, struct slice from);
+
+/* world.c */
+void world_init(struct world *w, const char *file);
+void world_start(struct world *w);
+void world_send(struct world *w, const struct addr *from, const char *bytes, uint32_t n);
+void world_event(struct world *w, struct event *ev);
+void world_advance(struct world *w, uint64_t us);
+/* Fails if something lies unread in any inbox. */
+void world_all_read(struct world *w);
+void world_leftover(struct world *w);
+void world_media(struct world *w, struct dialog_side *from, const char *to);
+
+/* phone.c */
+struct phone *phone_find(struct world *w, const char *name);
+/* "A" or "A.consult"; made when new. */
+struct dialog_side *dialog_named(struct world *w, const char *name);
+struct dialog_side *dialog_by_call_id(struct phone *p, struct slice call_id);
+void dialog_reset(struct world *w, struct dialog_side *d);
+void phone_send(struct world *w, struct dialog_side *d, const char *what, struct words *ws);
+void phone_register(struct world *w, struct phone *p);
+void replaces_of(const struct dialog_side *d, struct sbuf *out);
+const char *own_tag(const struct dialog_side *d);
+struct exchange *exchange_add(struct world *w, struct exchange *list, unsigned *count, const struct sip_msg *m);
+
+/* body.c */
+void sdp_make(struct world *w, struct dialog_side *d, const char *spec, struct sbuf *out);
+/* "pcmu,pcma:sendrecv" */
+void sdp_tell(struct slice text, struct sbuf *out);
+/* The same form from what a script says. */
+void sdp_spec(const char *spec, struct sbuf *out);
+
+/* expect.c */
+void expect(struct world *w, struct dialog_side *d, const char *what, struct words *ws);
+struct packet *packet_take(struct world *w, struct phone *p, struct dialog_side *d);
+/* One line of the ladder. */
+void show(struct world *w, const struct phone *p, bool to_phone, struct slice bytes, bool copy);
+
+/* rules.c */
+void rules_request(struct world *w, struct dialog_side *d, const struct sip_msg *m);
+void rules_response(struct world *w, struct dialog_side *d, const struct sip_msg *m, struct exchange *x);
+
+/* player.c */
+void play(struct world *w, const char *file);
+
+#endif

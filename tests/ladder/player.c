@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * The language of a ladder. One step a line, a backslash at its end continues it; '#' begins a comment; "quotes" hold
+ * blanks (\" is a quote in them). Time stands still but for +TIME. Messages need no time to arrive.
+ *
+ * Before the first message:
+ *   config KEY VALUE               attended replace|join, refer local|reject, progress on|off, and the times t1,
+ *                                  replace-timeout, ring-timeout, bye-wait, invite-timeout (8s, 500ms); the numbers
+ *                                  calls, ports (pairs), transactions, max-depth, subscription (seconds); echo NUMBER
+ *   phone NAME ADDR:PORT user USER [supported:LIST] [refer:reject]   a user agent; its media is at ADDR:40000 and up
+ *   route NAME PREFIX ADDR:PORT    calls to numbers with this prefix go there
+ *   peer NAME ADDR                 a trusted address; NAME is its principal
+ *   include FILE                   the steps of another file, named from this one's folder; anywhere
+ *
+ * Steps. WHO is a phone (A), or one of several dialogs of a phone (B.consult): the name is made up here.
+ *   register A B C                 REGISTER, 200
+ *   WHO > METHOD [CALLED] [...]    the phone sends a request; with CALLED (a phone, sip:..., tel:..., uri:ANY, or a
+ *                                  number) it begins a new dialog under this name, without it goes in the dialog
+ *   WHO > STATUS [...]             it answers the latest request that it did not answer yet
+ *   WHO > again[*N]                its last request once more (N times)
+ *   WHO < METHOD [...]             the engine's next message to it is this request
+ *   WHO < STATUS [...]             ... this response
+ *   WHO < METHOD|STATUS again[*N]  ... a copy of what was sent before (N copies)
+ *   raw PHONE <<END                the lines up to END, sent as they are (CRLF behind each)
+ *   +TIME                          2.1s 300ms
+ *   media WHO -> WHO|none          a packet from where the first says its media comes from: who gets it
+ *   media WHO <-> WHO              both ways
+ *   unreachable PHONE              the network reports that nobody is at its address
+ *   drain TIME                     no new calls; what is left after TIME is ended
+ *   expect nothing                 all that was sent has been read (every step that sends or waits says so by itself)
+ *   leftover none                  nothing is held any more; said by the end of every ladder by itself
+ *   leftover any                   the end does not look
+ *
+ * Everything the engine sends must be read by a line of the ladder, in the order in which it was sent to one phone's
+ * dialog; between dialogs the order is free. Anything unread when the next message is sent or time goes on is a
+ * failure.
+ *
+ * What a sent message may carry:
+ *   sdp:CODECS[:DIRECTION]   pcmu pcma g722 g729 gsm ilbc opus tel, separated by commas, other numbers as pcmu=96;
+ *                            full: pcmu,pcma,g722,tel; same: what this dialog said last. sendrecv (default) sendonly
+ *                            recvonly inactive, zero (c=0.0.0.0), reject (port 0)
+ *   hdr:"Name: value"        one more header             no:Supported   without this one
+ *   refer-to:C               Refer-To: C's address       refer-to:C+B.consult   with Replaces naming B's dialog
+ *   refer-to:"<sip:...>"     as it stands                replaces:B.consult     a Replaces header of its own
+ *   reason:"..." tag:T (To tag: a fork) of:METHOD (which request is answered; or, with again, sent again)
+ *   body:"..." type:a/b mf:N cseq:N ruri:URI branch:B contact:"<...>" from:ADDR:PORT (sent from there)
+ *   lost (it never arrives)  dup[*N] (it arrives once more, N times more)
+ *   In texts: {host} {C} (its address of record) {C:contact} {B.consult:replaces} (escaped for a URI), and of a dialog
+ *   :call-id (escaped) :to-tag :from-tag (as Replaces to the engine names them) :target.
+ *
+ * What is checked of a read message, beside what rules.c holds against each:
+ *   sdp:CODECS:DIRECTION (no sdp: none may be there), from:WHO to:WHO (users), ruri:URI, hdr:Name, hdr:"Name: value"
+ *   no:Name has:"text" reason:"..." body:"..." of:METHOD mf:N cseq:N tag:T require:X supported:X unsupported:X allow:X
+ *   replaces:C.consult (names that dialog as C itself knows it; no replaces: none may be there)
+ *   NOTIFY: frag:STATUS state:active or state:terminated,REASON; Event's id must be the last REFER's CSeq, or id:N
+ */
+#include "tests/ladder/ladder.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *word(struct world *w, struct words *ws, unsigned i) {
+    if (i >= ws->n)
+        fail(w, "something is missing at the end of the line");
+    ws->used[i] = true;
+    return ws->w[i];
+}
+
+static uint64_t word_time(struct world *w, struct words *ws, unsigned i) {
+    uint64_t us;
+    const char *text = word(w, ws, i);
+    if (!parse_time(text[0] == '+' ? text + 1 : text, &us))
+        fail(w, "%s is no time (2.1s, 300ms)", text);
+    return us;
+}
+
+static uint64_t word_number(struct world *w, struct words *ws, unsigned i) {
+    uint64_t n;
+    if (!parse_number(word(w, ws, i), &n))
+        fail(w, "%s is no number", ws->w[i]);
+    return n;
+}
+
+/* ---- before the first message */
+
+static bool config_time(struct world *w, const char *key, struct words *ws) {
+    const struct {
+        const char *key;
+        uint64_t *at;
+    } times[] = {
+        { "replace-timeout", &w->cfg.replace_timeout_us },
+        { "ring-timeout", &w->cfg.ring_timeout_us },
+        { "bye-wait", &w->cfg.bye_wait_us },
+        { "invite-timeout", &w->cfg.invite_timeout_us },
+    };
+    for (unsigned i = 0; i < sizeof times / sizeof *times; i++) {
+        if (strcmp(times[i].key, key) != 0)
+            continue;
+        *times[i].at = word_time(w, ws, 2);
+        return true;
+    }
+    return false;
+}
+
+static bool config_number(struct world *w, const char *key, struct words *ws) {
+    if (strcmp(key, "calls") == 0)
+        w->cfg.calls_max = (uint32_t)word_number(w, ws, 2);
+    else if (strcmp(key, "transactions") == 0)
+        w->cfg.txns_max = (uint32_t)word_number(w, ws, 2);
+    else if (strcmp(key, "ports") == 0)
+        w->cfg.media_port_max = (uint16_t)(w->cfg.media_port_min + 2 * word_number(w, ws, 2) - 1);
+    else if (strcmp(key, "max-depth") == 0)
+        w->cfg.max_depth = (uint8_t)word_number(w, ws, 2);
+    else if (strcmp(key, "subscription") == 0)
+        w->cfg.subscription_s = (uint32_t)word_number(w, ws, 2);
+    else if (strcmp(key, "t1") == 0)
+        w->cfg.t1_us = (uint32_t)word_time(w, ws, 2);
+    else
+        return false;
+    return true;
+}
+
+static void do_config(struct world *w, struct words *ws) {
+    const char *key = word(w, ws, 1), *v = word(w, ws, 2);
+    if (w->engine)
+        fail(w, "config comes before the first message");
+    if (strcmp(key, "attended") == 0)
+        w->cfg.attended = strcmp(v, "join") == 0 ? ATTENDED_JOIN : ATTENDED_REPLACE;
+    else if (strcmp(key, "refer") == 0)
+        w->cfg.refer = strcmp(v, "reject") == 0 ? REFER_REJECT : REFER_LOCAL;
+    else if (strcmp(key, "progress") == 0)
+        w->cfg.notify_progress = strcmp(v, "on") == 0;
+    else if (strcmp(key, "echo") == 0 && w->cfg.policy.echo_count < 2)
+        copy_text(w->echo[w->cfg.policy.echo_count++], sizeof w->echo[0], slice_str(v));
+    else if (!config_number(w, key, ws) && !config_time(w, key, ws))
+        fail(w, "config %s is not known", key);
+}
+
+static void word_addr(struct world *w, struct words *ws, unsigned i, struct addr *out) {
+    if (!addr_parse(slice_str(word(w, ws, i)), 5060, out))
+        fail(w, "%s is no address", ws->w[i]);
+}
+
+static void do_phone(struct world *w, struct words *ws) {
+    const char *name = word(w, ws, 1), *supported = words_value(ws, "supported"), *refer = words_value(ws, "refer");
+    if (w->engine || w->phone_count == PHONES_MAX || phone_find(w, name))
+        fail(w, "phone %s: too late, too many or twice", name);
+    struct phone *p = &w->phones[w->phone_count];
+    copy_text(p->name, sizeof p->name, slice_str(name));
+    word_addr(w, ws, 2, &p->addr);
+    p->media = p->addr;
+    p->media.port = 40000;
+    if (strcmp(word(w, ws, 3), "user") != 0)
+        fail(w, "phone NAME ADDR user USER");
+    copy_text(p->user, sizeof p->user, slice_str(word(w, ws, 4)));
+    copy_text(p->supported, sizeof p->supported, slice_str(supported ? supported : "replaces, norefersub"));
+    struct user_config *u = &w->users[w->cfg.policy.user_count];
+    for (unsigned i = 0; i < w->phone_count; i++)
+        if (strcmp(w->phones[i].user, p->user) == 0)
+            u = NULL;
+    if (u) {
+        copy_text(u->name, sizeof u->name, slice_str(p->user));
+        u->refer = refer && strcmp(refer, "reject") == 0 ? REFER_REJECT : REFER_DEFAULT;
+        w->cfg.policy.user_count++;
+    }
+    w->phone_count++;
+}
+
+static void do_route(struct world *w, struct words *ws) {
+    struct route_config *r = &w->routes[w->cfg.policy.route_count++];
+    copy_text(r->name, sizeof r->name, slice_str(word(w, ws, 1)));
+    copy_text(r->prefix, sizeof r->prefix, slice_str(word(w, ws, 2)));
+    word_addr(w, ws, 3, &r->next_hop);
+}
+
+static void do_peer(struct world *w, struct words *ws) {
+    struct peer_config *p = &w->peers[w->cfg.policy.peer_count++];
+    copy_text(p->name, sizeof p->name, slice_str(word(w, ws, 1)));
+    word_addr(w, ws, 2, &p->net);
+    p->bits = p->net.family == ADDR_V4 ? 32 : 128;
+    p->trusted = true;
+}
+
+/* ---- steps */
+
+static void do_register(struct world *w, struct words *ws) {
+    for (unsigned i = 1; i < ws->n; i++) {
+        struct phone *p = phone_find(w, word(w, ws, i));
+        if (!p)
+            fail(w, "there is no phone %s", ws->w[i]);
+        phone_register(w, p);
+    }
+}
+
+static void do_media(struct world *w, struct words *ws) {
+    const char *from = word(w, ws, 1), *arrow = word(w, ws, 2), *to = word(w, ws, 3);
+    if (strcmp(arrow, "<->") != 0 && strcmp(arrow, "->") != 0)
+        fail(w, "media A -> B, or media A <-> B");
+    world_media(w, dialog_named(w, from), to);
+    if (arrow[0] == '<')
+        world_media(w, dialog_named(w, to), from);
+}
+
+static void do_unreachable(struct world *w, struct words *ws) {
+    struct event ev = { .kind = EV_SEND_FAILED };
+    struct phone *p = phone_find(w, word(w, ws, 1));
+    if (!p)
+        fail(w, "there is no phone %s", ws->w[1]);
+    world_all_read(w);
+    ev.u.failed.dst = p->addr;
+    say(w, "%-12s is unreachable", p->name);
+    world_event(w, &ev);
+}
+
+static void do_drain(struct world *w, struct words *ws) {
+    struct event ev = { .kind = EV_DRAIN };
+    world_all_read(w);
+    ev.u.drain.deadline_us = w->now + word_time(w, ws, 1);
+    say(w, "drain");
+    world_event(w, &ev);
+}
+
+static void do_wait(struct world *w, struct words *ws) {
+    world_all_read(w);
+    world_advance(w, word_time(w, ws, 0));
+}
+
+static void do_expect(struct world *w, struct words *ws) {
+    if (strcmp(word(w, ws, 1), "nothing") != 0)
+        fail(w, "expect nothing");
+    world_all_read(w);
+}
+
+static void do_leftover(struct world *w, struct words *ws) {
+    const char *what = word(w, ws, 1);
+    w->ended = true;
+    if (strcmp(what, "none") == 0)
+        world_leftover(w);
+}
+
+static void do_message(struct world *w, struct words *ws) {
+    struct dialog_side *d = dialog_named(w, word(w, ws, 0));
+    const char *arrow = word(w, ws, 1), *what = word(w, ws, 2);
+    w->ended = false;
+    if (strcmp(arrow, ">") == 0)
+        phone_send(w, d, what, ws);
+    else if (strcmp(arrow, "<") == 0)
+        expect(w, d, what, ws);
+    else
+        fail(w, "\"%s\" is not understood", arrow);
+}
+
+static void do_include(struct world *w, struct words *ws) {
+    char path[TEXT_MAX];
+    const char *outer = w->file, *slash = strrchr(outer, '/');
+    int line = w->line;
+    snprintf(path, sizeof path, "%.*s%s", slash ? (int)(slash + 1 - outer) : 0, outer, word(w, ws, 1));
+    words_end(w, ws);
+    play(w, path);
+    w->file = outer;
+    w->line = line;
+}
+
+static const struct {
+    const char *name;
+    void (*run)(struct world *w, struct words *ws);
+} steps[] = {
+    { "config", do_config },   { "phone", do_phone },   { "route", do_route },   { "peer", do_peer },
+    { "register", do_register }, { "media", do_media }, { "drain", do_drain },   { "unreachable", do_unreachable },
+    { "expect", do_expect },   { "leftover", do_leftover }, { "include", do_include },
+};
+
+static void run(struct world *w, struct words *ws) {
+    if (ws->n == 0)
+        return;
+    if (ws->w[0][0] == '+') {
+        do_wait(w, ws);
+        words_end(w, ws);
+        return;
+    }
+    for (unsigned i = 0; i < sizeof steps / sizeof *steps; i++) {
+        if (strcmp(steps[i].name, ws->w[0]) != 0)
+            continue;
+        ws->used[0] = true;
+        steps[i].run(w, ws);
+        words_end(w, ws);
+        return;
+    }
+    do_message(w, ws);
+}
+
+/* ---- lines */
+
+static void do_raw(struct world *w, struct words *ws, FILE *f) {
+    static char mem[MESSAGE_MAX * 4];
+    struct sbuf b = sbuf_on(mem, sizeof mem);
+    struct phone *p = phone_find(w, word(w, ws, 1));
+    const char *end = word(w, ws, 2);
+    char line[MESSAGE_MAX];
+    if (!p || strncmp(end, "<<", 2) != 0)
+        fail(w, "raw PHONE <<END");
+    world_all_read(w);
+    while (fgets(line, sizeof line, f)) {
+        w->line++;
+        line[strcspn(line, "\n")] = '\0';
+        if (strcmp(line, end + 2) == 0)
+            break;
+        expand(w, line, &b);
+        sbuf_lit(&b, "\r\n");
+    }
+    show(w, p, false, sbuf_slice(&b), false);
+    world_send(w, &p->addr, b.p, b.n);
+}
+
+/* A line with a backslash at its end goes on in the next. */
+static bool read_line(struct world *w, FILE *f, char *line, size_t cap) {
+    size_t n = 0;
+    while (fgets(line + n, (int)(cap - n), f)) {
+        w->line++;
+        n += strcspn(line + n, "\n");
+        line[n] = '\0';
+        if (n == 0 || line[n - 1] != '\\')
+            return true;
+        line[--n] = '\0';
+    }
+    return n > 0;
+}
+
+void play(struct world *w, const char *file) {
+    FILE *f = fopen(file, "r");
+    char line[MESSAGE_MAX];
+    if (!f)
+        fail(w, "%s cannot be read", file);
+    w->file = file;
+    w->line = 0;
+    while (read_line(w, f, line, sizeof line)) {
+        static struct words ws;
+        struct words *now = &ws, *nested = NULL;
+        words_split(w, line, &ws);
+        if (ws.n && strcmp(ws.w[0], "include") == 0) {
+            nested = malloc(sizeof *nested);
+            if (!nested)
+                fail(w, "no memory");
+            words_split(w, line, nested);
+            now = nested;
+        }
+        if (ws.n && strcmp(ws.w[0], "raw") == 0)
+            do_raw(w, &ws, f);
+        else
+            run(w, now);
+        free(nested);
+    }
+    fclose(f);
+}
