@@ -26,7 +26,8 @@ void log_init(struct log *l, enum trace_level level, const char *traced) {
     l->level = level;
     l->traced = traced;
     l->call_count = l->n = 0;
-    l->read = l->lost = 0;
+    l->read = l->lost = l->second = 0;
+    l->strays = 0;
 }
 
 void log_flush(struct log *l) {
@@ -85,12 +86,25 @@ static uint64_t block_end(const struct trace *t, uint64_t i) {
     return i;
 }
 
+/* One line too many of this second that no call is behind. */
+static bool is_too_many(struct log *l, const struct trace_line *line) {
+    uint64_t second = line->mono_us / 1000000;
+    if (line->call || line->level == TRACE_ERROR || l->level > TRACE_INFO)
+        return false;
+    if (second != l->second && l->strays > LOG_STRAYS_MAX)
+        log_line(l, TRACE_WARN, "log", "%u lines that belong to no call were left out", l->strays - LOG_STRAYS_MAX);
+    if (second != l->second)
+        l->strays = 0;
+    l->second = second;
+    return ++l->strays > LOG_STRAYS_MAX;
+}
+
 static void put_block(struct log *l, const struct trace *t, uint64_t from, uint64_t to) {
     bool traced = false;
     for (uint64_t i = from; i < to && !traced; i++)
         traced = is_traced(l, trace_at(t, i));
     for (uint64_t i = from; i < to; i++)
-        if (traced || trace_at(t, i)->level <= l->level)
+        if (traced || (trace_at(t, i)->level <= l->level && !is_too_many(l, trace_at(t, i))))
             put_line(l, trace_at(t, i));
 }
 

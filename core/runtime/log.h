@@ -10,6 +10,7 @@
 
 #define LOG_BUFFER 65536
 #define LOG_CALLS_MAX 64
+#define LOG_STRAYS_MAX 100           /* lines a second that belong to no call, at level info or above */
 
 struct log {
     int fd;
@@ -19,13 +20,16 @@ struct log {
     uint32_t call_count;
     uint64_t read;                   /* lines of the ring handled */
     uint64_t lost;                   /* lines overwritten before they were read */
+    uint64_t second;                 /* of the last line of no call */
+    uint32_t strays;                 /* in that second */
     uint16_t shard;
     uint32_t n;
     char buffer[LOG_BUFFER];
 };
 
 void log_init(struct log *l, enum trace_level level, const char *traced);
-/* New lines of the ring. Ends with log_flush. */
+/* New lines of the ring. Ends with log_flush. Whoever sends us garbage shall not fill the disk: of the lines that belong to
+ * no call only LOG_STRAYS_MAX a second are written, unless the level asks for debugging. */
 void log_drain(struct log *l, const struct trace *t);
 /* A line of the shell's own, "what: text". Written at once. */
 void log_line(struct log *l, enum trace_level level, const char *what, const char *format, ...)

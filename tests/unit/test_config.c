@@ -52,6 +52,40 @@ static void test_defaults_run(void) {
     config_free(c);
 }
 
+/* What the simulator runs with is what a daemon without a file runs with. */
+static void test_defaults_agree_with_the_engine(void) {
+    struct engine_config n;
+    struct config *c = load("");
+    CHECK_TRUE(c && config_resolve(c, &error));
+    if (!c)
+        return;
+    engine_config_defaults(&n);
+    const struct engine_config *m = &c->engine;
+    CHECK_EQ(m->t1_us, n.t1_us);
+    CHECK_EQ(m->t2_us, n.t2_us);
+    CHECK_EQ(m->t4_us, n.t4_us);
+    CHECK_EQ(m->invite_timeout_us, n.invite_timeout_us);
+    CHECK_EQ(m->auth_required, n.auth_required);
+    CHECK_EQ(m->auth_md5 && m->auth_sha256, n.auth_md5 && n.auth_sha256);
+    CHECK_EQ(m->nonce_lifetime_s, n.nonce_lifetime_s);
+    CHECK_EQ(m->expires_min_s, n.expires_min_s);
+    CHECK_EQ(m->expires_max_s, n.expires_max_s);
+    CHECK_EQ(m->expires_default_s, n.expires_default_s);
+    CHECK_EQ(m->media_port_min, n.media_port_min);
+    CHECK_EQ(m->media_port_max, n.media_port_max);
+    CHECK_EQ(m->media_quarantine_us, n.media_quarantine_us);
+    CHECK_EQ(m->media_nat, n.media_nat);
+    CHECK_EQ(m->refer, n.refer);
+    CHECK_EQ(m->attended, n.attended);
+    CHECK_EQ(m->notify_progress, n.notify_progress);
+    CHECK_EQ(m->replace_timeout_us, n.replace_timeout_us);
+    CHECK_EQ(m->ring_timeout_us, n.ring_timeout_us);
+    CHECK_EQ(m->bye_wait_us, n.bye_wait_us);
+    CHECK_EQ(m->subscription_s, n.subscription_s);
+    CHECK_EQ(m->max_depth, n.max_depth);
+    config_free(c);
+}
+
 static void test_values(void) {
     struct config *c = load(
         "version: 1\n"
@@ -196,7 +230,8 @@ int main(void) {
     if (fd < 0)
         return 2;
     close(fd);
-    int failed = UNIT_RUN("config", UNIT(test_defaults_run), UNIT(test_values), UNIT(test_complaints),
+    int failed = UNIT_RUN("config", UNIT(test_defaults_run), UNIT(test_defaults_agree_with_the_engine),
+                          UNIT(test_values), UNIT(test_complaints),
                           UNIT(test_resolve_complaints), UNIT(test_sample_documents_every_key),
                           UNIT(test_printed_defaults_load));
     unlink(file);

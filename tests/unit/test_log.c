@@ -96,6 +96,40 @@ static void test_overwritten_lines_are_counted(void) {
     end();
 }
 
+static uint32_t lines_of(const char *s) {
+    uint32_t n = 0;
+    for (; *s; s++)
+        n += *s == '\n';
+    return n;
+}
+
+static void test_garbage_does_not_fill_the_disk(void) {
+    uint32_t strays = 0;
+    fresh(TRACE_INFO, NULL);
+    trace.now_us = 5000000;
+    for (int i = 0; i < LOG_STRAYS_MAX + 50; i++) {
+        put(TRACE_INFO, 0, "stray");
+        put(TRACE_INFO, 7, "of a call");
+        log_drain(&log_, &trace);
+        written();
+        CHECK_TRUE(strstr(text, "of a call") != NULL);
+        strays += lines_of(text) - 1;
+    }
+    CHECK_EQ(strays, LOG_STRAYS_MAX);
+    trace.now_us = 6000000;
+    put(TRACE_INFO, 0, "stray");
+    log_drain(&log_, &trace);
+    CHECK_TRUE(strstr(written(), "50 lines that belong to no call were left out") && strstr(text, "stray"));
+    end();
+    fresh(TRACE_DEBUG, NULL);
+    for (int i = 0; i < LOG_STRAYS_MAX + 50; i++) {
+        put(TRACE_INFO, 0, "stray");
+        log_drain(&log_, &trace);
+        CHECK_EQ(lines_of(written()), 1);
+    }
+    end();
+}
+
 static void test_dump_shows_all(void) {
     fresh(TRACE_ERROR, NULL);
     put(TRACE_WIRE, 3, "deep");
@@ -118,5 +152,6 @@ static void test_own_lines(void) {
 
 int main(void) {
     return UNIT_RUN("log", UNIT(test_level), UNIT(test_traced_by_call_id), UNIT(test_traced_by_number),
-                    UNIT(test_overwritten_lines_are_counted), UNIT(test_dump_shows_all), UNIT(test_own_lines));
+                    UNIT(test_overwritten_lines_are_counted),
+                    UNIT(test_garbage_does_not_fill_the_disk), UNIT(test_dump_shows_all), UNIT(test_own_lines));
 }
