@@ -148,6 +148,7 @@ static void count_in(const struct passage *p) {
     if (p->is_rtcp)
         return;
     c->last_in_us = p->now_us;
+    p->from->clock_rate = rtp_clock_rate(p->rtp.payload_type, p->from->negotiated_rate);
     reception_add(&p->from->reception, &p->rtp, p->from->clock_rate, p->now_us);
 }
 

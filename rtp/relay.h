@@ -64,7 +64,8 @@ struct relay_stream {
     uint32_t route;                       /* MEDIA_NOWHERE */
     uint32_t heard;                       /* the stream routed here last; MEDIA_NOWHERE */
     uint32_t heard_generation;
-    uint32_t clock_rate;
+    uint32_t negotiated_rate;             /* of dynamic payload types */
+    uint32_t clock_rate;                  /* of the party's last packet */
     bool open, remote, nat, rtcp_mux, srtp;
     struct relay_latch rtp, rtcp;
     struct egress egress;                 /* towards the party */

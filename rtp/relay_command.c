@@ -8,7 +8,7 @@ static bool open_stream(struct relay_stream *s, const struct media_cmd *cmd) {
         .generation = cmd->generation,
         .route = MEDIA_NOWHERE,
         .heard = MEDIA_NOWHERE,
-        .clock_rate = 8000,
+        .negotiated_rate = 8000,
         .open = true,
     };
     return true;
@@ -21,7 +21,7 @@ static bool set_remote(struct relay_stream *s, const struct media_cmd *cmd, uint
     s->nat = cmd->nat;
     s->rtcp_mux = cmd->rtcp_mux;
     s->srtp = cmd->srtp;
-    s->clock_rate = cmd->clock_rate ? cmd->clock_rate : 8000;
+    s->negotiated_rate = cmd->clock_rate ? cmd->clock_rate : 8000;
     s->counters.remote_us = now_us;
     s->counters.first_out_us = 0;
     s->counters.gap_us = 0;

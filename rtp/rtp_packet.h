@@ -76,6 +76,9 @@ bool rtp_parse(const uint8_t *p, size_t n, struct rtp_view *out);
 /* For bytes that rtp_parse took. A marker that is there is kept. */
 void rtp_patch(uint8_t *p, uint16_t seq, uint32_t timestamp, uint32_t ssrc, bool marker);
 
+/* Units a second of a packet's timestamp: fixed for static payload types (RFC 3551 section 6), else as negotiated. */
+uint32_t rtp_clock_rate(uint8_t payload_type, uint32_t negotiated);
+
 /* The packets of a compound one in order: start with *offset = 0. False at the end and at bytes that are no RTCP (the
  * tail of SRTCP, say). The first one must be there for the whole to be worth anything. */
 bool rtcp_next(const uint8_t *p, size_t n, size_t *offset, struct rtcp_view *out);

@@ -45,7 +45,7 @@ struct media_cmd {
     bool nat;                     /* MEDIA_REMOTE: latch on the first valid source; else only the address named */
     bool rtcp_mux;
     bool srtp;                    /* MEDIA_REMOTE: RTP/SAVP or the like: no packet of or to it is patched */
-    uint32_t clock_rate;          /* MEDIA_REMOTE: of the first payload type, for timestamps at a splice; 0: 8000 */
+    uint32_t clock_rate;          /* MEDIA_REMOTE: of dynamic payload types, for timestamps at a splice; 0: 8000 */
 };
 
 struct out {

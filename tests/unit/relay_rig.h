@@ -19,6 +19,7 @@ struct rig {
     uint8_t packet[512];          /* the last one that went in, as it came out */
     size_t n;
     struct relay_verdict verdict;
+    uint8_t payload_type;
 };
 
 static inline struct rig rig_new(void) {
@@ -77,7 +78,7 @@ struct sent {
 static inline void write_rtp(struct rig *r, struct sent s) {
     memset(r->packet, 0xd5, 172);
     r->packet[0] = 0x80;
-    r->packet[1] = 0;
+    r->packet[1] = r->payload_type;
     rtp_put16(r->packet + 2, s.seq);
     rtp_put32(r->packet + 4, s.ts);
     rtp_put32(r->packet + 8, s.ssrc);

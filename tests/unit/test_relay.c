@@ -184,14 +184,31 @@ static void test_clock_rates_differ(void) {
     route(&r, 1, 0);
     say(&r, 1, (struct sent){ 100, 8000, 0xa });
     route(&r, 2, 0);
+    r.payload_type = 111;
     say(&r, 2, (struct sent){ 5, 77, 0xb });
     CHECK_HEARD(&r, 5, 77, 0xb, 1);
     r.now += FRAME_US;
     say(&r, 2, (struct sent){ 900, 9, 0xc });
     CHECK_HEARD(&r, 6, 77 + 960, 0xb, 1);
     route(&r, 1, 0);
+    r.payload_type = 0;
     say(&r, 1, (struct sent){ 101, 8160, 0xb });
     CHECK_HEARD(&r, 101, 8160, 0xc, 1);
+}
+
+/* A phone that offered Opus first and then speaks PCMU. */
+static void test_static_type_has_its_rate(void) {
+    struct rig r = rig_new();
+    open_parties(&r, 3);
+    struct media_cmd opus = remote_of(2);
+    opus.clock_rate = 48000;
+    CHECK_TRUE(command(&r, opus));
+    route(&r, 2, 0);
+    say(&r, 2, (struct sent){ 5, 77, 0xb });
+    r.now += FRAME_US;
+    route(&r, 1, 0);
+    say(&r, 1, (struct sent){ 100, 8000, 0xa });
+    CHECK_HEARD(&r, 6, 77 + 160, 0xb, 1);
 }
 
 static void test_echo(void) {
@@ -289,6 +306,7 @@ int main(void) {
     return UNIT_RUN("relay", UNIT(test_forward_unchanged), UNIT(test_drops), UNIT(test_signalled_source),
                     UNIT(test_nat_latch), UNIT(test_gaps_and_reordering_stay), UNIT(test_former_source_is_not_heard),
                     UNIT(test_ten_repoints), UNIT(test_source_back_from_hold), UNIT(test_clock_rates_differ),
+                    UNIT(test_static_type_has_its_rate),
                     UNIT(test_echo), UNIT(test_srtp_is_not_patched),
                     UNIT(test_generations), UNIT(test_statistics));
 }

@@ -132,7 +132,20 @@ static void test_units(void) {
     CHECK_EQ(rtp_units(1000000ull * 1000000000, 90000), (uint32_t)(1000000000ull * 90000));
 }
 
+static void test_clock_rate(void) {
+    CHECK_EQ(rtp_clock_rate(0, 48000), 8000);
+    CHECK_EQ(rtp_clock_rate(9, 48000), 8000);
+    CHECK_EQ(rtp_clock_rate(18, 48000), 8000);
+    CHECK_EQ(rtp_clock_rate(6, 8000), 16000);
+    CHECK_EQ(rtp_clock_rate(10, 8000), 44100);
+    CHECK_EQ(rtp_clock_rate(34, 8000), 90000);
+    CHECK_EQ(rtp_clock_rate(19, 48000), 48000);
+    CHECK_EQ(rtp_clock_rate(96, 48000), 48000);
+    CHECK_EQ(rtp_clock_rate(127, 16000), 16000);
+}
+
 int main(void) {
     return UNIT_RUN("rtp_packet", UNIT(test_parse), UNIT(test_parse_variable_header), UNIT(test_patch),
-                    UNIT(test_is_rtcp), UNIT(test_rtcp_walk), UNIT(test_loss), UNIT(test_jitter), UNIT(test_units));
+                    UNIT(test_is_rtcp), UNIT(test_rtcp_walk), UNIT(test_loss), UNIT(test_jitter), UNIT(test_units),
+                    UNIT(test_clock_rate));
 }
