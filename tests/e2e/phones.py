@@ -43,6 +43,12 @@ def wait_for(what, condition):
     raise Failed(f"{what}: not within {LIMIT:.0f} s")
 
 
+def check(what, holds):
+    if not holds:
+        raise Failed(what)
+    print(f"ok: {what}", flush=True)
+
+
 def write_tone(path, hz, seconds=60):
     with wave.open(path, "wb") as f:
         f.setnchannels(1)
@@ -329,6 +335,9 @@ def attended(s):
     s.b.expect("Call 1 with .* ended")
     s.b.expect("Call 2 with .* ended")
     wait_for("one transfer is done", lambda: s.count("transfers_done") == 1)
+    for phone in (s.a, s.c):
+        with open(f"{FOLDER}/{phone.name}.log", encoding="utf-8", errors="replace") as log:
+            check(f"{phone.name} hears one SSRC all the time", "SSRC changed" not in log.read())
     s.hang_up(s.a, s.c)
 
 
