@@ -10,13 +10,13 @@
 #include <unistd.h>
 
 void admin_default_path(char *to, size_t n) {
-    const char *dir = getenv("RUNTIME_DIRECTORY");
-    if (!dir || !*dir)
-        dir = geteuid() == 0 ? "/run" : getenv("XDG_RUNTIME_DIR");
-    if (dir && *dir && access(dir, W_OK) == 0)
-        snprintf(to, n, "%s/refereed.sock", dir);
-    else
-        snprintf(to, n, "/tmp/refereed-%u.sock", (unsigned)geteuid());
+    const char *const dirs[] = { getenv("RUNTIME_DIRECTORY"), "/run/referee", "/run", getenv("XDG_RUNTIME_DIR") };
+    for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++)
+        if (dirs[i] && *dirs[i] && access(dirs[i], W_OK) == 0) {
+            snprintf(to, n, "%s/refereed.sock", dirs[i]);
+            return;
+        }
+    snprintf(to, n, "/tmp/refereed-%u.sock", (unsigned)geteuid());
 }
 
 static struct sockaddr_un name_of(const char *path) {

@@ -40,7 +40,8 @@ struct admin_order {
     struct slice line;            /* without its end; valid until the connection's answer is complete */
 };
 
-/* The path that "auto" stands for: in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR, /run (root) or /tmp. */
+/* The path that "auto" stands for: in the first of $RUNTIME_DIRECTORY, /run/referee, /run and $XDG_RUNTIME_DIR that we
+ * may write to, else in /tmp with the user's number. */
 void admin_default_path(char *to, size_t n);
 
 /* path "off": none, and true. False: named in the log. */

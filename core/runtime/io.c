@@ -4,6 +4,7 @@
 #include "core/runtime/uring.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct io {
@@ -15,8 +16,11 @@ struct io {
 static bool open_backend(struct io *io, const char **why) {
     if (io->c.o.backend != IO_EPOLL)
         io->u = uring_new(&io->c, why);
+    const char *no_ring = *why;
     if (!io->u && io->c.o.backend != IO_URING)
         io->e = epoll_new(&io->c, why);
+    if (io->e && io->c.o.backend == IO_AUTO)
+        snprintf(io->c.description, sizeof io->c.description, "epoll: %s", no_ring);
     return io->u || io->e;
 }
 
