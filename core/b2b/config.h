@@ -11,8 +11,11 @@
 #include "core/base/siphash.h"
 #include "core/base/trace.h"
 
-/* What is done with a REFER from this party. relay and auto are not built yet and refused by the loader. */
-enum refer_mode { REFER_DEFAULT, REFER_LOCAL, REFER_REJECT };
+/* What is done with a REFER from this party: carried out here; refused; passed on to the transferee, who then calls
+ * through us; or passed on where the transferee can do it, else, or if it will not, carried out here. */
+enum refer_mode { REFER_DEFAULT, REFER_LOCAL, REFER_REJECT, REFER_RELAY, REFER_AUTO };
+/* Relayed and attended: the target is re-INVITEd in its own dialog, or gets an INVITE with Replaces of it. */
+enum relay_variant { RELAY_SPLICE, RELAY_FORWARD_REPLACES };
 /* Attended transfer: a new INVITE with Replaces to the target, or a re-INVITE of its existing leg. */
 enum attended_mode { ATTENDED_REPLACE, ATTENDED_JOIN };
 
@@ -87,6 +90,7 @@ struct engine_config {
 
     enum refer_mode refer; /* REFER_LOCAL or REFER_REJECT */
     enum attended_mode attended;
+    enum relay_variant relay;
     bool notify_progress;        /* 18x of the target as NOTIFY */
     uint64_t replace_timeout_us; /* target silent on INVITE with Replaces: join */
     uint64_t ring_timeout_us;    /* target rings: transfer fails with 408 */

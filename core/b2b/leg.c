@@ -80,6 +80,13 @@ static struct leg *leg_abandon(struct engine *e, struct leg *l) {
     return NULL;
 }
 
+void leg_note_abilities(struct leg *l, const struct sip_msg *msg) {
+    if (sip_hdr_first(msg, SIP_H_SUPPORTED))
+        l->supports_replaces = sip_list_has(msg, SIP_H_SUPPORTED, SL("replaces"));
+    if (sip_hdr_first(msg, SIP_H_ALLOW))
+        l->allows_refer = sip_list_has(msg, SIP_H_ALLOW, SL("REFER"));
+}
+
 static bool leg_index(struct engine *e, struct leg *l) {
     return map_put(&e->leg_map, leg_key(e, leg_str(l, DLG_CALL_ID), leg_str(l, DLG_LOCAL_TAG)), l->self);
 }
@@ -93,7 +100,7 @@ struct leg *leg_incoming(struct engine *e, struct call *c, const struct sip_msg 
     if (!dialog_init_uas(&l->dlg, &e->ua, invite, slice_of(token, TOKEN_LEN), &t->src, &t->local) || !leg_index(e, l))
         return leg_abandon(e, l);
     leg_set(e, l, LEG_AGENT, sip_hdr_value(invite, SIP_H_USER_AGENT));
-    l->supports_replaces = sip_list_has(invite, SIP_H_SUPPORTED, SL("replaces"));
+    leg_note_abilities(l, invite);
     l->invite_in = txn;
     leg_step(e, l, LEG_IN_RECV_INVITE);
     if (invite->body.n)

@@ -118,5 +118,7 @@ handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const s
                 enum txn_purpose purpose);
 void leg_send_bye(struct engine *e, struct leg *l, struct slice extra);
 void leg_stop_ok(struct engine *e, struct leg *l);
+/* Supported and Allow of an INVITE or its 2xx; what is not in the message stays as it was. */
+void leg_note_abilities(struct leg *l, const struct sip_msg *msg);
 
 #endif

@@ -24,14 +24,16 @@ static const struct leg_cell table[LEG_STATE_COUNT][LEG_INPUT_COUNT] = {
         GO(LEFT, "RFC 5057 4.1"), NEVER, GO(DEAD, "13.2.2.3"),
     },
     [LEG_INCOMING] = {
-        NEVER, NEVER, NEVER, NEVER, NEVER, GO(ANSWERED, "13.3.1.4"), GO(DEAD, "13.3.1.3"), STAY("no 2xx, no ACK"), NEVER,
+        NEVER, NEVER, NEVER, NEVER, NEVER, GO(ANSWERED, "13.3.1.4"), GO(DEAD, "13.3.1.3"), STAY("no 2xx, no ACK"),
+        NEVER,
         NEVER, GO(DEAD, "9.2"), GO(DEAD, "13.3.1.3"), NEVER, GO(DEAD, "15.1.2: 487 to the INVITE"),
         GO(LEFT, "RFC 5057 4.1"), NEVER, GO(DEAD, "17.2"),
     },
     [LEG_ANSWERED] = {
         NEVER, NEVER, NEVER, NEVER, NEVER, STAY("2xx again"), STAY("RFC 5407 3.1.4: a re-INVITE before the ACK"),
         GO(UP, "13.3.1.4"), GO(ENDING, "13.3.1.4: BYE"), NEVER, STAY("9.2: no effect after the final response"),
-        GO(ENDING, "15: no BYE before the ACK"), NEVER, GO(DEAD, "15.1.2"), GO(LEFT, "RFC 5057 4.1"), NEVER, GO(DEAD, "12.2.1.2"),
+        GO(ENDING, "15: no BYE before the ACK"), NEVER, GO(DEAD, "15.1.2"), GO(LEFT, "RFC 5057 4.1"), NEVER,
+        GO(DEAD, "12.2.1.2"),
     },
     [LEG_UP] = {
         NEVER, NEVER, STAY("re-INVITE"), STAY("re-INVITE"), STAY("re-INVITE"), STAY("re-INVITE"), STAY("re-INVITE"),

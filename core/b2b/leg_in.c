@@ -33,7 +33,7 @@ static struct leg_event on_reinvite(struct engine *e, struct leg *l, const struc
         return nothing;
     }
     dialog_refresh(&l->dlg, &e->ua, msg);
-    l->supports_replaces = sip_list_has(msg, SIP_H_SUPPORTED, SL("replaces")) || !sip_hdr_first(msg, SIP_H_SUPPORTED);
+    leg_note_abilities(l, msg);
     l->invite_in = txn;
     if (msg->body.n)
         oa_step(&l->oa, OA_EV_RECV_OFFER);

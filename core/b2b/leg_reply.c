@@ -65,8 +65,7 @@ static void take_answer(struct leg *l, const struct sip_msg *msg) {
 }
 
 static void note_peer(struct engine *e, struct leg *l, const struct sip_msg *msg) {
-    if (sip_hdr_first(msg, SIP_H_SUPPORTED))
-        l->supports_replaces = sip_list_has(msg, SIP_H_SUPPORTED, SL("replaces"));
+    leg_note_abilities(l, msg);
     struct slice agent = sip_hdr_value(msg, SIP_H_SERVER);
     leg_set(e, l, LEG_AGENT, agent.p ? agent : sip_hdr_value(msg, SIP_H_USER_AGENT));
 }

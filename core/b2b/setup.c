@@ -11,6 +11,7 @@
 #include "core/b2b/wire.h"
 #include "parser/sdp.h"
 #include "parser/sip_hdr.h"
+#include "parser/sip_write.h"
 
 static void answer(struct engine *e, const struct sip_msg *msg, handle txn, uint16_t status, struct slice reason,
                    struct slice extra) {
@@ -43,7 +44,8 @@ static void start_echo(struct engine *e, struct leg *caller, const struct sip_ms
     call_changed(e, leg_call(e, caller));
 }
 
-static bool ring(struct engine *e, struct leg *caller, const struct sip_msg *msg, const struct leg_target *to) {
+static bool ring(struct engine *e, struct leg *caller, const struct sip_msg *msg, const struct leg_target *to,
+                 const struct leg *replaces) {
     struct leg_target full = *to;
     struct slice sdp = SLICE_NONE;
     full.local_uri = leg_str(caller, DLG_REMOTE_URI);
@@ -57,13 +59,18 @@ static bool ring(struct engine *e, struct leg *caller, const struct sip_msg *msg
         return false;
     }
     uint32_t hops = msg->max_forwards > 0 ? (uint32_t)msg->max_forwards - 1 : LIMIT_HOPS_MAX;
-    return leg_invite(e, l, sdp, bridge_headers(e, msg), hops);
+    if (!replaces)
+        return leg_invite(e, l, sdp, bridge_headers(e, msg), hops);
+    struct sbuf h = ua_headers(&e->ua);
+    transfer_put_replaces(&h, replaces);
+    sip_put_copy(&h, msg, SIP_H_REFERRED_BY);
+    return leg_invite(e, l, sdp, sbuf_slice(&h), hops);
 }
 
-static void route_call(struct engine *e, struct leg *caller, const struct sip_msg *msg) {
+static void route_call(struct engine *e, struct leg *caller, const struct sip_msg *msg, const struct sip_uri *uri) {
     struct policy_choice choice;
     unsigned ringing = 0;
-    policy_route(e, &msg->ruri, &choice);
+    policy_route(e, uri, &choice);
     if (choice.kind == POLICY_REFUSED) {
         refuse(e, caller, choice.status, choice.reason);
         return;
@@ -73,7 +80,7 @@ static void route_call(struct engine *e, struct leg *caller, const struct sip_ms
         return;
     }
     for (uint32_t i = 0; i < choice.count; i++)
-        ringing += ring(e, caller, msg, &choice.targets[i]);
+        ringing += ring(e, caller, msg, &choice.targets[i], NULL);
     if (!ringing) {
         metrics_add(&e->metrics, M_pool_full, 1);
         struct uas_response r = { .status = 503, .extra = SL("Retry-After: 5\r\n") };
@@ -81,31 +88,96 @@ static void route_call(struct engine *e, struct leg *caller, const struct sip_ms
     }
 }
 
-/* A Replaces that names a dialog of ours takes it over. Any other one goes through; but what must be replaced and is
- * addressed to us does not become a new call (RFC 3891 section 3). True: the INVITE is dealt with. */
-static bool on_replaces(struct engine *e, const struct sip_msg *msg, handle txn, struct slice principal) {
+/* Which of our dialogs an INVITE is to replace, by its Replaces or by the token it was sent to. False: it is answered.
+ */
+static bool find_replaced(struct engine *e, const struct sip_msg *msg, handle txn, const struct transfer *relayed,
+                          struct takeover *o) {
     const struct sip_hdr *h = sip_hdr_first(msg, SIP_H_REPLACES);
     struct sip_replaces r;
-    if (!h)
-        return false;
+    if (!h) {
+        o->replaced = relayed ? leg_get(e, relayed->consult) : NULL;
+        return true;
+    }
     if (sip_hdr_next(msg, h) || sip_replaces_parse(h->value, &r) < 0) {
         answer(e, msg, txn, 400, SL("Bad Replaces"), SLICE_NONE);
+        return false;
+    }
+    o->early_only = r.early_only;
+    o->replaced = leg_find(e, r.call_id, r.to_tag, r.from_tag);
+    if (o->replaced)
+        return true;
+    uint16_t bad = 0;
+    if (leg_ended_lately(e, r.call_id, r.to_tag, r.from_tag))
+        bad = 603;
+    else if (sip_list_has(msg, SIP_H_REQUIRE, SL("replaces")) && policy_is_our_host(e, msg->ruri.host.host))
+        bad = 481; /* what must be replaced does not become a new call (RFC 3891 section 3) */
+    if (bad)
+        answer(e, msg, txn, bad, SLICE_NONE, SLICE_NONE);
+    return !bad;
+}
+
+static struct leg *new_caller(struct engine *e, const struct sip_msg *msg, handle txn, struct slice principal) {
+    struct call *c = call_new(e, msg->call_id);
+    struct leg *l = c ? leg_incoming(e, c, msg, txn) : NULL;
+    if (l && leg_set(e, l, LEG_PRINCIPAL, principal) && (!msg->body.n || media_received(e, l, msg->body, true)))
+        return l;
+    metrics_add(&e->metrics, M_pool_full, 1);
+    answer(e, msg, txn, 503, SLICE_NONE, SL("Retry-After: 5\r\n"));
+    if (l && l->state == LEG_INCOMING) {
+        l->invite_in = HANDLE_NONE;
+        leg_step(e, l, LEG_IN_GONE);
+    }
+    return NULL;
+}
+
+/* The far leg of the replaced dialog is asked to replace its own one (FEATURES R42'): an ordinary call from there on,
+ * and the BYE that its user agent sends for what it replaced ends the consultation by the bridge. */
+static void forward_replaces(struct engine *e, const struct sip_msg *msg, handle txn, const struct takeover *o) {
+    struct leg *d = leg_peer(e, o->replaced), *l = new_caller(e, msg, txn, o->principal);
+    if (!l)
+        return;
+    struct leg_target to = { .uri = leg_str(d, DLG_TARGET),
+                             .routes = leg_str(d, DLG_ROUTES),
+                             .principal = leg_str(d, LEG_PRINCIPAL),
+                             .dst = d->dlg.flow };
+    if (!ring(e, l, msg, &to, d))
+        refuse(e, l, 503, SLICE_NONE);
+}
+
+/* An INVITE that replaces a dialog of ours, or was sent to a token of ours. True: it is dealt with. *relayed: the
+ * transfer of its token, or NULL. */
+static bool on_replaces(struct engine *e, const struct sip_msg *msg, handle txn, const struct admission *who,
+                        struct transfer **relayed) {
+    uint16_t bad = 0;
+    struct takeover o = { .principal = who->principal };
+    *relayed = transfer_use_token(e, msg->ruri.user, who->principal, &bad);
+    if (bad) {
+        answer(e, msg, txn, bad, SLICE_NONE, SLICE_NONE);
         return true;
     }
-    struct leg *l = leg_find(e, r.call_id, r.to_tag, r.from_tag);
-    if (l) {
-        transfer_on_replaces(e, msg, txn, l, principal);
+    if (!find_replaced(e, msg, txn, *relayed, &o))
         return true;
-    }
-    if (leg_ended_lately(e, r.call_id, r.to_tag, r.from_tag)) {
-        answer(e, msg, txn, 603, SLICE_NONE, SLICE_NONE);
-        return true;
-    }
-    if (sip_list_has(msg, SIP_H_REQUIRE, SL("replaces")) && policy_is_our_host(e, msg->ruri.host.host)) {
-        answer(e, msg, txn, 481, SLICE_NONE, SLICE_NONE);
-        return true;
-    }
-    return false;
+    if (!o.replaced)
+        return false;
+    o.by_token =
+        (*relayed && (*relayed)->consult == o.replaced->self) || transfer_may_replace(e, o.replaced, who->principal);
+    if (o.by_token && e->cfg.relay == RELAY_FORWARD_REPLACES && !o.early_only && leg_is_up(leg_peer(e, o.replaced)))
+        forward_replaces(e, msg, txn, &o);
+    else
+        transfer_on_replaces(e, msg, txn, &o);
+    return true;
+}
+
+/* relayed: the transfer whose token it was sent to, or NULL; then the call goes where the REFER said. */
+static void start_call(struct engine *e, const struct sip_msg *msg, handle txn, const struct admission *who,
+                       const struct transfer *relayed) {
+    struct leg *l = new_caller(e, msg, txn, who->principal);
+    struct sip_uri uri = msg->ruri;
+    if (!l)
+        return;
+    if (relayed && sip_uri_parse(strs_get(&relayed->s, TRF_REFER_TO), &uri) < 0)
+        uri = msg->ruri;
+    route_call(e, l, msg, &uri);
 }
 
 static void on_invite(struct engine *e, const struct sip_msg *msg, handle txn) {
@@ -122,20 +194,11 @@ static void on_invite(struct engine *e, const struct sip_msg *msg, handle txn) {
         answer(e, msg, txn, bad, bad == 400 ? SL("Bad session description") : SLICE_NONE, SLICE_NONE);
         return;
     }
-    if (on_replaces(e, msg, txn, who.principal))
-        return;
-    struct call *c = call_new(e, msg->call_id);
-    struct leg *l = c ? leg_incoming(e, c, msg, txn) : NULL;
-    if (!l || !leg_set(e, l, LEG_PRINCIPAL, who.principal) || (msg->body.n && !media_received(e, l, msg->body, true))) {
-        metrics_add(&e->metrics, M_pool_full, 1);
-        answer(e, msg, txn, 503, SLICE_NONE, SL("Retry-After: 5\r\n"));
-        if (l && l->state == LEG_INCOMING) {
-            l->invite_in = HANDLE_NONE;
-            leg_step(e, l, LEG_IN_GONE);
-        }
-        return;
-    }
-    route_call(e, l, msg);
+    struct transfer *relayed;
+    if (!on_replaces(e, msg, txn, &who, &relayed))
+        start_call(e, msg, txn, &who, relayed);
+    if (relayed)
+        transfer_token_used(e, relayed);
 }
 
 /* Only a user's own address of record (section 10.3 step 4). */

@@ -63,6 +63,7 @@ struct leg {
     uint8_t oa;             /* enum oa_state */
     uint8_t transfer_role;  /* enum transfer_role in `transfer` */
     bool supports_replaces; /* listed in its last INVITE or 2xx */
+    bool allows_refer;      /* the same, in Allow */
     bool keep_on_bye;       /* a subscription outlives the INVITE usage */
     bool late_offer;        /* our open INVITE had no SDP: the ACK brings the answer */
     bool own_invite;        /* the open re-INVITE is ours, not the peer leg's */
@@ -108,11 +109,21 @@ enum transfer_mode {
     MODE_SEMI,     /* the consultation still rings: its own ringing leg, then as join */
     MODE_FOREIGN,  /* Replaces of a dialog that is not ours */
     MODE_ECHO,
+    MODE_RELAY,    /* the REFER was passed to the transferee: only tokens and NOTIFYs are ours (transfer_relay.c) */
     MODE_TAKEOVER, /* not a REFER: INVITE with Replaces of a dialog of ours (RFC 3891); the target is who sent it, the
                       transferee whom it wants to talk with, `consult` the leg that it replaces */
 };
 
-enum transfer_field { TRF_REFER_TO, TRF_REFERRED_BY, TRF_REPLACES, TRF_EXTRA, TRF_TARGET_SDP, TRF_TRANSFEREE_SDP };
+enum transfer_field {
+    TRF_REFER_TO,
+    TRF_REFERRED_BY,
+    TRF_REPLACES,
+    TRF_EXTRA,
+    TRF_TARGET_SDP,
+    TRF_TRANSFEREE_SDP,
+    TRF_TOKEN,     /* relayed: user part of the Refer-To that the transferee got */
+    TRF_PRINCIPAL, /* relayed: of the transferee, who alone may use the token */
+};
 
 struct transfer {
     handle self, call;
@@ -121,6 +132,9 @@ struct transfer {
     handle transferor, transferee, target;
     handle consult_call;          /* of `consult`: where ringing targets may be */
     handle consult, replaced; /* transferor's and target's legs of the consultation call */
+    handle refer_txn;    /* relayed: the transferor's REFER, unanswered */
+    uint32_t relay_cseq; /* relayed: of our REFER, id of the transferee's NOTIFYs */
+    bool relay_auto, relay_answered, relay_ended, token_used;
     uint32_t refer_cseq;      /* id of the subscription */
     uint32_t max_forwards;
     bool silent; /* Refer-Sub: false */
@@ -147,7 +161,7 @@ struct tombstone {
 enum engine_timer { TIMER_LEG_OK = 32, TIMER_LEG, TIMER_TRANSFER, TIMER_BINDING, TIMER_DRAIN };
 
 /* txn.ctx_kind: what a client transaction of a leg is for. txn.ctx is the leg. */
-enum txn_purpose { FOR_NONE, FOR_INVITE, FOR_REINVITE, FOR_BYE, FOR_BRIDGED, FOR_NOTIFY };
+enum txn_purpose { FOR_NONE, FOR_INVITE, FOR_REINVITE, FOR_BYE, FOR_BRIDGED, FOR_NOTIFY, FOR_REFER };
 
 struct registrar;
 

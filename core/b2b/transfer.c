@@ -61,7 +61,7 @@ struct leg *transfer_former_peer(const struct engine *e, const struct transfer *
 
 /* ---- the end ---- */
 
-static void release(struct engine *e, struct transfer *t) {
+void transfer_release(struct engine *e, struct transfer *t) {
     struct leg *b = leg_get(e, t->transferor);
     const handle parties[] = { t->transferor, t->transferee, t->target, t->consult, t->replaced };
     for (unsigned i = 0; i < sizeof parties / sizeof *parties; i++) {
@@ -403,7 +403,7 @@ static void do_leave(struct engine *e, struct transfer *t, uint16_t status) {
     /* A target that never ended the dialog it replaced (RFC 3891 section 3 says it must). */
     if (t->committed && old && old->self != t->target && leg_is_live(old))
         leg_end(e, old, 480, SLICE_NONE);
-    release(e, t);
+    transfer_release(e, t);
 }
 
 static void do_end_transferor(struct engine *e, struct transfer *t, uint16_t status) {
@@ -469,5 +469,8 @@ void transfer_step(struct engine *e, struct transfer *t, enum transfer_event ev,
 }
 
 void transfer_on_timer(struct engine *e, struct transfer *t) {
-    transfer_step(e, t, TRANSFER_EV_TIMER, 408);
+    if (t->mode == MODE_RELAY)
+        transfer_relay_timer(e, t);
+    else
+        transfer_step(e, t, TRANSFER_EV_TIMER, 408);
 }

@@ -6,6 +6,7 @@
  *   transfer_target.c  the target's side: new legs, Replaces, join
  *   transfer.c         the table's actions: splice, commit, roll back, end
  *   transfer_semi.c    the consultation still rings: its ringing legs become the target's
+ *   transfer_relay.c   the REFER goes on to the transferee, who then calls through us
  *   transfer_takeover.c  INVITE with Replaces of a dialog of ours: the same table without a REFER (RFC 3891 section 3)
  *   transfer_notify.c  the implicit subscription (RFC 3515 section 2.4)
  */
@@ -23,8 +24,24 @@ bool transfer_on_event(struct engine *e, struct leg *l, const struct leg_event *
 void transfer_on_timer(struct engine *e, struct transfer *t);
 
 /* An INVITE with Replaces from outside any dialog that names leg l, from a party with this principal: answered here, or
- * the start of a take-over. */
-void transfer_on_replaces(struct engine *e, const struct sip_msg *msg, handle txn, struct leg *l, struct slice principal);
+ * the start of a take-over. by_token: a token of ours has authorised it already. */
+struct takeover {
+    struct leg *replaced;
+    struct slice principal;
+    bool early_only, by_token;
+};
+void transfer_on_replaces(struct engine *e, const struct sip_msg *msg, handle txn, const struct takeover *o);
+
+/* The relayed transfer whose token this Request-URI user part is, for who has this principal; NULL: none. It is used
+ * up.
+ * *status is what the INVITE gets if it is a token, but not this party's: 0, 403. */
+struct transfer *transfer_use_token(struct engine *e, struct slice user, struct slice principal, uint16_t *status);
+/* After the INVITE that used it. */
+void transfer_token_used(struct engine *e, struct transfer *t);
+/* "Replaces: ...\r\nRequire: replaces\r\n" of leg d's dialog, as its peer knows it. */
+void transfer_put_replaces(struct sbuf *h, const struct leg *d);
+/* A transferee that lost the token may still name what it was told to replace. */
+bool transfer_may_replace(const struct engine *e, const struct leg *replaced, struct slice principal);
 
 /* ---- private to the transfer*.c files ---- */
 
@@ -57,6 +74,16 @@ bool transfer_target_rings(const struct engine *e, const struct transfer *t);
 void transfer_drop_targets(struct engine *e, struct transfer *t, const struct leg *keep);
 /* What the transferee can do at all, and the direction it wants by itself. */
 struct slice transfer_full_offer(const struct engine *e, const struct transfer *t, int *direction);
+
+/* Passes the REFER on, if the transferee can do it. False: it is to be carried out here. */
+bool transfer_relay(struct engine *e, struct transfer *t, const struct sip_msg *msg, handle txn);
+/* An event of a leg in a relayed transfer. False: the bridge is to handle it. */
+bool transfer_relay_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev);
+void transfer_relay_timer(struct engine *e, struct transfer *t);
+/* Accepts the REFER and begins: 202 or 200, NOTIFY 100, then the target; result != 0: it has failed already. */
+void transfer_begin(struct engine *e, struct transfer *t, const struct sip_msg *msg, handle txn, uint16_t result);
+/* Clears the roles, frees it. */
+void transfer_release(struct engine *e, struct transfer *t);
 
 /* Queues a NOTIFY with this status; one at a time is open. A final one ends the subscription. */
 void transfer_notify(struct engine *e, struct transfer *t, uint16_t status);

@@ -99,6 +99,8 @@ bool transfer_on_event(struct engine *e, struct leg *l, const struct leg_event *
     struct transfer *t = transfer_get(e, l->transfer);
     if (!t)
         return false;
+    if (t->mode == MODE_RELAY)
+        return transfer_relay_event(e, t, l, ev);
     switch (l->transfer_role) {
     case TR_TRANSFEROR: return transferor_event(e, t, l, ev);
     case TR_TRANSFEREE: return transferee_event(e, t, l, ev);

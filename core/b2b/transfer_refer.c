@@ -131,7 +131,7 @@ static bool read_refer(const struct sip_msg *msg, struct refer *r) {
 static bool check_party(const struct engine *e, struct leg *l, struct refer *r) {
     struct leg *peer = leg_peer(e, l);
     const struct call *c = leg_call(e, l);
-    if (policy_refer_mode(e, leg_str(l, LEG_PRINCIPAL)) != REFER_LOCAL)
+    if (policy_refer_mode(e, leg_str(l, LEG_PRINCIPAL)) == REFER_REJECT)
         return bad(r, 403, SL("Transfer not allowed"));
     if (l->transfer != HANDLE_NONE || (peer && peer->transfer != HANDLE_NONE) || c->transfer != HANDLE_NONE)
         return bad(r, 491, SLICE_NONE);
@@ -241,6 +241,17 @@ static struct transfer *start(struct engine *e, struct leg *l, const struct sip_
     return t;
 }
 
+void transfer_begin(struct engine *e, struct transfer *t, const struct sip_msg *msg, handle txn, uint16_t result) {
+    struct leg *l = leg_get(e, t->transferor);
+    struct refer r = { .status = t->silent ? 200 : 202, .no_subscription = t->silent };
+    respond(e, l, txn, msg, &r);
+    transfer_notify(e, t, 100);
+    if (result)
+        transfer_fail(e, t, result);
+    else
+        transfer_call_target(e, t);
+}
+
 void transfer_on_refer(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
     struct refer r;
     struct leg *consult = NULL;
@@ -255,12 +266,7 @@ void transfer_on_refer(struct engine *e, struct leg *l, const struct sip_msg *ms
         respond(e, l, txn, msg, &r);
         return;
     }
-    r.status = r.no_subscription ? 200 : 202;
-    respond(e, l, txn, msg, &r);
     metrics_add(&e->metrics, M_transfers_started, 1);
-    transfer_notify(e, t, 100);
-    if (result)
-        transfer_fail(e, t, result);
-    else
-        transfer_call_target(e, t);
+    if (result || !transfer_relay(e, t, msg, txn))
+        transfer_begin(e, t, msg, txn, result);
 }

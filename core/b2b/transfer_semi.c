@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Semi-attended: the REFER names a consultation that still rings. What rings goes on ringing, now for the transferee; a leg
- * with an open INVITE is never moved, so it stays in its call until it has answered. */
+/* Semi-attended: the REFER names a consultation that still rings. What rings goes on ringing, now for the transferee; a
+ * leg with an open INVITE is never moved, so it stays in its call until it has answered. */
 #include "core/b2b/call.h"
 #include "core/b2b/transfer.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* INVITE with Replaces of a dialog of ours: pickup, take-over, or a REFER that another box carries out (RFC 3891 section 3). The
- * one who talks with the replaced leg is re-INVITEd with the newcomer's offer; only when it has agreed does the newcomer get
- * its answer and the replaced leg its BYE. */
+/* INVITE with Replaces of a dialog of ours: pickup, take-over, or a REFER that another box carries out (RFC 3891
+ * section 3). The one who talks with the replaced leg is re-INVITEd with the newcomer's offer; only when it has agreed
+ * does the newcomer get its answer and the replaced leg its BYE. */
 #include "core/b2b/call.h"
 #include "core/b2b/media.h"
 #include "core/b2b/transfer.h"
@@ -17,21 +17,22 @@ static void answer(struct engine *e, const struct sip_msg *msg, handle txn, uint
 }
 
 /* The decision table of RFC 3891 section 3; 0: go on. Authorisation comes first, so that a stranger learns nothing. */
-static uint16_t decide(const struct engine *e, const struct leg *l, struct slice principal, bool early_only, bool offer) {
-    const struct leg *peer = leg_peer(e, l);
-    if (!principal.p || !slice_eq(principal, leg_str(l, LEG_PRINCIPAL)))
+static uint16_t decide(const struct engine *e, const struct takeover *o, bool offer) {
+    const struct leg *l = o->replaced, *peer = leg_peer(e, l);
+    bool same = o->principal.p && slice_eq(o->principal, leg_str(l, LEG_PRINCIPAL));
+    if (!same && !o->by_token)
         return 403;
     if (!leg_is_live(l))
         return 603;
     if (!leg_is_up(l))
-        return 481;               /* early: not one that its peer may have replaced, or not built yet (pickup) */
-    if (early_only)
+        return 481; /* early: not one that its peer may have replaced, or not built yet (pickup) */
+    if (o->early_only)
         return 486;
     if (l->transfer != HANDLE_NONE || (peer && peer->transfer != HANDLE_NONE))
         return 491;
     if (!peer || !leg_is_up(peer) || leg_call(e, peer)->transfer != HANDLE_NONE)
         return 603;
-    return offer ? 0 : 488;       /* a late offer would need the newcomer's answer before the other's */
+    return offer ? 0 : 488; /* a late offer would need the newcomer's answer before the other's */
 }
 
 static struct transfer *start(struct engine *e, struct leg *newcomer, struct leg *replaced, struct leg *peer) {
@@ -50,15 +51,13 @@ static struct transfer *start(struct engine *e, struct leg *newcomer, struct leg
     return t;
 }
 
-void transfer_on_replaces(struct engine *e, const struct sip_msg *msg, handle txn, struct leg *l, struct slice principal) {
-    struct sip_replaces r;
-    bool parsed = sip_replaces_parse(sip_hdr_value(msg, SIP_H_REPLACES), &r) >= 0;
-    uint16_t bad = parsed ? decide(e, l, principal, r.early_only, msg->body.n != 0) : 400;
+void transfer_on_replaces(struct engine *e, const struct sip_msg *msg, handle txn, const struct takeover *o) {
+    uint16_t bad = decide(e, o, msg->body.n != 0);
     if (bad) {
         answer(e, msg, txn, bad);
         return;
     }
-    struct leg *peer = leg_peer(e, l);
+    struct leg *l = o->replaced, *peer = leg_peer(e, l);
     struct leg *newcomer = leg_incoming(e, leg_call(e, peer), msg, txn);
     if (!newcomer) {
         answer(e, msg, txn, 503);
@@ -66,7 +65,7 @@ void transfer_on_replaces(struct engine *e, const struct sip_msg *msg, handle tx
     }
     struct uas_response full = { .status = 503, .extra = SL("Retry-After: 5\r\n") };
     struct transfer *t = NULL;
-    bool room = leg_set(e, newcomer, LEG_PRINCIPAL, principal) && media_received(e, newcomer, msg->body, true) &&
+    bool room = leg_set(e, newcomer, LEG_PRINCIPAL, o->principal) && media_received(e, newcomer, msg->body, true) &&
                 (t = start(e, newcomer, l, peer));
     if (!room) {
         leg_respond_invite(e, newcomer, &full);

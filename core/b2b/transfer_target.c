@@ -52,6 +52,17 @@ static struct slice caller_identity(const struct engine *e, const struct transfe
     return leg_str(leg_get(e, t->transferee), DLG_REMOTE_URI);
 }
 
+/* Its own dialog, as the target knows it: to-tag is the target's tag, from-tag ours (RFC 3891 section 3). */
+void transfer_put_replaces(struct sbuf *h, const struct leg *d) {
+    sbuf_lit(h, "Replaces: ");
+    sbuf_put(h, leg_str(d, DLG_CALL_ID));
+    sbuf_lit(h, ";to-tag=");
+    sbuf_put(h, leg_str(d, DLG_REMOTE_TAG));
+    sbuf_lit(h, ";from-tag=");
+    sbuf_put(h, leg_str(d, DLG_LOCAL_TAG));
+    sbuf_lit(h, "\r\nRequire: replaces\r\n");
+}
+
 /* Referred-By goes through unmodified (RFC 3892 section 2.2). */
 static struct slice invite_headers(struct engine *e, const struct transfer *t, const struct leg *replaced) {
     struct sbuf h = ua_headers(&e->ua);
@@ -62,14 +73,7 @@ static struct slice invite_headers(struct engine *e, const struct transfer *t, c
     if (extra.p)
         sbuf_put(&h, extra);
     if (replaced) {
-        /* Its own dialog, as the target knows it: to-tag is the target's tag, from-tag ours (RFC 3891 section 3). */
-        sbuf_lit(&h, "Replaces: ");
-        sbuf_put(&h, leg_str(replaced, DLG_CALL_ID));
-        sbuf_lit(&h, ";to-tag=");
-        sbuf_put(&h, leg_str(replaced, DLG_REMOTE_TAG));
-        sbuf_lit(&h, ";from-tag=");
-        sbuf_put(&h, leg_str(replaced, DLG_LOCAL_TAG));
-        sbuf_lit(&h, "\r\nRequire: replaces\r\n");
+        transfer_put_replaces(&h, replaced);
     } else if (foreign.p) {
         sip_put_hdr(&h, SL("Replaces"), foreign);
         if (t->require_replaces)

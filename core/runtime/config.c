@@ -108,6 +108,7 @@ static void resolve_policy(struct config *c) {
         *(algorithm[i] ? &n->auth_sha256 : &n->auth_md5) = true;
     n->refer = (enum refer_mode)c->refer;
     n->attended = (enum attended_mode)c->attended;
+    n->relay = (enum relay_variant)c->relay;
     n->trace_level = (enum trace_level)c->log_level;
     n->trace_lines = power_of_two(n->trace_lines);
     n->policy = (struct policy_config){

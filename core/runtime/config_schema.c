@@ -11,9 +11,9 @@
 #define MICROS .type = CT_DURATION, .scale = 1
 #define SECONDS .type = CT_DURATION, .scale = 1000000
 #define RANGE(from, to) .min = (from), .max = (to)
-#define MS(n) ((n) * UINT64_C(1000))
-#define S(n) ((n) * UINT64_C(1000000))
-#define REFER_CHOICES .type = CT_CHOICE, .choices = "default|local|reject", .later = "relay|auto"
+#define MS(n) ((n)*UINT64_C(1000))
+#define S(n) ((n)*UINT64_C(1000000))
+#define REFER_CHOICES .type = CT_CHOICE, .choices = "default|local|reject|relay|auto"
 
 const struct config_key config_keys[] = {
     { "version", CT_COUNT, AT(version), RANGE(1, CONFIG_VERSION), .standard = "1", .help = "of this file's format" },
@@ -63,8 +63,13 @@ const struct config_key config_keys[] = {
     { "media.nat", CT_BOOL, ENGINE(media_nat), .standard = "true",
       .help = "send to where a party's first valid packet came from, instead of the address in its SDP" },
 
-    { "transfer.mode", CT_CHOICE, AT(refer), RANGE(REFER_LOCAL, 0), .choices = "local|reject", .later = "relay|auto",
-      .standard = "local", .help = "REFER is carried out here, or refused with 403" },
+    { "transfer.mode", CT_CHOICE, AT(refer), RANGE(REFER_LOCAL, 0), .choices = "local|reject|relay|auto",
+      .standard = "local",
+      .help = "REFER is carried out here; refused with 403; passed on to the transferee, who calls "
+              "through us; or passed on where the transferee can do it, else carried out here" },
+    { "transfer.relay", CT_CHOICE, AT(relay), .choices = "splice|forward", .standard = "splice",
+      .help =
+          "relayed and attended: the target is re-INVITEd in its own dialog, or gets an INVITE with Replaces of it" },
     { "transfer.attended", CT_CHOICE, AT(attended), .choices = "replace|join", .standard = "replace",
       .help = "attended transfer by INVITE with Replaces "
               "(join if that fails), or by joining the existing leg at once" },

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Relayed transfer: the REFER crosses to the transferee with a Refer-To that leads back to us: a token of ours as user
+ * part, good once, for a minute, for that party only. Its INVITE then is an ordinary call to the Refer-To URI, or takes
+ * over the consultation. NOTIFYs cross back with the id of the transferor's REFER. */
+#include "core/b2b/bridge.h"
+#include "core/b2b/call.h"
+#include "core/b2b/policy.h"
+#include "core/b2b/transfer.h"
+#include "core/b2b/wire.h"
+#include "core/sip/token.h"
+#include "parser/sip_frag.h"
+#include "parser/sip_uri.h"
+#include "parser/sip_write.h"
+
+#define TOKEN_PREFIX "xfer."
+#define TOKEN_LIFE_US 60000000
+
+static bool can_relay(const struct leg *a, bool replaces) {
+    return a->allows_refer && (!replaces || a->supports_replaces);
+}
+
+/* Replaces is kept as the transferor wrote it: it names our own dialog with the transferor, and the INVITE comes to us.
+ */
+static void put_refer_to(struct engine *e, struct sbuf *h, const struct transfer *t, struct slice token) {
+    struct slice replaces = strs_get(&t->s, TRF_REPLACES);
+    sbuf_lit(h, "Refer-To: <sip:");
+    sbuf_put(h, token);
+    sbuf_char(h, '@');
+    sbuf_put(h, e->ua.sent_by);
+    if (replaces.p) {
+        sbuf_lit(h, "?Replaces=");
+        sip_escape_hvalue(h, replaces);
+        sbuf_lit(h, "&Require=replaces");
+    }
+    sbuf_lit(h, ">\r\n");
+}
+
+static bool make_token(struct engine *e, struct transfer *t) {
+    char mem[TOKEN_LEN + sizeof TOKEN_PREFIX];
+    const struct call *c = call_get(e, t->call);
+    struct sbuf b = sbuf_on(mem, sizeof mem);
+    sbuf_lit(&b, TOKEN_PREFIX);
+    token_put(&b, &(struct token){ (uint8_t)e->cfg.cluster_id, c->bucket, c->id, 0, rng_u64(&e->rng) });
+    return strs_set(&t->s, &e->bufs, TRF_TOKEN, sbuf_slice(&b));
+}
+
+bool transfer_relay(struct engine *e, struct transfer *t, const struct sip_msg *msg, handle txn) {
+    struct leg *a = leg_get(e, t->transferee), *b = leg_get(e, t->transferor);
+    enum refer_mode mode = policy_refer_mode(e, leg_str(b, LEG_PRINCIPAL));
+    bool wanted = mode == REFER_RELAY || mode == REFER_AUTO;
+    if (!wanted || t->mode == MODE_ECHO || t->mode == MODE_SEMI ||
+        !can_relay(a, strs_get(&t->s, TRF_REPLACES).p != NULL))
+        return false;
+    if (!make_token(e, t) || !strs_set(&t->s, &e->bufs, TRF_PRINCIPAL, leg_str(a, LEG_PRINCIPAL)))
+        return false;
+    struct sbuf h = ua_headers(&e->ua);
+    put_refer_to(e, &h, t, strs_get(&t->s, TRF_TOKEN));
+    sip_put_copy(&h, msg, SIP_H_REFERRED_BY);
+    sip_put_copy(&h, msg, SIP_H_REFER_SUB);
+    sip_put_copy(&h, msg, SIP_H_MIME_VERSION);
+    struct dialog_request r = {
+        .contact = true,
+        .max_forwards = t->max_forwards,
+        .extra = sbuf_slice(&h),
+        .content_type = msg->content_type,
+        .body = msg->body,
+    };
+    if (h.overflow || leg_request(e, a, SL("REFER"), FOR_REFER, &r) == HANDLE_NONE)
+        return false;
+    t->mode = MODE_RELAY;
+    t->relay_auto = mode == REFER_AUTO;
+    t->relay_cseq = a->dlg.local_cseq;
+    t->refer_txn = txn;
+    b->keep_on_bye = false;
+    /* What the consultation's legs do is none of ours until the INVITE comes. */
+    transfer_role(e, t, t->consult, TR_NONE);
+    transfer_role(e, t, t->replaced, TR_NONE);
+    wheel_set(&e->wheel, &t->timer, e->now + TOKEN_LIFE_US);
+    return true;
+}
+
+/* It lives as long as its token may be used or its NOTIFYs cross. */
+static void release_if_over(struct engine *e, struct transfer *t) {
+    bool token_over = t->token_used || !wheel_is_set(&t->timer);
+    bool notify_over = t->relay_ended || !leg_is_live(leg_get(e, t->transferee));
+    if (t->refer_txn == HANDLE_NONE && token_over && notify_over)
+        transfer_release(e, t);
+}
+
+void transfer_relay_timer(struct engine *e, struct transfer *t) {
+    release_if_over(e, t);
+}
+
+void transfer_token_used(struct engine *e, struct transfer *t) {
+    release_if_over(e, t);
+}
+
+/* Back to what a REFER without relay would have been. */
+static void carry_out_here(struct engine *e, struct transfer *t) {
+    const struct sip_msg *msg = wire_request_again(e, t->refer_txn);
+    struct leg *consult = leg_get(e, t->consult), *b = leg_get(e, t->transferor);
+    handle txn = t->refer_txn;
+    t->refer_txn = HANDLE_NONE;
+    wheel_cancel(&e->wheel, &t->timer);
+    if (!msg || !leg_is_up(leg_get(e, t->transferee)) || !leg_is_up(b)) {
+        transfer_release(e, t);
+        return;
+    }
+    t->mode = !strs_get(&t->s, TRF_REPLACES).p ? MODE_BLIND : leg_is_up(consult) ? MODE_REPLACE : MODE_FOREIGN;
+    transfer_role(e, t, t->consult, TR_CONSULT);
+    transfer_role(e, t, t->replaced, TR_REPLACED);
+    b->keep_on_bye = !t->silent;
+    transfer_begin(e, t, msg, txn, 0);
+}
+
+/* The transferee's answer is the transferor's (FEATURES R34, R35); never 408 (RFC 4320). */
+static void on_refer_response(struct engine *e, struct transfer *t, const struct leg_event *ev) {
+    struct leg *b = leg_get(e, t->transferor);
+    uint16_t status = ev->status == 401 || ev->status == 407 ? 403 : ev->status;
+    if (status >= 300 && t->relay_auto) {
+        carry_out_here(e, t);
+        return;
+    }
+    struct sbuf h = ua_headers(&e->ua);
+    if (ev->msg)
+        sip_put_copy(&h, ev->msg, SIP_H_REFER_SUB);
+    struct uas_response r = { .status = status == 408 ? 504 : status, .extra = sbuf_slice(&h) };
+    if (b) {
+        r.to_tag = leg_str(b, DLG_LOCAL_TAG);
+        r.contact_user = status < 300 ? r.to_tag : SLICE_NONE;
+    }
+    wire_respond(e, t->refer_txn, NULL, &r, b);
+    t->refer_txn = HANDLE_NONE;
+    t->relay_answered = status < 300;
+    t->relay_ended = !t->relay_answered || slice_has_prefix(sip_hdr_value(ev->msg, SIP_H_REFER_SUB), SL("false"));
+    if (!t->relay_answered) {
+        wheel_cancel(&e->wheel, &t->timer);
+        metrics_add(&e->metrics, M_transfers_failed, 1);
+    }
+    release_if_over(e, t);
+}
+
+static void refuse_notify(struct engine *e, struct leg *a, handle txn, uint16_t status) {
+    struct uas_response r = { .status = status, .to_tag = leg_str(a, DLG_LOCAL_TAG) };
+    wire_respond(e, txn, NULL, &r, a);
+}
+
+/* The body keeps its status line only: what else a sipfrag may hold would tell the one side about the other. */
+static void pass_notify(struct engine *e, struct transfer *t, struct leg *a, const struct leg_event *ev) {
+    struct leg *b = leg_get(e, t->transferor);
+    struct sip_event package;
+    uint64_t id = t->relay_cseq;
+    uint16_t status = 0;
+    struct slice reason, state = sip_hdr_value(ev->msg, SIP_H_SUBSCRIPTION_STATE);
+    bool refer =
+        sip_event_parse(sip_hdr_value(ev->msg, SIP_H_EVENT), &package) >= 0 && slice_ieq(package.package, SL("refer"));
+    if (!refer || (package.id.p && !slice_u64(package.id, UINT32_MAX, &id)) || id != t->relay_cseq || !leg_is_up(b)) {
+        refuse_notify(e, a, ev->txn, 481);
+        return;
+    }
+    struct sbuf h = ua_headers(&e->ua), body = ua_body(&e->ua);
+    sbuf_lit(&h, "Event: refer;id=");
+    sbuf_u64(&h, t->refer_cseq);
+    sbuf_lit(&h, "\r\n");
+    sip_put_hdr(&h, SL("Subscription-State"), state);
+    if (sip_frag_status(ev->msg->body, &status, &reason))
+        sip_frag_put(&body, status, reason);
+    struct dialog_request r = {
+        .contact = true,
+        .extra = sbuf_slice(&h),
+        .content_type = SL("message/sipfrag;version=2.0"),
+        .body = sbuf_slice(&body),
+    };
+    struct txn *out = txn_get(&e->txns, leg_request(e, b, SL("NOTIFY"), FOR_BRIDGED, &r));
+    if (!out) {
+        refuse_notify(e, a, ev->txn, 503);
+        return;
+    }
+    out->peer = ev->txn;
+    if (slice_has_prefix(state, SL("terminated"))) {
+        t->relay_ended = true;
+        metrics_add(&e->metrics, status >= 200 && status < 300 ? M_transfers_done : M_transfers_failed, 1);
+    }
+}
+
+bool transfer_relay_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
+    bool transferee = l->self == t->transferee;
+    if (transferee && ev->kind == LEG_EV_RESPONSE && ev->purpose == FOR_REFER) {
+        on_refer_response(e, t, ev);
+        return true;
+    }
+    if (transferee && ev->kind == LEG_EV_REQUEST && ev->msg->method == SIP_M_NOTIFY) {
+        pass_notify(e, t, l, ev);
+        release_if_over(e, t);
+        return true;
+    }
+    if (ev->kind == LEG_EV_BYE || ev->kind == LEG_EV_GONE) {
+        t->relay_ended = true;
+        if (t->refer_txn != HANDLE_NONE && transferee) {
+            struct uas_response r = { .status = 481 };
+            wire_respond(e, t->refer_txn, NULL, &r, leg_get(e, t->transferor));
+            t->refer_txn = HANDLE_NONE;
+        }
+        transfer_role(e, t, l->self, TR_NONE);
+        release_if_over(e, t);
+    }
+    return false;
+}
+
+struct transfer *transfer_use_token(struct engine *e, struct slice user, struct slice principal, uint16_t *status) {
+    uint32_t cursor = 0;
+    handle h;
+    *status = 0;
+    if (!slice_has_prefix(user, SL(TOKEN_PREFIX)))
+        return NULL;
+    *status = 403;
+    for (struct transfer *t; (t = pool_next(&e->transfers, &cursor, &h));) {
+        if (t->mode != MODE_RELAY || t->token_used || !slice_eq(strs_get(&t->s, TRF_TOKEN), user))
+            continue;
+        if (!wheel_is_set(&t->timer) || !slice_eq(strs_get(&t->s, TRF_PRINCIPAL), principal))
+            return NULL;
+        *status = 0;
+        t->token_used = true;
+        return t;
+    }
+    return NULL;
+}
+
+bool transfer_may_replace(const struct engine *e, const struct leg *replaced, struct slice principal) {
+    uint32_t cursor = 0;
+    handle h;
+    for (struct transfer *t; (t = pool_next(&e->transfers, &cursor, &h));)
+        if (t->mode == MODE_RELAY && t->consult == replaced->self && principal.p &&
+            slice_eq(strs_get(&t->s, TRF_PRINCIPAL), principal))
+            return true;
+    return false;
+}
