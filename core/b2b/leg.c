@@ -13,6 +13,17 @@ static bool closes_media(unsigned state) {
            state == LEG_DEAD;
 }
 
+/* Nobody else would end them: an INVITE that rings has no timer of its own, in either direction. */
+static void close_invites(struct engine *e, struct leg *l) {
+    handle in = l->invite_in;
+    struct uas_response r = { .status = 487, .to_tag = leg_str(l, DLG_LOCAL_TAG) };
+    l->invite_in = HANDLE_NONE;
+    if (in != HANDLE_NONE && !wire_respond(e, in, NULL, &r, l))
+        txn_drop(&e->txns, in);
+    txn_cancel(&e->txns, e->out, e->now, l->invite_out, SLICE_NONE);
+    l->invite_out = HANDLE_NONE;
+}
+
 void leg_step(struct engine *e, struct leg *l, enum leg_input in) {
     const struct leg_cell *c = leg_fsm_cell(l->state, in);
     CHECK(c->verdict == LEG_MOVE || c->verdict == LEG_IGNORE);
@@ -31,8 +42,10 @@ void leg_step(struct engine *e, struct leg *l, enum leg_input in) {
     l->state = c->next;
     if (closes_media(l->state))
         media_close(e, l);
-    if (l->state == LEG_DEAD || l->state == LEG_BYE_SENT || l->state == LEG_LEFT)
+    if (l->state == LEG_DEAD || l->state == LEG_BYE_SENT || l->state == LEG_LEFT) {
         leg_stop_ok(e, l);
+        close_invites(e, l);
+    }
     if (call)
         call_touch(e, call);
 }

@@ -15,12 +15,12 @@ static const struct leg_cell table[LEG_STATE_COUNT][LEG_INPUT_COUNT] = {
     },
     [LEG_CALLING] = {
         NEVER, NEVER, GO(EARLY, "12.1"), GO(UP, "13.2.2.4"), GO(DEAD, "13.2.2.3"), NEVER, NEVER, NEVER, NEVER,
-        GO(CANCELLING, "9.1"), NEVER, GO(CANCELLING, "9.1"), NEVER, GO(DEAD, "15.1.2: early BYE"),
+        GO(CANCELLING, "9.1"), NEVER, GO(CANCELLING, "9.1"), NEVER, GO(CANCELLING, "15: no BYE on an early dialog"),
         GO(LEFT, "RFC 5057 4.1"), NEVER, GO(DEAD, "13.2.2.3"),
     },
     [LEG_EARLY] = {
         NEVER, NEVER, STAY("13.2.2.1"), GO(UP, "13.2.2.4"), GO(DEAD, "13.2.2.3"), NEVER, NEVER, NEVER, NEVER,
-        GO(CANCELLING, "9.1"), NEVER, GO(CANCELLING, "9.1"), NEVER, GO(DEAD, "15: a UAC's early dialog may be ended"),
+        GO(CANCELLING, "9.1"), NEVER, GO(CANCELLING, "9.1"), NEVER, GO(CANCELLING, "15: no BYE on an early dialog"),
         GO(LEFT, "RFC 5057 4.1"), NEVER, GO(DEAD, "13.2.2.3"),
     },
     [LEG_INCOMING] = {
@@ -43,8 +43,8 @@ static const struct leg_cell table[LEG_STATE_COUNT][LEG_INPUT_COUNT] = {
     },
     [LEG_CANCELLING] = {
         NEVER, NEVER, STAY("9.1: CANCEL goes out now"), GO(ENDING, "9.1: ACK, then BYE"), GO(DEAD, "9.1"), NEVER, NEVER,
-        NEVER, NEVER, STAY("once"), NEVER, STAY("under way"), NEVER, GO(DEAD, "15.1.2"), GO(LEFT, "RFC 5057 4.1"),
-        NEVER, GO(DEAD, "9.1: 64*T1 passed"),
+        NEVER, NEVER, STAY("once"), NEVER, STAY("under way"), NEVER, STAY("the INVITE's own end decides"),
+        GO(LEFT, "RFC 5057 4.1"), NEVER, GO(DEAD, "9.1: 64*T1 passed"),
     },
     [LEG_ENDING] = {
         NEVER, NEVER, STAY("late"), STAY("late"), STAY("late"), STAY("late"), STAY("late"), STAY("BYE follows"),

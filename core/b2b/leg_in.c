@@ -50,6 +50,8 @@ static struct leg_event on_bye(struct engine *e, struct leg *l, const struct sip
     }
     bool was_live = leg_is_live(l);
     leg_step(e, l, l->keep_on_bye ? LEG_IN_RECV_BYE_KEEP : LEG_IN_RECV_BYE);
+    if (l->state == LEG_CANCELLING)
+        txn_cancel(&e->txns, e->out, e->now, l->invite_out, SLICE_NONE);
     return was_live ? (struct leg_event){ .kind = LEG_EV_BYE, .msg = msg } : nothing;
 }
 
