@@ -160,7 +160,7 @@ static void on_reinvite(struct engine *e, struct leg *l, const struct leg_event 
 static void on_reanswered(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
     struct slice sdp = SLICE_NONE;
-    if (l->own_invite)
+    if (ev->own)
         return;
     if (!l->late_offer || !other || other->invite_in == HANDLE_NONE)
         leg_ack(e, l, SLICE_NONE);
@@ -175,7 +175,7 @@ static void on_reanswered(struct engine *e, struct leg *l, const struct leg_even
 
 static void on_rerefused(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
-    if (!l->own_invite && other && other->invite_in != HANDLE_NONE)
+    if (!ev->own && other && other->invite_in != HANDLE_NONE)
         refuse_invite(e, other, for_caller(ev->status),
                       ev->msg && for_caller(ev->status) == ev->status ? ev->msg : NULL);
 }

@@ -30,6 +30,7 @@ enum leg_event_kind {
 
 struct leg_event {
     enum leg_event_kind kind;
+    bool own; /* REANSWERED, REREFUSED: of leg_reoffer, not of leg_reinvite */
     const struct sip_msg *msg;
     uint16_t status;
     handle txn;       /* server transaction to answer */
@@ -56,7 +57,7 @@ struct leg *leg_outgoing(struct engine *e, struct call *c, const struct leg_targ
 
 /* The first INVITE. sdp absent: late offer. False: no room; the leg is dead. */
 bool leg_invite(struct engine *e, struct leg *l, struct slice sdp, struct slice extra, uint32_t max_forwards);
-/* A re-INVITE that carries the other leg's; its answer comes up with own_invite false. False: busy or no room. */
+/* A re-INVITE that carries the other leg's; its answer comes up with `own` false. False: busy or no room. */
 bool leg_reinvite(struct engine *e, struct leg *l, struct slice sdp, struct slice extra);
 /* A re-INVITE of ours with LEG_SDP_LOCAL. Waits while the leg is busy and through 491 and 500 (section 14.1), at most
  * 64*T1 in all; then REANSWERED (ACKed here) or REREFUSED comes up. */

@@ -75,18 +75,26 @@ static bool leg_is_busy(const struct leg *l) {
            l->ok;
 }
 
+static bool send_reinvite(struct engine *e, struct leg *l, struct slice sdp, struct slice extra, uint64_t limit) {
+    if (!send_invite(e, l, sdp, extra, LIMIT_HOPS_MAX, FOR_REINVITE))
+        return false;
+    l->invite_until = e->now + limit;
+    wheel_set(&e->wheel, &l->timer, l->invite_until);
+    return true;
+}
+
 bool leg_reinvite(struct engine *e, struct leg *l, struct slice sdp, struct slice extra) {
-    if (leg_is_busy(l))
+    if (leg_is_busy(l) || l->retry_until)
         return false;
     l->own_invite = false;
-    return send_invite(e, l, sdp, extra, LIMIT_HOPS_MAX, FOR_REINVITE);
+    return send_reinvite(e, l, sdp, extra, e->cfg.invite_timeout_us);
 }
 
 /* Busy: looked at again soon; the wait is bounded by retry_until. */
 static void try_reoffer(struct engine *e, struct leg *l) {
     if (!leg_is_busy(l)) {
         l->own_invite = true;
-        if (send_invite(e, l, leg_str(l, LEG_SDP_LOCAL), SLICE_NONE, LIMIT_HOPS_MAX, FOR_REINVITE))
+        if (send_reinvite(e, l, leg_str(l, LEG_SDP_LOCAL), SLICE_NONE, 64ull * e->cfg.t1_us))
             return;
         l->own_invite = false;
     }
@@ -96,6 +104,25 @@ static void try_reoffer(struct engine *e, struct leg *l) {
 void leg_reoffer(struct engine *e, struct leg *l) {
     l->retry_until = e->now + 64ull * e->cfg.t1_us;
     try_reoffer(e, l);
+}
+
+/* Waiting for its turn or for its final response, ours is given up in the end; so is one that crosses the bridge. */
+static struct leg_event on_reinvite_timer(struct engine *e, struct leg *l) {
+    struct leg_event ev = { .kind = LEG_EV_NONE };
+    bool open = l->invite_out != HANDLE_NONE;
+    if (open && e->now >= l->invite_until)
+        txn_cancel(&e->txns, e->out, e->now, l->invite_out, SLICE_NONE);
+    if (l->retry_until && !(open && l->own_invite)) {
+        if (e->now < l->retry_until) {
+            try_reoffer(e, l);
+        } else {
+            l->retry_until = 0;
+            ev = (struct leg_event){ .kind = LEG_EV_REREFUSED, .own = true, .status = 491 };
+        }
+    }
+    if (l->invite_out != HANDLE_NONE && e->now < l->invite_until && !wheel_is_set(&l->timer))
+        wheel_set(&e->wheel, &l->timer, l->invite_until);
+    return ev;
 }
 
 struct leg_event leg_on_timer(struct engine *e, struct leg *l, enum engine_timer kind) {
@@ -115,13 +142,8 @@ struct leg_event leg_on_timer(struct engine *e, struct leg *l, enum engine_timer
     if (l->state == LEG_CALLING || l->state == LEG_EARLY) {
         l->refused_status = 408;
         leg_cancel(e, l);
-    } else if (l->state == LEG_UP && l->retry_until) {
-        if (e->now < l->retry_until) {
-            try_reoffer(e, l);
-        } else {
-            l->retry_until = 0;
-            return (struct leg_event){ .kind = LEG_EV_REREFUSED, .status = 491, .purpose = FOR_REINVITE };
-        }
+    } else if (leg_is_up(l)) {
+        return on_reinvite_timer(e, l);
     }
     return (struct leg_event){ 0 };
 }

@@ -143,9 +143,16 @@ static bool wait_for_retry(struct engine *e, struct leg *l, const struct sip_msg
     return true;
 }
 
+/* The open re-INVITE is over; one of ours that still waits for its turn (leg_reoffer) goes on waiting. */
+static void close_reinvite(struct engine *e, struct leg *l) {
+    l->invite_out = HANDLE_NONE;
+    if (l->own_invite || !l->retry_until)
+        wheel_cancel(&e->wheel, &l->timer);
+}
+
 static struct leg_event reinvite_failed(struct engine *e, struct leg *l, const struct sip_msg *msg, uint16_t status) {
     bool own = l->own_invite;
-    l->invite_out = HANDLE_NONE;
+    close_reinvite(e, l);
     l->session_unsure = true;
     if (l->oa == OA_OFFER_SENT)
         oa_step(&l->oa, OA_EV_ABORT);
@@ -159,8 +166,9 @@ static struct leg_event reinvite_failed(struct engine *e, struct leg *l, const s
     }
     if (own && wait_for_retry(e, l, msg, status))
         return nothing;
-    l->retry_until = 0;
-    return (struct leg_event){ .kind = LEG_EV_REREFUSED, .msg = msg, .status = status, .purpose = FOR_REINVITE };
+    if (own)
+        l->retry_until = 0;
+    return (struct leg_event){ .kind = LEG_EV_REREFUSED, .own = own, .msg = msg, .status = status };
 }
 
 static struct leg_event on_reinvite_response(struct engine *e, struct leg *l, const struct txn_event *t,
@@ -169,15 +177,19 @@ static struct leg_event on_reinvite_response(struct engine *e, struct leg *l, co
     case TXN_FINAL:
         if (msg->status >= 300)
             return reinvite_failed(e, l, msg, msg->status);
-        l->invite_out = HANDLE_NONE;
+        close_reinvite(e, l);
         l->session_unsure = false;
         dialog_refresh(&l->dlg, &e->ua, msg);
         note_peer(e, l, msg);
         take_answer(l, msg);
         if (l->own_invite || !leg_is_up(l))
             leg_ack(e, l, SLICE_NONE);
-        l->retry_until = 0;
-        return leg_is_up(l) ? (struct leg_event){ .kind = LEG_EV_REANSWERED, .msg = msg, .status = msg->status }
+        if (l->own_invite)
+            l->retry_until = 0;
+        return leg_is_up(l) ? (struct leg_event){ .kind = LEG_EV_REANSWERED,
+                                                  .own = l->own_invite,
+                                                  .msg = msg,
+                                                  .status = msg->status }
                             : nothing;
     case TXN_2XX_AGAIN: leg_on_stray_2xx(e, l, msg); return nothing;
     case TXN_TIMEOUT: return reinvite_failed(e, l, NULL, 408);

@@ -83,7 +83,8 @@ struct leg {
     struct buf *ack; /* the ACK to the last 2xx, repeated with it */
     struct addr ack_dst;
     struct wheel_node timer; /* Timer C of a call, or the wait of section 14.1 */
-    uint64_t retry_until;
+    uint64_t retry_until;  /* leg_reoffer's, while it is not decided; else 0 */
+    uint64_t invite_until; /* the open re-INVITE's: it may ring for ever by the RFC, but not here */
     struct leg_media media;
     uint64_t created_us, answered_us;
 };

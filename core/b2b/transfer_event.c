@@ -33,13 +33,13 @@ static bool transferee_event(struct engine *e, struct transfer *t, struct leg *l
         transfer_step(e, t, TRANSFER_EV_TRANSFEREE_GONE, ev->status);
         return true;
     }
-    if (ev->kind == LEG_EV_REANSWERED && l->own_invite) {
+    if (ev->kind == LEG_EV_REANSWERED && ev->own) {
         if (ev->msg->body.n)
             media_received(e, l, ev->msg->body, false);
         transfer_step(e, t, TRANSFER_EV_TRANSFEREE_YES, ev->status);
         return true;
     }
-    if (ev->kind == LEG_EV_REREFUSED && l->own_invite) {
+    if (ev->kind == LEG_EV_REREFUSED && ev->own) {
         transfer_step(e, t, TRANSFER_EV_TRANSFEREE_NO, ev->status);
         return true;
     }
@@ -76,12 +76,12 @@ static bool target_event(struct engine *e, struct transfer *t, struct leg *l, co
             transfer_step(e, t, TRANSFER_EV_TARGET_NO, ev->status);
         return true;
     case LEG_EV_REANSWERED:
-        if (!l->own_invite)
+        if (!ev->own)
             return false;
         target_answered(e, t, l, ev);
         return true;
     case LEG_EV_REREFUSED:
-        if (!l->own_invite)
+        if (!ev->own)
             return false;
         transfer_step(e, t, TRANSFER_EV_TARGET_NO, ev->status);
         return true;
