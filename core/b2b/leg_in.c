@@ -50,8 +50,12 @@ static struct leg_event on_bye(struct engine *e, struct leg *l, const struct sip
     }
     bool was_live = leg_is_live(l);
     leg_step(e, l, l->keep_on_bye ? LEG_IN_RECV_BYE_KEEP : LEG_IN_RECV_BYE);
-    if (l->state == LEG_CANCELLING)
+    if (l->state == LEG_CANCELLING) {
+        /* The final response to our INVITE tells the rest: the other forks may still ring. */
+        l->refused_status = 480;
         txn_cancel(&e->txns, e->out, e->now, l->invite_out, SLICE_NONE);
+        return nothing;
+    }
     return was_live ? (struct leg_event){ .kind = LEG_EV_BYE, .msg = msg } : nothing;
 }
 
