@@ -27,6 +27,9 @@ void transfer_go(struct engine *e, struct transfer *t, enum transfer_state s) {
     }
     t->state = (uint8_t)s;
     wheel_cancel(&e->wheel, &t->timer);
+    /* A NOTIFY before it and the final one: Timer F twice. Its leg may die first, and nobody hears of it then. */
+    if (s == TRANSFER_NOTIFYING)
+        wheel_set(&e->wheel, &t->timer, e->now + 130ull * e->cfg.t1_us);
 }
 
 struct transfer *transfer_new(struct engine *e, struct call *c) {

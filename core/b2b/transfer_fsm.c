@@ -102,7 +102,7 @@ static const struct transfer_cell table[TRANSFER_STATE_COUNT][TRANSFER_EVENT_COU
         EV(CONSULT_GONE) = PASS("settled"),
         EV(REPLACED_GONE) = PASS("settled"),
         EV(NOTIFIED) = DO(FINISH, "no BYE before the NOTIFY is answered"),
-        EV(TIMER) = PASS("Timer F ends the NOTIFY"),
+        EV(TIMER) = DO(FINISH, "the leg of the NOTIFY died before its answer came"),
     },
     [TRANSFER_BYE_WAIT] = {
         EV(PROGRESS) = PASS("late"),
