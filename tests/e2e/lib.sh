@@ -191,6 +191,23 @@ sipp_here() {
         -trace_msg -message_file "$T/$name-messages.log" -trace_err -error_file "$T/$name-errors.log"
 }
 
+# sipp_register NAME PORT USER DAEMON: USER's contact is 127.0.0.1:PORT now. sipp_call NAME PORT USER CALLED DAEMON
+# [ARGUMENT...]: the caller's arguments, for run_sipp or start_sipp; sipp_answer NAME PORT: those of who is called.
+sipp_register() {
+    run_sipp "$1" "127.0.0.1:$4" -sf tests/e2e/sipp/register.xml -p "$2" -s "$3" -au "$3" -ap "secret$3" -m 1
+}
+
+sipp_call() {
+    local name=$1 port=$2 user=$3 called=$4 daemon=$5
+    shift 5
+    echo "$name" "127.0.0.1:$daemon" -sf tests/e2e/sipp/caller.xml -p "$port" -key me "$user" -s "$called" \
+        -au "$user" -ap "secret$user" -auth_uri "$called@127.0.0.1:$daemon" -m 1 "$@"
+}
+
+sipp_answer() {
+    echo "$1" -sf tests/e2e/sipp/callee.xml -p "$2" -m 1
+}
+
 # A function started in the background is a shell of its own: replace it, so that signals reach the program.
 exec_in_subshell() {
     if [ "$BASHPID" -ne $$ ]; then
