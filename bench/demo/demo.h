@@ -18,8 +18,9 @@
 #include <sys/types.h>
 
 enum who { A, B, C, WHO_COUNT };
-/* Dialogs as the flow names them; each phone's own slot is bound to a name by the first message that fits. */
-enum dlg { D_ANY, D1, D2, D3, DLG_COUNT };
+/* Dialogs as the flow names them; each phone's own slot is bound to a name by the first message that fits. D_NONE: the
+ * message belongs to no dialog of the phone. */
+enum dlg { D_ANY, D1, D2, D3, DLG_COUNT, D_NONE };
 
 #define DEMO_WANTS_MAX 64
 #define DEMO_STAGES_MAX 32
@@ -70,7 +71,7 @@ struct demo {
     int fds[WHO_COUNT];
     char domain[64];
     struct demo_daemon daemon;
-    unsigned drop_every, drop_count;   /* self-test: each n-th datagram is lost; 0: none */
+    unsigned drop_every, drop_count;   /* each n-th SIP datagram is lost, either way; 0: none */
 
     int bound[WHO_COUNT][DLG_COUNT];
     const struct want *wants;
@@ -99,7 +100,11 @@ uint16_t free_ports(unsigned count);
 /* "sip:b@domain", or b's own address when there is no daemon. */
 struct slice demo_uri(const struct demo *d, enum who to, char *mem, size_t cap);
 
-/* ---- expect.c */
+/* True: this one is lost. */
+bool demo_drops(struct demo *d);
+
+/* ---- expect.c
+ * While datagrams are lost, order is not judged and provisional responses may be missing. */
 void stage_begin(struct demo *d, const char *name, const struct want *wants, unsigned n);
 /* Until every line came that is not optional. False: it did not within the limit; says which. */
 bool stage_wait(struct demo *d);

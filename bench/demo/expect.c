@@ -23,6 +23,11 @@ void demo_fail(struct demo *d, const char *what) {
     demo_say(d, false, "%s", what);
 }
 
+/* Provisional responses are not sent again when they are lost. */
+static bool is_optional(const struct demo *d, const struct want *w) {
+    return w->optional || (d->drop_every && w->status / 100 == 1);
+}
+
 static struct stage_result *result(struct demo *d) {
     return &d->results[d->stage_count - 1];
 }
@@ -35,7 +40,7 @@ void stage_begin(struct demo *d, const char *name, const struct want *wants, uns
     d->want_count = n < DEMO_WANTS_MAX ? n : DEMO_WANTS_MAX;
     memset(d->got, 0, sizeof d->got);
     for (unsigned i = 0; i < d->want_count; i++)
-        result(d)->wanted += !wants[i].optional;
+        result(d)->wanted += !is_optional(d, &wants[i]);
     d->in_stage = true;
     for (int w = 0; w < WHO_COUNT; w++)
         phone_tick(&d->phones[w], clock_us());
@@ -47,6 +52,8 @@ void stage_begin(struct demo *d, const char *name, const struct want *wants, uns
 static bool dialog_fits(const struct demo *d, const struct want *w, int dialog) {
     if (w->dlg == D_ANY)
         return true;
+    if (w->dlg == D_NONE)
+        return dialog < 0;
     if (d->bound[w->who][w->dlg] >= 0)
         return d->bound[w->who][w->dlg] == dialog;
     for (int k = D1; k < DLG_COUNT; k++)
@@ -57,7 +64,7 @@ static bool dialog_fits(const struct demo *d, const struct want *w, int dialog) 
 
 static bool came_before(const struct demo *d, unsigned i) {
     const struct want *w = &d->wants[i];
-    for (unsigned k = 0; k < d->want_count; k++) {
+    for (unsigned k = 0; !d->drop_every && k < d->want_count; k++) {
         bool chained = k < i && d->wants[k].chain == w->chain && d->wants[k].who == w->who;
         bool named = w->after && d->wants[k].label == w->after;
         if ((chained || named) && !d->got[k] && !d->wants[k].optional)
@@ -86,11 +93,11 @@ static void tick(struct demo *d, int i, const struct phone_seen *seen) {
     const struct want *w = &d->wants[i];
     struct stage_result *r = result(d);
     const char *wrong = came_before(d, (unsigned)i) ? NULL : "out of order";
-    if (w->dlg != D_ANY && d->bound[w->who][w->dlg] < 0)
+    if (w->dlg != D_ANY && w->dlg != D_NONE && d->bound[w->who][w->dlg] < 0)
         d->bound[w->who][w->dlg] = seen->dialog;
     if (!wrong && w->check)
         wrong = w->check(d, w, seen);
-    if (w->optional)
+    if (is_optional(d, w))
         r->optional_seen++;
     else
         r->seen += !d->got[i];
@@ -127,7 +134,7 @@ void demo_seen(void *arg, struct phone *ph, const struct phone_seen *seen) {
 
 static bool complete(const struct demo *d) {
     for (unsigned i = 0; i < d->want_count; i++)
-        if (!d->got[i] && !d->wants[i].optional)
+        if (!d->got[i] && !is_optional(d, &d->wants[i]))
             return false;
     return true;
 }
@@ -135,7 +142,7 @@ static bool complete(const struct demo *d) {
 static void say_missing(struct demo *d) {
     for (unsigned i = 0; i < d->want_count; i++) {
         const struct want *w = &d->wants[i];
-        if (d->got[i] || w->optional)
+        if (d->got[i] || is_optional(d, w))
             continue;
         struct slice method = sip_method_name(w->method);
         char status[16] = "";
@@ -147,7 +154,7 @@ static void say_missing(struct demo *d) {
 }
 
 bool stage_wait(struct demo *d) {
-    uint64_t limit = clock_us() + DEMO_LIMIT_US;
+    uint64_t limit = clock_us() + DEMO_LIMIT_US * (d->drop_every ? 4 : 1);
     unsigned before = d->failures;
     while (!complete(d) && clock_us() < limit && daemon_alive(d))
         demo_turn(d, 20000);

@@ -36,11 +36,11 @@ static const struct want b_calls_c[] = { CALL_LINES(D2, B, C, 0) };
 
 static const struct want wrong_replaces[] = {
     { A, TX, REQUEST(INVITE), D2, .text = "INVITE with Replaces of no dialog" },
-    { C, RX, REQUEST(INVITE), D_ANY, .text = "INVITE" },
-    { C, TX, REPLY(481, INVITE), D_ANY, .text = "481" },
+    { C, RX, REQUEST(INVITE), D_NONE, .text = "INVITE" },
+    { C, TX, REPLY(481, INVITE), D_NONE, .text = "481" },
     { A, RX, REPLY(481, INVITE), D2, .text = "481" },
     { A, TX, REQUEST(ACK), D2, .text = "ACK to the 481" },
-    { C, RX, REQUEST(ACK), D_ANY, .text = "ACK to the 481" },
+    { C, RX, REQUEST(ACK), D_NONE, .text = "ACK to the 481" },
 };
 
 static const struct want a_replaces_b[] = {

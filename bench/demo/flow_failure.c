@@ -5,10 +5,10 @@
 
 /* A new INVITE that C refuses: it makes no dialog at C. */
 #define REFUSED_LINES(the_check, code)                                                                                \
-    { C, RX, REQUEST(INVITE), D_ANY, .chain = 1, .after = 1, .check = the_check, .arg = SDP_SENDRECV,                 \
+    { C, RX, REQUEST(INVITE), D_NONE, .chain = 1, .after = 1, .check = the_check, .arg = SDP_SENDRECV,                 \
       .text = "a new INVITE to C" },                                                                                  \
-    { C, TX, REPLY(code, INVITE), D_ANY, .chain = 1, .label = 2, .text = "C refuses it" },                            \
-    { C, RX, REQUEST(ACK), D_ANY, .chain = 1, .text = "ACK to the refusal" }
+    { C, TX, REPLY(code, INVITE), D_NONE, .chain = 1, .label = 2, .text = "C refuses it" },                            \
+    { C, RX, REQUEST(ACK), D_NONE, .chain = 1, .text = "ACK to the refusal" }
 
 #define FAILED_LINES(code)                                                                                            \
     { B, RX, REQUEST(NOTIFY), D1, .after = 2, NOTIFIED(-code), .text = "NOTIFY of the refusal, terminated" },         \
@@ -136,7 +136,7 @@ static const struct want given_up[] = {
     { C, RX, REQUEST(CANCEL), D3, .after = 1, .text = "CANCEL to C" },
     { C, TX, REPLY(200, CANCEL), D3, .text = "200 to it" },
     { C, TX, REPLY(487, INVITE), D3, .text = "C rings no more" },
-    { C, RX, REQUEST(ACK), D_ANY, .text = "ACK to the 487" },
+    { C, RX, REQUEST(ACK), D_NONE, .text = "ACK to the 487" },
     { B, RX, REQUEST(NOTIFY), D1, .after = 1, NOTIFIED(-487), .text = "NOTIFY 487, terminated" },
     { B, TX, REPLY(200, NOTIFY), D1, .text = "B's 200" },
     { B, RX, REQUEST(BYE), D1, .text = "B's leg ends, after the NOTIFY" },

@@ -9,13 +9,14 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "referee-demo --daemon PATH [--flow FLOW] [--verbose] [--keep]\n"
+    "referee-demo --daemon PATH [--flow FLOW] [--lose N] [--verbose] [--keep]\n"
     "referee-demo --self-test [--verbose]\n"
     "  Starts PATH (refereed) on loopback with a configuration of its own, and three phones A, B, C that walk a call\n"
     "  transfer through it. Prints each message, ticks each expected line, listens whether A and C hear each other.\n"
     "  --flow FLOW   attended (default): B consults C first; blind: B does not; join: C knows no Replaces\n"
     "                busy, decline: C refuses; refused: C fails at Replaces; leave: B hangs up while C rings;\n"
     "                gone: A does; early-bye: B ends its consultation call with the REFER\n"
+    "  --lose N      every N-th SIP datagram is lost, either way (early-bye needs its order: not with that)\n"
     "  --self-test   no daemon: the phones call each other directly\n"
     "  --verbose     whole messages too; the daemon logs them as well\n"
     "  --keep        keeps the daemon's configuration and log\n"
@@ -75,7 +76,8 @@ static struct demo demo;
 int main(int argc, char **argv) {
     static const struct option options[] = {
         { "flow", required_argument, NULL, 'f' }, { "daemon", required_argument, NULL, 'd' },
-        { "keep", no_argument, NULL, 'k' }, { "verbose", no_argument, NULL, 'v' },
+        { "lose", required_argument, NULL, 'l' }, { "keep", no_argument, NULL, 'k' },
+        { "verbose", no_argument, NULL, 'v' },
         { "self-test", no_argument, NULL, 's' }, { "help", no_argument, NULL, 'h' }, { 0 } };
     struct demo *d = &demo;
     const char *program = NULL;
@@ -88,6 +90,8 @@ int main(int argc, char **argv) {
             d->flow = optarg;
         else if (c == 'd')
             program = optarg;
+        else if (c == 'l')
+            d->drop_every = (unsigned)strtoul(optarg, NULL, 10);
         else if (c == 'k')
             d->keep = true;
         else if (c == 'v')

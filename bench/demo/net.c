@@ -80,11 +80,15 @@ struct slice demo_uri(const struct demo *d, enum who to, char *mem, size_t cap) 
     return sbuf_slice(&b);
 }
 
+bool demo_drops(struct demo *d) {
+    return d->drop_every && ++d->drop_count % d->drop_every == 0;
+}
+
 static void send_datagram(void *arg, struct phone *ph, const struct addr *to, struct slice bytes) {
     struct demo *d = arg;
     struct sockaddr_in sa = loopback(to->port);
     memcpy(&sa.sin_addr, to->ip, 4);
-    if (d->drop_every && ++d->drop_count % d->drop_every == 0)
+    if (demo_drops(d))
         return;
     (void)!sendto(d->fds[ph - d->phones], bytes.p, bytes.n, 0, (struct sockaddr *)&sa, sizeof sa);
 }
@@ -133,6 +137,9 @@ static bool open_phone(struct demo *d, enum who who, bool direct) {
         pc.t1_us = 100000, pc.domain = "direct.invalid";
     else
         pc.proxy = local_addr(d->daemon.port);
+    /* The daemon's own, or its transactions would end before the phone's last retransmission. */
+    if (d->drop_every && !direct)
+        pc.t1_us = 50000;
     phone_init(&d->phones[who], &pc, &io);
     return open_media(d, who, pc.media_port);
 }
@@ -203,6 +210,8 @@ static void read_sip(struct demo *d, int w) {
         ssize_t n = recvfrom(d->fds[w], bytes, sizeof bytes, 0, (struct sockaddr *)&sa, &sn);
         if (n < 0)
             return;
+        if (d->domain[0] && demo_drops(d))
+            continue;
         struct addr src = local_addr(ntohs(sa.sin_port));
         memcpy(src.ip, &sa.sin_addr, 4);
         d->now_us = clock_us();
