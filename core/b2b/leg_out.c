@@ -94,10 +94,12 @@ bool leg_reinvite(struct engine *e, struct leg *l, struct slice sdp, struct slic
 static void try_reoffer(struct engine *e, struct leg *l) {
     if (!leg_is_busy(l)) {
         l->own_invite = true;
+        l->reoffer_waits = false;
         if (send_reinvite(e, l, leg_str(l, LEG_SDP_LOCAL), SLICE_NONE, 64ull * e->cfg.t1_us))
             return;
         l->own_invite = false;
     }
+    l->reoffer_waits = true;
     wheel_set(&e->wheel, &l->timer, e->now + e->cfg.t1_us / 5);
 }
 
@@ -117,6 +119,7 @@ static struct leg_event on_reinvite_timer(struct engine *e, struct leg *l) {
             try_reoffer(e, l);
         } else {
             l->retry_until = 0;
+            l->reoffer_waits = false;
             ev = (struct leg_event){ .kind = LEG_EV_REREFUSED, .own = true, .status = 491 };
         }
     }

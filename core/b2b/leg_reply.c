@@ -146,7 +146,9 @@ static bool wait_for_retry(struct engine *e, struct leg *l, const struct sip_msg
 /* The open re-INVITE is over; one of ours that still waits for its turn (leg_reoffer) goes on waiting. */
 static void close_reinvite(struct engine *e, struct leg *l) {
     l->invite_out = HANDLE_NONE;
-    if (l->own_invite || !l->retry_until)
+    if (l->reoffer_waits)
+        wheel_set(&e->wheel, &l->timer, e->now + e->cfg.t1_us / 5);
+    else if (l->own_invite || !l->retry_until)
         wheel_cancel(&e->wheel, &l->timer);
 }
 
@@ -166,7 +168,7 @@ static struct leg_event reinvite_failed(struct engine *e, struct leg *l, const s
     }
     if (own && wait_for_retry(e, l, msg, status))
         return nothing;
-    if (own)
+    if (own && !l->reoffer_waits)
         l->retry_until = 0;
     return (struct leg_event){ .kind = LEG_EV_REREFUSED, .own = own, .msg = msg, .status = status };
 }
@@ -184,7 +186,7 @@ static struct leg_event on_reinvite_response(struct engine *e, struct leg *l, co
         take_answer(l, msg);
         if (l->own_invite || !leg_is_up(l))
             leg_ack(e, l, SLICE_NONE);
-        if (l->own_invite)
+        if (l->own_invite && !l->reoffer_waits)
             l->retry_until = 0;
         return leg_is_up(l) ? (struct leg_event){ .kind = LEG_EV_REANSWERED,
                                                   .own = l->own_invite,

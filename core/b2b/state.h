@@ -67,6 +67,7 @@ struct leg {
     bool keep_on_bye;       /* a subscription outlives the INVITE usage */
     bool late_offer;        /* our open INVITE had no SDP: the ACK brings the answer */
     bool own_invite;        /* the open re-INVITE is ours, not the peer leg's */
+    bool reoffer_waits;     /* a re-INVITE of ours waits for its turn */
     bool session_unsure;    /* LEG_SDP_LOCAL was refused: not what the peer goes by */
     bool echo;
     uint16_t refused_status; /* forked call: its final answer, kept to choose the best */
