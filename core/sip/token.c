@@ -14,10 +14,10 @@ static bool hex_field(const char *p, unsigned digits, uint64_t *out) {
     uint64_t v = 0;
     for (unsigned i = 0; i < digits; i++) {
         uint8_t c = (uint8_t)p[i];
-        uint8_t d = (uint8_t)(c - '0') < 10 ? (uint8_t)(c - '0') : (uint8_t)(c - 'a' + 10);
-        if (d > 15 || (d > 9 && (uint8_t)(c - 'a') > 5))
+        bool decimal = (uint8_t)(c - '0') < 10;
+        if (!decimal && (uint8_t)(c - 'a') > 5)
             return false;
-        v = v << 4 | d;
+        v = v << 4 | (uint8_t)(decimal ? c - '0' : c - 'a' + 10);
     }
     *out = v;
     return true;
