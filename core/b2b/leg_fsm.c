@@ -63,8 +63,8 @@ static const struct leg_cell table[LEG_STATE_COUNT][LEG_INPUT_COUNT] = {
         STAY("BYE again"), NEVER, GO(DEAD, "RFC 5057 5.1"),
     },
     [LEG_DEAD] = {
-        NEVER, NEVER, STAY(""), STAY(""), STAY(""), STAY(""), STAY(""), STAY(""), STAY(""), STAY(""), STAY(""),
-        STAY(""), NEVER, STAY(""), STAY(""), STAY(""), STAY(""),
+        NEVER, NEVER, STAY("over"), STAY("over"), STAY("over"), STAY("over"), STAY("over"), STAY("over"), STAY("over"),
+        STAY("over"), STAY("over"), STAY("over"), NEVER, STAY("over"), STAY("over"), STAY("over"), STAY("over"),
     },
 };
 
