@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "core/runtime/admin.h"
 
+#include "core/runtime/udp.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -25,14 +27,24 @@ static struct sockaddr_un name_of(const char *path) {
     return sa;
 }
 
-/* A socket that nobody listens on is left over from a daemon that was killed. */
+/* A socket that nobody listens on is left over from a daemon that was killed; and for a moment the kernel still holds that
+ * daemon's end of it. */
 static bool is_served(const char *path) {
     struct sockaddr_un sa = name_of(path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool served = fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof sa) == 0;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool served = fd >= 0 && (connect(fd, (struct sockaddr *)&sa, sizeof sa) == 0 || errno == EAGAIN);
     if (fd >= 0)
         close(fd);
     return served;
+}
+
+static bool stays_served(const char *path) {
+    for (int tries = 0; tries < UDP_TRIES; tries++) {
+        if (!is_served(path))
+            return false;
+        udp_pause();
+    }
+    return true;
 }
 
 static int bind_private(int fd, const char *path) {
@@ -54,7 +66,7 @@ bool admin_open(struct admin *a, const char *path, struct log *log) {
         admin_default_path(a->path, sizeof a->path);
     else
         snprintf(a->path, sizeof a->path, "%s", path);
-    if (is_served(a->path)) {
+    if (stays_served(a->path)) {
         log_line(log, TRACE_ERROR, "admin", "%s: another daemon listens there", a->path);
         return is_auto;
     }

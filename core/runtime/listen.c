@@ -3,28 +3,14 @@
 
 #include "core/runtime/udp.h"
 
-#include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#define BIND_TRIES 25
-#define BIND_PAUSE_NS 20000000
-
-/* The ports of a daemon that was killed stay taken until the kernel has put its ring away, a moment after its death. */
-static int open_patiently(const struct addr *at, const struct udp_options *o) {
-    int fd = udp_open(at, o);
-    for (int tries = 0; fd == -EADDRINUSE && tries < BIND_TRIES; tries++) {
-        nanosleep(&(struct timespec){ .tv_nsec = BIND_PAUSE_NS }, NULL);
-        fd = udp_open(at, o);
-    }
-    return fd;
-}
-
 static bool open_one(struct listener *l, struct addr *at, const struct udp_options *o, struct log *log) {
+    int tries = UDP_TRIES;
     char text[64];
     struct sbuf b = sbuf_on(text, sizeof text);
-    l->fd = open_patiently(at, o);
+    l->fd = udp_open_patiently(at, o, &tries);
     addr_put(&b, at);
     if (l->fd < 0) {
         log_line(log, TRACE_ERROR, "listen", "%.*s cannot be bound: %s", SLICE_FMT(sbuf_slice(&b)), strerror(-l->fd));

@@ -23,11 +23,11 @@ static void raise_descriptors(uint32_t pairs, struct log *log) {
                  (unsigned long)r.rlim_cur, (unsigned long)need);
 }
 
-static bool open_pair(struct media_pair *p, struct addr at) {
+static bool open_pair(struct media_pair *p, struct addr at, int *tries) {
     struct udp_options o = { .rcvbuf = MEDIA_RCVBUF };
-    p->fd[0] = udp_open(&at, &o);
+    p->fd[0] = udp_open_patiently(&at, &o, tries);
     at.port++;
-    p->fd[1] = p->fd[0] < 0 ? -1 : udp_open(&at, &o);
+    p->fd[1] = p->fd[0] < 0 ? -1 : udp_open_patiently(&at, &o, tries);
     if (p->fd[1] >= 0)
         return true;
     if (p->fd[0] >= 0)
@@ -38,6 +38,7 @@ static bool open_pair(struct media_pair *p, struct addr at) {
 
 bool media_io_open(struct media_io *m, const struct addr *bind_to, uint16_t first, uint16_t last, struct log *log) {
     uint32_t bound = 0;
+    int tries = UDP_TRIES;   /* of all pairs together */
     m->count = port_pool_pairs(first, last);
     m->pairs = calloc(m->count, sizeof *m->pairs);
     m->usable = calloc(m->count, sizeof *m->usable);
@@ -47,7 +48,7 @@ bool media_io_open(struct media_io *m, const struct addr *bind_to, uint16_t firs
     for (uint32_t i = 0; i < m->count; i++) {
         struct addr at = *bind_to;
         at.port = (uint16_t)(first + first % 2 + 2 * i);
-        m->usable[i] = open_pair(&m->pairs[i], at);
+        m->usable[i] = open_pair(&m->pairs[i], at, &tries);
         bound += m->usable[i];
         if (!m->usable[i])
             log_line(log, TRACE_WARN, "media", "ports %u and %u cannot be bound and are left out", at.port,

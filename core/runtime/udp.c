@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/errqueue.h>
 #include <netinet/in.h>
+#include <time.h>
 #include <unistd.h>
 
 _Static_assert(sizeof(struct sockaddr_in6) <= UDP_NAME_MAX, "room for a name");
@@ -52,6 +53,19 @@ int udp_open(const struct addr *bind_to, const struct udp_options *o) {
     if (rc < 0) {
         close(fd);
         return rc;
+    }
+    return fd;
+}
+
+void udp_pause(void) {
+    nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+}
+
+int udp_open_patiently(const struct addr *bind_to, const struct udp_options *o, int *tries) {
+    int fd = udp_open(bind_to, o);
+    while (fd == -EADDRINUSE && (*tries)-- > 0) {
+        udp_pause();
+        fd = udp_open(bind_to, o);
     }
     return fd;
 }
