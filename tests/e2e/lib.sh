@@ -61,6 +61,8 @@ free_port() {
 start() {
     local name=$1
     shift
+    # Emptied here and now: what an earlier one of that name said must not be taken for this one's.
+    : >"$T/$name.log"
     "$@" >"$T/$name.log" 2>&1 &
     last=$!
     started+=("$last")
