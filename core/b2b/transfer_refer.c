@@ -3,6 +3,7 @@
 #include "core/b2b/policy.h"
 #include "core/b2b/transfer.h"
 #include "core/b2b/wire.h"
+#include "core/sip/token.h"
 #include "parser/sip_hdr.h"
 #include "parser/sip_uri.h"
 #include "parser/sip_write.h"
@@ -144,6 +145,13 @@ static bool check_party(const struct engine *e, struct leg *l, struct refer *r) 
     return true;
 }
 
+/* One of its tags is a token of ours: no other user agent can have that dialog. */
+static bool is_of_ours(const struct engine *e, const struct sip_replaces *p) {
+    struct token t;
+    return (token_parse(p->to_tag, &t) && t.cluster == (uint8_t)e->cfg.cluster_id) ||
+           (token_parse(p->from_tag, &t) && t.cluster == (uint8_t)e->cfg.cluster_id);
+}
+
 /* The dialog that Replaces names. False: the REFER is refused. *result != 0: accepted, and then told to have failed. */
 static bool find_consult(struct engine *e, struct leg *l, struct refer *r, struct leg **consult, uint16_t *result) {
     const struct sip_replaces *p = &r->replaces;
@@ -153,7 +161,7 @@ static bool find_consult(struct engine *e, struct leg *l, struct refer *r, struc
         bool ended = d || leg_ended_lately(e, p->call_id, p->to_tag, p->from_tag);
         if (ended)
             *result = 603;
-        else if (policy_is_our_host(e, r->to.uri.host.host) && p->to_tag.n && p->to_tag.p[0] == '~')
+        else if (policy_is_our_host(e, r->to.uri.host.host) && is_of_ours(e, p))
             *result = 481;
         return true;
     }
