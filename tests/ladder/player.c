@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * The language of a ladder. One step a line, a backslash at its end continues it; '#' begins a comment; "quotes" hold
- * blanks (\" is a quote in them). Time stands still but for +TIME. Messages need no time to arrive.
+ * The language of a ladder. One step a line, a backslash at its end continues it (without a blank before
+ * it: in the middle of a word); '#' begins a comment; "quotes" hold blanks (\" is a quote in them). Time
+ * stands still but for +TIME. Messages need no time to arrive.
  *
  * Before the first message:
  *   config KEY VALUE               attended replace|join, refer local|reject, progress on|off, and the times t1,
@@ -312,10 +313,12 @@ static void do_raw(struct world *w, struct words *ws, FILE *f) {
     world_send(w, &p->addr, b.p, b.n);
 }
 
-/* A line with a backslash at its end goes on in the next. */
+/* A line with a backslash at its end goes on in the next; without a blank before it, in the middle of a word. */
 static bool read_line(struct world *w, FILE *f, char *line, size_t cap) {
     size_t n = 0;
     while (fgets(line + n, (int)(cap - n), f)) {
+        size_t blanks = n && line[n - 1] != ' ' ? strspn(line + n, " ") : 0;
+        memmove(line + n, line + n + blanks, strlen(line + n + blanks) + 1);
         w->line++;
         n += strcspn(line + n, "\n");
         line[n] = '\0';
