@@ -18,29 +18,45 @@ void port_pool_init(struct port_pool *p, struct arena *a, uint16_t first, uint16
         .head = count ? 0 : PORT_POOL_NONE,
         .tail = count ? count - 1 : PORT_POOL_NONE,
     };
-    for (uint32_t i = 0; p->slots && i < count; i++)
+    for (uint32_t i = 0; p->slots && i < count; i++) {
         p->slots[i].next = i + 1 < count ? i + 1 : PORT_POOL_NONE;
+        p->slots[i].prev = i ? i - 1 : PORT_POOL_NONE;
+    }
 }
 
-uint32_t port_pool_take(struct port_pool *p, uint64_t now_us, uint32_t *generation) {
-    uint32_t slot = p->head;
-    /* The quarantine is one length for all, so the head is the first to be free. */
-    if (slot == PORT_POOL_NONE || p->slots[slot].free_at_us > now_us) {
-        p->exhausted++;
-        return PORT_POOL_NONE;
-    }
+static void unlink_slot(struct port_pool *p, struct port_slot *s) {
+    if (s->prev == PORT_POOL_NONE)
+        p->head = s->next;
+    else
+        p->slots[s->prev].next = s->next;
+    if (s->next == PORT_POOL_NONE)
+        p->tail = s->prev;
+    else
+        p->slots[s->next].prev = s->prev;
+    s->next = s->prev = PORT_POOL_NONE;
+}
+
+bool port_pool_take_slot(struct port_pool *p, uint32_t slot, uint64_t now_us, uint32_t *generation) {
+    if (slot >= p->count || p->slots[slot].taken || p->slots[slot].free_at_us > now_us)
+        return false;
     struct port_slot *s = &p->slots[slot];
-    p->head = s->next;
-    if (p->head == PORT_POOL_NONE)
-        p->tail = PORT_POOL_NONE;
-    s->next = PORT_POOL_NONE;
+    unlink_slot(p, s);
     s->taken = true;
     if (++s->generation == 0)
         s->generation = 1;
     if (++p->used > p->high_water)
         p->high_water = p->used;
     *generation = s->generation;
-    return slot;
+    return true;
+}
+
+uint32_t port_pool_take(struct port_pool *p, uint64_t now_us, uint32_t *generation) {
+    uint32_t slot = p->head;
+    /* The quarantine is one length for all, so the head is the first to be free. */
+    if (slot != PORT_POOL_NONE && port_pool_take_slot(p, slot, now_us, generation))
+        return slot;
+    p->exhausted++;
+    return PORT_POOL_NONE;
 }
 
 bool port_pool_release(struct port_pool *p, uint32_t slot, uint32_t generation, uint64_t now_us) {
@@ -52,6 +68,7 @@ bool port_pool_release(struct port_pool *p, uint32_t slot, uint32_t generation, 
     s->taken = false;
     s->free_at_us = now_us + p->quarantine_us;
     s->next = PORT_POOL_NONE;
+    s->prev = p->tail;
     if (p->tail == PORT_POOL_NONE)
         p->head = slot;
     else

@@ -17,7 +17,7 @@
 struct port_slot {
     uint64_t free_at_us;          /* while released */
     uint32_t generation;          /* 0: never used */
-    uint32_t next;                /* in the queue of the released; PORT_POOL_NONE: last */
+    uint32_t next, prev;          /* in the queue of the released; PORT_POOL_NONE: none */
     bool taken;
 };
 
@@ -39,6 +39,8 @@ void port_pool_init(struct port_pool *p, struct arena *a, uint16_t first, uint16
 
 /* Slot, or PORT_POOL_NONE when all are taken or in quarantine. *generation is never 0. */
 uint32_t port_pool_take(struct port_pool *p, uint64_t now_us, uint32_t *generation);
+/* This very slot, for a call that comes with its ports. False: it is taken, in quarantine or not one of ours. */
+bool port_pool_take_slot(struct port_pool *p, uint32_t slot, uint64_t now_us, uint32_t *generation);
 /* False if this use of the slot is over already (nothing changes). */
 bool port_pool_release(struct port_pool *p, uint32_t slot, uint32_t generation, uint64_t now_us);
 

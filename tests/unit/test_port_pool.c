@@ -89,6 +89,31 @@ static void test_many_rounds(void) {
     CHECK_EQ(generation[0], 9);
 }
 
+/* In the middle, at both ends, then the rest in the order of the queue. */
+static void test_take_slot(void) {
+    struct port_pool p = pool_of(10000, 10009);
+    uint32_t g = 0;
+    CHECK_TRUE(port_pool_take_slot(&p, 2, 5, &g));
+    CHECK_EQ(g, 1);
+    CHECK_FALSE(port_pool_take_slot(&p, 2, 5, &g));
+    CHECK_FALSE(port_pool_take_slot(&p, 5, 5, &g));
+    CHECK_FALSE(port_pool_take_slot(&p, PORT_POOL_NONE, 5, &g));
+    CHECK_TRUE(port_pool_take_slot(&p, 4, 5, &g));
+    CHECK_TRUE(port_pool_take_slot(&p, 0, 5, &g));
+    CHECK_EQ(p.used, 3);
+    CHECK_TRUE(port_pool_release(&p, 2, 1, 10));
+    CHECK_FALSE(port_pool_take_slot(&p, 2, 9 + QUARANTINE, &g));
+    CHECK_EQ(port_pool_take(&p, 5, &g), 1);
+    CHECK_EQ(port_pool_take(&p, 5, &g), 3);
+    CHECK_EQ(port_pool_take(&p, 5, &g), PORT_POOL_NONE);
+    CHECK_TRUE(port_pool_take_slot(&p, 2, 10 + QUARANTINE, &g));
+    CHECK_EQ(g, 2);
+    CHECK_EQ(p.head, PORT_POOL_NONE);
+    CHECK_EQ(p.tail, PORT_POOL_NONE);
+    CHECK_TRUE(port_pool_release(&p, 0, 1, 20));
+    CHECK_EQ(port_pool_take(&p, 20 + QUARANTINE, &g), 0);
+}
+
 static void test_empty(void) {
     struct port_pool p = pool_of(10000, 10000);
     uint32_t g;
@@ -98,5 +123,5 @@ static void test_empty(void) {
 
 int main(void) {
     return UNIT_RUN("port_pool", UNIT(test_pairs), UNIT(test_ports), UNIT(test_take_release), UNIT(test_many_rounds),
-                    UNIT(test_empty));
+                    UNIT(test_take_slot), UNIT(test_empty));
 }
