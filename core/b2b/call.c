@@ -94,6 +94,7 @@ static void finish(struct engine *e, struct call *c) {
     record_delete(e, c);
     metrics_add(&e->metrics, M_calls_ended, 1);
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("ended"));
+    buf_unref(&e->bufs, &c->kept);
     pool_free(&e->calls, c->self);
 }
 

@@ -100,8 +100,14 @@ void leg_note_abilities(struct leg *l, const struct sip_msg *msg) {
         l->allows_refer = sip_list_has(msg, SIP_H_ALLOW, SL("REFER"));
 }
 
-static bool leg_index(struct engine *e, struct leg *l) {
+bool leg_index(struct engine *e, struct leg *l) {
     return map_put(&e->leg_map, leg_key(e, leg_str(l, DLG_CALL_ID), leg_str(l, DLG_LOCAL_TAG)), l->self);
+}
+
+void leg_unindex(struct engine *e, struct leg *l) {
+    struct key128 k = leg_key(e, leg_str(l, DLG_CALL_ID), leg_str(l, DLG_LOCAL_TAG));
+    if (map_get(&e->leg_map, k) == l->self)
+        map_del(&e->leg_map, k);
 }
 
 struct leg *leg_incoming(struct engine *e, struct call *c, const struct sip_msg *invite, handle txn) {
@@ -140,12 +146,17 @@ struct leg *leg_outgoing(struct engine *e, struct call *c, const struct leg_targ
     return l;
 }
 
-struct leg *leg_find(const struct engine *e, struct slice call_id, struct slice local_tag, struct slice remote_tag) {
+struct leg *leg_find_local(const struct engine *e, struct slice call_id, struct slice local_tag) {
     struct leg *l = leg_get(e, map_get(&e->leg_map, leg_key(e, call_id, local_tag)));
     if (!l || l->state == LEG_DEAD || !slice_eq(leg_str(l, DLG_CALL_ID), call_id) ||
         !slice_eq(leg_str(l, DLG_LOCAL_TAG), local_tag))
         return NULL;
-    return slice_eq(leg_str(l, DLG_REMOTE_TAG), remote_tag) ? l : NULL;
+    return l;
+}
+
+struct leg *leg_find(const struct engine *e, struct slice call_id, struct slice local_tag, struct slice remote_tag) {
+    struct leg *l = leg_find_local(e, call_id, local_tag);
+    return l && slice_eq(leg_str(l, DLG_REMOTE_TAG), remote_tag) ? l : NULL;
 }
 
 struct leg *leg_find_request(const struct engine *e, const struct sip_msg *msg) {
@@ -185,9 +196,7 @@ void leg_free(struct engine *e, struct leg *l) {
     wheel_cancel(&e->wheel, &l->timer);
     buf_unref(&e->bufs, &l->ack);
     if (leg_str(l, DLG_CALL_ID).p) {
-        struct key128 k = leg_key(e, leg_str(l, DLG_CALL_ID), leg_str(l, DLG_LOCAL_TAG));
-        if (map_get(&e->leg_map, k) == l->self)
-            map_del(&e->leg_map, k);
+        leg_unindex(e, l);
         leg_bury(e, l);
     }
     dialog_free(&l->dlg, &e->ua);

@@ -110,9 +110,15 @@ static inline struct leg *leg_peer(const struct engine *e, const struct leg *l) 
 /* By Call-ID, local tag and remote tag. */
 struct leg *leg_find(const struct engine *e, struct slice call_id, struct slice local_tag, struct slice remote_tag);
 struct leg *leg_find_request(const struct engine *e, const struct sip_msg *msg);
+/* By our side alone: for references between records. */
+struct leg *leg_find_local(const struct engine *e, struct slice call_id, struct slice local_tag);
 bool leg_ended_lately(const struct engine *e, struct slice call_id, struct slice local_tag, struct slice remote_tag);
 /* Frees a DEAD leg; called by call_reap only. */
 void leg_free(struct engine *e, struct leg *l);
+
+/* Makes the leg findable by its Call-ID and local tag. False: another one has them, or no room. */
+bool leg_index(struct engine *e, struct leg *l);
+void leg_unindex(struct engine *e, struct leg *l);
 
 /* private to the leg_*.c files */
 handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const struct dialog_request *r,

@@ -179,6 +179,8 @@ void leg_ack(struct engine *e, struct leg *l, struct slice sdp) {
 void leg_stop_ok(struct engine *e, struct leg *l) {
     wheel_cancel(&e->wheel, &l->ok_timer);
     buf_unref(&e->bufs, &l->ok);
+    l->ok_until = 0;
+    l->ok_cseq = 0;
 }
 
 /* The 2xx is repeated by us, not by the transaction (section 13.3.1.4): at T1, doubling to T2, for 64*T1. */

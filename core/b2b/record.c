@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/record.h"
 
+#include "core/b2b/call.h"
+
 static struct out *operation(struct engine *e, const struct call *c, enum store_verb verb) {
     struct out *o = outbox_add(e->out, OUT_STORE);
     char key[16];
@@ -40,4 +42,22 @@ void record_delete(struct engine *e, struct call *c) {
     operation(e, c, STORE_DELETE);
     c->record_stored = false;
     e->records--;
+}
+
+static void resume_leg(struct engine *e, struct leg *l) {
+    l->dlg.local_cseq = l->dlg.local_cseq < INT32_MAX - RECORD_CSEQ_GAP ? l->dlg.local_cseq + RECORD_CSEQ_GAP
+                                                                        : l->dlg.local_cseq;
+    if (l->state != LEG_ANSWERED && l->state != LEG_UP)
+        return;
+    leg_stop_ok(e, l);
+    leg_step(e, l, LEG_IN_RECV_ACK);
+}
+
+void record_resume(struct engine *e, struct call *c) {
+    for (unsigned i = 0; i < c->leg_count; i++)
+        resume_leg(e, leg_get(e, c->legs[i]));
+    if (!c->record_stored)
+        e->records++;
+    c->record_stored = true;
+    call_changed(e, c);
 }

@@ -17,14 +17,20 @@ void record_store(struct engine *e, struct call *c);
 /* Deletes what record_store stored. */
 void record_delete(struct engine *e, struct call *c);
 
-/* False: does not fit. */
+/* Appends to out. What is not in it: transactions, the buffers of a 2xx or an ACK that is repeated, legs that have
+ * ended or wait for the answer to their BYE only. The same state gives the same bytes. False: does not fit, with room
+ * for one more text to be tried; out is then to be thrown away. */
 bool record_encode(const struct engine *e, const struct call *c, struct sbuf *out);
 
-#define RECORD_ERRORS(X)                                                                                               \
-    X(OK, "decoded")                                                                                                   \
-    X(NOT_OURS, "not a record of ours") X(VERSION, "of a version this one cannot read")                                \
-        X(TRUNCATED, "shorter than it says") X(VALUE, "a value out of range") X(CRITICAL, "an unknown critical field") \
-            X(NO_ROOM, "no room for its objects")
+#define RECORD_ERRORS(X)                                  \
+    X(OK, "decoded")                                      \
+    X(NOT_OURS, "not a record of ours")                   \
+    X(VERSION, "of a version this one cannot read")       \
+    X(TRUNCATED, "shorter than it says")                  \
+    X(VALUE, "a value out of range")                      \
+    X(CRITICAL, "an unknown critical field")              \
+    X(EXISTS, "one of its dialogs is here already")       \
+    X(NO_ROOM, "no room for its objects")
 enum record_error {
 #define X(name, text) RECORD_##name,
     RECORD_ERRORS(X)
@@ -32,8 +38,21 @@ enum record_error {
 };
 const char *record_error_text(enum record_error r);
 
-/* Makes call, legs and transfer from a record, as they were; timers from absolute times; open transactions are not part
- * of it. On an error nothing is left behind. *out is the call on RECORD_OK. */
+/* Makes call, legs and transfer from a record, as they were, in whatever state; timers from absolute times. Nothing is
+ * sent and the relay is told nothing. On an error nothing is left behind. *out is the call on RECORD_OK.
+ *
+ * - `bytes` may not lie in e->ua. The engine may be within a step or not.
+ * - Ports are those of the record where they are free here; a leg that got others, or whose record names another media
+ *   address, has session_unsure set.
+ * - Parties of a transfer may be legs of another call. Whichever record is decoded last ties the two together; until
+ *   then, and if the other never comes here, the reference is kept and written again.
+ * - Unknown optional fields (RECORD_KEPT_MAX bytes of them) are kept in c->kept and written again with their object. */
 enum record_error record_decode(struct engine *e, struct slice bytes, struct call **out);
+
+/* CSeq numbers a former owner may have used since it wrote the record (RFC 3261 section 12.2.1.1: gaps are legal). */
+#define RECORD_CSEQ_GAP 1000
+/* The call goes on here after its owner's death: CSeqs jump ahead, a 2xx counts as acknowledged (the ACK may have come
+ * before), and the record is to be written again, so that the next owner jumps from there. Within a step. */
+void record_resume(struct engine *e, struct call *c);
 
 #endif

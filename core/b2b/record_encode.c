@@ -1,10 +1,256 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/record.h"
+#include "core/b2b/record_fields.h"
+#include "core/base/check.h"
+#include "core/sip/token.h"
+
+struct encoder {
+    const struct engine *e;
+    const struct call *c;
+    struct sbuf *out;
+    const struct leg *written[LIMIT_LEGS_PER_CALL]; /* whose texts others may be like; the last one is being written */
+    unsigned count;
+    unsigned texts; /* of the last one, that are written */
+};
+
+static void put_fields(const struct encoder *x, const struct record_field *f, const void *object) {
+    for (; f->tag; f++) {
+        uint64_t v = record_field_get(x->e, f, object);
+        if (v)
+            tlv_put_u64(x->out, f->tag, v);
+    }
+}
+
+static void put_flags(const struct encoder *x, uint32_t tag, const uint16_t *flags, const void *object) {
+    uint64_t v = record_flags_get(flags, object);
+    if (v)
+        tlv_put_u64(x->out, tag, v);
+}
+
+static void put_timer(const struct encoder *x, uint32_t tag, const struct wheel_node *n) {
+    if (wheel_is_set(n))
+        tlv_put_u64(x->out, tag, record_wall_ms(x->e, n->deadline_us));
+}
+
+/* What was unknown when this object was read. */
+static void put_kept(const struct encoder *x, struct record_where w) {
+    struct slice in = buf_slice(x->c->kept);
+    struct tlv t;
+    while (in.n > 3) {
+        struct record_where at = { (uint8_t)in.p[0], (uint8_t)in.p[1], (uint8_t)in.p[2] };
+        in = slice_of(in.p + 3, in.n - 3);
+        bool whole = tlv_next(&in, &t);
+        CHECK(whole);
+        if (at.place == w.place && at.leg == w.leg && at.stream == w.stream)
+            sbuf_put(x->out, t.whole);
+    }
+}
+
+/* ---- texts ---- */
+
+static bool is_sdp(struct slice text) {
+    return slice_has_prefix(text, SL("v=0"));
+}
+
+struct likeness {
+    uint32_t like; /* tag */
+    uint32_t plain;
+    unsigned number; /* of the text in its object */
+    struct slice text;
+};
+
+static void put_like(const struct encoder *x, const struct likeness *k, const struct leg *l, unsigned other) {
+    uint32_t from = tlv_open(x->out, k->like);
+    varint_put(x->out, k->number);
+    varint_put(x->out, l->number);
+    varint_put(x->out, other);
+    delta_put(x->out, k->text, leg_str(l, record_leg_texts[other]));
+    tlv_close(x->out, from);
+}
+
+/* The shortest of: itself, a text it equals, and, for descriptions, one it resembles. */
+static void put_text(const struct encoder *x, const struct likeness *k) {
+    uint32_t start = x->out->n, best_n = k->text.n;
+    const struct leg *best = NULL;
+    unsigned best_text = 0;
+    for (unsigned i = 0; i < x->count; i++) {
+        const struct leg *l = x->written[i];
+        unsigned texts = i + 1 < x->count ? RECORD_LEG_TEXTS : x->texts;
+        for (unsigned j = 0; j < texts; j++) {
+            struct slice other = leg_str(l, record_leg_texts[j]);
+            if (!other.p || !(slice_eq(other, k->text) || (is_sdp(other) && is_sdp(k->text))))
+                continue;
+            put_like(x, k, l, j);
+            uint32_t n = x->out->n - start;
+            x->out->n = start;
+            if (x->out->overflow || n >= best_n)
+                continue;
+            best_n = n;
+            best = l;
+            best_text = j;
+        }
+    }
+    if (best)
+        put_like(x, k, best, best_text);
+    else
+        tlv_put(x->out, k->plain, k->text);
+}
+
+/* ---- legs ---- */
+
+static bool put_token(const struct encoder *x, const struct leg *l, struct slice tag) {
+    struct token t;
+    char mem[TOKEN_LEN];
+    struct sbuf again = sbuf_on(mem, sizeof mem);
+    if (tag.n != TOKEN_LEN || !token_parse(tag, &t))
+        return false;
+    if (t.call != x->c->id || t.bucket != x->c->bucket || t.leg != (l->number & 15))
+        return false;
+    token_put(&again, &t);
+    if (!slice_eq(sbuf_slice(&again), tag))
+        return false;
+    uint32_t from = tlv_open(x->out, LEG_TAG_TOKEN);
+    sbuf_char(x->out, (char)t.cluster);
+    varint_put(x->out, t.random);
+    tlv_close(x->out, from);
+    return true;
+}
+
+static void put_leg_texts(struct encoder *x, const struct leg *l) {
+    for (x->texts = 0; x->texts < RECORD_LEG_TEXTS; x->texts++) {
+        struct likeness k = { LEG_TAG_LIKE, LEG_TAG_TEXT(x->texts), x->texts,
+                              leg_str(l, record_leg_texts[x->texts]) };
+        if (!k.text.p || (record_leg_texts[x->texts] == DLG_LOCAL_TAG && put_token(x, l, k.text)))
+            continue;
+        put_text(x, &k);
+    }
+}
+
+static void put_streams(const struct encoder *x, const struct leg *l) {
+    for (unsigned i = 0; i < LEG_STREAMS; i++) {
+        const struct leg_stream *s = &l->media.streams[i];
+        struct addr next = s->rtp;
+        next.port++;
+        if (!s->open)
+            continue;
+        uint32_t from = tlv_open(x->out, LEG_TAG_STREAM);
+        varint_put(x->out, i);
+        tlv_put_u64(x->out, STREAM_TAG_PORT, port_pool_rtp_port(&x->e->ports, s->slot));
+        record_addr_put(x->out, STREAM_TAG_RTP, &s->rtp);
+        if (!addr_eq(&next, &s->rtcp))
+            record_addr_put(x->out, STREAM_TAG_RTCP, &s->rtcp);
+        put_kept(x, (struct record_where){ IN_STREAM, l->number, (uint8_t)i });
+        tlv_close(x->out, from);
+    }
+}
+
+static void put_leg_transfer(const struct encoder *x, const struct leg *l) {
+    const struct transfer *t = transfer_get(x->e, l->transfer);
+    const struct call *c = t ? call_get(x->e, t->call) : NULL;
+    struct slice at = leg_str(l, LEG_TRANSFER_AT);
+    if (l->transfer_role == TR_NONE || (!c && !at.p))
+        return;
+    uint32_t from = tlv_open(x->out, LEG_TAG_TRANSFER);
+    varint_put(x->out, l->transfer_role);
+    if (c && c != x->c) {
+        varint_put(x->out, c->bucket);
+        varint_put(x->out, c->id);
+    } else if (!c) {
+        sbuf_put(x->out, at);
+    }
+    tlv_close(x->out, from);
+}
+
+static void put_leg(struct encoder *x, const struct leg *l) {
+    const struct leg *peer = leg_get(x->e, l->peer);
+    uint32_t from = tlv_open(x->out, REC_LEG);
+    varint_put(x->out, l->number);
+    put_fields(x, record_leg_fields, l);
+    put_flags(x, LEG_TAG_FLAGS, record_leg_flags, l);
+    if (record_has(peer) && peer->call == l->call)
+        tlv_put_u64(x->out, LEG_TAG_PEER, peer->number + 1u);
+    record_addr_put(x->out, LEG_TAG_FLOW, &l->dlg.flow);
+    record_addr_put(x->out, LEG_TAG_LOCAL, &l->dlg.local);
+    put_timer(x, LEG_TAG_TIMER, &l->timer);
+    put_leg_transfer(x, l);
+    x->written[x->count++] = l;
+    put_leg_texts(x, l);
+    put_streams(x, l);
+    put_kept(x, (struct record_where){ IN_LEG, l->number, 0 });
+    tlv_close(x->out, from);
+}
+
+/* ---- transfer ---- */
+
+static void put_party(const struct encoder *x, struct transfer *t, enum transfer_party p) {
+    const struct leg *l = leg_get(x->e, *record_party(t, p));
+    struct slice at = strs_get(&t->s, TRF_AT + p);
+    if (!record_has(l) && !at.p)
+        return;
+    uint32_t from = tlv_open(x->out, TRF_TAG_PARTY(p));
+    if (record_has(l) && l->call == x->c->self) {
+        varint_put(x->out, l->number + 1u);
+    } else {
+        varint_put(x->out, 0);
+        if (record_has(l)) {
+            varint_put(x->out, leg_str(l, DLG_CALL_ID).n);
+            sbuf_put(x->out, leg_str(l, DLG_CALL_ID));
+            sbuf_put(x->out, leg_str(l, DLG_LOCAL_TAG));
+        } else {
+            sbuf_put(x->out, at);
+        }
+    }
+    tlv_close(x->out, from);
+}
+
+static void put_consult_call(const struct encoder *x, const struct transfer *t) {
+    const struct call *c = call_get(x->e, t->consult_call);
+    struct slice at = strs_get(&t->s, TRF_CALL_AT);
+    if (!c && !at.p)
+        return;
+    uint32_t from = tlv_open(x->out, TRF_TAG_CONSULT_CALL);
+    if (c && c != x->c) {
+        varint_put(x->out, c->bucket);
+        varint_put(x->out, c->id);
+    } else if (!c) {
+        sbuf_put(x->out, at);
+    }
+    tlv_close(x->out, from);
+}
+
+static void put_transfer(struct encoder *x, struct transfer *t) {
+    uint32_t from = tlv_open(x->out, REC_TRANSFER);
+    put_fields(x, record_transfer_fields, t);
+    put_flags(x, TRF_TAG_FLAGS, record_transfer_flags, t);
+    put_timer(x, TRF_TAG_TIMER, &t->timer);
+    for (unsigned p = 0; p < PARTY_COUNT; p++)
+        put_party(x, t, (enum transfer_party)p);
+    put_consult_call(x, t);
+    for (unsigned i = 0; i < RECORD_TRANSFER_TEXTS; i++) {
+        struct likeness k = { TRF_TAG_LIKE, TRF_TAG_TEXT(i), i, strs_get(&t->s, record_transfer_texts[i]) };
+        if (k.text.p)
+            put_text(x, &k);
+    }
+    put_kept(x, (struct record_where){ IN_TRANSFER, 0, 0 });
+    tlv_close(x->out, from);
+}
 
 bool record_encode(const struct engine *e, const struct call *c, struct sbuf *out) {
-    (void)e;
-    sbuf_lit(out, "RFR");
-    sbuf_char(out, RECORD_FORMAT);
-    sbuf_hex(out, c->id, 16);
+    struct encoder x = { .e = e, .c = c, .out = out };
+    sbuf_lit(out, RECORD_MAGIC);
+    uint32_t from = tlv_open(out, RECORD_FORMAT);
+    put_fields(&x, record_call_fields, c);
+    record_addr_put(out, REC_MEDIA_ADDR, &e->cfg.media_addr);
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        const struct leg *l = leg_get(e, c->legs[i]);
+        CHECK(l);
+        if (record_has(l))
+            put_leg(&x, l);
+    }
+    struct transfer *t = transfer_get(e, c->transfer);
+    if (t)
+        put_transfer(&x, t);
+    put_kept(&x, (struct record_where){ IN_CALL, 0, 0 });
+    tlv_close(out, from);
     return !out->overflow;
 }

@@ -34,6 +34,7 @@ enum leg_field {
     LEG_SDP_FULL,               /* its last offer: what it can do at all; absent if it only ever answered */
     LEG_SDP_LOCAL,              /* the last description we sent it */
     LEG_AGENT,                  /* its User-Agent or Server */
+    LEG_TRANSFER_AT,            /* the transfer it takes part in, where that is not in this engine; see record.h */
     LEG_FIELDS
 };
 
@@ -79,7 +80,7 @@ struct leg {
     struct buf *ok;       /* our 2xx, repeated until its ACK (section 13.3.1.4) */
     uint32_t ok_cseq;
     struct addr ok_dst;
-    uint64_t ok_interval, ok_until;
+    uint64_t ok_interval, ok_until; /* until 0: no ACK is waited for */
     struct wheel_node ok_timer;
     struct buf *ack; /* the ACK to the last 2xx, repeated with it */
     struct addr ack_dst;
@@ -101,6 +102,7 @@ struct call {
     handle next_dirty;
     handle legs[LIMIT_LEGS_PER_CALL];
     handle transfer; /* of which a leg of this call is the transferee */
+    struct buf *kept; /* what its record held and this version does not know; see record.h */
     uint64_t created_ms, answered_ms;
 };
 
@@ -116,6 +118,15 @@ enum transfer_mode {
                       transferee whom it wants to talk with, `consult` the leg that it replaces */
 };
 
+enum transfer_party {
+    PARTY_TRANSFEROR,
+    PARTY_TRANSFEREE,
+    PARTY_TARGET,
+    PARTY_CONSULT,  /* transferor's leg of the consultation call */
+    PARTY_REPLACED, /* target's */
+    PARTY_COUNT
+};
+
 enum transfer_field {
     TRF_REFER_TO,
     TRF_REFERRED_BY,
@@ -125,6 +136,8 @@ enum transfer_field {
     TRF_TRANSFEREE_SDP,
     TRF_TOKEN,     /* relayed: user part of the Refer-To that the transferee got */
     TRF_PRINCIPAL, /* relayed: of the transferee, who alone may use the token */
+    TRF_AT, /* and PARTY_COUNT - 1 more: a party that is a leg of a call not in this engine; see record.h */
+    TRF_CALL_AT = TRF_AT + PARTY_COUNT, /* the same for consult_call */
 };
 
 struct transfer {

@@ -53,7 +53,7 @@ static bool set_routes(struct dialog *d, struct ua *ua, const struct sip_msg *ms
     return !b.overflow && strs_set(&d->s, ua->bufs, DLG_ROUTES, sbuf_slice(&b));
 }
 
-static void seed_branch(struct dialog *d, const struct ua *ua) {
+void dialog_seed_branch(struct dialog *d, const struct ua *ua) {
     struct slice tag = strs_get(&d->s, DLG_LOCAL_TAG);
     struct key128 k = siphash128(ua->branch_key, tag.p, tag.n);
     d->branch_seed = (struct siphash_key){ k.a, k.b };
@@ -73,7 +73,7 @@ bool dialog_init_uas(struct dialog *d, struct ua *ua, const struct sip_msg *invi
         dialog_free(d, ua);
         return false;
     }
-    seed_branch(d, ua);
+    dialog_seed_branch(d, ua);
     return true;
 }
 
@@ -88,7 +88,7 @@ bool dialog_init_uac(struct dialog *d, struct ua *ua, const struct dialog_uac *u
         dialog_free(d, ua);
         return false;
     }
-    seed_branch(d, ua);
+    dialog_seed_branch(d, ua);
     return true;
 }
 

@@ -50,6 +50,8 @@ bool dialog_from_response(struct dialog *d, struct ua *ua, const struct sip_msg 
  * nothing. */
 bool dialog_refresh(struct dialog *d, struct ua *ua, const struct sip_msg *msg);
 void dialog_free(struct dialog *d, struct ua *ua);
+/* Derives branch_seed from DLG_LOCAL_TAG and the cluster's key: for a dialog made from its parts. */
+void dialog_seed_branch(struct dialog *d, const struct ua *ua);
 
 /* Tags of a request (from_remote) or of a response to ours; an RFC 2543 peer's missing tag equals an absent one. */
 bool dialog_matches_request(const struct dialog *d, const struct sip_msg *msg);

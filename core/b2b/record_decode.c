@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/leg.h"
+#include "core/b2b/record_read.h"
+#include "core/base/check.h"
+
+/* ---- what every object is read with ---- */
+
+static bool keep(struct decoder *x, struct record_where w, const struct tlv *t) {
+    sbuf_char(&x->kept, (char)w.place);
+    sbuf_char(&x->kept, (char)w.leg);
+    sbuf_char(&x->kept, (char)w.stream);
+    sbuf_put(&x->kept, t->whole);
+    return !x->kept.overflow || read_fail(x, RECORD_NO_ROOM) == READ_TAKEN;
+}
+
+bool read_object(struct decoder *x, struct slice in, struct record_where w, read_fn *fn, void *object) {
+    struct tlv t;
+    while (in.n) {
+        if (!tlv_next(&in, &t)) {
+            read_fail(x, RECORD_TRUNCATED);
+            return false;
+        }
+        enum read_result r = fn(x, object, &t);
+        if (r == READ_UNKNOWN && t.tag & TLV_CRITICAL)
+            r = read_fail(x, RECORD_CRITICAL);
+        if (r == READ_FAILED || (r == READ_UNKNOWN && !keep(x, w, &t)))
+            return false;
+    }
+    return true;
+}
+
+enum read_result read_field(struct decoder *x, const struct record_field *f, void *object, const struct tlv *t) {
+    uint64_t v;
+    while (f->tag && f->tag != t->tag)
+        f++;
+    if (!f->tag)
+        return READ_UNKNOWN;
+    if (!tlv_u64(t, f->max, &v))
+        return read_fail(x, RECORD_VALUE);
+    record_field_set(x->e, f, object, v);
+    return READ_TAKEN;
+}
+
+enum read_result read_flags(struct decoder *x, const uint16_t *flags, void *object, const struct tlv *t) {
+    uint64_t v;
+    if (!tlv_u64(t, UINT64_MAX, &v) || !record_flags_set(flags, object, v))
+        return read_fail(x, RECORD_VALUE);
+    return READ_TAKEN;
+}
+
+enum read_result read_timer(struct decoder *x, struct wheel_node *n, const struct tlv *t) {
+    uint64_t v;
+    if (!tlv_u64(t, RECORD_TIME_MAX, &v))
+        return read_fail(x, RECORD_VALUE);
+    wheel_set(&x->e->wheel, n, record_mono_us(x->e, v, KIND_DEADLINE));
+    return READ_TAKEN;
+}
+
+bool read_call_name(struct slice in, uint64_t *bucket, uint64_t *id) {
+    return varint_get(&in, bucket) && *bucket < LIMIT_BUCKETS && varint_get(&in, id) && in.n == 0;
+}
+
+struct leg *read_leg_of_number(const struct decoder *x, uint64_t number) {
+    for (unsigned i = 0; i < x->c->leg_count; i++) {
+        struct leg *l = leg_get(x->e, x->c->legs[i]);
+        if (l->number == number)
+            return l;
+    }
+    return NULL;
+}
+
+enum read_result read_like(struct decoder *x, struct strs *s, struct slice fields, const struct tlv *t) {
+    struct sbuf text = sbuf_on(x->e->ua.scratch, sizeof x->e->ua.scratch);
+    struct slice in = t->value;
+    uint64_t number, leg, other;
+    if (!varint_get(&in, &number) || !varint_get(&in, &leg) || !varint_get(&in, &other) || number >= fields.n ||
+        other >= RECORD_LEG_TEXTS)
+        return read_fail(x, RECORD_VALUE);
+    const struct leg *l = read_leg_of_number(x, leg);
+    struct slice ref = l ? leg_str(l, record_leg_texts[other]) : SLICE_NONE;
+    if (!ref.p || !delta_apply(&text, in, ref))
+        return read_fail(x, RECORD_VALUE);
+    if (!strs_set(s, &x->e->bufs, (uint8_t)fields.p[number], sbuf_slice(&text)))
+        return read_fail(x, RECORD_NO_ROOM);
+    return READ_TAKEN;
+}
+
+/* ---- the call ---- */
+
+static enum read_result call_field(struct decoder *x, void *object, const struct tlv *t) {
+    struct call *c = object;
+    switch (t->tag) {
+    case REC_MEDIA_ADDR:
+        return record_addr_get(t->value, &x->media_addr) ? READ_TAKEN : read_fail(x, RECORD_VALUE);
+    case REC_LEG: return read_leg(x, t->value) ? READ_TAKEN : READ_FAILED;
+    case REC_TRANSFER: return read_transfer(x, t->value) ? READ_TAKEN : READ_FAILED;
+    default: return read_field(x, record_call_fields, c, t);
+    }
+}
+
+static bool keep_unknown(struct decoder *x) {
+    if (!x->kept.n)
+        return true;
+    x->c->kept = buf_copy(&x->e->bufs, sbuf_slice(&x->kept));
+    return x->c->kept || read_fail(x, RECORD_NO_ROOM) == READ_TAKEN;
+}
+
+/* A description that names another node's address, or ports that are not ours any more, is not what the peer goes by
+ * for long. */
+static void note_other_node(struct decoder *x) {
+    if (x->media_addr.family == ADDR_NONE || addr_eq_ip(&x->media_addr, &x->e->cfg.media_addr))
+        return;
+    for (unsigned i = 0; i < x->c->leg_count; i++) {
+        struct leg *l = leg_get(x->e, x->c->legs[i]);
+        for (unsigned j = 0; j < LEG_STREAMS; j++)
+            l->session_unsure = l->session_unsure || l->media.streams[j].open;
+    }
+}
+
+/* ---- nothing is left behind ---- */
+
+/* No packet has come to these ports: they need no quarantine. */
+static void drop_leg(struct engine *e, struct leg *l) {
+    for (unsigned i = 0; i < LEG_STREAMS; i++) {
+        const struct leg_stream *s = &l->media.streams[i];
+        if (s->open)
+            port_pool_release(&e->ports, s->slot, s->generation, e->now - e->ports.quarantine_us);
+    }
+    wheel_cancel(&e->wheel, &l->timer);
+    if (leg_str(l, DLG_CALL_ID).p)
+        leg_unindex(e, l);
+    dialog_free(&l->dlg, &e->ua);
+    pool_free(&e->legs, l->self);
+}
+
+static void drop_call(struct engine *e, struct call *c) {
+    struct transfer *t = transfer_get(e, c->transfer);
+    for (unsigned i = 0; i < c->leg_count; i++)
+        drop_leg(e, leg_get(e, c->legs[i]));
+    if (t) {
+        wheel_cancel(&e->wheel, &t->timer);
+        strs_free(&t->s, &e->bufs);
+        pool_free(&e->transfers, t->self);
+    }
+    buf_unref(&e->bufs, &c->kept);
+    pool_free(&e->calls, c->self);
+}
+
+/* ---- */
+
+static enum record_error read_header(struct slice *in) {
+    const uint32_t magic = sizeof RECORD_MAGIC - 1;
+    uint64_t n;
+    if (in->n < magic && slice_has_prefix(slice_of(RECORD_MAGIC, magic), *in))
+        return RECORD_TRUNCATED;
+    if (!slice_has_prefix(*in, SL(RECORD_MAGIC)))
+        return RECORD_NOT_OURS;
+    if (in->n == magic)
+        return RECORD_TRUNCATED;
+    if ((uint8_t)in->p[magic] != RECORD_FORMAT)
+        return RECORD_VERSION;
+    *in = slice_of(in->p + magic + 1, in->n - magic - 1);
+    if (!varint_get(in, &n) || n > in->n)
+        return RECORD_TRUNCATED;
+    return n < in->n ? RECORD_VALUE : RECORD_OK;
+}
+
+static bool read_call(struct decoder *x, struct slice in) {
+    if (!read_object(x, in, (struct record_where){ IN_CALL, 0, 0 }, call_field, x->c))
+        return false;
+    if (!x->c->id)
+        return read_fail(x, RECORD_VALUE) == READ_TAKEN;
+    return keep_unknown(x) && record_link(x);
+}
+
+enum record_error record_decode(struct engine *e, struct slice bytes, struct call **out) {
+    struct decoder x = { .e = e };
+    handle h;
+    enum record_error r = read_header(&bytes);
+    if (r != RECORD_OK)
+        return r;
+    x.kept = sbuf_on(x.kept_mem, sizeof x.kept_mem);
+    x.c = pool_alloc(&e->calls, &h);
+    if (!x.c)
+        return RECORD_NO_ROOM;
+    x.c->self = h;
+    if (!read_call(&x, bytes)) {
+        CHECK(x.error != RECORD_OK);
+        drop_call(e, x.c);
+        return x.error;
+    }
+    note_other_node(&x);
+    *out = x.c;
+    return RECORD_OK;
+}
+
+const char *record_error_text(enum record_error r) {
+    static const char *const texts[] = {
+#define X(name, text) text,
+        RECORD_ERRORS(X)
+#undef X
+    };
+    return texts[r];
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/leg.h"
+#include "core/b2b/record_read.h"
+#include "core/sip/token.h"
+
+/* ---- streams ---- */
+
+struct stream {
+    uint64_t port;
+    struct addr rtp, rtcp;
+};
+
+static enum read_result stream_field(struct decoder *x, void *object, const struct tlv *t) {
+    struct stream *s = object;
+    bool ok;
+    switch (t->tag) {
+    case STREAM_TAG_PORT: ok = tlv_u64(t, UINT16_MAX, &s->port); break;
+    case STREAM_TAG_RTP: ok = record_addr_get(t->value, &s->rtp); break;
+    case STREAM_TAG_RTCP: ok = record_addr_get(t->value, &s->rtcp); break;
+    default: return READ_UNKNOWN;
+    }
+    return ok ? READ_TAKEN : read_fail(x, RECORD_VALUE);
+}
+
+/* The same pair where it is free here; the peer sends there already. */
+static bool take_ports(struct decoder *x, struct leg_stream *s, uint16_t port) {
+    struct port_pool *p = &x->e->ports;
+    s->slot = port_pool_slot_of(p, port);
+    if (s->slot != PORT_POOL_NONE && port_pool_rtp_port(p, s->slot) == port &&
+        port_pool_take_slot(p, s->slot, x->e->now, &s->generation))
+        return true;
+    x->ports_moved = true;
+    s->slot = port_pool_take(p, x->e->now, &s->generation);
+    return s->slot != PORT_POOL_NONE;
+}
+
+static enum read_result read_stream(struct decoder *x, struct leg *l, struct slice in) {
+    struct stream s = { 0 };
+    uint64_t index;
+    if (!varint_get(&in, &index) || index >= LEG_STREAMS || l->media.streams[index].open)
+        return read_fail(x, RECORD_VALUE);
+    if (!read_object(x, in, (struct record_where){ IN_STREAM, l->number, (uint8_t)index }, stream_field, &s))
+        return READ_FAILED;
+    if (!s.port)
+        return read_fail(x, RECORD_VALUE);
+    struct leg_stream *to = &l->media.streams[index];
+    if (!take_ports(x, to, (uint16_t)s.port))
+        return read_fail(x, RECORD_NO_ROOM);
+    to->open = true;
+    to->rtp = s.rtp;
+    to->rtcp = s.rtcp;
+    if (s.rtp.family != ADDR_NONE && s.rtcp.family == ADDR_NONE) {
+        to->rtcp = s.rtp;
+        to->rtcp.port++;
+    }
+    return READ_TAKEN;
+}
+
+/* ---- texts ---- */
+
+static enum read_result set_text(struct decoder *x, struct leg *l, unsigned field, struct slice v) {
+    return leg_set(x->e, l, field, v) ? READ_TAKEN : read_fail(x, RECORD_NO_ROOM);
+}
+
+/* Bucket and id of the call stand in front of the legs. */
+static enum read_result read_token(struct decoder *x, struct leg *l, struct slice in) {
+    char mem[TOKEN_LEN];
+    struct sbuf b = sbuf_on(mem, sizeof mem);
+    struct token t = { .bucket = x->c->bucket, .call = x->c->id, .leg = l->number & 15 };
+    if (in.n < 2)
+        return read_fail(x, RECORD_VALUE);
+    t.cluster = (uint8_t)in.p[0];
+    in = slice_of(in.p + 1, in.n - 1);
+    if (!varint_get(&in, &t.random) || in.n)
+        return read_fail(x, RECORD_VALUE);
+    token_put(&b, &t);
+    return set_text(x, l, DLG_LOCAL_TAG, sbuf_slice(&b));
+}
+
+/* Empty behind the role: the transfer of this call. */
+static enum read_result read_leg_transfer(struct decoder *x, struct leg *l, struct slice in) {
+    uint64_t role, bucket, id;
+    if (!varint_get(&in, &role) || role == TR_NONE || role > TR_REPLACED)
+        return read_fail(x, RECORD_VALUE);
+    l->transfer_role = (uint8_t)role;
+    if (!in.n)
+        return READ_TAKEN;
+    if (!read_call_name(in, &bucket, &id))
+        return read_fail(x, RECORD_VALUE);
+    return set_text(x, l, LEG_TRANSFER_AT, in);
+}
+
+/* ---- the leg ---- */
+
+static enum read_result read_peer(struct decoder *x, const struct tlv *t) {
+    uint64_t v;
+    if (!tlv_u64(t, UINT8_MAX + 1, &v))
+        return read_fail(x, RECORD_VALUE);
+    x->peer[x->c->leg_count - 1] = (uint16_t)v;
+    return READ_TAKEN;
+}
+
+static enum read_result read_addr(struct decoder *x, struct addr *a, const struct tlv *t) {
+    return record_addr_get(t->value, a) ? READ_TAKEN : read_fail(x, RECORD_VALUE);
+}
+
+static enum read_result leg_field(struct decoder *x, void *object, const struct tlv *t) {
+    struct leg *l = object;
+    const struct slice texts = slice_of((const char *)record_leg_texts, RECORD_LEG_TEXTS);
+    switch (t->tag) {
+    case LEG_TAG_PEER: return read_peer(x, t);
+    case LEG_TAG_FLAGS: return read_flags(x, record_leg_flags, l, t);
+    case LEG_TAG_FLOW: return read_addr(x, &l->dlg.flow, t);
+    case LEG_TAG_LOCAL: return read_addr(x, &l->dlg.local, t);
+    case LEG_TAG_TIMER: return read_timer(x, &l->timer, t);
+    case LEG_TAG_STREAM: return read_stream(x, l, t->value);
+    case LEG_TAG_TRANSFER: return read_leg_transfer(x, l, t->value);
+    case LEG_TAG_TOKEN: return read_token(x, l, t->value);
+    case LEG_TAG_LIKE: return read_like(x, &l->dlg.s, texts, t);
+    default: break;
+    }
+    for (unsigned i = 0; i < RECORD_LEG_TEXTS; i++)
+        if (t->tag == LEG_TAG_TEXT(i))
+            return set_text(x, l, record_leg_texts[i], t->value);
+    return read_field(x, record_leg_fields, l, t);
+}
+
+static struct leg *make_leg(struct decoder *x, uint8_t number) {
+    handle h;
+    struct leg *l = pool_alloc(&x->e->legs, &h);
+    if (!l)
+        return NULL;
+    l->self = l->ok_timer.owner = l->timer.owner = h;
+    l->ok_timer.kind = TIMER_LEG_OK;
+    l->timer.kind = TIMER_LEG;
+    l->call = x->c->self;
+    l->number = number;
+    x->c->legs[x->c->leg_count++] = h;
+    return l;
+}
+
+static bool finish_leg(struct decoder *x, struct leg *l) {
+    struct slice call_id = leg_str(l, DLG_CALL_ID), tag = leg_str(l, DLG_LOCAL_TAG);
+    if (!call_id.p || !tag.p || l->state == LEG_BYE_SENT)
+        return read_fail(x, RECORD_VALUE) == READ_TAKEN;
+    if (!leg_index(x->e, l))
+        return read_fail(x, leg_find_local(x->e, call_id, tag) ? RECORD_EXISTS : RECORD_NO_ROOM) == READ_TAKEN;
+    dialog_seed_branch(&l->dlg, &x->e->ua);
+    l->session_unsure = l->session_unsure || x->ports_moved;
+    return true;
+}
+
+bool read_leg(struct decoder *x, struct slice in) {
+    uint64_t number;
+    if (!varint_get(&in, &number) || number > UINT8_MAX || read_leg_of_number(x, number) ||
+        x->c->leg_count == LIMIT_LEGS_PER_CALL)
+        return read_fail(x, RECORD_VALUE) == READ_TAKEN;
+    struct leg *l = make_leg(x, (uint8_t)number);
+    if (!l)
+        return read_fail(x, RECORD_NO_ROOM) == READ_TAKEN;
+    x->ports_moved = false;
+    return read_object(x, in, (struct record_where){ IN_LEG, l->number, 0 }, leg_field, l) && finish_leg(x, l);
+}

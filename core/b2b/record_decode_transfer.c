@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * The transfer of a record, and what ties records together: whichever of a transfer's two calls is decoded last finds
+ * the other by Call-ID and local tag, which a leg keeps when it moves.
+ */
+#include "core/b2b/leg.h"
+#include "core/b2b/record_read.h"
+
+/* A leg of another call, as a party's value behind its 0 has it. */
+static bool party_at(struct slice in, struct slice *call_id, struct slice *local_tag) {
+    uint64_t n;
+    if (!varint_get(&in, &n) || n == 0 || n >= in.n)
+        return false;
+    *call_id = slice_of(in.p, n);
+    *local_tag = slice_of(in.p + n, in.n - n);
+    return true;
+}
+
+static enum read_result read_party(struct decoder *x, struct transfer *t, unsigned p, struct slice in) {
+    struct slice call_id, local_tag;
+    uint64_t number;
+    if (!varint_get(&in, &number))
+        return read_fail(x, RECORD_VALUE);
+    if (number) {
+        const struct leg *l = read_leg_of_number(x, number - 1);
+        *record_party(t, (enum transfer_party)p) = l ? l->self : HANDLE_NONE;
+        return l && !in.n ? READ_TAKEN : read_fail(x, RECORD_VALUE);
+    }
+    if (!party_at(in, &call_id, &local_tag))
+        return read_fail(x, RECORD_VALUE);
+    return strs_set(&t->s, &x->e->bufs, TRF_AT + p, in) ? READ_TAKEN : read_fail(x, RECORD_NO_ROOM);
+}
+
+static enum read_result read_consult_call(struct decoder *x, struct transfer *t, struct slice in) {
+    uint64_t bucket, id;
+    if (!in.n) {
+        t->consult_call = x->c->self;
+        return READ_TAKEN;
+    }
+    if (!read_call_name(in, &bucket, &id))
+        return read_fail(x, RECORD_VALUE);
+    return strs_set(&t->s, &x->e->bufs, TRF_CALL_AT, in) ? READ_TAKEN : read_fail(x, RECORD_NO_ROOM);
+}
+
+static enum read_result transfer_field(struct decoder *x, void *object, const struct tlv *v) {
+    struct transfer *t = object;
+    const struct slice texts = slice_of((const char *)record_transfer_texts, RECORD_TRANSFER_TEXTS);
+    switch (v->tag) {
+    case TRF_TAG_FLAGS: return read_flags(x, record_transfer_flags, t, v);
+    case TRF_TAG_TIMER: return read_timer(x, &t->timer, v);
+    case TRF_TAG_CONSULT_CALL: return read_consult_call(x, t, v->value);
+    case TRF_TAG_LIKE: return read_like(x, &t->s, texts, v);
+    default: break;
+    }
+    for (unsigned p = 0; p < PARTY_COUNT; p++)
+        if (v->tag == TRF_TAG_PARTY(p))
+            return read_party(x, t, p, v->value);
+    for (unsigned i = 0; i < RECORD_TRANSFER_TEXTS; i++)
+        if (v->tag == TRF_TAG_TEXT(i))
+            return strs_set(&t->s, &x->e->bufs, record_transfer_texts[i], v->value) ? READ_TAKEN
+                                                                                     : read_fail(x, RECORD_NO_ROOM);
+    return read_field(x, record_transfer_fields, t, v);
+}
+
+bool read_transfer(struct decoder *x, struct slice in) {
+    handle h;
+    if (x->c->transfer != HANDLE_NONE)
+        return read_fail(x, RECORD_VALUE) == READ_TAKEN;
+    struct transfer *t = pool_alloc(&x->e->transfers, &h);
+    if (!t)
+        return read_fail(x, RECORD_NO_ROOM) == READ_TAKEN;
+    t->self = t->timer.owner = x->c->transfer = h;
+    t->timer.kind = TIMER_TRANSFER;
+    t->call = x->c->self;
+    return read_object(x, in, (struct record_where){ IN_TRANSFER, 0, 0 }, transfer_field, t);
+}
+
+/* ---- links; nothing here can fail once the first loop is over ---- */
+
+static bool resolve_numbers(struct decoder *x) {
+    for (unsigned i = 0; i < x->c->leg_count; i++) {
+        struct leg *l = leg_get(x->e, x->c->legs[i]);
+        const struct leg *peer = x->peer[i] ? read_leg_of_number(x, x->peer[i] - 1u) : NULL;
+        bool own = l->transfer_role != TR_NONE && !leg_str(l, LEG_TRANSFER_AT).p;
+        if ((x->peer[i] && !peer) || (own && x->c->transfer == HANDLE_NONE))
+            return read_fail(x, RECORD_VALUE) == READ_TAKEN;
+        l->peer = peer ? peer->self : HANDLE_NONE;
+        l->transfer = own ? x->c->transfer : HANDLE_NONE;
+    }
+    return true;
+}
+
+/* A leg that waits for this very transfer gets it. */
+static void join_transfer(struct engine *e, struct leg *l, const struct transfer *t) {
+    const struct call *c = call_get(e, t->call);
+    struct slice at = leg_str(l, LEG_TRANSFER_AT);
+    uint64_t bucket, id;
+    if (!at.p || !c || !read_call_name(at, &bucket, &id) || bucket != c->bucket || id != c->id)
+        return;
+    l->transfer = t->self;
+    leg_set(e, l, LEG_TRANSFER_AT, SLICE_NONE);
+}
+
+/* Parties of t that are in this engine by now. */
+static void find_parties(struct engine *e, struct transfer *t) {
+    struct slice call_id, local_tag;
+    for (unsigned p = 0; p < PARTY_COUNT; p++) {
+        struct slice at = strs_get(&t->s, TRF_AT + p);
+        struct leg *l = at.p && party_at(at, &call_id, &local_tag) ? leg_find_local(e, call_id, local_tag) : NULL;
+        if (!l)
+            continue;
+        *record_party(t, (enum transfer_party)p) = l->self;
+        strs_set(&t->s, &e->bufs, TRF_AT + p, SLICE_NONE);
+    }
+}
+
+static void find_consult_call(struct engine *e, struct transfer *t) {
+    uint32_t cursor = 0;
+    uint64_t bucket, id;
+    handle h;
+    if (!read_call_name(strs_get(&t->s, TRF_CALL_AT), &bucket, &id))
+        return;
+    for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));) {
+        if (c->id != id || c->bucket != bucket)
+            continue;
+        t->consult_call = h;
+        strs_set(&t->s, &e->bufs, TRF_CALL_AT, SLICE_NONE);
+        return;
+    }
+}
+
+static bool awaits_party(const struct transfer *t) {
+    return t->s.present >> TRF_AT != 0;
+}
+
+bool record_link(struct decoder *x) {
+    struct engine *e = x->e;
+    uint32_t calls = 0, transfers = 0;
+    handle h;
+    if (!resolve_numbers(x))
+        return false;
+    for (struct transfer *t; (t = pool_next(&e->transfers, &transfers, &h));) {
+        if (awaits_party(t)) {
+            find_parties(e, t);
+            find_consult_call(e, t);
+        }
+        for (unsigned i = 0; i < x->c->leg_count; i++)
+            join_transfer(e, leg_get(e, x->c->legs[i]), t);
+    }
+    struct transfer *own = transfer_get(e, x->c->transfer);
+    for (struct call *c; own && (c = pool_next(&e->calls, &calls, &h));)
+        for (unsigned i = 0; i < c->leg_count; i++)
+            join_transfer(e, leg_get(e, c->legs[i]), own);
+    return true;
+}

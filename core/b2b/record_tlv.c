@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/record_tlv.h"
+
+void varint_put(struct sbuf *b, uint64_t v) {
+    for (; v > 0x7f; v >>= 7)
+        sbuf_char(b, (char)(v | 0x80));
+    sbuf_char(b, (char)v);
+}
+
+bool varint_get(struct slice *in, uint64_t *v) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < in->n && i < 10; i++) {
+        uint8_t c = (uint8_t)in->p[i];
+        if (i == 9 && c > 1)
+            return false;
+        sum |= (uint64_t)(c & 0x7f) << (7 * i);
+        if (c & 0x80)
+            continue;
+        if (c == 0 && i > 0)
+            return false;
+        *in = slice_of(in->p + i + 1, in->n - i - 1);
+        *v = sum;
+        return true;
+    }
+    return false;
+}
+
+void tlv_put(struct sbuf *b, uint32_t tag, struct slice value) {
+    varint_put(b, tag);
+    varint_put(b, value.n);
+    sbuf_put(b, value);
+}
+
+void tlv_put_u64(struct sbuf *b, uint32_t tag, uint64_t v) {
+    char mem[10];
+    struct sbuf value = sbuf_on(mem, sizeof mem);
+    varint_put(&value, v);
+    tlv_put(b, tag, sbuf_slice(&value));
+}
+
+uint32_t tlv_open(struct sbuf *b, uint32_t tag) {
+    varint_put(b, tag);
+    sbuf_char(b, 0);
+    return b->n;
+}
+
+void tlv_close(struct sbuf *b, uint32_t from) {
+    char mem[10];
+    struct sbuf length = sbuf_on(mem, sizeof mem);
+    uint32_t n = b->n - from;
+    if (b->overflow)
+        return;
+    varint_put(&length, n);
+    uint32_t more = length.n - 1;
+    if (more > b->cap - b->n) {
+        b->overflow = true;
+        return;
+    }
+    memmove(b->p + from + more, b->p + from, n);
+    memcpy(b->p + from - 1, length.p, length.n);
+    b->n += more;
+}
+
+bool tlv_next(struct slice *in, struct tlv *out) {
+    struct slice rest = *in;
+    const char *start = in->p;
+    uint64_t tag, n;
+    if (!varint_get(&rest, &tag) || tag > UINT32_MAX || !varint_get(&rest, &n) || n > rest.n)
+        return false;
+    out->tag = (uint32_t)tag;
+    out->value = slice_of(rest.p, n);
+    *in = slice_of(rest.p + n, rest.n - n);
+    out->whole = slice_of(start, (size_t)(in->p - start));
+    return true;
+}
+
+bool tlv_u64(const struct tlv *t, uint64_t max, uint64_t *v) {
+    struct slice in = t->value;
+    return varint_get(&in, v) && in.n == 0 && *v <= max;
+}
+
+/* ---- deltas: runs, each headed by its length and kind; behind it the bytes, or where in ref they are ---- */
+
+enum { DELTA_OWN, DELTA_COPY };
+
+/* How far ahead of the last copied line the same line is looked for: bounds the work of hostile texts. */
+#define DELTA_LINES_AHEAD 32
+
+static struct slice line_at(struct slice s, uint32_t from) {
+    struct slice rest = slice_of(s.p + from, s.n - from);
+    int32_t end = slice_find(rest, '\n');
+    return end < 0 ? rest : slice_of(rest.p, (uint32_t)end + 1);
+}
+
+/* Where in ref, from `from` on, this line is; ref.n: not near. */
+static uint32_t find_line(struct slice ref, uint32_t from, struct slice line) {
+    for (unsigned i = 0; i < DELTA_LINES_AHEAD && from < ref.n; i++) {
+        struct slice l = line_at(ref, from);
+        if (slice_eq(l, line))
+            return from;
+        from += l.n;
+    }
+    return ref.n;
+}
+
+struct run {
+    uint32_t kind, at, n;
+};
+
+static void put_run(struct sbuf *b, const struct run *r, struct slice text) {
+    if (!r->n)
+        return;
+    varint_put(b, (uint64_t)r->n << 1 | r->kind);
+    if (r->kind == DELTA_COPY)
+        varint_put(b, r->at);
+    else
+        sbuf_put(b, slice_of(text.p + r->at, r->n));
+}
+
+void delta_put(struct sbuf *b, struct slice text, struct slice ref) {
+    struct run run = { 0 };
+    uint32_t cursor = 0;
+    for (uint32_t at = 0; at < text.n;) {
+        struct slice line = line_at(text, at);
+        uint32_t found = find_line(ref, cursor, line);
+        struct run next = { found < ref.n ? DELTA_COPY : DELTA_OWN, found < ref.n ? found : at, line.n };
+        if (next.kind == DELTA_COPY)
+            cursor = found + line.n;
+        if (run.n && run.kind == next.kind && run.at + run.n == next.at) {
+            run.n += next.n;
+        } else {
+            put_run(b, &run, text);
+            run = next;
+        }
+        at += line.n;
+    }
+    put_run(b, &run, text);
+}
+
+bool delta_apply(struct sbuf *out, struct slice delta, struct slice ref) {
+    uint64_t head, at;
+    while (delta.n) {
+        if (!varint_get(&delta, &head))
+            return false;
+        uint64_t n = head >> 1;
+        if ((head & 1) == DELTA_OWN) {
+            if (n > delta.n)
+                return false;
+            sbuf_put(out, slice_of(delta.p, n));
+            delta = slice_of(delta.p + n, delta.n - n);
+            continue;
+        }
+        if (!varint_get(&delta, &at) || at > ref.n || n > ref.n - at)
+            return false;
+        sbuf_put(out, slice_of(ref.p + at, n));
+        if (out->overflow)
+            return false;
+    }
+    return !out->overflow;
+}
