@@ -111,7 +111,6 @@ static bool is_our_via(const struct engine *e, const struct sip_msg *msg) {
 }
 
 static void on_stray_response(struct engine *e, const struct sip_msg *msg) {
-    metrics_add(&e->metrics, M_responses_stray, 1);
     if (msg->cseq_method != SIP_M_INVITE || msg->status < 200 || msg->status > 299)
         return;
     struct leg *l = leg_find(e, msg->call_id, msg->from_tag, msg->to_tag);
