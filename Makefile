@@ -2,6 +2,7 @@
 #
 # make            the daemon, its tool, the demo's phones          make run    the daemon in the foreground
 # make demo       three phones and an attended transfer (FLOW=blind: a blind one)
+# make sim        the simulator, a minute of fresh seeds (SEED=n: that one, as a ladder; HOURS=n)
 # make test       everything, in stages        make unit, ladders, e2e, tidy    one stage of it
 # make asan tsan  the tests under sanitizers   make fuzz SECONDS=30    each fuzz target   make cov    line coverage
 # make deps       the Debian packages          make install PREFIX=/usr/local DESTDIR=
@@ -39,7 +40,8 @@ DEMO_SRC := $(if $(HAVE_ORTP),$(sort $(wildcard bench/demo/*.c)))
 BENCH_SRC := $(sort $(wildcard bench/*.c))
 
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
-LADDER_SRC := $(sort $(wildcard tests/ladder/*.c tests/sim/*.c))
+LADDER_SRC := $(sort $(wildcard tests/ladder/*.c))
+SIM_SRC := $(sort $(wildcard tests/sim/*.c))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
 # Archives in the order of the include direction, then the libraries; --as-needed drops what a program does not use.
@@ -54,14 +56,16 @@ PROGRAMS := $(if $(and $(wildcard core/main.c),$(wildcard core/b2b/engine.c)),$(
             $(patsubst bench/%.c,$(B)/bench-%,$(BENCH_SRC))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 LADDER_BIN := $(if $(LADDER_SRC),$(B)/ladder)
+SIM_BIN := $(if $(SIM_SRC),$(B)/sim)
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 
+comma := ,
 objects = $(patsubst %.c,$(B)/%.o,$(1))
 # One short line for a command; the whole command with V=1.
 say = $(if $(V),,@echo '  $(1) $@';)
 
 .PHONY: all lib deps demo run install clean FORCE
-.PHONY: test tidy unit ladders e2e programs-for-tests asan tsan cov fuzz fuzz-smoke fuzz-run
+.PHONY: test tidy unit ladders sim e2e programs-for-tests asan tsan cov fuzz fuzz-smoke fuzz-run
 all: lib $(PROGRAMS)
 lib: $(PURE_LIB)
 
@@ -109,6 +113,11 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(ARCHIVES)
 $(B)/ladder: $(call objects,$(LADDER_SRC)) $(PURE_LIB)
 	$(call say,ld)$(LINK) $^ $(LIBS)
 
+# The simulator sees every look-up in the engine's tables, by the linker: the objects are everybody's.
+SIM_WRAPS := leg_fsm_cell transfer_cell oa_step txn_run bridge_method bridge_headers
+$(B)/sim: $(call objects,$(SIM_SRC)) $(PURE_LIB)
+	$(call say,ld)$(LINK) $(addprefix -Wl$(comma)--wrap=,$(SIM_WRAPS)) $^ $(LIBS)
+
 $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(call say,ld)$(LINK) -fsanitize=fuzzer $^ $(ORTP_LIBS) $(LIBS)
@@ -141,7 +150,11 @@ ladders: $(LADDER_BIN)
 e2e: all
 	@B=$(B) tests/e2e/run.sh
 
-programs-for-tests: $(UNIT_BIN) $(LADDER_BIN)
+# Phones, network and engine in one process under virtual time. HOURS=n, SEED=n.
+sim: $(SIM_BIN)
+	$(SIM_BIN) $(if $(SEED),--seed $(SEED) --count 1 --verbose,--seconds $(if $(HOURS),$$(($(HOURS) * 3600)),60) --cover)
+
+programs-for-tests: $(UNIT_BIN) $(LADDER_BIN) $(SIM_BIN)
 
 ASAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DREFEREE_SLOW_CHECKS
 TSAN := -O1 -g -fsanitize=thread -fno-omit-frame-pointer -DREFEREE_SLOW_CHECKS

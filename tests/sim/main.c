@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* sim [--seed N] [--count N] [--seconds N] [--only 1,2,3] [--verbose] [--wire] [--hash] [--cover] [--no-shrink]
+ *
+ *   --seed N      the first seed; without it fresh ones, printed
+ *   --count N     so many seeds
+ *   --seconds N   as many seeds as fit
+ *   --only LIST   of that seed's events only these: what a failure prints
+ *   --verbose     the ladder; --wire: whole messages too
+ *   --hash        the hash of all traces: the same on every machine
+ *   --cover       rows of the tables that were never reached
+ */
+#include "tests/sim/sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static double seconds_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void parse(struct sim_options *o, int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        const char *a = argv[i], *v = i + 1 < argc ? argv[i + 1] : "0";
+        if (!strcmp(a, "--seed"))
+            o->seed = strtoull(v, NULL, 0), i++;
+        else if (!strcmp(a, "--count"))
+            o->count = strtoull(v, NULL, 0), i++;
+        else if (!strcmp(a, "--seconds"))
+            o->seconds = strtoull(v, NULL, 0), i++;
+        else if (!strcmp(a, "--only"))
+            o->only = v, i++;
+        else if (!strcmp(a, "--verbose"))
+            o->verbose = true;
+        else if (!strcmp(a, "--wire"))
+            o->verbose = o->engine_trace = true;
+        else if (!strcmp(a, "--hash"))
+            o->hash = true;
+        else if (!strcmp(a, "--cover"))
+            o->cover = true;
+        else if (!strcmp(a, "--no-shrink"))
+            o->no_shrink = true;
+        else
+            fprintf(stderr, "sim: %s?\n", a), exit(2);
+    }
+}
+
+static void mask_all_but(struct world *w, const char *list) {
+    for (uint32_t i = 0; i < SIM_EVENTS; i++)
+        w->masked[i] = true;
+    for (char *end; *list; list = *end ? end + 1 : end) {
+        uint64_t i = strtoull(list, &end, 10);
+        if (i < SIM_EVENTS)
+            w->masked[i] = false;
+        if (end == list)
+            break;
+    }
+}
+
+static void print_list(const struct world *w) {
+    const char *comma = "";
+    for (uint32_t i = 0; i < w->script.n; i++) {
+        if (w->masked[i])
+            continue;
+        printf("%s%u", comma, i);
+        comma = ",";
+    }
+    printf("\n");
+}
+
+static void on_failure(struct world *w, const char *program) {
+    printf("FAIL seed %llu step %llu at %.6f s: %s\n", (unsigned long long)w->seed, (unsigned long long)w->steps,
+           (double)w->now / 1e6, w->failure);
+    fflush(stdout);
+    if (w->opt.no_shrink || w->opt.only)
+        return;
+    sim_shrink(w);
+    printf("shrunk; replay: %s --seed %llu --verbose --only ", program, (unsigned long long)w->seed);
+    print_list(w);
+    w->opt.verbose = true;
+    if (world_run(w, w->seed))
+        printf("simulator: the shrunk run does not fail\n");
+    else
+        printf("FAIL %s\n", w->failure);
+}
+
+int main(int argc, char **argv) {
+    struct world *w = calloc(1, sizeof *w);
+    if (!w)
+        return 2;
+    parse(&w->opt, argc, argv);
+    if (!w->opt.count && !w->opt.seconds)
+        w->opt.count = 1;
+    uint64_t seed = w->opt.seed ? w->opt.seed : (uint64_t)time(NULL) * 1000003u % 1000000000u;
+    uint64_t first = seed, done = 0, hash = 0;
+    double begin = seconds_now();
+    if (w->opt.only)
+        mask_all_but(w, w->opt.only);
+    printf("sim: seeds from %llu\n", (unsigned long long)first);
+    for (; w->opt.count ? done < w->opt.count : seconds_now() - begin < (double)w->opt.seconds; done++, seed++) {
+        if (!world_run(w, seed)) {
+            on_failure(w, argv[0]);
+            return 1;
+        }
+        hash = sim_mix(hash, w->hash);
+    }
+    double took = seconds_now() - begin;
+    if (w->opt.hash)
+        printf("hash %016llx\n", (unsigned long long)hash);
+    printf("sim: %llu seeds, %llu transfers, %llu messages, %llu s simulated in %.1f s: %.0f transfers a minute\n",
+           (unsigned long long)done, (unsigned long long)w->transfers, (unsigned long long)w->messages,
+           (unsigned long long)(w->virtual_us / 1000000), took, (double)w->transfers / took * 60);
+    if (w->opt.cover)
+        cover_report(true);
+    free(w->memory);
+    free(w);
+    return 0;
+}

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * sim: phones, a network, a store and an engine in one process under virtual time, driven from one seed.
+ *
+ *   sim_rand    the one generator; every draw is keyed by who draws and when, so that leaving an event of a scenario
+ *               out does not disturb the rest
+ *   sim_script  what people do: calls, holds, transfers, and what comes in between, made from the seed
+ *   sim_net     paths between phones and engine: loss, duplication, reordering, delay, clogs, cuts
+ *   sim_phone   user agents that do what real ones do and misdo
+ *   sim_world   the queue of events, the engine with store and relay, one run from a seed to the end
+ *   sim_check   what must hold after every step and at the end
+ *   sim_cover   which cells of the engine's tables were reached
+ *   sim_shrink  the fewest events that still fail
+ *
+ * Same seed, same bytes on every path, on every compiler: no order by address, ties by sequence number.
+ */
+#ifndef REFEREE_SIM_H
+#define REFEREE_SIM_H
+
+#include "core/b2b/state.h"
+#include "parser/sip_hdr.h"
+#include "rtp/relay.h"
+#include "store/store.h"
+
+#include <setjmp.h>
+
+#define SIM_PHONES 8
+#define SIM_ENGINE 0xff           /* as a node of the network */
+#define SIM_PACKET_MAX 4096
+#define SIM_PACKETS 2048
+#define SIM_ITEMS 4096
+#define SIM_EVENTS 1024
+#define SIM_SCENES 64
+#define SIM_START_US 1000000ull
+#define SIM_WALL_MS 1800000000000ull
+
+struct world;
+
+/* ---- sim_rand ---- */
+
+struct sim_rng {
+    uint64_t s;
+};
+uint64_t sim_mix(uint64_t a, uint64_t b);
+uint64_t sim_next(struct sim_rng *r);
+/* [0, n) */
+uint32_t sim_below(struct sim_rng *r, uint32_t n);
+/* True in `percent` of the cases. */
+bool sim_chance(struct sim_rng *r, uint32_t percent);
+/* A draw of the running world by `who`. */
+uint32_t sim_draw(struct world *w, uint32_t who, uint32_t n);
+bool sim_draw_chance(struct world *w, uint32_t who, uint32_t percent);
+
+/* ---- script ---- */
+
+/* ACT(name): what a phone, or the world, is made to do. */
+#define SIM_ACTIONS(X)                                                                                        \
+    X(CALL) X(LATE_CALL) X(HOLD) X(RESUME) X(REOFFER) X(LATE_REINVITE) X(BLIND) X(ATTENDED) X(ODD_REFER)      \
+    X(FORGED_REFER) X(INVITE_REPLACES) X(BYE) X(CANCEL) X(UPDATE) X(INFO) X(MESSAGE) X(OPTIONS) X(SUBSCRIBE)  \
+    X(UNSUBSCRIBE) X(ODD_REQUEST) X(REGISTER) X(UNREGISTER) X(POWER_OFF) X(POWER_ON) X(CUT) X(CLOG) X(ICMP)   \
+    X(GARBAGE) X(RELOAD) X(ADMIN)
+enum sim_action {
+#define X(n) ACT_##n,
+    SIM_ACTIONS(X)
+#undef X
+    SIM_ACTION_COUNT
+};
+
+/* SEEN(name): what a phone sees, that an event may wait for. */
+#define SIM_SEEN(X)                                                                                           \
+    X(NOW) X(INVITE) X(REPLACES) X(RINGING) X(ANSWERED) X(ACK) X(REINVITE) X(REANSWERED) X(ACCEPTED) X(NOTIFY) \
+    X(BYE)
+enum sim_seen {
+#define X(n) SEEN_##n,
+    SIM_SEEN(X)
+#undef X
+    SIM_SEEN_COUNT
+};
+
+struct sim_event {
+    uint64_t at;                  /* SEEN_NOW: then; else armed from then on */
+    uint32_t delay;               /* behind what was seen */
+    uint8_t seen;                 /* enum sim_seen */
+    uint8_t action;               /* enum sim_action */
+    uint8_t phone;
+    uint8_t other;                /* phone or variant the action is about */
+    uint8_t scene, call;          /* which of the phone's dialogs: of this scene, call 1 or 2 */
+    bool fired;
+};
+
+/* What all worlds of a seed have: drawn first, so that a shrunk run has the same. */
+struct sim_setup {
+    uint32_t loss, dup, reorder;  /* per mille */
+    uint32_t delay_us, jitter_us;
+    bool auth, join, progress;
+    bool hard;                    /* events that lose whole dialogs: power, cuts */
+    uint32_t quirks[SIM_PHONES];  /* enum sim_quirk bits */
+    uint64_t end;                 /* everybody hangs up */
+};
+
+struct sim_script {
+    struct sim_setup setup;
+    uint32_t n;
+    struct sim_event ev[SIM_EVENTS];
+};
+/* plain: without quirks, loss, odd events: for the first look at a new engine. */
+void sim_script_make(struct sim_script *s, uint64_t seed);
+const char *sim_action_name(unsigned a);
+const char *sim_seen_name(unsigned s);
+
+/* ---- net ---- */
+
+struct packet {
+    struct packet *next;
+    uint32_t n;
+    uint8_t from, to;             /* nodes */
+    char data[SIM_PACKET_MAX];
+};
+
+struct sim_path {
+    uint64_t last;                /* arrival of the last packet: order is kept unless reordering is drawn */
+    uint64_t cut_until, clog_until;
+};
+
+/* ---- phone ---- */
+
+#define SIM_QUIRKS(X)                                                                                         \
+    X(NO_ACK) X(NO_NOTIFY_ANSWER) X(NOTIFY_481) X(NO_BYE_ANSWER) X(GLARE) X(GLARE_ALWAYS) X(REFUSE_REINVITE)  \
+    X(LATE_OFFER) X(NO_REPLACES) X(REFUSE_REPLACES) X(IGNORE_REPLACES) X(KEEPS_REPLACED) X(EARLY_BYE) X(NO_BYE) \
+    X(BYE_AT_NOTIFY) X(FORKS) X(SWAPS_TAGS) X(ODD_URI) X(RETRANSMITS) X(REDIRECTS) X(SLOW) X(NARROW) X(VIDEO)  \
+    X(REOFFERS) X(NO_PROVISIONAL) X(EARLY_MEDIA) X(CHALLENGES) X(NO_REFER_SUB) X(RFC2543_HOLD) X(SESSION_422)
+enum sim_quirk_bit {
+#define X(n) QUIRK_##n,
+    SIM_QUIRKS(X)
+#undef X
+    SIM_QUIRK_COUNT
+};
+
+#define PHONE_DIALOGS 12
+#define PHONE_CLIENTS 24
+#define PHONE_SERVERS 24
+
+struct txt {
+    uint16_t n;
+    char p[158];
+};
+static inline struct slice txt_slice(const struct txt *t) {
+    return slice_of(t->p, t->n);
+}
+/* What does not fit is cut: the phones' own strings are short. */
+void txt_set(struct txt *t, struct slice s);
+static inline bool txt_eq(const struct txt *t, struct slice s) {
+    return slice_eq(txt_slice(t), s);
+}
+
+enum phone_state { PH_FREE, PH_CALLING, PH_RINGING, PH_ANSWERED, PH_UP, PH_ENDING };
+
+/* One side of a session as the phone knows it. */
+struct phone_sdp {
+    uint8_t codecs;               /* bit i: codec i of sim_sdp.c; 0: nothing agreed */
+    uint8_t dir;                  /* enum sdp_direction */
+    uint8_t lines;                /* m= lines */
+    uint8_t live;                 /* bit i: m= line i has a port */
+    uint16_t port;                /* of the first */
+};
+
+struct pdlg {
+    uint8_t state;                /* enum phone_state */
+    uint8_t scene, call;          /* 0xff: of none */
+    bool uac, held, late, no_ack, ack_seen, refer_open;
+    uint32_t gen;
+    struct txt call_id, local_tag, remote_tag, target, remote_uri;
+    uint32_t cseq, invite_cseq, remote_cseq, ok_cseq, refer_cseq;
+    uint32_t sdp_version;
+    uint16_t port;
+    struct phone_sdp mine, theirs, offered, got; /* agreed twice; our open offer; the peer's open offer */
+    bool offer_open;
+    uint8_t invite_client;        /* index + 1 of our open INVITE */
+    uint8_t invite_server;        /* index + 1 of theirs */
+    uint16_t outcome;             /* of a ringing call, drawn when it came */
+    struct txt replaces;          /* dialog to be ended when this one is answered: its Call-ID */
+};
+
+struct pclient {
+    bool used, provisional, completed, cancelled, retried;
+    uint8_t method, dlg;          /* dlg: index, 0xff: none */
+    uint32_t dlg_gen, gen, branch, cseq;
+    uint64_t interval, until;
+    struct packet *req;
+};
+
+struct pserver {
+    bool used, repeats, ok;       /* repeats: until its ACK */
+    uint8_t dlg, method;
+    uint32_t dlg_gen, gen, cseq;
+    uint64_t key, interval, until;
+    struct packet *req;           /* of an INVITE, until its final response */
+    struct packet *rsp;           /* last response */
+};
+
+struct phone {
+    uint8_t index;
+    bool off;
+    uint32_t quirks;
+    struct addr addr;
+    struct txt user, uri, contact, sent_by;
+    uint32_t next_branch, next_tag, next_call;
+    uint32_t register_cseq;
+    uint32_t nc;
+    struct pdlg dlg[PHONE_DIALOGS];
+    struct pclient client[PHONE_CLIENTS];
+    struct pserver server[PHONE_SERVERS];
+    uint64_t over[32];            /* hashes of Call-IDs of dialogs that are over */
+    uint32_t over_n;
+};
+
+/* ---- world ---- */
+
+enum sim_item_kind { ITEM_PACKET, ITEM_EVENT, ITEM_CLIENT, ITEM_SERVER, ITEM_ANSWER, ITEM_BYE, ITEM_ACT, ITEM_HANGUP };
+
+struct sim_item {
+    uint64_t at, seq;
+    uint8_t kind;
+    uint8_t who;                  /* phone */
+    uint8_t index;                /* of dialog or transaction */
+    uint8_t arg;
+    uint32_t gen;                 /* of it; or the number of an event */
+    struct packet *packet;
+};
+
+/* ---- check: what was seen on the wires ---- */
+
+#define SEEN_DIALOGS 2048
+#define SEEN_BRANCHES 8192
+#define SEEN_OKS 1024
+#define SEEN_SUBS 512
+
+struct seen_dialog {
+    uint64_t key;                 /* Call-ID and the engine's tag; 0: free */
+    uint64_t remote;              /* To tag of the last request out */
+    uint64_t branch;              /* of the last new request out */
+    uint64_t invite_branch;       /* of the engine's open INVITE; 0: none */
+    uint64_t invite_at;
+    uint64_t in_invite;           /* branch of the peer's open INVITE; 0: none */
+    uint64_t sdp, session, version;
+    uint64_t ok_at;               /* the engine's 2xx without ACK; 0: none */
+    uint32_t cseq;
+    uint32_t provisional_cseq;    /* INVITE that had a 1xx delivered */
+    bool bye_out;
+};
+
+struct seen_ok {
+    uint64_t key, tag;
+    uint32_t cseq;
+    bool acked;
+};
+
+struct seen_sub {
+    uint64_t key;
+    uint32_t id;
+    uint32_t notify_cseq;         /* of the last NOTIFY out */
+    bool open, final, excused;    /* open: a NOTIFY without answer */
+    uint64_t sent_at;
+};
+
+struct sim_seen_all {
+    struct seen_dialog dialogs[SEEN_DIALOGS];
+    uint64_t branches[SEEN_BRANCHES];
+    struct seen_ok oks[SEEN_OKS];
+    struct seen_sub subs[SEEN_SUBS];
+    uint32_t ok_n, sub_n, branch_n;
+};
+
+struct sim_options {
+    uint64_t seed, count, seconds;
+    bool verbose, hash, no_shrink, cover, engine_trace, stop_on_first;
+    const char *only;
+};
+
+struct world {
+    uint64_t seed, now, steps, seq, hash;
+    struct sim_options opt;
+    struct sim_script script;
+    bool masked[SIM_EVENTS];
+    bool calm;                    /* the time of hanging up has come */
+    bool lost_peer;               /* some phone forgot a dialog without a BYE that arrived */
+    uint64_t draw_at;
+    uint32_t draw_n;
+    struct sim_item heap[SIM_ITEMS];
+    uint32_t heap_n;
+    struct packet packets[SIM_PACKETS];
+    struct packet *free_packets;
+    struct sim_path path[SIM_PHONES][2]; /* 0: to the engine */
+    struct phone phones[SIM_PHONES];
+    struct sim_msg_area {
+        struct sip_msg in, out, look;
+    } msg;
+    uint8_t *memory;
+    size_t memory_n;
+    struct engine *e;
+    struct store *store;
+    struct relay relay;
+    struct outbox out;
+    struct engine_config config;
+    struct user_config users[SIM_PHONES];
+    struct route_config route;
+    struct peer_config peer;
+    uint64_t transfers, messages, virtual_us;
+    uint32_t same_time;
+    uint64_t trace_seen;
+    struct sim_seen_all seen;
+    jmp_buf fail;
+    char failure[400];
+    uint32_t failure_kind;        /* of the text, without numbers: the shrinker looks for the same */
+};
+
+/* True: nothing was broken. */
+bool world_run(struct world *w, uint64_t seed);
+_Noreturn void sim_fail(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void world_push(struct world *w, const struct sim_item *item);
+/* A packet with room, or a failure of the simulator itself. */
+struct packet *packet_new(struct world *w);
+void packet_free(struct world *w, struct packet *p);
+/* Takes the packet. */
+void net_send(struct world *w, struct packet *p);
+void net_act(struct world *w, const struct sim_event *ev);
+void world_step_engine(struct world *w, const struct event *ev);
+void world_say(struct world *w, const char *what, const struct packet *p);
+void world_hash(struct world *w, const void *p, size_t n);
+extern const struct addr sim_engine_addr;
+/* A phone has seen something: events that wait for it. */
+void world_seen(struct world *w, const struct phone *ph, enum sim_seen what, unsigned scene);
+
+/* ---- phone: for the world ---- */
+
+void phone_init(struct world *w, unsigned index);
+void phone_recv(struct world *w, struct phone *ph, struct packet *p);
+void phone_timer(struct world *w, const struct sim_item *item);
+void phone_act(struct world *w, struct phone *ph, const struct sim_event *ev);
+void phone_hangup_all(struct world *w, struct phone *ph);
+bool phone_is_idle(const struct phone *ph);
+
+/* ---- phone: private to sim_phone*.c and sim_sdp.c ---- */
+
+static inline bool phone_quirk(struct world *w, const struct phone *ph, enum sim_quirk_bit q) {
+    return !w->calm && (ph->quirks >> q & 1) && sim_draw_chance(w, ph->index, 60);
+}
+struct pdlg *phone_dialog_new(struct world *w, struct phone *ph);
+void phone_dialog_over(struct world *w, struct phone *ph, struct pdlg *d);
+struct pdlg *phone_dialog_find(struct phone *ph, struct slice call_id, struct slice local_tag);
+uint8_t phone_dialog_index(const struct phone *ph, const struct pdlg *d);
+struct pclient *phone_client_of(struct phone *ph, const struct pdlg *d);
+
+struct phone_request {
+    struct slice method, extra, type, body;
+    struct slice ruri;            /* absent: the dialog's target */
+    uint32_t cseq;                /* 0: the next */
+    bool no_contact;
+};
+/* In the dialog d; NULL when no transaction is free. ACK makes none. */
+struct pclient *phone_send(struct world *w, struct phone *ph, struct pdlg *d, const struct phone_request *r);
+void phone_ack(struct world *w, struct phone *ph, struct pdlg *d, struct slice sdp);
+void phone_bye(struct world *w, struct phone *ph, struct pdlg *d);
+void phone_cancel(struct world *w, struct phone *ph, struct pdlg *d);
+void phone_register(struct world *w, struct phone *ph, uint32_t expires, bool star);
+bool phone_invite(struct world *w, struct phone *ph, struct pdlg *d, struct slice extra, bool late);
+void phone_end(struct world *w, struct phone *ph, struct pdlg *d);
+
+struct phone_response {
+    uint16_t status;
+    struct slice tag, extra, body;
+    bool contact, repeats, last;
+};
+void phone_respond(struct world *w, struct phone *ph, struct pserver *s, const struct sip_msg *req,
+                   const struct phone_response *r);
+void phone_on_request(struct world *w, struct phone *ph, struct packet *p, const struct sip_msg *msg);
+void phone_on_response(struct world *w, struct phone *ph, const struct sip_msg *msg);
+void phone_answer(struct world *w, struct phone *ph, struct pdlg *d);
+void phone_server_free(struct world *w, struct pserver *s);
+void phone_client_free(struct world *w, struct pclient *c);
+
+/* Writes a description; `as` is what it says. */
+struct slice sdp_write(struct sbuf *b, const struct phone *ph, struct pdlg *d, const struct phone_sdp *as);
+bool sdp_read(struct slice text, struct phone_sdp *out);
+void sdp_offer(struct world *w, const struct phone *ph, const struct pdlg *d, struct phone_sdp *out);
+/* False: no codec in common. */
+bool sdp_answer(struct world *w, const struct phone *ph, const struct pdlg *d, const struct phone_sdp *offer,
+                struct phone_sdp *out);
+
+/* ---- check ---- */
+
+void check_start(struct world *w);
+/* Before the engine sees it. */
+void check_in(struct world *w, const struct sip_msg *msg, uint8_t from);
+void check_out(struct world *w, struct slice bytes, const struct addr *dst);
+/* After every step. */
+void check_step(struct world *w);
+/* Everybody has hung up and every timer but those of bindings has run out. */
+void check_end(struct world *w);
+void check_drained(struct world *w);
+void check_media(struct world *w);
+void check_wires_end(struct world *w);
+uint64_t sim_hash(struct slice s);
+
+/* ---- cover ---- */
+
+void cover_report(bool rows);
+
+/* ---- shrink ---- */
+
+/* w has failed with its script; leaves in w->masked what can be left out. */
+void sim_shrink(struct world *w);
+
+#endif

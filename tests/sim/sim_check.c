@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What must hold of what is seen on the wires, whatever the phones do. */
+#include "tests/sim/sim.h"
+
+#define T1_64 32000000ull
+
+void check_start(struct world *w) {
+    memset(&w->seen, 0, sizeof w->seen);
+}
+
+static uint64_t key_of(struct slice call_id, struct slice tag) {
+    return sim_mix(sim_hash(call_id), sim_hash(tag)) | 1;
+}
+
+/* By Call-ID and the engine's tag; made when it is not there. */
+static struct seen_dialog *dialog_of(struct world *w, struct slice call_id, struct slice tag) {
+    uint64_t key = key_of(call_id, tag);
+    for (unsigned i = 0; i < SEEN_DIALOGS; i++) {
+        struct seen_dialog *d = &w->seen.dialogs[(key + i) % SEEN_DIALOGS];
+        if (d->key == key)
+            return d;
+        if (d->key)
+            continue;
+        d->key = key;
+        return d;
+    }
+    sim_fail(w, "simulator: too many dialogs");
+}
+
+/* ---- branches: no answer to an unknown one ---- */
+
+static uint64_t branch_key(const struct sip_msg *m) {
+    return sim_mix(sim_hash(m->via.branch), m->is_request ? m->method : m->cseq_method) | 1;
+}
+
+static bool branch_seen(struct world *w, uint64_t key, bool add) {
+    for (unsigned i = 0; i < SEEN_BRANCHES; i++) {
+        uint64_t *b = &w->seen.branches[(key + i) % SEEN_BRANCHES];
+        if (*b == key)
+            return true;
+        if (*b)
+            continue;
+        if (add && ++w->seen.branch_n > SEEN_BRANCHES - 100)
+            sim_fail(w, "simulator: too many branches");
+        if (add)
+            *b = key;
+        return false;
+    }
+    return false;
+}
+
+/* ---- descriptions: o= rises by one when the rest changed, and only then ---- */
+
+static bool origin_of(struct slice sdp, struct slice *line, uint64_t *session, uint64_t *version) {
+    for (uint32_t i = 0; i + 2 < sdp.n; i++) {
+        if (sdp.p[i] != 'o' || sdp.p[i + 1] != '=' || (i && sdp.p[i - 1] != '\n'))
+            continue;
+        struct slice rest = slice_of(sdp.p + i, sdp.n - i);
+        *line = slice_of(rest.p, (uint32_t)slice_find(rest, '\r'));
+        struct slice v = *line;
+        for (unsigned word = 0; word < 3; word++) {
+            int32_t sp = slice_find(v, ' ');
+            if (sp < 0)
+                return false;
+            struct slice number = slice_of(v.p, (uint32_t)sp);
+            if ((word == 1 && !slice_u64(number, UINT64_MAX, session)) ||
+                (word == 2 && !slice_u64(number, UINT64_MAX, version)))
+                return false;
+            v = slice_of(v.p + sp + 1, v.n - (uint32_t)sp - 1);
+        }
+        return true;
+    }
+    return false;
+}
+
+static void check_sdp(struct world *w, struct seen_dialog *d, struct slice sdp) {
+    struct slice line;
+    uint64_t session = 0, version = 0;
+    if (!origin_of(sdp, &line, &session, &version))
+        sim_fail(w, "a description without a readable o= line");
+    struct slice before = slice_of(sdp.p, (uint32_t)(line.p - sdp.p));
+    struct slice after = slice_of(line.p + line.n, sdp.n - before.n - line.n);
+    uint64_t rest = sim_mix(sim_hash(before), sim_hash(after));
+    if (d->sdp) {
+        if (session != d->session)
+            sim_fail(w, "o=: another session id in one dialog");
+        if (rest == d->sdp && version != d->version)
+            sim_fail(w, "o=: version rose from %d to %d though nothing changed", (int)d->version, (int)version);
+        if (rest != d->sdp && version != d->version + 1)
+            sim_fail(w, "o=: version %d after %d, description changed", (int)version, (int)d->version);
+    }
+    d->sdp = rest;
+    d->session = session;
+    d->version = version;
+}
+
+/* ---- in ---- */
+
+static bool leg_is_there(const struct engine *e, struct slice call_id, struct slice tag) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct leg *l; (l = pool_next(&e->legs, &cursor, &h));)
+        if (l->state != LEG_DEAD && slice_eq(leg_str(l, DLG_CALL_ID), call_id) &&
+            slice_eq(leg_str(l, DLG_LOCAL_TAG), tag))
+            return true;
+    return false;
+}
+
+static void in_request(struct world *w, const struct sip_msg *m) {
+    uint64_t key = branch_key(m);
+    bool again = branch_seen(w, key, m->method != SIP_M_ACK);
+    if (!m->to_tag.p)
+        return;
+    struct seen_dialog *d = dialog_of(w, m->call_id, m->to_tag);
+    if (m->method == SIP_M_ACK)
+        d->ok_at = 0;
+    if (m->method == SIP_M_INVITE && !again)
+        d->in_invite = key;
+}
+
+static void note_ok(struct world *w, const struct sip_msg *m) {
+    struct sim_seen_all *s = &w->seen;
+    uint64_t key = key_of(m->call_id, m->from_tag), tag = sim_hash(m->to_tag);
+    if (!leg_is_there(w->e, m->call_id, m->from_tag))
+        return;
+    for (uint32_t i = 0; i < s->ok_n; i++)
+        if (s->oks[i].key == key && s->oks[i].tag == tag && s->oks[i].cseq == m->cseq)
+            return;
+    if (s->ok_n == SEEN_OKS)
+        sim_fail(w, "simulator: too many 2xx");
+    s->oks[s->ok_n++] = (struct seen_ok){ .key = key, .tag = tag, .cseq = m->cseq };
+}
+
+static void in_response(struct world *w, const struct sip_msg *m) {
+    struct seen_dialog *d = dialog_of(w, m->call_id, m->from_tag);
+    if (m->cseq_method == SIP_M_INVITE) {
+        if (m->status < 200)
+            d->provisional_cseq = m->cseq;
+        else if (branch_key(m) == d->invite_branch)
+            d->invite_branch = 0;
+        if (m->status >= 200 && m->status < 300)
+            note_ok(w, m);
+    }
+    if (m->cseq_method != SIP_M_NOTIFY || m->status < 200)
+        return;
+    for (uint32_t i = 0; i < w->seen.sub_n; i++) {
+        struct seen_sub *s = &w->seen.subs[i];
+        if (s->key != d->key || s->notify_cseq != m->cseq)
+            continue;
+        s->open = false;
+        if (m->status >= 300)
+            s->excused = true;
+    }
+}
+
+void check_in(struct world *w, const struct sip_msg *m, uint8_t from) {
+    (void)from;
+    if (m->is_request)
+        in_request(w, m);
+    else
+        in_response(w, m);
+}
+
+/* ---- out ---- */
+
+/* CSeq rises with each new request of a dialog (RFC 3261 section 12.2.1.1). */
+static void check_cseq(struct world *w, struct seen_dialog *d, const struct sip_msg *m) {
+    uint64_t branch = branch_key(m), remote = sim_hash(m->to_tag);
+    if (m->method == SIP_M_ACK || m->method == SIP_M_CANCEL || branch == d->branch)
+        return;
+    /* Retransmitted behind a newer request. */
+    if (branch_seen(w, branch ^ 2, true))
+        return;
+    bool fork = d->remote && remote != d->remote && m->method == SIP_M_BYE;
+    if (m->cseq <= d->cseq && !fork)
+        sim_fail(w, "CSeq %d after %d in a dialog", (int)m->cseq, (int)d->cseq);
+    if (fork)
+        return;
+    d->cseq = m->cseq;
+    d->branch = branch;
+    if (m->to_tag.p)
+        d->remote = remote;
+}
+
+static void out_invite(struct world *w, struct seen_dialog *d, const struct sip_msg *m) {
+    uint64_t branch = branch_key(m);
+    if (branch == d->invite_branch)
+        return;
+    if (branch != d->branch)
+        return;
+    if (d->invite_branch && w->now - d->invite_at < T1_64)
+        sim_fail(w, "an INVITE while ours is open in the dialog (RFC 3261 section 14.1)");
+    if (d->in_invite)
+        sim_fail(w, "an INVITE while the peer's is open (RFC 3261 section 14.1)");
+    d->invite_branch = branch;
+    d->invite_at = w->now;
+}
+
+static void out_ack(struct world *w, const struct sip_msg *m) {
+    uint64_t key = key_of(m->call_id, m->from_tag), tag = sim_hash(m->to_tag);
+    for (uint32_t i = 0; i < w->seen.ok_n; i++) {
+        struct seen_ok *o = &w->seen.oks[i];
+        if (o->key == key && o->tag == tag && o->cseq == m->cseq)
+            o->acked = true;
+    }
+}
+
+static void out_notify(struct world *w, const struct seen_dialog *d, const struct sip_msg *m) {
+    struct sip_event ev;
+    struct sip_sub_state state;
+    uint64_t id = 0;
+    if (sip_event_parse(sip_hdr_value(m, SIP_H_EVENT), &ev) < 0 || !slice_u64(ev.id, UINT32_MAX, &id) ||
+        sip_sub_state_parse(sip_hdr_value(m, SIP_H_SUBSCRIPTION_STATE), &state) < 0)
+        sim_fail(w, "a NOTIFY without Event id or Subscription-State");
+    for (uint32_t i = 0; i < w->seen.sub_n; i++) {
+        struct seen_sub *s = &w->seen.subs[i];
+        if (s->key != d->key || s->id != id)
+            continue;
+        if (m->cseq == s->notify_cseq)
+            return;
+        if (s->final)
+            sim_fail(w, "a NOTIFY behind the final one");
+        if (s->open && w->now - s->sent_at < T1_64)
+            sim_fail(w, "a NOTIFY while one is unanswered");
+        s->open = true;
+        s->sent_at = w->now;
+        s->notify_cseq = m->cseq;
+        s->final = slice_eq(state.state, SL("terminated"));
+        return;
+    }
+    sim_fail(w, "a NOTIFY of no subscription");
+}
+
+static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg *m) {
+    if (d->ok_at && w->now - d->ok_at < T1_64)
+        sim_fail(w, "a BYE before the ACK to our 2xx (RFC 3261 section 15)");
+    for (uint32_t i = 0; i < w->seen.sub_n; i++) {
+        const struct seen_sub *s = &w->seen.subs[i];
+        if (s->key == d->key && s->final && s->open && w->now - s->sent_at < T1_64 && !d->bye_out)
+            sim_fail(w, "a BYE to the transferor before it answered the final NOTIFY");
+    }
+    d->bye_out = true;
+    (void)m;
+}
+
+static void out_request(struct world *w, const struct sip_msg *m) {
+    struct seen_dialog *d = dialog_of(w, m->call_id, m->from_tag);
+    check_cseq(w, d, m);
+    switch (m->method) {
+    case SIP_M_INVITE: out_invite(w, d, m); break;
+    case SIP_M_ACK: out_ack(w, m); break;
+    case SIP_M_CANCEL:
+        if (d->provisional_cseq != m->cseq)
+            sim_fail(w, "a CANCEL before any provisional response (RFC 3261 section 9.1)");
+        break;
+    case SIP_M_NOTIFY: out_notify(w, d, m); break;
+    case SIP_M_BYE: out_bye(w, d, m); break;
+    default: break;
+    }
+    if (m->body.n && sip_is_media_type(m->content_type, SL("application"), SL("sdp")))
+        check_sdp(w, d, m->body);
+}
+
+static void note_refer(struct world *w, const struct seen_dialog *d, const struct sip_msg *m) {
+    struct sim_seen_all *s = &w->seen;
+    for (uint32_t i = 0; i < s->sub_n; i++)
+        if (s->subs[i].key == d->key && s->subs[i].id == m->cseq)
+            return;
+    if (s->sub_n == SEEN_SUBS)
+        sim_fail(w, "simulator: too many subscriptions");
+    s->subs[s->sub_n++] = (struct seen_sub){ .key = d->key, .id = m->cseq };
+}
+
+static void out_response(struct world *w, const struct sip_msg *m) {
+    if (!branch_seen(w, branch_key(m), false))
+        sim_fail(w, "a response to a request that never came: %d", (int)m->status);
+    struct seen_dialog *d = dialog_of(w, m->call_id, m->to_tag);
+    if (m->cseq_method == SIP_M_INVITE && m->status >= 200) {
+        if (branch_key(m) == d->in_invite)
+            d->in_invite = 0;
+        if (m->status < 300 && !d->ok_at)
+            d->ok_at = w->now;
+    }
+    if (m->cseq_method == SIP_M_REFER && m->status == 202)
+        note_refer(w, d, m);
+    if (m->body.n && sip_is_media_type(m->content_type, SL("application"), SL("sdp")))
+        check_sdp(w, d, m->body);
+}
+
+void check_out(struct world *w, struct slice bytes, const struct addr *dst) {
+    struct sip_fault f;
+    (void)dst;
+    if (sip_parse(bytes, &w->msg.look, &f) < 0)
+        sim_fail(w, "the engine sent what cannot be read: %s", sip_error_text(f.error));
+    if (w->msg.look.is_request)
+        out_request(w, &w->msg.look);
+    else
+        out_response(w, &w->msg.look);
+}
+
+/* ---- at the end ---- */
+
+void check_wires_end(struct world *w) {
+    for (uint32_t i = 0; i < w->seen.ok_n; i++)
+        if (!w->seen.oks[i].acked)
+            sim_fail(w, "a 2xx was never ACKed");
+    for (uint32_t i = 0; i < w->seen.sub_n; i++) {
+        const struct seen_sub *s = &w->seen.subs[i];
+        if (!s->final && !s->excused && !s->open)
+            sim_fail(w, "a REFER was accepted and never got its final NOTIFY");
+    }
+}

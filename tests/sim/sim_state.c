@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What must hold of the engine's own objects, and of the media. */
+#include "core/b2b/engine.h"
+#include "core/b2b/leg.h"
+#include "parser/sdp.h"
+#include "tests/sim/sim.h"
+
+static bool has_txn(const struct engine *e, handle leg, enum sip_method method) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct txn *t; (t = pool_next(&e->txns.pool, &cursor, &h));)
+        if (t->ctx == leg && t->method == method)
+            return true;
+    return false;
+}
+
+/* An offer is open exactly as long as something may still close it. */
+static void check_offer(struct world *w, const struct leg *l) {
+    const struct engine *e = w->e;
+    if (l->oa == OA_STABLE || l->invite_in != HANDLE_NONE || l->invite_out != HANDLE_NONE || l->ok ||
+        has_txn(e, l->self, SIP_M_UPDATE))
+        return;
+    if (l->oa == OA_OFFER_RCVD && l->late_offer)
+        return;
+    const struct leg *p = leg_get(e, l->peer);
+    if (p && has_txn(e, p->self, SIP_M_UPDATE))
+        return;
+    sim_fail(w, "an offer stays open for ever: leg in %s, offer/answer %s", leg_state_name(l->state),
+             oa_state_name((enum oa_state)l->oa));
+}
+
+static void check_leg(struct world *w, const struct leg *l) {
+    const struct engine *e = w->e;
+    const struct call *c = call_get(e, l->call);
+    unsigned listed = 0;
+    if (!c)
+        sim_fail(w, "a leg without a call, in %s", leg_state_name(l->state));
+    for (unsigned i = 0; i < c->leg_count; i++)
+        listed += c->legs[i] == l->self;
+    if (listed != 1)
+        sim_fail(w, "a leg that its call lists %u times", listed);
+    if (l->state == LEG_DEAD || l->state == LEG_IDLE)
+        sim_fail(w, "a leg in %s behind a step", leg_state_name(l->state));
+    if (l->transfer != HANDLE_NONE && !transfer_get(e, l->transfer))
+        sim_fail(w, "a leg in a transfer that is over, in %s", leg_state_name(l->state));
+    if (!leg_is_live(l))
+        return;
+    if (l->invite_in != HANDLE_NONE && !txn_get(&e->txns, l->invite_in))
+        sim_fail(w, "a leg waits to answer an INVITE that is over, in %s", leg_state_name(l->state));
+    if (l->invite_out != HANDLE_NONE && !txn_get(&e->txns, l->invite_out))
+        sim_fail(w, "a leg waits for the answer to an INVITE that is over, in %s", leg_state_name(l->state));
+    check_offer(w, l);
+    const struct leg *p = leg_get(e, l->peer);
+    if (l->transfer != HANDLE_NONE || l->echo || !leg_is_up(l))
+        return;
+    if (!leg_is_live(p))
+        sim_fail(w, "a leg that talks with nobody and is in no transfer: role %u", l->role);
+    if (leg_is_up(p) && p->transfer == HANDLE_NONE && p->peer != l->self)
+        sim_fail(w, "two legs that do not agree on who talks with whom");
+}
+
+/* ---- media ---- */
+
+static void check_routes(struct world *w, const struct leg *l, const struct leg *p) {
+    for (unsigned i = 0; i < LEG_STREAMS; i++) {
+        const struct leg_stream *a = &l->media.streams[i], *b = &p->media.streams[i];
+        if (!a->open)
+            continue;
+        const struct relay_stream *r = &w->relay.streams[a->slot];
+        if (!r->open || r->generation != a->generation)
+            sim_fail(w, "a leg's stream that is not open in the relay");
+        if (b->open && r->route != b->slot)
+            sim_fail(w, "media of stream %u does not go to the leg it talks with", i);
+    }
+}
+
+static bool is_idle(const struct leg *l) {
+    return l->state == LEG_UP && l->oa == OA_STABLE && l->invite_in == HANDLE_NONE && l->invite_out == HANDLE_NONE &&
+           !l->ok && !l->retry_until && l->transfer == HANDLE_NONE;
+}
+
+static const struct pdlg *phone_side(struct world *w, const struct leg *l) {
+    unsigned i = (unsigned)l->dlg.flow.ip[3] - 10;
+    if (i >= SIM_PHONES)
+        return NULL;
+    const struct pdlg *d = phone_dialog_find(&w->phones[i], leg_str(l, DLG_CALL_ID), leg_str(l, DLG_REMOTE_TAG));
+    bool idle = d && d->state == PH_UP && !d->offer_open && !d->invite_client && !d->invite_server && !d->ok_cseq &&
+                !d->no_ack && d->mine.lines;
+    return idle ? d : NULL;
+}
+
+static bool sends(const struct phone_sdp *mine, const struct phone_sdp *theirs) {
+    return (mine->dir & SDP_SENDONLY) && (theirs->dir & SDP_RECVONLY);
+}
+
+/* What one sends the other expects, in a codec that it named. */
+static void check_views(struct world *w, const struct leg *la, const struct leg *lb) {
+    const struct pdlg *a = phone_side(w, la), *b = phone_side(w, lb);
+    if (!a || !b)
+        return;
+    bool to_b = sends(&a->mine, &a->theirs), at_b = sends(&b->theirs, &b->mine);
+    if (to_b != at_b)
+        sim_fail(w, "one-way audio: A has %u/%u, B has %u/%u", a->mine.dir, a->theirs.dir, b->mine.dir, b->theirs.dir);
+    uint8_t may_send = a->mine.codecs & a->theirs.codecs;
+    if (to_b && (may_send & ~b->mine.codecs))
+        sim_fail(w, "A may send codecs %x, B named %x", may_send, b->mine.codecs);
+    const struct leg_stream *s = &la->media.streams[0];
+    if (s->open && w->relay.streams[s->slot].rtp.signalled.port != a->port)
+        sim_fail(w, "the relay sends to port %u, the phone is at %u", w->relay.streams[s->slot].rtp.signalled.port,
+                 a->port);
+}
+
+void check_media(struct world *w) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct leg *l; (l = pool_next(&w->e->legs, &cursor, &h));) {
+        const struct leg *p = leg_get(w->e, l->peer);
+        if (!p || p->peer != l->self || !is_idle(l) || !is_idle(p))
+            continue;
+        check_routes(w, l, p);
+        check_views(w, l, p);
+    }
+}
+
+/* ---- every step ---- */
+
+static uint32_t timers_of(const struct engine *e) {
+    uint32_t cursor = 0, n = wheel_is_set(&e->drain_timer);
+    handle h;
+    for (const struct txn *t; (t = pool_next(&e->txns.pool, &cursor, &h));)
+        n += wheel_is_set(&t->retransmit) + wheel_is_set(&t->life);
+    cursor = 0;
+    for (const struct leg *l; (l = pool_next(&e->legs, &cursor, &h));)
+        n += wheel_is_set(&l->ok_timer) + wheel_is_set(&l->timer);
+    cursor = 0;
+    for (const struct transfer *t; (t = pool_next(&e->transfers, &cursor, &h));)
+        n += wheel_is_set(&t->timer);
+    return n;
+}
+
+static void check_owners(struct world *w) {
+    const struct engine *e = w->e;
+    struct engine_census c;
+    uint32_t cursor = 0, legs = 0, ports = 0, records = 0;
+    handle h;
+    engine_census(e, &c);
+    for (const struct leg *l; (l = pool_next(&e->legs, &cursor, &h)); legs++)
+        for (unsigned i = 0; i < LEG_STREAMS; i++)
+            ports += l->media.streams[i].open;
+    cursor = 0;
+    for (const struct call *k; (k = pool_next(&e->calls, &cursor, &h));) {
+        records += k->record_stored;
+        legs -= k->leg_count;
+        if (k->leg_count == 0 && k->transfer == HANDLE_NONE)
+            sim_fail(w, "a call without legs");
+    }
+    if (legs)
+        sim_fail(w, "legs that no call lists: %u", legs);
+    if (ports != c.ports)
+        sim_fail(w, "ports taken %u, held by legs %u", c.ports, ports);
+    if (records != c.records || store_count(w->store, SL("call"), SIM_WALL_MS + w->now / 1000) != records)
+        sim_fail(w, "records of calls %u, counted %u, in the store %u", records, c.records,
+                 store_count(w->store, SL("call"), SIM_WALL_MS + w->now / 1000));
+    if (timers_of(e) + c.bindings != c.timers)
+        sim_fail(w, "timers set %u, owned %u", c.timers, timers_of(e) + c.bindings);
+    cursor = 0;
+    for (const struct transfer *t; (t = pool_next(&e->transfers, &cursor, &h));) {
+        const struct call *k = call_get(e, t->call);
+        if (!k || k->transfer != t->self)
+            sim_fail(w, "a transfer that its call does not know");
+    }
+}
+
+void check_step(struct world *w) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct leg *l; (l = pool_next(&w->e->legs, &cursor, &h));)
+        check_leg(w, l);
+    if ((w->steps & 15) == 0)
+        check_owners(w);
+    if ((w->steps & 31) == 0)
+        check_media(w);
+    if (metrics_get(engine_metrics(w->e), M_pool_full))
+        sim_fail(w, "something of the engine is full");
+}
+
+/* ---- the end ---- */
+
+static void expect_none(struct world *w, bool drained) {
+    struct engine_census c;
+    engine_census(w->e, &c);
+    uint32_t spare = drained ? 0 : c.bindings;
+    if (c.calls || c.legs || c.transfers || c.ports || c.records)
+        sim_fail(w, "left over: calls %u, legs %u, transfers %u, ports %u, records %u", c.calls, c.legs, c.transfers,
+                 c.ports, c.records);
+    if (c.transactions || c.timers != spare || c.bufs > spare)
+        sim_fail(w, "left over: transactions %u, timers %u, buffers %u, bindings %u", c.transactions, c.timers, c.bufs,
+                 c.bindings);
+    if (drained && c.bindings)
+        sim_fail(w, "bindings left over: %u", c.bindings);
+}
+
+void check_end(struct world *w) {
+    check_owners(w);
+    if (!w->lost_peer) {
+        for (unsigned i = 0; i < SIM_PHONES; i++)
+            if (!phone_is_idle(&w->phones[i]))
+                sim_fail(w, "a phone's call does not end");
+        expect_none(w, false);
+    }
+    check_wires_end(w);
+}
+
+void check_drained(struct world *w) {
+    check_owners(w);
+    expect_none(w, true);
+}

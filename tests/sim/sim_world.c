@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* One world: its events in the order of (time, number), the engine with its store and relay. */
+#include "core/base/check.h"
+#include "core/b2b/engine.h"
+#include "parser/sip_write.h"
+#include "tests/sim/sim.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SECOND 1000000ull
+#define STEPS_AT_ONCE 20000       /* without the time moving: the engine spins */
+#define PORT_MIN 30000
+#define PORT_PAIRS 200
+
+const struct addr sim_engine_addr = { .ip = { 10, 0, 0, 1 }, .port = 5060, .family = ADDR_V4 };
+
+/* ---- failing ---- */
+
+/* The same failure on another path has the same text but for its numbers. */
+static uint32_t kind_of(const char *text) {
+    uint64_t h = 7;
+    for (; *text && *text != '#'; text++)
+        if (*text < '0' || *text > '9')
+            h = sim_mix(h, (uint8_t)*text);
+    return (uint32_t)h;
+}
+
+void sim_fail(struct world *w, const char *format, ...) {
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(w->failure, sizeof w->failure, format, ap);
+    va_end(ap);
+    w->failure_kind = kind_of(w->failure);
+    longjmp(w->fail, 1);
+}
+
+static void on_check_failed(void *arg, const char *file, int line, const char *expr) {
+    sim_fail(arg, "CHECK failed: %s:%d: %s", file, line, expr);
+}
+
+/* ---- what is printed and hashed ---- */
+
+uint64_t sim_hash(struct slice s) {
+    uint64_t h = s.n * 0x9e3779b97f4a7c15ull + 1;
+    uint32_t i = 0;
+    for (; i + 8 <= s.n; i += 8) {
+        uint64_t v = 0;
+        for (unsigned j = 0; j < 8; j++)
+            v |= (uint64_t)(uint8_t)s.p[i + j] << (8 * j);
+        h = (h ^ v) * 0xff51afd7ed558ccdull;
+        h ^= h >> 32;
+    }
+    for (; i < s.n; i++)
+        h = (h ^ (uint8_t)s.p[i]) * 0xff51afd7ed558ccdull;
+    return h ^ h >> 29;
+}
+
+void world_hash(struct world *w, const void *p, size_t n) {
+    w->hash = sim_mix(w->hash ^ sim_hash(slice_of(p, n)), w->now);
+}
+
+static const char *node_name(unsigned node) {
+    static const char *const names[] = { "phone0", "phone1", "phone2", "phone3",
+                                         "phone4", "phone5", "phone6", "gateway" };
+    return node < SIM_PHONES ? names[node] : "referee";
+}
+
+static int line_of(struct slice s, const char *head, const char **at) {
+    size_t n = strlen(head);
+    for (uint32_t i = 0; i + n < s.n; i++) {
+        if (memcmp(s.p + i, head, n) != 0)
+            continue;
+        *at = s.p + i + n;
+        const char *end = memchr(*at, '\r', s.n - i - n);
+        return end ? (int)(end - *at) : 0;
+    }
+    *at = "";
+    return 0;
+}
+
+static const char *direction_of(struct slice s) {
+    const char *at;
+    if (line_of(s, "\nm=", &at) == 0)
+        return "";
+    return line_of(s, "\na=sendonly", &at), *at ? " sendonly" : (line_of(s, "\na=recvonly", &at), *at) ? " recvonly"
+           : (line_of(s, "\na=inactive", &at), *at)                                            ? " inactive"
+                                                                                               : " sendrecv";
+}
+
+void world_say(struct world *w, const char *what, const struct packet *p) {
+    const char *start, *cseq, *id;
+    struct slice s = slice_of(p->data, p->n);
+    if (!w->opt.verbose)
+        return;
+    int sn = line_of(s, "", &start), cn = line_of(s, "\nCSeq: ", &cseq), in = line_of(s, "\nCall-ID: ", &id);
+    printf("%6llu.%06llu %-7s -> %-7s %s%.*s | %.*s | %.*s%s\n", (unsigned long long)(w->now / SECOND),
+           (unsigned long long)(w->now % SECOND), node_name(p->from), node_name(p->to), what, sn, start, cn, cseq,
+           in > 28 ? 28 : in, id, direction_of(s));
+    if (w->opt.verbose && w->opt.engine_trace)
+        printf("%.*s\n", (int)s.n, s.p);
+}
+
+/* ---- the queue ---- */
+
+static bool before(const struct sim_item *a, const struct sim_item *b) {
+    return a->at < b->at || (a->at == b->at && a->seq < b->seq);
+}
+
+void world_push(struct world *w, const struct sim_item *item) {
+    if (w->heap_n == SIM_ITEMS)
+        sim_fail(w, "simulator: the queue is full");
+    uint32_t i = w->heap_n++;
+    struct sim_item x = *item;
+    x.seq = ++w->seq;
+    for (; i && before(&x, &w->heap[(i - 1) / 2]); i = (i - 1) / 2)
+        w->heap[i] = w->heap[(i - 1) / 2];
+    w->heap[i] = x;
+}
+
+static struct sim_item pop(struct world *w) {
+    struct sim_item first = w->heap[0], x = w->heap[--w->heap_n];
+    uint32_t i = 0, n = w->heap_n;
+    for (;;) {
+        uint32_t c = 2 * i + 1;
+        if (c >= n)
+            break;
+        if (c + 1 < n && before(&w->heap[c + 1], &w->heap[c]))
+            c++;
+        if (!before(&w->heap[c], &x))
+            break;
+        w->heap[i] = w->heap[c];
+        i = c;
+    }
+    w->heap[i] = x;
+    return first;
+}
+
+/* ---- the engine ---- */
+
+static uint8_t node_of(const struct addr *a) {
+    unsigned i = (unsigned)a->ip[3] - 10;
+    return a->family == ADDR_V4 && a->ip[0] == 10 && a->ip[1] == 0 && a->ip[2] == 0 && i < SIM_PHONES && a->port == 5060
+               ? (uint8_t)i
+               : SIM_ENGINE;
+}
+
+static void do_send(struct world *w, const struct out *o) {
+    struct slice bytes = buf_slice(o->u.send.buf);
+    uint8_t to = node_of(&o->u.send.dst);
+    check_out(w, bytes, &o->u.send.dst);
+    world_hash(w, bytes.p, bytes.n);
+    if (to != SIM_ENGINE && bytes.n <= SIM_PACKET_MAX) {
+        struct packet *p = packet_new(w);
+        memcpy(p->data, bytes.p, bytes.n);
+        p->n = bytes.n;
+        p->from = SIM_ENGINE;
+        p->to = to;
+        world_say(w, "", p);
+        net_send(w, p);
+    }
+    struct buf *b = o->u.send.buf;
+    buf_unref(engine_bufs(w->e), &b);
+}
+
+static void do_store(struct world *w, const struct out *o) {
+    struct buf *key = o->u.store.key, *value = o->u.store.value;
+    struct event answer;
+    uint64_t wall = SIM_WALL_MS + w->now / 1000;
+    if (!key)
+        sim_fail(w, "a store operation without a key");
+    store_submit(w->store, &o->u.store, wall);
+    while (store_answer(w->store, &answer))
+        ;
+    buf_unref(engine_bufs(w->e), &key);
+    buf_unref(engine_bufs(w->e), &value);
+}
+
+static void drain_outbox(struct world *w) {
+    for (uint32_t i = 0; i < w->out.n; i++) {
+        const struct out *o = &w->out.entries[i];
+        struct buf *b;
+        switch (o->kind) {
+        case OUT_SEND: do_send(w, o); break;
+        case OUT_STORE: do_store(w, o); break;
+        case OUT_MEDIA:
+            if (!relay_command(&w->relay, &o->u.media, w->now))
+                sim_fail(w, "the relay ignored a command: verb %d", (int)o->u.media.verb);
+            break;
+        case OUT_ADMIN:
+            b = o->u.admin.buf;
+            buf_unref(engine_bufs(w->e), &b);
+            break;
+        }
+    }
+    w->out.n = 0;
+}
+
+/* The engine's own lines about legs and transfers, between the messages. */
+static void say_trace(struct world *w) {
+    struct trace *t = engine_trace(w->e);
+    char mem[512];
+    for (; w->trace_seen < t->head; w->trace_seen++) {
+        const struct trace_line *line = trace_at(t, w->trace_seen);
+        struct sbuf b = sbuf_on(mem, sizeof mem);
+        if (!line || !strcmp(line->what, "recv") || !strcmp(line->what, "send") || !strcmp(line->what, "txn"))
+            continue;
+        trace_format(&b, line, 0);
+        printf("        engine: %.*s\n", (int)b.n, b.p);
+    }
+}
+
+void world_step_engine(struct world *w, const struct event *ev) {
+    struct event e = *ev;
+    e.mono_us = w->now;
+    e.wall_ms = SIM_WALL_MS + w->now / 1000;
+    engine_step(w->e, &e, &w->out);
+    if (w->opt.verbose)
+        say_trace(w);
+    w->steps++;
+    if (++w->same_time > STEPS_AT_ONCE)
+        sim_fail(w, "the engine spins: time does not move");
+    drain_outbox(w);
+    check_step(w);
+}
+
+static void to_engine(struct world *w, struct packet *p) {
+    struct event ev = { .kind = EV_DATAGRAM };
+    struct sip_fault f;
+    ev.u.dgram.bytes = slice_of(p->data, p->n);
+    ev.u.dgram.src = w->phones[p->from].addr;
+    ev.u.dgram.dst = sim_engine_addr;
+    world_hash(w, p->data, p->n);
+    world_say(w, "", p);
+    if (sip_parse(ev.u.dgram.bytes, &w->msg.out, &f) >= 0)
+        check_in(w, &w->msg.out, p->from);
+    w->messages++;
+    world_step_engine(w, &ev);
+}
+
+/* ---- what a scenario does to the engine ---- */
+
+static void order(struct world *w, unsigned variant) {
+    static const char *const lines[] = { "calls", "registrations", "metrics", "leftover", "show 1", "nonsense" };
+    struct event ev = { .kind = EV_ADMIN };
+    ev.u.admin.conn = 1;
+    ev.u.admin.line = slice_str(lines[variant % 6]);
+    world_step_engine(w, &ev);
+}
+
+static void garbage(struct world *w, const struct sim_event *ev) {
+    static const char *const texts[] = {
+        "\r\n\r\n", "hello", "INVITE sip:u1@10.0.0.1 SIP/2.0\r\n\r\n", "SIP/2.0 200 OK\r\n\r\n",
+        "OPTIONS sip:10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.10:5060;branch=z9hG4bKg1\r\nFrom: <sip:a@b>;tag=1\r\n"
+        "To: <sip:10.0.0.1>\r\nCall-ID: g1\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 5\r\nContent-Length: 0\r\n\r\n",
+        "REFER sip:10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.10:5060;branch=z9hG4bKg2\r\nFrom: <sip:a@b>;tag=1\r\n"
+        "To: <sip:10.0.0.1>\r\nCall-ID: g2\r\nCSeq: 1 REFER\r\nRefer-To: <sip:u1@10.0.0.1>\r\nMax-Forwards: 5\r\n"
+        "Content-Length: 0\r\n\r\n",
+        "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKnone\r\nFrom: <sip:a@b>;tag=1\r\n"
+        "To: <sip:b@c>;tag=2\r\nCall-ID: g3\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n",
+    };
+    struct packet *p = packet_new(w);
+    struct slice s = slice_str(texts[ev->other % (sizeof texts / sizeof *texts)]);
+    memcpy(p->data, s.p, s.n);
+    p->n = s.n;
+    p->from = ev->phone;
+    p->to = SIM_ENGINE;
+    net_send(w, p);
+}
+
+static void run_event(struct world *w, struct sim_event *ev) {
+    struct event e = { .kind = EV_SEND_FAILED };
+    if (w->calm && ev->action != ACT_POWER_ON)
+        return;
+    if (w->opt.verbose)
+        printf("%6llu.%06llu phone%u does %s (scene %u call %u, %u) #%u\n", (unsigned long long)(w->now / SECOND),
+               (unsigned long long)(w->now % SECOND), ev->phone, sim_action_name(ev->action), ev->scene, ev->call,
+               ev->other, (unsigned)(ev - w->script.ev));
+    switch (ev->action) {
+    case ACT_CUT:
+    case ACT_CLOG: net_act(w, ev); break;
+    case ACT_GARBAGE: garbage(w, ev); break;
+    case ACT_RELOAD: engine_reload(w->e, &w->config.policy); break;
+    case ACT_ADMIN: order(w, ev->other); break;
+    case ACT_ICMP:
+        w->lost_peer = true;
+        e.u.failed.dst = w->phones[ev->phone].addr;
+        world_step_engine(w, &e);
+        break;
+    default: phone_act(w, &w->phones[ev->phone], ev); break;
+    }
+}
+
+void world_seen(struct world *w, const struct phone *ph, enum sim_seen what, unsigned scene) {
+    for (uint32_t i = 0; i < w->script.n; i++) {
+        struct sim_event *ev = &w->script.ev[i];
+        if (ev->seen != what || ev->fired || ev->phone != ph->index || ev->scene != scene || ev->at > w->now ||
+            w->masked[i])
+            continue;
+        ev->fired = true;
+        struct sim_item item = { .at = w->now + ev->delay, .kind = ITEM_EVENT, .gen = i };
+        world_push(w, &item);
+    }
+}
+
+/* ---- from the start to the end ---- */
+
+static void fill_policy(struct world *w) {
+    struct engine_config *c = &w->config;
+    memset(w->users, 0, sizeof w->users);
+    for (unsigned i = 0; i < SIM_PHONES; i++) {
+        snprintf(w->users[i].name, sizeof w->users[i].name, "u%u", i);
+        snprintf(w->users[i].password, sizeof w->users[i].password, "secret");
+    }
+    w->route = (struct route_config){ .name = "gw", .prefix = "9", .next_hop = w->phones[SIM_PHONES - 1].addr };
+    w->peer = (struct peer_config){ .name = "gw", .net = w->phones[SIM_PHONES - 1].addr, .bits = 32, .trusted = true };
+    static const char echo[1][CONFIG_NAME_MAX] = { "echo" };
+    c->policy = (struct policy_config){ .users = w->users, .user_count = SIM_PHONES, .routes = &w->route,
+                                        .route_count = 1, .peers = &w->peer, .peer_count = 1, .echo = echo,
+                                        .echo_count = 1 };
+}
+
+static void fill_config(struct world *w) {
+    struct engine_config *c = &w->config;
+    const struct sim_setup *u = &w->script.setup;
+    engine_config_defaults(c);
+    c->seed = (struct siphash_key){ sim_mix(w->seed, 1), sim_mix(w->seed, 2) };
+    for (unsigned i = 0; i < sizeof c->secret; i++)
+        c->secret[i] = (uint8_t)sim_mix(w->seed, 100 + i);
+    c->sip_addr = c->media_addr = sim_engine_addr;
+    c->media_port_min = PORT_MIN;
+    c->media_port_max = PORT_MIN + 2 * PORT_PAIRS - 1;
+    c->calls_max = 64;
+    c->txns_max = 1024;
+    c->bindings_max = 64;
+    c->trace_lines = 256;
+    c->trace_level = w->opt.verbose ? TRACE_DEBUG : TRACE_ERROR;
+    c->auth_required = u->auth;
+    c->auth_sha256 = !(w->seed & 1);
+    c->expires_min_s = 10;
+    c->attended = u->join ? ATTENDED_JOIN : ATTENDED_REPLACE;
+    c->notify_progress = u->progress;
+    c->replace_timeout_us = 2 * SECOND;
+    c->ring_timeout_us = 20 * SECOND;
+    c->subscription_s = 20;
+    fill_policy(w);
+}
+
+static void lay_out(struct world *w) {
+    struct arena a;
+    struct siphash_key key = { 1, 2 };
+    if (!w->memory) {
+        arena_init(&a, NULL, 0);
+        engine_new(&a, &w->config, 0, 0);
+        store_memory_new(&a, 512, 256 << 10, key);
+        relay_init(&w->relay, &a, PORT_PAIRS);
+        w->memory_n = a.used;
+        w->memory = malloc(a.used);
+        if (!w->memory)
+            abort();
+    }
+    arena_init(&a, w->memory, w->memory_n);
+    w->e = engine_new(&a, &w->config, SIM_START_US, SIM_WALL_MS + SIM_START_US / 1000);
+    w->store = store_memory_new(&a, 512, 256 << 10, key);
+    relay_init(&w->relay, &a, PORT_PAIRS);
+    engine_set_relay(w->e, &w->relay);
+}
+
+static void begin(struct world *w) {
+    w->now = SIM_START_US;
+    w->seq = w->heap_n = w->out.n = 0;
+    w->hash = w->seed;
+    w->calm = w->lost_peer = false;
+    w->draw_at = w->draw_n = 0;
+    w->same_time = 0;
+    w->trace_seen = 0;
+    w->free_packets = NULL;
+    for (unsigned i = SIM_PACKETS; i--;) {
+        w->packets[i].next = w->free_packets;
+        w->free_packets = &w->packets[i];
+    }
+    memset(w->path, 0, sizeof w->path);
+    sim_script_make(&w->script, w->seed);
+    for (unsigned i = 0; i < SIM_PHONES; i++)
+        phone_init(w, i);
+    fill_config(w);
+    lay_out(w);
+    check_start(w);
+    for (uint32_t i = 0; i < w->script.n; i++) {
+        struct sim_item item = { .at = w->script.ev[i].at, .kind = ITEM_EVENT, .gen = i };
+        if (w->script.ev[i].seen == SEEN_NOW && !w->masked[i])
+            world_push(w, &item);
+    }
+    for (unsigned i = 0; i < SIM_PHONES - 1; i++)
+        phone_register(w, &w->phones[i], 7000, false);
+    struct sim_item end = { .at = w->script.setup.end, .kind = ITEM_HANGUP };
+    world_push(w, &end);
+}
+
+static void hang_up(struct world *w) {
+    w->calm = true;
+    for (unsigned i = 0; i < SIM_PHONES; i++) {
+        struct sim_event on = { .action = ACT_POWER_ON };
+        phone_act(w, &w->phones[i], &on);
+        phone_hangup_all(w, &w->phones[i]);
+    }
+    struct sim_item again = { .at = w->now + 5 * SECOND, .kind = ITEM_HANGUP };
+    if (w->now < w->script.setup.end + 200 * SECOND)
+        world_push(w, &again);
+}
+
+static void phone_item(struct world *w, const struct sim_item *item) {
+    if (item->kind != ITEM_ACT) {
+        phone_timer(w, item);
+        return;
+    }
+    struct phone *ph = &w->phones[item->who];
+    struct pdlg *d = &ph->dlg[item->index];
+    struct sim_event ev = { .action = item->arg, .scene = d->scene, .call = d->call };
+    if (d->gen == item->gen && !w->calm)
+        phone_act(w, ph, &ev);
+}
+
+static void run_item(struct world *w, const struct sim_item *item) {
+    switch (item->kind) {
+    case ITEM_PACKET:
+        if (item->packet->to == SIM_ENGINE)
+            to_engine(w, item->packet);
+        else
+            phone_recv(w, &w->phones[item->packet->to], item->packet);
+        packet_free(w, item->packet);
+        break;
+    case ITEM_EVENT: run_event(w, &w->script.ev[item->gen]); break;
+    case ITEM_HANGUP: hang_up(w); break;
+    default: phone_item(w, item); break;
+    }
+}
+
+/* Until nothing is left to do but at or after `end`. */
+static void run_until(struct world *w, uint64_t end) {
+    struct event tick = { .kind = EV_DEADLINE };
+    for (;;) {
+        uint64_t due = engine_deadline(w->e);
+        uint64_t next = w->heap_n ? w->heap[0].at : UINT64_MAX;
+        bool engine = due < next;
+        if (engine)
+            next = due;
+        if (next >= end)
+            break;
+        if (next > w->now) {
+            w->now = next;
+            w->same_time = 0;
+        }
+        if (engine) {
+            world_step_engine(w, &tick);
+        } else {
+            struct sim_item item = pop(w);
+            run_item(w, &item);
+        }
+    }
+    w->now = end;
+}
+
+static void unregister(struct world *w) {
+    for (unsigned i = 0; i < SIM_PHONES; i++)
+        phone_register(w, &w->phones[i], 0, true);
+}
+
+static void run(struct world *w) {
+    uint64_t end = w->script.setup.end;
+    struct event drain = { .kind = EV_DRAIN };
+    run_until(w, end + 420 * SECOND);
+    check_end(w);
+    drain.u.drain.deadline_us = w->now;
+    world_step_engine(w, &drain);
+    unregister(w);
+    run_until(w, end + 560 * SECOND);
+    check_drained(w);
+    w->transfers += metrics_get(engine_metrics(w->e), M_transfers_started);
+    w->virtual_us += w->now - SIM_START_US;
+}
+
+bool world_run(struct world *w, uint64_t seed) {
+    w->seed = seed;
+    w->steps = 0;
+    if (setjmp(w->fail)) {
+        check_set_hook(NULL, NULL);
+        return false;
+    }
+    check_set_hook(on_check_failed, w);
+    begin(w);
+    run(w);
+    check_set_hook(NULL, NULL);
+    return true;
+}
