@@ -71,7 +71,8 @@ def invite_cases(p):
     o = p.url(1002)
     return [
         ("no hops left", p.new("INVITE", o, Max_Forwards="0"), 483, ""),
-        ("a body of another type", p.new("INVITE", o, ["Content-Type: text/plain"], "hello"), 415, "Accept: application/sdp"),
+        ("a body of another type", p.new("INVITE", o, ["Content-Type: text/plain"], "hello"), 415,
+         "Accept: application/sdp"),
         ("a compressed body", p.new("INVITE", o, ["Content-Type: application/sdp", "Content-Encoding: gzip"], "x"), 415,
          "Accept-Encoding: identity"),
         ("an answer that we do not have", p.new("INVITE", o, ["Accept: text/html"], sdp(p.address, 9)), 406,
@@ -119,8 +120,8 @@ def responses():
     phone = Phone("A", 1001, PORT)
 
     def response(via, status="SIP/2.0 200 OK", cseq="1 INVITE"):
-        return message(status, [("Via", via), ("From", "<sip:a@example.com>;tag=1"), ("To", "<sip:b@example.com>;tag=2"),
-                                ("Call-ID", token()), ("CSeq", cseq)])
+        return message(status, [f"Via: {via}", "From: <sip:a@example.com>;tag=1", "To: <sip:b@example.com>;tag=2",
+                                f"Call-ID: {token()}", f"CSeq: {cseq}"])
     ours = f"SIP/2.0/UDP 127.0.0.1:{PORT};branch=z9hG4bK{token()}"
     for data in (response(ours), response(ours, "SIP/2.0 404 Not Found", "7 BYE")):
         check("no answer to a response", not counted("responses_stray", 1, lambda d=data: answers_to(phone, d)))
@@ -161,7 +162,8 @@ def terminal():
     """What would move a terminal's cursor, or begin a line of its own, comes escaped into the log."""
     phone = Phone("A", 1001, PORT)
     for data in (b"\x1b[2J\x1b[31m not SIP\n\rrefereed ready\x07",
-                 phone.new("OPTIONS", phone.url(), ["Subject: \x1b[2J", "X\x1b: 1"], From=f'"\x1b[2J\x07" <{phone.url()}>;tag=1'),
+                 phone.new("OPTIONS", phone.url(), ["Subject: \x1b[2J", "X\x1b: 1"],
+                           From=f'"\x1b[2J\x07" <{phone.url()}>;tag=1'),
                  phone.new("OPT\x1bIONS", phone.url()),
                  phone.new("INVITE", "sip:\x1b]0;x\x07@127.0.0.1"),
                  phone.new("OPTIONS", phone.url(), Call_ID="\x1b[2J")):
@@ -178,7 +180,8 @@ def wanted(row):
 
 def torture_phone(data, address):
     """Listens where the top Via says that answers go: its port on the sender's address."""
-    port = re.search(rb"^(?:v|via)\s*:\s*SIP\s*/\s*\d.0\s*/\s*\w+\s+(?:\[[^]]*\]|[\w.-]+)\s*:\s*(\d+)", data, re.I | re.M)
+    port = re.search(rb"^(?:v|via)\s*:\s*SIP\s*/\s*\d.0\s*/\s*\w+\s+(?:\[[^]]*\]|[\w.-]+)\s*:\s*(\d+)", data,
+                     re.I | re.M)
     return Phone("peer", 1001, PORT, address, int(port[1]) if port else 5060)
 
 

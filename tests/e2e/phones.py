@@ -118,7 +118,7 @@ class File:
 
 
 def hears(ear, name):
-    """For a second and a half: this one mostly (a slip of the sound card's pace spoils a window), nobody else at all."""
+    """For a second and a half: this one mostly (a slip of the pace spoils a window), nobody else at all."""
     last = ear.last(15)
     return last.count(name) >= 8 and not {*last} - {name, None, "?"}
 

@@ -247,7 +247,8 @@ class Dialog:
     def called(cls, phone, invite, status=200, headers=(), tag=None):
         """Answers an INVITE with 180 and a final status; for 2xx waits for the ACK."""
         tag = tag or token()
-        self = cls(phone, invite.get("Call-ID"), f"{invite.get('To')};tag={tag}", invite.get("From"), invite.contact, 100)
+        self = cls(phone, invite.get("Call-ID"), f"{invite.get('To')};tag={tag}", invite.get("From"),
+                   invite.contact, 100)
         self.offer, self.invite, self.tag = invite.body, invite, tag
         phone.respond(invite, 180, headers, tag=tag)
         if status:
