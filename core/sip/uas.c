@@ -14,6 +14,18 @@ static void put_to(struct sbuf *b, const struct sip_msg *req, struct slice tag) 
     sbuf_lit(b, "\r\n");
 }
 
+/* Malformed ones go back as they came: sip_answerable. */
+static void put_call_id_and_cseq(struct sbuf *b, const struct sip_msg *req) {
+    if (req->call_id.n)
+        sip_put_hdr(b, SL("Call-ID"), req->call_id);
+    else
+        sip_put_copy(b, req, SIP_H_CALL_ID);
+    if (req->cseq_method_name.n)
+        sip_put_cseq(b, req->cseq, req->cseq_method_name);
+    else
+        sip_put_copy(b, req, SIP_H_CSEQ);
+}
+
 struct buf *uas_build(struct ua *ua, const struct sip_msg *request, const struct addr *src,
                       const struct uas_response *r) {
     struct sbuf b = sbuf_on(ua->scratch, SIP_MESSAGE_MAX);
@@ -23,8 +35,7 @@ struct buf *uas_build(struct ua *ua, const struct sip_msg *request, const struct
         sip_put_copy(&b, request, SIP_H_RECORD_ROUTE);
     sip_put_hdr(&b, SL("From"), request->from.value);
     put_to(&b, request, r->to_tag);
-    sip_put_hdr(&b, SL("Call-ID"), request->call_id);
-    sip_put_cseq(&b, request->cseq, request->cseq_method_name);
+    put_call_id_and_cseq(&b, request);
     if (r->contact_user.p) {
         sbuf_lit(&b, "Contact: <sip:");
         sbuf_put(&b, r->contact_user);
