@@ -11,6 +11,7 @@
 #include "core/b2b/wire.h"
 #include "parser/sdp.h"
 #include "parser/sip_hdr.h"
+#include "parser/sip_uri.h"
 #include "parser/sip_write.h"
 
 static void answer(struct engine *e, const struct sip_msg *msg, handle txn, uint16_t status, struct slice reason,
@@ -207,8 +208,12 @@ static void on_register(struct engine *e, const struct sip_msg *msg, handle txn)
     admission_check(e, msg, txn, &who);
     if (!who.admitted)
         return;
-    struct slice aor = msg->to.uri.user;
-    if (!policy_is_our_host(e, msg->to.uri.host.host) || !aor.p) {
+    /* Its canonical form has no escapes (section 10.3 step 5). */
+    char plain[CONFIG_NAME_MAX];
+    struct sbuf user = sbuf_on(plain, sizeof plain);
+    bool readable = msg->to.uri.user.p && sip_unescape(&user, msg->to.uri.user);
+    struct slice aor = sbuf_slice(&user);
+    if (!policy_is_our_host(e, msg->to.uri.host.host) || !readable || user.overflow) {
         answer(e, msg, txn, msg->to.uri.scheme == SIP_SCHEME_OTHER ? 400 : 404, SLICE_NONE, SLICE_NONE);
         return;
     }
