@@ -169,9 +169,17 @@ static uint32_t expires_of(const struct engine *e, const struct sip_msg *msg, co
     return sip_delta_seconds(sip_hdr_value(msg, SIP_H_EXPIRES), &v) ? v : e->cfg.expires_default_s;
 }
 
-/* Section 10.3 step 7: an older CSeq of the same Call-ID changes nothing. */
+/* Section 10.3 steps 6 and 7: an older CSeq of the same Call-ID changes nothing. */
 static bool is_old(const struct binding *b, const struct sip_msg *msg) {
     return slice_eq(strs_get(&b->s, BIND_CALL_ID), msg->call_id) && msg->cseq <= b->cseq;
+}
+
+static void remove_all(struct engine *e, const struct sip_msg *msg, struct slice user) {
+    for (struct binding *b = first_of(e, user), *next; b; b = next) {
+        next = binding_get(e, b->next);
+        if (!is_old(b, msg))
+            binding_free(e, b);
+    }
 }
 
 static bool apply(struct engine *e, const struct sip_msg *msg, handle txn, struct slice user,
@@ -251,13 +259,14 @@ void registrar_on_register(struct engine *e, const struct sip_msg *msg, handle t
         refuse_contacts(e, msg, txn, bad);
         return;
     }
-    for (struct binding *b; star && (b = first_of(e, user));)
-        binding_free(e, b);
+    if (star)
+        remove_all(e, msg, user);
     struct sip_values cur = { 0 };
     struct slice value;
     while (!star && sip_values_next(msg, SIP_H_CONTACT, &cur, &value)) {
         struct sip_contact c;
         if (sip_contact_parse(value, &c) >= 0 && !apply(e, msg, txn, user, &c)) {
+            write_through(e, user);
             respond(e, msg, txn, 503, SL("Retry-After: 5\r\n"));
             return;
         }
