@@ -112,7 +112,7 @@ void leg_unindex(struct engine *e, struct leg *l) {
 
 struct leg *leg_incoming(struct engine *e, struct call *c, const struct sip_msg *invite, handle txn) {
     char token[TOKEN_LEN];
-    const struct txn *t = txn_get(&e->txns, txn);
+    struct txn *t = txn_get(&e->txns, txn);
     struct leg *l = t ? leg_make(e, c, ROLE_CALLER, token) : NULL;
     if (!l)
         return NULL;
@@ -121,6 +121,7 @@ struct leg *leg_incoming(struct engine *e, struct call *c, const struct sip_msg 
     leg_set(e, l, LEG_AGENT, sip_hdr_value(invite, SIP_H_USER_AGENT));
     leg_note_abilities(l, invite);
     l->invite_in = txn;
+    t->ctx = l->self; /* a CANCEL finds the leg by it */
     leg_step(e, l, LEG_IN_RECV_INVITE);
     if (invite->body.n)
         oa_step(&l->oa, OA_EV_RECV_OFFER);
