@@ -139,7 +139,8 @@ struct leg_event leg_on_timer(struct engine *e, struct leg *l, enum engine_timer
         wire_send(e, l->ok, &l->ok_dst, &l->dlg.local);
         metrics_add(&e->metrics, M_retransmissions_out, 1);
         l->ok_interval = l->ok_interval * 2 < e->cfg.t2_us ? l->ok_interval * 2 : e->cfg.t2_us;
-        wheel_set(&e->wheel, &l->ok_timer, e->now + l->ok_interval);
+        uint64_t next = e->now + l->ok_interval;
+        wheel_set(&e->wheel, &l->ok_timer, next < l->ok_until ? next : l->ok_until);
         return (struct leg_event){ 0 };
     }
     if (l->state == LEG_CALLING || l->state == LEG_EARLY) {
