@@ -88,7 +88,7 @@ struct dialog_side {
     char tags[TAGS_MAX][TEXT_MAX / 8]; /* ours; more than one: a fork */
     unsigned tag_count;
     char local_uri[TEXT_MAX], remote_uri[TEXT_MAX], target[TEXT_MAX];
-    uint32_t cseq, their_cseq;
+    uint32_t cseq, their_cseq[TAGS_MAX]; /* theirs: in the dialog of each of our tags */
     uint32_t refer_cseq; /* of our last REFER */
     struct exchange sent[OPEN_MAX], got[OPEN_MAX];
     unsigned sent_count, got_count;
@@ -156,7 +156,8 @@ void world_init(struct world *w, const char *file);
 void world_start(struct world *w);
 void world_send(struct world *w, const struct addr *from, const char *bytes, uint32_t n);
 void world_event(struct world *w, struct event *ev);
-void world_advance(struct world *w, uint64_t us);
+/* or_message: no further than to the first message that is sent. */
+void world_advance(struct world *w, uint64_t us, bool or_message);
 /* Fails if something lies unread in any inbox. */
 void world_all_read(struct world *w);
 void world_leftover(struct world *w);

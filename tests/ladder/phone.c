@@ -370,12 +370,16 @@ static void use_tag(struct world *w, struct dialog_side *d, const char *tag) {
         memcpy(swap, d->tags[i], sizeof swap);
         memcpy(d->tags[i], d->tags[d->tag_count - 1], sizeof swap);
         memcpy(d->tags[d->tag_count - 1], swap, sizeof swap);
+        uint32_t cseq = d->their_cseq[i];
+        d->their_cseq[i] = d->their_cseq[d->tag_count - 1];
+        d->their_cseq[d->tag_count - 1] = cseq;
         return;
     }
     if (!tag)
         return;
     if (d->tag_count == TAGS_MAX)
         fail(w, "too many tags");
+    d->their_cseq[d->tag_count] = d->their_cseq[0];
     copy_text(d->tags[d->tag_count++], sizeof d->tags[0], slice_str(tag));
 }
 

@@ -24,6 +24,7 @@
  *   WHO < METHOD|STATUS again[*N]  ... a copy of what was sent before (N copies)
  *   raw PHONE <<END                the lines up to END, sent as they are (CRLF behind each)
  *   +TIME                          2.1s 300ms
+ *   +TIME or message               no further than to the engine's next message
  *   media WHO -> WHO|none          a packet from where the first says its media comes from: who gets it
  *   media WHO <-> WHO              both ways
  *   unreachable PHONE              the network reports that nobody is at its address
@@ -223,7 +224,11 @@ static void do_drain(struct world *w, struct words *ws) {
 
 static void do_wait(struct world *w, struct words *ws) {
     world_all_read(w);
-    world_advance(w, word_time(w, ws, 0));
+    uint64_t us = word_time(w, ws, 0);
+    bool or_message = ws->n == 3 && strcmp(word(w, ws, 1), "or") == 0 && strcmp(word(w, ws, 2), "message") == 0;
+    world_advance(w, us, or_message);
+    if (or_message)
+        say(w, "...");
 }
 
 static void do_expect(struct world *w, struct words *ws) {

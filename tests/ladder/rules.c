@@ -3,11 +3,12 @@
 #include "parser/sdp.h"
 #include "tests/ladder/ladder.h"
 
-static bool tag_is_ours(const struct dialog_side *d, struct slice tag) {
+/* TAGS_MAX: none. */
+static unsigned tag_index(const struct dialog_side *d, struct slice tag) {
     for (unsigned i = 0; i < d->tag_count; i++)
         if (slice_eq(slice_str(d->tags[i]), tag))
-            return true;
-    return false;
+            return i;
+    return TAGS_MAX;
 }
 
 /* user, session id and address of an o= line stay; only the version may differ (RFC 3264 section 8). */
@@ -77,9 +78,10 @@ static void check_cseq(struct world *w, struct dialog_side *d, const struct sip_
                 return;
         fail(w, "CSeq %u is of no INVITE", m->cseq);
     }
-    if (m->cseq <= d->their_cseq)
-        fail(w, "CSeq is %u, was %u", m->cseq, d->their_cseq);
-    d->their_cseq = m->cseq;
+    uint32_t *last = &d->their_cseq[m->to_tag.p ? tag_index(d, m->to_tag) : 0];
+    if (m->cseq <= *last)
+        fail(w, "CSeq is %u, was %u", m->cseq, *last);
+    *last = m->cseq;
 }
 
 /* One INVITE and one offer at a time in a dialog (RFC 3261 section 14.1, RFC 3264 section 4). */
@@ -124,7 +126,7 @@ void rules_request(struct world *w, struct dialog_side *d, const struct sip_msg 
         fail(w, "Max-Forwards is %d", m->max_forwards);
     if (!slice_eq(m->from_tag, slice_str(d->remote_tag)))
         fail(w, "From tag %.*s is not the dialog's %s", SLICE_FMT(m->from_tag), d->remote_tag);
-    if (m->to_tag.p && !tag_is_ours(d, m->to_tag))
+    if (m->to_tag.p && tag_index(d, m->to_tag) == TAGS_MAX)
         fail(w, "To tag %.*s is none of ours", SLICE_FMT(m->to_tag));
     if (m->method == SIP_M_INVITE && !sip_hdr_first(m, SIP_H_CONTACT))
         fail(w, "INVITE without Contact");

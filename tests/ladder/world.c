@@ -196,7 +196,14 @@ void world_send(struct world *w, const struct addr *from, const char *bytes, uin
     free(copy);
 }
 
-void world_advance(struct world *w, uint64_t us) {
+static bool any_message(const struct world *w) {
+    for (unsigned i = 0; i < w->phone_count; i++)
+        if (w->phones[i].inbox)
+            return true;
+    return false;
+}
+
+void world_advance(struct world *w, uint64_t us, bool or_message) {
     uint64_t until = w->now + us;
     world_start(w);
     for (;;) {
@@ -205,6 +212,8 @@ void world_advance(struct world *w, uint64_t us) {
             break;
         w->now = due > w->now ? due : w->now;
         settle(w);
+        if (or_message && any_message(w))
+            return;
     }
     w->now = until;
 }
@@ -240,7 +249,7 @@ void world_leftover(struct world *w) {
     count(w, "ports", c.ports, 0);
     count(w, "records", c.records, 0);
     count(w, "records in the store", store_count(w->store, SL("call"), START_MS + (w->now - START_US) / 1000), 0);
-    world_advance(w, 64ull * w->cfg.t1_us + w->cfg.t4_us);
+    world_advance(w, 64ull * w->cfg.t1_us + w->cfg.t4_us, false);
     world_all_read(w);
     engine_census(w->engine, &c);
     count(w, "transactions", c.transactions, 0);
