@@ -27,8 +27,8 @@ static struct sockaddr_un name_of(const char *path) {
     return sa;
 }
 
-/* A socket that nobody listens on is left over from a daemon that was killed; and for a moment the kernel still holds that
- * daemon's end of it. */
+/* A socket that nobody listens on is left over from a daemon that was killed; and for a moment the kernel still holds
+ * that daemon's end of it. */
 static bool is_served(const char *path) {
     struct sockaddr_un sa = name_of(path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

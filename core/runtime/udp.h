@@ -29,8 +29,8 @@ struct udp_msg {
 
 /* A bound, non-blocking socket, or -errno. */
 int udp_open(const struct addr *bind_to, const struct udp_options *o);
-/* The same, but a port in use is tried again, 20 ms later, as long as *tries lasts: the ports of a daemon that was killed
- * stay taken until the kernel has put its ring away, a moment after its death. */
+/* The same, but a port in use is tried again, 20 ms later, as long as *tries lasts: the ports of a killed daemon stay
+ * taken until the kernel has put its ring away, a moment after its death. */
 #define UDP_TRIES 50
 int udp_open_patiently(const struct addr *bind_to, const struct udp_options *o, int *tries);
 void udp_pause(void);

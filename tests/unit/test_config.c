@@ -138,7 +138,8 @@ static void test_complaints(void) {
     refuses("peers:\n  - { name: a, address: 10.0.0.0/33 }\n", "2: peers[].address: \"10.0.0.0/33\" is neither");
     refuses("version: 2\n", "1: version: \"2\" is not allowed; a number from 1 to 1,");
     refuses("runtime: { shards: 2 }\n", "1: runtime.shards: \"2\" is not allowed");
-    refuses("transfer:\n  mode: relayed\n", "2: transfer.mode: \"relayed\" is not allowed; one of local|reject|relay|auto");
+    refuses("transfer:\n  mode: relayed\n",
+            "2: transfer.mode: \"relayed\" is not allowed; one of local|reject|relay|auto");
     refuses("transfer:\n  mode: maybe\n", "2: transfer.mode: \"maybe\" is not allowed; one of local|reject");
     refuses("media:\n  ports: 30001-30999\n", "2: media.ports: \"30001-30999\" is not allowed");
     refuses("sip:\n  listen: [tcp:0.0.0.0:5060]\n", "2: sip.listen[]: \"tcp:0.0.0.0:5060\": only UDP");
