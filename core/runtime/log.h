@@ -28,8 +28,8 @@ struct log {
 };
 
 void log_init(struct log *l, enum trace_level level, const char *traced);
-/* New lines of the ring. Ends with log_flush. Whoever sends us garbage shall not fill the disk: of the lines that belong
- * to no call only LOG_STRAYS_MAX a second are written, unless the level asks for debugging. */
+/* New lines of the ring. Ends with log_flush. Whoever sends us garbage shall not fill the disk: of the lines that
+ * belong to no call only LOG_STRAYS_MAX a second are written, unless the level asks for debugging. */
 void log_drain(struct log *l, const struct trace *t);
 /* A line of the shell's own, "what: text". Written at once. */
 void log_line(struct log *l, enum trace_level level, const char *what, const char *format, ...)
