@@ -218,10 +218,10 @@ class Phone:
         keep = [(k, invite.get(k)) for k in ("Via", "From", "Call-ID", "Max-Forwards")]
         return message(f"ACK {invite.uri} SIP/2.0", [*keep, ("To", answer.get("To")), ("CSeq", f"{invite.cseq} ACK")])
 
-    def register(self):
-        _, answer = self.ask("REGISTER", f"sip:127.0.0.1:{self.daemon[1]}", ["Expires: 600"],
+    def register(self, expires=600):
+        _, answer = self.ask("REGISTER", f"sip:127.0.0.1:{self.daemon[1]}", [f"Expires: {expires}"],
                              To=f"<{self.url()}>")
-        check(f"{self.name} is registered", answer.status == 200, answer)
+        check(f"{self.name} registers for {expires} s", answer.status == 200, answer)
 
     def respond(self, request, status, headers=(), body="", tag=None):
         h = [("Via", v) for v in request.all("Via")]
@@ -328,19 +328,19 @@ class Dialog:
                 return status
 
 
-def call(caller, callee, number=None, headers=()):
+def call(caller, callee, callee_headers=()):
     """A call between two phones, answered: the dialogs of both."""
-    uri = caller.url(number or callee.user)
+    uri = caller.url(callee.user)
     rtp = 20000 + 2 * random.randint(0, 5000)
     invite = Message(caller.new("INVITE", uri, body=sdp(caller.address, rtp)))
     caller.send(invite.data)
     challenge = caller.final(invite)
     caller.send(caller.ack_refusal(invite, challenge))
     credentials = digest(challenge.get("Proxy-Authenticate"), caller.user, "INVITE", uri)
-    again = Message(caller.new("INVITE", uri, [f"Proxy-Authorization: {credentials}", *headers], invite.body,
+    again = Message(caller.new("INVITE", uri, [f"Proxy-Authorization: {credentials}"], invite.body,
                                From=invite.get("From"), Call_ID=invite.get("Call-ID"), CSeq="2 INVITE"))
     caller.send(again.data)
-    there = Dialog.called(callee, callee.request("INVITE"))
+    there = Dialog.called(callee, callee.request("INVITE"), headers=callee_headers)
     answer = caller.final(again)
     check(f"{caller.name} calls {callee.name}", answer.status == 200, answer)
     here = Dialog(caller, again.get("Call-ID"), again.get("From"), answer.get("To"), answer.contact, 2)
