@@ -58,11 +58,11 @@ static struct addr rtcp_of(const struct sdp_media *m, const struct addr *rtp) {
     return a;
 }
 
-/* Told only when it changed: telling starts latching afresh. */
+/* Told only when it changed: telling starts latching afresh. 0.0.0.0 is told too: it is sent nothing. */
 static void tell_remote(struct engine *e, struct leg_stream *s, const struct sdp_media *m) {
     struct addr rtp = m->connection, rtcp;
     rtp.port = m->port;
-    if (rtp.family == ADDR_NONE || addr_is_any(&rtp))
+    if (rtp.family == ADDR_NONE)
         return;
     rtcp = rtcp_of(m, &rtp);
     if (addr_eq(&rtp, &s->rtp) && addr_eq(&rtcp, &s->rtcp))
