@@ -48,7 +48,7 @@
  *   body:"..." type:a/b mf:N cseq:N ruri:URI branch:B contact:"<...>" from:ADDR:PORT (sent from there)
  *   lost (it never arrives)  dup[*N] (it arrives once more, N times more)
  *   In texts: {host} {C} (its address of record) {C:contact} {B.consult:replaces} (escaped for a URI), and of a dialog
- *   :call-id (escaped) :to-tag :from-tag (as Replaces to the engine names them) :target.
+ *   :call-id (escaped) :plain-call-id :to-tag :from-tag (as Replaces to the engine names them) :target.
  *
  * What is checked of a read message, beside what rules.c holds against each:
  *   sdp:CODECS:DIRECTION (no sdp: none may be there), from:WHO to:WHO (users), ruri:URI, hdr:Name, hdr:"Name: value"

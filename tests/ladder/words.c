@@ -136,6 +136,8 @@ static void expand_name(struct world *w, char *name, struct sbuf *out) {
         sip_escape_hvalue(out, sbuf_slice(&b));
     } else if (strcmp(what, "call-id") == 0) {
         sip_escape_hvalue(out, slice_str(d->call_id));
+    } else if (strcmp(what, "plain-call-id") == 0) {
+        put(out, "%s", d->call_id);
     } else if (strcmp(what, "to-tag") == 0) {
         put(out, "%s", d->remote_tag);
     } else if (strcmp(what, "from-tag") == 0) {
