@@ -19,6 +19,8 @@ void bridge_end_peers(struct engine *e, struct leg *l, const struct sip_msg *msg
 struct slice bridge_headers(struct engine *e, const struct sip_msg *msg);
 /* True if a header of this id crosses in requests / in responses. */
 bool bridge_passes(enum sip_hdr_id id, bool response);
+/* The table says something of this id; false is a gap that its test finds. */
+bool bridge_has_row(enum sip_hdr_id id);
 /* What is done with an in-dialog request of this method: pass it, or answer here. */
 enum bridge_action { BRIDGE_PASS, BRIDGE_HERE, BRIDGE_REFUSE };
 enum bridge_action bridge_method(enum sip_method m);

@@ -41,6 +41,10 @@ bool bridge_passes(enum sip_hdr_id id, bool response) {
     return (table[id] & (response ? RSP : REQ)) != 0;
 }
 
+bool bridge_has_row(enum sip_hdr_id id) {
+    return table[id] != 0;
+}
+
 struct slice bridge_headers(struct engine *e, const struct sip_msg *msg) {
     struct sbuf b = ua_headers(&e->ua);
     for (unsigned i = 0; i < msg->header_count; i++) {
