@@ -104,10 +104,11 @@ $(B)/referee-demo: $(call objects,$(DEMO_SRC)) $(ARCHIVES)
 $(B)/bench-%: $(B)/bench/%.o $(ARCHIVES)
 	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS)
 
-# One CUnit program a module: tests/unit/test_NAME.c with a main of its own.
+# One CUnit program a module: tests/unit/test_NAME.c with a main of its own. The phones have a dialog.c and a media.c
+# too: who names a function of both means the product's.
 $(B)/tests/%: $(B)/tests/unit/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS) -lcunit
+	$(call say,ld)$(LINK) $< $(PURE_LIB) $(filter %.a,$^) $(ORTP_LIBS) $(LIBS) -lcunit
 
 # The golden ladders' player: script and expected trace, virtual time.
 $(B)/ladder: $(call objects,$(LADDER_SRC)) $(PURE_LIB)
