@@ -1,173 +1,131 @@
-/* SPDX-License-Identifier: AGPL-3.0-or-later
- *
- * admin on a real socket, with both backends of io.
- */
-#define _GNU_SOURCE
-#include "core/runtime/admin.h"
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Orders of an operator, and draining, on an engine with one call of alice to bob. */
+#include "tests/unit/engine_walk.h"
 #include "tests/unit/unit.h"
 
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include <string.h>
 
-#define TAG 100
+#define SDP "v=0\r\no=- 1 1 IN IP4 192.0.2.11\r\ns=-\r\nc=IN IP4 192.0.2.11\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
 
-static struct admin admin;
-static struct log quiet;
-static struct metrics metrics;
-static struct buf_pool bufs;
-static struct io *io;
-static struct io_event events[IO_EVENTS_MAX];
-static char path[64];
+static struct walk *walker;
 
-static bool open_all(enum io_backend backend) {
-    const char *why;
-    memset(&admin, 0, sizeof admin);
-    log_init(&quiet, TRACE_ERROR, NULL);
-    quiet.fd = open("/dev/null", O_WRONLY);
-    io = io_new(&(struct io_options){ backend, 32, &metrics, &bufs }, &why);
-    if (!io)
-        return false;
-    snprintf(path, sizeof path, "/tmp/referee-admin-%d.sock", (int)getpid());
-    CHECK_TRUE(admin_open(&admin, path, &quiet));
-    CHECK_TRUE(admin_start(&admin, io, TAG));
-    return true;
+static struct rig *new_rig(void) {
+    struct engine_config c;
+    walk_config(&c);
+    walker = calloc(1, sizeof *walker);
+    struct rig *r = rig_new(&c);
+    walk_start(walker, r);
+    return r;
 }
 
-static void close_all(void) {
-    admin_close(&admin);
-    io_free(io);
-    close(quiet.fd);
-    CHECK_TRUE(access(path, F_OK) < 0);
+static void end(struct rig *r) {
+    rig_free(r);
+    free(walker);
 }
 
-static int client(void) {
-    struct sockaddr_un sa = { .sun_family = AF_UNIX };
-    snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path);
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    CHECK_EQ(connect(fd, (struct sockaddr *)&sa, sizeof sa), 0);
-    struct timeval second = { .tv_sec = 1 };
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
-    return fd;
+/* Alice calls bob, who rings or answers. */
+static void call(struct rig *r, bool answer) {
+    struct walk *w = walker;
+    w->n = 0;
+    walk_add(w, "INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.11:5060;branch=z9hG4bKcall\r\n"
+                "From: <sip:alice@example.com>;tag=a\r\nTo: <sip:bob@example.com>\r\nCall-ID: c1\r\nCSeq: 1 INVITE\r\n"
+                "Contact: <sip:alice@192.0.2.11>\r\nContent-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s",
+             strlen(SDP), SDP);
+    rig_clear(r);
+    rig_recv(r, slice_of(w->text, (size_t)w->n), walk_address(0));
+    struct slice invite = rig_last(r, "INVITE ");
+    CU_ASSERT_FATAL(invite.p && invite.n < sizeof w->pending[0].text);
+    struct sip_fault fault;
+    memcpy(w->last, invite.p, invite.n);
+    CU_ASSERT_FATAL(sip_parse(slice_of(w->last, invite.n), &w->msg, &fault) > 0);
+    w->n = 0;
+    walk_add(w, answer ? "SIP/2.0 200 OK\r\n" : "SIP/2.0 180 Ringing\r\n");
+    walk_put_all(w, SIP_H_VIA);
+    walk_put_all(w, SIP_H_FROM);
+    walk_add(w, "To: %.*s;tag=b\r\n", SLICE_FMT(w->msg.to.value));
+    walk_put_all(w, SIP_H_CALL_ID);
+    walk_put_all(w, SIP_H_CSEQ);
+    walk_add(w, "Contact: <sip:bob@192.0.2.12:5062>\r\n");
+    walk_body(w, "application/sdp", answer ? SDP : "");
+    rig_recv(r, slice_of(w->text, (size_t)w->n), walk_address(1));
+    CHECK_EQ(rig_last_status(r), answer ? 200 : 180);
 }
 
-/* Turns until an order is complete, at most so many. */
-static bool next_order(struct admin_order *order, int turns) {
-    bool got = false;
-    while (turns-- > 0 && !got) {
-        uint32_t n = io_turn(io, 20000, events);
-        for (uint32_t i = 0; i < n; i++)
-            got = admin_ready(&admin, events[i].tag - TAG, order) || got;
-    }
-    return got;
+static const char *order(struct rig *r, const char *line) {
+    rig_clear(r);
+    rig_order(r, line);
+    CHECK_TRUE(r->admin_last);
+    return r->admin;
 }
 
-static void asks_and_answers(void) {
-    struct admin_order order;
-    struct stat st;
-    char got[64] = { 0 };
-    int fd = client();
-    CHECK_TRUE(stat(path, &st) == 0 && (st.st_mode & 077) == 0);
-    CHECK_EQ(send(fd, "show ", 5, 0), 5);
-    CHECK_FALSE(next_order(&order, 3));
-    CHECK_EQ(send(fd, "12 \r\nrest", 9, 0), 9);
-    CHECK_TRUE(next_order(&order, 10));
-    CHECK_SLICE(order.line, "show 12");
-    admin_answer(&admin, order.conn, SL("one\n"), false);
-    admin_answer(&admin, order.conn, SL("two\n"), true);
-    CHECK_EQ(recv(fd, got, sizeof got, MSG_WAITALL), 8);
-    CHECK_SLICE(slice_str(got), "one\ntwo\n");
-    /* The connection is over: what comes late for it is ignored, also by who has its place. */
-    int other = client();
-    CHECK_FALSE(next_order(&order, 3));
-    admin_answer(&admin, 0, SL("late"), true);
-    CHECK_EQ(send(other, "x\n", 2, 0), 2);
-    CHECK_TRUE(next_order(&order, 10));
-    admin_answer(&admin, order.conn, SL("y"), true);
-    CHECK_EQ(recv(other, got, sizeof got, MSG_WAITALL), 1);
-    close(fd);
-    close(other);
+static void test_calls_and_show(void) {
+    struct rig *r = new_rig();
+    char id[17], line[32];
+    CHECK_TRUE(*order(r, "calls") == '\0');
+    call(r, false);
+    CHECK_TRUE(strstr(order(r, "calls"), " setup 0s <sip:alice@example.com> <sip:bob@example.com>\n") != NULL);
+    end(r);
+    r = new_rig();
+    call(r, true);
+    rig_advance(r, 5 * RIG_SEC);
+    const char *text = order(r, " calls\n");
+    CHECK_TRUE(strstr(text, " up 5s <sip:alice@example.com> <sip:bob@example.com>\n") != NULL);
+    snprintf(id, sizeof id, "%.16s", text);
+    snprintf(line, sizeof line, "show %s", id);
+    text = order(r, line);
+    CHECK_TRUE(strncmp(text, id, 16) == 0);
+    CHECK_TRUE(strstr(text, "  leg 0 ANSWERED STABLE <sip:alice@example.com> with leg 1 call-id c1 as user:alice") != NULL);
+    CHECK_TRUE(strstr(text, "  leg 1 UP STABLE <sip:bob@example.com> with leg 0 call-id ~") != NULL);
+    CHECK_TRUE(strstr(text, " to 192.0.2.11:4000") != NULL);
+    CHECK_TRUE(strstr(text, "  | ") != NULL && strstr(text, "INVITE sip:bob@192.0.2.12:5062 SIP/2.0") != NULL);
+    end(r);
 }
 
-static void sends_a_long_answer(void) {
-    static char big[1 << 20], got[1 << 16];
-    struct admin_order order;
-    size_t total = 0;
-    int fd = client();
-    memset(big, 'z', sizeof big);
-    CHECK_EQ(send(fd, "calls\n", 6, 0), 6);
-    CHECK_TRUE(next_order(&order, 10));
-    admin_answer(&admin, order.conn, slice_of(big, sizeof big), true);
-    for (int i = 0; i < 1000 && total < sizeof big; i++) {
-        ssize_t n = recv(fd, got, sizeof got, MSG_DONTWAIT);
-        total += n > 0 ? (size_t)n : 0;
-        CHECK_FALSE(next_order(&order, 1));
-    }
-    CHECK_EQ(total, sizeof big);
-    close(fd);
+static void test_errors(void) {
+    struct rig *r = new_rig();
+    CHECK_TRUE(strncmp(order(r, "show 0123456789abcdef"), "error: no call 0123456789abcdef", 31) == 0);
+    CHECK_TRUE(strncmp(order(r, "frobnicate"), "error: unknown order", 20) == 0);
+    CHECK_TRUE(strncmp(order(r, ""), "error: unknown order", 20) == 0);
+    CHECK_TRUE(strstr(order(r, "show \x01"), "\\x01") != NULL);
+    end(r);
 }
 
-static void survives_bad_clients(void) {
-    static char endless[3000];
-    struct admin_order order;
-    int fds[ADMIN_CONNS_MAX + 4];
-    char byte;
-    memset(endless, 'a', sizeof endless);
-    int fd = client();
-    send(fd, endless, sizeof endless, MSG_NOSIGNAL);
-    CHECK_FALSE(next_order(&order, 5));
-    CHECK_TRUE(recv(fd, &byte, 1, 0) <= 0);
-    close(fd);
-    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
-        fds[i] = client();
-        CHECK_FALSE(next_order(&order, 1));
-    }
-    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
-        close(fds[i]);
-    CHECK_FALSE(next_order(&order, 5));
-    fd = client();
-    CHECK_EQ(send(fd, "ok\n", 3, 0), 3);
-    CHECK_TRUE(next_order(&order, 10));
-    close(fd);
-    admin_answer(&admin, order.conn, SL("gone"), false);
-    admin_answer(&admin, order.conn, SL("gone"), true);
+static void test_numbers(void) {
+    struct rig *r = new_rig();
+    call(r, true);
+    const char *text = order(r, "metrics");
+    CHECK_TRUE(strstr(text, "calls_started 1\n") && strstr(text, "calls_answered 1\n"));
+    CHECK_TRUE(strstr(text, "registrations 3\n") != NULL);
+    text = order(r, "leftover");
+    CHECK_TRUE(strstr(text, "calls 1\n") && strstr(text, "legs 2\n") && strstr(text, "ports 2\n"));
+    CHECK_TRUE(strstr(text, "transfers 0\n") && strstr(text, "bindings 3\n") && strstr(text, "records 1\n"));
+    text = order(r, "registrations");
+    CHECK_TRUE(strstr(text, "bob sip:bob@192.0.2.12:5062 from 192.0.2.12:5062") != NULL);
+    end(r);
 }
 
-static void both(void (*test)(void)) {
-    for (enum io_backend b = IO_URING; b <= IO_EPOLL; b++)
-        if (open_all(b)) {
-            test();
-            close_all();
-        }
-}
-
-static void test_order(void) {
-    both(asks_and_answers);
-}
-
-static void test_long_answer(void) {
-    both(sends_a_long_answer);
-}
-
-static void test_bad_clients(void) {
-    both(survives_bad_clients);
-}
-
-static void test_path(void) {
-    struct admin second;
-    CHECK_TRUE(open_all(IO_EPOLL));
-    CHECK_FALSE(admin_open(&second, path, &quiet));
-    close_all();
-    /* Left over by a daemon that was killed. */
-    FILE *f = fopen(path, "w");
-    CHECK_TRUE(f && fclose(f) == 0);
-    CHECK_TRUE(admin_open(&second, path, &quiet));
-    admin_close(&second);
-    CHECK_TRUE(admin_open(&second, "off", &quiet) && second.fd < 0);
+/* New calls get 503, what is there goes on until the deadline, then BYE; then nothing is left. */
+static void test_drain(void) {
+    struct rig *r = new_rig();
+    call(r, true);
+    struct event ev = { .kind = EV_DRAIN };
+    ev.u.drain.deadline_us = r->now + 10 * RIG_SEC;
+    rig_step(r, &ev);
+    CHECK_FALSE(engine_drained(r->e));
+    rig_advance(r, 9 * RIG_SEC);
+    CHECK_EQ(rig_census(r).legs, 2);
+    rig_clear(r);
+    walk_call(walker); /* collects: look at the counters */
+    CHECK_EQ(rig_census(r).calls, 1);
+    rig_advance(r, 2 * RIG_SEC);
+    CHECK_TRUE(rig_last(r, "BYE sip:bob@192.0.2.12:5062").p != NULL);
+    CHECK_TRUE(rig_has(rig_last(r, "BYE sip:bob@"), "Shutting down"));
+    rig_advance(r, 100 * RIG_SEC);
+    CHECK_TRUE(engine_drained(r->e));
+    CHECK_TRUE(rig_is_quiet(r));
+    end(r);
 }
 
 int main(void) {
-    return UNIT_RUN("admin", UNIT(test_order), UNIT(test_long_answer), UNIT(test_bad_clients), UNIT(test_path));
+    return UNIT_RUN("admin", UNIT(test_calls_and_show), UNIT(test_errors), UNIT(test_numbers), UNIT(test_drain));
 }
