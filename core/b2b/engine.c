@@ -37,6 +37,19 @@ static void refuse(struct engine *e, const struct sip_msg *msg, handle txn, cons
     wire_respond(e, txn, msg, &resp, NULL);
 }
 
+/* No transaction is made: a flood of refusals must not hold what the calls need. */
+static void refuse_for_room(struct engine *e, const struct sip_msg *msg, const struct event *in) {
+    metrics_add(&e->metrics, M_pool_full, 1);
+    wire_respond_stateless(
+        e, msg, &in->u.dgram.src, &in->u.dgram.dst,
+        &(struct uas_response){ .status = 503, .to_tag = SL("full"), .extra = SL("Retry-After: 5\r\n") });
+}
+
+/* The last eighth of the transactions is for the calls there are: their BYE must find room. */
+static bool is_short_of_room(const struct engine *e) {
+    return txn_count(&e->txns) > e->txns.pool.count - e->txns.pool.count / 8;
+}
+
 static void on_new_request(struct engine *e, const struct sip_msg *msg, const struct txn_event *t) {
     struct uas_refusal r = uas_check(&e->ua, msg);
     struct leg *l = leg_find_request(e, msg);
@@ -80,7 +93,14 @@ static void on_request(struct engine *e, const struct sip_msg *msg, const struct
     struct txn_event t = txn_recv_request(&e->txns, e->out, e->now, msg, &in->u.dgram.src, &in->u.dgram.dst);
     struct leg *l;
     switch (t.kind) {
-    case TXN_NEW_REQUEST: on_new_request(e, msg, &t); break;
+    case TXN_NEW_REQUEST:
+        if (!msg->to_tag.p && is_short_of_room(e)) {
+            txn_drop(&e->txns, t.txn);
+            refuse_for_room(e, msg, in);
+        } else {
+            on_new_request(e, msg, &t);
+        }
+        break;
     case TXN_CANCEL: on_cancel(e, msg, &t); break;
     case TXN_ACK_2XX:
         l = leg_find_request(e, msg);
@@ -91,12 +111,7 @@ static void on_request(struct engine *e, const struct sip_msg *msg, const struct
         struct leg_event ev = leg_on_ack(e, l, msg);
         leg_event(e, l, &ev);
         break;
-    case TXN_FULL:
-        metrics_add(&e->metrics, M_pool_full, 1);
-        wire_respond_stateless(
-            e, msg, &in->u.dgram.src, &in->u.dgram.dst,
-            &(struct uas_response){ .status = 503, .to_tag = SL("full"), .extra = SL("Retry-After: 5\r\n") });
-        break;
+    case TXN_FULL: refuse_for_room(e, msg, in); break;
     default: break;
     }
 }
