@@ -28,6 +28,8 @@
  *   media WHO -> WHO|none          a packet from where the first says its media comes from: who gets it
  *   media WHO <-> WHO              both ways
  *   unreachable PHONE              the network reports that nobody is at its address
+ *   refuse WHO STATUS TIME         for TIME, or until anything else is sent, every INVITE with a description to WHO is
+ *                                  answered so, and its ACK read; two of them at least
  *   drain TIME                     no new calls; what is left after TIME is ended
  *   expect nothing                 all that was sent has been read (every step that sends or waits says so by itself)
  *   leftover none                  nothing is held any more; said by the end of every ladder by itself
@@ -256,6 +258,37 @@ static void do_message(struct world *w, struct words *ws) {
         fail(w, "\"%s\" is not understood", arrow);
 }
 
+static bool is_next(const struct phone *p, const char *method) {
+    size_t n = strlen(method);
+    return p->inbox && p->inbox->n > n && memcmp(p->inbox->bytes, method, n) == 0 && p->inbox->bytes[n] == ' ';
+}
+
+static void run_text(struct world *w, const char *format, const char *who, const char *what) {
+    static struct words ws;
+    char line[TEXT_MAX];
+    snprintf(line, sizeof line, format, who, what);
+    words_split(w, line, &ws);
+    do_message(w, &ws);
+}
+
+/* How often is left to the engine's own choice of times. */
+static void do_refuse(struct world *w, struct words *ws) {
+    const char *who = word(w, ws, 1), *status = word(w, ws, 2);
+    uint64_t until = w->now + word_time(w, ws, 3);
+    struct phone *p = dialog_named(w, who)->phone;
+    unsigned times = 0;
+    for (; w->now < until; times++) {
+        world_advance(w, until - w->now, true);
+        if (!is_next(p, "INVITE"))
+            break;
+        run_text(w, "%s < %s sdp", who, "INVITE");
+        run_text(w, "%s > %s", who, status);
+        run_text(w, "%s < %s", who, "ACK");
+    }
+    if (times < 2)
+        fail(w, "%u INVITE came, expected several", times);
+}
+
 static void do_include(struct world *w, struct words *ws) {
     char path[TEXT_MAX];
     const char *outer = w->file, *slash = strrchr(outer, '/');
@@ -274,6 +307,7 @@ static const struct {
     { "config", do_config },   { "phone", do_phone },   { "route", do_route },   { "peer", do_peer },
     { "register", do_register }, { "media", do_media }, { "drain", do_drain },   { "unreachable", do_unreachable },
     { "expect", do_expect },   { "leftover", do_leftover }, { "include", do_include },
+    { "refuse", do_refuse },
 };
 
 static void run(struct world *w, struct words *ws) {

@@ -206,6 +206,8 @@ static bool any_message(const struct world *w) {
 void world_advance(struct world *w, uint64_t us, bool or_message) {
     uint64_t until = w->now + us;
     world_start(w);
+    if (or_message && any_message(w))
+        return;
     for (;;) {
         uint64_t due = engine_deadline(w->engine);
         if (due > until)
