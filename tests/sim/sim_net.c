@@ -53,7 +53,8 @@ void net_send(struct world *w, struct packet *p) {
     if (twice) {
         struct packet *again = packet_new(w);
         *again = *p;
-        deliver(w, again, arrival(w, path, who) + sim_draw(w, who, 50000));
+        uint64_t at = arrival(w, path, who);
+        deliver(w, again, at + sim_draw(w, who, 50000));
     }
     deliver(w, p, arrival(w, path, who));
 }

@@ -126,8 +126,8 @@ static void scene_crossed(struct scene *sc) {
 
 static void scene_twice(struct scene *sc) {
     scene_attended(sc);
-    add(sc, sc->at + sim_below(sc->r, 2 * SECOND), sim_chance(sc->r, 50) ? ACT_ATTENDED : ACT_BLIND, sc->b, 1)->other =
-        sc->c;
+    uint64_t at = sc->at + sim_below(sc->r, 2 * SECOND);
+    add_to(sc, at, sim_chance(sc->r, 50) ? ACT_ATTENDED : ACT_BLIND, sc->b, sc->c, 1);
 }
 
 static void scene_odd(struct scene *sc) {
@@ -200,17 +200,17 @@ static void make_scene(struct sim_script *s, struct sim_rng *r, uint8_t number, 
 
 static void make_setup(struct sim_setup *u, struct sim_rng *r) {
     static const uint32_t losses[] = { 0, 0, 0, 5, 20, 100 };
-    *u = (struct sim_setup){
-        .loss = losses[sim_below(r, 6)],
-        .dup = losses[sim_below(r, 6)],
-        .reorder = losses[sim_below(r, 6)],
-        .delay_us = sim_chance(r, 80) ? 1 * MS + sim_below(r, 20 * MS) : sim_below(r, 400 * MS),
-        .jitter_us = sim_chance(r, 50) ? 1 : 1 + sim_below(r, 60 * MS),
-        .auth = sim_chance(r, 15),
-        .join = sim_chance(r, 25),
-        .progress = sim_chance(r, 75),
-        .hard = sim_chance(r, 25),
-    };
+    /* One by one: the order within an initialiser is the compiler's. */
+    *u = (struct sim_setup){ 0 };
+    u->loss = losses[sim_below(r, 6)];
+    u->dup = losses[sim_below(r, 6)];
+    u->reorder = losses[sim_below(r, 6)];
+    u->delay_us = sim_chance(r, 80) ? 1 * MS + sim_below(r, 20 * MS) : sim_below(r, 400 * MS);
+    u->jitter_us = sim_chance(r, 50) ? 1 : 1 + sim_below(r, 60 * MS);
+    u->auth = sim_chance(r, 15);
+    u->join = sim_chance(r, 25);
+    u->progress = sim_chance(r, 75);
+    u->hard = sim_chance(r, 25);
     bool tame = sim_chance(r, 20);
     for (unsigned i = 0; i < SIM_PHONES; i++)
         for (unsigned q = 0; q < SIM_QUIRK_COUNT; q++)
