@@ -399,6 +399,8 @@ void check_step(struct world *w);
 void check_end(struct world *w);
 void check_drained(struct world *w);
 void check_media(struct world *w);
+/* Every leg of the engine, as it stands. */
+void check_dump(const struct world *w);
 void check_wires_end(struct world *w);
 uint64_t sim_hash(struct slice s);
 

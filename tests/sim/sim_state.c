@@ -5,6 +5,8 @@
 #include "parser/sdp.h"
 #include "tests/sim/sim.h"
 
+#include <stdio.h>
+
 static bool has_txn(const struct engine *e, handle leg, enum sip_method method) {
     uint32_t cursor = 0;
     handle h;
@@ -57,6 +59,20 @@ static void check_leg(struct world *w, const struct leg *l) {
         sim_fail(w, "a leg that talks with nobody and is in no transfer: role %u", l->role);
     if (leg_is_up(p) && p->transfer == HANDLE_NONE && p->peer != l->self)
         sim_fail(w, "two legs that do not agree on who talks with whom");
+}
+
+void check_dump(const struct world *w) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct leg *l; (l = pool_next(&w->e->legs, &cursor, &h));) {
+        const struct leg *p = leg_get(w->e, l->peer);
+        const struct call *c = call_get(w->e, l->call);
+        printf("    leg %016llx %u of phone%u: %s, role %u, %s, transfer role %u, peer %d, invite %s%s%s%s%s%s\n",
+               c ? (unsigned long long)c->id : 0, l->number, l->dlg.flow.ip[3] - 10u, leg_state_name(l->state), l->role,
+               oa_state_name((enum oa_state)l->oa), l->transfer_role, p ? (int)p->number : -1,
+               l->invite_in ? "in " : "", l->invite_out ? "out " : "", l->ok ? "unacked " : "",
+               l->retry_until ? "waits " : "", l->late_offer ? "late " : "", l->session_unsure ? "unsure" : "");
+    }
 }
 
 /* ---- media ---- */

@@ -486,6 +486,8 @@ bool world_run(struct world *w, uint64_t seed) {
     w->steps = 0;
     if (setjmp(w->fail)) {
         check_set_hook(NULL, NULL);
+        if (w->opt.verbose)
+            check_dump(w);
         return false;
     }
     check_set_hook(on_check_failed, w);
