@@ -237,7 +237,6 @@ struct sim_item {
 
 struct seen_dialog {
     uint64_t key;                 /* Call-ID and the engine's tag; 0: free */
-    uint64_t remote;              /* To tag of the last request out */
     uint64_t branch;              /* of the last new request out */
     uint64_t invite_branch;       /* of the engine's open INVITE; 0: none */
     uint64_t invite_at;

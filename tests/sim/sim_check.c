@@ -12,9 +12,8 @@ static uint64_t key_of(struct slice call_id, struct slice tag) {
     return sim_mix(sim_hash(call_id), sim_hash(tag)) | 1;
 }
 
-/* By Call-ID and the engine's tag; made when it is not there. */
-static struct seen_dialog *dialog_of(struct world *w, struct slice call_id, struct slice tag) {
-    uint64_t key = key_of(call_id, tag);
+/* Made when it is not there. */
+static struct seen_dialog *find(struct world *w, uint64_t key) {
     for (unsigned i = 0; i < SEEN_DIALOGS; i++) {
         struct seen_dialog *d = &w->seen.dialogs[(key + i) % SEEN_DIALOGS];
         if (d->key == key)
@@ -25,6 +24,11 @@ static struct seen_dialog *dialog_of(struct world *w, struct slice call_id, stru
         return d;
     }
     sim_fail(w, "simulator: too many dialogs");
+}
+
+/* By Call-ID and the engine's tag. */
+static struct seen_dialog *dialog_of(struct world *w, struct slice call_id, struct slice tag) {
+    return find(w, key_of(call_id, tag));
 }
 
 /* ---- branches: no answer to an unknown one ---- */
@@ -163,23 +167,25 @@ void check_in(struct world *w, const struct sip_msg *m, uint8_t from) {
 
 /* ---- out ---- */
 
-/* CSeq rises with each new request of a dialog (RFC 3261 section 12.2.1.1). */
+/* CSeq rises with each new request of a dialog (RFC 3261 section 12.2.1.1). A dialog is of both tags: forks count by
+ * themselves, all from the INVITE on. */
 static void check_cseq(struct world *w, struct seen_dialog *d, const struct sip_msg *m) {
     uint64_t branch = branch_key(m), remote = sim_hash(m->to_tag);
-    if (m->method == SIP_M_ACK || m->method == SIP_M_CANCEL || branch == d->branch)
+    if (m->method == SIP_M_ACK || m->method == SIP_M_CANCEL)
         return;
-    /* Retransmitted behind a newer request. */
+    /* Retransmitted. */
     if (branch_seen(w, branch ^ 2, true))
         return;
-    bool fork = d->remote && remote != d->remote && m->method == SIP_M_BYE;
-    if (m->cseq <= d->cseq && !fork)
-        sim_fail(w, "CSeq %d after %d in a dialog", (int)m->cseq, (int)d->cseq);
-    if (fork)
-        return;
-    d->cseq = m->cseq;
     d->branch = branch;
-    if (m->to_tag.p)
-        d->remote = remote;
+    if (!m->to_tag.p) {
+        d->cseq = m->cseq;
+        return;
+    }
+    struct seen_dialog *both = find(w, sim_mix(d->key, remote) | 1);
+    uint32_t last = both->cseq ? both->cseq : d->cseq;
+    if (m->cseq <= last)
+        sim_fail(w, "CSeq %d after %d in a dialog", (int)m->cseq, (int)last);
+    both->cseq = m->cseq;
 }
 
 static void out_invite(struct world *w, struct seen_dialog *d, const struct sip_msg *m) {
