@@ -170,6 +170,8 @@ static void on_reanswered(struct engine *e, struct leg *l, const struct leg_even
         sdp = media_describe(e, other, ev->msg->body, -1);
     if (!sdp.p || !leg_answer(e, other, sdp, bridge_headers(e, ev->msg)))
         refuse_invite(e, other, 488, NULL);
+    else
+        media_connect(e, l, other); /* a stream may be new */
     call_changed(e, leg_call(e, l));
 }
 
@@ -275,6 +277,8 @@ static struct slice pass_update_answer(struct engine *e, struct leg *l, struct l
         return SLICE_NONE;
     if (msg && msg->status < 300 && msg->body.n && media_received(e, l, msg->body, false))
         sdp = media_describe(e, other, msg->body, -1);
+    if (sdp.n)
+        media_connect(e, l, other);
     if (other->oa == OA_OFFER_RCVD)
         oa_step(&other->oa, sdp.n ? OA_EV_SEND_ANSWER : OA_EV_ABORT);
     return sdp;
