@@ -145,6 +145,10 @@ static void on_reinvite(struct engine *e, struct leg *l, const struct leg_event 
         bridge_answer_alone(e, l, ev->msg);
         return;
     }
+    if (!leg_may_reinvite(other)) {
+        refuse_invite(e, l, 491, NULL);
+        return;
+    }
     if (body.n) {
         if (!media_received(e, l, body, true) || !(sdp = media_describe(e, other, body, -1)).p) {
             refuse_invite(e, l, 488, NULL);

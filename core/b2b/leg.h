@@ -57,6 +57,8 @@ struct leg *leg_outgoing(struct engine *e, struct call *c, const struct leg_targ
 
 /* The first INVITE. sdp absent: late offer. False: no room; the leg is dead. */
 bool leg_invite(struct engine *e, struct leg *l, struct slice sdp, struct slice extra, uint32_t max_forwards);
+/* Nothing is open on it: leg_reinvite will send. */
+bool leg_may_reinvite(const struct leg *l);
 /* A re-INVITE that carries the other leg's; its answer comes up with `own` false. False: busy or no room. */
 bool leg_reinvite(struct engine *e, struct leg *l, struct slice sdp, struct slice extra);
 /* A re-INVITE of ours with LEG_SDP_LOCAL. Waits while the leg is busy and through 491 and 500 (section 14.1), at most

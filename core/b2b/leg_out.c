@@ -83,8 +83,12 @@ static bool send_reinvite(struct engine *e, struct leg *l, struct slice sdp, str
     return true;
 }
 
+bool leg_may_reinvite(const struct leg *l) {
+    return !leg_is_busy(l) && !l->retry_until;
+}
+
 bool leg_reinvite(struct engine *e, struct leg *l, struct slice sdp, struct slice extra) {
-    if (leg_is_busy(l) || l->retry_until)
+    if (!leg_may_reinvite(l))
         return false;
     l->own_invite = false;
     return send_reinvite(e, l, sdp, extra, e->cfg.invite_timeout_us);
