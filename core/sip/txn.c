@@ -33,9 +33,11 @@ handle txn_client_start(struct txn_layer *l, struct outbox *o, uint64_t now, con
     struct slice name = c->method == SIP_M_UNKNOWN ? c->method_name : sip_method_name(c->method);
     enum txn_kind kind = c->method == SIP_M_INVITE ? TXN_ICT : TXN_NICT;
     struct buf *request = c->request;
-    struct txn *t = request ? txn_new(l, kind, txn_key_client(l, c->branch, name)) : NULL;
+    struct key128 key = txn_key_client(l, c->branch, name);
+    bool again = find(l, key) != NULL;
+    struct txn *t = request && !again ? txn_new(l, kind, key) : NULL;
     if (!t) {
-        metrics_add(l->metrics, M_pool_full, 1);
+        metrics_add(l->metrics, M_pool_full, !again);
         buf_unref(l->bufs, &request);
         return HANDLE_NONE;
     }
