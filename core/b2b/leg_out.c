@@ -279,6 +279,14 @@ static void refuse_open_invite(struct engine *e, struct leg *l, uint16_t status,
     leg_respond_invite(e, l, &r);
 }
 
+/* A 2xx whose offer waits for the other side's answer is ACKed, whatever becomes of that (section 13.2.2.4). */
+static void ack_late_offer(struct engine *e, struct leg *l) {
+    if (!l->late_offer || l->oa != OA_OFFER_RCVD || l->invite_out != HANDLE_NONE)
+        return;
+    leg_ack(e, l, SLICE_NONE);
+    oa_step(&l->oa, OA_EV_ABORT);
+}
+
 void leg_end(struct engine *e, struct leg *l, uint16_t status, struct slice extra) {
     l->peer = HANDLE_NONE;
     switch (l->state) {
@@ -288,6 +296,7 @@ void leg_end(struct engine *e, struct leg *l, uint16_t status, struct slice extr
     case LEG_UP:
     case LEG_ANSWERED:
         refuse_open_invite(e, l, 487, SLICE_NONE);
+        ack_late_offer(e, l);
         leg_step(e, l, LEG_IN_END);
         leg_send_bye(e, l, extra);
         break;
