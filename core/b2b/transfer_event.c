@@ -50,9 +50,20 @@ static bool transferee_event(struct engine *e, struct transfer *t, struct leg *l
     return false;
 }
 
+/* A consultation that was called without an offer (semi-attended) brings one: it is answered with silence, and the
+ * transferee's own offer follows by re-INVITE. */
+static void ack(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    struct slice sdp = SLICE_NONE;
+    if (l->late_offer && msg->body.n && media_check(msg->body) == 0 && media_received(e, l, msg->body, true))
+        sdp = media_describe(e, l, msg->body, SDP_INACTIVE);
+    leg_ack(e, l, sdp);
+    if (l->oa == OA_OFFER_RCVD)
+        oa_step(&l->oa, OA_EV_ABORT);
+}
+
 static void target_answered(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
     if (ev->kind == LEG_EV_ANSWERED)
-        leg_ack(e, l, SLICE_NONE);
+        ack(e, l, ev->msg);
     if (t->state != TRANSFER_TARGET && t->state != TRANSFER_JOIN) {
         transfer_step(e, t, TRANSFER_EV_TARGET_YES, ev->status);
         return;
