@@ -87,7 +87,7 @@ static void settle_consult(struct engine *e, struct transfer *t) {
         return;
     if (leg_is_live(b) && leg_get(e, b->peer) == c)
         leg_end(e, b, 480, SLICE_NONE);
-    if (leg_is_live(c) && !t->committed && c->self != t->target)
+    if (leg_is_live(c) && !t->committed)
         leg_end(e, c, 480, SLICE_NONE);
 }
 
