@@ -34,8 +34,8 @@ static bool send_notify(struct engine *e, struct transfer *t, struct leg *l, uin
     return leg_request(e, l, SL("NOTIFY"), FOR_NOTIFY, &r) != HANDLE_NONE;
 }
 
-/* A phone may answer 491 to a NOTIFY that meets another: one at a time. A queued progress gives way to what is newer, a final one
- * to nothing. */
+/* A phone may answer 491 to a NOTIFY that meets another: one at a time. A queued progress gives way to what is newer, a
+ * final one to nothing. */
 void transfer_notify(struct engine *e, struct transfer *t, uint16_t status) {
     struct leg *l = leg_get(e, t->transferor);
     if (t->final_sent)

@@ -237,8 +237,8 @@ static inline struct engine_census rig_census(const struct rig *r) {
 /* Calls and all that belongs to them are gone; bindings may stay, and their buffers with them. */
 static inline bool rig_is_quiet(const struct rig *r) {
     struct engine_census c = rig_census(r);
-    return !c.calls && !c.legs && !c.transfers && !c.transactions && !c.ports && !c.records &&
-           c.timers == c.bindings && c.bufs == c.bindings;
+    return !c.calls && !c.legs && !c.transfers && !c.transactions && !c.ports && !c.records && c.timers == c.bindings &&
+           c.bufs == c.bindings;
 }
 
 static inline void rig_print_census(const struct rig *r) {

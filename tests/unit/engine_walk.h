@@ -63,7 +63,8 @@ static inline uint32_t walk_pick(struct walk *w, uint32_t n) {
 }
 
 static inline const char *walk_address(unsigned phone) {
-    static const char *const text[] = { "192.0.2.11:5060", "192.0.2.12:5062", "198.51.100.13:1024", "203.0.113.9:5060" };
+    static const char *const text[] = { "192.0.2.11:5060", "192.0.2.12:5062", "198.51.100.13:1024",
+                                        "203.0.113.9:5060" };
     return text[phone % WALK_PHONES];
 }
 
@@ -355,8 +356,8 @@ static inline void walk_refer(struct walk *w, struct walk_dialog *d) {
 }
 
 static inline void walk_in_dialog(struct walk *w, struct walk_dialog *d) {
-    static const char *const methods[] = { "BYE",    "INVITE",    "INVITE",    "UPDATE",  "INFO",   "OPTIONS",
-                                           "NOTIFY", "SUBSCRIBE", "SUBSCRIBE", "MESSAGE", "PRACK",  "INVITE" };
+    static const char *const methods[] = { "BYE",    "INVITE",    "INVITE",    "UPDATE",  "INFO",  "OPTIONS",
+                                           "NOTIFY", "SUBSCRIBE", "SUBSCRIBE", "MESSAGE", "PRACK", "INVITE" };
     uint32_t k = walk_pick(w, 12);
     walk_head(w, d, methods[k], ++d->cseq);
     bool sdp = strcmp(methods[k], "INVITE") == 0 || strcmp(methods[k], "UPDATE") == 0;
@@ -415,8 +416,9 @@ static inline void walk_step(struct walk *w) {
 }
 
 static inline void walk_config(struct engine_config *c) {
-    static const struct user_config users[] = { { .name = "alice" }, { .name = "bob" }, { .name = "carol" },
-                                                { .name = "dave" } };
+    static const struct user_config users[] = {
+        { .name = "alice" }, { .name = "bob" }, { .name = "carol" }, { .name = "dave" }
+    };
     static const char echo[][CONFIG_NAME_MAX] = { "echo" };
     static struct route_config route = { .name = "out", .prefix = "1" };
     rig_config(c);

@@ -27,9 +27,10 @@ static void end(struct rig *r) {
 static void call(struct rig *r, bool answer) {
     struct walk *w = walker;
     w->n = 0;
-    walk_add(w, "INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.11:5060;branch=z9hG4bKcall\r\n"
-                "From: <sip:alice@example.com>;tag=a\r\nTo: <sip:bob@example.com>\r\nCall-ID: c1\r\nCSeq: 1 INVITE\r\n"
-                "Contact: <sip:alice@192.0.2.11>\r\nContent-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s",
+    walk_add(w,
+             "INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.11:5060;branch=z9hG4bKcall\r\n"
+             "From: <sip:alice@example.com>;tag=a\r\nTo: <sip:bob@example.com>\r\nCall-ID: c1\r\nCSeq: 1 INVITE\r\n"
+             "Contact: <sip:alice@192.0.2.11>\r\nContent-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s",
              strlen(SDP), SDP);
     rig_clear(r);
     rig_recv(r, slice_of(w->text, (size_t)w->n), walk_address(0));
@@ -74,7 +75,8 @@ static void test_calls_and_show(void) {
     snprintf(line, sizeof line, "show %s", id);
     text = order(r, line);
     CHECK_TRUE(strncmp(text, id, 16) == 0);
-    CHECK_TRUE(strstr(text, "  leg 0 ANSWERED STABLE <sip:alice@example.com> with leg 1 call-id c1 as user:alice") != NULL);
+    CHECK_TRUE(strstr(text, "  leg 0 ANSWERED STABLE <sip:alice@example.com> with leg 1 call-id c1 as user:alice") !=
+               NULL);
     CHECK_TRUE(strstr(text, "  leg 1 UP STABLE <sip:bob@example.com> with leg 0 call-id ~") != NULL);
     CHECK_TRUE(strstr(text, " to 192.0.2.11:4000") != NULL);
     CHECK_TRUE(strstr(text, "  | ") != NULL && strstr(text, "INVITE sip:bob@192.0.2.12:5062 SIP/2.0") != NULL);

@@ -2,13 +2,13 @@
 #include "core/sip/dialog.h"
 #include "tests/unit/ua_fixture.h"
 
-#define INVITE                                                                                           \
-    "INVITE sip:bob@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.5;branch=z9hG4bKa;rport\n"               \
-    "Record-Route: <sip:192.0.2.61;lr>, <sip:192.0.2.62;lr>\nRecord-Route: <sip:p3.example;lr>\n"        \
-    "From: \"A, B\" <sip:alice@example.com>;tag=fa;x=y\nTo: <sip:bob@example.com>\nCall-ID: c1\n"        \
+#define INVITE                                                                                                         \
+    "INVITE sip:bob@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.5;branch=z9hG4bKa;rport\n"                              \
+    "Record-Route: <sip:192.0.2.61;lr>, <sip:192.0.2.62;lr>\nRecord-Route: <sip:p3.example;lr>\n"                      \
+    "From: \"A, B\" <sip:alice@example.com>;tag=fa;x=y\nTo: <sip:bob@example.com>\nCall-ID: c1\n"                      \
     "CSeq: 7 INVITE\nContact: <sip:alice@10.0.0.5:5070>;expires=5\nContent-Length: 0\n\n"
-#define OK_HEAD                                                                                          \
-    "SIP/2.0 200 OK\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa\nFrom: <sip:a@b>;tag=us\n"              \
+#define OK_HEAD                                                                                                        \
+    "SIP/2.0 200 OK\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa\nFrom: <sip:a@b>;tag=us\n"                             \
     "To: <sip:c@d>;tag=them\nCall-ID: c2\nCSeq: 1 INVITE\n"
 
 static struct dialog uas_dialog(struct ua_fix *f, const char *text) {
@@ -20,8 +20,11 @@ static struct dialog uas_dialog(struct ua_fix *f, const char *text) {
 
 static struct dialog uac_dialog(struct ua_fix *f) {
     struct dialog d;
-    struct dialog_uac u = { .call_id = SL("c2"), .local_tag = SL("us"), .local_uri = SL("<sip:a@b>"),
-                            .remote_uri = SL("<sip:c@d>"), .target = SL("sip:c@192.0.2.9"),
+    struct dialog_uac u = { .call_id = SL("c2"),
+                            .local_tag = SL("us"),
+                            .local_uri = SL("<sip:a@b>"),
+                            .remote_uri = SL("<sip:c@d>"),
+                            .target = SL("sip:c@192.0.2.9"),
                             .dst = ua_fix_addr("192.0.2.9:5060") };
     CU_ASSERT_FATAL(dialog_init_uac(&d, &f->ua, &u));
     return d;
@@ -63,7 +66,8 @@ static void test_uac(void) {
     struct ua_fix *f = ua_fix_new();
     struct dialog d = uac_dialog(f);
     CHECK_FALSE(strs_get(&d.s, DLG_REMOTE_TAG).p != NULL);
-    const struct sip_msg *m = ua_fix_msg(f, OK_HEAD "Record-Route: <sip:p1;lr>,<sip:p2;lr>\nContact: <sip:c@192.0.2.10>\n\n");
+    const struct sip_msg *m =
+        ua_fix_msg(f, OK_HEAD "Record-Route: <sip:p1;lr>,<sip:p2;lr>\nContact: <sip:c@192.0.2.10>\n\n");
     CHECK_TRUE(dialog_from_response(&d, &f->ua, m));
     CHECK_SLICE(strs_get(&d.s, DLG_REMOTE_TAG), "them");
     CHECK_SLICE(strs_get(&d.s, DLG_ROUTES), "<sip:p2;lr>, <sip:p1;lr>");
@@ -76,7 +80,8 @@ static void test_uac(void) {
     ua_fix_end(f);
 }
 
-#define BYE_TO(to, from) "BYE sip:us@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.5;branch=z9hG4bKb\n"                  \
+#define BYE_TO(to, from)                                                                                               \
+    "BYE sip:us@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.5;branch=z9hG4bKb\n"                                        \
     "From: <sip:a@b>" from "\nTo: <sip:c@d>" to "\nCall-ID: c1\nCSeq: 8 BYE\n\n"
 
 /* Call-ID and both tags, octet by octet. */
@@ -93,8 +98,10 @@ static void test_matching(void) {
 
 static bool accepts(struct ua_fix *f, struct dialog *d, const char *cseq, const char *method) {
     char text[512];
-    snprintf(text, sizeof text, "%s sip:us@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.5;branch=z9hG4bKb\nFrom: <sip:a@b>"
-             ";tag=fa\nTo: <sip:c@d>;tag=us\nCall-ID: c1\nCSeq: %s %s\n\n", method, cseq, method);
+    snprintf(text, sizeof text,
+             "%s sip:us@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.5;branch=z9hG4bKb\nFrom: <sip:a@b>"
+             ";tag=fa\nTo: <sip:c@d>;tag=us\nCall-ID: c1\nCSeq: %s %s\n\n",
+             method, cseq, method);
     return dialog_accept_cseq(d, ua_fix_msg(f, text));
 }
 
@@ -146,8 +153,13 @@ static void test_request(void) {
     struct ua_fix *f = ua_fix_new();
     struct dialog d = uas_dialog(f, INVITE);
     struct buf *b, *again, *next;
-    struct dialog_request r = { .method = SL("INFO"), .cseq = 3, .max_forwards = 69, .contact = true,
-                                .extra = SL("X-A: 1\r\n"), .content_type = SL("text/plain"), .body = SL("hi") };
+    struct dialog_request r = { .method = SL("INFO"),
+                                .cseq = 3,
+                                .max_forwards = 69,
+                                .contact = true,
+                                .extra = SL("X-A: 1\r\n"),
+                                .content_type = SL("text/plain"),
+                                .body = SL("hi") };
     struct slice text = build(f, &d, &r, &b);
     CHECK_TRUE(slice_has_prefix(text, SL("INFO sip:alice@10.0.0.5:5070 SIP/2.0\r\n")));
     CHECK_TRUE(has(text, "\r\nRoute: <sip:192.0.2.61;lr>, <sip:192.0.2.62;lr>, <sip:p3.example;lr>\r\n"));

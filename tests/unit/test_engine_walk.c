@@ -60,7 +60,7 @@ static int by_hand(char **argv) {
     trace_lines = 65536;
     for (uint64_t seed = strtoull(argv[1], NULL, 10), n = strtoull(argv[2], NULL, 10); n; n--, seed++) {
         printf("seed %" PRIu64 "\n", seed);
-        bad += !walk_run(seed, (unsigned)atoi(argv[4]), (unsigned)atoi(argv[3]), seed % 2);
+        bad += !walk_run(seed, (unsigned)strtoul(argv[4], NULL, 10), (unsigned)strtoul(argv[3], NULL, 10), seed % 2);
     }
     return bad != 0;
 }

@@ -75,17 +75,18 @@ static void walk_leg(const enum leg_input *in, unsigned n, const enum leg_state 
 static void test_leg_lives(void) {
     walk_leg((const enum leg_input[]){ LEG_IN_RECV_INVITE, LEG_IN_SEND_2XX, LEG_IN_RECV_ACK, LEG_IN_RECV_BYE }, 4,
              (const enum leg_state[]){ LEG_INCOMING, LEG_ANSWERED, LEG_UP, LEG_DEAD });
-    walk_leg((const enum leg_input[]){ LEG_IN_SEND_INVITE, LEG_IN_RECV_1XX, LEG_IN_RECV_2XX, LEG_IN_END,
-                                       LEG_IN_SEND_BYE, LEG_IN_RECV_BYE, LEG_IN_BYE_DONE }, 7,
-             (const enum leg_state[]){ LEG_CALLING, LEG_EARLY, LEG_UP, LEG_ENDING, LEG_BYE_SENT, LEG_BYE_SENT,
-                                       LEG_DEAD });
+    walk_leg(
+        (const enum leg_input[]){ LEG_IN_SEND_INVITE, LEG_IN_RECV_1XX, LEG_IN_RECV_2XX, LEG_IN_END, LEG_IN_SEND_BYE,
+                                  LEG_IN_RECV_BYE, LEG_IN_BYE_DONE },
+        7,
+        (const enum leg_state[]){ LEG_CALLING, LEG_EARLY, LEG_UP, LEG_ENDING, LEG_BYE_SENT, LEG_BYE_SENT, LEG_DEAD });
     walk_leg((const enum leg_input[]){ LEG_IN_SEND_INVITE, LEG_IN_SEND_CANCEL, LEG_IN_RECV_2XX, LEG_IN_SEND_BYE,
-                                       LEG_IN_GONE, LEG_IN_BYE_DONE }, 6,
-             (const enum leg_state[]){ LEG_CALLING, LEG_CANCELLING, LEG_ENDING, LEG_BYE_SENT, LEG_BYE_SENT,
-                                       LEG_DEAD });
-    walk_leg((const enum leg_input[]){ LEG_IN_RECV_INVITE, LEG_IN_SEND_2XX, LEG_IN_END, LEG_IN_RECV_ACK,
-                                       LEG_IN_SEND_BYE }, 5,
-             (const enum leg_state[]){ LEG_INCOMING, LEG_ANSWERED, LEG_ENDING, LEG_ENDING, LEG_BYE_SENT });
+                                       LEG_IN_GONE, LEG_IN_BYE_DONE },
+             6,
+             (const enum leg_state[]){ LEG_CALLING, LEG_CANCELLING, LEG_ENDING, LEG_BYE_SENT, LEG_BYE_SENT, LEG_DEAD });
+    walk_leg(
+        (const enum leg_input[]){ LEG_IN_RECV_INVITE, LEG_IN_SEND_2XX, LEG_IN_END, LEG_IN_RECV_ACK, LEG_IN_SEND_BYE },
+        5, (const enum leg_state[]){ LEG_INCOMING, LEG_ANSWERED, LEG_ENDING, LEG_ENDING, LEG_BYE_SENT });
     walk_leg((const enum leg_input[]){ LEG_IN_SEND_INVITE, LEG_IN_RECV_1XX, LEG_IN_RECV_BYE, LEG_IN_RECV_FAILURE }, 4,
              (const enum leg_state[]){ LEG_CALLING, LEG_EARLY, LEG_CANCELLING, LEG_DEAD });
 }
@@ -104,9 +105,8 @@ static void test_transfer_cells(void) {
     for (unsigned s = 0; s < TRANSFER_STATE_COUNT; s++)
         for (unsigned ev = 0; ev < TRANSFER_EVENT_COUNT; ev++) {
             const struct transfer_cell *c = transfer_cell((enum transfer_state)s, (enum transfer_event)ev);
-            bool good = c->verdict >= TRANSFER_ACT && c->verdict <= TRANSFER_BUG &&
-                        c->action < TRANSFER_ACTION_COUNT && c->why && *c->why &&
-                        (c->verdict == TRANSFER_ACT) == (c->action != TRANSFER_DO_NONE);
+            bool good = c->verdict >= TRANSFER_ACT && c->verdict <= TRANSFER_BUG && c->action < TRANSFER_ACTION_COUNT &&
+                        c->why && *c->why && (c->verdict == TRANSFER_ACT) == (c->action != TRANSFER_DO_NONE);
             if (!good)
                 printf("\n%s + %s\n", transfer_state_name(s), transfer_event_name(ev));
             CHECK_TRUE(good);
@@ -118,8 +118,8 @@ static void test_transfer_cells(void) {
 /* Whoever of the two that talk hangs up: nothing is decided by a cell that cannot be. */
 static void test_transfer_hang_ups(void) {
     static const enum transfer_event gone[] = { TRANSFER_EV_TRANSFEREE_GONE, TRANSFER_EV_TRANSFEROR_GONE,
-                                                TRANSFER_EV_TARGET_GONE, TRANSFER_EV_CONSULT_GONE,
-                                                TRANSFER_EV_REPLACED_GONE, TRANSFER_EV_TIMER };
+                                                TRANSFER_EV_TARGET_GONE,     TRANSFER_EV_CONSULT_GONE,
+                                                TRANSFER_EV_REPLACED_GONE,   TRANSFER_EV_TIMER };
     for (unsigned s = 0; s < TRANSFER_STATE_COUNT; s++)
         for (unsigned i = 0; i < sizeof gone / sizeof *gone; i++)
             CHECK_TRUE(transfer_cell((enum transfer_state)s, gone[i])->verdict != TRANSFER_BUG);

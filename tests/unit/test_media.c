@@ -79,9 +79,12 @@ static void test_version(void) {
     unsigned v = version_of(media_describe(p.e, p.b, SL(AUDIO), -1));
     CHECK_EQ(version_of(media_describe(p.e, p.b, SL(AUDIO), -1)), v);
     /* only the origin differs: the same to us */
-    CHECK_EQ(version_of(media_describe(p.e, p.b, SL("v=0\r\no=- 7 8 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\n"
-                                                    "t=0 0\r\nm=audio 9000 RTP/AVP 0 101\r\n"
-                                                    "a=rtpmap:101 telephone-event/8000\r\n"), -1)), v);
+    CHECK_EQ(version_of(media_describe(p.e, p.b,
+                                       SL("v=0\r\no=- 7 8 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\n"
+                                          "t=0 0\r\nm=audio 9000 RTP/AVP 0 101\r\n"
+                                          "a=rtpmap:101 telephone-event/8000\r\n"),
+                                       -1)),
+             v);
     CHECK_TRUE(media_is_same(p.e, p.b, SL(AUDIO), -1));
     CHECK_FALSE(media_is_same(p.e, p.b, SL(AUDIO), SDP_SENDONLY));
     CHECK_EQ(version_of(media_describe(p.e, p.b, SL(AUDIO), SDP_SENDONLY)), v + 1);
@@ -123,8 +126,10 @@ static void test_rejected_lines(void) {
 
 static void test_ice_is_stripped(void) {
     struct pair p = default_pair();
-    struct slice s = media_describe(p.e, p.b, SL(AUDIO "a=ice-ufrag:x\r\na=candidate:1 1 UDP 1 10.0.0.1 9 typ host\r\n"
-                                                       "a=rtcp:4001 IN IP4 10.0.0.1\r\n"), -1);
+    struct slice s = media_describe(p.e, p.b,
+                                    SL(AUDIO "a=ice-ufrag:x\r\na=candidate:1 1 UDP 1 10.0.0.1 9 typ host\r\n"
+                                             "a=rtcp:4001 IN IP4 10.0.0.1\r\n"),
+                                    -1);
     CU_ASSERT_FATAL(s.p != NULL);
     CHECK_FALSE(rig_has(s, "a=ice") || rig_has(s, "a=candidate") || rig_has(s, "10.0.0.1"));
     end_pair(&p);

@@ -18,7 +18,8 @@ static struct route_config routes[] = {
 };
 static const char domains[][CONFIG_HOST_MAX] = { "pbx.example" };
 static const char echo[][CONFIG_NAME_MAX] = { "600", "echo" };
-static struct peer_config peers[] = { { .name = "lan", .bits = 24 }, { .name = "v6", .bits = 64, .refer = REFER_REJECT } };
+static struct peer_config peers[] = { { .name = "lan", .bits = 24 },
+                                      { .name = "v6", .bits = 64, .refer = REFER_REJECT } };
 
 static void configure(struct engine_config *c) {
     rig_config(c);
@@ -44,11 +45,13 @@ static void send_request(struct rig *r, const char *from, const char *method, co
     char text[4096];
     bool invite = strcmp(method, "INVITE") == 0;
     n++;
-    int len = snprintf(text, sizeof text,
-                       "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%u;rport\r\nFrom: <%s>;tag=f%u\r\nTo: <%s>\r\nCall-ID: c%u\r\nCSeq: %u %s\r\nMax-Forwards: 70\r\n%s%s"
-                       "Content-Length: %zu\r\n\r\n%s",
-                       method, uri, from, n, invite ? "sip:alice@example.com" : uri, n, uri, n, n, method, lines, invite ? "Content-Type: application/sdp\r\n" : "",
-                       invite ? sizeof sdp - 1 : 0, invite ? sdp : "");
+    int len =
+        snprintf(text, sizeof text,
+                 "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%u;rport\r\nFrom: <%s>;tag=f%u\r\nTo: "
+                 "<%s>\r\nCall-ID: c%u\r\nCSeq: %u %s\r\nMax-Forwards: 70\r\n%s%s"
+                 "Content-Length: %zu\r\n\r\n%s",
+                 method, uri, from, n, invite ? "sip:alice@example.com" : uri, n, uri, n, n, method, lines,
+                 invite ? "Content-Type: application/sdp\r\n" : "", invite ? sizeof sdp - 1 : 0, invite ? sdp : "");
     rig_clear(r);
     rig_recv(r, slice_of(text, (size_t)len), from);
 }
@@ -178,11 +181,11 @@ static void test_headers_that_cross(void) {
         enum sip_hdr_id id;
         bool request, response;
     } some[] = {
-        { SIP_H_OTHER, true, true },        { SIP_H_VIA, false, false },        { SIP_H_CONTACT, false, false },
-        { SIP_H_SUBJECT, true, false },     { SIP_H_RETRY_AFTER, false, true }, { SIP_H_WARNING, false, true },
-        { SIP_H_REASON, true, true },       { SIP_H_REFERRED_BY, true, false }, { SIP_H_AUTHORIZATION, false, false },
-        { SIP_H_SUPPORTED, false, false },  { SIP_H_DIVERSION, true, false },   { SIP_H_ALERT_INFO, true, true },
-        { SIP_H_REPLACES, true, false },    { SIP_H_REQUIRE, false, false },
+        { SIP_H_OTHER, true, true },       { SIP_H_VIA, false, false },        { SIP_H_CONTACT, false, false },
+        { SIP_H_SUBJECT, true, false },    { SIP_H_RETRY_AFTER, false, true }, { SIP_H_WARNING, false, true },
+        { SIP_H_REASON, true, true },      { SIP_H_REFERRED_BY, true, false }, { SIP_H_AUTHORIZATION, false, false },
+        { SIP_H_SUPPORTED, false, false }, { SIP_H_DIVERSION, true, false },   { SIP_H_ALERT_INFO, true, true },
+        { SIP_H_REPLACES, true, false },   { SIP_H_REQUIRE, false, false },
     };
     for (unsigned i = 0; i < sizeof some / sizeof *some; i++) {
         CHECK_EQ(bridge_passes(some[i].id, false), some[i].request);

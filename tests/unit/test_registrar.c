@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* REGISTER through a whole engine in virtual time: who may (digest, trusted peers), and what becomes of the bindings. */
+/* REGISTER through a whole engine in virtual time: who may (digest, trusted peers), and what becomes of the bindings.
+ */
 #include "core/base/limits.h"
 #include "core/sip/auth.h"
 #include "tests/unit/engine_rig.h"
@@ -53,7 +54,8 @@ static struct slice answer(const struct rig *r) {
 
 static void test_life_of_bindings(void) {
     struct rig *r = new_rig(false);
-    CHECK_EQ(reg(r, "Contact: <sip:alice@192.0.2.11:5060>;expires=100, <sip:alice@192.0.2.12>\r\nExpires: 200\r\n"), 200);
+    CHECK_EQ(reg(r, "Contact: <sip:alice@192.0.2.11:5060>;expires=100, <sip:alice@192.0.2.12>\r\nExpires: 200\r\n"),
+             200);
     CHECK_TRUE(rig_has(answer(r), "Contact: <sip:alice@192.0.2.11:5060>;expires=100\r\n"));
     CHECK_TRUE(rig_has(answer(r), "Contact: <sip:alice@192.0.2.12>;expires=200\r\n"));
     CHECK_EQ(rig_census(r).bindings, 2);
@@ -205,8 +207,13 @@ static const char *credentials(const struct rig *r, bool md5, const char *passwo
     if (md5)
         d.algorithm = SL("MD5");
     struct auth_user u = { .username = SL("alice"), .password = slice_str(password) };
-    struct auth_answer a = { .challenge = &d, .user = &u, .method = slice_str(method), .uri = SL("sip:example.com"),
-                             .cnonce = SL("abc"), .nc = nc, .proxy = proxy };
+    struct auth_answer a = { .challenge = &d,
+                             .user = &u,
+                             .method = slice_str(method),
+                             .uri = SL("sip:example.com"),
+                             .cnonce = SL("abc"),
+                             .nc = nc,
+                             .proxy = proxy };
     struct sbuf b = sbuf_on(line, sizeof line - 1);
     CU_ASSERT_FATAL(auth_answer_put(&b, &a));
     line[b.n] = '\0';

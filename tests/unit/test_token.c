@@ -12,7 +12,9 @@ static void test_written_form(void) {
 
 static void test_round_trip(void) {
     static const struct token all[] = {
-        { 0, 0, 0, 0, 0 }, { 255, TOKEN_BUCKETS - 1, UINT64_MAX, 15, UINT64_MAX }, { 1, 0x80, 1, 7, 42 },
+        { 0, 0, 0, 0, 0 },
+        { 255, TOKEN_BUCKETS - 1, UINT64_MAX, 15, UINT64_MAX },
+        { 1, 0x80, 1, 7, 42 },
     };
     for (unsigned i = 0; i < 3; i++) {
         char mem[TOKEN_LEN + 8];

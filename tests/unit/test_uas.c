@@ -2,9 +2,9 @@
 #include "core/sip/uas.h"
 #include "tests/unit/ua_fixture.h"
 
-#define INVITE_HEAD                                                                                      \
-    "INVITE sip:bob@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.5:5070;branch=z9hG4bKa;rport\n"          \
-    "Via: SIP/2.0/UDP 10.0.0.9;branch=z9hG4bKb\nRecord-Route: <sip:p1;lr>\nRecord-Route: <sip:p2;lr>\n" \
+#define INVITE_HEAD                                                                                                    \
+    "INVITE sip:bob@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.5:5070;branch=z9hG4bKa;rport\n"                         \
+    "Via: SIP/2.0/UDP 10.0.0.9;branch=z9hG4bKb\nRecord-Route: <sip:p1;lr>\nRecord-Route: <sip:p2;lr>\n"                \
     "From: A <sip:alice@example.com>;tag=fa\nTo: <sip:bob@example.com>\nCall-ID: c1\nCSeq: 7 INVITE\n"
 
 static struct slice build(struct ua_fix *f, const char *text, const struct uas_response *r, struct buf **b) {
@@ -17,8 +17,12 @@ static struct slice build(struct ua_fix *f, const char *text, const struct uas_r
 static void test_final_with_contact(void) {
     struct ua_fix *f = ua_fix_new();
     struct buf *b;
-    struct uas_response r = { .status = 200, .to_tag = SL("ours"), .contact_user = SL("tok"),
-                              .extra = SL("X-A: b\r\n"), .content_type = SL("application/sdp"), .body = SL("v=0\r\n") };
+    struct uas_response r = { .status = 200,
+                              .to_tag = SL("ours"),
+                              .contact_user = SL("tok"),
+                              .extra = SL("X-A: b\r\n"),
+                              .content_type = SL("application/sdp"),
+                              .body = SL("v=0\r\n") };
     CHECK_SLICE(build(f, INVITE_HEAD "Max-Forwards: 70\nContent-Length: 0\n\n", &r, &b),
                 "SIP/2.0 200 OK\r\n"
                 "Via: SIP/2.0/UDP 10.0.0.5:5070;branch=z9hG4bKa;received=203.0.113.5;rport=1024\r\n"
@@ -37,8 +41,10 @@ static void test_refusal(void) {
     struct ua_fix *f = ua_fix_new();
     struct buf *b;
     struct uas_response r = { .status = 486, .reason = SL("In a meeting"), .to_tag = SL("ours") };
-    CHECK_SLICE(build(f, "BYE sip:x@192.0.2.1 SIP/2.0\nv: SIP/2.0/UDP 203.0.113.5;branch=z9hG4bKa\n"
-                         "f: <sip:a@b>;tag=1\nt: <sip:c@d>;tag=theirs\ni: c1\nCSeq: 1 BYE\nl: 0\n\n", &r, &b),
+    CHECK_SLICE(build(f,
+                      "BYE sip:x@192.0.2.1 SIP/2.0\nv: SIP/2.0/UDP 203.0.113.5;branch=z9hG4bKa\n"
+                      "f: <sip:a@b>;tag=1\nt: <sip:c@d>;tag=theirs\ni: c1\nCSeq: 1 BYE\nl: 0\n\n",
+                      &r, &b),
                 "SIP/2.0 486 In a meeting\r\nVia: SIP/2.0/UDP 203.0.113.5;branch=z9hG4bKa\r\n"
                 "From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=theirs\r\nCall-ID: c1\r\nCSeq: 1 BYE\r\n"
                 "Server: referee\r\nContent-Length: 0\r\n\r\n");
