@@ -17,10 +17,10 @@ void record_store(struct engine *e, struct call *c);
 /* Deletes what record_store stored. */
 void record_delete(struct engine *e, struct call *c);
 
-/* Appends to out. What is not in it: transactions, the buffers of a 2xx or an ACK that is repeated, legs that have
- * ended or wait for the answer to their BYE only. The same state gives the same bytes. False: does not fit, with room
- * for one more text to be tried; out is then to be thrown away. */
-bool record_encode(const struct engine *e, const struct call *c, struct sbuf *out);
+/* Appends to out, which may not lie in e->ua.scratch. What is not in it: transactions, the buffers of a 2xx or an ACK
+ * that is repeated, legs that have ended or wait for the answer to their BYE only. The same state gives the same bytes.
+ * False: does not fit; out is then to be thrown away. */
+bool record_encode(struct engine *e, const struct call *c, struct sbuf *out);
 
 #define RECORD_ERRORS(X)                                  \
     X(OK, "decoded")                                      \
@@ -41,13 +41,18 @@ const char *record_error_text(enum record_error r);
 /* Makes call, legs and transfer from a record, as they were, in whatever state; timers from absolute times. Nothing is
  * sent and the relay is told nothing. On an error nothing is left behind. *out is the call on RECORD_OK.
  *
- * - `bytes` may not lie in e->ua. The engine may be within a step or not.
+ * - `bytes` may not lie in e->ua.scratch. The engine may be within a step or not.
  * - Ports are those of the record where they are free here; a leg that got others, or whose record names another media
  *   address, has session_unsure set.
  * - Parties of a transfer may be legs of another call. Whichever record is decoded last ties the two together; until
  *   then, and if the other never comes here, the reference is kept and written again.
  * - Unknown optional fields (RECORD_KEPT_MAX bytes of them) are kept in c->kept and written again with their object. */
 enum record_error record_decode(struct engine *e, struct slice bytes, struct call **out);
+
+/* Forgets a call with its legs and transfer: nothing is sent or stored. For one that has just been decoded, or that
+ * another owner has; open transactions then find no leg. It may not be among those to be reaped (between steps none
+ * is). */
+void record_drop(struct engine *e, struct call *c);
 
 /* CSeq numbers a former owner may have used since it wrote the record (RFC 3261 section 12.2.1.1: gaps are legal). */
 #define RECORD_CSEQ_GAP 1000

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/leg.h"
+#include "core/b2b/record_pack.h"
 #include "core/b2b/record_read.h"
 #include "core/base/check.h"
 
@@ -69,22 +70,6 @@ struct leg *read_leg_of_number(const struct decoder *x, uint64_t number) {
     return NULL;
 }
 
-enum read_result read_like(struct decoder *x, struct strs *s, struct slice fields, const struct tlv *t) {
-    struct sbuf text = sbuf_on(x->e->ua.scratch, sizeof x->e->ua.scratch);
-    struct slice in = t->value;
-    uint64_t number, leg, other;
-    if (!varint_get(&in, &number) || !varint_get(&in, &leg) || !varint_get(&in, &other) || number >= fields.n ||
-        other >= RECORD_LEG_TEXTS)
-        return read_fail(x, RECORD_VALUE);
-    const struct leg *l = read_leg_of_number(x, leg);
-    struct slice ref = l ? leg_str(l, record_leg_texts[other]) : SLICE_NONE;
-    if (!ref.p || !delta_apply(&text, in, ref))
-        return read_fail(x, RECORD_VALUE);
-    if (!strs_set(s, &x->e->bufs, (uint8_t)fields.p[number], sbuf_slice(&text)))
-        return read_fail(x, RECORD_NO_ROOM);
-    return READ_TAKEN;
-}
-
 /* ---- the call ---- */
 
 static enum read_result call_field(struct decoder *x, void *object, const struct tlv *t) {
@@ -119,21 +104,23 @@ static void note_other_node(struct decoder *x) {
 
 /* ---- nothing is left behind ---- */
 
-/* No packet has come to these ports: they need no quarantine. */
+/* Without quarantine: no packet has come to these ports here, or its call comes back with them. */
 static void drop_leg(struct engine *e, struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
         const struct leg_stream *s = &l->media.streams[i];
         if (s->open)
             port_pool_release(&e->ports, s->slot, s->generation, e->now - e->ports.quarantine_us);
     }
+    leg_stop_ok(e, l);
     wheel_cancel(&e->wheel, &l->timer);
+    buf_unref(&e->bufs, &l->ack);
     if (leg_str(l, DLG_CALL_ID).p)
         leg_unindex(e, l);
     dialog_free(&l->dlg, &e->ua);
     pool_free(&e->legs, l->self);
 }
 
-static void drop_call(struct engine *e, struct call *c) {
+void record_drop(struct engine *e, struct call *c) {
     struct transfer *t = transfer_get(e, c->transfer);
     for (unsigned i = 0; i < c->leg_count; i++)
         drop_leg(e, leg_get(e, c->legs[i]));
@@ -170,23 +157,26 @@ static bool read_call(struct decoder *x, struct slice in) {
         return false;
     if (!x->c->id)
         return read_fail(x, RECORD_VALUE) == READ_TAKEN;
-    return keep_unknown(x) && record_link(x);
+    return take_other_ports(x) && keep_unknown(x) && record_link(x);
 }
 
 enum record_error record_decode(struct engine *e, struct slice bytes, struct call **out) {
     struct decoder x = { .e = e };
     handle h;
+    struct sbuf plain = sbuf_on(e->ua.scratch, sizeof e->ua.scratch);
     enum record_error r = read_header(&bytes);
     if (r != RECORD_OK)
         return r;
+    if (!pack_get(&plain, bytes))
+        return RECORD_VALUE;
     x.kept = sbuf_on(x.kept_mem, sizeof x.kept_mem);
     x.c = pool_alloc(&e->calls, &h);
     if (!x.c)
         return RECORD_NO_ROOM;
     x.c->self = h;
-    if (!read_call(&x, bytes)) {
+    if (!read_call(&x, sbuf_slice(&plain))) {
         CHECK(x.error != RECORD_OK);
-        drop_call(e, x.c);
+        record_drop(e, x.c);
         return x.error;
     }
     note_other_node(&x);

@@ -22,16 +22,28 @@ static enum read_result stream_field(struct decoder *x, void *object, const stru
     return ok ? READ_TAKEN : read_fail(x, RECORD_VALUE);
 }
 
-/* The same pair where it is free here; the peer sends there already. */
-static bool take_ports(struct decoder *x, struct leg_stream *s, uint16_t port) {
+/* The same pair where it is free here; the peer sends there already. Else one that no other stream of the record has,
+ * so later. */
+static void take_ports(struct decoder *x, struct leg_stream *s, uint16_t port) {
     struct port_pool *p = &x->e->ports;
-    s->slot = port_pool_slot_of(p, port);
-    if (s->slot != PORT_POOL_NONE && port_pool_rtp_port(p, s->slot) == port &&
-        port_pool_take_slot(p, s->slot, x->e->now, &s->generation))
-        return true;
-    x->ports_moved = true;
-    s->slot = port_pool_take(p, x->e->now, &s->generation);
-    return s->slot != PORT_POOL_NONE;
+    uint32_t slot = port_pool_slot_of(p, port);
+    bool same = slot != PORT_POOL_NONE && port_pool_rtp_port(p, slot) == port &&
+                port_pool_take_slot(p, slot, x->e->now, &s->generation);
+    s->slot = same ? slot : PORT_POOL_NONE;
+}
+
+bool take_other_ports(struct decoder *x) {
+    for (unsigned i = 0; i < x->c->leg_count * LEG_STREAMS; i++) {
+        struct leg *l = leg_get(x->e, x->c->legs[i / LEG_STREAMS]);
+        struct leg_stream *s = &l->media.streams[i % LEG_STREAMS];
+        if (!s->open || s->slot != PORT_POOL_NONE)
+            continue;
+        s->slot = port_pool_take(&x->e->ports, x->e->now, &s->generation);
+        if (s->slot == PORT_POOL_NONE)
+            return read_fail(x, RECORD_NO_ROOM) == READ_TAKEN;
+        l->session_unsure = true;
+    }
+    return true;
 }
 
 static enum read_result read_stream(struct decoder *x, struct leg *l, struct slice in) {
@@ -44,8 +56,7 @@ static enum read_result read_stream(struct decoder *x, struct leg *l, struct sli
     if (!s.port)
         return read_fail(x, RECORD_VALUE);
     struct leg_stream *to = &l->media.streams[index];
-    if (!take_ports(x, to, (uint16_t)s.port))
-        return read_fail(x, RECORD_NO_ROOM);
+    take_ports(x, to, (uint16_t)s.port);
     to->open = true;
     to->rtp = s.rtp;
     to->rtcp = s.rtcp;
@@ -106,7 +117,6 @@ static enum read_result read_addr(struct decoder *x, struct addr *a, const struc
 
 static enum read_result leg_field(struct decoder *x, void *object, const struct tlv *t) {
     struct leg *l = object;
-    const struct slice texts = slice_of((const char *)record_leg_texts, RECORD_LEG_TEXTS);
     switch (t->tag) {
     case LEG_TAG_PEER: return read_peer(x, t);
     case LEG_TAG_FLAGS: return read_flags(x, record_leg_flags, l, t);
@@ -116,7 +126,6 @@ static enum read_result leg_field(struct decoder *x, void *object, const struct 
     case LEG_TAG_STREAM: return read_stream(x, l, t->value);
     case LEG_TAG_TRANSFER: return read_leg_transfer(x, l, t->value);
     case LEG_TAG_TOKEN: return read_token(x, l, t->value);
-    case LEG_TAG_LIKE: return read_like(x, &l->dlg.s, texts, t);
     default: break;
     }
     for (unsigned i = 0; i < RECORD_LEG_TEXTS; i++)
@@ -146,7 +155,6 @@ static bool finish_leg(struct decoder *x, struct leg *l) {
     if (!leg_index(x->e, l))
         return read_fail(x, leg_find_local(x->e, call_id, tag) ? RECORD_EXISTS : RECORD_NO_ROOM) == READ_TAKEN;
     dialog_seed_branch(&l->dlg, &x->e->ua);
-    l->session_unsure = l->session_unsure || x->ports_moved;
     return true;
 }
 
@@ -158,6 +166,5 @@ bool read_leg(struct decoder *x, struct slice in) {
     struct leg *l = make_leg(x, (uint8_t)number);
     if (!l)
         return read_fail(x, RECORD_NO_ROOM) == READ_TAKEN;
-    x->ports_moved = false;
     return read_object(x, in, (struct record_where){ IN_LEG, l->number, 0 }, leg_field, l) && finish_leg(x, l);
 }

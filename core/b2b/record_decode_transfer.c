@@ -44,12 +44,10 @@ static enum read_result read_consult_call(struct decoder *x, struct transfer *t,
 
 static enum read_result transfer_field(struct decoder *x, void *object, const struct tlv *v) {
     struct transfer *t = object;
-    const struct slice texts = slice_of((const char *)record_transfer_texts, RECORD_TRANSFER_TEXTS);
     switch (v->tag) {
     case TRF_TAG_FLAGS: return read_flags(x, record_transfer_flags, t, v);
     case TRF_TAG_TIMER: return read_timer(x, &t->timer, v);
     case TRF_TAG_CONSULT_CALL: return read_consult_call(x, t, v->value);
-    case TRF_TAG_LIKE: return read_like(x, &t->s, texts, v);
     default: break;
     }
     for (unsigned p = 0; p < PARTY_COUNT; p++)

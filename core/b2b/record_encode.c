@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/record.h"
 #include "core/b2b/record_fields.h"
+#include "core/b2b/record_pack.h"
 #include "core/base/check.h"
 #include "core/sip/token.h"
 
@@ -8,9 +9,6 @@ struct encoder {
     const struct engine *e;
     const struct call *c;
     struct sbuf *out;
-    const struct leg *written[LIMIT_LEGS_PER_CALL]; /* whose texts others may be like; the last one is being written */
-    unsigned count;
-    unsigned texts; /* of the last one, that are written */
 };
 
 static void put_fields(const struct encoder *x, const struct record_field *f, const void *object) {
@@ -46,56 +44,6 @@ static void put_kept(const struct encoder *x, struct record_where w) {
     }
 }
 
-/* ---- texts ---- */
-
-static bool is_sdp(struct slice text) {
-    return slice_has_prefix(text, SL("v=0"));
-}
-
-struct likeness {
-    uint32_t like; /* tag */
-    uint32_t plain;
-    unsigned number; /* of the text in its object */
-    struct slice text;
-};
-
-static void put_like(const struct encoder *x, const struct likeness *k, const struct leg *l, unsigned other) {
-    uint32_t from = tlv_open(x->out, k->like);
-    varint_put(x->out, k->number);
-    varint_put(x->out, l->number);
-    varint_put(x->out, other);
-    delta_put(x->out, k->text, leg_str(l, record_leg_texts[other]));
-    tlv_close(x->out, from);
-}
-
-/* The shortest of: itself, a text it equals, and, for descriptions, one it resembles. */
-static void put_text(const struct encoder *x, const struct likeness *k) {
-    uint32_t start = x->out->n, best_n = k->text.n;
-    const struct leg *best = NULL;
-    unsigned best_text = 0;
-    for (unsigned i = 0; i < x->count; i++) {
-        const struct leg *l = x->written[i];
-        unsigned texts = i + 1 < x->count ? RECORD_LEG_TEXTS : x->texts;
-        for (unsigned j = 0; j < texts; j++) {
-            struct slice other = leg_str(l, record_leg_texts[j]);
-            if (!other.p || !(slice_eq(other, k->text) || (is_sdp(other) && is_sdp(k->text))))
-                continue;
-            put_like(x, k, l, j);
-            uint32_t n = x->out->n - start;
-            x->out->n = start;
-            if (x->out->overflow || n >= best_n)
-                continue;
-            best_n = n;
-            best = l;
-            best_text = j;
-        }
-    }
-    if (best)
-        put_like(x, k, best, best_text);
-    else
-        tlv_put(x->out, k->plain, k->text);
-}
-
 /* ---- legs ---- */
 
 static bool put_token(const struct encoder *x, const struct leg *l, struct slice tag) {
@@ -116,13 +64,11 @@ static bool put_token(const struct encoder *x, const struct leg *l, struct slice
     return true;
 }
 
-static void put_leg_texts(struct encoder *x, const struct leg *l) {
-    for (x->texts = 0; x->texts < RECORD_LEG_TEXTS; x->texts++) {
-        struct likeness k = { LEG_TAG_LIKE, LEG_TAG_TEXT(x->texts), x->texts,
-                              leg_str(l, record_leg_texts[x->texts]) };
-        if (!k.text.p || (record_leg_texts[x->texts] == DLG_LOCAL_TAG && put_token(x, l, k.text)))
-            continue;
-        put_text(x, &k);
+static void put_leg_texts(const struct encoder *x, const struct leg *l) {
+    for (unsigned i = 0; i < RECORD_LEG_TEXTS; i++) {
+        struct slice text = leg_str(l, record_leg_texts[i]);
+        if (text.p && !(record_leg_texts[i] == DLG_LOCAL_TAG && put_token(x, l, text)))
+            tlv_put(x->out, LEG_TAG_TEXT(i), text);
     }
 }
 
@@ -161,7 +107,7 @@ static void put_leg_transfer(const struct encoder *x, const struct leg *l) {
     tlv_close(x->out, from);
 }
 
-static void put_leg(struct encoder *x, const struct leg *l) {
+static void put_leg(const struct encoder *x, const struct leg *l) {
     const struct leg *peer = leg_get(x->e, l->peer);
     uint32_t from = tlv_open(x->out, REC_LEG);
     varint_put(x->out, l->number);
@@ -173,7 +119,6 @@ static void put_leg(struct encoder *x, const struct leg *l) {
     record_addr_put(x->out, LEG_TAG_LOCAL, &l->dlg.local);
     put_timer(x, LEG_TAG_TIMER, &l->timer);
     put_leg_transfer(x, l);
-    x->written[x->count++] = l;
     put_leg_texts(x, l);
     put_streams(x, l);
     put_kept(x, (struct record_where){ IN_LEG, l->number, 0 });
@@ -218,7 +163,7 @@ static void put_consult_call(const struct encoder *x, const struct transfer *t) 
     tlv_close(x->out, from);
 }
 
-static void put_transfer(struct encoder *x, struct transfer *t) {
+static void put_transfer(const struct encoder *x, struct transfer *t) {
     uint32_t from = tlv_open(x->out, REC_TRANSFER);
     put_fields(x, record_transfer_fields, t);
     put_flags(x, TRF_TAG_FLAGS, record_transfer_flags, t);
@@ -227,30 +172,37 @@ static void put_transfer(struct encoder *x, struct transfer *t) {
         put_party(x, t, (enum transfer_party)p);
     put_consult_call(x, t);
     for (unsigned i = 0; i < RECORD_TRANSFER_TEXTS; i++) {
-        struct likeness k = { TRF_TAG_LIKE, TRF_TAG_TEXT(i), i, strs_get(&t->s, record_transfer_texts[i]) };
-        if (k.text.p)
-            put_text(x, &k);
+        struct slice text = strs_get(&t->s, record_transfer_texts[i]);
+        if (text.p)
+            tlv_put(x->out, TRF_TAG_TEXT(i), text);
     }
     put_kept(x, (struct record_where){ IN_TRANSFER, 0, 0 });
     tlv_close(x->out, from);
 }
 
-bool record_encode(const struct engine *e, const struct call *c, struct sbuf *out) {
-    struct encoder x = { .e = e, .c = c, .out = out };
-    sbuf_lit(out, RECORD_MAGIC);
-    uint32_t from = tlv_open(out, RECORD_FORMAT);
-    put_fields(&x, record_call_fields, c);
-    record_addr_put(out, REC_MEDIA_ADDR, &e->cfg.media_addr);
-    for (unsigned i = 0; i < c->leg_count; i++) {
-        const struct leg *l = leg_get(e, c->legs[i]);
+static void put_call(const struct encoder *x) {
+    struct transfer *t = transfer_get(x->e, x->c->transfer);
+    put_fields(x, record_call_fields, x->c);
+    record_addr_put(x->out, REC_MEDIA_ADDR, &x->e->cfg.media_addr);
+    for (unsigned i = 0; i < x->c->leg_count; i++) {
+        const struct leg *l = leg_get(x->e, x->c->legs[i]);
         CHECK(l);
         if (record_has(l))
-            put_leg(&x, l);
+            put_leg(x, l);
     }
-    struct transfer *t = transfer_get(e, c->transfer);
     if (t)
-        put_transfer(&x, t);
-    put_kept(&x, (struct record_where){ IN_CALL, 0, 0 });
+        put_transfer(x, t);
+    put_kept(x, (struct record_where){ IN_CALL, 0, 0 });
+}
+
+bool record_encode(struct engine *e, const struct call *c, struct sbuf *out) {
+    struct sbuf plain = sbuf_on(e->ua.scratch, sizeof e->ua.scratch < PACK_MAX ? sizeof e->ua.scratch : PACK_MAX);
+    put_call(&(struct encoder){ .e = e, .c = c, .out = &plain });
+    if (plain.overflow)
+        return false;
+    sbuf_lit(out, RECORD_MAGIC);
+    uint32_t from = tlv_open(out, RECORD_FORMAT);
+    pack_put(out, sbuf_slice(&plain));
     tlv_close(out, from);
     return !out->overflow;
 }

@@ -59,7 +59,7 @@ const struct record_field record_transfer_fields[] = {
 
 _Static_assert(LEG_LEFT + 1 == LEG_DEAD && LEG_BYE_SENT < LEG_LEFT && LEG_DEAD + 1 == LEG_STATE_COUNT, "format 1");
 _Static_assert(LEG_IDLE == 0 && LEG_UP == 5 && LEG_LEFT == 9 && TR_REPLACED == 5 && ROLE_TARGET == 2, "format 1");
-_Static_assert(OA_STATE_COUNT == 3 && OA_OFFER_SENT == 1 && MODE_BLIND == 0 && MODE_SEMI == 3 && MODE_TAKEOVER == 7, "format 1");
+_Static_assert(OA_STATE_COUNT == 3 && OA_OFFER_SENT == 1 && MODE_SEMI == 3 && MODE_TAKEOVER == 7, "format 1");
 _Static_assert(TRANSFER_TARGET == 0 && TRANSFER_NOTIFYING == 6 && TRANSFER_BYE_WAIT == 7 && TRANSFER_DONE == 8,
                "format 1");
 
@@ -92,7 +92,6 @@ const uint16_t record_transfer_flags[] = {
     0,
 };
 
-/* The order of writing too: what others may be like comes first. */
 const uint8_t record_leg_texts[RECORD_LEG_TEXTS] = {
     DLG_LOCAL_TAG, DLG_CALL_ID, DLG_REMOTE_TAG, DLG_LOCAL_URI,  DLG_REMOTE_URI, DLG_TARGET,
     DLG_ROUTES,    LEG_PRINCIPAL, LEG_AGENT,    LEG_SDP_REMOTE, LEG_SDP_FULL,   LEG_SDP_LOCAL,

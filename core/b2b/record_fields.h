@@ -4,7 +4,7 @@
  * tables. A number is written unless it is 0; a missing one is 0. A tag is never given another meaning: a field that
  * goes away leaves a gap, a new one gets a new number, critical only if a reader without it would do harm.
  *
- *   record     "RFR", format (1 byte), length of the rest (varint), fields of the call
+ *   record     "RFR", format (1 byte), length of the rest (varint); the rest: fields of the call, packed
  *   REC_LEG    number (varint), fields of the leg
  *   LEG_STREAM index (varint), fields of the stream
  *   times      milliseconds since 1970
@@ -56,8 +56,7 @@ enum record_leg_tag {
     LEG_TAG_STREAM = CRIT(21),
     LEG_TAG_TRANSFER = CRIT(22), /* enum transfer_role; bucket and id of its call if that is another */
     LEG_TAG_TOKEN = CRIT(23),    /* LEG_TAG_TEXT(DLG_LOCAL_TAG), where that is of this call and leg: cluster, random */
-    LEG_TAG_LIKE = CRIT(24),     /* a text: number of its field; leg and field it is like; delta */
-    LEG_TAG_INVITE_UNTIL = OPT(25),
+    LEG_TAG_INVITE_UNTIL = OPT(24),
 };
 /* A text as it is; `n` is the number in record_leg_texts. */
 #define LEG_TAG_TEXT(n) CRIT(32 + (n))
@@ -80,9 +79,8 @@ enum record_transfer_tag {
     TRF_TAG_EXPIRES = CRIT(9),
     TRF_TAG_STARTED = OPT(10),
     TRF_TAG_TIMER = CRIT(11),
-    TRF_TAG_LIKE = CRIT(12),
-    TRF_TAG_RELAY_CSEQ = CRIT(13),
-    TRF_TAG_CONSULT_CALL = CRIT(14), /* bucket and id, or empty: the transferee's own */
+    TRF_TAG_RELAY_CSEQ = CRIT(12),
+    TRF_TAG_CONSULT_CALL = CRIT(13), /* bucket and id, or empty: the transferee's own */
 };
 /* A party: number + 1 of a leg of this call; or 0, length of Call-ID, Call-ID, local tag of a leg of another. */
 #define TRF_TAG_PARTY(p) CRIT(16 + (p))

@@ -14,7 +14,6 @@ struct decoder {
     enum record_error error;
     struct addr media_addr;              /* of the node that had the ports */
     uint16_t peer[LIMIT_LEGS_PER_CALL];  /* number + 1, of the call's leg of that index */
-    bool ports_moved;                    /* the leg being read got other ports than it had */
     struct sbuf kept;
     char kept_mem[RECORD_KEPT_MAX];
 };
@@ -34,12 +33,13 @@ bool read_object(struct decoder *x, struct slice in, struct record_where w, read
 enum read_result read_field(struct decoder *x, const struct record_field *f, void *object, const struct tlv *t);
 enum read_result read_flags(struct decoder *x, const uint16_t *flags, void *object, const struct tlv *t);
 enum read_result read_timer(struct decoder *x, struct wheel_node *n, const struct tlv *t);
-/* A text that is like one of a leg's, into field fields[number] of s. */
-enum read_result read_like(struct decoder *x, struct strs *s, struct slice fields, const struct tlv *t);
 /* Bucket and id of a call, and nothing more. */
 bool read_call_name(struct slice in, uint64_t *bucket, uint64_t *id);
 /* NULL: no leg of this number has been read. */
 struct leg *read_leg_of_number(const struct decoder *x, uint64_t number);
+
+/* Ports for streams whose own were not free. */
+bool take_other_ports(struct decoder *x);
 
 /* REC_LEG and REC_TRANSFER. */
 bool read_leg(struct decoder *x, struct slice in);

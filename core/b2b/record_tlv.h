@@ -2,7 +2,7 @@
  *
  * record_tlv: the bytes of a record. A number is a varint: 7 bits a byte, lowest first, in as few bytes as it takes. A
  * field is tag, length and value, the first two varints; the lowest bit of a tag says that a reader who does not know
- * it must refuse the record. A text that resembles another one of the record is written as what differs from it.
+ * it must refuse the record.
  */
 #ifndef REFEREE_B2B_RECORD_TLV_H
 #define REFEREE_B2B_RECORD_TLV_H
@@ -32,10 +32,5 @@ struct tlv {
 bool tlv_next(struct slice *in, struct tlv *out);
 /* The whole value is one number of at most `max`. */
 bool tlv_u64(const struct tlv *t, uint64_t max, uint64_t *v);
-
-/* `text` as lines of `ref` and lines of its own; the result is good for delta_apply with the same ref only. */
-void delta_put(struct sbuf *b, struct slice text, struct slice ref);
-/* False: not a delta of this text, or it overflows `out`. */
-bool delta_apply(struct sbuf *out, struct slice delta, struct slice ref);
 
 #endif

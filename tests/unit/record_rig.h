@@ -22,7 +22,7 @@ static inline struct record_bytes record_copy(struct slice s) {
     return r;
 }
 
-static inline struct record_bytes record_of(const struct engine *e, const struct call *c) {
+static inline struct record_bytes record_of(struct engine *e, const struct call *c) {
     static char mem[1 << 16];
     struct sbuf b = sbuf_on(mem, sizeof mem);
     CHECK_TRUE(record_encode(e, c, &b));

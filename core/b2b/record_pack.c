@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/record_pack.h"
+
+#include "core/b2b/record_tlv.h"
+#include "core/base/check.h"
+
+enum { RUN_OWN, RUN_AGAIN };
+#define AGAIN_MIN 4
+#define HEAD_BITS 11
+
+/* Bytes in one order on every machine: the same record everywhere. */
+static uint32_t hash_at(const char *p) {
+    const uint8_t *b = (const uint8_t *)p;
+    uint32_t v = b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+    return v * UINT32_C(2654435761) >> (32 - HEAD_BITS);
+}
+
+static uint32_t match_length(struct slice in, uint32_t before, uint32_t at) {
+    uint32_t n = 0;
+    while (at + n < in.n && in.p[before + n] == in.p[at + n])
+        n++;
+    return n;
+}
+
+static void put_own(struct sbuf *out, struct slice in, uint32_t from, uint32_t to) {
+    if (from == to)
+        return;
+    varint_put(out, (uint64_t)(to - from) << 1 | RUN_OWN);
+    sbuf_put(out, slice_of(in.p + from, to - from));
+}
+
+void pack_put(struct sbuf *out, struct slice in) {
+    uint16_t head[1 << HEAD_BITS] = { 0 }; /* position + 1 of the last four bytes of that hash */
+    uint32_t own = 0, at = 0;
+    CHECK(in.n <= PACK_MAX);
+    while (at + AGAIN_MIN <= in.n) {
+        uint16_t *h = &head[hash_at(in.p + at)];
+        uint32_t before = *h, n = before ? match_length(in, before - 1, at) : 0;
+        *h = (uint16_t)(at + 1);
+        if (n < AGAIN_MIN) {
+            at++;
+            continue;
+        }
+        put_own(out, in, own, at);
+        varint_put(out, (uint64_t)(n - AGAIN_MIN) << 1 | RUN_AGAIN);
+        varint_put(out, at - (before - 1));
+        own = at + n;
+        for (at++; at < own; at++)
+            if (at + AGAIN_MIN <= in.n)
+                head[hash_at(in.p + at)] = (uint16_t)(at + 1);
+    }
+    put_own(out, in, own, in.n);
+}
+
+/* May overlap what it repeats, so byte by byte. */
+static bool repeat(struct sbuf *out, uint64_t n, uint64_t back) {
+    if (back == 0 || back > out->n || n > out->cap - out->n)
+        return false;
+    for (; n; n--, out->n++)
+        out->p[out->n] = out->p[out->n - back];
+    return true;
+}
+
+bool pack_get(struct sbuf *out, struct slice in) {
+    uint64_t head, back;
+    while (in.n) {
+        if (!varint_get(&in, &head))
+            return false;
+        uint64_t n = head >> 1;
+        if ((head & 1) == RUN_AGAIN) {
+            if (n > PACK_MAX || !varint_get(&in, &back) || !repeat(out, n + AGAIN_MIN, back))
+                return false;
+            continue;
+        }
+        if (n > in.n || n > out->cap - out->n)
+            return false;
+        sbuf_put(out, slice_of(in.p, n));
+        in = slice_of(in.p + n, in.n - n);
+    }
+    return true;
+}
