@@ -6,7 +6,7 @@
  *
  *   record     "RFR", format (1 byte), length of the rest (varint); the rest: fields of the call, packed
  *   REC_LEG    number (varint), fields of the leg
- *   LEG_STREAM index (varint), fields of the stream
+ *   LEG_TAG_STREAM index (varint), fields of the stream
  *   times      milliseconds since 1970
  *   addresses  family | transport << 4 (1 byte), port (2), 4 or 16 bytes, with IPv6 the scope (varint)
  */
