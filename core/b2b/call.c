@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/call.h"
 
+#include "core/b2b/cdr.h"
 #include "core/b2b/record.h"
 #include "core/base/check.h"
 #include "core/sip/token.h"
@@ -62,6 +63,7 @@ bool call_move_leg(struct engine *e, struct leg *l, struct call *to) {
         return true;
     if (to->leg_count == LIMIT_LEGS_PER_CALL)
         return false;
+    cdr_leg(e, from, l, to);
     for (unsigned i = 0; i < from->leg_count; i++) {
         if (from->legs[i] != l->self)
             continue;
@@ -84,6 +86,7 @@ static void reap_legs(struct engine *e, struct call *c) {
             i++;
             continue;
         }
+        cdr_leg(e, c, l, NULL);
         leg_free(e, l);
         drop_leg(c, i);
         c->record_changed = true;
@@ -92,6 +95,7 @@ static void reap_legs(struct engine *e, struct call *c) {
 
 static void finish(struct engine *e, struct call *c) {
     record_delete(e, c);
+    cdr_call(e, c);
     metrics_add(&e->metrics, M_calls_ended, 1);
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("ended"));
     buf_unref(&e->bufs, &c->kept);
@@ -104,6 +108,7 @@ void call_reap(struct engine *e) {
         CHECK(c);
         e->dirty = c->next_dirty;
         c->dirty = false;
+        cdr_note_legs(e, c);
         reap_legs(e, c);
         if (c->leg_count == 0 && c->transfer == HANDLE_NONE)
             finish(e, c);

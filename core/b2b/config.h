@@ -98,6 +98,8 @@ struct engine_config {
     uint32_t subscription_s;     /* expires of the first NOTIFY */
     uint8_t max_depth;           /* transfers of one call */
 
+    bool cdr; /* call data records are wanted (OUT_CDR) */
+
     uint64_t invite_timeout_us; /* Timer C: unanswered calls are cancelled (section 16.6) */
     uint32_t calls_max;
     uint32_t txns_max;

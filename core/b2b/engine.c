@@ -4,6 +4,7 @@
 #include "core/b2b/admin.h"
 #include "core/b2b/bridge.h"
 #include "core/b2b/call.h"
+#include "core/b2b/cdr.h"
 #include "core/b2b/registrar.h"
 #include "core/b2b/setup.h"
 #include "core/b2b/state.h"
@@ -16,6 +17,7 @@
 static void leg_event(struct engine *e, struct leg *l, const struct leg_event *ev) {
     if (ev->kind == LEG_EV_NONE)
         return;
+    cdr_note_event(e, l, ev);
     if (ev->kind == LEG_EV_REQUEST && ev->msg->method == SIP_M_REFER) {
         transfer_on_refer(e, l, ev->msg, ev->txn);
         return;
@@ -233,6 +235,7 @@ static void drain_calls(struct engine *e) {
             live = live || leg_is_live(leg_get(e, c->legs[i]));
         if (!live)
             continue;
+        c->history.end = CALL_END_DRAIN;
         call_end(e, c, 503, SL("Reason: SIP;cause=503;text=\"Shutting down\"\r\n"));
         n++;
     }

@@ -40,8 +40,10 @@ void leg_step(struct engine *e, struct leg *l, enum leg_input in) {
         trace_end(&e->trace, &d);
     }
     l->state = c->next;
-    if (closes_media(l->state))
+    if (closes_media(l->state)) {
         media_close(e, l);
+        l->ended_us = l->ended_us ? l->ended_us : e->now;
+    }
     if (l->state == LEG_DEAD || l->state == LEG_BYE_SENT || l->state == LEG_LEFT) {
         leg_stop_ok(e, l);
         close_invites(e, l);

@@ -49,6 +49,7 @@ static struct leg_event on_bye(struct engine *e, struct leg *l, const struct sip
         l->invite_in = HANDLE_NONE;
     }
     bool was_live = leg_is_live(l);
+    l->final_status = l->final_status ? l->final_status : 487;
     leg_step(e, l, l->keep_on_bye ? LEG_IN_RECV_BYE_KEEP : LEG_IN_RECV_BYE);
     if (l->state == LEG_CANCELLING) {
         /* The final response to our INVITE tells the rest: the other forks may still ring. */
@@ -111,6 +112,7 @@ struct leg_event leg_on_cancel(struct engine *e, struct leg *l, handle invite) {
     l->invite_in = HANDLE_NONE;
     oa_step(&l->oa, OA_EV_ABORT);
     bool first = l->state == LEG_INCOMING;
+    l->final_status = first ? 487 : l->final_status;
     leg_step(e, l, LEG_IN_RECV_CANCEL);
     return (struct leg_event){ .kind = first ? LEG_EV_CANCELLED : LEG_EV_RECANCELLED };
 }

@@ -226,8 +226,10 @@ bool leg_answer(struct engine *e, struct leg *l, struct slice sdp, struct slice 
         oa_step(&l->oa, l->oa == OA_OFFER_RCVD ? OA_EV_SEND_ANSWER : OA_EV_SEND_OFFER);
     else
         oa_step(&l->oa, OA_EV_ABORT);
-    if (!l->answered_us)
+    if (!l->answered_us) {
         l->answered_us = e->now;
+        l->final_status = 200;
+    }
     leg_step(e, l, LEG_IN_SEND_2XX);
     return true;
 }
@@ -240,6 +242,8 @@ void leg_respond_invite(struct engine *e, struct leg *l, const struct uas_respon
     bool sent = wire_respond(e, l->invite_in, NULL, &full, l);
     if (r->status < 300)
         return;
+    if (!l->final_status)
+        l->final_status = r->status;
     if (!sent)
         txn_drop(&e->txns, l->invite_in);
     l->invite_in = HANDLE_NONE;

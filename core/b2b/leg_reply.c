@@ -78,6 +78,7 @@ static struct leg_event on_invite_2xx(struct engine *e, struct leg *l, const str
     note_peer(e, l, msg);
     take_answer(l, msg);
     leg_step(e, l, LEG_IN_RECV_2XX);
+    l->final_status = msg->status;
     if (l->state == LEG_UP) {
         l->answered_us = e->now;
         return (struct leg_event){ .kind = LEG_EV_ANSWERED, .msg = msg, .status = msg->status };
@@ -96,6 +97,7 @@ static struct leg_event refused(struct engine *e, struct leg *l, const struct si
         status = l->refused_status;
         msg = NULL;
     }
+    l->final_status = status;
     leg_step(e, l, LEG_IN_RECV_FAILURE);
     return (struct leg_event){ .kind = LEG_EV_REFUSED, .msg = msg, .status = status };
 }

@@ -4,6 +4,7 @@
 #include "core/b2b/admission.h"
 #include "core/b2b/bridge.h"
 #include "core/b2b/call.h"
+#include "core/b2b/cdr.h"
 #include "core/b2b/media.h"
 #include "core/b2b/policy.h"
 #include "core/b2b/registrar.h"
@@ -41,6 +42,7 @@ static void start_echo(struct engine *e, struct leg *caller, const struct sip_ms
     }
     media_echo(e, caller);
     leg_call(e, caller)->answered = true;
+    leg_call(e, caller)->answered_ms = e->wall_ms;
     metrics_add(&e->metrics, M_calls_answered, 1);
     call_changed(e, leg_call(e, caller));
 }
@@ -112,8 +114,10 @@ static bool find_replaced(struct engine *e, const struct sip_msg *msg, handle tx
         bad = 603;
     else if (sip_list_has(msg, SIP_H_REQUIRE, SL("replaces")) && policy_is_our_host(e, msg->ruri.host.host))
         bad = 481; /* what must be replaced does not become a new call (RFC 3891 section 3) */
-    if (bad)
+    if (bad) {
+        cdr_refused(e, &(struct cdr_refusal){ "replaces", NULL, o->principal, msg, bad, SLICE_NONE });
         answer(e, msg, txn, bad, SLICE_NONE, SLICE_NONE);
+    }
     return !bad;
 }
 
@@ -153,6 +157,7 @@ static bool on_replaces(struct engine *e, const struct sip_msg *msg, handle txn,
     struct takeover o = { .principal = who->principal };
     *relayed = transfer_use_token(e, msg->ruri.user, who->principal, &bad);
     if (bad) {
+        cdr_refused(e, &(struct cdr_refusal){ "replaces", NULL, o.principal, msg, bad, SL("Not its token") });
         answer(e, msg, txn, bad, SLICE_NONE, SLICE_NONE);
         return true;
     }

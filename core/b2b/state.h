@@ -89,6 +89,23 @@ struct leg {
     uint64_t invite_until; /* the open re-INVITE's: it may ring for ever by the RFC, but not here */
     struct leg_media media;
     uint64_t created_us, answered_us;
+    uint64_t ended_us;     /* 0: its session lives */
+    uint16_t final_status; /* of its first INVITE, whoever answered it; 0: none yet */
+};
+
+/* Who ended a call, for its record. The last one that left somebody alone counts, so that a transferor does not. */
+enum call_end_kind { CALL_END_LOCAL, CALL_END_BYE, CALL_END_CANCEL, CALL_END_LOST, CALL_END_REFUSED, CALL_END_DRAIN };
+#define CALL_REASON_MAX 64
+
+struct call_history {
+    struct strs s;       /* enum cdr_field in cdr.c */
+    uint64_t ended_ms;   /* 0: some leg lives */
+    uint8_t end;         /* enum call_end_kind */
+    uint8_t end_role;    /* enum leg_role of who ended it */
+    bool legs_cut;
+    uint16_t status;     /* final one of the caller's INVITE */
+    uint8_t reason_n;    /* Reason header of the BYE or CANCEL */
+    char reason[CALL_REASON_MAX];
 };
 
 struct call {
@@ -104,6 +121,7 @@ struct call {
     handle transfer; /* of which a leg of this call is the transferee */
     struct buf *kept; /* what its record held and this version does not know; see record.h */
     uint64_t created_ms, answered_ms;
+    struct call_history history;
 };
 
 enum transfer_mode {
@@ -140,6 +158,30 @@ enum transfer_field {
     TRF_CALL_AT = TRF_AT + PARTY_COUNT, /* the same for consult_call */
 };
 
+enum cdr_step {
+    STEP_ACCEPTED,
+    STEP_TARGET_OFFER,
+    STEP_RINGING,
+    STEP_TARGET_OK,
+    STEP_TRANSFEREE_OFFER,
+    STEP_TRANSFEREE_OK,
+    STEP_COMMIT,
+    STEP_RESULT,
+    STEP_NOTIFIED,
+    STEP_DONE,
+    STEP_COUNT
+};
+
+/* For its record and the flight recorder; nothing is decided by it. */
+struct transfer_history {
+    struct strs who;            /* enum cdr_party in cdr.c: names of parties, which may be gone at the end */
+    uint64_t at_us[STEP_COUNT]; /* first time; 0: never */
+    uint64_t call_id, consult_id;
+    uint64_t heard_us; /* when the transferee was sent its last packet before the splice */
+    uint16_t result;   /* of a relayed one too */
+    uint16_t reinvites;
+};
+
 struct transfer {
     handle self, call;
     uint8_t state; /* enum transfer_state, transfer_fsm.h */
@@ -165,6 +207,7 @@ struct transfer {
     struct strs s; /* enum transfer_field */
     struct wheel_node timer;
     uint64_t started_us;
+    struct transfer_history history;
 };
 
 struct tombstone {
@@ -201,6 +244,8 @@ struct engine {
     struct tombstone tombstones[TOMBSTONES];
     uint32_t tombstone_next;
     handle dirty;     /* calls to be reaped at the end of the step */
+    uint64_t cdr_second;   /* in which cdr_refusals were written */
+    uint32_t cdr_refusals;
     uint32_t records; /* stored and not yet deleted */
     bool draining;
     uint64_t drain_until;

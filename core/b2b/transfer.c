@@ -3,6 +3,7 @@
 
 #include "core/b2b/bridge.h"
 #include "core/b2b/call.h"
+#include "core/b2b/cdr.h"
 #include "core/b2b/media.h"
 #include "core/b2b/wire.h"
 #include "core/base/check.h"
@@ -14,6 +15,7 @@ void transfer_role(struct engine *e, struct transfer *t, handle leg, enum transf
         return;
     l->transfer = role == TR_NONE ? HANDLE_NONE : t->self;
     l->transfer_role = (uint8_t)role;
+    cdr_party(e, t, l, role);
 }
 
 void transfer_go(struct engine *e, struct transfer *t, enum transfer_state s) {
@@ -25,6 +27,7 @@ void transfer_go(struct engine *e, struct transfer *t, enum transfer_state s) {
         sbuf_str(&d, transfer_state_name(s));
         trace_end(&e->trace, &d);
     }
+    cdr_state(e, t, s);
     t->state = (uint8_t)s;
     wheel_cancel(&e->wheel, &t->timer);
     /* A NOTIFY before it and the final one: Timer F twice. Its leg may die first, and nobody hears of it then. */
@@ -43,6 +46,7 @@ struct transfer *transfer_new(struct engine *e, struct call *c) {
     t->timer.kind = TIMER_TRANSFER;
     t->call = c->self;
     t->started_us = e->now;
+    t->history.call_id = c->id;
     c->transfer = h;
     call_changed(e, c);
     return t;
@@ -55,6 +59,7 @@ void transfer_free(struct engine *e, struct transfer *t) {
         call_changed(e, c);
     }
     strs_free(&t->s, &e->bufs);
+    cdr_transfer_free(e, t);
     pool_free(&e->transfers, t->self);
 }
 
@@ -75,6 +80,7 @@ void transfer_release(struct engine *e, struct transfer *t) {
     transfer_go(e, t, TRANSFER_DONE);
     if (b)
         leg_subscription_ended(e, b);
+    cdr_transfer(e, t);
     transfer_free(e, t);
 }
 
@@ -115,6 +121,7 @@ static void told(struct engine *e, struct transfer *t) {
 static void set_result(struct engine *e, struct transfer *t, uint16_t status) {
     t->result = status < 200 ? 500 : status;
     t->succeeded = status < 300;
+    cdr_result(e, t, t->result);
     metrics_add(&e->metrics, t->succeeded ? M_transfers_done : M_transfers_failed, 1);
 }
 
@@ -152,6 +159,7 @@ static void commit(struct engine *e, struct transfer *t) {
         transfer_fail(e, t, 488);
         return;
     }
+    cdr_commit(e, t);
     t->committed = true;
     t->end_transferor = true;
     if (b)
@@ -467,6 +475,7 @@ void transfer_step(struct engine *e, struct transfer *t, enum transfer_event ev,
         sbuf_u64(&d, status);
         trace_end(&e->trace, &d);
     }
+    cdr_event(e, t, ev);
     if (cell->verdict == TRANSFER_ACT)
         actions[cell->action](e, t, status);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/call.h"
+#include "core/b2b/cdr.h"
 #include "core/b2b/policy.h"
 #include "core/b2b/transfer.h"
 #include "core/b2b/wire.h"
@@ -196,6 +197,13 @@ static void respond(struct engine *e, struct leg *l, handle txn, const struct si
     wire_respond(e, txn, msg, &resp, l);
 }
 
+static void refuse(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn, const struct refer *r) {
+    struct cdr_refusal record = { "refer", l, SLICE_NONE, msg, r->status, r->reason };
+    metrics_add(&e->metrics, M_transfers_refused, 1);
+    cdr_refused(e, &record);
+    respond(e, l, txn, msg, r);
+}
+
 static bool fill(struct engine *e, struct transfer *t, const struct refer *r) {
     struct slice uri = r->to.uri.whole;
     if (r->to.uri.headers.p)
@@ -253,6 +261,7 @@ void transfer_begin(struct engine *e, struct transfer *t, const struct sip_msg *
     struct leg *l = leg_get(e, t->transferor);
     struct refer r = { .status = t->silent ? 200 : 202, .no_subscription = t->silent };
     respond(e, l, txn, msg, &r);
+    cdr_step(e, t, STEP_ACCEPTED);
     transfer_notify(e, t, 100);
     if (result)
         transfer_fail(e, t, result);
@@ -270,8 +279,7 @@ void transfer_on_refer(struct engine *e, struct leg *l, const struct sip_msg *ms
     if (ok && !t)
         r.status = 503;
     if (!t) {
-        metrics_add(&e->metrics, M_transfers_refused, 1);
-        respond(e, l, txn, msg, &r);
+        refuse(e, l, msg, txn, &r);
         return;
     }
     metrics_add(&e->metrics, M_transfers_started, 1);

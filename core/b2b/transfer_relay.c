@@ -4,6 +4,7 @@
  * over the consultation. NOTIFYs cross back with the id of the transferor's REFER. */
 #include "core/b2b/bridge.h"
 #include "core/b2b/call.h"
+#include "core/b2b/cdr.h"
 #include "core/b2b/policy.h"
 #include "core/b2b/transfer.h"
 #include "core/b2b/wire.h"
@@ -132,6 +133,10 @@ static void on_refer_response(struct engine *e, struct transfer *t, const struct
     wire_respond(e, t->refer_txn, NULL, &r, b);
     t->refer_txn = HANDLE_NONE;
     t->relay_answered = status < 300;
+    if (t->relay_answered)
+        cdr_step(e, t, STEP_ACCEPTED);
+    else
+        cdr_result(e, t, status);
     t->relay_ended = !t->relay_answered || slice_has_prefix(sip_hdr_value(ev->msg, SIP_H_REFER_SUB), SL("false"));
     if (!t->relay_answered) {
         wheel_cancel(&e->wheel, &t->timer);
@@ -177,8 +182,11 @@ static void pass_notify(struct engine *e, struct transfer *t, struct leg *a, con
         return;
     }
     out->peer = ev->txn;
+    if (status > 100 && status < 200)
+        cdr_step(e, t, STEP_RINGING);
     if (slice_has_prefix(state, SL("terminated"))) {
         t->relay_ended = true;
+        cdr_result(e, t, status);
         metrics_add(&e->metrics, status >= 200 && status < 300 ? M_transfers_done : M_transfers_failed, 1);
     }
 }

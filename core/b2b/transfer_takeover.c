@@ -3,6 +3,7 @@
  * section 3). The one who talks with the replaced leg is re-INVITEd with the newcomer's offer; only when it has agreed
  * does the newcomer get its answer and the replaced leg its BYE. */
 #include "core/b2b/call.h"
+#include "core/b2b/cdr.h"
 #include "core/b2b/media.h"
 #include "core/b2b/transfer.h"
 #include "core/b2b/wire.h"
@@ -54,6 +55,7 @@ static struct transfer *start(struct engine *e, struct leg *newcomer, struct leg
 void transfer_on_replaces(struct engine *e, const struct sip_msg *msg, handle txn, const struct takeover *o) {
     uint16_t bad = decide(e, o, msg->body.n != 0);
     if (bad) {
+        cdr_refused(e, &(struct cdr_refusal){ "replaces", NULL, o->principal, msg, bad, SLICE_NONE });
         answer(e, msg, txn, bad);
         return;
     }

@@ -12,7 +12,7 @@
 
 #define OUTBOX_MAX 256
 
-enum out_kind { OUT_SEND, OUT_STORE, OUT_MEDIA, OUT_ADMIN };
+enum out_kind { OUT_SEND, OUT_STORE, OUT_MEDIA, OUT_ADMIN, OUT_CDR };
 
 enum store_verb { STORE_PUT, STORE_GET, STORE_DELETE };
 
@@ -63,6 +63,9 @@ struct out {
             struct buf *buf;      /* may be NULL */
             bool last;            /* the answer is complete */
         } admin;
+        struct {
+            struct buf *buf;      /* one line of JSON with its line end */
+        } cdr;
     } u;
 };
 

@@ -13,6 +13,7 @@
 
 #define CONFIG_VERSION 1
 #define CONFIG_PATH_MAX 108       /* of a UNIX socket */
+#define CONFIG_CDR_PATH_MAX 256
 
 /* A growing array of the loader; what it holds is given by the schema. */
 struct config_list {
@@ -42,6 +43,7 @@ struct config {
     uint32_t receive_buffer;
     uint32_t log_level;                /* enum trace_level */
     uint32_t refer, attended, relay;          /* enums of the engine, by the schema's choices */
+    char cdr_file[CONFIG_CDR_PATH_MAX];
     char admin_socket[CONFIG_PATH_MAX];
     uint32_t store_kind;
     uint32_t store_records;

@@ -127,6 +127,8 @@ const struct config_key config_keys[] = {
       .help = "of the kernel, for each SIP socket" },
     { "log.level", CT_CHOICE, AT(log_level), .choices = "error|warn|info|debug|wire", .standard = "info",
       .help = "what is written to stderr; wire: every message" },
+    { "cdr.file", CT_TEXT, AT(cdr_file), .standard = "off",
+      .help = "a line of JSON for each call and each transfer is appended here; SIGHUP opens it again; off: none" },
     { "admin.socket", CT_TEXT, AT(admin_socket), .standard = "auto",
       .help = "path of the UNIX socket for refereectl; auto: in the runtime directory; off: none" },
     { "store.kind", CT_CHOICE, AT(store_kind), .choices = "memory", .later = "redis", .standard = "memory",

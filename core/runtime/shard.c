@@ -58,6 +58,10 @@ static void do_outbox(struct shard *s) {
         case OUT_ADMIN:
             do_admin(s, o);
             break;
+        case OUT_CDR:
+            cdr_file_line(&s->cdr, buf_slice(o->u.cdr.buf));
+            buf_unref(engine_bufs(s->engine), &o->u.cdr.buf);
+            break;
         }
     }
     s->out.n = 0;
@@ -137,6 +141,7 @@ static void on_signals(struct shard *s) {
     while (read(s->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGHUP) {
             shard_reload(s);
+            cdr_file_reopen(&s->cdr);
         } else if (s->state != SHARD_RUNNING) {
             log_line(&s->log, TRACE_INFO, "stop", "at once");
             s->state = SHARD_STOPPED;
@@ -188,6 +193,7 @@ static void turn(struct shard *s) {
     for (int i = 0; i < TURN_DEADLINES_MAX && engine_deadline(s->engine) <= s->mono_us; i++)
         step(s, &(struct event){ .kind = EV_DEADLINE });
     log_drain(&s->log, engine_trace(s->engine));
+    cdr_file_flush(&s->cdr, s->mono_us);
     check_end(s);
 }
 
@@ -196,6 +202,7 @@ void shard_run(struct shard *s) {
         turn(s);
     /* What was sent last leaves with the next turn. */
     io_turn(s->io, 0, s->events);
+    cdr_file_close(&s->cdr);
 }
 
 void shard_dump(struct shard *s) {
@@ -295,10 +302,14 @@ bool shard_open(struct shard *s, struct config *config, const char *config_path,
     if (traced)
         n->trace_level = TRACE_WIRE;
     tell_time(s);
-    return open_signals(s) && open_sockets(s) && open_memory(s) && open_io(s);
+    if (!open_signals(s) || !open_sockets(s) || !open_memory(s))
+        return false;
+    cdr_file_open(&s->cdr, config->cdr_file, engine_metrics(s->engine), &s->log);
+    return open_io(s);
 }
 
 void shard_close(struct shard *s) {
+    cdr_file_close(&s->cdr);
     admin_close(&s->admin);
     io_free(s->io);
     listeners_close(&s->listeners);

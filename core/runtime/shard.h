@@ -8,6 +8,7 @@
 
 #include "core/b2b/engine.h"
 #include "core/runtime/admin.h"
+#include "core/runtime/cdr_file.h"
 #include "core/runtime/config.h"
 #include "core/runtime/listen.h"
 #include "core/runtime/log.h"
@@ -36,6 +37,7 @@ struct shard {
     void *memory;
     size_t memory_bytes;
     struct log log;
+    struct cdr_file cdr;
     struct outbox out;
     struct io_event events[IO_EVENTS_MAX];
 };

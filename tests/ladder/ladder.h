@@ -28,6 +28,7 @@
 #define WORDS_MAX 64
 #define PHONES_MAX 16
 #define DIALOGS_MAX 24
+#define CDR_MAX 16
 #define OPEN_MAX 32
 #define TAGS_MAX 4
 
@@ -119,6 +120,8 @@ struct world {
     char domains[2][CONFIG_HOST_MAX];
     struct phone phones[PHONES_MAX];
     unsigned phone_count, serial;
+    char cdr[CDR_MAX][4096]; /* the last call data records */
+    unsigned cdr_count;
     struct engine *engine; /* NULL: not started yet */
     void *memory;
     struct relay relay;

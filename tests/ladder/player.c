@@ -31,6 +31,7 @@
  *   refuse WHO STATUS TIME         for TIME, or until anything else is sent, every INVITE with a description to WHO is
  *                                  answered so, and its ACK read; two of them at least
  *   drain TIME                     no new calls; what is left after TIME is ended
+ *   cdr TEXT...                    a call data record of before holds all of these texts; "!TEXT": and not this one
  *   expect nothing                 all that was sent has been read (every step that sends or waits says so by itself)
  *   leftover none                  nothing is held any more; said by the end of every ladder by itself
  *   leftover any                   the end does not look
@@ -239,6 +240,27 @@ static void do_expect(struct world *w, struct words *ws) {
     world_all_read(w);
 }
 
+static bool cdr_fits(const char *line, const struct words *ws) {
+    for (unsigned i = 1; i < ws->n; i++) {
+        bool unwanted = ws->w[i][0] == '!';
+        if (!strstr(line, ws->w[i] + unwanted) != unwanted)
+            return false;
+    }
+    return true;
+}
+
+static void do_cdr(struct world *w, struct words *ws) {
+    unsigned n = w->cdr_count < CDR_MAX ? w->cdr_count : CDR_MAX;
+    for (unsigned i = 1; i < ws->n; i++)
+        (void)word(w, ws, i);
+    for (unsigned i = 0; i < n; i++)
+        if (cdr_fits(w->cdr[i], ws))
+            return;
+    for (unsigned i = 0; i < n; i++)
+        printf("%s\n", w->cdr[i]);
+    fail(w, "no call data record is so");
+}
+
 static void do_leftover(struct world *w, struct words *ws) {
     const char *what = word(w, ws, 1);
     w->ended = true;
@@ -307,7 +329,7 @@ static const struct {
     { "config", do_config },   { "phone", do_phone },   { "route", do_route },   { "peer", do_peer },
     { "register", do_register }, { "media", do_media }, { "drain", do_drain },   { "unreachable", do_unreachable },
     { "expect", do_expect },   { "leftover", do_leftover }, { "include", do_include },
-    { "refuse", do_refuse },
+    { "refuse", do_refuse },   { "cdr", do_cdr },
 };
 
 static void run(struct world *w, struct words *ws) {

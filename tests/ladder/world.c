@@ -53,6 +53,7 @@ void world_init(struct world *w, const char *file) {
     w->file = file;
     w->now = START_US;
     engine_config_defaults(&w->cfg);
+    w->cfg.cdr = true;
     addr_parse(SL("198.51.100.10:5060"), 5060, &w->cfg.sip_addr);
     addr_parse(SL("198.51.100.20"), 0, &w->cfg.media_addr);
     w->cfg.seed = (struct siphash_key){ 1, 2 };
@@ -118,6 +119,13 @@ static void deliver(struct world *w, const struct addr *dst, struct slice bytes)
     fail(w, "sent to %.*s, where no phone is:\n%.*s", SLICE_FMT(sbuf_slice(&b)), SLICE_FMT(bytes));
 }
 
+/* The newest records are kept for the step that looks at them. */
+static void world_cdr(struct world *w, struct slice line) {
+    char *to = w->cdr[w->cdr_count++ % CDR_MAX];
+    snprintf(to, sizeof w->cdr[0], "%.*s", SLICE_FMT(slice_trim(line)));
+    say(w, "record       %.100s", to);
+}
+
 static void answer_store(struct world *w);
 
 static void drain_outbox(struct world *w) {
@@ -142,6 +150,10 @@ static void drain_outbox(struct world *w) {
             if (o->u.admin.buf)
                 printf("  %.*s\n", SLICE_FMT(buf_slice(o->u.admin.buf)));
             buf_unref(engine_bufs(w->engine), &o->u.admin.buf);
+            break;
+        case OUT_CDR:
+            world_cdr(w, buf_slice(o->u.cdr.buf));
+            buf_unref(engine_bufs(w->engine), &o->u.cdr.buf);
             break;
         }
     }

@@ -192,6 +192,10 @@ static void drain_outbox(struct world *w) {
             b = o->u.admin.buf;
             buf_unref(engine_bufs(w->e), &b);
             break;
+        case OUT_CDR:
+            b = o->u.cdr.buf;
+            buf_unref(engine_bufs(w->e), &b);
+            break;
         }
     }
     w->out.n = 0;
@@ -325,6 +329,7 @@ static void fill_config(struct world *w) {
     struct engine_config *c = &w->config;
     const struct sim_setup *u = &w->script.setup;
     engine_config_defaults(c);
+    c->cdr = true;
     c->seed = (struct siphash_key){ sim_mix(w->seed, 1), sim_mix(w->seed, 2) };
     for (unsigned i = 0; i < sizeof c->secret; i++)
         c->secret[i] = (uint8_t)sim_mix(w->seed, 100 + i);

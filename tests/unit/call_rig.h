@@ -124,6 +124,8 @@ static inline void rig_empty(struct rig *r) {
             buf_unref(p, &o->u.store.value);
         } else if (o->kind == OUT_ADMIN) {
             buf_unref(p, &o->u.admin.buf);
+        } else if (o->kind == OUT_CDR) {
+            buf_unref(p, &o->u.cdr.buf);
         }
     }
     r->out.n = 0;

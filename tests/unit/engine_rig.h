@@ -49,6 +49,8 @@ struct rig {
     struct rig_stored stored[64];
     char admin[65536]; /* answers since rig_clear, NUL-terminated */
     uint32_t admin_n;
+    char cdr[65536]; /* call data records since rig_clear, NUL-terminated */
+    uint32_t cdr_n;
     bool admin_last;
 };
 
@@ -61,6 +63,7 @@ static inline struct addr rig_addr(const char *text) {
 /* Defaults for tests: small, deterministic, everything known. No authentication, no policy. */
 static inline void rig_config(struct engine_config *c) {
     engine_config_defaults(c);
+    c->cdr = true;
     c->seed = (struct siphash_key){ 1, 2 };
     memset(c->secret, 7, sizeof c->secret);
     c->sip_addr = rig_addr(RIG_OUR);
@@ -106,7 +109,8 @@ static inline struct rig *rig_new(const struct engine_config *config) {
 static inline void rig_clear(struct rig *r) {
     for (uint32_t i = 0; i < r->sent_n; i++)
         free((void *)(uintptr_t)r->sent[i].bytes.p);
-    r->sent_n = r->media_n = r->stored_n = r->admin_n = 0;
+    r->sent_n = r->media_n = r->stored_n = r->admin_n = r->cdr_n = 0;
+    r->cdr[0] = '\0';
     r->admin[0] = '\0';
     r->admin_last = false;
 }
@@ -158,6 +162,17 @@ static inline void rig_take_admin(struct rig *r, struct out *o) {
     buf_unref(engine_bufs(r->e), &o->u.admin.buf);
 }
 
+static inline void rig_take_cdr(struct rig *r, struct out *o) {
+    struct slice s = buf_slice(o->u.cdr.buf);
+    CHECK(s.n && s.p[s.n - 1] == '\n');
+    if (r->cdr_n + s.n < sizeof r->cdr) {
+        memcpy(r->cdr + r->cdr_n, s.p, s.n);
+        r->cdr_n += s.n;
+        r->cdr[r->cdr_n] = '\0';
+    }
+    buf_unref(engine_bufs(r->e), &o->u.cdr.buf);
+}
+
 static inline void rig_collect(struct rig *r) {
     for (uint32_t i = 0; i < r->out.n; i++) {
         struct out *o = &r->out.entries[i];
@@ -165,6 +180,7 @@ static inline void rig_collect(struct rig *r) {
         case OUT_SEND: rig_take_send(r, o); break;
         case OUT_STORE: rig_take_store(r, o); break;
         case OUT_ADMIN: rig_take_admin(r, o); break;
+        case OUT_CDR: rig_take_cdr(r, o); break;
         case OUT_MEDIA:
             if (r->media_n < RIG_LOG)
                 r->media[r->media_n++] = o->u.media;
