@@ -345,7 +345,7 @@ static void test_size(void) {
     start();
     static struct route_config route;
     route.next_hop = rig_phone(BOB);
-    strcpy(route.name, "bob");
+    snprintf(route.name, sizeof route.name, "bob");
     r.e->policy.routes = &route;
     r.e->policy.route_count = 1;
     snprintf(text, sizeof text, "%.*s", SLICE_FMT(invite));
