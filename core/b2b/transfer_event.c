@@ -96,6 +96,7 @@ static bool target_event(struct engine *e, struct transfer *t, struct leg *l, co
             return false;
         transfer_step(e, t, TRANSFER_EV_TARGET_NO, ev->status);
         return true;
+    case LEG_EV_CANCELLED: /* a newcomer that gives up */
     case LEG_EV_BYE:
     case LEG_EV_GONE: transfer_step(e, t, TRANSFER_EV_TARGET_GONE, ev->status); return true;
     case LEG_EV_REINVITE:
