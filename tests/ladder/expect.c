@@ -284,11 +284,22 @@ static void take_contact(struct dialog_side *d, const struct sip_msg *m) {
         copy_text(d->target, sizeof d->target, c.addr.uri.whole);
 }
 
+static void take_refer_to(struct dialog_side *d, const struct sip_msg *m) {
+    struct sip_nameaddr to;
+    if (m->method != SIP_M_REFER || sip_nameaddr_parse(sip_hdr_value(m, SIP_H_REFER_TO), &to) < 0)
+        return;
+    struct slice uri = to.uri.whole;
+    if (to.uri.headers.p)
+        uri.n = (uint32_t)(to.uri.headers.p - 1 - uri.p);
+    copy_text(d->refer_to, sizeof d->refer_to, uri);
+}
+
 static void read_request(struct world *w, struct dialog_side *d, const struct sip_msg *m) {
     if (!m->to_tag.p && m->method != SIP_M_CANCEL && m->method != SIP_M_ACK)
         begin_incoming(w, d, m);
     rules_request(w, d, m);
     take_contact(d, m);
+    take_refer_to(d, m);
     if (m->method != SIP_M_ACK)
         exchange_add(w, d->got, &d->got_count, m);
 }

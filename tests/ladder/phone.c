@@ -178,7 +178,7 @@ static const char *take_target(struct world *w, struct words *ws, char *mem, siz
     struct sbuf b = sbuf_on(mem, cap - 1);
     const char *word = ws->n > 3 ? ws->w[3] : "";
     bool uri = strncmp(word, "sip:", 4) == 0 || strncmp(word, "sips:", 5) == 0 || strncmp(word, "tel:", 4) == 0 ||
-               strncmp(word, "uri:", 4) == 0;
+               strncmp(word, "uri:", 4) == 0 || word[0] == '{';
     if (!phone_find(w, word) && !uri && (word[0] < '0' || word[0] > '9'))
         return NULL;
     ws->used[3] = true;
@@ -259,6 +259,8 @@ static void put_request(struct world *w, struct dialog_side *d, struct words *ws
     }
     if (!no_supported && d->phone->supported[0])
         put(out, "Supported: %s\r\n", d->phone->supported);
+    if (slice_eq(r->method, SL("INVITE")))
+        sbuf_lit(out, "Allow: " ALLOW "\r\n");
     sbuf_lit(out, "User-Agent: ladder\r\n");
 }
 

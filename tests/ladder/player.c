@@ -5,9 +5,9 @@
  * stands still but for +TIME. Messages need no time to arrive.
  *
  * Before the first message:
- *   config KEY VALUE               attended replace|join, refer local|reject, progress on|off, and the times t1,
- *                                  replace-timeout, ring-timeout, bye-wait, invite-timeout (8s, 500ms); the numbers
- *                                  calls, ports (pairs), transactions, max-depth, subscription (seconds); echo NUMBER
+ *   config KEY VALUE               attended replace|join, refer local|relay|auto|reject, relay splice|forward,
+ *                                  progress on|off, and the times t1, replace-timeout, ring-timeout, bye-wait,
+ *                                  invite-timeout (8s, 500ms); the numbers calls, ports (pairs), transactions, max-depth, subscription (seconds); echo NUMBER
  *   phone NAME ADDR:PORT user USER [supported:LIST] [refer:reject]   a user agent; its media is at ADDR:40000 and up
  *   route NAME PREFIX ADDR:PORT    calls to numbers with this prefix go there
  *   peer NAME ADDR                 a trusted address; NAME is its principal
@@ -51,7 +51,8 @@
  *   body:"..." type:a/b mf:N cseq:N ruri:URI branch:B contact:"<...>" from:ADDR:PORT (sent from there)
  *   lost (it never arrives)  dup[*N] (it arrives once more, N times more)
  *   In texts: {host} {C} (its address of record) {C:contact} {B.consult:replaces} (escaped for a URI), and of a dialog
- *   :call-id (escaped) :plain-call-id :to-tag :from-tag (as Replaces to the engine names them) :target.
+ *   :call-id (escaped) :plain-call-id :to-tag :from-tag (as Replaces to the engine names them) :target
+ *   :refer-to (of the last REFER to it).
  *
  * What is checked of a read message, beside what rules.c holds against each:
  *   sdp:CODECS:DIRECTION (no sdp: none may be there), from:WHO to:WHO (users), ruri:URI, hdr:Name, hdr:"Name: value"
@@ -132,7 +133,12 @@ static void do_config(struct world *w, struct words *ws) {
     if (strcmp(key, "attended") == 0)
         w->cfg.attended = strcmp(v, "join") == 0 ? ATTENDED_JOIN : ATTENDED_REPLACE;
     else if (strcmp(key, "refer") == 0)
-        w->cfg.refer = strcmp(v, "reject") == 0 ? REFER_REJECT : REFER_LOCAL;
+        w->cfg.refer = strcmp(v, "reject") == 0  ? REFER_REJECT
+                       : strcmp(v, "relay") == 0 ? REFER_RELAY
+                       : strcmp(v, "auto") == 0  ? REFER_AUTO
+                                                 : REFER_LOCAL;
+    else if (strcmp(key, "relay") == 0)
+        w->cfg.relay = strcmp(v, "forward") == 0 ? RELAY_FORWARD_REPLACES : RELAY_SPLICE;
     else if (strcmp(key, "progress") == 0)
         w->cfg.notify_progress = strcmp(v, "on") == 0;
     else if (strcmp(key, "echo") == 0 && w->cfg.policy.echo_count < 2)

@@ -142,6 +142,8 @@ static void expand_name(struct world *w, char *name, struct sbuf *out) {
         put(out, "%s", d->remote_tag);
     } else if (strcmp(what, "from-tag") == 0) {
         put(out, "%s", own_tag(d));
+    } else if (strcmp(what, "refer-to") == 0) {
+        put(out, "%s", d->refer_to);
     } else if (strcmp(what, "target") == 0) {
         put(out, "%s", d->target);
     } else {
