@@ -31,8 +31,8 @@ struct cdr_file {
 void cdr_file_open(struct cdr_file *f, const char *path, struct metrics *metrics, struct log *log);
 void cdr_file_line(struct cdr_file *f, struct slice line);
 void cdr_file_flush(struct cdr_file *f, uint64_t mono_us);
-/* After somebody moved the file away: writes what there is to the old one, then goes on in a new one of that name. If it
- * cannot be opened the old one stays. */
+/* After somebody moved the file away: writes what there is to the old one, then goes on in a new one of that name. If
+ * it cannot be opened the old one stays. */
 void cdr_file_reopen(struct cdr_file *f);
 void cdr_file_close(struct cdr_file *f);
 
