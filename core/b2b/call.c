@@ -16,10 +16,8 @@ static uint16_t bucket_of(const struct engine *e, struct slice call_id) {
 struct call *call_new(struct engine *e, struct slice call_id) {
     handle h;
     struct call *c = pool_alloc(&e->calls, &h);
-    if (!c) {
-        metrics_add(&e->metrics, M_pool_full, 1);
+    if (!c)
         return NULL;
-    }
     c->self = h;
     c->id = rng_u64(&e->rng);
     c->bucket = bucket_of(e, call_id);

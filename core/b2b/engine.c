@@ -41,7 +41,6 @@ static void refuse(struct engine *e, const struct sip_msg *msg, handle txn, cons
 
 /* No transaction is made: a flood of refusals must not hold what the calls need. */
 static void refuse_for_room(struct engine *e, const struct sip_msg *msg, const struct event *in) {
-    metrics_add(&e->metrics, M_pool_full, 1);
     wire_respond_stateless(
         e, msg, &in->u.dgram.src, &in->u.dgram.dst,
         &(struct uas_response){ .status = 503, .to_tag = SL("full"), .extra = SL("Retry-After: 5\r\n") });
@@ -97,6 +96,7 @@ static void on_request(struct engine *e, const struct sip_msg *msg, const struct
     switch (t.kind) {
     case TXN_NEW_REQUEST:
         if (!msg->to_tag.p && is_short_of_room(e)) {
+            metrics_add(&e->metrics, M_pool_full, 1);
             txn_drop(&e->txns, t.txn);
             refuse_for_room(e, msg, in);
         } else {
