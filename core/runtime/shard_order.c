@@ -32,7 +32,7 @@ void shard_reload(struct shard *s) {
     }
     struct config *new = config_load(s->config_path, &e);
     if (!new || !config_resolve(new, &e)) {
-        log_line(&s->log, TRACE_ERROR, "reload", "%s; nothing was changed", e.text);
+        log_line(&s->log, TRACE_ERROR, "reload", "nothing was changed: %s", e.text);
         config_free(new);
         return;
     }
