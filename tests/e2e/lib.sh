@@ -107,7 +107,7 @@ write_config() {
         [sip.listen]="[127.0.0.1:$port]" [auth.algorithms]="[md5]" [media.quarantine]="0s" [log.level]=debug
         [media.ports]="$media-$((media + 79))" [admin.socket]="\"$T/admin\""
         [limits.calls]=50 [limits.transactions]=1k [limits.registrations]=64 [limits.trace_lines]=1024
-        [store.records]=256
+        [store.records]=256 [drain.timeout]=1s
         [users]="[{name: '1001', password: secret1001}, {name: '1002', password: secret1002},
             {name: '1003', password: secret1003}]"
     )

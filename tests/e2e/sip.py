@@ -261,6 +261,11 @@ class Dialog:
         self.phone.request("ACK", self.call_id)
 
     @property
+    def relay(self):
+        """The port that this side was told to send to at first."""
+        return int(re.search(r"^m=audio (\d+)", self.offer, re.M)[1])
+
+    @property
     def tags(self):
         """Ours, theirs."""
         return [re.search(r"tag=([^;\s]+)", h)[1] for h in (self.local, self.remote)]
@@ -344,7 +349,7 @@ def call(caller, callee, callee_headers=()):
     answer = caller.final(again)
     check(f"{caller.name} calls {callee.name}", answer.status == 200, answer)
     here = Dialog(caller, again.get("Call-ID"), again.get("From"), answer.get("To"), answer.contact, 2)
-    here.rtp = rtp
+    here.rtp, here.offer = rtp, answer.body
     here.ack(2)
     return here, there
 
