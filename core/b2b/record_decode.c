@@ -127,9 +127,11 @@ void record_drop(struct engine *e, struct call *c) {
     if (t) {
         wheel_cancel(&e->wheel, &t->timer);
         strs_free(&t->s, &e->bufs);
+        strs_free(&t->history.who, &e->bufs);
         pool_free(&e->transfers, t->self);
     }
     buf_unref(&e->bufs, &c->kept);
+    strs_free(&c->history.s, &e->bufs);
     pool_free(&e->calls, c->self);
 }
 

@@ -276,6 +276,19 @@ static void test_no_room(void) {
     rig_stop(&r);
 }
 
+/* Calls that have lived here go as wholly as those that were read. */
+static void test_drop(void) {
+    struct engine_census now;
+    start_transfer();
+    for (struct call *c; (c = call_at(0));)
+        record_drop(r.e, c);
+    rig_wait(&r, 200000000);
+    engine_census(r.e, &now);
+    CHECK_EQ(now.calls + now.legs + now.transfers + now.ports, 0);
+    CHECK_EQ(now.transactions + now.timers + now.bufs, 0);
+    rig_stop(&r);
+}
+
 /* Ports that are taken here: others, and the peer is known not to go by them. */
 static void test_ports_taken(void) {
     start();
@@ -415,5 +428,5 @@ static void test_golden(void) {
 int main(void) {
     return UNIT_RUN("record_bytes", UNIT(test_golden), UNIT(test_truncated), UNIT(test_truncated_inside),
                     UNIT(test_corrupted), UNIT(test_unknown), UNIT(test_too_much_unknown), UNIT(test_version),
-                    UNIT(test_no_room), UNIT(test_ports_taken), UNIT(test_resume), UNIT(test_size));
+                    UNIT(test_no_room), UNIT(test_drop), UNIT(test_ports_taken), UNIT(test_resume), UNIT(test_size));
 }
