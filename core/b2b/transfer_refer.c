@@ -124,6 +124,8 @@ static bool read_refer(const struct sip_msg *msg, struct refer *r) {
     if (by && sip_hdr_next(msg, by))
         return bad(r, 400, SL("More than one Referred-By"));
     r->referred_by = by ? by->value : SLICE_NONE;
+    if (msg->max_forwards == 0)
+        return bad(r, 483, SLICE_NONE); /* it would be forwarded as our INVITE */
     struct slice sub = sip_hdr_value(msg, SIP_H_REFER_SUB);
     r->no_subscription = slice_has_prefix(sub, SL("false"));
     return read_refer_to(msg, r);
