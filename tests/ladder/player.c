@@ -7,7 +7,8 @@
  * Before the first message:
  *   config KEY VALUE               attended replace|join, refer local|relay|auto|reject, relay splice|forward,
  *                                  progress on|off, and the times t1, replace-timeout, ring-timeout, bye-wait,
- *                                  invite-timeout (8s, 500ms); the numbers calls, ports (pairs), transactions, max-depth, subscription (seconds); echo NUMBER
+ *                                  invite-timeout (8s, 500ms); the numbers calls, ports (pairs), transactions,
+ *                                  max-depth, subscription (seconds); echo NUMBER
  *   phone NAME ADDR:PORT user USER [supported:LIST] [refer:reject]   a user agent; its media is at ADDR:40000 and up
  *   route NAME PREFIX ADDR:PORT    calls to numbers with this prefix go there
  *   peer NAME ADDR                 a trusted address; NAME is its principal

@@ -122,7 +122,7 @@ void rules_request(struct world *w, struct dialog_side *d, const struct sip_msg 
     if (!slice_has_prefix(m->via.branch, SL("z9hG4bK")) || !addr_parse_ip(m->via.sent_by.host, &sent_by) ||
         !addr_eq_ip(&sent_by, &w->cfg.sip_addr))
         fail(w, "its Via is wrong: %.*s", SLICE_FMT(m->via.value));
-    if (m->max_forwards < 1 || m->max_forwards > 70)
+    if (m->max_forwards < 0 || m->max_forwards > 70)
         fail(w, "Max-Forwards is %d", m->max_forwards);
     if (!slice_eq(m->from_tag, slice_str(d->remote_tag)))
         fail(w, "From tag %.*s is not the dialog's %s", SLICE_FMT(m->from_tag), d->remote_tag);
