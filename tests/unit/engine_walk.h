@@ -39,6 +39,7 @@ struct walk {
     const uint8_t *data; /* NULL: rng */
     size_t left;
     unsigned mutate_percent;
+    unsigned willing_percent; /* answers that are 200 with a plain description, whatever was asked */
     unsigned long serial;
     struct walk_dialog dialogs[WALK_DIALOGS];
     struct walk_pending pending[WALK_PENDING];
@@ -88,7 +89,7 @@ static inline const char *walk_sdp(struct walk *w) {
         "",
     };
 #undef WALK_SDP
-    uint32_t k = walk_pick(w, 16);
+    uint32_t k = walk_pick(w, 100) < w->willing_percent ? 0 : walk_pick(w, 16);
     return sdp[k < 9 ? k : 0];
 }
 
@@ -262,6 +263,10 @@ static inline void walk_call(struct walk *w) {
     snprintf(d->remote, sizeof d->remote, "sip:%s@example.com", walk_users[walk_pick(w, 8)]);
     walk_copy(d->ruri, sizeof d->ruri, slice_str(d->remote));
     walk_head(w, d, "INVITE", d->cseq);
+    const struct walk_dialog *other = &w->dialogs[walk_pick(w, WALK_DIALOGS)];
+    if (other->remote_tag[0] && other->phone == phone && walk_pick(w, 2))
+        walk_add(w, "Replaces: %s;to-tag=%s;from-tag=%s%s\r\n", other->call_id, other->remote_tag, other->local_tag,
+                 walk_pick(w, 8) ? "" : ";early-only");
     walk_body(w, "application/sdp", walk_sdp(w));
     walk_send(w, d);
 }
@@ -280,6 +285,8 @@ static inline void walk_register(struct walk *w, unsigned phone, unsigned expire
 static inline unsigned walk_status(struct walk *w, enum sip_method m) {
     static const unsigned invite[] = { 100, 180, 183, 200, 200, 200, 200, 486, 603, 404, 401, 481, 491, 500, 302, 408 };
     static const unsigned other[] = { 200, 200, 200, 200, 200, 202, 481, 491, 500, 501, 404, 408, 603, 302, 180, 100 };
+    if (walk_pick(w, 100) < w->willing_percent)
+        return 200;
     return (m == SIP_M_INVITE ? invite : other)[walk_pick(w, 16)];
 }
 

@@ -6,6 +6,9 @@
 static const struct rig *walking;
 static uint32_t trace_lines = 64;
 
+/* Over all walks of this program: they must get somewhere. */
+static struct { uint64_t answered, transferred, failed; } reached;
+
 static bool walk_run(uint64_t seed, unsigned steps, unsigned mutate_percent, bool join) {
     struct engine_config c;
     struct walk *w = calloc(1, sizeof *w);
@@ -19,11 +22,15 @@ static bool walk_run(uint64_t seed, unsigned steps, unsigned mutate_percent, boo
     walking = r;
     walk_start(w, r);
     w->mutate_percent = mutate_percent;
+    w->willing_percent = seed % 3 ? 85 : 0;
     for (unsigned i = 0; i < steps; i++)
         walk_step(w);
     bool quiet = walk_end(w);
     if (!quiet)
         rig_print_trace(r, trace_lines);
+    reached.answered += metrics_get(engine_metrics(r->e), M_calls_answered);
+    reached.transferred += metrics_get(engine_metrics(r->e), M_transfers_done);
+    reached.failed += metrics_get(engine_metrics(r->e), M_transfers_failed);
     rig_free(r);
     free(w);
     return quiet;
@@ -40,6 +47,7 @@ static void walks(uint64_t from, unsigned count, unsigned mutate_percent) {
 
 static void test_wellformed(void) {
     walks(1, 60, 0);
+    CHECK_TRUE(reached.answered > 400 && reached.transferred > 30 && reached.failed > 50);
 }
 
 static void test_mutated(void) {
@@ -62,6 +70,8 @@ static int by_hand(char **argv) {
         printf("seed %" PRIu64 "\n", seed);
         bad += !walk_run(seed, (unsigned)strtoul(argv[4], NULL, 10), (unsigned)strtoul(argv[3], NULL, 10), seed % 2);
     }
+    printf("%" PRIu64 " calls answered, %" PRIu64 " transfers done, %" PRIu64 " failed\n", reached.answered,
+           reached.transferred, reached.failed);
     return bad != 0;
 }
 
