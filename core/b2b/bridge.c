@@ -231,7 +231,9 @@ static void pass_request(struct engine *e, struct leg *l, const struct leg_event
         return;
     }
     if (offer) {
-        uint16_t bad = other->oa != OA_STABLE ? 491 : media_check(ev->msg->body);
+        /* An open INVITE without offer will have one in its 2xx: it and the UPDATE's would meet (RFC 3311 section 5). */
+        bool open = other->oa != OA_STABLE || other->invite_in != HANDLE_NONE || other->invite_out != HANDLE_NONE;
+        uint16_t bad = open ? 491 : media_check(ev->msg->body);
         if (!bad &&
             (!media_received(e, l, ev->msg->body, true) || !(r.body = media_describe(e, other, ev->msg->body, -1)).p))
             bad = 488;
