@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Orders of an operator, and draining, on an engine with one call of alice to bob. */
+/* Orders of an operator, draining, and an offer too many, on an engine with one call of alice to bob. */
 #include "tests/unit/engine_walk.h"
 #include "tests/unit/unit.h"
 
@@ -128,6 +128,50 @@ static void test_drain(void) {
     end(r);
 }
 
+/* A re-INVITE without offer is open across the bridge, and the one who is to answer it sends an offer in UPDATE. */
+static void test_update_meets_late_offer(void) {
+    struct rig *r = new_rig();
+    struct walk *w = walker;
+    call(r, true);
+    struct walk_dialog *a = &w->dialogs[0], *b = &w->dialogs[1];
+    struct sip_fault fault;
+    CU_ASSERT_FATAL(sip_parse(rig_last(r, "SIP/2.0 200"), &w->msg, &fault) > 0);
+    *a = (struct walk_dialog){ .used = true, .cseq = 2, .invite_cseq = 1, .call_id = "c1", .local_tag = "a" };
+    snprintf(a->local, sizeof a->local, "sip:alice@example.com");
+    snprintf(a->remote, sizeof a->remote, "sip:bob@example.com");
+    walk_copy(a->remote_tag, sizeof a->remote_tag, w->msg.to_tag);
+    walk_note_target(w, a);
+    walk_head(w, a, "ACK", 1);
+    walk_body(w, "", "");
+    rig_recv(r, slice_of(w->text, (size_t)w->n), walk_address(0));
+    CU_ASSERT_FATAL(sip_parse(rig_last(r, "ACK "), &w->msg, &fault) > 0);
+    *b = (struct walk_dialog){ .used = true, .phone = 1, .cseq = 1, .local_tag = "b" };
+    walk_copy(b->call_id, sizeof b->call_id, w->msg.call_id);
+    walk_copy(b->remote_tag, sizeof b->remote_tag, w->msg.from_tag);
+    walk_copy(b->target, sizeof b->target, slice_str(a->target));
+    snprintf(b->local, sizeof b->local, "sip:bob@example.com");
+    snprintf(b->remote, sizeof b->remote, "sip:alice@example.com");
+    rig_clear(r);
+    walk_head(w, a, "INVITE", 2);
+    walk_body(w, "", "");
+    rig_recv(r, slice_of(w->text, (size_t)w->n), walk_address(0));
+    struct slice invite = rig_last(r, "INVITE ");
+    CU_ASSERT_FATAL(invite.p != NULL);
+    struct walk_pending p = { .used = true, .dialog = 1, .n = invite.n };
+    memcpy(p.text, invite.p, invite.n);
+    walk_head(w, b, "UPDATE", 1);
+    walk_body(w, "application/sdp", SDP);
+    rig_recv(r, slice_of(w->text, (size_t)w->n), walk_address(1));
+    CHECK_EQ(rig_last_status(r), 491);
+    w->willing_percent = 100;
+    walk_respond(w, &p, 200);
+    CHECK_EQ(rig_census(r).legs, 2);
+    rig_advance(r, 100 * RIG_SEC); /* no ACK: it ends */
+    CHECK_EQ(rig_census(r).calls, 0);
+    end(r);
+}
+
 int main(void) {
-    return UNIT_RUN("admin", UNIT(test_calls_and_show), UNIT(test_errors), UNIT(test_numbers), UNIT(test_drain));
+    return UNIT_RUN("admin", UNIT(test_calls_and_show), UNIT(test_errors), UNIT(test_numbers), UNIT(test_drain),
+                    UNIT(test_update_meets_late_offer));
 }
