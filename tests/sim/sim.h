@@ -282,6 +282,7 @@ struct world {
     struct sim_script script;
     bool masked[SIM_EVENTS];
     bool calm;                    /* the time of hanging up has come */
+    uint64_t ghosts[64];          /* calls of which a second fork was ACKed and has had no BYE: nobody hangs it up */
     bool lost_peer;               /* some phone forgot a dialog without a BYE that arrived */
     uint64_t draw_at;
     uint32_t draw_n;
@@ -397,6 +398,8 @@ void check_step(struct world *w);
 /* Everybody has hung up and every timer but those of bindings has run out. */
 void check_end(struct world *w);
 void check_drained(struct world *w);
+/* The NOTIFYs that are open fail for a reason of the network's. */
+void check_excuse_notifies(struct world *w);
 void check_media(struct world *w);
 /* Every leg of the engine, as it stands. */
 void check_dump(const struct world *w);

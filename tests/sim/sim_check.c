@@ -304,6 +304,13 @@ void check_out(struct world *w, struct slice bytes, const struct addr *dst) {
         out_response(w, &w->msg.look);
 }
 
+void check_excuse_notifies(struct world *w) {
+    for (uint32_t i = 0; i < w->seen.sub_n; i++) {
+        w->seen.subs[i].excused = w->seen.subs[i].excused || w->seen.subs[i].open;
+        w->seen.subs[i].open = false;
+    }
+}
+
 /* ---- at the end ---- */
 
 void check_wires_end(struct world *w) {

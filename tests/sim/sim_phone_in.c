@@ -401,6 +401,24 @@ static void on_cancel(struct world *w, struct phone *ph, struct pserver *s, cons
         refuse(w, ph, d, open, &w->msg.look, 487);
 }
 
+/* A fork's second answer that was ACKed lives until its BYE, without a phone behind it. */
+static void note_ghost(struct world *w, const struct sip_msg *m) {
+    uint64_t call = sim_hash(m->call_id) | 1;
+    unsigned free = 64;
+    if (!slice_eq(m->to_tag, SL("fork2")))
+        return;
+    for (unsigned i = 64; i--;) {
+        if (w->ghosts[i] == call && m->method == SIP_M_BYE)
+            w->ghosts[i] = 0;
+        if (w->ghosts[i] == call)
+            return;
+        if (!w->ghosts[i])
+            free = i;
+    }
+    if (m->method == SIP_M_ACK && free < 64)
+        w->ghosts[free] = call;
+}
+
 /* ACK to our final answer. */
 static void on_ack(struct world *w, struct phone *ph, const struct sip_msg *m) {
     struct pserver *s = server_find(ph, m);
@@ -466,6 +484,7 @@ static void on_dialog_request(struct world *w, struct phone *ph, struct packet *
 }
 
 void phone_on_request(struct world *w, struct phone *ph, struct packet *p, const struct sip_msg *m) {
+    note_ghost(w, m);
     if (m->method == SIP_M_ACK) {
         on_ack(w, ph, m);
         return;

@@ -290,6 +290,7 @@ static void run_event(struct world *w, struct sim_event *ev) {
     case ACT_ICMP:
         w->lost_peer = true;
         e.u.failed.dst = w->phones[ev->phone].addr;
+        check_excuse_notifies(w);
         world_step_engine(w, &e);
         break;
     default: phone_act(w, &w->phones[ev->phone], ev); break;
@@ -386,6 +387,7 @@ static void begin(struct world *w) {
         w->free_packets = &w->packets[i];
     }
     memset(w->path, 0, sizeof w->path);
+    memset(w->ghosts, 0, sizeof w->ghosts);
     sim_script_make(&w->script, w->seed);
     for (unsigned i = 0; i < SIM_PHONES; i++)
         phone_init(w, i);
