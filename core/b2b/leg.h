@@ -126,6 +126,8 @@ void leg_unindex(struct engine *e, struct leg *l);
 handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const struct dialog_request *r,
                 enum txn_purpose purpose);
 void leg_send_bye(struct engine *e, struct leg *l, struct slice extra);
+/* A 2xx whose offer waits for the other side's answer is ACKed, whatever becomes of that (section 13.2.2.4). */
+void leg_ack_late_offer(struct engine *e, struct leg *l);
 void leg_stop_ok(struct engine *e, struct leg *l);
 /* Supported and Allow of an INVITE or its 2xx; what is not in the message stays as it was. */
 void leg_note_abilities(struct leg *l, const struct sip_msg *msg);

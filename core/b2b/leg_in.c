@@ -50,6 +50,7 @@ static struct leg_event on_bye(struct engine *e, struct leg *l, const struct sip
     }
     bool was_live = leg_is_live(l);
     l->final_status = l->final_status ? l->final_status : 487;
+    leg_ack_late_offer(e, l);
     leg_step(e, l, l->keep_on_bye ? LEG_IN_RECV_BYE_KEEP : LEG_IN_RECV_BYE);
     if (l->state == LEG_CANCELLING) {
         /* The final response to our INVITE tells the rest: the other forks may still ring. */

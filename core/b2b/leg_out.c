@@ -283,8 +283,7 @@ static void refuse_open_invite(struct engine *e, struct leg *l, uint16_t status,
     leg_respond_invite(e, l, &r);
 }
 
-/* A 2xx whose offer waits for the other side's answer is ACKed, whatever becomes of that (section 13.2.2.4). */
-static void ack_late_offer(struct engine *e, struct leg *l) {
+void leg_ack_late_offer(struct engine *e, struct leg *l) {
     if (!l->late_offer || l->oa != OA_OFFER_RCVD || l->invite_out != HANDLE_NONE)
         return;
     leg_ack(e, l, SLICE_NONE);
@@ -300,7 +299,7 @@ void leg_end(struct engine *e, struct leg *l, uint16_t status, struct slice extr
     case LEG_UP:
     case LEG_ANSWERED:
         refuse_open_invite(e, l, 487, SLICE_NONE);
-        ack_late_offer(e, l);
+        leg_ack_late_offer(e, l);
         leg_step(e, l, LEG_IN_END);
         leg_send_bye(e, l, extra);
         break;
