@@ -365,6 +365,8 @@ static void do_note_transferor(struct engine *e, struct transfer *t, uint16_t st
     if (t->result && !t->succeeded && leg_is_live(a) && !leg_peer(e, a)) {
         transfer_role(e, t, t->transferee, TR_NONE);
         leg_end(e, a, 480, SLICE_NONE);
+        if (t->state == TRANSFER_RESTORE_TRANSFEREE)
+            transfer_go(e, t, TRANSFER_NOTIFYING);
     }
     if (t->state == TRANSFER_NOTIFYING && t->final_sent && !t->notifying)
         transfer_step(e, t, TRANSFER_EV_NOTIFIED, t->result);
