@@ -3,6 +3,7 @@
 
 #include "core/b2b/call.h"
 #include "core/b2b/media.h"
+#include "core/b2b/transfer.h"
 #include "core/b2b/wire.h"
 #include "parser/sip_hdr.h"
 #include "parser/sip_write.h"
@@ -211,11 +212,11 @@ void bridge_end_peers(struct engine *e, struct leg *l, const struct sip_msg *msg
     struct slice reason = b.overflow ? SLICE_NONE : sbuf_slice(&b);
     struct leg *direct = leg_peer(e, l);
     l->peer = HANDLE_NONE;
-    if (direct && direct->peer == l->self)
+    if (direct && direct->peer == l->self && !transfer_holds_end(e, direct))
         leg_end(e, direct, 480, reason);
     for (unsigned i = 0; c && i < c->leg_count; i++) {
         struct leg *o = leg_get(e, c->legs[i]);
-        if (o && o != l && o->peer == l->self && leg_is_live(o))
+        if (o && o != l && o->peer == l->self && leg_is_live(o) && !transfer_holds_end(e, o))
             leg_end(e, o, 480, reason);
     }
 }

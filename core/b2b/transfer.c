@@ -134,6 +134,15 @@ void transfer_fail(struct engine *e, struct transfer *t, uint16_t status) {
     told(e, t);
 }
 
+bool transfer_holds_end(struct engine *e, struct leg *l) {
+    struct transfer *t = transfer_get(e, l->transfer);
+    if (!t || l->transfer_role != TR_TRANSFEROR || !t->result || !t->notifying)
+        return false;
+    l->peer = HANDLE_NONE;
+    t->end_transferor = true;
+    return true;
+}
+
 /* ---- the splice ---- */
 
 static void commit_target(struct engine *e, struct transfer *t, struct leg *a) {
