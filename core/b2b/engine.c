@@ -235,6 +235,9 @@ static void drain_calls(struct engine *e) {
             live = live || leg_is_live(leg_get(e, c->legs[i]));
         if (!live)
             continue;
+        struct transfer *t = transfer_get(e, c->transfer);
+        if (t)
+            transfer_shut_down(e, t);
         c->history.end = CALL_END_DRAIN;
         call_end(e, c, 503, SL("Reason: SIP;cause=503;text=\"Shutting down\"\r\n"));
         n++;

@@ -84,6 +84,16 @@ void transfer_release(struct engine *e, struct transfer *t) {
     transfer_free(e, t);
 }
 
+void transfer_shut_down(struct engine *e, struct transfer *t) {
+    struct uas_response r = { .status = 503 };
+    wire_respond(e, t->refer_txn, NULL, &r, leg_get(e, t->transferor));
+    if (!t->result && t->mode != MODE_RELAY) {
+        t->result = 503;
+        transfer_notify(e, t, t->result);
+    }
+    transfer_release(e, t);
+}
+
 /* One of a consultation pair that is left alone has nobody to talk with. */
 static void settle_consult(struct engine *e, struct transfer *t) {
     struct leg *b = leg_get(e, t->consult), *c = leg_get(e, t->replaced);

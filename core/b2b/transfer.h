@@ -22,6 +22,8 @@ void transfer_on_refer(struct engine *e, struct leg *l, const struct sip_msg *ms
 /* An event of a leg that takes part in a transfer. False: the bridge is to handle it. */
 bool transfer_on_event(struct engine *e, struct leg *l, const struct leg_event *ev);
 void transfer_on_timer(struct engine *e, struct transfer *t);
+/* Every leg is about to be ended: the transferor is told 503 if it can be, and the transfer is over. */
+void transfer_shut_down(struct engine *e, struct transfer *t);
 /* Whom leg l talked with is gone. True: l is a transferor that is still being told how its transfer failed; its BYE
  * follows when it has answered. */
 bool transfer_holds_end(struct engine *e, struct leg *l);
