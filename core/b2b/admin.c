@@ -3,7 +3,7 @@
 
 #include "core/b2b/leg.h"
 #include "core/b2b/registrar.h"
-#include "core/b2b/transfer_fsm.h"
+#include "core/b2b/transfer.h"
 #include "rtp/relay.h"
 
 /* One answer is put together in pieces of this size, so that a step's output stays bounded. */
@@ -162,6 +162,47 @@ static void show(struct answer *a, struct slice id) {
     put_ladder(a, c);
 }
 
+static struct slice next_word(struct slice *line) {
+    *line = slice_trim(*line);
+    int32_t end = slice_find(*line, ' ');
+    uint32_t n = end < 0 ? line->n : (uint32_t)end;
+    struct slice word = slice_of(line->p, n);
+    *line = slice_of(line->p + n, line->n - n);
+    return word;
+}
+
+/* "CALL LEG" as `calls` and `show` print them. */
+static struct leg *find_leg(struct engine *e, struct slice *line) {
+    const struct call *c = find_call(e, next_word(line));
+    uint64_t number = 0;
+    if (!slice_u64(next_word(line), 255, &number) || !c)
+        return NULL;
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        struct leg *l = leg_get(e, c->legs[i]);
+        if (l->number == number)
+            return l;
+    }
+    return NULL;
+}
+
+/* transfer CALL LEG URI, or transfer CALL LEG with CALL2 LEG2. False: answered with an error; else the answer comes
+ * later. */
+static bool order_transfer(struct answer *a, struct slice line) {
+    struct leg *l = find_leg(a->e, &line), *with = NULL;
+    struct slice to = next_word(&line), wrong = SL("no such call and leg; `calls` and `show CALL` list them");
+    bool attended = slice_eq(to, SL("with"));
+    if (attended)
+        with = find_leg(a->e, &line);
+    if (l && (!attended || with))
+        wrong = transfer_order(a->e, a->conn, l, attended ? SLICE_NONE : to, with);
+    if (!wrong.p)
+        return true;
+    sbuf_lit(&a->b, "error: ");
+    sbuf_put(&a->b, wrong);
+    end_line(a);
+    return false;
+}
+
 static void put_count(struct answer *a, const char *name, uint64_t n) {
     sbuf_str(&a->b, name);
     sbuf_char(&a->b, ' ');
@@ -206,6 +247,9 @@ void admin_on_line(struct engine *e, uint64_t conn, struct slice line) {
         list_calls(&a);
     } else if (slice_has_prefix(line, SL("show "))) {
         show(&a, slice_trim(slice_of(line.p + 5, line.n - 5)));
+    } else if (slice_has_prefix(line, SL("transfer "))) {
+        if (order_transfer(&a, slice_of(line.p + 9, line.n - 9)))
+            return;
     } else if (slice_eq(line, SL("registrations"))) {
         registrations(&a);
     } else if (slice_eq(line, SL("metrics"))) {

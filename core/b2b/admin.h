@@ -3,6 +3,8 @@
  * admin: an operator's order, one line of text, and its answer as lines of text (OUT_ADMIN; the last one closes).
  *   calls             one line a call: number, state, age, who
  *   show CALL         its legs, streams, counters and ladder so far; CALL as `calls` prints it
+ *   transfer CALL LEG URI              the leg goes to the URI; answered when it is done or has failed
+ *   transfer CALL LEG with CALL2 LEG2  the two legs talk with each other; those they talked with are released
  *   registrations     one line a binding
  *   metrics           name value
  *   leftover          what is held now (engine_census)

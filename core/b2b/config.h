@@ -95,6 +95,9 @@ struct engine_config {
     uint64_t replace_timeout_us; /* target silent on INVITE with Replaces: join */
     uint64_t ring_timeout_us;    /* target rings: transfer fails with 408 */
     uint64_t bye_wait_us;        /* transferor's BYE after the final NOTIFY */
+    bool recall;                 /* the transferor is gone and the transfer fails: ring it again, then recall_uri */
+    uint64_t recall_time_us;     /* each of them */
+    char recall_uri[CONFIG_HOST_MAX]; /* "": none */
     uint32_t subscription_s;     /* expires of the first NOTIFY */
     uint8_t max_depth;           /* transfers of one call */
 

@@ -29,6 +29,7 @@ void engine_config_defaults(struct engine_config *c) {
         .replace_timeout_us = 8000000,
         .ring_timeout_us = 120000000,
         .bye_wait_us = 3000000,
+        .recall_time_us = 30000000,
         .subscription_s = 180,
         .max_depth = LIMIT_TRANSFER_DEPTH,
         .invite_timeout_us = 180000000,

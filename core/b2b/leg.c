@@ -112,21 +112,36 @@ void leg_unindex(struct engine *e, struct leg *l) {
         map_del(&e->leg_map, k);
 }
 
-struct leg *leg_incoming(struct engine *e, struct call *c, const struct sip_msg *invite, handle txn) {
+/* In state IDLE, with the dialog that this request makes. */
+static struct leg *leg_of_request(struct engine *e, struct call *c, const struct sip_msg *msg, handle txn) {
     char token[TOKEN_LEN];
-    struct txn *t = txn_get(&e->txns, txn);
+    const struct txn *t = txn_get(&e->txns, txn);
     struct leg *l = t ? leg_make(e, c, ROLE_CALLER, token) : NULL;
     if (!l)
         return NULL;
-    if (!dialog_init_uas(&l->dlg, &e->ua, invite, slice_of(token, TOKEN_LEN), &t->src, &t->local) || !leg_index(e, l))
+    if (!dialog_init_uas(&l->dlg, &e->ua, msg, slice_of(token, TOKEN_LEN), &t->src, &t->local) || !leg_index(e, l))
         return leg_abandon(e, l);
-    leg_set(e, l, LEG_AGENT, sip_hdr_value(invite, SIP_H_USER_AGENT));
+    leg_set(e, l, LEG_AGENT, sip_hdr_value(msg, SIP_H_USER_AGENT));
+    return l;
+}
+
+struct leg *leg_incoming(struct engine *e, struct call *c, const struct sip_msg *invite, handle txn) {
+    struct leg *l = leg_of_request(e, c, invite, txn);
+    if (!l)
+        return NULL;
     leg_note_abilities(l, invite);
     l->invite_in = txn;
-    t->ctx = l->self; /* a CANCEL finds the leg by it */
+    txn_get(&e->txns, txn)->ctx = l->self; /* a CANCEL finds the leg by it */
     leg_step(e, l, LEG_IN_RECV_INVITE);
     if (invite->body.n)
         oa_step(&l->oa, OA_EV_RECV_OFFER);
+    return l;
+}
+
+struct leg *leg_subscriber(struct engine *e, struct call *c, const struct sip_msg *refer, handle txn) {
+    struct leg *l = leg_of_request(e, c, refer, txn);
+    if (l)
+        leg_step(e, l, LEG_IN_RECV_REFER);
     return l;
 }
 

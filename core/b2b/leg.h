@@ -43,6 +43,9 @@ struct leg_event {
 /* From an INVITE without To tag. NULL: no room. */
 struct leg *leg_incoming(struct engine *e, struct call *c, const struct sip_msg *invite, handle txn);
 
+/* From a REFER outside any dialog: a leg for its subscription alone, in state LEFT. NULL: no room. */
+struct leg *leg_subscriber(struct engine *e, struct call *c, const struct sip_msg *refer, handle txn);
+
 struct leg_target {
     struct slice local_uri, remote_uri; /* name-addr of who calls and of who is called */
     struct slice uri;                   /* Request-URI */

@@ -24,7 +24,7 @@
 #define LEG_INPUTS(X)                                                                                     \
     X(SEND_INVITE) X(RECV_INVITE) X(RECV_1XX) X(RECV_2XX) X(RECV_FAILURE) X(SEND_2XX) X(SEND_FAILURE)     \
     X(RECV_ACK) X(NO_ACK) X(SEND_CANCEL) X(RECV_CANCEL) X(END) X(SEND_BYE) X(RECV_BYE) X(RECV_BYE_KEEP)   \
-    X(BYE_DONE) X(GONE)
+    X(BYE_DONE) X(GONE) X(RECV_REFER)
 
 enum leg_state {
 #define X(n) LEG_##n,

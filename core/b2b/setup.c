@@ -233,6 +233,17 @@ static void on_register(struct engine *e, const struct sip_msg *msg, handle txn)
     registrar_on_register(e, msg, txn, aor);
 }
 
+static void on_refer(struct engine *e, const struct sip_msg *msg, handle txn) {
+    struct admission who;
+    if (e->draining) {
+        answer(e, msg, txn, 503, SL("Draining"), SL("Retry-After: 30\r\n"));
+        return;
+    }
+    admission_check(e, msg, txn, &who);
+    if (who.admitted)
+        transfer_on_outside_refer(e, msg, txn, who.principal);
+}
+
 void setup_on_request(struct engine *e, const struct sip_msg *msg, handle txn) {
     switch (msg->method) {
     case SIP_M_INVITE: on_invite(e, msg, txn); break;
@@ -242,7 +253,7 @@ void setup_on_request(struct engine *e, const struct sip_msg *msg, handle txn) {
                SL("Accept: application/sdp\r\nAllow: " UA_ALLOW "\r\nSupported: " UA_SUPPORTED "\r\n"));
         break;
     case SIP_M_SUBSCRIBE: answer(e, msg, txn, 489, SLICE_NONE, SL("Allow-Events: refer\r\n")); break;
-    case SIP_M_REFER: answer(e, msg, txn, 403, SL("REFER outside a dialog"), SLICE_NONE); break;
+    case SIP_M_REFER: on_refer(e, msg, txn); break;
     case SIP_M_BYE:
     case SIP_M_NOTIFY:
     case SIP_M_INFO:

@@ -39,7 +39,15 @@ enum leg_field {
 };
 
 enum leg_role { ROLE_CALLER, ROLE_CALLEE, ROLE_TARGET };
-enum transfer_role { TR_NONE, TR_TRANSFEROR, TR_TRANSFEREE, TR_TARGET, TR_CONSULT, TR_REPLACED };
+enum transfer_role {
+    TR_NONE,
+    TR_TRANSFEROR,
+    TR_TRANSFEREE,
+    TR_TARGET,
+    TR_CONSULT,
+    TR_REPLACED,
+    TR_SUBSCRIBER, /* hears the NOTIFYs and is not the transferor's own leg: a REFER outside its dialog */
+};
 
 struct leg_stream {
     uint32_t slot;
@@ -153,6 +161,7 @@ enum transfer_field {
     TRF_TARGET_SDP,
     TRF_TRANSFEREE_SDP,
     TRF_TOKEN,     /* relayed: user part of the Refer-To that the transferee got */
+    TRF_RECALL,    /* whom to ring when the transfer has failed and the transferor is gone */
     TRF_PRINCIPAL, /* relayed: of the transferee, who alone may use the token */
     TRF_AT, /* and PARTY_COUNT - 1 more: a party that is a leg of a call not in this engine; see record.h */
     TRF_CALL_AT = TRF_AT + PARTY_COUNT, /* the same for consult_call */
@@ -187,10 +196,13 @@ struct transfer {
     uint8_t state; /* enum transfer_state, transfer_fsm.h */
     uint8_t mode;  /* enum transfer_mode */
     handle transferor, transferee, target;
+    handle subscriber; /* who hears the NOTIFYs: the transferor, or a leg for that alone */
+    uint64_t order_conn; /* an operator waits for the result; 0: none */
     handle consult_call;          /* of `consult`: where ringing targets may be */
     handle consult, replaced; /* transferor's and target's legs of the consultation call */
     handle refer_txn;    /* relayed: the transferor's REFER, unanswered */
     uint32_t relay_cseq; /* relayed: of our REFER, id of the transferee's NOTIFYs */
+    uint8_t recall_step; /* 0: not recalling; 1: the transferor; 2: the fallback */
     bool relay_auto, relay_answered, relay_ended, token_used;
     uint32_t refer_cseq;      /* id of the subscription */
     uint32_t max_forwards;

@@ -44,6 +44,7 @@ struct transfer *transfer_new(struct engine *e, struct call *c) {
     }
     t->self = t->timer.owner = h;
     t->timer.kind = TIMER_TRANSFER;
+    t->state = TRANSFER_TARGET;
     t->call = c->self;
     t->started_us = e->now;
     t->history.call_id = c->id;
@@ -70,17 +71,18 @@ struct leg *transfer_former_peer(const struct engine *e, const struct transfer *
 /* ---- the end ---- */
 
 void transfer_release(struct engine *e, struct transfer *t) {
-    struct leg *b = leg_get(e, t->transferor);
-    const handle parties[] = { t->transferor, t->transferee, t->target, t->consult, t->replaced };
+    struct leg *listener = leg_get(e, t->subscriber);
+    const handle parties[] = { t->transferor, t->subscriber, t->transferee, t->target, t->consult, t->replaced };
     for (unsigned i = 0; i < sizeof parties / sizeof *parties; i++) {
         struct leg *l = leg_get(e, parties[i]);
         if (l && l->transfer == t->self)
             transfer_role(e, t, parties[i], TR_NONE);
     }
     transfer_go(e, t, TRANSFER_DONE);
-    if (b)
-        leg_subscription_ended(e, b);
+    if (listener)
+        leg_subscription_ended(e, listener);
     cdr_transfer(e, t);
+    transfer_tell_operator(e, t);
     transfer_free(e, t);
 }
 
@@ -123,19 +125,50 @@ static void back_to_former(struct engine *e, struct transfer *t) {
 }
 
 static void told(struct engine *e, struct transfer *t) {
-    if (t->state != TRANSFER_RESTORE_TARGET && t->state != TRANSFER_RESTORE_TRANSFEREE)
+    bool restoring = t->state == TRANSFER_RESTORE_TARGET || t->state == TRANSFER_RESTORE_TRANSFEREE;
+    if (!restoring)
         transfer_go(e, t, TRANSFER_NOTIFYING);
-    transfer_notify(e, t, t->result);
+    if (!t->final_sent)
+        transfer_notify(e, t, t->result);
+    else if (!restoring && !t->notifying)
+        transfer_step(e, t, TRANSFER_EV_NOTIFIED, t->result);
 }
 
 static void set_result(struct engine *e, struct transfer *t, uint16_t status) {
+    bool first = !t->result;
     t->result = status < 200 ? 500 : status;
     t->succeeded = status < 300;
     cdr_result(e, t, t->result);
-    metrics_add(&e->metrics, t->succeeded ? M_transfers_done : M_transfers_failed, 1);
+    if (first)
+        metrics_add(&e->metrics, t->succeeded ? M_transfers_done : M_transfers_failed, 1);
+}
+
+/* The transferor is gone and the transfer has failed: the transferee is not dropped but given to the transferor again,
+ * by a new call, and if that fails to the fallback. True: it rings. */
+static bool recall(struct engine *e, struct transfer *t, uint16_t status) {
+    struct leg *a = leg_get(e, t->transferee), *b = transfer_former_peer(e, t);
+    struct slice uri = t->recall_step ? slice_str(e->cfg.recall_uri) : strs_get(&t->s, TRF_RECALL);
+    if (!e->cfg.recall || t->recall_step == 2 || leg_is_live(b) || !leg_is_up(a) || t->mode == MODE_TAKEOVER)
+        return false;
+    set_result(e, t, status >= 300 ? status : 500);
+    transfer_drop_targets(e, t, NULL);
+    settle_consult(e, t);
+    if (!t->final_sent)
+        transfer_notify(e, t, t->result);
+    t->recall_step++;
+    t->mode = MODE_BLIND;
+    t->target = t->replaced = HANDLE_NONE;
+    strs_set(&t->s, &e->bufs, TRF_REPLACES, SLICE_NONE);
+    strs_set(&t->s, &e->bufs, TRF_EXTRA, SLICE_NONE);
+    if (!uri.n || !strs_set(&t->s, &e->bufs, TRF_REFER_TO, uri))
+        return recall(e, t, status);
+    transfer_call_target(e, t);
+    return true;
 }
 
 void transfer_fail(struct engine *e, struct transfer *t, uint16_t status) {
+    if (recall(e, t, status))
+        return;
     set_result(e, t, status >= 300 ? status : 500);
     transfer_refuse_takeover(e, t);
     transfer_drop_targets(e, t, NULL);
@@ -249,6 +282,19 @@ static void do_answered(struct engine *e, struct transfer *t, uint16_t status) {
         return;
     }
     transfer_answered(e, t, target, leg_str(target, LEG_SDP_REMOTE));
+}
+
+/* Click-to-dial: the one who was called first has answered. */
+static void do_dialled(struct engine *e, struct transfer *t, uint16_t status) {
+    (void)status;
+    leg_call(e, leg_get(e, t->transferee))->answered = true;
+    transfer_call_target(e, t);
+}
+
+static void do_not_dialled(struct engine *e, struct transfer *t, uint16_t status) {
+    transfer_role(e, t, t->transferee, TR_NONE);
+    set_result(e, t, status >= 300 ? status : 480);
+    told(e, t);
 }
 
 /* 486, 600 and 603 are the target's own word; anything else may be about Replaces, and join does without it. */
@@ -449,6 +495,8 @@ static void do_finish(struct engine *e, struct transfer *t, uint16_t status) {
     struct leg *b = leg_get(e, t->transferor);
     if (!leg_is_live(b)) {
         do_leave(e, t, status);
+    } else if (t->succeeded && t->order_conn) {
+        do_end_transferor(e, t, status); /* it asked for nothing, so it will not hang up by itself */
     } else if (t->succeeded) {
         transfer_go(e, t, TRANSFER_BYE_WAIT);
         wheel_set(&e->wheel, &t->timer, e->now + e->cfg.bye_wait_us);
@@ -477,6 +525,8 @@ static transfer_fn *const actions[TRANSFER_ACTION_COUNT] = {
     [TRANSFER_DO_NOTE_CONSULT] = do_note_consult,
     [TRANSFER_DO_NOTE_REPLACED] = do_note_replaced,
     [TRANSFER_DO_RESTORED] = do_restored,
+    [TRANSFER_DO_DIALLED] = do_dialled,
+    [TRANSFER_DO_NOT_DIALLED] = do_not_dialled,
     [TRANSFER_DO_NOTE_NOTIFIED] = do_note_notified,
     [TRANSFER_DO_FINISH] = do_finish,
     [TRANSFER_DO_END_TRANSFEROR] = do_end_transferor,

@@ -87,6 +87,15 @@ bool transfer_relay_event(struct engine *e, struct transfer *t, struct leg *l, c
 void transfer_relay_timer(struct engine *e, struct transfer *t);
 /* Accepts the REFER and begins: 202 or 200, NOTIFY 100, then the target; result != 0: it has failed already. */
 void transfer_begin(struct engine *e, struct transfer *t, const struct sip_msg *msg, handle txn, uint16_t result);
+/* A REFER outside any dialog, from a party with this principal: in place of one in the dialog that its Target-Dialog
+ * names, or click-to-dial: the user of the Request-URI is called and then transferred. */
+void transfer_on_outside_refer(struct engine *e, const struct sip_msg *msg, handle txn, struct slice principal);
+/* An operator's order: the leg goes to a URI, or to another call's leg (with != NULL). Absent: begun, and the result is
+ * told to `conn`; else what is wrong. */
+struct slice transfer_order(struct engine *e, uint64_t conn, struct leg *leg, struct slice uri, struct leg *with);
+/* Click-to-dial: how many of the transferee's legs still ring; with a winner all others are ended and not counted. */
+unsigned transfer_drop_dialled(struct engine *e, struct transfer *t, const struct leg *winner);
+void transfer_tell_operator(struct engine *e, const struct transfer *t);
 /* Clears the roles, frees it. */
 void transfer_release(struct engine *e, struct transfer *t);
 

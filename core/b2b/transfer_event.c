@@ -8,7 +8,7 @@ static bool is_end(const struct leg_event *ev) {
     return ev->kind == LEG_EV_BYE || ev->kind == LEG_EV_GONE || ev->kind == LEG_EV_CANCELLED;
 }
 
-static bool transferor_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
+static bool subscriber_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
     if (ev->kind == LEG_EV_RESPONSE && ev->purpose == FOR_NOTIFY) {
         transfer_on_notify_response(e, t, ev->status);
         return true;
@@ -17,6 +17,12 @@ static bool transferor_event(struct engine *e, struct transfer *t, struct leg *l
         transfer_on_subscribe(e, t, l, ev);
         return true;
     }
+    return false;
+}
+
+static bool transferor_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
+    if (subscriber_event(e, t, l, ev))
+        return true;
     if (is_end(ev)) {
         transfer_step(e, t, TRANSFER_EV_TRANSFEROR_GONE, ev->status);
         return true;
@@ -28,7 +34,30 @@ static bool transferor_event(struct engine *e, struct transfer *t, struct leg *l
     return false;
 }
 
+/* Click-to-dial: the transferee's phones ring; the first that answers is it. */
+static bool dialled_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
+    if (ev->kind == LEG_EV_ANSWERED) {
+        leg_ack(e, l, SLICE_NONE);
+        bool ok = ev->msg->body.n && media_check(ev->msg->body) == 0 && media_received(e, l, ev->msg->body, false);
+        t->transferee = l->self;
+        transfer_drop_dialled(e, t, l);
+        if (!ok)
+            leg_end(e, l, 488, SLICE_NONE);
+        transfer_step(e, t, ok ? TRANSFER_EV_TRANSFEREE_YES : TRANSFER_EV_TRANSFEREE_NO, ok ? 200 : 488);
+        return true;
+    }
+    if (ev->kind == LEG_EV_REFUSED || is_end(ev)) {
+        transfer_role(e, t, l->self, TR_NONE);
+        if (!transfer_drop_dialled(e, t, NULL))
+            transfer_step(e, t, TRANSFER_EV_TRANSFEREE_NO, ev->status);
+        return true;
+    }
+    return false;
+}
+
 static bool transferee_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
+    if (t->state == TRANSFER_DIAL)
+        return dialled_event(e, t, l, ev);
     if (is_end(ev)) {
         transfer_step(e, t, TRANSFER_EV_TRANSFEREE_GONE, ev->status);
         return true;
@@ -114,6 +143,7 @@ bool transfer_on_event(struct engine *e, struct leg *l, const struct leg_event *
     if (t->mode == MODE_RELAY)
         return transfer_relay_event(e, t, l, ev);
     switch (l->transfer_role) {
+    case TR_SUBSCRIBER: return subscriber_event(e, t, l, ev);
     case TR_TRANSFEROR: return transferor_event(e, t, l, ev);
     case TR_TRANSFEREE: return transferee_event(e, t, l, ev);
     case TR_TARGET: return target_event(e, t, l, ev);

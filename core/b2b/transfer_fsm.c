@@ -14,6 +14,20 @@
     EV(REPLACED_GONE) = DO(NOTE_REPLACED, "RFC 3891 3: the transferor's leg stays until the end")
 
 static const struct transfer_cell table[TRANSFER_STATE_COUNT][TRANSFER_EVENT_COUNT] = {
+    [TRANSFER_DIAL] = {
+        EV(PROGRESS) = PASS("nobody is told that the transferee rings"),
+        EV(TARGET_YES) = NEVER("no target yet"),
+        EV(TARGET_NO) = NEVER("no target yet"),
+        EV(TARGET_GONE) = PASS("no target yet"),
+        EV(TRANSFEREE_YES) = DO(DIALLED, "now the target, as in a blind transfer"),
+        EV(TRANSFEREE_NO) = DO(NOT_DIALLED, "RFC 3515 2.4.5: told"),
+        EV(TRANSFEREE_GONE) = DO(NOT_DIALLED, "a BYE before the 2xx"),
+        EV(TRANSFEROR_GONE) = PASS("there is none"),
+        EV(CONSULT_GONE) = PASS("there is none"),
+        EV(REPLACED_GONE) = PASS("there is none"),
+        EV(NOTIFIED) = PASS("of NOTIFY 100"),
+        EV(TIMER) = PASS("the INVITE's own timers end it"),
+    },
     [TRANSFER_TARGET] = {
         EV(PROGRESS) = DO(TELL_PROGRESS, "RFC 3515 2.4.4"),
         EV(TARGET_YES) = DO(ANSWERED, "target first"),

@@ -37,7 +37,7 @@ static bool send_notify(struct engine *e, struct transfer *t, struct leg *l, uin
 /* A phone may answer 491 to a NOTIFY that meets another: one at a time. A queued progress gives way to what is newer, a
  * final one to nothing. */
 void transfer_notify(struct engine *e, struct transfer *t, uint16_t status) {
-    struct leg *l = leg_get(e, t->transferor);
+    struct leg *l = leg_get(e, t->subscriber);
     if (t->final_sent)
         return;
     if (t->silent || !l || !(leg_is_up(l) || l->state == LEG_LEFT)) {

@@ -1,150 +1,34 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/transfer_refer.h"
 #include "core/b2b/call.h"
 #include "core/b2b/cdr.h"
 #include "core/b2b/policy.h"
-#include "core/b2b/transfer.h"
 #include "core/b2b/wire.h"
 #include "core/sip/token.h"
 #include "parser/sip_hdr.h"
 #include "parser/sip_uri.h"
 #include "parser/sip_write.h"
 
-/* What a REFER says, before it is decided on. status != 0: refused with it. */
-struct refer {
-    uint16_t status;
-    struct slice reason;
-    struct sip_nameaddr to;
-    struct slice referred_by;
-    bool has_replaces, require_replaces, no_subscription;
-    struct sip_replaces replaces;
-    char replaces_text[512];
-    uint32_t replaces_n;
-    struct sbuf extra; /* other URI headers, as header lines */
-    char extra_mem[2048];
-};
-
-static bool bad(struct refer *r, uint16_t status, struct slice reason) {
-    r->status = status;
-    r->reason = reason;
-    return false;
-}
-
-/* Section 19.1.5 of RFC 3261: these would let a REFER forge our INVITE. */
-static bool is_forbidden(enum sip_hdr_id id) {
-    static const uint8_t list[] = {
-        SIP_H_FROM,
-        SIP_H_TO,
-        SIP_H_CALL_ID,
-        SIP_H_CSEQ,
-        SIP_H_VIA,
-        SIP_H_RECORD_ROUTE,
-        SIP_H_ROUTE,
-        SIP_H_CONTACT,
-        SIP_H_MAX_FORWARDS,
-        SIP_H_CONTENT_LENGTH,
-        SIP_H_CONTENT_TYPE,
-        SIP_H_AUTHORIZATION,
-        SIP_H_PROXY_AUTHORIZATION,
-        SIP_H_P_ASSERTED_IDENTITY,
-        SIP_H_PATH,
-        SIP_H_PROXY_REQUIRE,
-        SIP_H_SUPPORTED,
-        SIP_H_ALLOW,
-        SIP_H_REFERRED_BY,
-        SIP_H_REFER_TO,
-        SIP_H_IDENTITY,
-    };
-    for (unsigned i = 0; i < sizeof list; i++)
-        if (list[i] == id)
-            return true;
-    return false;
-}
-
-static bool take_replaces(struct refer *r, struct slice escaped) {
-    struct sbuf b = sbuf_on(r->replaces_text, sizeof r->replaces_text);
-    if (r->has_replaces)
-        return bad(r, 400, SL("Replaces twice in Refer-To"));
-    if (!sip_unescape(&b, escaped) || b.overflow || sip_replaces_parse(sbuf_slice(&b), &r->replaces) < 0)
-        return bad(r, 400, SL("Bad Replaces in Refer-To"));
-    r->replaces_n = b.n;
-    r->has_replaces = true;
+bool refer_allowed(const struct engine *e, struct slice principal, const struct call *c, struct refer *r) {
+    if (policy_refer_mode(e, principal) == REFER_REJECT)
+        return refer_bad(r, 403, SL("Transfer not allowed"));
+    if (c && c->depth >= e->cfg.max_depth)
+        return refer_bad(r, 403, SL("Too many transfers of this call"));
     return true;
-}
-
-static bool has_line_end(struct slice s) {
-    return slice_find(s, '\r') >= 0 || slice_find(s, '\n') >= 0;
-}
-
-static bool take_uri_header(struct refer *r, struct slice name, struct slice value) {
-    enum sip_hdr_id id = sip_hdr_id_of(name);
-    if (id == SIP_H_REPLACES)
-        return take_replaces(r, value);
-    if (id == SIP_H_REQUIRE) {
-        r->require_replaces = slice_ieq(value, SL("replaces"));
-        return r->require_replaces || bad(r, 420, SL("Require in Refer-To"));
-    }
-    if (is_forbidden(id) || slice_ieq(name, SL("body")))
-        return bad(r, 403, SL("Forbidden header in Refer-To"));
-    uint32_t from = r->extra.n;
-    sbuf_put(&r->extra, name);
-    sbuf_lit(&r->extra, ": ");
-    if (slice_find(name, '%') >= 0 || !sip_unescape(&r->extra, value) ||
-        has_line_end(slice_of(r->extra.p + from, r->extra.n - from)))
-        return bad(r, 400, SL("Bad header in Refer-To"));
-    sbuf_lit(&r->extra, "\r\n");
-    return !r->extra.overflow || bad(r, 400, SL("Refer-To too long"));
-}
-
-static bool read_refer_to(const struct sip_msg *msg, struct refer *r) {
-    struct sip_values cur = { 0 };
-    struct slice value, second, rest, name, v;
-    if (!sip_values_next(msg, SIP_H_REFER_TO, &cur, &value))
-        return bad(r, 400, SL("Missing Refer-To"));
-    if (sip_values_next(msg, SIP_H_REFER_TO, &cur, &second))
-        return bad(r, 400, SL("More than one Refer-To"));
-    if (sip_nameaddr_parse(value, &r->to) < 0)
-        return bad(r, 400, SL("Bad Refer-To"));
-    const struct sip_uri *u = &r->to.uri;
-    if (u->scheme != SIP_SCHEME_SIP && u->scheme != SIP_SCHEME_SIPS && u->scheme != SIP_SCHEME_TEL)
-        return bad(r, 416, SL("Unsupported scheme in Refer-To"));
-    struct slice method = sip_uri_param(u, SL("method"));
-    if (method.p && !slice_eq(method, SL("INVITE")))
-        return bad(r, 403, SL("Refer-To with another method"));
-    rest = u->headers;
-    while (rest.n && sip_uri_header_next(&rest, &name, &v))
-        if (!take_uri_header(r, name, v))
-            return false;
-    return rest.n == 0 || bad(r, 400, SL("Bad header in Refer-To"));
-}
-
-static bool read_refer(const struct sip_msg *msg, struct refer *r) {
-    memset(r, 0, offsetof(struct refer, replaces_text));
-    r->extra = sbuf_on(r->extra_mem, sizeof r->extra_mem);
-    const struct sip_hdr *by = sip_hdr_first(msg, SIP_H_REFERRED_BY);
-    if (by && sip_hdr_next(msg, by))
-        return bad(r, 400, SL("More than one Referred-By"));
-    r->referred_by = by ? by->value : SLICE_NONE;
-    if (msg->max_forwards == 0)
-        return bad(r, 483, SLICE_NONE); /* it would be forwarded as our INVITE */
-    struct slice sub = sip_hdr_value(msg, SIP_H_REFER_SUB);
-    r->no_subscription = slice_has_prefix(sub, SL("false"));
-    return read_refer_to(msg, r);
 }
 
 /* May this party transfer, and is this call in a state for it? */
 static bool check_party(const struct engine *e, struct leg *l, struct refer *r) {
     struct leg *peer = leg_peer(e, l);
     const struct call *c = leg_call(e, l);
-    if (policy_refer_mode(e, leg_str(l, LEG_PRINCIPAL)) == REFER_REJECT)
-        return bad(r, 403, SL("Transfer not allowed"));
+    if (!refer_allowed(e, leg_str(l, LEG_PRINCIPAL), c, r))
+        return false;
     if (l->transfer != HANDLE_NONE || (peer && peer->transfer != HANDLE_NONE) || c->transfer != HANDLE_NONE)
-        return bad(r, 491, SLICE_NONE);
+        return refer_bad(r, 491, SLICE_NONE);
     if (!leg_is_up(l) || (peer && !leg_is_up(peer)))
-        return bad(r, 491, SLICE_NONE);
+        return refer_bad(r, 491, SLICE_NONE);
     if (!peer)
-        return bad(r, 403, SL("Nobody to transfer"));
-    if (c->depth >= e->cfg.max_depth)
-        return bad(r, 403, SL("Too many transfers of this call"));
+        return refer_bad(r, 403, SL("Nobody to transfer"));
     return true;
 }
 
@@ -169,19 +53,19 @@ static bool find_consult(struct engine *e, struct leg *l, struct refer *r, struc
         return true;
     }
     if (d == l || d->call == l->call)
-        return bad(r, 403, SL("Replaces names the same call"));
+        return refer_bad(r, 403, SL("Replaces names the same call"));
     if (!leg_str(d, LEG_PRINCIPAL).p || !slice_eq(leg_str(d, LEG_PRINCIPAL), leg_str(l, LEG_PRINCIPAL))) {
         metrics_add(&e->metrics, M_replaces_refused, 1);
-        return bad(r, 403, SL("Replaces names another party's dialog"));
+        return refer_bad(r, 403, SL("Replaces names another party's dialog"));
     }
     if (p->early_only && leg_is_up(d)) {
         *result = 486;
         return true;
     }
     if (d->state != LEG_INCOMING && !leg_is_up(d))
-        return bad(r, 491, SLICE_NONE);
+        return refer_bad(r, 491, SLICE_NONE);
     if (d->transfer != HANDLE_NONE || (leg_peer(e, d) && leg_peer(e, d)->transfer != HANDLE_NONE))
-        return bad(r, 491, SLICE_NONE);
+        return refer_bad(r, 491, SLICE_NONE);
     if (leg_is_up(d) && !leg_peer(e, d) && !d->echo)
         *result = 603;
     *consult = d;
@@ -206,14 +90,27 @@ static void refuse(struct engine *e, struct leg *l, const struct sip_msg *msg, h
     respond(e, l, txn, msg, r);
 }
 
-static bool fill(struct engine *e, struct transfer *t, const struct refer *r) {
+bool refer_keep(struct engine *e, struct transfer *t, const struct sip_msg *msg, const struct refer *r) {
     struct slice uri = r->to.uri.whole;
     if (r->to.uri.headers.p)
         uri.n = (uint32_t)(r->to.uri.headers.p - 1 - uri.p);
+    t->refer_cseq = msg->cseq;
+    t->max_forwards = msg->max_forwards > 0 ? (uint32_t)msg->max_forwards - 1 : LIMIT_HOPS_MAX;
+    t->silent = r->no_subscription;
+    t->require_replaces = r->require_replaces;
+    t->expires_us = e->now + 1000000ull * e->cfg.subscription_s;
     return strs_set(&t->s, &e->bufs, TRF_REFER_TO, uri) && strs_set(&t->s, &e->bufs, TRF_REFERRED_BY, r->referred_by) &&
            strs_set(&t->s, &e->bufs, TRF_EXTRA, r->extra.n ? sbuf_slice(&r->extra) : SLICE_NONE) &&
            strs_set(&t->s, &e->bufs, TRF_REPLACES,
                     r->has_replaces ? slice_of(r->replaces_text, r->replaces_n) : SLICE_NONE);
+}
+
+/* The URI alone of who transfers, to ring it again if all fails. */
+static bool keep_recall(struct engine *e, struct transfer *t, const struct leg *b) {
+    struct sip_nameaddr na;
+    if (!e->cfg.recall || sip_nameaddr_parse(leg_str(b, DLG_REMOTE_URI), &na) < 0)
+        return true;
+    return strs_set(&t->s, &e->bufs, TRF_RECALL, na.uri.whole);
 }
 
 static enum transfer_mode mode_of(const struct refer *r, const struct leg *consult) {
@@ -232,17 +129,11 @@ static struct transfer *start(struct engine *e, struct leg *l, const struct sip_
     struct transfer *t = transfer_new(e, leg_call(e, a));
     if (!t)
         return NULL;
-    if (!fill(e, t, r)) {
+    if (!refer_keep(e, t, msg, r) || !keep_recall(e, t, l)) {
         transfer_free(e, t);
         return NULL;
     }
-    t->refer_cseq = msg->cseq;
-    t->max_forwards = msg->max_forwards > 0 ? (uint32_t)msg->max_forwards - 1 : LIMIT_HOPS_MAX;
-    t->silent = r->no_subscription;
-    t->require_replaces = r->require_replaces;
-    t->expires_us = e->now + 1000000ull * e->cfg.subscription_s;
-    t->started_us = e->now;
-    t->transferor = l->self;
+    t->transferor = t->subscriber = l->self;
     t->transferee = a->self;
     t->mode = (uint8_t)mode_of(r, consult);
     transfer_role(e, t, l->self, TR_TRANSFEROR);
@@ -260,7 +151,7 @@ static struct transfer *start(struct engine *e, struct leg *l, const struct sip_
 }
 
 void transfer_begin(struct engine *e, struct transfer *t, const struct sip_msg *msg, handle txn, uint16_t result) {
-    struct leg *l = leg_get(e, t->transferor);
+    struct leg *l = leg_get(e, t->subscriber);
     struct refer r = { .status = t->silent ? 200 : 202, .no_subscription = t->silent };
     respond(e, l, txn, msg, &r);
     cdr_step(e, t, STEP_ACCEPTED);
@@ -276,7 +167,7 @@ void transfer_on_refer(struct engine *e, struct leg *l, const struct sip_msg *ms
     struct leg *consult = NULL;
     uint16_t result = 0;
     bool ok =
-        read_refer(msg, &r) && check_party(e, l, &r) && (!r.has_replaces || find_consult(e, l, &r, &consult, &result));
+        refer_read(msg, &r) && check_party(e, l, &r) && (!r.has_replaces || find_consult(e, l, &r, &consult, &result));
     struct transfer *t = ok ? start(e, l, msg, &r, result ? NULL : consult) : NULL;
     if (ok && !t)
         r.status = 503;

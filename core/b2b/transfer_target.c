@@ -123,7 +123,7 @@ static void call_replaced(struct engine *e, struct transfer *t) {
 static bool names_a_party(const struct engine *e, const struct transfer *t, const struct leg_target *to) {
     const struct leg *a = leg_get(e, t->transferee), *b = leg_get(e, t->transferor);
     struct slice who = to->principal;
-    if (!slice_has_prefix(who, SL("user:")))
+    if (t->recall_step || !slice_has_prefix(who, SL("user:")))
         return false;
     return slice_eq(who, leg_str(a, LEG_PRINCIPAL)) || (b && slice_eq(who, leg_str(b, LEG_PRINCIPAL)));
 }
@@ -167,7 +167,7 @@ static void call_by_policy(struct engine *e, struct transfer *t) {
         transfer_fail(e, t, 503);
         return;
     }
-    wheel_set(&e->wheel, &t->timer, e->now + e->cfg.ring_timeout_us);
+    wheel_set(&e->wheel, &t->timer, e->now + (t->recall_step ? e->cfg.recall_time_us : e->cfg.ring_timeout_us));
 }
 
 void transfer_call_target(struct engine *e, struct transfer *t) {

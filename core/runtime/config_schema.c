@@ -83,6 +83,12 @@ const struct config_key config_keys[] = {
       .help = "transfers of one call" },
     { "transfer.notify_progress", CT_BOOL, ENGINE(notify_progress), .standard = "true",
       .help = "tell the transferor when the target rings" },
+    { "transfer.recall", CT_BOOL, ENGINE(recall), .standard = "false",
+      .help = "the transferor has hung up and the transfer fails: ring it again, then recall_uri, then end the call" },
+    { "transfer.recall_time", MICROS, ENGINE(recall_time_us), RANGE(S(1), S(600)), .standard = "30s",
+      .help = "how long each of them may ring" },
+    { "transfer.recall_uri", CT_TEXT, ENGINE(recall_uri), .standard = "",
+      .help = "URI to ring when the transferor does not answer the recall" },
     { "transfer.subscription_expires", SECONDS, ENGINE(subscription_s), RANGE(S(10), S(3600)), .standard = "180s",
       .help = "of the implicit subscription (RFC 3515)" },
 

@@ -323,7 +323,8 @@ static void read_response(struct world *w, struct dialog_side *d, const struct s
     if (m->status >= 200)
         x->status = m->status;
     copy_text(x->to_tag, sizeof x->to_tag, m->to_tag);
-    if (m->method == SIP_M_INVITE && m->status > 100 && m->status < 300) {
+    bool makes = m->method == SIP_M_INVITE || (m->method == SIP_M_REFER && !d->remote_tag[0]);
+    if (makes && m->status > 100 && m->status < 300) {
         copy_text(d->remote_tag, sizeof d->remote_tag, m->to_tag);
         take_contact(d, m);
     }

@@ -6,9 +6,9 @@
  *
  * Before the first message:
  *   config KEY VALUE               attended replace|join, refer local|relay|auto|reject, relay splice|forward,
- *                                  progress on|off, and the times t1, replace-timeout, ring-timeout, bye-wait,
- *                                  invite-timeout (8s, 500ms); the numbers calls, ports (pairs), transactions,
- *                                  max-depth, subscription (seconds); echo NUMBER
+ *                                  progress on|off, recall on|off, recall-uri URI, and the times t1, recall-time,
+ *                                  replace-timeout, ring-timeout, bye-wait, invite-timeout (8s, 500ms); the numbers
+ *                                  calls, ports (pairs), transactions, max-depth, subscription (seconds); echo NUMBER
  *   phone NAME ADDR:PORT user USER [supported:LIST] [refer:reject]   a user agent; its media is at ADDR:40000 and up
  *   route NAME PREFIX ADDR:PORT    calls to numbers with this prefix go there
  *   peer NAME ADDR                 a trusted address; NAME is its principal
@@ -97,6 +97,7 @@ static bool config_time(struct world *w, const char *key, struct words *ws) {
     } times[] = {
         { "replace-timeout", &w->cfg.replace_timeout_us },
         { "ring-timeout", &w->cfg.ring_timeout_us },
+        { "recall-time", &w->cfg.recall_time_us },
         { "bye-wait", &w->cfg.bye_wait_us },
         { "invite-timeout", &w->cfg.invite_timeout_us },
     };
@@ -138,6 +139,10 @@ static void do_config(struct world *w, struct words *ws) {
                        : strcmp(v, "relay") == 0 ? REFER_RELAY
                        : strcmp(v, "auto") == 0  ? REFER_AUTO
                                                  : REFER_LOCAL;
+    else if (strcmp(key, "recall") == 0)
+        w->cfg.recall = strcmp(v, "on") == 0;
+    else if (strcmp(key, "recall-uri") == 0)
+        copy_text(w->cfg.recall_uri, sizeof w->cfg.recall_uri, slice_str(v));
     else if (strcmp(key, "relay") == 0)
         w->cfg.relay = strcmp(v, "forward") == 0 ? RELAY_FORWARD_REPLACES : RELAY_SPLICE;
     else if (strcmp(key, "progress") == 0)

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * transfer_refer: what a REFER says (RFC 3515, 3892, 4488, 4538), read and checked before anything is decided on it.
+ * Private to the transfer*.c files.
+ */
+#ifndef REFEREE_B2B_TRANSFER_REFER_H
+#define REFEREE_B2B_TRANSFER_REFER_H
+
+#include "core/b2b/transfer.h"
+
+/* What a REFER says, before it is decided on. status != 0: refused with it.
+ * Views into the message, but for what was unescaped. */
+struct refer {
+    uint16_t status;
+    struct slice reason;
+    struct sip_nameaddr to;
+    struct slice referred_by;
+    bool has_replaces, require_replaces, no_subscription;
+    struct sip_replaces replaces;
+    char replaces_text[512];
+    uint32_t replaces_n;
+    struct sbuf extra; /* other URI headers, as header lines */
+    char extra_mem[2048];
+};
+
+/* False: refused, with r->status and r->reason. */
+bool refer_read(const struct sip_msg *msg, struct refer *r);
+/* Always false: the refusal is noted. */
+bool refer_bad(struct refer *r, uint16_t status, struct slice reason);
+/* What of it the transfer keeps. False: no memory. */
+bool refer_keep(struct engine *e, struct transfer *t, const struct sip_msg *msg, const struct refer *r);
+/* May a party with this principal transfer at all, and this call? */
+bool refer_allowed(const struct engine *e, struct slice principal, const struct call *c, struct refer *r);
+
+#endif
