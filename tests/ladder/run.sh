@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
-# tests/ladder/run.sh LOGDIR [PLAYER]: plays every tests/ladder/*.ladder (script and expected trace) on the engine.
+# tests/ladder/run.sh LOGDIR [PLAYER]: plays every tests/ladder/*.ladder (script and expected trace) on the engine, and
+# those of wrong/, which must fail with the text that their first line names: that shows that the player can.
 set -u
 logs=$1 player=${2-}
 mkdir -p "$logs"
@@ -16,6 +17,20 @@ for ladder in tests/ladder/*.ladder; do
         status=$?
         cat "$logs/ladder-$name.log"
         echo "FAIL $name (exit status $status)"
+        failed=$((failed + 1))
+    fi
+done
+
+for ladder in tests/ladder/wrong/*.ladder; do
+    name=wrong/$(basename "$ladder" .ladder) log=$logs/ladder-wrong-$(basename "$ladder" .ladder).log
+    timeout "${LADDER_LIMIT:-60}" "$player" "$ladder" >"$log" 2>&1
+    status=$?
+    if [ $status -eq 1 ] && grep -qF "$(sed -n '1s/^# fails: //p' "$ladder")" "$log"; then
+        echo "ok   $name"
+        passed=$((passed + 1))
+    else
+        cat "$log"
+        echo "FAIL $name (exit status $status, expected 1 and: $(head -n 1 "$ladder"))"
         failed=$((failed + 1))
     fi
 done
