@@ -34,7 +34,8 @@ static struct seen_dialog *dialog_of(struct world *w, struct slice call_id, stru
 /* ---- branches: no answer to an unknown one ---- */
 
 static uint64_t branch_key(const struct sip_msg *m) {
-    return sim_mix(sim_hash(m->via.branch), m->is_request ? m->method : m->cseq_method) | 1;
+    /* Phones count their branches each by itself. */
+    return sim_mix(sim_hash(m->via.branch) ^ sim_hash(m->call_id), m->is_request ? m->method : m->cseq_method) | 1;
 }
 
 static bool branch_seen(struct world *w, uint64_t key, bool add) {
@@ -168,24 +169,25 @@ void check_in(struct world *w, const struct sip_msg *m, uint8_t from) {
 /* ---- out ---- */
 
 /* CSeq rises with each new request of a dialog (RFC 3261 section 12.2.1.1). A dialog is of both tags: forks count by
- * themselves, all from the INVITE on. */
-static void check_cseq(struct world *w, struct seen_dialog *d, const struct sip_msg *m) {
+ * themselves, all from the INVITE on. False: not a new request. */
+static bool check_cseq(struct world *w, struct seen_dialog *d, const struct sip_msg *m) {
     uint64_t branch = branch_key(m), remote = sim_hash(m->to_tag);
     if (m->method == SIP_M_ACK || m->method == SIP_M_CANCEL)
-        return;
+        return false;
     /* Retransmitted. */
     if (branch_seen(w, branch ^ 2, true))
-        return;
+        return false;
     d->branch = branch;
     if (!m->to_tag.p) {
         d->cseq = m->cseq;
-        return;
+        return true;
     }
     struct seen_dialog *both = find(w, sim_mix(d->key, remote) | 1);
     uint32_t last = both->cseq ? both->cseq : d->cseq;
     if (m->cseq <= last)
         sim_fail(w, "CSeq %d after %d in a dialog", (int)m->cseq, (int)last);
     both->cseq = m->cseq;
+    return true;
 }
 
 static void out_invite(struct world *w, struct seen_dialog *d, const struct sip_msg *m) {
@@ -251,7 +253,7 @@ static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg
 
 static void out_request(struct world *w, const struct sip_msg *m) {
     struct seen_dialog *d = dialog_of(w, m->call_id, m->from_tag);
-    check_cseq(w, d, m);
+    bool new = check_cseq(w, d, m);
     switch (m->method) {
     case SIP_M_INVITE: out_invite(w, d, m); break;
     case SIP_M_ACK: out_ack(w, m); break;
@@ -263,7 +265,8 @@ static void out_request(struct world *w, const struct sip_msg *m) {
     case SIP_M_BYE: out_bye(w, d, m); break;
     default: break;
     }
-    if (m->body.n && sip_is_media_type(m->content_type, SL("application"), SL("sdp")))
+    if ((new || m->method == SIP_M_ACK) && m->body.n &&
+        sip_is_media_type(m->content_type, SL("application"), SL("sdp")))
         check_sdp(w, d, m->body);
 }
 
@@ -289,7 +292,8 @@ static void out_response(struct world *w, const struct sip_msg *m) {
     }
     if (m->cseq_method == SIP_M_REFER && m->status == 202)
         note_refer(w, d, m);
-    if (m->body.n && sip_is_media_type(m->content_type, SL("application"), SL("sdp")))
+    bool again = m->status >= 200 && branch_seen(w, sim_mix(branch_key(m), m->status) | 1, true);
+    if (!again && m->body.n && sip_is_media_type(m->content_type, SL("application"), SL("sdp")))
         check_sdp(w, d, m->body);
 }
 
