@@ -64,9 +64,10 @@ bool leg_invite(struct engine *e, struct leg *l, struct slice sdp, struct slice 
 bool leg_may_reinvite(const struct leg *l);
 /* A re-INVITE that carries the other leg's; its answer comes up with `own` false. False: busy or no room. */
 bool leg_reinvite(struct engine *e, struct leg *l, struct slice sdp, struct slice extra);
-/* A re-INVITE of ours with LEG_SDP_LOCAL. Waits while the leg is busy and through 491 and 500 (section 14.1), at most
- * 64*T1 in all; then REANSWERED (ACKed here) or REREFUSED comes up. */
-void leg_reoffer(struct engine *e, struct leg *l);
+/* A re-INVITE of ours with a description made from another leg's text, as media_describe does. Waits while the leg is
+ * busy and through 491 and 500 (section 14.1), at most 64*T1 in all; then REANSWERED (ACKed here) or REREFUSED comes
+ * up. False: no ports or no memory; nothing comes up. */
+bool leg_reoffer(struct engine *e, struct leg *l, struct slice text, int direction);
 /* ACK to the 2xx of our last INVITE. */
 void leg_ack(struct engine *e, struct leg *l, struct slice sdp);
 /* 2xx to the open INVITE; repeated until its ACK. */
@@ -131,6 +132,7 @@ handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const s
 void leg_send_bye(struct engine *e, struct leg *l, struct slice extra);
 /* A 2xx whose offer waits for the other side's answer is ACKed, whatever becomes of that (section 13.2.2.4). */
 void leg_ack_late_offer(struct engine *e, struct leg *l);
+void leg_reoffer_decided(struct engine *e, struct leg *l);
 void leg_stop_ok(struct engine *e, struct leg *l);
 /* Supported and Allow of an INVITE or its 2xx; what is not in the message stays as it was. */
 void leg_note_abilities(struct leg *l, const struct sip_msg *msg);

@@ -2,6 +2,7 @@
 /* What we send on a leg. */
 #include "core/b2b/call.h"
 #include "core/b2b/leg.h"
+#include "core/b2b/media.h"
 #include "core/b2b/wire.h"
 #include "core/base/check.h"
 
@@ -99,17 +100,31 @@ static void try_reoffer(struct engine *e, struct leg *l) {
     if (!leg_is_busy(l)) {
         l->own_invite = true;
         l->reoffer_waits = false;
-        if (send_reinvite(e, l, leg_str(l, LEG_SDP_LOCAL), SLICE_NONE, 64ull * e->cfg.t1_us))
+        struct slice wanted = leg_str(l, LEG_SDP_WANTED);
+        /* Described only now: an offer that was open meanwhile may have been answered with another description. */
+        struct slice sdp = media_describe(e, l, wanted.p ? wanted : leg_str(l, LEG_SDP_LOCAL), -1);
+        if (sdp.p && send_reinvite(e, l, sdp, SLICE_NONE, 64ull * e->cfg.t1_us)) {
+            leg_set(e, l, LEG_SDP_WANTED, SLICE_NONE);
             return;
+        }
         l->own_invite = false;
     }
     l->reoffer_waits = true;
     wheel_set(&e->wheel, &l->timer, e->now + e->cfg.t1_us / 5);
 }
 
-void leg_reoffer(struct engine *e, struct leg *l) {
+bool leg_reoffer(struct engine *e, struct leg *l, struct slice text, int direction) {
+    struct slice sdp = media_compose(e, l, text, direction);
+    if (!sdp.p || !leg_set(e, l, LEG_SDP_WANTED, sdp))
+        return false;
     l->retry_until = e->now + 64ull * e->cfg.t1_us;
     try_reoffer(e, l);
+    return true;
+}
+
+void leg_reoffer_decided(struct engine *e, struct leg *l) {
+    l->retry_until = 0;
+    leg_set(e, l, LEG_SDP_WANTED, SLICE_NONE);
 }
 
 /* Waiting for its turn or for its final response, ours is given up in the end; so is one that crosses the bridge. */
@@ -122,7 +137,7 @@ static struct leg_event on_reinvite_timer(struct engine *e, struct leg *l) {
         if (e->now < l->retry_until) {
             try_reoffer(e, l);
         } else {
-            l->retry_until = 0;
+            leg_reoffer_decided(e, l);
             l->reoffer_waits = false;
             ev = (struct leg_event){ .kind = LEG_EV_REREFUSED, .own = true, .status = 491 };
         }

@@ -168,10 +168,12 @@ static struct leg_event reinvite_failed(struct engine *e, struct leg *l, const s
         leg_send_bye(e, l, SLICE_NONE);
         return (struct leg_event){ .kind = LEG_EV_GONE, .msg = msg, .status = status };
     }
-    if (own && wait_for_retry(e, l, msg, status))
+    if (own && wait_for_retry(e, l, msg, status)) {
+        leg_set(e, l, LEG_SDP_WANTED, leg_str(l, LEG_SDP_LOCAL));
         return nothing;
+    }
     if (own && !l->reoffer_waits)
-        l->retry_until = 0;
+        leg_reoffer_decided(e, l);
     return (struct leg_event){ .kind = LEG_EV_REREFUSED, .own = own, .msg = msg, .status = status };
 }
 
@@ -189,7 +191,7 @@ static struct leg_event on_reinvite_response(struct engine *e, struct leg *l, co
         if (l->own_invite || !leg_is_up(l))
             leg_ack(e, l, SLICE_NONE);
         if (l->own_invite && !l->reoffer_waits)
-            l->retry_until = 0;
+            leg_reoffer_decided(e, l);
         return leg_is_up(l) ? (struct leg_event){ .kind = LEG_EV_REANSWERED,
                                                   .own = l->own_invite,
                                                   .msg = msg,

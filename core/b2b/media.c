@@ -129,6 +129,11 @@ bool media_is_same(struct engine *e, struct leg *l, struct slice text, int direc
            sdp_same_but_origin(now, leg_str(l, LEG_SDP_LOCAL));
 }
 
+struct slice media_compose(struct engine *e, struct leg *to, struct slice text, int direction) {
+    struct sdp_patch p;
+    return write_for(e, to, text, direction, &p);
+}
+
 struct slice media_describe(struct engine *e, struct leg *to, struct slice text, int direction) {
     struct sdp_patch p;
     struct slice now = write_for(e, to, text, direction, &p);

@@ -20,6 +20,8 @@ bool media_received(struct engine *e, struct leg *l, struct slice sdp, bool offe
  * something changed), direction as given (-1: as in the text). Ports are taken where needed. The result is also
  * to->LEG_SDP_LOCAL and good until that is set again; absent: no ports or no memory. */
 struct slice media_describe(struct engine *e, struct leg *to, struct slice text, int direction);
+/* The same without sending: nothing is set. media_describe of it (direction -1) gives what would be sent by then. */
+struct slice media_compose(struct engine *e, struct leg *to, struct slice text, int direction);
 /* An answer by ourselves to the leg's own offer, from what we last sent it: direction reversed. Absent: it does not
  * fit. */
 struct slice media_answer_alone(struct engine *e, struct leg *l, struct slice offer);

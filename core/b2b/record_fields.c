@@ -95,6 +95,7 @@ const uint16_t record_transfer_flags[] = {
 const uint8_t record_leg_texts[RECORD_LEG_TEXTS] = {
     DLG_LOCAL_TAG, DLG_CALL_ID, DLG_REMOTE_TAG, DLG_LOCAL_URI,  DLG_REMOTE_URI, DLG_TARGET,
     DLG_ROUTES,    LEG_PRINCIPAL, LEG_AGENT,    LEG_SDP_REMOTE, LEG_SDP_FULL,   LEG_SDP_LOCAL,
+    LEG_SDP_WANTED,
 };
 const uint8_t record_transfer_texts[RECORD_TRANSFER_TEXTS] = {
     TRF_REFER_TO,   TRF_REFERRED_BY,    TRF_REPLACES, TRF_EXTRA,

@@ -104,7 +104,7 @@ extern const struct record_field record_call_fields[], record_leg_fields[], reco
 extern const uint16_t record_leg_flags[], record_transfer_flags[];
 
 /* Number of a text in a record is its place here: fields of struct strs, new ones at the end. */
-#define RECORD_LEG_TEXTS 12
+#define RECORD_LEG_TEXTS 13
 #define RECORD_TRANSFER_TEXTS 8
 extern const uint8_t record_leg_texts[RECORD_LEG_TEXTS], record_transfer_texts[RECORD_TRANSFER_TEXTS];
 

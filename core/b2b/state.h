@@ -33,6 +33,7 @@ enum leg_field {
     LEG_SDP_REMOTE,             /* the last description the peer sent */
     LEG_SDP_FULL,               /* its last offer: what it can do at all; absent if it only ever answered */
     LEG_SDP_LOCAL,              /* the last description we sent it */
+    LEG_SDP_WANTED,             /* of a leg_reoffer that waits: becomes LEG_SDP_LOCAL when it is sent */
     LEG_AGENT,                  /* its User-Agent or Server */
     LEG_TRANSFER_AT,            /* the transfer it takes part in, where that is not in this engine; see record.h */
     LEG_FIELDS

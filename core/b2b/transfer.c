@@ -249,12 +249,9 @@ void transfer_answered(struct engine *e, struct transfer *t, struct leg *target,
     if (target && fits_now(e, a, sdp))
         media_connect(e, a, target);
     strs_set(&t->s, &e->bufs, TRF_TRANSFEREE_SDP, leg_str(a, LEG_SDP_LOCAL));
-    if (!media_describe(e, a, sdp, -1).p) {
-        transfer_fail(e, t, 503);
-        return;
-    }
     transfer_go(e, t, TRANSFER_TRANSFEREE);
-    leg_reoffer(e, a);
+    if (!leg_reoffer(e, a, sdp, -1))
+        transfer_fail(e, t, 503);
 }
 
 /* ---- the table's actions ---- */
@@ -340,11 +337,10 @@ static bool restore_joined(struct engine *e, struct transfer *t) {
     struct leg *c = leg_get(e, t->target);
     struct slice former = strs_get(&t->s, TRF_TARGET_SDP);
     struct leg *d = leg_get(e, t->consult);
-    if (t->mode != MODE_JOIN || !leg_is_up(c) || !leg_is_up(d) || !former.p || !media_describe(e, c, former, -1).p)
+    if (t->mode != MODE_JOIN || !leg_is_up(c) || !leg_is_up(d) || !former.p || !leg_reoffer(e, c, former, -1))
         return false;
     media_connect(e, c, d);
     transfer_go(e, t, TRANSFER_RESTORE_TARGET);
-    leg_reoffer(e, c);
     return true;
 }
 
@@ -352,7 +348,7 @@ static bool restore_joined(struct engine *e, struct transfer *t) {
 static bool restore_replaced(struct engine *e, struct transfer *t) {
     struct leg *c = leg_get(e, t->target), *d = leg_get(e, t->consult), *old = leg_get(e, t->replaced);
     if (t->mode != MODE_REPLACE || !leg_is_up(c) || !leg_is_up(d) ||
-        !media_describe(e, c, leg_str(d, LEG_SDP_REMOTE), -1).p || !call_move_leg(e, c, leg_call(e, d)))
+        !call_move_leg(e, c, leg_call(e, d)) || !leg_reoffer(e, c, leg_str(d, LEG_SDP_REMOTE), -1))
         return false;
     if (old && leg_is_live(old))
         leg_end(e, old, 480, SLICE_NONE);
@@ -361,7 +357,6 @@ static bool restore_replaced(struct engine *e, struct transfer *t) {
     t->replaced = c->self;
     media_connect(e, c, d);
     transfer_go(e, t, TRANSFER_RESTORE_TARGET);
-    leg_reoffer(e, c);
     return true;
 }
 
@@ -408,7 +403,7 @@ static void do_target_left(struct engine *e, struct transfer *t, uint16_t status
     struct slice former = strs_get(&t->s, TRF_TRANSFEREE_SDP);
     (void)status;
     if (t->state != TRANSFER_TRANSFEREE || !leg_is_up(a) || !leg_is_up(b) || !former.p ||
-        !media_describe(e, a, former, -1).p) {
+        !leg_reoffer(e, a, former, -1)) {
         transfer_fail(e, t, 480);
         return;
     }
@@ -417,7 +412,6 @@ static void do_target_left(struct engine *e, struct transfer *t, uint16_t status
     transfer_drop_targets(e, t, NULL);
     transfer_go(e, t, TRANSFER_RESTORE_TRANSFEREE);
     media_connect(e, a, b);
-    leg_reoffer(e, a);
     settle_consult(e, t);
     told(e, t);
 }

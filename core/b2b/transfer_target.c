@@ -200,11 +200,8 @@ void transfer_join(struct engine *e, struct transfer *t) {
     t->target = c->self;
     strs_set(&t->s, &e->bufs, TRF_TARGET_SDP, leg_str(c, LEG_SDP_LOCAL));
     struct slice offer = transfer_full_offer(e, t, &direction);
-    if (!media_describe(e, c, offer, direction).p) {
-        transfer_fail(e, t, 503);
-        return;
-    }
     transfer_role(e, t, c->self, TR_TARGET);
     transfer_go(e, t, TRANSFER_JOIN);
-    leg_reoffer(e, c);
+    if (!leg_reoffer(e, c, offer, direction))
+        transfer_fail(e, t, 503);
 }
