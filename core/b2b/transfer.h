@@ -17,6 +17,9 @@
 #include "core/b2b/transfer_fsm.h"
 #include "parser/sip_hdr.h"
 
+/* Bytes of a Refer-To and what is unescaped from it: phones with long x- parameters send 8 KiB. */
+#define REFER_TO_MAX 16384
+
 /* A REFER in the dialog of leg l; answered here. */
 void transfer_on_refer(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn);
 /* An event of a leg that takes part in a transfer. False: the bridge is to handle it. */

@@ -133,7 +133,7 @@ static bool dial(struct engine *e, struct transfer *t, struct leg_target *to, st
 /* The phone that is called sees the target as caller: that is whom it will talk with. */
 static unsigned dial_all(struct engine *e, struct transfer *t, const struct sip_msg *msg,
                          struct policy_choice *choice) {
-    char mem[1024];
+    char mem[REFER_TO_MAX];
     struct sbuf b = sbuf_on(mem, sizeof mem);
     unsigned n = 0;
     sbuf_char(&b, '<');

@@ -17,10 +17,10 @@ struct refer {
     struct slice referred_by;
     bool has_replaces, require_replaces, no_subscription;
     struct sip_replaces replaces;
-    char replaces_text[512];
+    char replaces_text[2048];
     uint32_t replaces_n;
     struct sbuf extra; /* other URI headers, as header lines */
-    char extra_mem[2048];
+    char extra_mem[REFER_TO_MAX];
 };
 
 /* False: refused, with r->status and r->reason. */

@@ -139,7 +139,7 @@ static void call_by_policy(struct engine *e, struct transfer *t) {
     struct policy_choice choice;
     struct sip_uri uri;
     struct slice text = strs_get(&t->s, TRF_REFER_TO);
-    char mem[1024];
+    char mem[REFER_TO_MAX];
     if (sip_uri_parse(text, &uri) < 0) {
         transfer_fail(e, t, 400);
         return;
