@@ -289,6 +289,9 @@ static void send_request(struct world *w, struct dialog_side *d, const char *met
     uint64_t number;
     if (to)
         begin_dialog(w, d, target);
+    const char *call_id = words_value(ws, "call-id");
+    if (to && call_id)
+        copy_text(d->call_id, sizeof d->call_id, slice_str(call_id));
     if (to && slice_eq(r.method, SL("REGISTER")))
         copy_text(d->remote_uri, sizeof d->remote_uri, slice_str(d->local_uri));
     if (!d->call_id[0])

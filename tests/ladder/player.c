@@ -51,7 +51,8 @@
  *   reason:"..." tag:T (To tag: a fork) of:METHOD (which request is answered; or, with again, sent again)
  *   body:"..." type:a/b mf:N cseq:N ruri:URI branch:B contact:"<...>" from:ADDR:PORT (sent from there)
  *   lost (it never arrives)  dup[*N] (it arrives once more, N times more)
- *   In texts: {host} {C} (its address of record) {C:contact} {B.consult:replaces} (escaped for a URI), and of a dialog
+ *   call-id:"..." (of the new dialog)
+ *   In texts: {host} {x*8000} (as many x) {C} (its address of record) {C:contact} {B.consult:replaces} (escaped for a URI), and of a dialog
  *   :call-id (escaped) :plain-call-id :to-tag :from-tag (as Replaces to the engine names them) :target
  *   :refer-to (of the last REFER to it).
  *

@@ -122,6 +122,11 @@ static void expand_name(struct world *w, char *name, struct sbuf *out) {
         addr_put(out, &w->cfg.sip_addr);
         return;
     }
+    if (name[0] && name[1] == '*') {
+        for (unsigned long n = strtoul(name + 2, NULL, 10); n--;)
+            sbuf_char(out, name[0]);
+        return;
+    }
     if (what)
         *what++ = '\0';
     struct dialog_side *d = dialog_named(w, name);
