@@ -29,14 +29,9 @@ static void leg_event(struct engine *e, struct leg *l, const struct leg_event *e
 /* ---- requests ---- */
 
 static void refuse(struct engine *e, const struct sip_msg *msg, handle txn, const struct uas_refusal *r) {
-    char tag[16];
-    struct sbuf t = sbuf_on(tag, sizeof tag);
-    sbuf_hex(&t, rng_u64(&e->rng), 16);
-    struct uas_response resp = {
-        .status = r->status, .reason = r->reason, .to_tag = sbuf_slice(&t), .extra = r->extra
-    };
+    struct uas_response resp = { .status = r->status, .reason = r->reason, .extra = r->extra };
     metrics_add(&e->metrics, M_requests_refused, 1);
-    wire_respond(e, txn, msg, &resp, NULL);
+    wire_answer(e, txn, msg, &resp);
 }
 
 /* No transaction is made: a flood of refusals must not hold what the calls need. */

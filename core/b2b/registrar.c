@@ -113,11 +113,8 @@ static void write_through(struct engine *e, struct slice user) {
 }
 
 static void respond(struct engine *e, const struct sip_msg *msg, handle txn, uint16_t status, struct slice extra) {
-    char tag[16];
-    struct sbuf t = sbuf_on(tag, sizeof tag);
-    sbuf_hex(&t, rng_u64(&e->rng), 16);
-    struct uas_response r = { .status = status, .to_tag = sbuf_slice(&t), .extra = extra };
-    wire_respond(e, txn, msg, &r, NULL);
+    struct uas_response r = { .status = status, .extra = extra };
+    wire_answer(e, txn, msg, &r);
 }
 
 static void respond_with_bindings(struct engine *e, const struct sip_msg *msg, handle txn, struct slice user) {

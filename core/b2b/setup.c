@@ -17,11 +17,8 @@
 
 static void answer(struct engine *e, const struct sip_msg *msg, handle txn, uint16_t status, struct slice reason,
                    struct slice extra) {
-    char tag[16];
-    struct sbuf t = sbuf_on(tag, sizeof tag);
-    sbuf_hex(&t, rng_u64(&e->rng), 16);
-    struct uas_response r = { .status = status, .reason = reason, .to_tag = sbuf_slice(&t), .extra = extra };
-    wire_respond(e, txn, msg, &r, NULL);
+    struct uas_response r = { .status = status, .reason = reason, .extra = extra };
+    wire_answer(e, txn, msg, &r);
 }
 
 static void refuse(struct engine *e, struct leg *l, uint16_t status, struct slice reason) {

@@ -15,26 +15,22 @@ static const char plain_offer[] = "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nc=IN 
                                   "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=sendrecv\r\n";
 
 static void refuse(struct engine *e, const struct sip_msg *msg, handle txn, const struct refer *r) {
-    char tag[16];
-    struct sbuf t = sbuf_on(tag, sizeof tag);
-    sbuf_hex(&t, rng_u64(&e->rng), 16);
-    struct uas_response resp = { .status = r->status, .reason = r->reason, .to_tag = sbuf_slice(&t) };
+    struct uas_response resp = { .status = r->status, .reason = r->reason };
     metrics_add(&e->metrics, M_transfers_refused, 1);
-    wire_respond(e, txn, msg, &resp, NULL);
+    wire_answer(e, txn, msg, &resp);
 }
 
 /* RFC 7647 section 5: 200. Without a subscription no dialog is made by it (RFC 4488 section 4). */
 static void accept(struct engine *e, const struct transfer *t, const struct sip_msg *msg, handle txn) {
     struct leg *l = leg_get(e, t->subscriber);
-    char tag[16];
-    struct sbuf b = sbuf_on(tag, sizeof tag);
-    sbuf_hex(&b, rng_u64(&e->rng), 16);
-    struct uas_response r = { .status = 200, .to_tag = l ? leg_str(l, DLG_LOCAL_TAG) : sbuf_slice(&b) };
-    if (l)
-        r.contact_user = r.to_tag;
-    else
+    struct uas_response r = { .status = 200 };
+    if (l) {
+        r.to_tag = r.contact_user = leg_str(l, DLG_LOCAL_TAG);
+        wire_respond(e, txn, msg, &r, l);
+    } else {
         r.extra = SL("Refer-Sub: false\r\n");
-    wire_respond(e, txn, msg, &r, l);
+        wire_answer(e, txn, msg, &r);
+    }
     metrics_add(&e->metrics, M_transfers_started, 1);
 }
 

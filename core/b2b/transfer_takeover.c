@@ -9,12 +9,9 @@
 #include "core/b2b/wire.h"
 
 static void answer(struct engine *e, const struct sip_msg *msg, handle txn, uint16_t status) {
-    char tag[16];
-    struct sbuf t = sbuf_on(tag, sizeof tag);
-    sbuf_hex(&t, rng_u64(&e->rng), 16);
-    struct uas_response r = { .status = status, .to_tag = sbuf_slice(&t) };
+    struct uas_response r = { .status = status };
     metrics_add(&e->metrics, M_replaces_refused, 1);
-    wire_respond(e, txn, msg, &r, NULL);
+    wire_answer(e, txn, msg, &r);
 }
 
 /* The decision table of RFC 3891 section 3; 0: go on. Authorisation comes first, so that a stranger learns nothing. */

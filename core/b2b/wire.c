@@ -45,6 +45,15 @@ bool wire_respond(struct engine *e, handle txn, const struct sip_msg *req, const
     return true;
 }
 
+void wire_answer(struct engine *e, handle txn, const struct sip_msg *req, const struct uas_response *r) {
+    char tag[16];
+    struct sbuf t = sbuf_on(tag, sizeof tag);
+    struct uas_response tagged = *r;
+    sbuf_hex(&t, rng_u64(&e->rng), 16);
+    tagged.to_tag = sbuf_slice(&t);
+    wire_respond(e, txn, req, &tagged, NULL);
+}
+
 void wire_respond_stateless(struct engine *e, const struct sip_msg *req, const struct addr *src, const struct addr *dst,
                             const struct uas_response *r) {
     struct addr to;

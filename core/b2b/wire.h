@@ -14,6 +14,8 @@ void wire_send(struct engine *e, struct buf *b, const struct addr *dst, const st
  * may be NULL. False: no memory, or the transaction is over. */
 bool wire_respond(struct engine *e, handle txn, const struct sip_msg *req, const struct uas_response *r,
                   const struct leg *leg);
+/* A response to a request that no leg has: with a To tag of its own. */
+void wire_answer(struct engine *e, handle txn, const struct sip_msg *req, const struct uas_response *r);
 /* The request of a server transaction in e->again; NULL: over. */
 const struct sip_msg *wire_request_again(struct engine *e, handle txn);
 /* A response without a transaction. */
