@@ -126,10 +126,13 @@ def hears(ear, name):
 class Phone:
     """A process with its home folder, and what it printed."""
 
+    running = []
+
     def __init__(self, name, command, **options):
         self.name = name
         self.process = subprocess.Popen(command, stderr=subprocess.STDOUT, env={**os.environ, "HOME": self.home},
                                         **options)
+        Phone.running.append(self)
 
     @property
     def home(self):
@@ -274,22 +277,15 @@ class Scene:
     """Three phones, registered, and A talking with B."""
 
     def __init__(self, port):
-        self.phones, self.port = [], port
-
-    def begin(self):
-        port = self.port
-        self.a = self.add(Baresip("A", 1001, "127.0.0.2", (port + 1, port, port)))
-        self.b = self.add(Linphonec("B", 1002, "127.0.0.3", (port + 4, port, port)))
-        self.c = self.add(Baresip("C", 1003, "127.0.0.4", (port + 2, port, port)))
+        self.port = port
+        self.a = Baresip("A", 1001, "127.0.0.2", (port + 1, port, port))
+        self.b = Linphonec("B", 1002, "127.0.0.3", (port + 4, port, port))
+        self.c = Baresip("C", 1003, "127.0.0.4", (port + 2, port, port))
         wait_for("all are registered", lambda: self.held("bindings") == 3)
         self.a.order("dial", self.uri(1002))
         wait_for("A is connected", lambda: self.a.has("CALL_ESTABLISHED"))
         self.b.expect("Media streams established")
         self.talk(self.a, self.b)
-
-    def add(self, phone):
-        self.phones.append(phone)
-        return phone
 
     def uri(self, user):
         return f"sip:{user}@127.0.0.1:{self.port}"
@@ -316,11 +312,6 @@ class Scene:
     def nothing_is_left(self):
         what = ("calls", "legs", "transfers", "ports")
         wait_for(f"no {', '.join(what)} left", lambda: not any(self.held(w) for w in what))
-
-    def end(self):
-        for phone in self.phones:
-            phone.end()
-
 
 def attended(s):
     s.b.order("pause")
@@ -367,17 +358,21 @@ def blind_baresip(s):
 FLOWS = {f.__name__: f for f in (attended, blind_linphonec, blind_baresip)}
 
 
+def stopped(*_):
+    """By SIGTERM, which may come twice: the phones must still be ended."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(143)
+
+
 def main(flow, port):
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    scene = Scene(int(port))
+    signal.signal(signal.SIGTERM, stopped)
     try:
-        scene.begin()
-        FLOWS[flow](scene)
+        FLOWS[flow](Scene(int(port)))
     finally:
-        for phone in scene.phones:
+        for phone in Phone.running:
+            phone.end()
             if isinstance(phone, Baresip):
                 print(phone.name, "heard:", " ".join(w or "-" for w in phone.ear.heard))
-        scene.end()
 
 
 if __name__ == "__main__":

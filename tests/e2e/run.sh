@@ -19,8 +19,8 @@ run_one() {
     export T=$B/e2e/$1
     rm -rf "$T"
     mkdir -p "$T"
-    # SIGTERM first: the test's trap stops what it started.
-    timeout --kill-after=30 "$limit" "tests/e2e/$1.test" >"$T/test.log" 2>&1 </dev/null
+    # In a shell of its own. SIGTERM first: the test's trap stops what it started.
+    exec timeout --kill-after=30 "$limit" "tests/e2e/$1.test" >"$T/test.log" 2>&1 </dev/null
 }
 
 show() {
