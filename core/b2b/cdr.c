@@ -362,15 +362,14 @@ static bool refusals_full(struct engine *e) {
     return e->cdr_refusals++ >= CDR_REFUSALS_A_SECOND;
 }
 
-void cdr_refused(struct engine *e, const struct cdr_refusal *r) {
+bool cdr_refused(struct engine *e, const struct cdr_refusal *r) {
     char mem[CDR_LINE_MAX];
     const struct call *c = r->leg ? leg_call(e, r->leg) : NULL;
-    if (!e->cfg.cdr)
-        return;
-    if (refusals_full(e)) {
+    bool full = refusals_full(e);
+    if (full && e->cfg.cdr)
         metrics_add(&e->metrics, M_cdr_lost, 1);
-        return;
-    }
+    if (full || !e->cfg.cdr)
+        return !full;
     struct sbuf b = sbuf_on(mem, sizeof mem);
     sbuf_lit(&b, "{\"type\":\"refused\"");
     put_string(&b, "what", r->what);
@@ -385,4 +384,5 @@ void cdr_refused(struct engine *e, const struct cdr_refusal *r) {
     json_member_u64(&b, "status", r->status);
     json_member(&b, "reason", r->reason, TEXT_BYTES);
     write_out(e, &b);
+    return true;
 }

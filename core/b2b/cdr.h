@@ -61,6 +61,7 @@ struct cdr_refusal {
     uint16_t status;
     struct slice reason;
 };
-void cdr_refused(struct engine *e, const struct cdr_refusal *r);
+/* False: too many a second; this one is not told. */
+bool cdr_refused(struct engine *e, const struct cdr_refusal *r);
 
 #endif

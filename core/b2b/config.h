@@ -50,6 +50,18 @@ struct peer_config {
     enum refer_mode refer;
 };
 
+enum transfer_class { TRANSFER_TO_ANY, TRANSFER_TO_LOCAL, TRANSFER_TO_OUTSIDE };
+enum transfer_verb { TRANSFER_ALLOW, TRANSFER_DENY };
+
+/* Rules are tried in order: the first of which all fits decides (an empty text fits all); without one, allowed. */
+struct transfer_rule {
+    char from[CONFIG_NAME_MAX + 8]; /* principal of the transferor: "user:NAME", "peer:NAME", or "user:", "peer:" */
+    char prefix[CONFIG_NAME_MAX];   /* of the destination's user part, escapes and visual separators taken out */
+    char domain[CONFIG_HOST_MAX];   /* of the destination, any case */
+    uint32_t to;                    /* enum transfer_class: our users and echo numbers, or all else */
+    uint32_t action;                /* enum transfer_verb */
+};
+
 /* Replaced as a whole by engine_reload. */
 struct policy_config {
     const struct user_config *users;
@@ -62,6 +74,8 @@ struct policy_config {
     uint32_t domain_count;
     const char (*echo)[CONFIG_NAME_MAX]; /* user parts answered with an echo of the caller's media */
     uint32_t echo_count;
+    const struct transfer_rule *rules; /* of who may transfer where */
+    uint32_t rule_count;
 };
 
 struct engine_config {
@@ -100,6 +114,8 @@ struct engine_config {
     char recall_uri[CONFIG_HOST_MAX]; /* "": none */
     uint32_t subscription_s;     /* expires of the first NOTIFY */
     uint8_t max_depth;           /* transfers of one call */
+    uint32_t transfers_per_minute; /* of one user or peer; 0: any number */
+    uint32_t transfers_pending;    /* of one user or peer, undecided at a time; 0: any number */
 
     bool cdr; /* call data records are wanted (OUT_CDR) */
 

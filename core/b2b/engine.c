@@ -41,7 +41,8 @@ static void refuse_for_room(struct engine *e, const struct sip_msg *msg, const s
         &(struct uas_response){ .status = 503, .to_tag = SL("full"), .extra = SL("Retry-After: 5\r\n") });
 }
 
-/* The last eighth of the transactions is for the calls there are: their BYE must find room. */
+/* The last eighth of the transactions is for the calls there are: their BYE must find room. A REFER asks for a new one.
+ */
 static bool is_short_of_room(const struct engine *e) {
     return txn_count(&e->txns) > e->txns.pool.count - e->txns.pool.count / 8;
 }
@@ -90,7 +91,7 @@ static void on_request(struct engine *e, const struct sip_msg *msg, const struct
     struct leg *l;
     switch (t.kind) {
     case TXN_NEW_REQUEST:
-        if (!msg->to_tag.p && is_short_of_room(e)) {
+        if ((!msg->to_tag.p || msg->method == SIP_M_REFER) && is_short_of_room(e)) {
             metrics_add(&e->metrics, M_pool_full, 1);
             txn_drop(&e->txns, t.txn);
             refuse_for_room(e, msg, in);

@@ -29,4 +29,12 @@ bool policy_is_our_host(const struct engine *e, struct slice host);
 /* What a REFER from a party with this principal gets: REFER_LOCAL or REFER_REJECT. */
 enum refer_mode policy_refer_mode(const struct engine *e, struct slice principal);
 
+/* ---- policy_transfer.c: whose transfer, to where, how many */
+
+/* May a party with this principal transfer somebody to this address? Absent: yes; else why not, for a 403. */
+struct slice policy_transfer_denied(const struct engine *e, struct slice principal, const struct sip_uri *to);
+/* The same for one more transfer now: limits of those undecided, and of those a minute. Absent: yes, and it counts. The
+ * rate is that of a bucket that holds transfers_per_minute and fills at the same rate. Nobody (absent) is one party. */
+struct slice policy_transfer_limited(struct engine *e, struct slice principal);
+
 #endif

@@ -25,6 +25,8 @@
 #include "rtp/port_pool.h"
 
 #define LEG_STREAMS 3   /* m-lines of a leg that are relayed; further ones are rejected */
+#define TRANSFER_RATES 1024 /* parties whose rate of transfers is known at a time, in sets of TRANSFER_RATE_WAYS */
+#define TRANSFER_RATE_WAYS 4
 #define TOMBSTONES 1024 /* dialogs that ended lately: Replaces to them gets 603, not 481 (RFC 3891 section 3) */
 
 /* Fields of a leg's strs behind those of its dialog. */
@@ -166,6 +168,7 @@ enum transfer_field {
     TRF_PRINCIPAL, /* relayed: of the transferee, who alone may use the token */
     TRF_AT, /* and PARTY_COUNT - 1 more: a party that is a leg of a call not in this engine; see record.h */
     TRF_CALL_AT = TRF_AT + PARTY_COUNT, /* the same for consult_call */
+    TRF_BY, /* principal of the transferor, who may be gone before the end */
 };
 
 enum cdr_step {
@@ -228,6 +231,12 @@ struct tombstone {
     uint64_t until_us;
 };
 
+/* full_us: when its bucket is full again; in the past: it is. */
+struct transfer_rate {
+    struct key128 who;
+    uint64_t full_us;
+};
+
 /* wheel_node.kind; 1..31 are the transaction layer's. */
 enum engine_timer { TIMER_LEG_OK = 32, TIMER_LEG, TIMER_TRANSFER, TIMER_BINDING, TIMER_DRAIN };
 
@@ -257,6 +266,7 @@ struct engine {
     struct tombstone tombstones[TOMBSTONES];
     uint32_t tombstone_next;
     handle dirty;     /* calls to be reaped at the end of the step */
+    struct transfer_rate rates[TRANSFER_RATES];
     uint64_t cdr_second;   /* in which cdr_refusals were written */
     uint32_t cdr_refusals;
     uint32_t records; /* stored and not yet deleted */

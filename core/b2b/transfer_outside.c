@@ -14,9 +14,10 @@ static const char plain_offer[] = "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nc=IN 
                                   "m=audio 9 RTP/AVP 8 0 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\n"
                                   "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=sendrecv\r\n";
 
-static void refuse(struct engine *e, const struct sip_msg *msg, handle txn, const struct refer *r) {
+static void refuse(struct engine *e, const struct sip_msg *msg, handle txn, struct slice principal,
+                   const struct refer *r) {
     struct uas_response resp = { .status = r->status, .reason = r->reason };
-    metrics_add(&e->metrics, M_transfers_refused, 1);
+    refer_note_refusal(e, NULL, principal, msg, r);
     wire_answer(e, txn, msg, &resp);
 }
 
@@ -65,7 +66,7 @@ static struct leg *target_dialog(struct engine *e, const struct sip_msg *msg, st
     else if (l->transfer != HANDLE_NONE || leg_peer(e, l)->transfer != HANDLE_NONE ||
              leg_call(e, leg_peer(e, l))->transfer != HANDLE_NONE)
         refer_bad(r, 491, SLICE_NONE);
-    else if (refer_allowed(e, principal, leg_call(e, l), r))
+    else if (refer_allowed(e, principal, leg_call(e, l), r) && refer_within_rules(e, principal, NULL, r))
         return l;
     return NULL;
 }
@@ -175,10 +176,11 @@ void transfer_on_outside_refer(struct engine *e, const struct sip_msg *msg, hand
         struct leg *l = target_dialog(e, msg, principal, &r);
         ok = l && begin_in_dialog(e, msg, txn, l, &r);
     } else if (ok) {
-        ok = refer_allowed(e, principal, NULL, &r) && begin_dial(e, msg, txn, &r);
+        ok = refer_allowed(e, principal, NULL, &r) && refer_within_rules(e, principal, NULL, &r) &&
+             begin_dial(e, msg, txn, &r);
     }
     if (!ok)
-        refuse(e, msg, txn, &r);
+        refuse(e, msg, txn, principal, &r);
 }
 
 /* ---- an operator's order ---- */

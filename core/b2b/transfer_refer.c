@@ -17,6 +17,47 @@ bool refer_allowed(const struct engine *e, struct slice principal, const struct 
     return true;
 }
 
+/* Where it leads: whom the consultation talks with, whatever the Refer-To says; else the Refer-To. */
+bool refer_within_rules(struct engine *e, struct slice principal, const struct leg *consult, struct refer *r) {
+    const struct leg *far = consult ? leg_get(e, consult->peer) : NULL;
+    struct sip_nameaddr other;
+    bool named = far && sip_nameaddr_parse(leg_str(far, DLG_REMOTE_URI), &other) >= 0;
+    struct slice why = policy_transfer_denied(e, principal, named ? &other.uri : &r->to.uri);
+    r->by = principal;
+    if (!why.p)
+        why = policy_transfer_limited(e, principal);
+    if (!why.p)
+        return true;
+    metrics_add(&e->metrics, M_transfers_denied, 1);
+    return refer_bad(r, 403, why);
+}
+
+static void trace_refusal(struct engine *e, const struct cdr_refusal *f, const struct refer *r,
+                          enum trace_level level) {
+    const struct call *c = f->leg ? leg_call(e, f->leg) : NULL;
+    if (!trace_on(&e->trace, level))
+        return;
+    struct sbuf d = trace_begin(&e->trace, level, "transfer", c ? c->id : 0, f->leg ? f->leg->number : 0xff);
+    sbuf_lit(&d, "refused with ");
+    sbuf_u64(&d, r->status);
+    sbuf_char(&d, ' ');
+    sbuf_put(&d, r->reason.p ? r->reason : sip_reason(r->status));
+    sbuf_lit(&d, ": ");
+    sbuf_escaped(&d, f->principal, 64);
+    if (r->to.uri.whole.p) {
+        sbuf_lit(&d, " to ");
+        sbuf_escaped(&d, r->to.uri.whole, 80);
+    }
+    trace_end(&e->trace, &d);
+}
+
+void refer_note_refusal(struct engine *e, const struct leg *l, struct slice principal, const struct sip_msg *msg,
+                        const struct refer *r) {
+    struct cdr_refusal f = { "refer", l, principal, msg, r->status, r->reason };
+    metrics_add(&e->metrics, M_transfers_refused, 1);
+    trace_refusal(e, &f, r, cdr_refused(e, &f) ? TRACE_INFO : TRACE_DEBUG);
+}
+
 /* May this party transfer, and is this call in a state for it? */
 static bool check_party(const struct engine *e, struct leg *l, struct refer *r) {
     struct leg *peer = leg_peer(e, l);
@@ -84,9 +125,7 @@ static void respond(struct engine *e, struct leg *l, handle txn, const struct si
 }
 
 static void refuse(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn, const struct refer *r) {
-    struct cdr_refusal record = { "refer", l, SLICE_NONE, msg, r->status, r->reason };
-    metrics_add(&e->metrics, M_transfers_refused, 1);
-    cdr_refused(e, &record);
+    refer_note_refusal(e, l, leg_str(l, LEG_PRINCIPAL), msg, r);
     respond(e, l, txn, msg, r);
 }
 
@@ -100,6 +139,7 @@ bool refer_keep(struct engine *e, struct transfer *t, const struct sip_msg *msg,
     t->require_replaces = r->require_replaces;
     t->expires_us = e->now + 1000000ull * e->cfg.subscription_s;
     return strs_set(&t->s, &e->bufs, TRF_REFER_TO, uri) && strs_set(&t->s, &e->bufs, TRF_REFERRED_BY, r->referred_by) &&
+           strs_set(&t->s, &e->bufs, TRF_BY, r->by) &&
            strs_set(&t->s, &e->bufs, TRF_EXTRA, r->extra.n ? sbuf_slice(&r->extra) : SLICE_NONE) &&
            strs_set(&t->s, &e->bufs, TRF_REPLACES,
                     r->has_replaces ? slice_of(r->replaces_text, r->replaces_n) : SLICE_NONE);
@@ -166,8 +206,9 @@ void transfer_on_refer(struct engine *e, struct leg *l, const struct sip_msg *ms
     struct refer r;
     struct leg *consult = NULL;
     uint16_t result = 0;
-    bool ok =
-        refer_read(msg, &r) && check_party(e, l, &r) && (!r.has_replaces || find_consult(e, l, &r, &consult, &result));
+    bool ok = refer_read(msg, &r) && check_party(e, l, &r) &&
+              (!r.has_replaces || find_consult(e, l, &r, &consult, &result)) &&
+              refer_within_rules(e, leg_str(l, LEG_PRINCIPAL), consult, &r);
     struct transfer *t = ok ? start(e, l, msg, &r, result ? NULL : consult) : NULL;
     if (ok && !t)
         r.status = 503;

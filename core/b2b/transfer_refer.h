@@ -15,6 +15,7 @@ struct refer {
     struct slice reason;
     struct sip_nameaddr to;
     struct slice referred_by;
+    struct slice by; /* principal of the transferor */
     bool has_replaces, require_replaces, no_subscription;
     struct sip_replaces replaces;
     char replaces_text[2048];
@@ -31,5 +32,11 @@ bool refer_bad(struct refer *r, uint16_t status, struct slice reason);
 bool refer_keep(struct engine *e, struct transfer *t, const struct sip_msg *msg, const struct refer *r);
 /* May a party with this principal transfer at all, and this call? */
 bool refer_allowed(const struct engine *e, struct slice principal, const struct call *c, struct refer *r);
+
+/* Rules and limits (policy_transfer.c). consult: the transferor's leg of the consultation, or NULL. */
+bool refer_within_rules(struct engine *e, struct slice principal, const struct leg *consult, struct refer *r);
+/* Counts it; log and record. leg: in whose dialog, or NULL. */
+void refer_note_refusal(struct engine *e, const struct leg *l, struct slice principal, const struct sip_msg *msg,
+                        const struct refer *r);
 
 #endif

@@ -118,6 +118,7 @@ static void resolve_policy(struct config *c) {
         .peers = c->peers.items, .peer_count = c->peers.count,
         .domains = c->domains.items, .domain_count = c->domains.count,
         .echo = c->echo.items, .echo_count = c->echo.count,
+        .rules = c->rules.items, .rule_count = c->rules.count,
     };
 }
 
@@ -166,7 +167,7 @@ static void print_list_values(FILE *to, const char *standard) {
 /* `section` is what was printed last, as far as its first dot. */
 static void print_key(FILE *to, const struct config_key *k, const char **section) {
     const struct config_list_def *d = config_list_of(k);
-    size_t head = strcspn(k->path, ".[");
+    size_t head = strcspn(k->path, ".["), list = d ? strlen(d->path) : 0;
     const char *leaf = strrchr(k->path, '.') ? strrchr(k->path, '.') + 1 : k->path;
     bool dotted = k->path[strcspn(k->path, ".")] == '.';
     if (dotted &&
@@ -176,6 +177,8 @@ static void print_key(FILE *to, const struct config_key *k, const char **section
         else
             fprintf(to, "\n%.*s:\n", (int)head, k->path);
     }
+    if (list > head && d->sections && strncmp(*section, k->path, list + 1) != 0)
+        fprintf(to, "  # %s\n  %s: []\n#    -\n", d->help, d->path + head + 1);
     *section = k->path;
     const char *mark = d && d->sections ? "#    " : dotted ? "  " : "";
     fprintf(to, "%s# %s (%s)\n%s%.*s:", d && d->sections ? "#    " : mark, k->help, type_text(k), mark,

@@ -16,7 +16,7 @@ struct loader {
     struct config *c;
     struct config_error *e;
     bool seen[128];             /* by key */
-    bool list_seen[16];
+    bool list_seen[32];
 };
 
 static bool fail(struct loader *l, size_t line, const char *key, const char *format, ...)

@@ -8,6 +8,7 @@
 #define USER(field) .offset = offsetof(struct user_config, field), .size = sizeof(((struct user_config *)0)->field)
 #define ROUTE(field) .offset = offsetof(struct route_config, field), .size = sizeof(((struct route_config *)0)->field)
 #define PEER(field) .offset = offsetof(struct peer_config, field), .size = sizeof(((struct peer_config *)0)->field)
+#define RULE(field) .offset = offsetof(struct transfer_rule, field), .size = sizeof(((struct transfer_rule *)0)->field)
 #define MICROS .type = CT_DURATION, .scale = 1
 #define SECONDS .type = CT_DURATION, .scale = 1000000
 #define RANGE(from, to) .min = (from), .max = (to)
@@ -81,6 +82,10 @@ const struct config_key config_keys[] = {
       .help = "after success the transferor has this long to hang up by itself" },
     { "transfer.max_depth", CT_COUNT, ENGINE(max_depth), RANGE(1, 64), .standard = "10",
       .help = "transfers of one call" },
+    { "transfer.per_minute", CT_COUNT, ENGINE(transfers_per_minute), RANGE(0, 1000000), .standard = "0",
+      .help = "transfers that one user or peer may ask for; more are refused with 403; 0: any number" },
+    { "transfer.pending", CT_COUNT, ENGINE(transfers_pending), RANGE(0, 1000000), .standard = "0",
+      .help = "transfers of one user or peer that are undecided at a time; 0: any number" },
     { "transfer.notify_progress", CT_BOOL, ENGINE(notify_progress), .standard = "true",
       .help = "tell the transferor when the target rings" },
     { "transfer.recall", CT_BOOL, ENGINE(recall), .standard = "false",
@@ -91,6 +96,15 @@ const struct config_key config_keys[] = {
       .help = "URI to ring when the transferor does not answer the recall" },
     { "transfer.subscription_expires", SECONDS, ENGINE(subscription_s), RANGE(S(10), S(3600)), .standard = "180s",
       .help = "of the implicit subscription (RFC 3515)" },
+    { "transfer.rules[].from", CT_TEXT, RULE(from), .standard = "",
+      .help = "user:NAME, peer:NAME, user: or peer: for all of them; nothing: anybody" },
+    { "transfer.rules[].prefix", CT_TEXT, RULE(prefix), .standard = "",
+      .help = "of the number transferred to, without escapes and separators; nothing: any" },
+    { "transfer.rules[].domain", CT_TEXT, RULE(domain), .standard = "", .help = "transferred to; nothing: any" },
+    { "transfer.rules[].class", CT_CHOICE, RULE(to), .choices = "any|local|outside", .standard = "any",
+      .help = "local: users and echo numbers of ours; outside: all else" },
+    { "transfer.rules[].action", CT_CHOICE, RULE(action), .choices = "allow|deny", .standard = "deny",
+      .help = "deny: the REFER gets 403" },
 
     { "limits.calls", CT_COUNT, ENGINE(calls_max), RANGE(1, 1000000), .standard = "1000",
       .help = "calls at a time; more are answered 503" },
@@ -149,6 +163,8 @@ const struct config_list_def config_lists[] = {
     { "sip.listen", LIST(listen), sizeof(struct addr), 8, false, "" },
     { "sip.domains", LIST(domains), CONFIG_HOST_MAX, 64, false, "" },
     { "auth.algorithms", LIST(algorithms), 4, 2, false, "" },
+    { "transfer.rules", LIST(rules), sizeof(struct transfer_rule), 1024, true,
+      "who may transfer to where: the first that fits decides; without one it is allowed" },
     { "routes", LIST(routes), sizeof(struct route_config), 1024, true,
       "where calls to numbers that are not registered here go; the first that fits is taken" },
     { "peers", LIST(peers), sizeof(struct peer_config), 256, true, "parties known by their address: trunks, PBXs" },

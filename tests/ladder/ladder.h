@@ -29,6 +29,7 @@
 #define PHONES_MAX 16
 #define DIALOGS_MAX 24
 #define CDR_MAX 16
+#define RULES_MAX 8
 #define OPEN_MAX 32
 #define TAGS_MAX 4
 
@@ -117,6 +118,7 @@ struct world {
     struct user_config users[PHONES_MAX];
     struct route_config routes[PHONES_MAX];
     struct peer_config peers[PHONES_MAX];
+    struct transfer_rule rules[RULES_MAX];
     char echo[2][CONFIG_NAME_MAX];
     char domains[2][CONFIG_HOST_MAX];
     struct phone phones[PHONES_MAX];

@@ -9,6 +9,8 @@
  *                                  progress on|off, recall on|off, recall-uri URI, and the times t1, recall-time,
  *                                  replace-timeout, ring-timeout, bye-wait, invite-timeout (8s, 500ms); the numbers
  *                                  calls, ports (pairs), transactions, max-depth, subscription (seconds); echo NUMBER
+ *                                  per-minute and pending (transfers of one party)
+ *   rule [allow] [from:WHO] [prefix:P] [domain:D] [class:local|outside]   a rule for transfers; without allow: deny
  *   phone NAME ADDR:PORT user USER [supported:LIST] [refer:reject]   a user agent; its media is at ADDR:40000 and up
  *   route NAME PREFIX ADDR:PORT    calls to numbers with this prefix go there
  *   peer NAME ADDR                 a trusted address; NAME is its principal
@@ -118,6 +120,10 @@ static bool config_number(struct world *w, const char *key, struct words *ws) {
         w->cfg.txns_max = (uint32_t)word_number(w, ws, 2);
     else if (strcmp(key, "ports") == 0)
         w->cfg.media_port_max = (uint16_t)(w->cfg.media_port_min + 2 * word_number(w, ws, 2) - 1);
+    else if (strcmp(key, "per-minute") == 0)
+        w->cfg.transfers_per_minute = (uint32_t)word_number(w, ws, 2);
+    else if (strcmp(key, "pending") == 0)
+        w->cfg.transfers_pending = (uint32_t)word_number(w, ws, 2);
     else if (strcmp(key, "max-depth") == 0)
         w->cfg.max_depth = (uint8_t)word_number(w, ws, 2);
     else if (strcmp(key, "subscription") == 0)
@@ -197,6 +203,25 @@ static void do_peer(struct world *w, struct words *ws) {
     word_addr(w, ws, 2, &p->net);
     p->bits = p->net.family == ADDR_V4 ? 32 : 128;
     p->trusted = true;
+}
+
+static void rule_text(struct words *ws, const char *key, char *to, size_t cap) {
+    const char *v = words_value(ws, key);
+    if (v)
+        copy_text(to, cap, slice_str(v));
+}
+
+static void do_rule(struct world *w, struct words *ws) {
+    if (w->engine || w->cfg.policy.rule_count == RULES_MAX)
+        fail(w, "rule: too late or too many");
+    struct transfer_rule *r = &w->rules[w->cfg.policy.rule_count++];
+    const char *class = words_value(ws, "class");
+    r->action = words_flag(ws, "allow") ? TRANSFER_ALLOW : TRANSFER_DENY;
+    rule_text(ws, "from", r->from, sizeof r->from);
+    rule_text(ws, "prefix", r->prefix, sizeof r->prefix);
+    rule_text(ws, "domain", r->domain, sizeof r->domain);
+    if (class)
+        r->to = strcmp(class, "local") == 0 ? TRANSFER_TO_LOCAL : TRANSFER_TO_OUTSIDE;
 }
 
 /* ---- steps */
@@ -342,7 +367,7 @@ static const struct {
     { "config", do_config },   { "phone", do_phone },   { "route", do_route },   { "peer", do_peer },
     { "register", do_register }, { "media", do_media }, { "drain", do_drain },   { "unreachable", do_unreachable },
     { "expect", do_expect },   { "leftover", do_leftover }, { "include", do_include },
-    { "refuse", do_refuse },   { "cdr", do_cdr },
+    { "refuse", do_refuse },   { "cdr", do_cdr },         { "rule", do_rule },
 };
 
 static void run(struct world *w, struct words *ws) {

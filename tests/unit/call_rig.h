@@ -29,6 +29,8 @@ struct rig {
     void *mem;
     struct rig_sent sent[RIG_SENT];
     uint32_t sent_n;
+    char cdr[16384]; /* the last call data record */
+    uint32_t cdr_n;
     void (*after)(struct rig *r); /* each step, when the outbox is empty again */
     void *arg;
 };
@@ -64,6 +66,7 @@ static inline void rig_config(struct engine_config *c) {
     static struct peer_config peers[RIG_PHONES];
     static struct route_config routes[RIG_PHONES];
     engine_config_defaults(c);
+    c->cdr = true;
     c->seed = (struct siphash_key){ 1, 2 };
     memset(c->secret, 7, sizeof c->secret);
     c->sip_addr = rig_addr(1, 5060);
@@ -125,6 +128,8 @@ static inline void rig_empty(struct rig *r) {
         } else if (o->kind == OUT_ADMIN) {
             buf_unref(p, &o->u.admin.buf);
         } else if (o->kind == OUT_CDR) {
+            snprintf(r->cdr, sizeof r->cdr, "%.*s", SLICE_FMT(buf_slice(o->u.cdr.buf)));
+            r->cdr_n++;
             buf_unref(p, &o->u.cdr.buf);
         }
     }

@@ -29,7 +29,9 @@ static void configure(struct engine_config *c) {
     routes[3].next_hop = rig_addr("[2001:db8::6]:5060");
     peers[0].net = rig_addr("198.51.100.0:0");
     peers[1].net = rig_addr("[2001:db8::]:0");
-    c->policy = (struct policy_config){ users, 3, routes, 4, peers, 2, domains, 1, echo, 2 };
+    c->policy = (struct policy_config){ .users = users, .user_count = 3, .routes = routes, .route_count = 4,
+                                        .peers = peers, .peer_count = 2, .domains = domains, .domain_count = 1,
+                                        .echo = echo, .echo_count = 2 };
 }
 
 static struct rig *new_rig(void) {
