@@ -93,6 +93,22 @@ bool media_received(struct engine *e, struct leg *l, struct slice text, bool off
     return true;
 }
 
+/* An answer has the m-lines of its offer, an offer all that there were before (RFC 3264 sections 6 and 8). What is
+ * missing is there, rejected; what is too many and rejected comes from lines that were put in here, and goes. */
+static void fit_lines(const struct leg *to, struct sdp *s) {
+    struct sdp model;
+    bool answer = to->oa == OA_OFFER_RCVD;
+    struct slice text = leg_str(to, answer ? LEG_SDP_REMOTE : LEG_SDP_LOCAL);
+    if (!text.p || sdp_parse(text, &model) < 0)
+        return;
+    while (s->media_count > model.media_count && (answer || s->media[s->media_count - 1].port == 0))
+        s->media_count--;
+    for (; s->media_count < model.media_count; s->media_count++) {
+        s->media[s->media_count] = model.media[s->media_count];
+        s->media[s->media_count].port = 0;
+    }
+}
+
 /* Ports and directions of a patch; streams are opened where needed. */
 static bool fill_patch(struct engine *e, struct leg *to, const struct sdp *s, int direction, struct sdp_patch *p) {
     *p = (struct sdp_patch){ .username = SL("referee"),
@@ -112,44 +128,49 @@ static bool fill_patch(struct engine *e, struct leg *to, const struct sdp *s, in
     return true;
 }
 
-/* The description for `to` in e->ua.body, with the o= line it had last. */
-static struct slice write_for(struct engine *e, struct leg *to, struct slice text, int direction, struct sdp_patch *p) {
-    struct sdp s;
+/* A description and what of it is changed. */
+struct rewrite {
+    struct sdp from;
+    struct sdp_patch patch;
+};
+
+static struct slice rewritten(struct engine *e, const struct rewrite *r) {
     struct sbuf b = ua_body(&e->ua);
-    if (sdp_parse(text, &s) < 0 || !fill_patch(e, to, &s, direction, p))
-        return SLICE_NONE;
-    sdp_rewrite(&b, &s, p);
+    sdp_rewrite(&b, &r->from, &r->patch);
     return b.overflow ? SLICE_NONE : sbuf_slice(&b);
 }
 
+/* The description for `to` in e->ua.body, with the o= line it had last. */
+static struct slice write_for(struct engine *e, struct leg *to, struct slice text, int direction, struct rewrite *r) {
+    if (sdp_parse(text, &r->from) < 0)
+        return SLICE_NONE;
+    fit_lines(to, &r->from);
+    return fill_patch(e, to, &r->from, direction, &r->patch) ? rewritten(e, r) : SLICE_NONE;
+}
+
 bool media_is_same(struct engine *e, struct leg *l, struct slice text, int direction) {
-    struct sdp_patch p;
-    struct slice now = write_for(e, l, text, direction, &p);
+    struct rewrite r;
+    struct slice now = write_for(e, l, text, direction, &r);
     return now.p && !l->session_unsure && leg_str(l, LEG_SDP_LOCAL).p &&
            sdp_same_but_origin(now, leg_str(l, LEG_SDP_LOCAL));
 }
 
 struct slice media_compose(struct engine *e, struct leg *to, struct slice text, int direction) {
-    struct sdp_patch p;
-    return write_for(e, to, text, direction, &p);
+    struct rewrite r;
+    return write_for(e, to, text, direction, &r);
 }
 
 struct slice media_describe(struct engine *e, struct leg *to, struct slice text, int direction) {
-    struct sdp_patch p;
-    struct slice now = write_for(e, to, text, direction, &p);
+    struct rewrite r;
+    struct slice now = write_for(e, to, text, direction, &r);
     struct slice before = leg_str(to, LEG_SDP_LOCAL);
     if (!now.p)
         return SLICE_NONE;
     if (before.p && sdp_same_but_origin(now, before))
         return before;
     if (before.p) {
-        struct sdp s;
-        struct sbuf b = ua_body(&e->ua);
-        p.version = ++to->media.version;
-        if (sdp_parse(text, &s) < 0)
-            return SLICE_NONE;
-        sdp_rewrite(&b, &s, &p);
-        now = b.overflow ? SLICE_NONE : sbuf_slice(&b);
+        r.patch.version = ++to->media.version;
+        now = rewritten(e, &r);
     }
     if (!now.p || !leg_set(e, to, LEG_SDP_LOCAL, now))
         return SLICE_NONE;
@@ -157,10 +178,9 @@ struct slice media_describe(struct engine *e, struct leg *to, struct slice text,
 }
 
 struct slice media_answer_alone(struct engine *e, struct leg *l, struct slice offer) {
-    struct sdp o, mine;
+    struct sdp o;
     struct slice before = leg_str(l, LEG_SDP_LOCAL);
-    if (sdp_parse(offer, &o) < 0 || !before.p || sdp_parse(before, &mine) < 0 || o.media_count != mine.media_count ||
-        o.media_count == 0)
+    if (sdp_parse(offer, &o) < 0 || !before.p || o.media_count == 0)
         return SLICE_NONE;
     return media_describe(e, l, before, sdp_reverse(o.media[0].direction));
 }

@@ -17,8 +17,9 @@ uint16_t media_check(struct slice sdp);
  * it cannot be read, or no memory. */
 bool media_received(struct engine *e, struct leg *l, struct slice sdp, bool offer);
 /* A description for leg `to`, made from another leg's text: our addresses, our o= line (version up by one only if
- * something changed), direction as given (-1: as in the text). Ports are taken where needed. The result is also
- * to->LEG_SDP_LOCAL and good until that is set again; absent: no ports or no memory. */
+ * something changed), direction as given (-1: as in the text), as many m-lines as the leg must have (RFC 3264). Ports
+ * are taken where needed. The result is also to->LEG_SDP_LOCAL and good until that is set again; absent: no ports or no
+ * memory. */
 struct slice media_describe(struct engine *e, struct leg *to, struct slice text, int direction);
 /* The same without sending: nothing is set. media_describe of it (direction -1) gives what would be sent by then. */
 struct slice media_compose(struct engine *e, struct leg *to, struct slice text, int direction);
