@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Session descriptions: short form of the scripts <-> text. One audio stream. */
+/* Session descriptions: short form of the scripts <-> text. The first stream is audio, what follows a '+' is video. */
 #include "parser/sdp.h"
 #include "tests/ladder/ladder.h"
 
@@ -20,6 +20,8 @@ static const struct codec {
     { "ilbc", 97, "iLBC/8000" },
     { "tel", 101, "telephone-event/8000" },
     { "opus", 111, "opus/48000/2" },
+    { "h264", 102, "H264/90000" },
+    { "vp8", 98, "VP8/90000" },
 };
 
 static const struct codec *codec_named(struct slice name) {
@@ -41,21 +43,30 @@ struct spec {
     char direction[16];
 };
 
-/* CODECS[:DIRECTION]; `same`: what this side said last. */
-static void read_spec(const char *spec, const char *before, struct spec *out) {
-    struct slice list = next_part(&spec, ':');
-    copy_text(out->direction, sizeof out->direction, *spec ? slice_str(spec) : SL("sendrecv"));
-    if (slice_eq(list, SL("full")))
-        list = SL(FULL);
-    if (slice_eq(list, SL("same")) && before)
-        list = slice_str(before);
-    copy_text(out->codecs, sizeof out->codecs, list);
+/* CODECS[:DIRECTION] of one stream. */
+static void read_stream(struct slice one, struct spec *out) {
+    int32_t colon = slice_find(one, ':');
+    struct slice list = slice_of(one.p, colon < 0 ? one.n : (uint32_t)colon);
+    struct slice direction = colon < 0 ? SL("sendrecv") : slice_of(one.p + colon + 1, one.n - (uint32_t)colon - 1);
+    copy_text(out->direction, sizeof out->direction, direction);
+    copy_text(out->codecs, sizeof out->codecs, slice_eq(list, SL("full")) ? SL(FULL) : list);
 }
 
 void sdp_spec(const char *spec, struct sbuf *out) {
-    struct spec s;
-    read_spec(spec, NULL, &s);
-    put(out, "%s:%s", s.codecs, s.direction);
+    const char *rest = spec;
+    while (*rest) {
+        struct spec s;
+        put(out, rest == spec ? "" : "+");
+        read_stream(next_part(&rest, '+'), &s);
+        put(out, "%s:%s", s.codecs, s.direction);
+    }
+}
+
+/* `same`, or `same:DIRECTION`: the codecs that were said last. */
+static void replace_same(const char *spec, const char *before, struct sbuf *out) {
+    bool same = strncmp(spec, "same", 4) == 0 && (spec[4] == '\0' || spec[4] == ':');
+    put(out, "%s%s", same ? before : "", same ? spec + 4 : spec);
+    sbuf_char(out, '\0');
 }
 
 static void put_formats(struct world *w, const char *list, bool maps, struct sbuf *out) {
@@ -75,35 +86,43 @@ static void put_formats(struct world *w, const char *list, bool maps, struct sbu
     }
 }
 
-static void put_media(struct world *w, const struct dialog_side *d, const struct spec *s, struct sbuf *out) {
+static void put_stream(struct world *w, const struct dialog_side *d, const struct spec *s, bool first,
+                       struct sbuf *out) {
     bool reject = strcmp(s->direction, "reject") == 0, zero = strcmp(s->direction, "zero") == 0;
-    sbuf_lit(out, "s=-\r\nc=IN IP4 ");
+    put(out, "m=%s %u RTP/AVP", first ? "audio" : "video", reject ? 0 : d->own.media.port + (first ? 0 : 1000));
+    put_formats(w, s->codecs, false, out);
+    sbuf_lit(out, "\r\nc=IN IP4 ");
     if (zero)
         sbuf_lit(out, "0.0.0.0");
     else
         addr_put_ip(out, &d->own.media);
-    put(out, "\r\nt=0 0\r\nm=audio %u RTP/AVP", reject ? 0 : d->own.media.port);
-    put_formats(w, s->codecs, false, out);
     sbuf_lit(out, "\r\n");
     put_formats(w, s->codecs, true, out);
-    sbuf_lit(out, "a=ptime:20\r\n");
     if (!reject && !zero)
         put(out, "a=%s\r\n", s->direction);
 }
 
 void sdp_make(struct world *w, struct dialog_side *d, const char *spec, struct sbuf *out) {
-    struct spec s;
-    char media[SDP_TEXT_MAX];
-    struct sbuf m = sbuf_on(media, sizeof media);
-    read_spec(spec, d->own.codecs, &s);
-    if (!s.codecs[0])
-        fail(w, "sdp: which codecs?");
-    put_media(w, d, &s, &m);
+    char whole[TEXT_MAX], media[SDP_TEXT_MAX], codecs_now[TEXT_MAX / 4];
+    struct sbuf full = sbuf_on(whole, sizeof whole), m = sbuf_on(media, sizeof media);
+    struct sbuf c = sbuf_on(codecs_now, sizeof codecs_now);
+    const char *rest = whole;
+    replace_same(spec, d->own.codecs, &full);
+    sbuf_lit(&m, "s=-\r\nt=0 0\r\n");
+    for (bool first = true; *rest; first = false) {
+        struct spec s;
+        read_stream(next_part(&rest, '+'), &s);
+        if (!s.codecs[0])
+            fail(w, "sdp: which codecs?");
+        put(&c, "%s%s", first ? "" : "+", s.codecs);
+        put_stream(w, d, &s, first, &m);
+    }
     sbuf_char(&m, '\0');
+    sbuf_char(&c, '\0');
     if (d->own.version == 0 || strcmp(media, d->own.text) != 0)
         d->own.version++;
     copy_text(d->own.text, sizeof d->own.text, slice_str(media));
-    copy_text(d->own.codecs, sizeof d->own.codecs, slice_str(s.codecs));
+    copy_text(d->own.codecs, sizeof d->own.codecs, slice_str(codecs_now));
     put(out, "v=0\r\no=%s 4711 %lu IN IP4 ", d->phone->user, (unsigned long)d->own.version);
     addr_put_ip(out, &d->phone->media);
     put(out, "\r\n%s", media);

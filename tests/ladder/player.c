@@ -46,7 +46,7 @@
  * What a sent message may carry:
  *   sdp:CODECS[:DIRECTION]   pcmu pcma g722 g729 gsm ilbc opus tel, separated by commas, other numbers as pcmu=96;
  *                            full: pcmu,pcma,g722,tel; same: what this dialog said last. sendrecv (default) sendonly
- *                            recvonly inactive, zero (c=0.0.0.0), reject (port 0)
+ *                            recvonly inactive, zero (c=0.0.0.0), reject (port 0); pcmu+vp8:sendonly: with video
  *   hdr:"Name: value"        one more header             no:Supported   without this one
  *   refer-to:C               Refer-To: C's address       refer-to:C+B.consult   with Replaces naming B's dialog
  *   refer-to:"<sip:...>"     as it stands                replaces:B.consult     a Replaces header of its own
