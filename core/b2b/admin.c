@@ -108,7 +108,8 @@ static void put_leg(struct answer *a, const struct leg *l) {
 }
 
 static void put_transfer(struct answer *a, const struct transfer *t) {
-    static const char *const modes[] = { "blind", "replace", "join", "semi", "foreign", "echo", "takeover" };
+    static const char *const modes[] = { "blind", "replace", "join", "semi", "foreign", "echo",
+                                         "relay", "takeover" };
     sbuf_lit(&a->b, "  transfer ");
     sbuf_str(&a->b, modes[t->mode]);
     sbuf_char(&a->b, ' ');
