@@ -21,6 +21,8 @@ static const char usage[] =
     "  calls          one line a call            show CALL      legs, states, counters and ladder of one call\n"
     "  registrations  who is registered          metrics        all counters\n"
     "  leftover       what is held now           version        of the daemon\n"
+    "  transfer CALL LEG URI         that leg talks with URI; who it talked with is the transferor\n"
+    "  transfer CALL LEG with CALL LEG  it talks with the other call's leg\n"
     "  drain          no new calls, then end     reload         users, routes and peers of the configuration\n";
 
 static bool socket_of(const char *config, char *path, size_t n) {
