@@ -44,9 +44,10 @@ static const char config_text[] =
     "admin:\n"
     "  socket: %s\n"
     "log:\n"
-    "  level: %s\n";
+    "  level: %s\n"
+    "%s";
 
-static const char *const users[WHO_COUNT][2] = {
+static const char *const users[][2] = {
     { "a", "alpha-secret" }, { "b", "bravo-secret" }, { "c", "charlie-secret" }
 };
 
@@ -67,7 +68,8 @@ static bool write_config(const struct demo *d) {
     if (!f)
         return false;
     fprintf(f, config_text, dd->port, dd->media_first, dd->media_last, users[A][0], users[A][1], users[B][0],
-            users[B][1], users[C][0], users[C][1], dd->socket, d->verbose ? "wire" : "info");
+            users[B][1], users[C][0], users[C][1], dd->socket, d->verbose ? "wire" : "info",
+            d->flow.config ? d->flow.config : "");
     return fclose(f) == 0;
 }
 
@@ -94,6 +96,8 @@ static bool log_has(const struct demo_daemon *dd, const char *word) {
 bool daemon_alive(struct demo *d) {
     int status;
     struct demo_daemon *dd = &d->daemon;
+    if (demo_interrupted())
+        return false;
     if (!dd->program)
         return true;
     if (!dd->pid)

@@ -17,7 +17,8 @@
 
 #include <sys/types.h>
 
-enum who { A, B, C, WHO_COUNT };
+/* P: another phone of B's user, not registered; few flows have it. */
+enum who { A, B, C, P, WHO_COUNT };
 /* Dialogs as the flow names them; each phone's own slot is bound to a name by the first message that fits. D_NONE: the
  * message belongs to no dialog of the phone. */
 enum dlg { D_ANY, D1, D2, D3, DLG_COUNT, D_NONE };
@@ -62,9 +63,18 @@ struct demo_daemon {
     uint16_t port, media_first, media_last;
 };
 
+/* What --flow names. */
+struct flow {
+    const char *name;
+    bool (*walk)(struct demo *d);
+    const char *config;           /* more lines for the daemon; NULL: none */
+    bool with_p;
+};
+
 struct demo {
     bool verbose, keep, colour;
-    const char *flow;
+    bool quick;                   /* listens to tones for less time */
+    struct flow flow;
     uint64_t start_us, now_us;
     struct phone phones[WHO_COUNT];
     struct media *media[WHO_COUNT][PHONE_DIALOGS];
@@ -83,18 +93,23 @@ struct demo {
     unsigned retransmissions, digest_rounds;
     unsigned failures;            /* everything that must not be */
     uint64_t splice_us;
+    enum who near;                /* who is heard from the splice on: it, and whose message is the splice */
+    enum dlg near_dlg;
     uint64_t ended[WHO_COUNT];    /* dialogs ended, by phone */
     int notify_final;             /* status of the final NOTIFY; -1: none yet */
 };
 
 /* ---- net.c */
 uint64_t clock_us(void);
-/* Binds three sockets and all media ports. direct: no daemon between them. */
+/* Binds a socket each and all media ports. direct: no daemon between them. */
 bool demo_phones_open(struct demo *d, bool direct);
 void demo_phones_close(struct demo *d);
 /* One turn of the loop, at most max_us long. */
 void demo_turn(struct demo *d, uint64_t max_us);
 void demo_run(struct demo *d, uint64_t us);
+/* SIGINT or SIGTERM came: everything ends as soon as it can. */
+bool demo_interrupted(void);
+extern const char *const phone_names[WHO_COUNT];
 /* A UDP port, or `count` in a row starting at an even one, that can be bound now; 0: none found. */
 uint16_t free_ports(unsigned count);
 /* "sip:b@domain", or b's own address when there is no daemon. */
@@ -133,10 +148,12 @@ want_check_fn check_offer_full, check_direction, check_own_dialog, check_anchore
 /* Listens for `us`; true if `from`'s tone is heard at `at` on that dialog. */
 bool audio_expect(struct demo *d, uint64_t us, const enum who (*pairs)[2], unsigned n, enum dlg dlg);
 bool audio_silence(struct demo *d, enum who at, enum dlg dlg);
-/* Counts start anew on these two dialogs: called at the target's 200. */
-void audio_splice(struct demo *d, enum dlg at_c, int c_dialog);
-/* The table of both directions since the splice. */
-bool audio_report(struct demo *d, enum dlg at_c);
+/* Counts start anew on d->near's dialog and on this one: called at the splice. */
+void audio_splice(struct demo *d, enum who far, int dialog);
+/* The table of both directions since the splice. goes_on: near's dialog is the one that it had before. */
+bool audio_report(struct demo *d, enum who far, enum dlg far_dlg, bool goes_on);
+/* A flow's time for listening, shorter with --quick. */
+uint64_t audio_time(const struct demo *d, uint64_t us);
 
 /* ---- daemon.c */
 bool daemon_start(struct demo *d, const char *program);

@@ -4,8 +4,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const char *const phone_names[WHO_COUNT] = { "A", "B", "C" };
-
 void demo_say(struct demo *d, bool good, const char *fmt, ...) {
     va_list ap;
     if (!good)
@@ -106,7 +104,7 @@ static void tick(struct demo *d, int i, const struct phone_seen *seen) {
         r->wrong++, d->failures++;
     ladder_line(d, w->who, seen, wrong ? MARK_WRONG : MARK_OK, wrong);
     if (w->splice)
-        audio_splice(d, w->dlg, seen->dialog);
+        audio_splice(d, w->who, seen->dialog);
 }
 
 void demo_seen(void *arg, struct phone *ph, const struct phone_seen *seen) {

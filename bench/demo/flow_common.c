@@ -15,7 +15,7 @@ static const struct want registering[] = { REGISTER_LINES(A), REGISTER_LINES(B),
 bool flow_register(struct demo *d, bool on) {
     const char *name = on ? "A, B and C register (RFC 3261 section 10, digest)" : "A, B and C end their registrations";
     STAGE(d, name, registering);
-    for (int w = 0; w < WHO_COUNT; w++)
+    for (int w = 0; w < P; w++)
         if (phone_register(&d->phones[w], on ? d->phones[w].config.expires : 0) < 0)
             return false;
     return stage_wait(d);

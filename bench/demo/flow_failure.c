@@ -126,8 +126,8 @@ bool flow_leave(struct demo *d) {
     STAGE(d, "B does not wait: its leg ends, the transfer goes on (RFC 5589 section 6)", goes_on);
     if (phone_hang_up(&d->phones[B], d->bound[B][D1]) < 0 || !stage_wait(d))
         return false;
-    demo_quiet(d, "nothing else reaches anybody for two seconds", 2000000);
-    return audio_report(d, D3) && flow_hang_up(d, D3);
+    demo_quiet(d, "nothing else reaches anybody while they talk", audio_time(d, 2000000));
+    return audio_report(d, C, D3, true) && flow_hang_up(d, D3);
 }
 
 static const struct want given_up[] = {

@@ -65,13 +65,13 @@ bool flow_refer(struct demo *d, bool with_replaces) {
     return flow_refer_start(d, with_replaces) && stage_wait(d);
 }
 
-/* The transferor hangs up; the transferee must not notice. Then the two are heard for two seconds. */
+/* The transferor hangs up; the transferee must not notice. Then the two are heard. */
 bool flow_talk(struct demo *d, enum dlg at_c) {
     STAGE(d, "B leaves: its BYE is answered and goes no further", transferor_leaves);
     if (phone_hang_up(&d->phones[B], d->bound[B][D1]) < 0 || !stage_wait(d))
         return false;
-    demo_quiet(d, "no BYE and nothing else reaches A or C while they talk for two seconds", 2000000);
-    return audio_report(d, at_c) && flow_hang_up(d, at_c);
+    demo_quiet(d, "no BYE and nothing else reaches A or C while they talk", audio_time(d, 2000000));
+    return audio_report(d, C, at_c, true) && flow_hang_up(d, at_c);
 }
 
 bool flow_attended(struct demo *d) {

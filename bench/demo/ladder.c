@@ -6,15 +6,16 @@
 #include <stdio.h>
 
 #define LANE 18
-#define LANES_WIDTH (3 * LANE + 1)
+#define LANES_MAX (4 * LANE + 1)
 
-/* Columns of A, Referee, B, C; without a daemon messages still meet in the second. */
-static const int column[WHO_COUNT] = { 0, 2 * LANE, 3 * LANE };
+/* Columns of A, Referee, B, C and P; without a daemon messages still meet in the second. */
+static const int column[WHO_COUNT] = { 0, 2 * LANE, 3 * LANE, 4 * LANE };
 #define REFEREE_COLUMN LANE
 
 void ladder_head(const struct demo *d) {
     const char *middle = d->domain[0] ? "Referee" : "network";
-    printf("          ms  A%*s%-*s%-*sC\n", LANE - 1, "", LANE, middle, LANE, "B");
+    printf("          ms  A%*s%-*s%-*s%-*s%s\n", LANE - 1, "", LANE, middle, LANE, "B", LANE, "C",
+           d->flow.with_p ? "P" : "");
 }
 
 /* "INVITE 17", "200 INVITE 17" */
@@ -25,22 +26,24 @@ static int label(const struct sip_msg *m, char *out, size_t cap) {
     return snprintf(out, cap, "%u %.*s %u", m->status, SLICE_FMT(method), m->cseq);
 }
 
-static void draw(enum who who, const struct phone_seen *seen, char *lanes) {
+static void draw(const struct demo *d, enum who who, const struct phone_seen *seen, char *lanes) {
     char text[40];
     int n = label(seen->msg, text, sizeof text);
     int from = column[who] < REFEREE_COLUMN ? column[who] : REFEREE_COLUMN;
     int to = column[who] < REFEREE_COLUMN ? REFEREE_COLUMN : column[who];
     bool rightwards = seen->sent == (column[who] < REFEREE_COLUMN);
-    memset(lanes, ' ', LANES_WIDTH);
-    lanes[0] = lanes[LANE] = lanes[2 * LANE] = lanes[3 * LANE] = '|';
+    int lane_count = d->flow.with_p ? 4 : 3;
+    memset(lanes, ' ', LANES_MAX);
+    for (int i = 0; i <= lane_count; i++)
+        lanes[i * LANE] = '|';
     memset(lanes + from + 1, '-', (size_t)(to - from - 1));
     lanes[rightwards ? to - 1 : from + 1] = rightwards ? '>' : '<';
     /* Next to the phone's own column, so that a line to C is told from one to B. */
-    int at = who == C ? to - LANE + 2 : from + 2;
+    int at = who > B ? to - LANE + 2 : from + 2;
     if (n > LANE - 3)
         n = LANE - 3;
     memcpy(lanes + at, text, (size_t)n);
-    lanes[LANES_WIDTH] = 0;
+    lanes[lane_count * LANE + 1] = 0;
 }
 
 static void put_sdp(struct sbuf *b, struct slice text) {
@@ -101,9 +104,9 @@ static void details(const struct demo *d, const struct sip_msg *m, struct sbuf *
 void ladder_line(const struct demo *d, enum who who, const struct phone_seen *seen, enum mark mark, const char *note) {
     static const char *const marks[] = { "ok", "digest", "again", "??", "WRONG" };
     static const char *const colours[] = { "\033[32m", "\033[36m", "\033[2m", "\033[31m", "\033[31m" };
-    char lanes[LANES_WIDTH + 1], text[1024];
+    char lanes[LANES_MAX + 1], text[1024];
     struct sbuf b = sbuf_on(text, sizeof text);
-    draw(who, seen, lanes);
+    draw(d, who, seen, lanes);
     details(d, seen->msg, &b);
     printf("%s%6s%s %6.0f %s  %.*s%s%s\n", d->colour ? colours[mark] : "", marks[mark], d->colour ? "\033[0m" : "",
            (double)(clock_us() - d->start_us) / 1000, lanes, (int)b.n, b.p, note ? "   <-- " : "", note ? note : "");

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "referee-demo --daemon PATH [--flow FLOW] [--lose N] [--verbose] [--keep]\n"
+    "referee-demo --daemon PATH [--flow FLOW] [--lose N] [--quick] [--verbose] [--keep]\n"
     "referee-demo --self-test [--verbose]\n"
     "  Starts PATH (refereed) on loopback with a configuration of its own, and three phones A, B, C that walk a call\n"
     "  transfer through it. Prints each message, ticks each expected line, listens whether A and C hear each other.\n"
@@ -17,26 +17,56 @@ static const char usage[] =
     "                busy, decline: C refuses; refused: C fails at Replaces; leave: B hangs up while C rings;\n"
     "                gone: A does; early-bye: B ends its consultation call with the REFER\n"
     "  --lose N      every N-th SIP datagram is lost, either way (early-bye needs its order: not with that)\n"
+    "  --quick       tones are listened to for less time\n"
     "  --self-test   no daemon: the phones call each other directly\n"
     "  --verbose     whole messages too; the daemon logs them as well\n"
     "  --keep        keeps the daemon's configuration and log\n"
     "  Exit code: 0 when everything held, 1 when something did not, 2 for a wrong command line.\n";
 
-struct flow {
-    const char *name;
-    bool (*walk)(struct demo *d);
-};
 static const struct flow flows[] = {
-    { "attended", flow_attended }, { "blind", flow_blind }, { "join", flow_join },
-    { "busy", flow_busy }, { "decline", flow_decline }, { "refused", flow_refused },
-    { "leave", flow_leave }, { "gone", flow_gone }, { "early-bye", flow_early_bye },
+    { .name = "attended", .walk = flow_attended },
+    { .name = "blind", .walk = flow_blind },
+    { .name = "join", .walk = flow_join },
+    { .name = "busy", .walk = flow_busy },
+    { .name = "decline", .walk = flow_decline },
+    { .name = "refused", .walk = flow_refused },
+    { .name = "leave", .walk = flow_leave },
+    { .name = "gone", .walk = flow_gone },
+    { .name = "early-bye", .walk = flow_early_bye },
 };
 
-static bool (*flow_named(const char *name))(struct demo *) {
+static bool flow_named(struct demo *d, const char *name) {
     for (size_t i = 0; i < sizeof flows / sizeof *flows; i++)
-        if (strcmp(flows[i].name, name) == 0)
-            return flows[i].walk;
-    return NULL;
+        if (strcmp(flows[i].name, name) == 0) {
+            d->flow = flows[i];
+            return true;
+        }
+    return false;
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number) {
+    interrupted = number;
+}
+
+bool demo_interrupted(void) {
+    return interrupted != 0;
+}
+
+/* SIGINT and SIGTERM: the daemon is stopped and its files are removed, then the signal does what it means. */
+static void catch_signals(void) {
+    struct sigaction sa = { .sa_handler = on_signal };
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void die_of_signal(void) {
+    if (!interrupted)
+        return;
+    signal(interrupted, SIG_DFL);
+    raise(interrupted);
 }
 
 static bool run_direct(struct demo *d) {
@@ -54,7 +84,7 @@ static bool walk_with_daemon(struct demo *d) {
         demo_fail(d, "cannot open the phones' sockets");
         return false;
     }
-    bool good = flow_register(d, true) && flow_named(d->flow)(d) && flow_register(d, false);
+    bool good = flow_register(d, true) && d->flow.walk(d) && flow_register(d, false);
     return good && demo_counters(d) && daemon_leftover(d);
 }
 
@@ -67,44 +97,57 @@ static bool run_with_daemon(struct demo *d, const char *program) {
 
 static int finish(const struct demo *d, bool good) {
     good = good && d->failures == 0;
-    printf("\n%s: %s\n", d->flow, good ? "everything held" : "NOT everything held");
+    printf("\n%s: %s\n", d->flow.name, good ? "everything held" : "NOT everything held");
     return good ? 0 : 1;
 }
 
 static struct demo demo;
 
-int main(int argc, char **argv) {
+/* 0: go on; else the exit code, plus one. */
+static int read_options(struct demo *d, int argc, char **argv, const char **program) {
     static const struct option options[] = {
         { "flow", required_argument, NULL, 'f' }, { "daemon", required_argument, NULL, 'd' },
         { "lose", required_argument, NULL, 'l' }, { "keep", no_argument, NULL, 'k' },
-        { "verbose", no_argument, NULL, 'v' },
+        { "quick", no_argument, NULL, 'q' }, { "verbose", no_argument, NULL, 'v' },
         { "self-test", no_argument, NULL, 's' }, { "help", no_argument, NULL, 'h' }, { 0 } };
-    struct demo *d = &demo;
-    const char *program = NULL;
+    const char *flow = "attended";
     bool direct = false;
     int c;
-    *d = (struct demo){ .flow = "attended", .colour = isatty(1), .start_us = clock_us(), .fds = { -1, -1, -1 },
-                        .notify_final = -1 };
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (c == 'f')
-            d->flow = optarg;
+            flow = optarg;
         else if (c == 'd')
-            program = optarg;
+            *program = optarg;
         else if (c == 'l')
             d->drop_every = (unsigned)strtoul(optarg, NULL, 10);
         else if (c == 'k')
             d->keep = true;
+        else if (c == 'q')
+            d->quick = true;
         else if (c == 'v')
             d->verbose = true;
         else if (c == 's')
             direct = true;
         else
-            return fputs(usage, c == 'h' ? stdout : stderr), c == 'h' ? 0 : 2;
+            return fputs(usage, c == 'h' ? stdout : stderr), c == 'h' ? 1 : 3;
     }
-    if (optind != argc || (!direct && (!program || !flow_named(d->flow))))
-        return fputs(usage, stderr), 2;
-    signal(SIGPIPE, SIG_IGN);
     if (direct)
-        d->flow = "self-test";
-    return finish(d, direct ? run_direct(d) : run_with_daemon(d, program));
+        d->flow.name = "self-test";
+    if (optind != argc || (!direct && (!*program || !flow_named(d, flow))))
+        return fputs(usage, stderr), 3;
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    struct demo *d = &demo;
+    const char *program = NULL;
+    *d = (struct demo){ .colour = isatty(1), .start_us = clock_us(), .fds = { -1, -1, -1, -1 }, .notify_final = -1,
+                        .near = A, .near_dlg = D1 };
+    int code = read_options(d, argc, argv, &program);
+    if (code)
+        return code - 1;
+    catch_signals();
+    bool good = d->flow.walk ? run_with_daemon(d, program) : run_direct(d);
+    die_of_signal();
+    return finish(d, good);
 }

@@ -13,9 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char *const names[WHO_COUNT] = { "a", "b", "c" };
-static const char *const passwords[WHO_COUNT] = { "alpha-secret", "bravo-secret", "charlie-secret" };
-static const double hertz[WHO_COUNT] = { 440, 620, 880 };
+const char *const phone_names[WHO_COUNT] = { "A", "B", "C", "P" };
+static const char *const names[WHO_COUNT] = { "a", "b", "c", "b" };
+static const char *const passwords[WHO_COUNT] = { "alpha-secret", "bravo-secret", "charlie-secret", "bravo-secret" };
+static const double hertz[WHO_COUNT] = { 440, 620, 880, 1180 };
 
 uint64_t clock_us(void) {
     struct timespec ts;
@@ -102,7 +103,7 @@ static unsigned codecs_of(enum who who, struct phone_codec out[PHONE_CODECS]) {
         { 101, PHONE_DTMF, "telephone-event/8000" } };
     static const struct phone_codec c[] = { { 8, PHONE_ALAW, "PCMA/8000" }, { 0, PHONE_ULAW, "PCMU/8000" },
         { 97, PHONE_DTMF, "telephone-event/8000" } };
-    static const struct { const struct phone_codec *list; unsigned n; } all[] = { { a, 5 }, { b, 2 }, { c, 3 } };
+    static const struct { const struct phone_codec *list; unsigned n; } all[] = { { a, 5 }, { b, 2 }, { c, 3 }, { b, 2 } };
     memcpy(out, all[who].list, all[who].n * sizeof *out);
     return all[who].n;
 }
@@ -126,7 +127,7 @@ static bool open_media(struct demo *d, enum who who, uint16_t first) {
 static bool open_phone(struct demo *d, enum who who, bool direct) {
     struct phone_io io = { .arg = d, .send = send_datagram, .seen = demo_seen };
     struct phone_config pc = { .name = names[who], .password = passwords[who], .domain = d->domain, .expires = 600,
-                               .replaces = who != C || strcmp(d->flow, "join") != 0, .answer_us = 300000 };
+                               .replaces = who != C || strcmp(d->flow.name, "join") != 0, .answer_us = 300000 };
     d->fds[who] = bind_udp(0);
     pc.media_port = free_ports(2 * PHONE_DIALOGS);
     pc.codec_count = codecs_of(who, pc.codecs);
@@ -179,7 +180,6 @@ static void apply_audio(struct demo *d, int w, int dialog) {
 }
 
 static void on_event(struct demo *d, int w, const struct phone_event *e) {
-    static const char *const phone[] = { "A", "B", "C" };
     if (e->kind == PHONE_EV_AUDIO) {
         apply_audio(d, w, e->dialog);
     } else if (e->kind == PHONE_EV_ENDED) {
@@ -188,11 +188,11 @@ static void on_event(struct demo *d, int w, const struct phone_event *e) {
     } else if (e->kind == PHONE_EV_NOTIFY && e->final) {
         d->notify_final = e->status;
     } else if (e->kind == PHONE_EV_REGISTER_FAILED || e->kind == PHONE_EV_REQUEST_FAILED ||
-               (e->kind == PHONE_EV_FAILED && e->status != 481)) {
+               (e->kind == PHONE_EV_FAILED && e->status != 481 && e->status != 487)) {
         if (e->status)
-            demo_say(d, false, "phone %s: a request was refused with %u", phone[w], e->status);
+            demo_say(d, false, "phone %s: a request was refused with %u", phone_names[w], e->status);
         else
-            demo_say(d, false, "phone %s: a request got no answer", phone[w]);
+            demo_say(d, false, "phone %s: a request got no answer", phone_names[w]);
     }
 }
 
@@ -262,6 +262,6 @@ void demo_turn(struct demo *d, uint64_t max_us) {
 
 void demo_run(struct demo *d, uint64_t us) {
     uint64_t end = clock_us() + us;
-    while (clock_us() < end)
+    while (clock_us() < end && !demo_interrupted())
         demo_turn(d, end - clock_us() < 20000 ? 1000 : 20000);
 }
