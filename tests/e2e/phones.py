@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """tests/e2e/phones.py FLOW PORT: real phones against the daemon at 127.0.0.1:PORT; B and T as in lib.sh.
 
-A (1001) and C (1003) are baresip, B (1002) is linphonec. Each speaks a sine of its own from a file. What baresip plays
+A (1001) is baresip, B (1002) is linphonec, C (1003) is one of them. Each speaks a sine of its own from a file. What baresip plays
 to its loudspeaker comes to us through ALSA's file plugin and a FIFO that is read at the pace of a sound card; linphonec
 records to a file by itself. No sound hardware, no privilege.
 """
@@ -194,6 +194,9 @@ class Baresip(Phone):
     def has(self, event):
         return any(e.get("type") == event for e in self.events)
 
+    def has_ended(self):
+        return self.has("CALL_CLOSED")
+
 
 BARESIP = """poll_method epoll
 sip_listen {address}:{sip}
@@ -222,6 +225,9 @@ class Linphonec(Phone):
         os.makedirs(f"{self.home}/.local/share/linphone")
         with open(f"{self.home}/rc", "w", encoding="utf-8") as f:
             f.write(LINPHONE.format(address=address, user=user, rtp=ports[0], sip=ports[1], daemon=ports[2]))
+            if name == "C":  # what B would choose with it, Opus, is recorded at another rate
+                f.write("".join(f"[audio_codec_{i}]\nmime={codec}\nrate={rate}\nchannels={channels}\nenabled={on}\n"
+                                for i, (codec, rate, channels, on) in enumerate(CODECS)))
         command = ["linphonec", "-c", f"{self.home}/rc", "-a", "-d", "6", "-l", f"{self.home}/messages"]
         super().__init__(name, command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.text = ""
@@ -241,6 +247,10 @@ class Linphonec(Phone):
         self.process.stdin.write(line.encode() + b"\n")
         self.process.stdin.flush()
 
+    def has_ended(self):
+        """All calls, the replaced one too."""
+        return len(re.findall("Call .* ended", self.text)) == len(re.findall("assigned id", self.text))
+
     def expect(self, pattern):
         wait_for(f"{self.name} says {pattern!r}", lambda: re.search(pattern, self.text))
 
@@ -252,6 +262,8 @@ class Linphonec(Phone):
         wait_for(f"{self.name} logs {pattern!r}", found)
 
 
+CODECS = (("PCMU", 8000, 1, 1), ("opus", 48000, 2, 0), ("speex", 16000, 1, 0), ("speex", 8000, 1, 0),
+          ("PCMA", 8000, 1, 0), ("G729", 8000, 1, 0))
 LINPHONE = """[sip]
 sip_port={sip}
 sip_tcp_port=0
@@ -276,11 +288,11 @@ reg_sendregister=1
 class Scene:
     """Three phones, registered, and A talking with B."""
 
-    def __init__(self, port):
+    def __init__(self, port, c_is=Baresip):
         self.port = port
         self.a = Baresip("A", 1001, "127.0.0.2", (port + 1, port, port))
         self.b = Linphonec("B", 1002, "127.0.0.3", (port + 4, port, port))
-        self.c = Baresip("C", 1003, "127.0.0.4", (port + 2, port, port))
+        self.c = c_is("C", 1003, "127.0.0.4", (port + (6 if c_is is Linphonec else 2), port, port))
         wait_for("all are registered", lambda: self.held("bindings") == 3)
         self.a.order("dial", self.uri(1002))
         wait_for("A is connected", lambda: self.a.has("CALL_ESTABLISHED"))
@@ -306,7 +318,7 @@ class Scene:
 
     def hang_up(self, x, y):
         x.order("hangup")
-        wait_for(f"{y.name}'s call has ended too", lambda: y.has("CALL_CLOSED"))
+        wait_for(f"{y.name}'s call has ended too", y.has_ended)
         self.nothing_is_left()
 
     def nothing_is_left(self):
@@ -314,6 +326,22 @@ class Scene:
         wait_for(f"no {', '.join(what)} left", lambda: not any(self.held(w) for w in what))
 
 def attended(s):
+    """C knows no Replaces: it is joined."""
+    consult_and_transfer(s)
+    for phone in (s.a, s.c):
+        with open(f"{FOLDER}/{phone.name}.log", encoding="utf-8", errors="replace") as log:
+            check(f"{phone.name} hears one SSRC all the time", "SSRC changed" not in log.read())
+    s.hang_up(s.a, s.c)
+
+
+def attended_replaces(s):
+    """C takes the INVITE with Replaces and ends the dialog that it replaced."""
+    consult_and_transfer(s)
+    s.c.expect_message(r"(?i)\nReplaces: *~")
+    s.hang_up(s.a, s.c)
+
+
+def consult_and_transfer(s):
     s.b.order("pause")
     s.b.expect("Call 1 with .* is now paused")
     s.b.order("call " + s.uri(1003))
@@ -326,10 +354,6 @@ def attended(s):
     s.b.expect("Call 1 with .* ended")
     s.b.expect("Call 2 with .* ended")
     wait_for("one transfer is done", lambda: s.count("transfers_done") == 1)
-    for phone in (s.a, s.c):
-        with open(f"{FOLDER}/{phone.name}.log", encoding="utf-8", errors="replace") as log:
-            check(f"{phone.name} hears one SSRC all the time", "SSRC changed" not in log.read())
-    s.hang_up(s.a, s.c)
 
 
 def blind_linphonec(s):
@@ -355,7 +379,7 @@ def blind_baresip(s):
     s.nothing_is_left()
 
 
-FLOWS = {f.__name__: f for f in (attended, blind_linphonec, blind_baresip)}
+FLOWS = {f.__name__: f for f in (attended, attended_replaces, blind_linphonec, blind_baresip)}
 
 
 def stopped(*_):
@@ -367,7 +391,7 @@ def stopped(*_):
 def main(flow, port):
     signal.signal(signal.SIGTERM, stopped)
     try:
-        FLOWS[flow](Scene(int(port)))
+        FLOWS[flow](Scene(int(port), Linphonec if flow == "attended_replaces" else Baresip))
     finally:
         for phone in Phone.running:
             phone.end()
