@@ -9,7 +9,8 @@
 struct slice transfer_full_offer(const struct engine *e, const struct transfer *t, int *direction) {
     const struct leg *a = leg_get(e, t->transferee);
     struct slice full = leg_str(a, LEG_SDP_FULL);
-    *direction = a->media.own_direction;
+    /* Its offer says of each stream what it wants by itself; its answer, what was imposed on it too. */
+    *direction = full.p ? -1 : a->media.own_direction;
     return full.p ? full : leg_str(a, LEG_SDP_REMOTE);
 }
 
