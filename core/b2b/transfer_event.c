@@ -106,7 +106,6 @@ static void target_answered(struct engine *e, struct transfer *t, struct leg *l,
 }
 
 static bool target_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
-    bool join = l->self == t->replaced;
     switch (ev->kind) {
     case LEG_EV_PROGRESS: transfer_step(e, t, TRANSFER_EV_PROGRESS, ev->status); return true;
     case LEG_EV_ANSWERED: target_answered(e, t, l, ev); return true;
@@ -128,10 +127,7 @@ static bool target_event(struct engine *e, struct transfer *t, struct leg *l, co
     case LEG_EV_CANCELLED: /* a newcomer that gives up */
     case LEG_EV_BYE:
     case LEG_EV_GONE: transfer_step(e, t, TRANSFER_EV_TARGET_GONE, ev->status); return true;
-    case LEG_EV_REINVITE:
-        if (!join)
-            bridge_answer_alone(e, l, ev->msg);
-        return !join;
+    case LEG_EV_REINVITE: bridge_answer_alone(e, l, ev->msg); return true;
     default: return false;
     }
 }
