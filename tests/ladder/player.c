@@ -54,9 +54,9 @@
  *   body:"..." type:a/b mf:N cseq:N ruri:URI branch:B contact:"<...>" from:ADDR:PORT (sent from there)
  *   lost (it never arrives)  dup[*N] (it arrives once more, N times more)
  *   call-id:"..." (of the new dialog)
- *   In texts: {host} {x*8000} (as many x) {C} (its address of record) {C:contact} {B.consult:replaces} (escaped for a URI), and of a dialog
- *   :call-id (escaped) :plain-call-id :to-tag :from-tag (as Replaces to the engine names them) :target
- *   :refer-to (of the last REFER to it).
+ *   In texts: {host} {x*8000} (as many x) {C} (its address of record) {C:contact} {B.consult:replaces} (escaped for a
+ *   URI), and of a dialog :call-id (escaped) :plain-call-id :to-tag :from-tag (as Replaces to the engine names them)
+ *   :target :refer-to (of the last REFER to it).
  *
  * What is checked of a read message, beside what rules.c holds against each:
  *   sdp:CODECS:DIRECTION (no sdp: none may be there), from:WHO to:WHO (users), ruri:URI, hdr:Name, hdr:"Name: value"
