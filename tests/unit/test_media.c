@@ -179,8 +179,20 @@ static void test_answer_alone(void) {
     CU_ASSERT_FATAL(s.p && sdp_parse(s, &d) > 0);
     CHECK_EQ(d.media[0].direction, SDP_RECVONLY);
     CHECK_EQ(p.a->media.own_direction, SDP_SENDONLY);
-    /* another number of m-lines does not fit */
-    CHECK_TRUE(media_answer_alone(p.e, p.a, SL(AUDIO "m=video 4002 RTP/AVP 96\r\n")).p == NULL);
+    /* a line that came with the offer is refused: there is nobody to ask */
+    struct slice two = SL(AUDIO "m=video 4002 RTP/AVP 96\r\n");
+    oa_step(&p.a->oa, OA_EV_RECV_OFFER);
+    CHECK_TRUE(media_received(p.e, p.a, two, true));
+    s = media_answer_alone(p.e, p.a, two);
+    CU_ASSERT_FATAL(s.p && sdp_parse(s, &d) > 0);
+    CU_ASSERT_FATAL(d.media_count == 2);
+    CHECK_TRUE(d.media[0].port != 0);
+    CHECK_EQ(d.media[1].port, 0);
+    /* the next offer keeps both lines, whoever's description it is made from */
+    oa_step(&p.a->oa, OA_EV_SEND_ANSWER);
+    s = media_describe(p.e, p.a, SL(AUDIO), -1);
+    CU_ASSERT_FATAL(s.p && sdp_parse(s, &d) > 0);
+    CHECK_EQ(d.media_count, 2);
     end_pair(&p);
 }
 
