@@ -62,6 +62,16 @@ struct transfer_rule {
     uint32_t action;                /* enum transfer_verb */
 };
 
+/* User agents that need something done otherwise. What all entries say that fit holds together. */
+struct quirk_config {
+    char agent[CONFIG_NAME_MAX]; /* beginning of the User-Agent or Server; "": any */
+    char peer[CONFIG_NAME_MAX];  /* name of a peer; "": any */
+    bool replaces_swapped;       /* to-tag and from-tag of its Replaces may be the wrong way round */
+    bool no_notify;              /* its REFER gets no NOTIFY at all */
+    bool bye_at_once;            /* a transferor that waits for our BYE behind the final NOTIFY */
+    bool accept_200;             /* its REFER gets 200, not 202 */
+};
+
 /* Replaced as a whole by engine_reload. */
 struct policy_config {
     const struct user_config *users;
@@ -76,6 +86,8 @@ struct policy_config {
     uint32_t echo_count;
     const struct transfer_rule *rules; /* of who may transfer where */
     uint32_t rule_count;
+    const struct quirk_config *quirks;
+    uint32_t quirk_count;
 };
 
 struct engine_config {

@@ -67,7 +67,10 @@ static void take_answer(struct leg *l, const struct sip_msg *msg) {
 static void note_peer(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     leg_note_abilities(l, msg);
     struct slice agent = sip_hdr_value(msg, SIP_H_SERVER);
-    leg_set(e, l, LEG_AGENT, agent.p ? agent : sip_hdr_value(msg, SIP_H_USER_AGENT));
+    if (!agent.p)
+        agent = sip_hdr_value(msg, SIP_H_USER_AGENT);
+    if (agent.p)
+        leg_set(e, l, LEG_AGENT, agent);
 }
 
 static struct leg_event on_invite_2xx(struct engine *e, struct leg *l, const struct sip_msg *msg) {

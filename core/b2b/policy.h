@@ -37,4 +37,10 @@ struct slice policy_transfer_denied(const struct engine *e, struct slice princip
  * rate is that of a bucket that holds transfers_per_minute and fills at the same rate. Nobody (absent) is one party. */
 struct slice policy_transfer_limited(struct engine *e, struct slice principal);
 
+/* ---- policy_quirk.c */
+
+enum quirk { QUIRK_REPLACES_SWAPPED = 1, QUIRK_NO_NOTIFY = 2, QUIRK_BYE_AT_ONCE = 4, QUIRK_ACCEPT_200 = 8 };
+/* enum quirk bits for a user agent that names itself so, of a party with this principal; either may be absent. */
+unsigned policy_quirks(const struct engine *e, struct slice agent, struct slice principal);
+
 #endif

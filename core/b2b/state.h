@@ -210,7 +210,8 @@ struct transfer {
     bool relay_auto, relay_answered, relay_ended, token_used;
     uint32_t refer_cseq;      /* id of the subscription */
     uint32_t max_forwards;
-    bool silent; /* Refer-Sub: false */
+    bool silent;    /* no NOTIFY: Refer-Sub: false, or a quirk */
+    uint8_t quirks; /* enum quirk, of the transferor; policy.h */
     bool transferor_gone, committed, succeeded;
     bool end_transferor;   /* BYE follows the final NOTIFY */
     bool require_replaces; /* in the Refer-To */

@@ -172,6 +172,7 @@ static bool begin_dial(struct engine *e, const struct sip_msg *msg, handle txn, 
 void transfer_on_outside_refer(struct engine *e, const struct sip_msg *msg, handle txn, struct slice principal) {
     struct refer r;
     bool ok = refer_read(msg, &r);
+    r.quirks = refer_quirks(e, msg, NULL, principal);
     if (ok && sip_hdr_first(msg, SIP_H_TARGET_DIALOG)) {
         struct leg *l = target_dialog(e, msg, principal, &r);
         ok = l && begin_in_dialog(e, msg, txn, l, &r);

@@ -51,6 +51,11 @@ static void trace_refusal(struct engine *e, const struct cdr_refusal *f, const s
     trace_end(&e->trace, &d);
 }
 
+uint8_t refer_quirks(const struct engine *e, const struct sip_msg *msg, const struct leg *l, struct slice principal) {
+    struct slice agent = sip_hdr_value(msg, SIP_H_USER_AGENT);
+    return (uint8_t)policy_quirks(e, agent.p || !l ? agent : leg_str(l, LEG_AGENT), principal);
+}
+
 void refer_note_refusal(struct engine *e, const struct leg *l, struct slice principal, const struct sip_msg *msg,
                         const struct refer *r) {
     struct cdr_refusal f = { "refer", l, principal, msg, r->status, r->reason };
@@ -80,11 +85,34 @@ static bool is_of_ours(const struct engine *e, const struct sip_replaces *p) {
            (token_parse(p->from_tag, &t) && t.cluster == (uint8_t)e->cfg.cluster_id);
 }
 
+/* Some write the tags as they are in their own dialog's messages. Passed on, they stand as they should. */
+static struct leg *find_swapped(const struct engine *e, struct refer *r) {
+    const struct sip_replaces *p = &r->replaces;
+    struct leg *d = leg_find(e, p->call_id, p->from_tag, p->to_tag);
+    char mem[sizeof r->replaces_text];
+    struct sbuf b = sbuf_on(mem, sizeof mem);
+    if (!d)
+        return NULL;
+    sbuf_put(&b, p->call_id);
+    sbuf_lit(&b, ";to-tag=");
+    sbuf_put(&b, p->from_tag);
+    sbuf_lit(&b, ";from-tag=");
+    sbuf_put(&b, p->to_tag);
+    sbuf_str(&b, p->early_only ? ";early-only" : "");
+    if (b.overflow)
+        return NULL;
+    memcpy(r->replaces_text, mem, b.n);
+    r->replaces_n = b.n;
+    return sip_replaces_parse(slice_of(r->replaces_text, b.n), &r->replaces) < 0 ? NULL : d;
+}
+
 /* The dialog that Replaces names. False: the REFER is refused. *result != 0: accepted, and then told to have failed. */
 static bool find_consult(struct engine *e, struct leg *l, struct refer *r, struct leg **consult, uint16_t *result) {
     const struct sip_replaces *p = &r->replaces;
     struct leg *d = leg_find(e, p->call_id, p->to_tag, p->from_tag);
     *consult = NULL;
+    if (!d && (r->quirks & QUIRK_REPLACES_SWAPPED))
+        d = find_swapped(e, r);
     if (!d || !(leg_is_live(d))) {
         bool ended = d || leg_ended_lately(e, p->call_id, p->to_tag, p->from_tag);
         if (ended)
@@ -135,7 +163,10 @@ bool refer_keep(struct engine *e, struct transfer *t, const struct sip_msg *msg,
         uri.n = (uint32_t)(r->to.uri.headers.p - 1 - uri.p);
     t->refer_cseq = msg->cseq;
     t->max_forwards = msg->max_forwards > 0 ? (uint32_t)msg->max_forwards - 1 : LIMIT_HOPS_MAX;
-    t->silent = r->no_subscription;
+    t->quirks = r->quirks;
+    if (r->no_subscription)
+        t->quirks &= (uint8_t)~QUIRK_NO_NOTIFY;
+    t->silent = r->no_subscription || (t->quirks & QUIRK_NO_NOTIFY);
     t->require_replaces = r->require_replaces;
     t->expires_us = e->now + 1000000ull * e->cfg.subscription_s;
     return strs_set(&t->s, &e->bufs, TRF_REFER_TO, uri) && strs_set(&t->s, &e->bufs, TRF_REFERRED_BY, r->referred_by) &&
@@ -192,7 +223,8 @@ static struct transfer *start(struct engine *e, struct leg *l, const struct sip_
 
 void transfer_begin(struct engine *e, struct transfer *t, const struct sip_msg *msg, handle txn, uint16_t result) {
     struct leg *l = leg_get(e, t->subscriber);
-    struct refer r = { .status = t->silent ? 200 : 202, .no_subscription = t->silent };
+    bool none = t->silent && !(t->quirks & QUIRK_NO_NOTIFY);
+    struct refer r = { .status = none || (t->quirks & QUIRK_ACCEPT_200) ? 200 : 202, .no_subscription = none };
     respond(e, l, txn, msg, &r);
     cdr_step(e, t, STEP_ACCEPTED);
     transfer_notify(e, t, 100);
@@ -206,7 +238,9 @@ void transfer_on_refer(struct engine *e, struct leg *l, const struct sip_msg *ms
     struct refer r;
     struct leg *consult = NULL;
     uint16_t result = 0;
-    bool ok = refer_read(msg, &r) && check_party(e, l, &r) &&
+    bool ok = refer_read(msg, &r) && check_party(e, l, &r);
+    r.quirks = refer_quirks(e, msg, l, leg_str(l, LEG_PRINCIPAL));
+    ok = ok &&
               (!r.has_replaces || find_consult(e, l, &r, &consult, &result)) &&
               refer_within_rules(e, leg_str(l, LEG_PRINCIPAL), consult, &r);
     struct transfer *t = ok ? start(e, l, msg, &r, result ? NULL : consult) : NULL;

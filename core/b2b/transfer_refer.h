@@ -16,6 +16,7 @@ struct refer {
     struct sip_nameaddr to;
     struct slice referred_by;
     struct slice by; /* principal of the transferor */
+    uint8_t quirks;  /* enum quirk, of the same */
     bool has_replaces, require_replaces, no_subscription;
     struct sip_replaces replaces;
     char replaces_text[2048];
@@ -35,6 +36,8 @@ bool refer_allowed(const struct engine *e, struct slice principal, const struct 
 
 /* Rules and limits (policy_transfer.c). consult: the transferor's leg of the consultation, or NULL. */
 bool refer_within_rules(struct engine *e, struct slice principal, const struct leg *consult, struct refer *r);
+/* enum quirk of who sent this REFER, in leg l if not NULL. */
+uint8_t refer_quirks(const struct engine *e, const struct sip_msg *msg, const struct leg *l, struct slice principal);
 /* Counts it; log and record. leg: in whose dialog, or NULL. */
 void refer_note_refusal(struct engine *e, const struct leg *l, struct slice principal, const struct sip_msg *msg,
                         const struct refer *r);

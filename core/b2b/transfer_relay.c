@@ -123,6 +123,8 @@ static void on_refer_response(struct engine *e, struct transfer *t, const struct
         return;
     }
     struct sbuf h = ua_headers(&e->ua);
+    if (status == 202 && (t->quirks & QUIRK_ACCEPT_200))
+        status = 200;
     if (ev->msg)
         sip_put_copy(&h, ev->msg, SIP_H_REFER_SUB);
     struct uas_response r = { .status = status == 408 ? 504 : status, .extra = sbuf_slice(&h) };
@@ -145,7 +147,7 @@ static void on_refer_response(struct engine *e, struct transfer *t, const struct
     release_if_over(e, t);
 }
 
-static void refuse_notify(struct engine *e, struct leg *a, handle txn, uint16_t status) {
+static void answer_notify(struct engine *e, struct leg *a, handle txn, uint16_t status) {
     struct uas_response r = { .status = status, .to_tag = leg_str(a, DLG_LOCAL_TAG) };
     wire_respond(e, txn, NULL, &r, a);
 }
@@ -160,7 +162,7 @@ static void pass_notify(struct engine *e, struct transfer *t, struct leg *a, con
     bool refer =
         sip_event_parse(sip_hdr_value(ev->msg, SIP_H_EVENT), &package) >= 0 && slice_ieq(package.package, SL("refer"));
     if (!refer || (package.id.p && !slice_u64(package.id, UINT32_MAX, &id)) || id != t->relay_cseq || !leg_is_up(b)) {
-        refuse_notify(e, a, ev->txn, 481);
+        answer_notify(e, a, ev->txn, 481);
         return;
     }
     struct sbuf h = ua_headers(&e->ua), body = ua_body(&e->ua);
@@ -176,12 +178,14 @@ static void pass_notify(struct engine *e, struct transfer *t, struct leg *a, con
         .content_type = SL("message/sipfrag;version=2.0"),
         .body = sbuf_slice(&body),
     };
-    struct txn *out = txn_get(&e->txns, leg_request(e, b, SL("NOTIFY"), FOR_BRIDGED, &r));
-    if (!out) {
-        refuse_notify(e, a, ev->txn, 503);
+    bool wanted = !(t->quirks & QUIRK_NO_NOTIFY);
+    struct txn *out = wanted ? txn_get(&e->txns, leg_request(e, b, SL("NOTIFY"), FOR_BRIDGED, &r)) : NULL;
+    if (out)
+        out->peer = ev->txn;
+    else
+        answer_notify(e, a, ev->txn, wanted ? 503 : 200);
+    if (wanted && !out)
         return;
-    }
-    out->peer = ev->txn;
     if (status > 100 && status < 200)
         cdr_step(e, t, STEP_RINGING);
     if (slice_has_prefix(state, SL("terminated"))) {

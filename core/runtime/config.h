@@ -35,7 +35,7 @@ struct config {
     char media_advertise[CONFIG_HOST_MAX];
     struct addr media_bind;            /* by config_resolve */
 
-    struct config_list users, routes, peers, domains, echo, rules;
+    struct config_list users, routes, peers, domains, echo, rules, quirks;
 
     uint64_t drain_timeout_us;
     uint32_t backend;                  /* enum io_backend */

@@ -9,6 +9,7 @@
 #define ROUTE(field) .offset = offsetof(struct route_config, field), .size = sizeof(((struct route_config *)0)->field)
 #define PEER(field) .offset = offsetof(struct peer_config, field), .size = sizeof(((struct peer_config *)0)->field)
 #define RULE(field) .offset = offsetof(struct transfer_rule, field), .size = sizeof(((struct transfer_rule *)0)->field)
+#define QUIRK(field) .offset = offsetof(struct quirk_config, field), .size = sizeof(((struct quirk_config *)0)->field)
 #define MICROS .type = CT_DURATION, .scale = 1
 #define SECONDS .type = CT_DURATION, .scale = 1000000
 #define RANGE(from, to) .min = (from), .max = (to)
@@ -136,6 +137,16 @@ const struct config_key config_keys[] = {
     { "users[].display", CT_TEXT, USER(display), .standard = "", .help = "display name" },
     { "users[].transfer", REFER_CHOICES, USER(refer), .standard = "default", .help = "overrides transfer.mode" },
 
+    { "quirks[].agent", CT_TEXT, QUIRK(agent), .standard = "",
+      .help = "beginning of the User-Agent or Server header; nothing: any" },
+    { "quirks[].peer", CT_TEXT, QUIRK(peer), .standard = "", .help = "name of a peer; nothing: any" },
+    { "quirks[].replaces_swapped", CT_BOOL, QUIRK(replaces_swapped), .standard = "false",
+      .help = "to-tag and from-tag of its Replaces may be the wrong way round" },
+    { "quirks[].no_notify", CT_BOOL, QUIRK(no_notify), .standard = "false", .help = "its REFER gets no NOTIFY" },
+    { "quirks[].bye_at_once", CT_BOOL, QUIRK(bye_at_once), .standard = "false",
+      .help = "it waits for our BYE as soon as it has answered the final NOTIFY" },
+    { "quirks[].accept_200", CT_BOOL, QUIRK(accept_200), .standard = "false", .help = "its REFER gets 200, not 202" },
+
     { "echo.number[]", CT_TEXT, .size = CONFIG_NAME_MAX, .standard = "echo,*43",
       .help = "numbers that answer and send the caller's own audio back" },
     { "drain.timeout", MICROS, AT(drain_timeout_us), RANGE(0, S(86400)), .standard = "30s",
@@ -169,6 +180,8 @@ const struct config_list_def config_lists[] = {
       "where calls to numbers that are not registered here go; the first that fits is taken" },
     { "peers", LIST(peers), sizeof(struct peer_config), 256, true, "parties known by their address: trunks, PBXs" },
     { "users", LIST(users), sizeof(struct user_config), 100000, true, "who may register and call" },
+    { "quirks", LIST(quirks), sizeof(struct quirk_config), 256, true,
+      "user agents that need something done otherwise; what all entries say that fit holds together" },
     { "echo.number", LIST(echo), CONFIG_NAME_MAX, 16, false, "" },
 };
 const uint32_t config_list_count = sizeof config_lists / sizeof *config_lists;

@@ -44,7 +44,7 @@ void shard_reload(struct shard *s) {
     struct config_list *lists[][2] = { { &old->users, &new->users }, { &old->routes, &new->routes },
                                        { &old->peers, &new->peers }, { &old->domains, &new->domains },
                                        { &old->echo, &new->echo },
-                                       { &old->rules, &new->rules } };
+                                       { &old->rules, &new->rules }, { &old->quirks, &new->quirks } };
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         struct config_list swapped = *lists[i][0];
         *lists[i][0] = *lists[i][1];

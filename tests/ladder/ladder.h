@@ -119,6 +119,7 @@ struct world {
     struct route_config routes[PHONES_MAX];
     struct peer_config peers[PHONES_MAX];
     struct transfer_rule rules[RULES_MAX];
+    struct quirk_config quirks[RULES_MAX];
     char echo[2][CONFIG_NAME_MAX];
     char domains[2][CONFIG_HOST_MAX];
     struct phone phones[PHONES_MAX];

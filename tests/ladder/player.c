@@ -11,6 +11,7 @@
  *                                  calls, ports (pairs), transactions, max-depth, subscription (seconds); echo NUMBER
  *                                  per-minute and pending (transfers of one party)
  *   rule [allow] [from:WHO] [prefix:P] [domain:D] [class:local|outside]   a rule for transfers; without allow: deny
+ *   quirk [agent:PREFIX] [peer:NAME] FLAG...   replaces_swapped no_notify bye_at_once accept_200; phones are "ladder"
  *   phone NAME ADDR:PORT user USER [supported:LIST] [refer:reject]   a user agent; its media is at ADDR:40000 and up
  *   route NAME PREFIX ADDR:PORT    calls to numbers with this prefix go there
  *   peer NAME ADDR                 a trusted address; NAME is its principal
@@ -224,6 +225,18 @@ static void do_rule(struct world *w, struct words *ws) {
         r->to = strcmp(class, "local") == 0 ? TRANSFER_TO_LOCAL : TRANSFER_TO_OUTSIDE;
 }
 
+static void do_quirk(struct world *w, struct words *ws) {
+    if (w->engine || w->cfg.policy.quirk_count == RULES_MAX)
+        fail(w, "quirk: too late or too many");
+    struct quirk_config *q = &w->quirks[w->cfg.policy.quirk_count++];
+    rule_text(ws, "agent", q->agent, sizeof q->agent);
+    rule_text(ws, "peer", q->peer, sizeof q->peer);
+    q->replaces_swapped = words_flag(ws, "replaces_swapped");
+    q->no_notify = words_flag(ws, "no_notify");
+    q->bye_at_once = words_flag(ws, "bye_at_once");
+    q->accept_200 = words_flag(ws, "accept_200");
+}
+
 /* ---- steps */
 
 static void do_register(struct world *w, struct words *ws) {
@@ -367,7 +380,7 @@ static const struct {
     { "config", do_config },   { "phone", do_phone },   { "route", do_route },   { "peer", do_peer },
     { "register", do_register }, { "media", do_media }, { "drain", do_drain },   { "unreachable", do_unreachable },
     { "expect", do_expect },   { "leftover", do_leftover }, { "include", do_include },
-    { "refuse", do_refuse },   { "cdr", do_cdr },         { "rule", do_rule },
+    { "refuse", do_refuse },   { "cdr", do_cdr },         { "rule", do_rule },     { "quirk", do_quirk },
 };
 
 static void run(struct world *w, struct words *ws) {

@@ -64,6 +64,7 @@ void world_init(struct world *w, const char *file) {
     w->cfg.policy.routes = w->routes;
     w->cfg.policy.peers = w->peers;
     w->cfg.policy.rules = w->rules;
+    w->cfg.policy.quirks = w->quirks;
     w->cfg.policy.echo = (const char(*)[CONFIG_NAME_MAX])w->echo;
     w->cfg.policy.domains = (const char(*)[CONFIG_HOST_MAX])w->domains;
 }
