@@ -86,6 +86,33 @@ static void test_defaults_agree_with_the_engine(void) {
     config_free(c);
 }
 
+static void test_transfer_rules(void) {
+    struct config *c = load("transfer:\n  per_minute: 30\n  pending: 2\n  rules:\n"
+                            "    - { from: 'user:1001', prefix: '0900', class: outside }\n"
+                            "    - { domain: example.net, action: allow }\n  max_depth: 3\n"
+                            "quirks:\n  - { agent: 'Old/1.', no_notify: true }\n"
+                            "  - { peer: trunk, replaces_swapped: yes, bye_at_once: true, accept_200: true }\n");
+    CHECK_TRUE(c && config_resolve(c, &error));
+    if (!c)
+        return;
+    const struct policy_config *p = &c->engine.policy;
+    CHECK_EQ(c->engine.transfers_per_minute, 30);
+    CHECK_EQ(c->engine.transfers_pending, 2);
+    CHECK_EQ(c->engine.max_depth, 3);
+    CHECK_EQ(p->rule_count, 2);
+    CHECK_TRUE(strcmp(p->rules[0].from, "user:1001") == 0 && strcmp(p->rules[0].prefix, "0900") == 0);
+    CHECK_EQ(p->rules[0].to, TRANSFER_TO_OUTSIDE);
+    CHECK_EQ(p->rules[0].action, TRANSFER_DENY);
+    CHECK_EQ(p->rules[1].to, TRANSFER_TO_ANY);
+    CHECK_EQ(p->rules[1].action, TRANSFER_ALLOW);
+    CHECK_EQ(p->quirk_count, 2);
+    CHECK_TRUE(p->quirks[0].no_notify && !p->quirks[0].accept_200 && !p->quirks[0].replaces_swapped);
+    CHECK_TRUE(p->quirks[1].replaces_swapped && p->quirks[1].bye_at_once && p->quirks[1].accept_200);
+    config_free(c);
+    refuses("transfer:\n  rules:\n    - { action: maybe }\n", "3: transfer.rules[].action: \"maybe\" is not allowed");
+    refuses("quirks:\n  - { agnet: x }\n", "2: quirks[].agnet: unknown key; allowed here: agent, peer,");
+}
+
 static void test_values(void) {
     struct config *c = load(
         "version: 1\n"
@@ -232,7 +259,7 @@ int main(void) {
         return 2;
     close(fd);
     int failed = UNIT_RUN("config", UNIT(test_defaults_run), UNIT(test_defaults_agree_with_the_engine),
-                          UNIT(test_values), UNIT(test_complaints),
+                          UNIT(test_values), UNIT(test_transfer_rules), UNIT(test_complaints),
                           UNIT(test_resolve_complaints), UNIT(test_sample_documents_every_key),
                           UNIT(test_printed_defaults_load));
     unlink(file);
