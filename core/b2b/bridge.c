@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/bridge.h"
 
+#include "core/b2b/agree.h"
 #include "core/b2b/call.h"
 #include "core/b2b/media.h"
 #include "core/b2b/transfer.h"
@@ -174,8 +175,10 @@ static void on_reinvite(struct engine *e, struct leg *l, const struct leg_event 
 static void on_reanswered(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
     struct slice sdp = SLICE_NONE;
-    if (ev->own)
+    if (ev->own) {
+        agree_on_answer(e, l, ev->msg);
         return;
+    }
     if (!l->late_offer || !other || other->invite_in == HANDLE_NONE)
         leg_ack(e, l, SLICE_NONE);
     if (!other || other->invite_in == HANDLE_NONE)

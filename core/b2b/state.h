@@ -81,6 +81,7 @@ struct leg {
     bool keep_on_bye;       /* a subscription outlives the INVITE usage */
     bool late_offer;        /* our open INVITE had no SDP: the ACK brings the answer */
     bool own_invite;        /* the open re-INVITE is ours, not the peer leg's */
+    uint8_t agreeing;       /* rounds that are left, while a re-offer of agree.h is out */
     bool reoffer_waits;     /* a re-INVITE of ours waits for its turn */
     bool session_unsure;    /* LEG_SDP_LOCAL was refused: not what the peer goes by */
     bool echo;
