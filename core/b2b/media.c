@@ -179,7 +179,10 @@ bool media_is_same(struct engine *e, struct leg *l, struct slice text, int direc
 
 struct slice media_compose(struct engine *e, struct leg *to, struct slice text, int direction) {
     struct rewrite r;
-    return write_for(e, to, text, direction, &r);
+    /* Its lines are fitted when it is sent: what it follows is not known yet. */
+    if (sdp_parse(text, &r.from) < 0 || !fill_patch(e, to, &r.from, direction, &r.patch))
+        return SLICE_NONE;
+    return rewritten(e, &r);
 }
 
 struct slice media_describe(struct engine *e, struct leg *to, struct slice text, int direction) {
