@@ -333,18 +333,24 @@ class Dialog:
                 return status
 
 
+def invite(caller, callee, rtp=20000):
+    """Sends one, with credentials; it is not yet answered."""
+    uri = caller.url(callee.user)
+    first = Message(caller.new("INVITE", uri, body=sdp(caller.address, rtp)))
+    caller.send(first.data)
+    challenge = caller.final(first)
+    caller.send(caller.ack_refusal(first, challenge))
+    credentials = digest(challenge.get("Proxy-Authenticate"), caller.user, "INVITE", uri)
+    again = Message(caller.new("INVITE", uri, [f"Proxy-Authorization: {credentials}"], first.body,
+                               From=first.get("From"), Call_ID=first.get("Call-ID"), CSeq="2 INVITE"))
+    caller.send(again.data)
+    return again
+
+
 def call(caller, callee, callee_headers=()):
     """A call between two phones, answered: the dialogs of both."""
-    uri = caller.url(callee.user)
     rtp = 20000 + 2 * random.randint(0, 5000)
-    invite = Message(caller.new("INVITE", uri, body=sdp(caller.address, rtp)))
-    caller.send(invite.data)
-    challenge = caller.final(invite)
-    caller.send(caller.ack_refusal(invite, challenge))
-    credentials = digest(challenge.get("Proxy-Authenticate"), caller.user, "INVITE", uri)
-    again = Message(caller.new("INVITE", uri, [f"Proxy-Authorization: {credentials}"], invite.body,
-                               From=invite.get("From"), Call_ID=invite.get("Call-ID"), CSeq="2 INVITE"))
-    caller.send(again.data)
+    again = invite(caller, callee, rtp)
     there = Dialog.called(callee, callee.request("INVITE"), headers=callee_headers)
     answer = caller.final(again)
     check(f"{caller.name} calls {callee.name}", answer.status == 200, answer)
