@@ -113,6 +113,52 @@ def attended():
     s.end_with(s.ab, ca)
 
 
+def attended_c_was_caller():
+    """T-1.2: C called B for the consultation."""
+    s = Stage(consult=False)
+    s.cb, s.bc = call(s.c, s.b, caller_headers=REPLACES)
+    s.hold(s.bc, s.cb)
+    s.attended()
+    ca = replaced(s)
+    s.ab.answer_reinvite()
+    s.cb.bye()
+    told(s.ba, 200)
+    s.bc.answer_bye()
+    s.ba.bye()
+    s.end_with(s.ab, ca)
+
+
+def attended_b_was_caller():
+    """T-1.3: B called A."""
+    s = Stage(consult=False)
+    s.ba.bye()
+    s.ab.answer_bye()
+    s.ba, s.ab = call(s.b, s.a)
+    s.bc, s.cb = call_c(s.b, s.c)
+    s.attended()
+    ca = replaced(s)
+    s.cb.bye()
+    told(s.ba, 200)
+    s.bc.answer_bye()
+    s.ba.bye()
+    s.end_with(s.ab, ca)
+
+
+def chain():
+    """T-11.7: A is transferred to C, and by C back to B. Not being held, A needs no re-INVITE for the second."""
+    s = Stage(consult=False)
+    s.blind()
+    ca = Dialog.called(s.c, s.c.request("INVITE"))
+    s.ab.answer_reinvite()
+    check("B is told 200 in the end", s.ba.result() == 200)
+    s.ba.bye()
+    s.refer(ca, f"<{s.c.url(1002)}>")
+    ba = Dialog.called(s.b, s.b.request("INVITE"))
+    check("C is told 200 in the end", ca.result() == 200)
+    ca.bye()
+    s.end_with(ba, s.ab)
+
+
 def attended_c_keeps_the_replaced_dialog():
     """A target that never ends the dialog it replaced: we do."""
     s = Stage()
@@ -377,6 +423,6 @@ def stranger_replaces():
 
 
 FLOWS = {name: f for name, f in list(globals().items())
-         if re.match("attended|blind|refer|stranger", name) and name not in ("attended_c_refuses", "blind_refused")}
+         if re.match("attended|blind|chain|refer|stranger", name) and not re.search("refused|refuses", name)}
 if __name__ == "__main__":
     sip.run(FLOWS, sys.argv[2:])
