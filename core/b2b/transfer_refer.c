@@ -67,6 +67,8 @@ void refer_note_refusal(struct engine *e, const struct leg *l, struct slice prin
 static bool check_party(const struct engine *e, struct leg *l, struct refer *r) {
     struct leg *peer = leg_peer(e, l);
     const struct call *c = leg_call(e, l);
+    if (l->state == LEG_ENDING || l->state == LEG_BYE_SENT)
+        return refer_bad(r, 481, SLICE_NONE); /* it crossed our BYE: RFC 5407 section 3.3.3 */
     if (!refer_allowed(e, leg_str(l, LEG_PRINCIPAL), c, r))
         return false;
     if (l->transfer != HANDLE_NONE || (peer && peer->transfer != HANDLE_NONE) || c->transfer != HANDLE_NONE)
