@@ -222,10 +222,14 @@ static void check_replaces(struct world *w, const struct sip_msg *m, struct word
             fail(w, "it has Replaces: %.*s, and the script does not say so", SLICE_FMT(is));
         return;
     }
-    const struct dialog_side *d = dialog_named(w, name);
     if (name[0] && sip_hdr_first(m, SIP_H_REPLACES) &&
         sip_hdr_next(m, sip_hdr_first(m, SIP_H_REPLACES)))
         fail(w, "Replaces twice");
+    if (strchr(name, ';')) {
+        must_be(w, "Replaces", is, name);
+        return;
+    }
+    const struct dialog_side *d = dialog_named(w, name);
     /* As the receiver knows its own dialog: to-tag is its own tag. */
     put(&b, "%s;to-tag=%s;from-tag=%s", d->call_id, own_tag(d), d->remote_tag);
     mem[b.n] = '\0';

@@ -126,6 +126,7 @@ struct world {
     unsigned phone_count, serial;
     char cdr[CDR_MAX][4096]; /* the last call data records */
     unsigned cdr_count;
+    char ordered[TEXT_MAX]; /* what the operator was told last */
     struct engine *engine; /* NULL: not started yet */
     void *memory;
     struct relay relay;

@@ -34,6 +34,9 @@
  *   unreachable PHONE              the network reports that nobody is at its address
  *   refuse WHO STATUS TIME         for TIME, or until anything else is sent, every INVITE with a description to WHO is
  *                                  answered so, and its ACK read; two of them at least
+ *   order WHO TARGET               the operator transfers the party in this dialog: to a URI or a phone, or
+ *                                  `with WHO`: to who is in that dialog
+ *   ordered TEXT                   the operator was told this since the order
  *   drain TIME                     no new calls; what is left after TIME is ended
  *   cdr TEXT...                    a call data record of before holds all of these texts; "!TEXT": and not this one
  *   expect nothing                 all that was sent has been read (every step that sends or waits says so by itself)
@@ -62,9 +65,11 @@
  * What is checked of a read message, beside what rules.c holds against each:
  *   sdp:CODECS:DIRECTION (no sdp: none may be there), from:WHO to:WHO (users), ruri:URI, hdr:Name, hdr:"Name: value"
  *   no:Name has:"text" reason:"..." body:"..." of:METHOD mf:N cseq:N tag:T require:X supported:X unsupported:X allow:X
- *   replaces:C.consult (names that dialog as C itself knows it; no replaces: none may be there)
+ *   replaces:C.consult (names that dialog as C itself knows it; no replaces: none may be there) or
+ *   replaces:"ID;to-tag=T;from-tag=T" (as it stands)
  *   NOTIFY: frag:STATUS state:active or state:terminated,REASON; Event's id must be the last REFER's CSeq, or id:N
  */
+#include "core/sip/token.h"
 #include "tests/ladder/ladder.h"
 
 #include <stdio.h>
@@ -276,6 +281,48 @@ static void do_drain(struct world *w, struct words *ws) {
     world_event(w, &ev);
 }
 
+/* "CALL LEG", as an operator names the dialog. */
+static void put_leg(struct world *w, struct sbuf *b, const char *name) {
+    struct token t;
+    if (!token_parse(slice_str(dialog_named(w, name)->remote_tag), &t))
+        fail(w, "%s has no dialog with us", name);
+    sbuf_hex(b, t.call, 16);
+    sbuf_char(b, ' ');
+    sbuf_u64(b, t.leg);
+}
+
+static void do_order(struct world *w, struct words *ws) {
+    char line[TEXT_MAX];
+    struct sbuf b = sbuf_on(line, sizeof line);
+    struct event ev = { .kind = EV_ADMIN };
+    const char *to = word(w, ws, 2);
+    world_all_read(w);
+    sbuf_lit(&b, "transfer ");
+    put_leg(w, &b, word(w, ws, 1));
+    sbuf_char(&b, ' ');
+    if (strcmp(to, "with") == 0) {
+        sbuf_lit(&b, "with ");
+        put_leg(w, &b, word(w, ws, 3));
+    } else {
+        char text[TEXT_MAX];
+        struct sbuf t = sbuf_on(text, sizeof text - 1);
+        put(&t, phone_find(w, to) ? "{%s}" : "%s", to);
+        text[t.n] = '\0';
+        expand(w, text, &b);
+    }
+    w->ordered[0] = '\0';
+    ev.u.admin.conn = 1;
+    ev.u.admin.line = sbuf_slice(&b);
+    say(w, "order %.*s", SLICE_FMT(sbuf_slice(&b)));
+    world_event(w, &ev);
+}
+
+static void do_ordered(struct world *w, struct words *ws) {
+    const char *must = word(w, ws, 1);
+    if (strcmp(w->ordered, must) != 0)
+        fail(w, "the operator was told \"%s\", expected \"%s\"", w->ordered, must);
+}
+
 static void do_wait(struct world *w, struct words *ws) {
     world_all_read(w);
     uint64_t us = word_time(w, ws, 0);
@@ -381,6 +428,7 @@ static const struct {
     { "register", do_register }, { "media", do_media }, { "drain", do_drain },   { "unreachable", do_unreachable },
     { "expect", do_expect },   { "leftover", do_leftover }, { "include", do_include },
     { "refuse", do_refuse },   { "cdr", do_cdr },         { "rule", do_rule },     { "quirk", do_quirk },
+    { "order", do_order },     { "ordered", do_ordered },
 };
 
 static void run(struct world *w, struct words *ws) {

@@ -128,6 +128,12 @@ static void world_cdr(struct world *w, struct slice line) {
     say(w, "record       %.100s", to);
 }
 
+/* The operator's answer, on one line. */
+static void world_ordered(struct world *w, struct slice text) {
+    snprintf(w->ordered, sizeof w->ordered, "%.*s", SLICE_FMT(slice_trim(text)));
+    say(w, "operator     %s", w->ordered);
+}
+
 static void answer_store(struct world *w);
 
 static void drain_outbox(struct world *w) {
@@ -149,8 +155,7 @@ static void drain_outbox(struct world *w) {
             buf_unref(engine_bufs(w->engine), &o->u.store.value);
             break;
         case OUT_ADMIN:
-            if (o->u.admin.buf)
-                printf("  %.*s\n", SLICE_FMT(buf_slice(o->u.admin.buf)));
+            world_ordered(w, buf_slice(o->u.admin.buf));
             buf_unref(engine_bufs(w->engine), &o->u.admin.buf);
             break;
         case OUT_CDR:
