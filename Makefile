@@ -4,6 +4,7 @@
 # make demo       three phones and an attended transfer (FLOW=blind: a blind one)
 # make sim        the simulator, a minute of fresh seeds (SEED=n: that one, as a ladder; HOURS=n)
 # make test       everything, in stages        make unit, ladders, e2e, tidy    one stage of it
+# make conformance  tests/CONFORMANCE.md, which test shows what, made from the tests
 # make asan tsan  the tests under sanitizers   make fuzz SECONDS=30    each fuzz target   make cov    line coverage
 # make deps       the Debian packages          make install PREFIX=/usr/local DESTDIR=
 #
@@ -65,7 +66,7 @@ objects = $(patsubst %.c,$(B)/%.o,$(1))
 say = $(if $(V),,@echo '  $(1) $@';)
 
 .PHONY: all lib deps demo run install clean FORCE
-.PHONY: test tidy unit ladders sim e2e programs-for-tests asan tsan cov fuzz fuzz-smoke fuzz-run
+.PHONY: conformance test tidy unit ladders sim e2e programs-for-tests asan tsan cov fuzz fuzz-smoke fuzz-run
 all: lib $(PROGRAMS)
 lib: $(PURE_LIB)
 
@@ -141,6 +142,11 @@ test: build/deps.build-demo-test
 tidy: lib
 	@python3 tests/tidy.py --build $(B)
 	@python3 tests/tidy_selftest.py
+	@python3 tests/conformance.py --check
+
+# tests/CONFORMANCE.md: which test shows what.
+conformance:
+	@python3 tests/conformance.py
 
 unit: $(UNIT_BIN)
 	@tests/unit/run.sh $(B)/logs $(UNIT_BIN)

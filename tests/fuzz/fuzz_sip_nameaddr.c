@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
  * A header value of any bytes through every parser on demand: views inside, bytes consumed are all of it, and the value
- * written as a header (folds gone) is judged alike.
+ * written as a header (folds gone) is judged alike (T-14.6).
  */
 #include "core/base/check.h"
 #include "parser/sip_hdr.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * Two URIs of any bytes (split at the first LF): views inside, comparison symmetric and reflexive, escapes inverse.
+ * Two URIs of any bytes (split at the first LF): views inside, comparison symmetric and reflexive, escapes inverse
+ * (T-14.6).
  */
 #include "core/base/check.h"
 #include "parser/sip_uri.h"

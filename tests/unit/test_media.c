@@ -105,7 +105,7 @@ static void test_check(void) {
     CHECK_EQ(media_check(SL(HEAD "m=audio 5000 RTP/AVPF 0\r\n")), 0);
 }
 
-/* What is not relayed is answered with port 0; the m-lines stay in their places. */
+/* What is not relayed is answered with port 0; the m-lines stay in their places (row 40). */
 static void test_rejected_lines(void) {
     static const char text[] = HEAD "m=audio 4000 RTP/AVP 0\r\nm=image 5000 udptl t38\r\nm=video 4002 RTP/AVP 96\r\n"
                                     "a=rtpmap:96 H264/90000\r\nm=audio 4004 RTP/AVP 0\r\n";

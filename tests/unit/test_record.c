@@ -335,6 +335,7 @@ static void consult(void) {
     rig_reply(&r, ALICE, "NOTIFY", 200, "", NULL);
 }
 
+/* Row 7: a transfer in the midst is in the record, with what completing it or rolling it back needs. */
 static void test_replace(void) {
     struct rig_dialog c3;
     consult();

@@ -70,6 +70,7 @@ static void test_signalled_source(void) {
 }
 
 /* Forged packets before and after the true one; each remote is learned once. */
+/* T-7.8: a source that changes is heard when the relay is told anew, and only then. */
 static void test_nat_latch(void) {
     struct rig r = rig_new();
     open_parties(&r, 2);
@@ -135,6 +136,7 @@ static void test_former_source_is_not_heard(void) {
 }
 
 /* Party 0 is handed on ten times; sequence and timestamp wrap on the way. */
+/* Row 42, T-7.1. */
 static void test_ten_repoints(void) {
     struct rig r = rig_new();
     open_parties(&r, 11);

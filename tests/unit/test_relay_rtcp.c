@@ -67,6 +67,7 @@ static struct rig spliced(void) {
     return r;
 }
 
+/* T-7.7: RTCP follows the splice. */
 static void test_sender_report_after_splice(void) {
     struct rig r = spliced();
     write_sr(&r, 0xc, 5000, 0xa);

@@ -117,6 +117,7 @@ static void test_rtpmap(void) {
     CHECK_EQ(sdp_clock_rate(&s.media[1]), 8000);
 }
 
+/* Row 40. */
 static void test_rewrite_keeps(void) {
     struct sdp_patch p = patch_of(6000);
     check_rewrite("v=0\no=- 1 1 IN IP4 10.0.0.1\ns=A  b \xff\nc=IN IP4 10.0.0.1\nb=AS:64\nt=0 0\na=x-odd\n\n"
