@@ -175,22 +175,29 @@ static int admin_connect(const char *path) {
     return -1;
 }
 
-static bool ask_leftover(const struct demo_daemon *dd, struct leftover *out) {
-    static const char order[] = "leftover\n";
-    int fd = admin_connect(dd->socket);
-    *out = (struct leftover){ 0 };
+FILE *daemon_order(const struct demo *d, const char *order) {
+    size_t n = strlen(order);
+    int fd = admin_connect(d->daemon.socket);
     if (fd < 0)
-        return false;
-    bool asked = send(fd, order, sizeof order - 1, MSG_NOSIGNAL) == (ssize_t)sizeof order - 1;
-    FILE *f = fdopen(fd, "re");
+        return NULL;
+    if (send(fd, order, n, MSG_NOSIGNAL) == (ssize_t)n) {
+        FILE *f = fdopen(fd, "re");
+        if (f)
+            return f;
+    }
+    close(fd);
+    return NULL;
+}
+
+static bool ask_leftover(const struct demo *d, struct leftover *out) {
     char line[256];
-    while (asked && f && out->n < LEFTOVER_MAX && fgets(line, sizeof line, f))
+    FILE *f = daemon_order(d, "leftover\n");
+    *out = (struct leftover){ 0 };
+    while (f && out->n < LEFTOVER_MAX && fgets(line, sizeof line, f))
         if (sscanf(line, "%31s %llu", out->name[out->n], &out->value[out->n]) == 2)
             out->n++;
     if (f)
         fclose(f);
-    else
-        close(fd);
     return out->n > 0;
 }
 
@@ -216,7 +223,7 @@ bool daemon_leftover(struct demo *d) {
     const char *left = "answer from the admin socket";
     while (left && clock_us() < limit && daemon_alive(d)) {
         demo_run(d, 200000);
-        if (ask_leftover(&d->daemon, &l))
+        if (ask_leftover(d, &l))
             left = first_left(&l);
     }
     printf("\nleft over in refereed:");

@@ -15,6 +15,7 @@
 #include "bench/phone/media.h"
 #include "bench/phone/phone.h"
 
+#include <stdio.h>
 #include <sys/types.h>
 
 /* P: another phone of B's user, not registered; few flows have it. */
@@ -162,8 +163,10 @@ bool daemon_leftover(struct demo *d);
 bool daemon_stop(struct demo *d);
 void daemon_log_tail(const struct demo *d);
 bool daemon_alive(struct demo *d);
+/* An order to the daemon: a stream to read its answer from, which may come much later; NULL: it does not take it. */
+FILE *daemon_order(const struct demo *d, const char *order);
 
-/* ---- flow_common.c, flow_transfer.c, flow_failure.c, flow_direct.c: true when all of it held */
+/* ---- flow_*.c: true when all of it held */
 bool flow_register(struct demo *d, bool on);
 bool flow_call_a_b(struct demo *d);
 bool flow_hold_a(struct demo *d);
@@ -177,11 +180,17 @@ bool flow_refused(struct demo *d);
 bool flow_leave(struct demo *d);
 bool flow_gone(struct demo *d);
 bool flow_early_bye(struct demo *d);
+bool flow_semi(struct demo *d);
+bool flow_order(struct demo *d);
+bool flow_recall(struct demo *d);
 bool flow_direct(struct demo *d);
 /* Parts of them: REFER sent; and its stage walked; the transferor leaves, the two talk, A hangs up. */
 bool flow_refer_start(struct demo *d, bool with_replaces);
 bool flow_refer(struct demo *d, bool with_replaces);
 bool flow_talk(struct demo *d, enum dlg at_c);
 bool flow_hang_up(struct demo *d, enum dlg at_c);
+/* near and far hear each other, and no message passes meanwhile. */
+bool flow_heard(struct demo *d, enum who far, enum dlg far_dlg, bool goes_on);
+bool flow_no_dialogs(struct demo *d);
 
 #endif

@@ -62,15 +62,8 @@ bool flow_hold_a(struct demo *d) {
 /* ---- the consultation call */
 
 #define CONSULT_LINES(lists_replaces)                                                                                 \
-    { B, TX, REQUEST(INVITE), D2, .text = "B's offer" },                                                              \
-    { B, RX, REPLY(401, INVITE), D2, .check = check_challenge, .text = "a digest challenge" },                        \
-    { B, TX, REQUEST(ACK), D2, .text = "ACK to the 401" },                                                            \
-    { B, TX, REQUEST(INVITE), D2, .check = check_credentials, .label = 1, .text = "INVITE with credentials" },        \
-    { B, RX, REPLY(100, INVITE), D2, .chain = 1, .repeat = true, .text = "100 Trying" },                              \
-    { C, RX, REQUEST(INVITE), D2, .after = 1, OWN_DIALOG(SDP_SENDRECV), .text = "C is called, a dialog of its own" }, \
-    { C, TX, REPLY(180, INVITE), D2, .label = 2, .text = "C rings" },                                                 \
-    { B, RX, REPLY(180, INVITE), D2, .after = 2, .text = "B hears that C rings" },                                    \
-    { C, TX, REPLY(200, INVITE), D2, .label = 3, .check = check_supported, .arg = lists_replaces,                   \
+    CONSULT_RING_LINES,                                                                                               \
+    { C, TX, REPLY(200, INVITE), D2, .label = 3, .check = check_supported, .arg = lists_replaces,                     \
       .text = "C answers" },                                                                                          \
     { C, RX, REQUEST(ACK), D2, .text = "ACK to C's 200" },                                                            \
     { B, RX, REPLY(200, INVITE), D2, .after = 3, ANCHORED(SDP_SENDRECV), .text = "C's answer, anchored" },            \
@@ -105,11 +98,18 @@ bool flow_hang_up(struct demo *d, enum dlg at_c) {
         STAGE(d, "A hangs up", end_new);
     else
         STAGE(d, "A hangs up", end_joined);
-    if (phone_hang_up(&d->phones[A], d->bound[A][D1]) < 0 || !stage_wait(d))
-        return false;
+    return phone_hang_up(&d->phones[A], d->bound[A][D1]) == 0 && stage_wait(d) && flow_no_dialogs(d);
+}
+
+bool flow_no_dialogs(struct demo *d) {
     unsigned left = 0;
     for (int w = 0; w < WHO_COUNT; w++)
         left += phone_dialog_count(&d->phones[w]);
     demo_say(d, left == 0, "dialogs left at the phones: %u", left);
     return left == 0;
+}
+
+bool flow_heard(struct demo *d, enum who far, enum dlg far_dlg, bool goes_on) {
+    demo_quiet(d, "nothing else reaches anybody while they talk", audio_time(d, 2000000));
+    return audio_report(d, far, far_dlg, goes_on);
 }

@@ -14,8 +14,8 @@ static const int column[WHO_COUNT] = { 0, 2 * LANE, 3 * LANE, 4 * LANE };
 
 void ladder_head(const struct demo *d) {
     const char *middle = d->domain[0] ? "Referee" : "network";
-    printf("          ms  A%*s%-*s%-*s%-*s%s\n", LANE - 1, "", LANE, middle, LANE, "B", LANE, "C",
-           d->flow.with_p ? "P" : "");
+    printf("          ms  A%*s%-*s%-*sC", LANE - 1, "", LANE, middle, LANE, "B");
+    printf(d->flow.with_p ? "%*sP\n" : "\n", LANE - 1, "");
 }
 
 /* "INVITE 17", "200 INVITE 17" */

@@ -16,6 +16,8 @@ static const char usage[] =
     "  --flow FLOW   attended (default): B consults C first; blind: B does not; join: C knows no Replaces\n"
     "                busy, decline: C refuses; refused: C fails at Replaces; leave: B hangs up while C rings;\n"
     "                gone: A does; early-bye: B ends its consultation call with the REFER\n"
+    "                semi: B refers A to C, who rings and rings on; order: nobody refers, refereectl does\n"
+    "                recall: B has left when C refuses: it is rung again\n"
     "  --lose N      every N-th SIP datagram is lost, either way (early-bye needs its order: not with that)\n"
     "  --quick       tones are listened to for less time\n"
     "  --self-test   no daemon: the phones call each other directly\n"
@@ -33,6 +35,9 @@ static const struct flow flows[] = {
     { .name = "leave", .walk = flow_leave },
     { .name = "gone", .walk = flow_gone },
     { .name = "early-bye", .walk = flow_early_bye },
+    { .name = "semi", .walk = flow_semi },
+    { .name = "order", .walk = flow_order },
+    { .name = "recall", .walk = flow_recall, .config = "transfer:\n  recall: true\n" },
 };
 
 static bool flow_named(struct demo *d, const char *name) {

@@ -33,6 +33,17 @@
     { to, RX, REQUEST(BYE), to_n, .after = 1, .text = "the other leg ends" },                                         \
     { to, TX, REPLY(200, BYE), to_n, .text = "200" }
 
+/* B calls C, who rings. */
+#define CONSULT_RING_LINES                                                                                            \
+    { B, TX, REQUEST(INVITE), D2, .text = "B's offer" },                                                              \
+    { B, RX, REPLY(401, INVITE), D2, .check = check_challenge, .text = "a digest challenge" },                        \
+    { B, TX, REQUEST(ACK), D2, .text = "ACK to the 401" },                                                            \
+    { B, TX, REQUEST(INVITE), D2, .check = check_credentials, .label = 1, .text = "INVITE with credentials" },        \
+    { B, RX, REPLY(100, INVITE), D2, .chain = 1, .repeat = true, .text = "100 Trying" },                              \
+    { C, RX, REQUEST(INVITE), D2, .after = 1, OWN_DIALOG(SDP_SENDRECV), .text = "C is called, a dialog of its own" }, \
+    { C, TX, REPLY(180, INVITE), D2, .label = 2, .text = "C rings" },                                                 \
+    { B, RX, REPLY(180, INVITE), D2, .after = 2, .text = "B hears that C rings" }
+
 /* Chains: 0 what B hears of the REFER, 1 the target's leg, 2 the transferee's, 3 the consultation dialog's end. */
 
 /* A is taken off hold with what C answered; only then is the transfer done. `from` is the label of C's 200. */
@@ -45,6 +56,15 @@
     { B, TX, REQUEST(REFER), D1, .label = 1, .check = check_refer, .arg = replaces, .text = "B asks for it" },         \
     { B, RX, REPLY(202, REFER), D1, .text = "202 Accepted" },                                                         \
     { B, RX, REQUEST(NOTIFY), D1, NOTIFIED(100), .text = "NOTIFY 100 Trying, active" },                               \
+    { B, TX, REPLY(200, NOTIFY), D1, .text = "B's 200" }
+
+/* A blind transfer, until C rings. */
+#define RINGING_LINES                                                                                                 \
+    REFER_LINES(0),                                                                                                   \
+    { C, RX, REQUEST(INVITE), D3, .chain = 1, .after = 1, .check = check_triggered, .arg = SDP_SENDRECV,              \
+      .text = "a new INVITE to C" },                                                                                  \
+    { C, TX, REPLY(180, INVITE), D3, .chain = 1, .label = 4, .text = "C rings" },                                     \
+    { B, RX, REQUEST(NOTIFY), D1, .after = 4, NOTIFIED(180), .text = "NOTIFY 180 Ringing" },                          \
     { B, TX, REPLY(200, NOTIFY), D1, .text = "B's 200" }
 
 #define DONE_LINES(from)                                                                                              \

@@ -218,3 +218,21 @@ exec_in_subshell() {
     fi
     "$@"
 }
+
+# walk_flows FLOW...: each by the demo's phones, two at a time; returns when all have held.
+walk_flows() {
+    [ -x "$B/referee-demo" ] || skip "referee-demo is not built (oRTP is missing)"
+    [ -x "$B/refereed" ] || skip "refereed is not built"
+    local flow ids
+    while [ $# -gt 0 ]; do
+        ids=()
+        for flow in "${@:1:2}"; do
+            start "$flow" "$B/referee-demo" --quick --flow "$flow" --daemon "$B/refereed"
+            ids+=("$last")
+        done
+        for flow in "${ids[@]}"; do
+            wait "$flow" || fail "the $1 flow"
+            shift
+        done
+    done
+}
