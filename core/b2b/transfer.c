@@ -351,6 +351,7 @@ static bool restore_replaced(struct engine *e, struct transfer *t) {
     if (t->mode != MODE_REPLACE || !leg_is_up(c) || !leg_is_up(d) ||
         !call_move_leg(e, c, leg_call(e, d)) || !leg_reoffer(e, c, leg_str(d, LEG_SDP_REMOTE), -1))
         return false;
+    transfer_role(e, t, t->replaced, TR_NONE);
     if (old && leg_is_live(old))
         leg_end(e, old, 480, SLICE_NONE);
     c->peer = d->self;
