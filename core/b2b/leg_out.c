@@ -189,6 +189,7 @@ void leg_ack(struct engine *e, struct leg *l, struct slice sdp) {
         metrics_add(&e->metrics, M_pool_full, 1);
         return;
     }
+    l->ack_cseq = l->invite_cseq;
     dialog_next_hop(&l->dlg, &l->ack_dst);
     wire_trace(e, "send", l, buf_slice(l->ack), &l->ack_dst);
     wire_send(e, l->ack, &l->ack_dst, &l->dlg.local);

@@ -94,6 +94,7 @@ struct leg {
     uint64_t ok_interval, ok_until; /* until 0: no ACK is waited for */
     struct wheel_node ok_timer;
     struct buf *ack; /* the ACK to the last 2xx, repeated with it */
+    uint32_t ack_cseq;
     struct addr ack_dst;
     struct wheel_node timer; /* Timer C of a call, or the wait of section 14.1 */
     uint64_t retry_until;  /* leg_reoffer's, while it is not decided; else 0 */
