@@ -77,19 +77,6 @@ void check_dump(const struct world *w) {
 
 /* ---- media ---- */
 
-static void check_routes(struct world *w, const struct leg *l, const struct leg *p) {
-    for (unsigned i = 0; i < LEG_STREAMS; i++) {
-        const struct leg_stream *a = &l->media.streams[i], *b = &p->media.streams[i];
-        if (!a->open)
-            continue;
-        const struct relay_stream *r = &w->relay.streams[a->slot];
-        if (!r->open || r->generation != a->generation)
-            sim_fail(w, "a leg's stream that is not open in the relay");
-        if (b->open && r->route != b->slot)
-            sim_fail(w, "media of stream %u does not go to the leg it talks with", i);
-    }
-}
-
 static bool is_idle(const struct leg *l) {
     return l->state == LEG_UP && l->oa == OA_STABLE && l->invite_in == HANDLE_NONE && l->invite_out == HANDLE_NONE &&
            !l->ok && !l->retry_until && l->transfer == HANDLE_NONE;
@@ -103,6 +90,26 @@ static const struct pdlg *phone_side(struct world *w, const struct leg *l) {
     bool idle = d && d->state == PH_UP && !d->offer_open && !d->invite_client && !d->invite_server && !d->ok_cseq &&
                 !d->no_ack && d->mine.lines;
     return idle ? d : NULL;
+}
+
+/* A stream that only a refused offer named goes nowhere. */
+static uint8_t lines_in_use(struct world *w, const struct leg *l) {
+    const struct pdlg *d = phone_side(w, l);
+    return d ? d->mine.live & d->theirs.live : 0;
+}
+
+static void check_routes(struct world *w, const struct leg *l, const struct leg *p) {
+    uint8_t used = lines_in_use(w, l) & lines_in_use(w, p);
+    for (unsigned i = 0; i < LEG_STREAMS; i++) {
+        const struct leg_stream *a = &l->media.streams[i], *b = &p->media.streams[i];
+        if (!a->open)
+            continue;
+        const struct relay_stream *r = &w->relay.streams[a->slot];
+        if (!r->open || r->generation != a->generation)
+            sim_fail(w, "a leg's stream that is not open in the relay");
+        if (b->open && r->route != b->slot && (used >> i & 1))
+            sim_fail(w, "media of stream %u does not go to the leg it talks with", i);
+    }
 }
 
 static bool sends(const struct phone_sdp *mine, const struct phone_sdp *theirs) {
