@@ -102,6 +102,8 @@ static void settle_consult(struct engine *e, struct transfer *t) {
     struct leg *b = leg_get(e, t->consult), *c = leg_get(e, t->replaced);
     transfer_role(e, t, t->consult, TR_NONE);
     transfer_role(e, t, t->replaced, TR_NONE);
+    if (leg_is_live(b) && leg_is_live(c) && b->peer == c->self && c->peer == b->self)
+        agree(e, b, c);
     if ((leg_is_live(b) && leg_is_live(c)) || (b && b->echo))
         return;
     if (leg_is_live(b) && leg_get(e, b->peer) == c)

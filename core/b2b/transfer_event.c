@@ -94,6 +94,8 @@ static void target_answered(struct engine *e, struct transfer *t, struct leg *l,
     if (ev->kind == LEG_EV_ANSWERED)
         ack(e, l, ev->msg);
     if (t->state != TRANSFER_TARGET && t->state != TRANSFER_JOIN) {
+        if (ev->msg->body.n && media_check(ev->msg->body) == 0)
+            media_received(e, l, ev->msg->body, false);
         transfer_step(e, t, TRANSFER_EV_TARGET_YES, ev->status);
         return;
     }
