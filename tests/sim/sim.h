@@ -398,8 +398,8 @@ void check_step(struct world *w);
 /* Everybody has hung up and every timer but those of bindings has run out. */
 void check_end(struct world *w);
 void check_drained(struct world *w);
-/* The NOTIFYs that are open fail for a reason of the network's. */
-void check_excuse_notifies(struct world *w);
+/* The requests that are open may fail for a reason of the network's. */
+void check_excuse(struct world *w);
 void check_media(struct world *w);
 /* Every leg of the engine, as it stands. */
 void check_dump(const struct world *w);

@@ -308,7 +308,9 @@ void check_out(struct world *w, struct slice bytes, const struct addr *dst) {
         out_response(w, &w->msg.look);
 }
 
-void check_excuse_notifies(struct world *w) {
+void check_excuse(struct world *w) {
+    for (uint32_t i = 0; i < SEEN_DIALOGS; i++)
+        w->seen.dialogs[i].invite_branch = 0;
     for (uint32_t i = 0; i < w->seen.sub_n; i++) {
         w->seen.subs[i].excused = w->seen.subs[i].excused || w->seen.subs[i].open;
         w->seen.subs[i].open = false;

@@ -290,7 +290,7 @@ static void run_event(struct world *w, struct sim_event *ev) {
     case ACT_ICMP:
         w->lost_peer = true;
         e.u.failed.dst = w->phones[ev->phone].addr;
-        check_excuse_notifies(w);
+        check_excuse(w);
         world_step_engine(w, &e);
         break;
     default: phone_act(w, &w->phones[ev->phone], ev); break;
