@@ -204,11 +204,16 @@ static void begin_dialog(struct world *w, struct dialog_side *d, const char *tar
     snprintf(d->call_id, sizeof d->call_id, "%s-%u@phone", d->phone->name, ++w->serial);
 }
 
-/* ACK and CANCEL take over from their INVITE. */
-static const struct exchange *invite_of(struct world *w, struct dialog_side *d, enum sip_method method) {
+/* ACK and CANCEL take over from their INVITE: the last one, or that of cseq. */
+static const struct exchange *invite_of(struct world *w, struct dialog_side *d, enum sip_method method,
+                                        const char *cseq) {
+    uint64_t number;
     if (method != SIP_M_ACK && method != SIP_M_CANCEL)
         return NULL;
     const struct exchange *x = last_sent(d, SIP_M_INVITE);
+    for (unsigned i = 0; cseq && parse_number(cseq, &number) && i < d->sent_count; i++)
+        if (d->sent[i].method == SIP_M_INVITE && d->sent[i].cseq == number)
+            x = &d->sent[i];
     if (!x)
         fail(w, "no INVITE was sent before");
     return x;
@@ -283,9 +288,10 @@ static void send_request(struct world *w, struct dialog_side *d, const char *met
     char target[TEXT_MAX];
     struct sbuf out = sbuf_on(mem, sizeof mem);
     struct request r = { .method = slice_str(method) };
-    const struct exchange *invite = invite_of(w, d, sip_method_of(r.method));
+    const char *cseq = words_value(ws, "cseq");
+    const struct exchange *invite = invite_of(w, d, sip_method_of(r.method), cseq);
     const char *to = invite ? NULL : take_target(w, ws, target, sizeof target);
-    const char *cseq = words_value(ws, "cseq"), *ruri = words_value(ws, "ruri"), *branch = words_value(ws, "branch");
+    const char *ruri = words_value(ws, "ruri"), *branch = words_value(ws, "branch");
     uint64_t number;
     if (to)
         begin_dialog(w, d, target);
@@ -361,7 +367,7 @@ static void note_answer(struct dialog_side *d, struct exchange *x, uint16_t stat
         x->status = status;
     if (!invite)
         return;
-    if (x->offer && (status >= 300 || (sdp && status > 100)))
+    if (x->offer && (status >= 200 || (sdp && status > 100)))
         d->offer_theirs = false;
     if (!x->offer && sdp)
         d->offer_ours = true;
