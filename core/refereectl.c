@@ -19,6 +19,7 @@ static const char usage[] =
     "  -c, --config FILE    the daemon's configuration, to find the socket\n"
     "orders:\n"
     "  calls          one line a call            show CALL      legs, states, counters and ladder of one call\n"
+    "  failures       transfers that failed      failure NUMBER  legs and ladder of one of them\n"
     "  registrations  who is registered          metrics        all counters\n"
     "  leftover       what is held now           version        of the daemon\n"
     "  transfer CALL LEG URI         that leg talks with URI; who it talked with is the transferor\n"

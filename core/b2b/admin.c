@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/admin.h"
 
+#include "core/b2b/cdr.h"
+#include "core/b2b/failure.h"
 #include "core/b2b/leg.h"
 #include "core/b2b/registrar.h"
 #include "core/b2b/transfer.h"
@@ -108,10 +110,8 @@ static void put_leg(struct answer *a, const struct leg *l) {
 }
 
 static void put_transfer(struct answer *a, const struct transfer *t) {
-    static const char *const modes[] = { "blind", "replace", "join", "semi", "foreign", "echo",
-                                         "relay", "takeover" };
     sbuf_lit(&a->b, "  transfer ");
-    sbuf_str(&a->b, modes[t->mode]);
+    sbuf_str(&a->b, cdr_mode_name(t->mode));
     sbuf_char(&a->b, ' ');
     sbuf_str(&a->b, transfer_state_name(t->state));
     sbuf_lit(&a->b, " result ");
@@ -146,8 +146,94 @@ static struct call *find_call(struct engine *e, struct slice id) {
     return NULL;
 }
 
+/* ---- failed transfers */
+
+static void put_failure_line(struct answer *a, const struct failure *f) {
+    sbuf_lit(&a->b, "failure ");
+    sbuf_u64(&a->b, f->number);
+    sbuf_lit(&a->b, " at ");
+    sbuf_u64(&a->b, f->wall_ms);
+    sbuf_lit(&a->b, " call ");
+    sbuf_hex(&a->b, f->call_id, 16);
+    if (f->consult_id) {
+        sbuf_lit(&a->b, " consultation ");
+        sbuf_hex(&a->b, f->consult_id, 16);
+    }
+    sbuf_char(&a->b, ' ');
+    sbuf_str(&a->b, cdr_mode_name(f->mode));
+    sbuf_lit(&a->b, " in ");
+    sbuf_str(&a->b, transfer_state_name(f->state));
+    sbuf_lit(&a->b, " result ");
+    sbuf_u64(&a->b, f->result);
+    end_line(a);
+}
+
+/* Its legs as they were then, and its ladder. */
+static void put_failure(struct answer *a, const struct failure *f) {
+    struct slice rest = slice_of(f->text, f->text_n);
+    put_failure_line(a, f);
+    for (int32_t end; (end = slice_find(rest, '\n')) >= 0;
+         rest = slice_of(rest.p + end + 1, rest.n - (uint32_t)end - 1)) {
+        sbuf_lit(&a->b, "  ");
+        sbuf_put(&a->b, slice_of(rest.p, (uint32_t)end));
+        end_line(a);
+    }
+    if (f->lines_before) {
+        sbuf_lit(&a->b, "  | ... lines before: ");
+        sbuf_u64(&a->b, f->lines_before);
+        end_line(a);
+    }
+    for (uint16_t i = 0; i < f->line_count; i++) {
+        sbuf_lit(&a->b, "  | ");
+        trace_format(&a->b, &f->lines[i], a->e->trace.shard);
+        end_line(a);
+    }
+    if (!f->complete) {
+        sbuf_lit(&a->b, "  | the transfer is not over yet");
+        end_line(a);
+    }
+}
+
+static void list_failures(struct answer *a) {
+    for (uint64_t n = failure_first(a->e); n <= a->e->failures.last; n++)
+        if (failure_get(a->e, n))
+            put_failure_line(a, failure_get(a->e, n));
+}
+
+static void show_failure(struct answer *a, struct slice text) {
+    uint64_t number = 0;
+    const struct failure *f = slice_u64(text, UINT64_MAX, &number) ? failure_get(a->e, number) : NULL;
+    if (f) {
+        put_failure(a, f);
+        return;
+    }
+    sbuf_lit(&a->b, "error: no failure ");
+    sbuf_escaped(&a->b, text, 40);
+    sbuf_lit(&a->b, "; `failures` lists them");
+    end_line(a);
+}
+
+/* Of this call, which may be over. False: none. */
+static bool put_failures_of(struct answer *a, struct slice id) {
+    bool any = false;
+    for (uint64_t n = failure_first(a->e); n <= a->e->failures.last; n++) {
+        const struct failure *f = failure_get(a->e, n);
+        char hex[32];
+        struct sbuf b = sbuf_on(hex, sizeof hex);
+        sbuf_hex(&b, f ? f->call_id : 0, 16);
+        sbuf_hex(&b, f ? f->consult_id : 0, 16);
+        if (!f || (!slice_eq(slice_of(hex, 16), id) && !slice_eq(slice_of(hex + 16, 16), id)))
+            continue;
+        put_failure(a, f);
+        any = true;
+    }
+    return any;
+}
+
 static void show(struct answer *a, struct slice id) {
     const struct call *c = find_call(a->e, id);
+    if (!c && put_failures_of(a, id))
+        return;
     if (!c) {
         sbuf_lit(&a->b, "error: no call ");
         sbuf_escaped(&a->b, id, 40);
@@ -161,6 +247,7 @@ static void show(struct answer *a, struct slice id) {
     if (transfer_get(a->e, c->transfer))
         put_transfer(a, transfer_get(a->e, c->transfer));
     put_ladder(a, c);
+    put_failures_of(a, id);
 }
 
 static struct slice next_word(struct slice *line) {
@@ -251,6 +338,10 @@ void admin_on_line(struct engine *e, uint64_t conn, struct slice line) {
     } else if (slice_has_prefix(line, SL("transfer "))) {
         if (order_transfer(&a, slice_of(line.p + 9, line.n - 9)))
             return;
+    } else if (slice_eq(line, SL("failures"))) {
+        list_failures(&a);
+    } else if (slice_has_prefix(line, SL("failure "))) {
+        show_failure(&a, slice_trim(slice_of(line.p + 8, line.n - 8)));
     } else if (slice_eq(line, SL("registrations"))) {
         registrations(&a);
     } else if (slice_eq(line, SL("metrics"))) {
@@ -259,7 +350,8 @@ void admin_on_line(struct engine *e, uint64_t conn, struct slice line) {
     } else if (slice_eq(line, SL("leftover"))) {
         leftover(&a);
     } else {
-        sbuf_lit(&a.b, "error: unknown order; known: calls, show CALL, registrations, metrics, leftover");
+        sbuf_lit(&a.b, "error: unknown order; known: calls, show CALL, transfer CALL LEG URI, failures, failure "
+                      "NUMBER, registrations, metrics, leftover");
         end_line(&a);
     }
     flush(&a, true);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/cdr.h"
 
+#include "core/b2b/failure.h"
 #include "core/base/json.h"
 #include "parser/sip_hdr.h"
 #include "rtp/relay.h"
@@ -265,6 +266,8 @@ void cdr_event(struct engine *e, struct transfer *t, enum transfer_event ev) {
 void cdr_result(struct engine *e, struct transfer *t, uint16_t status) {
     cdr_step(e, t, STEP_RESULT);
     t->history.result = status;
+    if (status >= 300)
+        failure_note(e, t, status);
 }
 
 static const struct relay_counters *counters_of(const struct engine *e, handle leg) {
@@ -322,6 +325,7 @@ void cdr_transfer(struct engine *e, struct transfer *t) {
     struct transfer_history *h = &t->history;
     const struct call *c = call_get(e, t->call);
     cdr_step(e, t, STEP_DONE);
+    failure_finish(e, t);
     if (!e->cfg.cdr)
         return;
     struct sbuf b = sbuf_on(mem, sizeof mem);

@@ -44,6 +44,7 @@ void cdr_step(struct engine *e, struct transfer *t, enum cdr_step step);
 void cdr_party(struct engine *e, struct transfer *t, const struct leg *l, enum transfer_role role);
 void cdr_state(struct engine *e, struct transfer *t, enum transfer_state to);
 void cdr_event(struct engine *e, struct transfer *t, enum transfer_event ev);
+/* Also told to the flight recorder (failure.h), as the end is. */
 void cdr_result(struct engine *e, struct transfer *t, uint16_t status);
 /* Just before the transferee hears the target. */
 void cdr_commit(struct engine *e, struct transfer *t);

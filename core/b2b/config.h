@@ -135,6 +135,7 @@ struct engine_config {
     uint32_t calls_max;
     uint32_t txns_max;
     uint32_t bindings_max; /* of the whole node */
+    uint32_t failures;     /* failed transfers that the flight recorder keeps */
     uint32_t trace_lines;  /* power of two */
     enum trace_level trace_level;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* How an engine is laid out, and what can be asked of it between steps. */
+#include "core/b2b/failure.h"
 #include "core/b2b/registrar.h"
 #include "core/b2b/state.h"
 #include "core/base/check.h"
@@ -35,6 +36,7 @@ void engine_config_defaults(struct engine_config *c) {
         .invite_timeout_us = 180000000,
         .calls_max = LIMIT_CALLS_DEFAULT,
         .bindings_max = 4096,
+        .failures = 32,
         .trace_lines = 4096,
         .trace_level = TRACE_DEBUG,
     };
@@ -60,6 +62,7 @@ static void layout_pools(struct engine *e, struct arena *a, const struct engine_
     port_pool_init(&e->ports, a, c->media_port_min, c->media_port_max, c->media_quarantine_us);
     e->registrar = registrar_new(a, c->bindings_max);
     trace_init(&e->trace, a, c->trace_lines, c->shard, c->trace_level);
+    failure_init(e, a, c->failures);
     layout_buffers(e, a, c);
 }
 

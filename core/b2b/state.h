@@ -192,6 +192,7 @@ struct transfer_history {
     uint64_t at_us[STEP_COUNT]; /* first time; 0: never */
     uint64_t call_id, consult_id;
     uint64_t heard_us; /* when the transferee was sent its last packet before the splice */
+    uint64_t failure;  /* its number in the flight recorder; 0: it has not failed */
     uint16_t result;   /* of a relayed one too */
     uint16_t reinvites;
 };
@@ -239,6 +240,13 @@ struct transfer_rate {
     uint64_t full_us;
 };
 
+struct failure;
+struct failure_ring {
+    struct failure *items; /* number n at n % count */
+    uint32_t count;
+    uint64_t last;
+};
+
 /* wheel_node.kind; 1..31 are the transaction layer's. */
 enum engine_timer { TIMER_LEG_OK = 32, TIMER_LEG, TIMER_TRANSFER, TIMER_BINDING, TIMER_DRAIN };
 
@@ -268,6 +276,7 @@ struct engine {
     struct tombstone tombstones[TOMBSTONES];
     uint32_t tombstone_next;
     handle dirty;     /* calls to be reaped at the end of the step */
+    struct failure_ring failures;
     struct transfer_rate rates[TRANSFER_RATES];
     uint64_t cdr_second;   /* in which cdr_refusals were written */
     uint32_t cdr_refusals;

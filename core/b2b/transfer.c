@@ -4,6 +4,7 @@
 #include "core/b2b/bridge.h"
 #include "core/b2b/call.h"
 #include "core/b2b/cdr.h"
+#include "core/b2b/failure.h"
 #include "core/b2b/media.h"
 #include "core/b2b/policy.h"
 #include "core/b2b/wire.h"
@@ -365,6 +366,7 @@ static bool restore_replaced(struct engine *e, struct transfer *t) {
 }
 
 static void do_roll_back(struct engine *e, struct transfer *t, uint16_t status) {
+    failure_note(e, t, status);
     if (!restore_joined(e, t) && !restore_replaced(e, t)) {
         transfer_fail(e, t, status);
         return;
@@ -378,6 +380,8 @@ static void do_roll_back(struct engine *e, struct transfer *t, uint16_t status) 
 static void do_abandon(struct engine *e, struct transfer *t, uint16_t status) {
     (void)status;
     struct leg *b = leg_get(e, t->transferor);
+    if (!t->result)
+        failure_note(e, t, 487);
     bool restoring = (t->state == TRANSFER_TRANSFEREE && (restore_joined(e, t) || restore_replaced(e, t))) ||
                      (t->state == TRANSFER_JOIN && restore_joined(e, t));
     t->end_transferor = true;
@@ -406,6 +410,7 @@ static void do_target_left(struct engine *e, struct transfer *t, uint16_t status
     struct leg *a = leg_get(e, t->transferee), *b = transfer_former_peer(e, t);
     struct slice former = strs_get(&t->s, TRF_TRANSFEREE_SDP);
     (void)status;
+    failure_note(e, t, 480);
     if (t->state != TRANSFER_TRANSFEREE || !leg_is_up(a) || !leg_is_up(b) || !former.p ||
         !leg_reoffer(e, a, former, -1)) {
         transfer_fail(e, t, 480);

@@ -113,6 +113,8 @@ const struct config_key config_keys[] = {
       .help = "transactions held" },
     { "limits.registrations", CT_COUNT, ENGINE(bindings_max), RANGE(1, 1000000), .standard = "10k",
       .help = "contacts registered" },
+    { "limits.failures", CT_COUNT, ENGINE(failures), RANGE(0, 10000), .standard = "32",
+      .help = "failed transfers whose ladder is kept for refereectl; 28 KiB each" },
     { "limits.trace_lines", CT_COUNT, ENGINE(trace_lines), RANGE(64, 1 << 20), .standard = "16384",
       .help = "lines of the flight recorder, rounded up to a power of two" },
 

@@ -31,6 +31,7 @@ struct rig {
     uint32_t sent_n;
     char cdr[16384]; /* the last call data record */
     uint32_t cdr_n;
+    char admin[65536]; /* answers to the last order */
     void (*after)(struct rig *r); /* each step, when the outbox is empty again */
     void *arg;
 };
@@ -126,6 +127,9 @@ static inline void rig_empty(struct rig *r) {
             buf_unref(p, &o->u.store.key);
             buf_unref(p, &o->u.store.value);
         } else if (o->kind == OUT_ADMIN) {
+            struct slice text = buf_slice(o->u.admin.buf);
+            size_t n = strlen(r->admin);
+            snprintf(r->admin + n, sizeof r->admin - n, "%.*s", SLICE_FMT(text));
             buf_unref(p, &o->u.admin.buf);
         } else if (o->kind == OUT_CDR) {
             snprintf(r->cdr, sizeof r->cdr, "%.*s", SLICE_FMT(buf_slice(o->u.cdr.buf)));
@@ -143,6 +147,13 @@ static inline void rig_step(struct rig *r, struct event *ev) {
     rig_empty(r);
     if (r->after)
         r->after(r);
+}
+
+static inline const char *rig_order(struct rig *r, const char *line) {
+    struct event ev = { .kind = EV_ADMIN, .u.admin = { .conn = 1, .line = slice_str(line) } };
+    r->admin[0] = 0;
+    rig_step(r, &ev);
+    return r->admin;
 }
 
 static inline void rig_recv(struct rig *r, enum rig_name from, const char *text) {
