@@ -194,6 +194,11 @@ sipp_here() {
         -trace_msg -message_file "$T/$name-messages.log" -trace_err -error_file "$T/$name-errors.log"
 }
 
+# SIPp that was started listens on this port.
+is_bound() {
+    [ -n "$(ss -Hlnu "sport = :$1")" ]
+}
+
 # sipp_register NAME PORT USER DAEMON: USER's contact is 127.0.0.1:PORT now. sipp_call NAME PORT USER CALLED DAEMON
 # [ARGUMENT...]: the caller's arguments, for run_sipp or start_sipp; sipp_answer NAME PORT: those of who is called.
 sipp_register() {
