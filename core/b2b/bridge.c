@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/bridge.h"
 
+#include "core/b2b/agree.h"
 #include "core/b2b/call.h"
 #include "core/b2b/media.h"
 #include "core/b2b/transfer.h"
@@ -123,7 +124,7 @@ static void answer_alone(struct engine *e, struct leg *l, const struct sip_msg *
     if (!msg->body.n) {
         sdp = leg_str(l, LEG_SDP_LOCAL);
     } else {
-        if (media_check(msg->body) != 0 || !media_received(e, l, msg->body, true)) {
+        if (media_check(msg->body) != 0 || !media_offered(e, l, msg->body)) {
             refuse_invite(e, l, 488, NULL);
             return;
         }
@@ -160,7 +161,7 @@ static void on_reinvite(struct engine *e, struct leg *l, const struct leg_event 
         return;
     }
     if (body.n) {
-        if (!media_received(e, l, body, true) || !(sdp = media_describe(e, other, body, -1)).p) {
+        if (!media_offered(e, l, body) || !(sdp = media_describe(e, other, body, -1)).p) {
             refuse_invite(e, l, 488, NULL);
             return;
         }
@@ -174,8 +175,10 @@ static void on_reinvite(struct engine *e, struct leg *l, const struct leg_event 
 static void on_reanswered(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
     struct slice sdp = SLICE_NONE;
-    if (ev->own)
+    if (ev->own) {
+        agree_on_answer(e, l, ev->msg);
         return;
+    }
     if (!l->late_offer || !other || other->invite_in == HANDLE_NONE)
         leg_ack(e, l, SLICE_NONE);
     if (!other || other->invite_in == HANDLE_NONE)
@@ -245,9 +248,10 @@ static void pass_request(struct engine *e, struct leg *l, const struct leg_event
         bool open = other->oa != OA_STABLE || other->invite_in != HANDLE_NONE || other->invite_out != HANDLE_NONE;
         uint16_t bad = open ? 491 : media_check(ev->msg->body);
         if (!bad &&
-            (!media_received(e, l, ev->msg->body, true) || !(r.body = media_describe(e, other, ev->msg->body, -1)).p))
+            (!media_offered(e, l, ev->msg->body) || !(r.body = media_describe(e, other, ev->msg->body, -1)).p))
             bad = 488;
         if (bad) {
+            media_offer_settled(e, l, false);
             respond(e, l, ev->txn, bad, SLICE_NONE);
             return;
         }
@@ -259,6 +263,7 @@ static void pass_request(struct engine *e, struct leg *l, const struct leg_event
     handle h = leg_request(e, other, ev->msg->method_name, FOR_BRIDGED, &r);
     struct txn *t = txn_get(&e->txns, h);
     if (!t) {
+        media_offer_settled(e, l, false);
         respond(e, l, ev->txn, 503, SL("Retry-After: 2\r\n"));
         return;
     }
@@ -295,9 +300,10 @@ static struct slice pass_update_answer(struct engine *e, struct leg *l, struct l
         sdp = media_describe(e, other, msg->body, -1);
     if (sdp.n)
         media_connect(e, l, other);
+    media_offer_settled(e, other, sdp.n != 0);
     if (other->oa == OA_OFFER_RCVD)
         oa_step(&other->oa, sdp.n ? OA_EV_SEND_ANSWER : OA_EV_ABORT);
-    return sdp;
+    return sdp.n ? leg_str(other, LEG_SDP_LOCAL) : SLICE_NONE;
 }
 
 static void on_response(struct engine *e, struct leg *l, const struct leg_event *ev) {

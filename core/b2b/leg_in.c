@@ -2,6 +2,7 @@
 /* What arrives on a leg. */
 #include "core/b2b/call.h"
 #include "core/b2b/leg.h"
+#include "core/b2b/media.h"
 #include "core/b2b/wire.h"
 #include "core/base/check.h"
 #include "parser/sip_hdr.h"
@@ -114,6 +115,7 @@ struct leg_event leg_on_cancel(struct engine *e, struct leg *l, handle invite) {
     oa_step(&l->oa, OA_EV_ABORT);
     bool first = l->state == LEG_INCOMING;
     l->final_status = first ? 487 : l->final_status;
+    media_offer_settled(e, l, false);
     leg_step(e, l, LEG_IN_RECV_CANCEL);
     return (struct leg_event){ .kind = first ? LEG_EV_CANCELLED : LEG_EV_RECANCELLED };
 }

@@ -246,6 +246,7 @@ bool leg_answer(struct engine *e, struct leg *l, struct slice sdp, struct slice 
         l->answered_us = e->now;
         l->final_status = 200;
     }
+    media_offer_settled(e, l, true);
     leg_step(e, l, LEG_IN_SEND_2XX);
     return true;
 }
@@ -264,6 +265,7 @@ void leg_respond_invite(struct engine *e, struct leg *l, const struct uas_respon
         txn_drop(&e->txns, l->invite_in);
     l->invite_in = HANDLE_NONE;
     oa_step(&l->oa, OA_EV_ABORT);
+    media_offer_settled(e, l, false);
     leg_step(e, l, LEG_IN_SEND_FAILURE);
 }
 

@@ -109,6 +109,28 @@ static void fit_lines(const struct leg *to, struct sdp *s) {
     }
 }
 
+bool media_offered(struct engine *e, struct leg *l, struct slice text) {
+    media_offer_settled(e, l, true);
+    l->media.own_before = l->media.own_direction;
+    return leg_set(e, l, LEG_SDP_BEFORE, leg_str(l, LEG_SDP_REMOTE)) && media_received(e, l, text, true);
+}
+
+void media_offer_settled(struct engine *e, struct leg *l, bool accepted) {
+    struct sbuf b = ua_body(&e->ua);
+    struct slice before = leg_str(l, LEG_SDP_BEFORE);
+    if (!before.p)
+        return;
+    /* Copied: setting a text of the leg moves the others. */
+    sbuf_put(&b, before);
+    leg_set(e, l, LEG_SDP_BEFORE, SLICE_NONE);
+    if (!accepted)
+        l->media.own_direction = l->media.own_before;
+    l->media.own_before = 0;
+    if (accepted)
+        return;
+    media_received(e, l, sbuf_slice(&b), false);
+}
+
 /* Ports and directions of a patch; streams are opened where needed. */
 static bool fill_patch(struct engine *e, struct leg *to, const struct sdp *s, int direction, struct sdp_patch *p) {
     *p = (struct sdp_patch){ .username = SL("referee"),
@@ -157,7 +179,10 @@ bool media_is_same(struct engine *e, struct leg *l, struct slice text, int direc
 
 struct slice media_compose(struct engine *e, struct leg *to, struct slice text, int direction) {
     struct rewrite r;
-    return write_for(e, to, text, direction, &r);
+    /* Its lines are fitted when it is sent: what it follows is not known yet. */
+    if (sdp_parse(text, &r.from) < 0 || !fill_patch(e, to, &r.from, direction, &r.patch))
+        return SLICE_NONE;
+    return rewritten(e, &r);
 }
 
 struct slice media_describe(struct engine *e, struct leg *to, struct slice text, int direction) {

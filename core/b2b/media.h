@@ -16,6 +16,11 @@ uint16_t media_check(struct slice sdp);
 /* What the leg's peer sent: kept (as its full offer too, if `offer`), and its addresses are told to the relay. False:
  * it cannot be read, or no memory. */
 bool media_received(struct engine *e, struct leg *l, struct slice sdp, bool offer);
+/* The same for an offer within the session: it stands once it is answered. */
+bool media_offered(struct engine *e, struct leg *l, struct slice sdp);
+/* The peer's offer was answered, or refused: then what it sent before holds again (RFC 3261 section 14.1). No effect
+ * if none was open. */
+void media_offer_settled(struct engine *e, struct leg *l, bool accepted);
 /* A description for leg `to`, made from another leg's text: our addresses, our o= line (version up by one only if
  * something changed), direction as given (-1: as in the text), as many m-lines as the leg must have (RFC 3264). Ports
  * are taken where needed. The result is also to->LEG_SDP_LOCAL and good until that is set again; absent: no ports or no

@@ -44,11 +44,22 @@ void record_delete(struct engine *e, struct call *c) {
     e->records--;
 }
 
+/* The INVITE that brought an open offer is not part of the record: it comes again, if it still matters. */
+static void forget_offer(struct engine *e, struct leg *l) {
+    struct slice before = leg_str(l, LEG_SDP_BEFORE);
+    if (!before.p || !leg_set(e, l, LEG_SDP_REMOTE, before))
+        return;
+    l->media.own_direction = l->media.own_before;
+    l->media.own_before = 0;
+    leg_set(e, l, LEG_SDP_BEFORE, SLICE_NONE);
+}
+
 static void resume_leg(struct engine *e, struct leg *l) {
     l->dlg.local_cseq = l->dlg.local_cseq < INT32_MAX - RECORD_CSEQ_GAP ? l->dlg.local_cseq + RECORD_CSEQ_GAP
                                                                         : l->dlg.local_cseq;
     if (l->state != LEG_ANSWERED && l->state != LEG_UP)
         return;
+    forget_offer(e, l);
     leg_stop_ok(e, l);
     leg_step(e, l, LEG_IN_RECV_ACK);
 }

@@ -38,6 +38,7 @@ const struct record_field record_leg_fields[] = {
     DEADLINE(LEG_TAG_RETRY_UNTIL, leg, retry_until),
     DEADLINE(LEG_TAG_INVITE_UNTIL, leg, invite_until),
     NUMBER(LEG_TAG_DIRECTION, leg, media.own_direction, 3),
+    NUMBER(LEG_TAG_DIRECTION_BEFORE, leg, media.own_before, 3),
     NUMBER(LEG_TAG_SESSION_ID, leg, media.session_id, UINT64_MAX),
     NUMBER(LEG_TAG_SESSION_VERSION, leg, media.version, UINT64_MAX),
     { 0 },
@@ -95,7 +96,7 @@ const uint16_t record_transfer_flags[] = {
 const uint8_t record_leg_texts[RECORD_LEG_TEXTS] = {
     DLG_LOCAL_TAG, DLG_CALL_ID, DLG_REMOTE_TAG, DLG_LOCAL_URI,  DLG_REMOTE_URI, DLG_TARGET,
     DLG_ROUTES,    LEG_PRINCIPAL, LEG_AGENT,    LEG_SDP_REMOTE, LEG_SDP_FULL,   LEG_SDP_LOCAL,
-    LEG_SDP_WANTED,
+    LEG_SDP_WANTED, LEG_SDP_BEFORE,
 };
 const uint8_t record_transfer_texts[RECORD_TRANSFER_TEXTS] = {
     TRF_REFER_TO,   TRF_REFERRED_BY,    TRF_REPLACES, TRF_EXTRA,

@@ -57,6 +57,7 @@ enum record_leg_tag {
     LEG_TAG_TRANSFER = CRIT(22), /* enum transfer_role; bucket and id of its call if that is another */
     LEG_TAG_TOKEN = CRIT(23),    /* LEG_TAG_TEXT(DLG_LOCAL_TAG), where that is of this call and leg: cluster, random */
     LEG_TAG_INVITE_UNTIL = OPT(24),
+    LEG_TAG_DIRECTION_BEFORE = OPT(25),
 };
 /* A text as it is; `n` is the number in record_leg_texts. */
 #define LEG_TAG_TEXT(n) CRIT(32 + (n))
@@ -104,7 +105,7 @@ extern const struct record_field record_call_fields[], record_leg_fields[], reco
 extern const uint16_t record_leg_flags[], record_transfer_flags[];
 
 /* Number of a text in a record is its place here: fields of struct strs, new ones at the end. */
-#define RECORD_LEG_TEXTS 13
+#define RECORD_LEG_TEXTS 14
 #define RECORD_TRANSFER_TEXTS 8
 extern const uint8_t record_leg_texts[RECORD_LEG_TEXTS], record_transfer_texts[RECORD_TRANSFER_TEXTS];
 

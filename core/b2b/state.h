@@ -35,6 +35,7 @@ enum leg_field {
     LEG_SDP_REMOTE,             /* the last description the peer sent */
     LEG_SDP_FULL,               /* its last offer: what it can do at all; absent if it only ever answered */
     LEG_SDP_LOCAL,              /* the last description we sent it */
+    LEG_SDP_BEFORE,             /* LEG_SDP_REMOTE from before the peer's offer that is open now */
     LEG_SDP_WANTED,             /* of a leg_reoffer that waits: becomes LEG_SDP_LOCAL when it is sent */
     LEG_AGENT,                  /* its User-Agent or Server */
     LEG_TRANSFER_AT,            /* the transfer it takes part in, where that is not in this engine; see record.h */
@@ -63,6 +64,7 @@ struct leg_media {
     uint64_t session_id;   /* of our o= line to this leg */
     uint64_t version;      /* of what was sent last; rises by one when the description changes (RFC 3264 section 8) */
     uint8_t own_direction; /* enum sdp_direction of the peer's last offer: what it wants by itself */
+    uint8_t own_before;    /* the same, with LEG_SDP_BEFORE */
     struct leg_stream streams[LEG_STREAMS];
 };
 
@@ -79,6 +81,7 @@ struct leg {
     bool keep_on_bye;       /* a subscription outlives the INVITE usage */
     bool late_offer;        /* our open INVITE had no SDP: the ACK brings the answer */
     bool own_invite;        /* the open re-INVITE is ours, not the peer leg's */
+    uint8_t agreeing;       /* rounds that are left, while a re-offer of agree.h is out */
     bool reoffer_waits;     /* a re-INVITE of ours waits for its turn */
     bool session_unsure;    /* LEG_SDP_LOCAL was refused: not what the peer goes by */
     bool echo;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/transfer.h"
 
+#include "core/b2b/agree.h"
 #include "core/b2b/bridge.h"
 #include "core/b2b/call.h"
 #include "core/b2b/cdr.h"
@@ -123,6 +124,7 @@ static void back_to_former(struct engine *e, struct transfer *t) {
         a->peer = b->self;
         b->peer = a->self;
         media_connect(e, a, b);
+        agree(e, a, b);
     } else {
         leg_end(e, a, 480, SL("Reason: SIP;cause=480;text=\"Transfer failed\"\r\n"));
     }
@@ -206,6 +208,8 @@ static void commit_target(struct engine *e, struct transfer *t, struct leg *a) {
     c->peer = a->self;
     media_connect(e, a, c);
     transfer_role(e, t, t->target, TR_NONE);
+    transfer_role(e, t, t->transferee, TR_NONE);
+    agree(e, a, c);
 }
 
 /* Both have agreed: from here on the transferee's call is the target's, and the transferor is only told. */

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """tests/e2e/phones.py FLOW PORT: real phones against the daemon at 127.0.0.1:PORT; B and T as in lib.sh.
 
-A (1001) is baresip, B (1002) is linphonec, C (1003) is one of them. Each speaks a sine of its own from a file. What baresip plays
-to its loudspeaker comes to us through ALSA's file plugin and a FIFO that is read at the pace of a sound card; linphonec
-records to a file by itself. No sound hardware, no privilege.
+A (1001) is baresip, B (1002) is linphonec, C (1003) is one of them. Each speaks a sine of its own from a file. What
+baresip plays to its loudspeaker comes to us through ALSA's file plugin and a FIFO that is read at the pace of a sound
+card; linphonec records to a file by itself. No sound hardware, no privilege.
 """
 import fcntl
 import json

@@ -240,7 +240,7 @@ class Dialog:
 
     def __init__(self, phone, call_id, local, remote, target, cseq=1):
         self.phone, self.call_id, self.local, self.remote, self.target = phone, call_id, local, remote, target
-        self.cseq, self.sdp_version, self.offer = cseq, 1, None
+        self.cseq, self.sdp_version, self.offer, self.seen = cseq, 1, None, ""
         self.rtp = 20000 + 2 * random.randint(0, 5000)
 
     @classmethod
@@ -250,6 +250,7 @@ class Dialog:
         self = cls(phone, invite.get("Call-ID"), f"{invite.get('To')};tag={tag}", invite.get("From"),
                    invite.contact, 100)
         self.offer, self.invite, self.tag = invite.body, invite, tag
+        self.see(invite.body)
         phone.respond(invite, 180, headers, tag=tag)
         if status:
             self.answer(status, headers)
@@ -259,6 +260,17 @@ class Dialog:
         body = sdp(self.phone.address, self.rtp) if status < 300 else ""
         self.phone.respond(self.invite, status, headers, body, self.tag)
         self.phone.request("ACK", self.call_id)
+
+    def see(self, description):
+        """RFC 3264 section 8: one session for all of the dialog; its version rises by one if anything changed."""
+        pattern = r"^o=(\S+ \S+) (\d+) (.*)\r\n"
+        old, new = (re.search(pattern, text, re.M) for text in (self.seen, description))
+        if old and (old[1], old[3]) != (new[1], new[3]):
+            raise Failed(f"{self.phone.name}: another session: {old[0]} then {new[0]}")
+        changed = old and re.sub(pattern, "", self.seen, flags=re.M) != re.sub(pattern, "", description, flags=re.M)
+        if old and int(new[2]) != int(old[2]) + bool(changed):
+            raise Failed(f"{self.phone.name}: version {old[2]} then {new[2]}, changed: {changed}")
+        self.seen = description
 
     @property
     def relay(self):
@@ -293,11 +305,13 @@ class Dialog:
         answer = self.ask("INVITE", body=sdp(self.phone.address, self.rtp, direction, self.sdp_version))
         self.ack(self.cseq)
         check(f"{self.phone.name}'s re-INVITE {direction}", answer.status == 200, answer)
+        self.see(answer.body)
         return direction_of(answer.body)
 
     def answer_reinvite(self, direction=None, status=200):
         """The direction that was offered. Answered as it must be, or as told."""
         invite = self.phone.request("INVITE", self.call_id)
+        self.see(invite.body)
         offered = direction_of(invite.body)
         mirror = {"sendonly": "recvonly", "recvonly": "sendonly"}.get(offered, offered)
         self.sdp_version += 1
@@ -333,23 +347,30 @@ class Dialog:
                 return status
 
 
-def call(caller, callee, callee_headers=()):
-    """A call between two phones, answered: the dialogs of both."""
+def invite(caller, callee, rtp=20000, headers=()):
+    """Sends one, with credentials; it is not yet answered."""
     uri = caller.url(callee.user)
-    rtp = 20000 + 2 * random.randint(0, 5000)
-    invite = Message(caller.new("INVITE", uri, body=sdp(caller.address, rtp)))
-    caller.send(invite.data)
-    challenge = caller.final(invite)
-    caller.send(caller.ack_refusal(invite, challenge))
+    first = Message(caller.new("INVITE", uri, headers, sdp(caller.address, rtp)))
+    caller.send(first.data)
+    challenge = caller.final(first)
+    caller.send(caller.ack_refusal(first, challenge))
     credentials = digest(challenge.get("Proxy-Authenticate"), caller.user, "INVITE", uri)
-    again = Message(caller.new("INVITE", uri, [f"Proxy-Authorization: {credentials}"], invite.body,
-                               From=invite.get("From"), Call_ID=invite.get("Call-ID"), CSeq="2 INVITE"))
+    again = Message(caller.new("INVITE", uri, [f"Proxy-Authorization: {credentials}", *headers], first.body,
+                               From=first.get("From"), Call_ID=first.get("Call-ID"), CSeq="2 INVITE"))
     caller.send(again.data)
+    return again
+
+
+def call(caller, callee, callee_headers=(), caller_headers=()):
+    """A call between two phones, answered: the dialogs of both."""
+    rtp = 20000 + 2 * random.randint(0, 5000)
+    again = invite(caller, callee, rtp, caller_headers)
     there = Dialog.called(callee, callee.request("INVITE"), headers=callee_headers)
     answer = caller.final(again)
     check(f"{caller.name} calls {callee.name}", answer.status == 200, answer)
     here = Dialog(caller, again.get("Call-ID"), again.get("From"), answer.get("To"), answer.contact, 2)
     here.rtp, here.offer = rtp, answer.body
+    here.see(answer.body)
     here.ack(2)
     return here, there
 

@@ -113,6 +113,52 @@ def attended():
     s.end_with(s.ab, ca)
 
 
+def attended_c_was_caller():
+    """T-1.2: C called B for the consultation."""
+    s = Stage(consult=False)
+    s.cb, s.bc = call(s.c, s.b, caller_headers=REPLACES)
+    s.hold(s.bc, s.cb)
+    s.attended()
+    ca = replaced(s)
+    s.ab.answer_reinvite()
+    s.cb.bye()
+    told(s.ba, 200)
+    s.bc.answer_bye()
+    s.ba.bye()
+    s.end_with(s.ab, ca)
+
+
+def attended_b_was_caller():
+    """T-1.3: B called A."""
+    s = Stage(consult=False)
+    s.ba.bye()
+    s.ab.answer_bye()
+    s.ba, s.ab = call(s.b, s.a)
+    s.bc, s.cb = call_c(s.b, s.c)
+    s.attended()
+    ca = replaced(s)
+    s.cb.bye()
+    told(s.ba, 200)
+    s.bc.answer_bye()
+    s.ba.bye()
+    s.end_with(s.ab, ca)
+
+
+def chain():
+    """T-11.7: A is transferred to C, and by C back to B. Not being held, A needs no re-INVITE for the second."""
+    s = Stage(consult=False)
+    s.blind()
+    ca = Dialog.called(s.c, s.c.request("INVITE"))
+    s.ab.answer_reinvite()
+    check("B is told 200 in the end", s.ba.result() == 200)
+    s.ba.bye()
+    s.refer(ca, f"<{s.c.url(1002)}>")
+    ba = Dialog.called(s.b, s.b.request("INVITE"))
+    check("C is told 200 in the end", ca.result() == 200)
+    ca.bye()
+    s.end_with(ba, s.ab)
+
+
 def attended_c_keeps_the_replaced_dialog():
     """A target that never ends the dialog it replaced: we do."""
     s = Stage()
@@ -281,6 +327,49 @@ def blind_a_hangs_up_while_c_rings():
     nothing_is_left()
 
 
+def blind_without_notify():
+    """T-5.6: Refer-Sub: false (RFC 4488)."""
+    s = Stage(consult=False)
+    answer = s.ba.refer(f"<{s.b.url(1003)}>", ["Refer-Sub: false"])
+    check("accepted, with no subscription", answer.status in (200, 202) and answer.get("Refer-Sub") == "false",
+          answer.data)
+    ca = Dialog.called(s.c, s.c.request("INVITE"))
+    s.ab.answer_reinvite()
+    s.ba.bye()
+    s.end_with(s.ab, ca)
+
+
+def blind_glare():
+    """T-6.1: A answers 491 to our re-INVITE once, and takes it the next time."""
+    s = Stage(consult=False)
+    s.blind()
+    ca = Dialog.called(s.c, s.c.request("INVITE"))
+    s.ab.answer_reinvite(status=491)
+    check("A is offered sendrecv again", s.ab.answer_reinvite() == "sendrecv")
+    check("B is told 200 in the end", s.ba.result() == 200)
+    s.ba.bye()
+    s.end_with(s.ab, ca)
+
+
+def attended_while_c_rings():
+    """T-10.1: B transfers before C has answered. C goes on ringing, B's call to it ends, A gets C's answer."""
+    s = Stage(consult=False)
+    invite = sip.invite(s.b, s.c)
+    ca = Dialog.called(s.c, s.c.request("INVITE"), status=0, headers=REPLACES)
+    ringing = s.b.provisional(invite, 180)
+    replaces = f"{invite.get('Call-ID')};to-tag={ringing.tag('To')};from-tag={invite.tag('From')}"
+    s.refer(s.ba, f"<{s.b.url(1003)}?Replaces={quote(replaces, safe='')}>")
+    ended = s.b.final(invite)
+    check("B's own call to C ends", ended.status == 487, ended)
+    s.b.send(s.b.ack_refusal(invite, ended))
+    ca.answer()
+    check("C is offered what A has", ca.answer_reinvite() == "sendrecv")
+    check("A is offered sendrecv", s.ab.answer_reinvite() == "sendrecv")
+    check("B is told 200 in the end", s.ba.result() == 200)
+    s.ba.bye()
+    s.end_with(s.ab, ca)
+
+
 def refer_twice():
     """T-5.1: one REFER fails, the next one in the dialog works, each with its Event id."""
     s = Stage(consult=False)
@@ -334,6 +423,6 @@ def stranger_replaces():
 
 
 FLOWS = {name: f for name, f in list(globals().items())
-         if re.match("attended|blind|refer|stranger", name) and name not in ("attended_c_refuses", "blind_refused")}
+         if re.match("attended|blind|chain|refer|stranger", name) and not re.search("refused|refuses", name)}
 if __name__ == "__main__":
     sip.run(FLOWS, sys.argv[2:])

@@ -117,8 +117,8 @@ static void in_request(struct world *w, const struct sip_msg *m) {
     if (!m->to_tag.p)
         return;
     struct seen_dialog *d = dialog_of(w, m->call_id, m->to_tag);
-    if (m->method == SIP_M_ACK)
-        d->ok_at = 0;
+    if (m->method == SIP_M_ACK && m->cseq == d->ok_cseq)
+        d->ok_at = d->ok_cseq = 0;
     if (m->method == SIP_M_INVITE && !again)
         d->in_invite = key;
 }
@@ -287,8 +287,10 @@ static void out_response(struct world *w, const struct sip_msg *m) {
     if (m->cseq_method == SIP_M_INVITE && m->status >= 200) {
         if (branch_key(m) == d->in_invite)
             d->in_invite = 0;
-        if (m->status < 300 && !d->ok_at)
+        if (m->status < 300 && m->cseq > d->ok_cseq_last) {
             d->ok_at = w->now;
+            d->ok_cseq = d->ok_cseq_last = m->cseq;
+        }
     }
     if (m->cseq_method == SIP_M_REFER && m->status == 202)
         note_refer(w, d, m);

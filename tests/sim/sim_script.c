@@ -92,7 +92,6 @@ static void scene_attended(struct scene *sc) {
     add(sc, sc->at, ACT_ATTENDED, sc->b, 1);
 }
 
-/* Row 8. */
 static void scene_semi(struct scene *sc) {
     first_call(sc);
     hold(sc, 1, 60);
@@ -112,7 +111,6 @@ static void scene_talk(struct scene *sc) {
     }
 }
 
-/* Row 28. */
 static void scene_chain(struct scene *sc) {
     scene_attended(sc);
     pass(sc, 2 * SECOND, 5 * SECOND);
@@ -120,14 +118,12 @@ static void scene_chain(struct scene *sc) {
     add_to(sc, sc->at, ACT_BLIND, sc->a, sc->b, 1);
 }
 
-/* T-11.8. */
 static void scene_crossed(struct scene *sc) {
     first_call(sc);
     add_to(sc, sc->at, ACT_BLIND, sc->a, sc->c, 1);
     add_to(sc, sc->at + sim_below(sc->r, 40 * MS), ACT_BLIND, sc->b, sc->c, 1);
 }
 
-/* Race 13. */
 static void scene_twice(struct scene *sc) {
     scene_attended(sc);
     uint64_t at = sc->at + sim_below(sc->r, 2 * SECOND);

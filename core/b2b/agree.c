@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/agree.h"
+
+#include "core/b2b/call.h"
+#include "core/b2b/media.h"
+
+/* What one leg's peer said last, and what it was told last. */
+struct view {
+    struct leg *leg;
+    struct sdp said, told;
+};
+
+static bool view_of(struct leg *l, struct view *v) {
+    struct slice said = leg_str(l, LEG_SDP_REMOTE), told = leg_str(l, LEG_SDP_LOCAL);
+    v->leg = l;
+    return said.p && told.p && sdp_parse(said, &v->said) >= 0 && sdp_parse(told, &v->told) >= 0;
+}
+
+/* Who is to be told about what flows from u to v; NULL: nobody. */
+static struct leg *uninformed(const struct view *u, const struct view *v) {
+    uint16_t n = u->said.media_count < v->said.media_count ? u->said.media_count : v->said.media_count;
+    for (uint16_t i = 0; i < n && i < u->told.media_count && i < v->told.media_count; i++) {
+        bool would_send = u->said.media[i].direction & SDP_SENDONLY;
+        bool would_take = v->said.media[i].direction & SDP_RECVONLY;
+        bool sends = would_send && (u->told.media[i].direction & SDP_RECVONLY);
+        bool expects = would_take && (v->told.media[i].direction & SDP_SENDONLY);
+        if (sends && !expects)
+            return would_take ? v->leg : u->leg;
+        if (expects && !sends)
+            return would_send ? u->leg : v->leg;
+    }
+    /* It sends what it named itself and was told of. */
+    bool takes = sdp_formats_subset(&u->said, &v->said) || sdp_formats_subset(&u->told, &v->said);
+    return takes ? NULL : u->leg;
+}
+
+static struct leg *who(struct leg *a, struct leg *b) {
+    struct view va, vb;
+    /* One that has just refused to hear of anything else keeps what it has. */
+    if (a->session_unsure || b->session_unsure || !view_of(a, &va) || !view_of(b, &vb))
+        return NULL;
+    struct leg *l = uninformed(&va, &vb);
+    return l ? l : uninformed(&vb, &va);
+}
+
+static void tell(struct engine *e, struct leg *a, struct leg *b, uint8_t rounds) {
+    struct leg *l = rounds && leg_is_up(a) && leg_is_up(b) ? who(a, b) : NULL;
+    a->agreeing = b->agreeing = 0;
+    if (!l)
+        return;
+    struct leg *other = l == a ? b : a;
+    l->agreeing = rounds;
+    leg_reoffer(e, l, leg_str(other, LEG_SDP_REMOTE), -1);
+}
+
+void agree(struct engine *e, struct leg *a, struct leg *b) {
+    tell(e, a, b, AGREE_ROUNDS);
+}
+
+void agree_on_answer(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    struct leg *other = leg_peer(e, l);
+    uint8_t rounds = l->agreeing;
+    if (msg->body.n && media_check(msg->body) == 0)
+        media_received(e, l, msg->body, false);
+    l->agreeing = 0;
+    if (!other || other->peer != l->self)
+        return;
+    media_connect(e, l, other);
+    call_changed(e, leg_call(e, l));
+    if (rounds)
+        tell(e, l, other, rounds - 1);
+}

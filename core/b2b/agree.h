@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * agree: two legs that were brought together, or back together, and what each of them believes. While a transfer ran
+ * either may have been held, resumed or refused by us alone; the other does not know. Each is re-offered the other's
+ * description until what one may send is what the other takes.
+ */
+#ifndef REFEREE_B2B_AGREE_H
+#define REFEREE_B2B_AGREE_H
+
+#include "core/b2b/leg.h"
+
+/* Begins: nothing is sent if they agree already. */
+void agree(struct engine *e, struct leg *a, struct leg *b);
+/* A re-offer of l outside any transfer was answered. Goes on while there is something to say, AGREE_ROUNDS times at
+ * most: two parties that contradict each other are left with what they said last. */
+#define AGREE_ROUNDS 4
+void agree_on_answer(struct engine *e, struct leg *l, const struct sip_msg *msg);
+
+#endif
