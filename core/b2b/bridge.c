@@ -119,7 +119,7 @@ static void on_refused(struct engine *e, struct leg *l, const struct leg_event *
 
 /* ---- re-INVITE ---- */
 
-static void answer_alone(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+void bridge_answer_alone(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     struct slice sdp;
     if (!msg->body.n) {
         sdp = leg_str(l, LEG_SDP_LOCAL);
@@ -133,15 +133,6 @@ static void answer_alone(struct engine *e, struct leg *l, const struct sip_msg *
     }
     if (!sdp.p || !leg_answer(e, l, sdp, SLICE_NONE))
         refuse_invite(e, l, 488, NULL);
-}
-
-/* A leg_reoffer that waits offers what it was to offer, not this answer. */
-void bridge_answer_alone(struct engine *e, struct leg *l, const struct sip_msg *msg) {
-    struct buf *waiting = l->retry_until ? buf_copy(&e->bufs, leg_str(l, LEG_SDP_LOCAL)) : NULL;
-    answer_alone(e, l, msg);
-    if (waiting)
-        media_describe(e, l, buf_slice(waiting), -1);
-    buf_unref(&e->bufs, &waiting);
 }
 
 static void on_reinvite(struct engine *e, struct leg *l, const struct leg_event *ev) {
