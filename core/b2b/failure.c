@@ -95,7 +95,8 @@ void failure_note(struct engine *e, struct transfer *t, uint16_t status) {
 /* ---- the ladder */
 
 static bool belongs(const struct trace_line *line, const struct failure *f) {
-    return line->call && (line->call == f->call_id || line->call == f->consult_id) && !slice_eq(slice_str(line->what), SL("txn"));
+    return line->call && (line->call == f->call_id || line->call == f->consult_id) &&
+           !slice_eq(slice_str(line->what), SL("txn"));
 }
 
 /* Lines of the REFER's time are the newest of the ring: it is read backwards, as far as they go. */
