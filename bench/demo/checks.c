@@ -94,6 +94,27 @@ const char *check_triggered(const struct demo *d, const struct want *w, const st
     return check_anchored(d, w, seen);
 }
 
+/* The REFER as it crosses: back to us by a token, and B's Replaces and Referred-By as B wrote them. */
+const char *check_relayed(const struct demo *d, const struct want *w, const struct phone_seen *seen) {
+    struct slice by = sip_hdr_value(seen->msg, SIP_H_REFERRED_BY);
+    struct sip_nameaddr to;
+    if (sip_nameaddr_parse(sip_hdr_value(seen->msg, SIP_H_REFER_TO), &to) < 0 ||
+        !slice_has_prefix(to.uri.user, SL("xfer.")))
+        return "Refer-To does not lead back to the Referee";
+    if (!by.p || !slice_eq(by, phone_text_slice(&d->phones[B].aor)))
+        return "Referred-By is not what B wrote";
+    return check_refer(d, w, seen);
+}
+
+/* The INVITE that it makes the transferee send. */
+const char *check_follows(const struct demo *d, const struct want *w, const struct phone_seen *seen) {
+    if (!slice_has_prefix(seen->msg->ruri.user, SL("xfer.")))
+        return "not to the Refer-To URI";
+    if ((sip_hdr_first(seen->msg, SIP_H_REPLACES) != NULL) != (w->arg != 0))
+        return "Replaces is not that of the Refer-To URI";
+    return check_offer_full(d, w, seen);
+}
+
 const char *check_no_replaces(const struct demo *d, const struct want *w, const struct phone_seen *seen) {
     if (sip_hdr_first(seen->msg, SIP_H_REPLACES))
         return "Replaces to a phone that does not list it";

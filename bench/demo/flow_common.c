@@ -90,8 +90,8 @@ bool flow_consult(struct demo *d) {
 
 /* ---- the end */
 
-static const struct want end_new[] = { END_LINES(A, C, D3) };
-static const struct want end_joined[] = { END_LINES(A, C, D2) };
+static const struct want end_new[] = { END_LINES(A, D1, C, D3) };
+static const struct want end_joined[] = { END_LINES(A, D1, C, D2) };
 
 bool flow_hang_up(struct demo *d, enum dlg at_c) {
     if (at_c == D3)

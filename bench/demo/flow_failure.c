@@ -18,10 +18,10 @@ static const struct want busy[] = { REFER_LINES(0), REFUSED_LINES(check_triggere
 static const struct want declined[] = { REFER_LINES(1), REFUSED_LINES(check_replaces, 603), FAILED_LINES(603) };
 static const struct want resumed[] = { CROSSING_LINES(D1, B, A, SDP_SENDRECV, SDP_SENDRECV) };
 static const struct want resumed_c[] = { CROSSING_LINES(D2, B, C, SDP_SENDRECV, SDP_SENDRECV) };
-static const struct want b_ends[] = { END_LINES(B, A, D1) };
+static const struct want b_ends[] = { END_LINES(B, D1, A, D1) };
 
 static const struct want b_ends_both[] = {
-    END_LINES(B, A, D1),
+    END_LINES(B, D1, A, D1),
     { B, TX, REQUEST(BYE), D2, .chain = 1, .label = 2, .text = "and from C" },
     { B, RX, REPLY(200, BYE), D2, .chain = 1, .text = "200 to it" },
     { C, RX, REQUEST(BYE), D2, .chain = 1, .after = 2, .text = "C's leg ends" },

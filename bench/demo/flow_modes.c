@@ -126,7 +126,7 @@ static const struct want recalled[] = {
     TRANSFEREE_LINES(2, 3),
 };
 
-static const struct want a_ends[] = { END_LINES(A, B, D3) };
+static const struct want a_ends[] = { END_LINES(A, D1, B, D3) };
 
 bool flow_recall(struct demo *d) {
     if (!flow_call_a_b(d) || !flow_hold_a(d))

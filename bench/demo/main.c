@@ -16,6 +16,7 @@ static const char usage[] =
     "  --flow FLOW   attended (default): B consults C first; blind: B does not; join: C knows no Replaces\n"
     "                busy, decline: C refuses; refused: C fails at Replaces; leave: B hangs up while C rings;\n"
     "                gone: A does; early-bye: B ends its consultation call with the REFER\n"
+    "                relay, relay-forward, relay-blind: the REFER is passed to A, who calls\n"
     "                semi: B refers A to C, who rings and rings on; order: nobody refers, refereectl does\n"
     "                recall: B has left when C refuses: it is rung again\n"
     "  --lose N      every N-th SIP datagram is lost, either way (early-bye needs its order: not with that)\n"
@@ -36,6 +37,10 @@ static const struct flow flows[] = {
     { .name = "gone", .walk = flow_gone },
     { .name = "early-bye", .walk = flow_early_bye },
     { .name = "semi", .walk = flow_semi },
+    { .name = "relay", .walk = flow_relay, .config = "transfer:\n  mode: relay\n  relay: splice\n" },
+    { .name = "relay-blind", .walk = flow_relay_blind, .config = "transfer:\n  mode: relay\n" },
+    { .name = "relay-forward", .walk = flow_relay_forward,
+      .config = "transfer:\n  mode: relay\n  relay: forward\n" },
     { .name = "order", .walk = flow_order },
     { .name = "recall", .walk = flow_recall, .config = "transfer:\n  recall: true\n" },
 };

@@ -27,9 +27,9 @@
     { from, TX, REQUEST(ACK), n, .text = "ACK" }
 
 /* `from` hangs up; the other side's leg ends too. */
-#define END_LINES(from, to, to_n)                                                                                     \
-    { from, TX, REQUEST(BYE), D1, .label = 1, .text = "it hangs up" },                                                \
-    { from, RX, REPLY(200, BYE), D1, .text = "200 to it" },                                                           \
+#define END_LINES(from, from_n, to, to_n)                                                                             \
+    { from, TX, REQUEST(BYE), from_n, .label = 1, .text = "it hangs up" },                                            \
+    { from, RX, REPLY(200, BYE), from_n, .text = "200 to it" },                                                       \
     { to, RX, REQUEST(BYE), to_n, .after = 1, .text = "the other leg ends" },                                         \
     { to, TX, REPLY(200, BYE), to_n, .text = "200" }
 

@@ -9,7 +9,8 @@
  * are microseconds of a monotonic clock, never 0.
  *
  * What it does by itself: retransmission and time-outs (RFC 3261 section 17), ACK, one answer to a 401 or 407, ringing
- * and answering after `answer_us`, the answer to every re-INVITE, 200 to BYE, NOTIFY and OPTIONS, 487 to CANCEL, and
+ * and answering after `answer_us`, the answer to every re-INVITE, 200 to BYE, NOTIFY and OPTIONS, 487 to CANCEL;
+ * a REFER in a dialog is accepted, its call made and its NOTIFYs sent (RFC 3515, one subscription a dialog); and
  * RFC 3891: an INVITE that replaces a confirmed dialog is answered 200 at once and that dialog is ended by BYE.
  */
 #ifndef REFEREE_BENCH_PHONE_H
@@ -129,6 +130,9 @@ struct phone_dialog {
     bool held_by_us;
     bool peer_replaces;           /* the peer lists replaces */
     int replaces;                 /* dialog to end once this one is answered; -1: none */
+    int referred;                 /* dialog with the REFER that this call follows, until that is over; -1: none */
+    uint32_t refer_cseq;          /* of that REFER, the id of its subscription */
+    bool subscription;            /* made by our REFER outside a dialog: no call, ends with its final NOTIFY */
     uint64_t answer_at;           /* 0: not by itself */
     uint64_t sdp_id, sdp_version, sdp_digest;   /* digest: of what the version stands for */
     uint64_t peer_sdp_id, peer_sdp_version, peer_sdp_digest;   /* of the peer's last description; id 0: none yet */
@@ -199,6 +203,9 @@ int phone_reject(struct phone *ph, int dialog, uint16_t status);
 int phone_hold(struct phone *ph, int dialog, bool on);
 /* Refer-To is written as given, with <> added; Referred-By is our address of record. */
 int phone_refer(struct phone *ph, int dialog, struct slice refer_to);
+/* REFER outside a dialog (RFC 7647): `to` is asked to call refer_to. Its dialog, without media, ends with the last
+ * NOTIFY. */
+int phone_refer_outside(struct phone *ph, struct slice to, struct slice refer_to);
 /* BYE; CANCEL while our INVITE rings. */
 int phone_hang_up(struct phone *ph, int dialog);
 

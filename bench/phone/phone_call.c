@@ -2,7 +2,7 @@
 #include "bench/phone/phone_int.h"
 
 /* INVITE or re-INVITE with an offer of the present state. */
-static int send_invite(struct phone *ph, int i, struct slice replaces) {
+static int send_invite(struct phone *ph, int i, struct slice extra) {
     struct phone_dialog *d = &ph->dialogs[i];
     int k = txn_in_dialog(ph, SIP_M_INVITE, i);
     if (k < 0)
@@ -13,10 +13,7 @@ static int send_invite(struct phone *ph, int i, struct slice replaces) {
     d->invite_cseq = t->cseq;
     request_begin(ph, k, &b);
     put_capabilities(ph, &b);
-    if (replaces.p) {
-        sip_put_hdr(&b, SL("Replaces"), replaces);
-        sip_put_hdr(&b, SL("Require"), SL("replaces"));
-    }
+    sbuf_put(&b, extra);
     sdp_put_offer(ph, i, &sdp);
     sip_put_body(&b, SL("application/sdp"), sbuf_slice(&sdp));
     if (b.overflow || sdp.overflow) {
@@ -29,23 +26,22 @@ static int send_invite(struct phone *ph, int i, struct slice replaces) {
     return 0;
 }
 
-int phone_call(struct phone *ph, struct slice to, struct slice replaces) {
-    int i = dialog_new(ph);
-    if (i < 0)
-        return -1;
-    struct phone_dialog *d = &ph->dialogs[i];
-    d->state = PHONE_D_CALLING;
-    text_token(ph, &d->call_id, SL("phone-"));
-    d->local_uri = ph->aor;
-    struct sbuf b = sbuf_on(d->remote_uri.s, sizeof d->remote_uri.s);
-    sbuf_char(&b, '<');
-    sbuf_put(&b, to);
-    sbuf_char(&b, '>');
-    d->remote_uri.n = (uint16_t)b.n;
-    if (!b.overflow && text_set(&d->target, to) && send_invite(ph, i, replaces) == 0)
+int call_start(struct phone *ph, struct slice to, struct slice extra) {
+    int i = dialog_out(ph, to);
+    if (i < 0 || send_invite(ph, i, extra) == 0)
         return i;
-    d->state = PHONE_D_FREE;
+    ph->dialogs[i].state = PHONE_D_FREE;
     return -1;
+}
+
+int phone_call(struct phone *ph, struct slice to, struct slice replaces) {
+    char mem[1024];
+    struct sbuf b = sbuf_on(mem, sizeof mem);
+    if (replaces.p) {
+        sip_put_hdr(&b, SL("Replaces"), replaces);
+        sip_put_hdr(&b, SL("Require"), SL("replaces"));
+    }
+    return b.overflow ? -1 : call_start(ph, to, sbuf_slice(&b));
 }
 
 int phone_hold(struct phone *ph, int i, bool on) {
@@ -89,45 +85,6 @@ int phone_hang_up(struct phone *ph, int i) {
     d->state = PHONE_D_ENDING;
     d->resend_at = 0;
     return request_simple(ph, i, SIP_M_BYE) < 0 ? -1 : 0;
-}
-
-int phone_refer(struct phone *ph, int i, struct slice refer_to) {
-    struct phone_dialog *d = &ph->dialogs[i];
-    int k = d->state == PHONE_D_CONFIRMED ? txn_in_dialog(ph, SIP_M_REFER, i) : -1;
-    if (k < 0)
-        return -1;
-    struct phone_txn *t = &ph->txns[k];
-    struct sbuf b = sbuf_on(t->request, sizeof t->request);
-    char mem[1024];
-    struct sbuf value = sbuf_on(mem, sizeof mem);
-    sbuf_char(&value, '<');
-    sbuf_put(&value, refer_to);
-    sbuf_char(&value, '>');
-    request_begin(ph, k, &b);
-    put_capabilities(ph, &b);
-    sip_put_hdr(&b, SL("Refer-To"), sbuf_slice(&value));
-    sip_put_hdr(&b, SL("Referred-By"), phone_text_slice(&ph->aor));
-    sip_put_body(&b, SLICE_NONE, SLICE_NONE);
-    if (b.overflow || value.overflow) {
-        t->state = PHONE_T_FREE;
-        return -1;
-    }
-    txn_send_request(ph, k, &b, 0);
-    return 0;
-}
-
-void phone_put_refer_to(const struct phone *ph, int i, struct slice uri, struct sbuf *out) {
-    const struct phone_dialog *d = &ph->dialogs[i];
-    char mem[3 * PHONE_TEXT_MAX + 32];
-    struct sbuf b = sbuf_on(mem, sizeof mem);
-    sbuf_put(&b, phone_text_slice(&d->call_id));
-    sbuf_lit(&b, ";to-tag=");
-    sbuf_put(&b, phone_text_slice(&d->remote_tag));
-    sbuf_lit(&b, ";from-tag=");
-    sbuf_put(&b, phone_text_slice(&d->local_tag));
-    sbuf_put(out, uri);
-    sbuf_lit(out, "?Replaces=");
-    sip_escape_hvalue(out, sbuf_slice(&b));
 }
 
 /* The ACK to a 2xx is a transaction of its own and repeats its INVITE's credentials (RFC 3261 13.2.2.4, 22.1). */
@@ -182,6 +139,7 @@ static void invite_provisional(struct phone *ph, int i, const struct sip_msg *m)
             dialog_from_response(ph, i, m);
     }
     phone_push(ph, (struct phone_event){ .kind = PHONE_EV_PROGRESS, .dialog = i, .status = m->status });
+    refer_progress(ph, i, m->status);
 }
 
 static void invite_success(struct phone *ph, int i, struct phone_txn *t, const struct sip_msg *m) {
@@ -201,6 +159,7 @@ static void invite_success(struct phone *ph, int i, struct phone_txn *t, const s
         return;
     }
     phone_push(ph, (struct phone_event){ .kind = PHONE_EV_ANSWERED, .dialog = i, .status = m->status });
+    refer_progress(ph, i, m->status);
 }
 
 static void invite_failed(struct phone *ph, int i, uint16_t status) {
@@ -208,17 +167,20 @@ static void invite_failed(struct phone *ph, int i, uint16_t status) {
     d->we_offered = false;
     d->invite_txn = -1;
     phone_push(ph, (struct phone_event){ .kind = PHONE_EV_FAILED, .dialog = i, .status = status });
+    refer_progress(ph, i, status ? status : 408);
     if (d->state == PHONE_D_CALLING || d->state == PHONE_D_EARLY)
         dialog_free(ph, i);
     else if (status == 0 || status == 481 || status == 408)
         phone_hang_up(ph, i);
 }
 
-static void final_response(struct phone *ph, int txn, uint16_t status) {
+/* m == NULL, status 0: none came. */
+static void final_response(struct phone *ph, int txn, const struct sip_msg *m) {
+    uint16_t status = m ? m->status : 0;
     struct phone_txn *t = &ph->txns[txn];
     int i = t->dialog;
     if (t->method == SIP_M_REFER) {
-        phone_push(ph, (struct phone_event){ .kind = PHONE_EV_REFER_ANSWERED, .dialog = i, .status = status });
+        refer_on_response(ph, i, m);
         return;
     }
     if (t->method == SIP_M_CANCEL)
@@ -236,7 +198,7 @@ void call_on_response(struct phone *ph, int txn, const struct phone_in *in) {
         return;
     if (t->method != SIP_M_INVITE) {
         if (m->status >= 200)
-            final_response(ph, txn, m->status);
+            final_response(ph, txn, m);
     } else if (m->status < 200) {
         invite_provisional(ph, t->dialog, m);
     } else if (m->status < 300) {
@@ -255,5 +217,5 @@ void call_on_timeout(struct phone *ph, int txn) {
     else if (t->method == SIP_M_INVITE)
         invite_failed(ph, t->dialog, 0);
     else
-        final_response(ph, txn, 0);
+        final_response(ph, txn, NULL);
 }

@@ -13,7 +13,7 @@ int dialog_new(struct phone *ph) {
         memset(d, 0, offsetof(struct phone_dialog, ok));
         ph->next_slot = i + 1;
         d->born = ++ph->born;
-        d->invite_txn = d->replaces = -1;
+        d->invite_txn = d->replaces = d->referred = -1;
         d->cseq = (uint32_t)rng_below(&ph->rng, 1000);
         d->sdp_id = rng_u64(&ph->rng) >> 2;
         d->audio.local_port = (uint16_t)(ph->config.media_port + 2 * i);
@@ -23,10 +23,32 @@ int dialog_new(struct phone *ph) {
     return -1;
 }
 
+int dialog_out(struct phone *ph, struct slice to) {
+    int i = dialog_new(ph);
+    if (i < 0)
+        return -1;
+    struct phone_dialog *d = &ph->dialogs[i];
+    d->state = PHONE_D_CALLING;
+    text_token(ph, &d->call_id, SL("phone-"));
+    d->local_uri = ph->aor;
+    struct sbuf b = sbuf_on(d->remote_uri.s, sizeof d->remote_uri.s);
+    sbuf_char(&b, '<');
+    sbuf_put(&b, to);
+    sbuf_char(&b, '>');
+    d->remote_uri.n = (uint16_t)b.n;
+    if (!b.overflow && text_set(&d->target, to))
+        return i;
+    d->state = PHONE_D_FREE;
+    return -1;
+}
+
 void dialog_free(struct phone *ph, int i) {
     for (int k = 0; k < PHONE_TXNS; k++)
         if (ph->txns[k].state != PHONE_T_FREE && ph->txns[k].dialog == i)
             ph->txns[k].dialog = -1;
+    for (int k = 0; k < PHONE_DIALOGS; k++)
+        if (ph->dialogs[k].referred == i)
+            ph->dialogs[k].referred = -1;
     ph->dialogs[i].state = PHONE_D_FREE;
     phone_push(ph, (struct phone_event){ .kind = PHONE_EV_ENDED, .dialog = i });
 }

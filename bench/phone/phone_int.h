@@ -53,6 +53,8 @@ bool txn_request(const struct phone_txn *t, struct sip_msg *m);
 
 /* phone_dialog.c: dialogs (RFC 3261 section 12), the frame of every message */
 int dialog_new(struct phone *ph);
+/* A dialog that we are about to make with `to`; -1: no room. */
+int dialog_out(struct phone *ph, struct slice to);
 void dialog_free(struct phone *ph, int d);
 int dialog_find(const struct phone *ph, struct slice call_id, struct slice local_tag, struct slice remote_tag);
 void dialog_from_request(struct phone *ph, int d, const struct sip_msg *m);
@@ -75,6 +77,16 @@ void call_on_response(struct phone *ph, int txn, const struct phone_in *in);
 /* No final response in time. */
 void call_on_timeout(struct phone *ph, int txn);
 bool call_again_2xx(struct phone *ph, const struct sip_msg *m);
+
+/* A new call; extra: whole header lines for its INVITE. The dialog, or -1. */
+int call_start(struct phone *ph, struct slice to, struct slice extra);
+
+/* phone_refer.c: REFER by us and to us, its NOTIFYs */
+void serve_refer(struct phone *ph, int d, int txn, const struct sip_msg *m);
+/* What has become of a call that follows a REFER. */
+void refer_progress(struct phone *ph, int d, uint16_t status);
+/* The final response to our REFER; NULL: none came. */
+void refer_on_response(struct phone *ph, int d, const struct sip_msg *m);
 
 /* phone_serve.c: requests of the peer */
 void serve_request(struct phone *ph, const struct phone_in *in);

@@ -226,6 +226,8 @@ static void serve_notify(struct phone *ph, int i, int txn, const struct sip_msg 
         return;
     e.final = slice_ieq(sub.state, SL("terminated"));
     phone_push(ph, e);
+    if (e.final && ph->dialogs[i].subscription)
+        dialog_free(ph, i);
 }
 
 /* A request in a dialog, CSeq in order (RFC 3261 section 12.2.2). */
@@ -247,6 +249,8 @@ static void serve_in_dialog(struct phone *ph, const struct phone_in *in, int i) 
         serve_bye(ph, i, k, m);
     else if (m->method == SIP_M_NOTIFY)
         serve_notify(ph, i, k, m);
+    else if (m->method == SIP_M_REFER)
+        serve_refer(ph, i, k, m);
     else
         reply_simple(ph, k, m, m->method == SIP_M_OPTIONS ? 200 : 405);
 }

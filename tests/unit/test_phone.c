@@ -250,19 +250,49 @@ static void test_replaces(void) {
     CHECK_EQ(w.last_status[0][SIP_M_INVITE], 420);
 }
 
-/* What a Refer-To names comes out again as what it went in. */
-static void test_refer_to(void) {
-    char mem[1024], want[512];
+/* What a Refer-To names comes out again as what it went in: the third phone knows its own dialog by it. */
+static void test_refer(void) {
+    char mem[1024];
     setup();
-    int d = call(0, 1);
-    struct sbuf b = sbuf_on(mem, sizeof mem), v = sbuf_on(want, sizeof want);
-    phone_put_refer_to(&w.phones[0], d, SL("sip:c@example.org"), &b);
-    put_replaces(&v, &w.phones[0].dialogs[d], true, "");
-    CHECK_TRUE(slice_has_prefix(sbuf_slice(&b), SL("sip:c@example.org?Replaces=phone-")));
+    int d = call(0, 1), consult = call(0, 2);
+    struct sbuf b = sbuf_on(mem, sizeof mem);
+    phone_put_refer_to(&w.phones[0], consult, uri(2), &b);
+    CHECK_TRUE(slice_has_prefix(sbuf_slice(&b), SL("sip:c@127.0.0.1:5002?Replaces=phone-")));
     CHECK_TRUE(memchr(b.p, ';', b.n) == NULL);
     CHECK_EQ(phone_refer(&w.phones[0], d, sbuf_slice(&b)), 0);
     run(1000000);
+    CHECK_EQ(w.last[0][PHONE_EV_REFER_ANSWERED].status, 202);
+    CHECK_EQ(w.events[0][PHONE_EV_NOTIFY], 2);
+    CHECK_EQ(w.last[0][PHONE_EV_NOTIFY].status, 200);
+    CHECK_TRUE(w.last[0][PHONE_EV_NOTIFY].final);
+    CHECK_EQ(w.events[2][PHONE_EV_REPLACED], 1);
+    CHECK_EQ(phone_dialog_count(&w.phones[0]), 1);
+    CHECK_EQ(phone_dialog_count(&w.phones[1]), 2);
+    CHECK_EQ(phone_dialog_count(&w.phones[2]), 1);
+}
+
+/* The call that a REFER asks for rings and is refused: told so, with the status. */
+static void test_refer_refused(void) {
+    setup();
+    int d = call(0, 1);
+    w.phones[2].config.refuse = 486;
+    phone_refer(&w.phones[0], d, uri(2));
+    run(1000000);
+    CHECK_EQ(w.last[0][PHONE_EV_NOTIFY].status, 486);
+    CHECK_TRUE(w.last[0][PHONE_EV_NOTIFY].final);
+    CHECK_EQ(phone_dialog_count(&w.phones[1]), 1);
+    phone_refer(&w.phones[0], d, SL("sip:c@127.0.0.1:5002?Replaces=%0d%0a"));
+    run(1000000);
+    CHECK_EQ(w.last[0][PHONE_EV_REFER_ANSWERED].status, 400);
+}
+
+/* None of these phones takes a REFER outside a dialog: nothing of it stays. */
+static void test_refer_outside(void) {
+    setup();
+    CHECK_EQ(phone_refer_outside(&w.phones[0], uri(1), uri(2)), 0);
+    run(1000000);
     CHECK_EQ(w.last[0][PHONE_EV_REFER_ANSWERED].status, 405);
+    CHECK_EQ(phone_dialog_count(&w.phones[0]), 0);
 }
 
 static void test_noise(void) {
@@ -294,6 +324,7 @@ static void test_bounds(void) {
 int main(void) {
     return UNIT_RUN("phone", UNIT(test_call_and_end), UNIT(test_hold_and_versions),
                     UNIT(test_origin_is_judged), UNIT(test_glare), UNIT(test_cancel),
-                    UNIT(test_timers_without_answer), UNIT(test_replaces), UNIT(test_refer_to), UNIT(test_noise),
+                    UNIT(test_timers_without_answer), UNIT(test_replaces), UNIT(test_refer), UNIT(test_noise),
+                    UNIT(test_refer_refused), UNIT(test_refer_outside),
                     UNIT(test_bounds));
 }
