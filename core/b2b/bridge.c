@@ -235,7 +235,7 @@ static void pass_request(struct engine *e, struct leg *l, const struct leg_event
         return;
     }
     if (offer) {
-        /* An open INVITE without offer will have one in its 2xx: it and the UPDATE's would meet (RFC 3311 section 5). */
+        /* An open INVITE without offer has one in its 2xx: it would meet that of the UPDATE (RFC 3311 section 5). */
         bool open = other->oa != OA_STABLE || other->invite_in != HANDLE_NONE || other->invite_out != HANDLE_NONE;
         uint16_t bad = open ? 491 : media_check(ev->msg->body);
         if (!bad &&
