@@ -72,6 +72,10 @@ struct quirk_config {
     bool accept_200;             /* its REFER gets 200, not 202 */
 };
 
+/* Of an accepted REFER: 202 in a dialog, where phones and scripts wait for it, and 200 outside or without a
+ * subscription (RFC 7647 section 5); or always the same. */
+enum accept_code { ACCEPT_AUTO, ACCEPT_200, ACCEPT_202 };
+
 /* Replaced as a whole by engine_reload. */
 struct policy_config {
     const struct user_config *users;
@@ -117,6 +121,7 @@ struct engine_config {
     enum refer_mode refer; /* REFER_LOCAL or REFER_REJECT */
     enum attended_mode attended;
     enum relay_variant relay;
+    enum accept_code accept;
     bool notify_progress;        /* 18x of the target as NOTIFY */
     uint64_t replace_timeout_us; /* target silent on INVITE with Replaces: join */
     uint64_t ring_timeout_us;    /* target rings: transfer fails with 408 */

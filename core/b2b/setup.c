@@ -244,6 +244,17 @@ static void on_refer(struct engine *e, const struct sip_msg *msg, handle txn) {
         transfer_on_outside_refer(e, msg, txn, who.principal);
 }
 
+static void on_subscribe(struct engine *e, const struct sip_msg *msg, handle txn) {
+    struct admission who;
+    if (!transfer_is_events_at(msg->ruri.user)) {
+        answer(e, msg, txn, 489, SLICE_NONE, SL("Allow-Events: refer\r\n"));
+        return;
+    }
+    admission_check(e, msg, txn, &who);
+    if (who.admitted)
+        transfer_on_outside_subscribe(e, msg, txn, who.principal);
+}
+
 void setup_on_request(struct engine *e, const struct sip_msg *msg, handle txn) {
     switch (msg->method) {
     case SIP_M_INVITE: on_invite(e, msg, txn); break;
@@ -252,7 +263,7 @@ void setup_on_request(struct engine *e, const struct sip_msg *msg, handle txn) {
         answer(e, msg, txn, e->draining ? 503 : 200, SLICE_NONE,
                SL("Accept: application/sdp\r\nAllow: " UA_ALLOW "\r\nSupported: " UA_SUPPORTED "\r\n"));
         break;
-    case SIP_M_SUBSCRIBE: answer(e, msg, txn, 489, SLICE_NONE, SL("Allow-Events: refer\r\n")); break;
+    case SIP_M_SUBSCRIBE: on_subscribe(e, msg, txn); break;
     case SIP_M_REFER: on_refer(e, msg, txn); break;
     case SIP_M_BYE:
     case SIP_M_NOTIFY:

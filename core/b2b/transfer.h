@@ -9,6 +9,7 @@
  *   transfer_relay.c   the REFER goes on to the transferee, who then calls through us
  *   transfer_takeover.c  INVITE with Replaces of a dialog of ours: the same table without a REFER (RFC 3891 section 3)
  *   transfer_notify.c  the implicit subscription (RFC 3515 section 2.4)
+ *   transfer_explicit.c  the subscription that is made by a SUBSCRIBE of its own (RFC 7614)
  */
 #ifndef REFEREE_B2B_TRANSFER_H
 #define REFEREE_B2B_TRANSFER_H
@@ -22,6 +23,11 @@
 
 /* A REFER in the dialog of leg l; answered here. */
 void transfer_on_refer(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn);
+/* SUBSCRIBE outside any dialog to a URI of ours: is it one where a transfer can be watched? Then it is answered
+ * here. */
+bool transfer_is_events_at(struct slice user);
+void transfer_on_outside_subscribe(struct engine *e, const struct sip_msg *msg, handle txn, struct slice principal);
+
 /* An event of a leg that takes part in a transfer. False: the bridge is to handle it. */
 bool transfer_on_event(struct engine *e, struct leg *l, const struct leg_event *ev);
 void transfer_on_timer(struct engine *e, struct transfer *t);
@@ -105,6 +111,10 @@ void transfer_release(struct engine *e, struct transfer *t);
 /* Queues a NOTIFY with this status; one at a time is open. A final one ends the subscription. */
 void transfer_notify(struct engine *e, struct transfer *t, uint16_t status);
 void transfer_on_notify_response(struct engine *e, struct transfer *t, uint16_t status);
+/* Explicit subscription: the URI for it, in TRF_TOKEN; then its header, or nothing where there is none. */
+bool transfer_make_events_at(struct engine *e, struct transfer *t);
+void transfer_put_events_at(struct engine *e, struct sbuf *h, const struct transfer *t);
+bool transfer_is_explicit(const struct transfer *t);
 /* SUBSCRIBE in the dialog to the implicit subscription: refresh, or its end. */
 void transfer_on_subscribe(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev);
 

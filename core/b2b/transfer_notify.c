@@ -18,10 +18,13 @@ static void put_subscription_state(struct engine *e, struct sbuf *h, const struc
 
 static bool send_notify(struct engine *e, struct transfer *t, struct leg *l, uint16_t status) {
     struct sbuf h = ua_headers(&e->ua), b = ua_body(&e->ua);
+    sbuf_lit(&h, "Event: refer");
     /* The id is legal on the first subscription of a dialog too, and needed from the second on (RFC 3515
      * section 2.4.6). */
-    sbuf_lit(&h, "Event: refer;id=");
-    sbuf_u64(&h, t->refer_cseq);
+    if (!transfer_is_explicit(t)) {
+        sbuf_lit(&h, ";id=");
+        sbuf_u64(&h, t->refer_cseq);
+    }
     sbuf_lit(&h, "\r\n");
     put_subscription_state(e, &h, t, status);
     sip_frag_put(&b, status, sip_reason(status));
@@ -41,7 +44,11 @@ void transfer_notify(struct engine *e, struct transfer *t, uint16_t status) {
     if (t->final_sent)
         return;
     if (t->silent || !l || !(leg_is_up(l) || l->state == LEG_LEFT)) {
-        if (status >= 200) {
+        if (status >= 200 && transfer_is_explicit(t) && t->subscriber == HANDLE_NONE &&
+            t->state == TRANSFER_NOTIFYING) {
+            /* Its SUBSCRIBE may still come. */
+            wheel_set(&e->wheel, &t->timer, e->now + e->cfg.bye_wait_us);
+        } else if (status >= 200) {
             t->final_sent = true;
             transfer_step(e, t, TRANSFER_EV_NOTIFIED, status);
         }
@@ -88,7 +95,7 @@ void transfer_on_subscribe(struct engine *e, struct transfer *t, struct leg *l, 
         r.status = 489;
         r.extra = SL("Allow-Events: refer\r\n");
     } else if ((package.id.p && !slice_u64(package.id, UINT32_MAX, &id)) || id != t->refer_cseq || t->final_sent ||
-               t->silent) {
+               t->silent || l->self != t->subscriber) {
         r.status = 403; /* RFC 3515 section 2.4.4: nobody else may subscribe */
     } else {
         sip_delta_seconds(sip_hdr_value(ev->msg, SIP_H_EXPIRES), &expires);
@@ -104,5 +111,5 @@ void transfer_on_subscribe(struct engine *e, struct transfer *t, struct leg *l, 
     }
     wire_respond(e, ev->txn, ev->msg, &r, l);
     if (r.status == 200)
-        transfer_notify(e, t, t->progress ? t->progress : 100);
+        transfer_notify(e, t, t->result ? t->result : t->progress ? t->progress : 100);
 }

@@ -21,15 +21,16 @@ static void refuse(struct engine *e, const struct sip_msg *msg, handle txn, stru
     wire_answer(e, txn, msg, &resp);
 }
 
-/* RFC 7647 section 5: 200. Without a subscription no dialog is made by it (RFC 4488 section 4). */
+/* Without a subscription no dialog is made by it (RFC 4488 section 4). */
 static void accept(struct engine *e, const struct transfer *t, const struct sip_msg *msg, handle txn) {
     struct leg *l = leg_get(e, t->subscriber);
-    struct uas_response r = { .status = 200 };
+    struct sbuf h = ua_headers(&e->ua);
+    refer_put_accepted(e, &h, t, msg);
+    struct uas_response r = { .status = refer_accept_code(e, t, false), .extra = sbuf_slice(&h) };
     if (l) {
         r.to_tag = r.contact_user = leg_str(l, DLG_LOCAL_TAG);
         wire_respond(e, txn, msg, &r, l);
     } else {
-        r.extra = SL("Refer-Sub: false\r\n");
         wire_answer(e, txn, msg, &r);
     }
     metrics_add(&e->metrics, M_transfers_started, 1);

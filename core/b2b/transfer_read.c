@@ -106,7 +106,11 @@ bool refer_read(const struct sip_msg *msg, struct refer *r) {
     r->referred_by = by ? by->value : SLICE_NONE;
     if (msg->max_forwards == 0)
         return refer_bad(r, 483, SLICE_NONE); /* it would be forwarded as our INVITE */
-    struct slice sub = sip_hdr_value(msg, SIP_H_REFER_SUB);
-    r->no_subscription = slice_has_prefix(sub, SL("false"));
+    bool none = sip_list_has(msg, SIP_H_REQUIRE, SL("nosub"));
+    r->explicit_sub = sip_list_has(msg, SIP_H_REQUIRE, SL("explicitsub"));
+    if (none && r->explicit_sub)
+        return refer_bad(r, 400, SL("nosub and explicitsub"));
+    r->no_subscription =
+        none || r->explicit_sub || slice_has_prefix(sip_hdr_value(msg, SIP_H_REFER_SUB), SL("false"));
     return read_refer_to(msg, r);
 }

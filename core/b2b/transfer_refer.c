@@ -143,20 +143,25 @@ static bool find_consult(struct engine *e, struct leg *l, struct refer *r, struc
     return true;
 }
 
-static void respond(struct engine *e, struct leg *l, handle txn, const struct sip_msg *msg, const struct refer *r) {
+static void refuse(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn, const struct refer *r) {
     struct uas_response resp = { .status = r->status, .reason = r->reason, .to_tag = leg_str(l, DLG_LOCAL_TAG) };
-    if (r->status < 300)
-        resp.contact_user = leg_str(l, DLG_LOCAL_TAG);
-    if (r->status < 300 && r->no_subscription)
-        resp.extra = SL("Refer-Sub: false\r\n");
     if (r->status == 420)
         resp.extra = SL("Unsupported: *\r\n");
+    refer_note_refusal(e, l, leg_str(l, LEG_PRINCIPAL), msg, r);
     wire_respond(e, txn, msg, &resp, l);
 }
 
-static void refuse(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn, const struct refer *r) {
-    refer_note_refusal(e, l, leg_str(l, LEG_PRINCIPAL), msg, r);
-    respond(e, l, txn, msg, r);
+uint16_t refer_accept_code(const struct engine *e, const struct transfer *t, bool in_dialog) {
+    bool none = t->silent && !(t->quirks & QUIRK_NO_NOTIFY);
+    if (t->quirks & QUIRK_ACCEPT_200 || e->cfg.accept == ACCEPT_200)
+        return 200;
+    return (in_dialog && !none) || e->cfg.accept == ACCEPT_202 ? 202 : 200;
+}
+
+void refer_put_accepted(struct engine *e, struct sbuf *h, const struct transfer *t, const struct sip_msg *msg) {
+    transfer_put_events_at(e, h, t);
+    if (slice_has_prefix(sip_hdr_value(msg, SIP_H_REFER_SUB), SL("false")))
+        sbuf_lit(h, "Refer-Sub: false\r\n");
 }
 
 bool refer_keep(struct engine *e, struct transfer *t, const struct sip_msg *msg, const struct refer *r) {
@@ -171,6 +176,8 @@ bool refer_keep(struct engine *e, struct transfer *t, const struct sip_msg *msg,
     t->silent = r->no_subscription || (t->quirks & QUIRK_NO_NOTIFY);
     t->require_replaces = r->require_replaces;
     t->expires_us = e->now + 1000000ull * e->cfg.subscription_s;
+    if (r->explicit_sub && !transfer_make_events_at(e, t))
+        return false;
     return strs_set(&t->s, &e->bufs, TRF_REFER_TO, uri) && strs_set(&t->s, &e->bufs, TRF_REFERRED_BY, r->referred_by) &&
            strs_set(&t->s, &e->bufs, TRF_BY, r->by) &&
            strs_set(&t->s, &e->bufs, TRF_EXTRA, r->extra.n ? sbuf_slice(&r->extra) : SLICE_NONE) &&
@@ -206,7 +213,8 @@ static struct transfer *start(struct engine *e, struct leg *l, const struct sip_
         transfer_free(e, t);
         return NULL;
     }
-    t->transferor = t->subscriber = l->self;
+    t->transferor = l->self;
+    t->subscriber = r->explicit_sub ? HANDLE_NONE : l->self;
     t->transferee = a->self;
     t->mode = (uint8_t)mode_of(r, consult);
     transfer_role(e, t, l->self, TR_TRANSFEROR);
@@ -224,10 +232,14 @@ static struct transfer *start(struct engine *e, struct leg *l, const struct sip_
 }
 
 void transfer_begin(struct engine *e, struct transfer *t, const struct sip_msg *msg, handle txn, uint16_t result) {
-    struct leg *l = leg_get(e, t->subscriber);
-    bool none = t->silent && !(t->quirks & QUIRK_NO_NOTIFY);
-    struct refer r = { .status = none || (t->quirks & QUIRK_ACCEPT_200) ? 200 : 202, .no_subscription = none };
-    respond(e, l, txn, msg, &r);
+    struct leg *l = leg_get(e, t->transferor);
+    struct sbuf h = ua_headers(&e->ua);
+    refer_put_accepted(e, &h, t, msg);
+    struct uas_response r = { .status = refer_accept_code(e, t, true),
+                              .to_tag = leg_str(l, DLG_LOCAL_TAG),
+                              .contact_user = leg_str(l, DLG_LOCAL_TAG),
+                              .extra = sbuf_slice(&h) };
+    wire_respond(e, txn, msg, &r, l);
     cdr_step(e, t, STEP_ACCEPTED);
     transfer_notify(e, t, 100);
     if (result)

@@ -17,7 +17,9 @@ struct refer {
     struct slice referred_by;
     struct slice by; /* principal of the transferor */
     uint8_t quirks;  /* enum quirk, of the same */
-    bool has_replaces, require_replaces, no_subscription;
+    bool has_replaces, require_replaces;
+    bool no_subscription; /* none by the REFER itself: RFC 4488, or 7614 */
+    bool explicit_sub;    /* one may be made by SUBSCRIBE: RFC 7614 */
     struct sip_replaces replaces;
     char replaces_text[2048];
     uint32_t replaces_n;
@@ -31,6 +33,9 @@ bool refer_read(const struct sip_msg *msg, struct refer *r);
 bool refer_bad(struct refer *r, uint16_t status, struct slice reason);
 /* What of it the transfer keeps. False: no memory. */
 bool refer_keep(struct engine *e, struct transfer *t, const struct sip_msg *msg, const struct refer *r);
+/* The status of an accepted one, and what its response says of the subscription. */
+uint16_t refer_accept_code(const struct engine *e, const struct transfer *t, bool in_dialog);
+void refer_put_accepted(struct engine *e, struct sbuf *h, const struct transfer *t, const struct sip_msg *msg);
 /* May a party with this principal transfer at all, and this call? */
 bool refer_allowed(const struct engine *e, struct slice principal, const struct call *c, struct refer *r);
 

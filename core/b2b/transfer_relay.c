@@ -49,7 +49,9 @@ bool transfer_relay(struct engine *e, struct transfer *t, const struct sip_msg *
     struct leg *a = leg_get(e, t->transferee), *b = leg_get(e, t->transferor);
     enum refer_mode mode = policy_refer_mode(e, leg_str(b, LEG_PRINCIPAL));
     bool wanted = mode == REFER_RELAY || mode == REFER_AUTO;
-    if (!wanted || t->mode == MODE_ECHO || t->mode == MODE_SEMI ||
+    /* What RFC 7614 promises is ours to keep. */
+    bool unusual = sip_list_has(msg, SIP_H_REQUIRE, SL("nosub")) || transfer_is_explicit(t);
+    if (!wanted || unusual || t->mode == MODE_ECHO || t->mode == MODE_SEMI ||
         !can_relay(a, strs_get(&t->s, TRF_REPLACES).p != NULL))
         return false;
     if (!make_token(e, t) || !strs_set(&t->s, &e->bufs, TRF_PRINCIPAL, leg_str(a, LEG_PRINCIPAL)))

@@ -109,6 +109,7 @@ static void resolve_policy(struct config *c) {
     n->refer = (enum refer_mode)c->refer;
     n->attended = (enum attended_mode)c->attended;
     n->relay = (enum relay_variant)c->relay;
+    n->accept = (enum accept_code)c->accept;
     n->cdr = strcmp(c->cdr_file, "off") != 0;
     n->trace_level = (enum trace_level)c->log_level;
     n->trace_lines = power_of_two(n->trace_lines);

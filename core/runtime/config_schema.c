@@ -75,6 +75,8 @@ const struct config_key config_keys[] = {
     { "transfer.attended", CT_CHOICE, AT(attended), .choices = "replace|join", .standard = "replace",
       .help = "attended transfer by INVITE with Replaces "
               "(join if that fails), or by joining the existing leg at once" },
+    { "transfer.accept_code", CT_CHOICE, AT(accept), .choices = "auto|200|202", .standard = "auto",
+      .help = "of a REFER; auto: 202 in a dialog, 200 outside or when no subscription is wanted" },
     { "transfer.replace_timeout", MICROS, ENGINE(replace_timeout_us), RANGE(MS(100), S(60)), .standard = "8s",
       .help = "a target silent on INVITE with Replaces is joined after this" },
     { "transfer.ring_timeout", MICROS, ENGINE(ring_timeout_us), RANGE(S(1), S(3600)), .standard = "120s",

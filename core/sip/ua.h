@@ -13,7 +13,7 @@
 
 #define UA_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, NOTIFY, INFO, UPDATE, MESSAGE, SUBSCRIBE"
 /* Only what is built: no timer, no 100rel (so neither is ever required of a peer, nor accepted as required). */
-#define UA_SUPPORTED "replaces, norefersub"
+#define UA_SUPPORTED "replaces, norefersub, nosub, explicitsub"
 
 struct ua {
     struct buf_pool *bufs;

@@ -52,7 +52,12 @@ struct buf *uas_build(struct ua *ua, const struct sip_msg *request, const struct
 }
 
 static bool is_supported_option(struct slice tag) {
-    return slice_ieq(tag, SL("replaces")) || slice_ieq(tag, SL("norefersub"));
+    static const struct slice known[] = { { "replaces", 8 }, { "norefersub", 10 }, { "nosub", 5 },
+                                          { "explicitsub", 11 } };
+    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
+        if (slice_ieq(tag, known[i]))
+            return true;
+    return false;
 }
 
 /* Section 8.2.2.3; Proxy-Require is held to the same list: whatever a proxy must know, we do not. */

@@ -177,7 +177,7 @@ static void check_notify(struct world *w, const struct dialog_side *d, const str
     if (sip_event_parse(sip_hdr_value(m, SIP_H_EVENT), &ev) < 0 || !slice_eq(ev.package, SL("refer")))
         fail(w, "Event is not refer");
     snprintf(mem, sizeof mem, "%u", d->refer_cseq);
-    must_be(w, "Event's id", ev.id, id ? id : mem);
+    must_be(w, "Event's id", ev.id, !id ? mem : strcmp(id, "none") == 0 ? "" : id);
     if (sip_sub_state_parse(sip_hdr_value(m, SIP_H_SUBSCRIPTION_STATE), &s) < 0)
         fail(w, "Subscription-State cannot be read");
     must_be(w, "Content-Type", m->content_type, "message/sipfrag;version=2.0");
@@ -303,6 +303,15 @@ static void take_refer_to(struct dialog_side *d, const struct sip_msg *m) {
     copy_text(d->refer_to, sizeof d->refer_to, uri);
 }
 
+/* RFC 7614: where a transfer can be subscribed to. */
+static void take_events_at(struct dialog_side *d, const struct sip_msg *m) {
+    struct sip_nameaddr at;
+    for (unsigned i = 0; i < m->header_count; i++)
+        if (slice_ieq(m->headers[i].name, SL("Refer-Events-At")) &&
+            sip_nameaddr_parse(m->headers[i].value, &at) >= 0)
+            copy_text(d->refer_to, sizeof d->refer_to, at.uri.whole);
+}
+
 static void read_request(struct world *w, struct dialog_side *d, const struct sip_msg *m) {
     if (!m->to_tag.p && m->method != SIP_M_CANCEL && m->method != SIP_M_ACK)
         begin_incoming(w, d, m);
@@ -332,7 +341,9 @@ static void read_response(struct world *w, struct dialog_side *d, const struct s
     if (m->status >= 200)
         x->status = m->status;
     copy_text(x->to_tag, sizeof x->to_tag, m->to_tag);
-    bool makes = m->method == SIP_M_INVITE || (m->method == SIP_M_REFER && !d->remote_tag[0]);
+    take_events_at(d, m);
+    bool by_event = m->method == SIP_M_REFER || m->method == SIP_M_SUBSCRIBE;
+    bool makes = m->method == SIP_M_INVITE || (by_event && !d->remote_tag[0]);
     if (makes && m->status > 100 && m->status < 300) {
         copy_text(d->remote_tag, sizeof d->remote_tag, m->to_tag);
         take_contact(d, m);

@@ -6,7 +6,7 @@
  *
  * Before the first message:
  *   config KEY VALUE               attended replace|join, refer local|relay|auto|reject, relay splice|forward,
- *                                  progress on|off, recall on|off, recall-uri URI, and the times t1, recall-time,
+ *                                  accept auto|200|202, progress on|off, recall on|off, recall-uri URI; the times t1, recall-time,
  *                                  replace-timeout, ring-timeout, bye-wait, invite-timeout (8s, 500ms); the numbers
  *                                  calls, ports (pairs), transactions, max-depth, subscription (seconds); echo NUMBER
  *                                  per-minute and pending (transfers of one party)
@@ -60,7 +60,7 @@
  *   call-id:"..." (of the new dialog)
  *   In texts: {host} {x*8000} (as many x) {C} (its address of record) {C:contact} {B.consult:replaces} (escaped for a
  *   URI), and of a dialog :call-id (escaped) :plain-call-id :to-tag :from-tag (as Replaces to the engine names them)
- *   :target :refer-to (of the last REFER to it).
+ *   :target :refer-to (of the last REFER to it, or Refer-Events-At for the last one from it).
  *
  * What is checked of a read message, beside what rules.c holds against each:
  *   sdp:CODECS:DIRECTION (no sdp: none may be there), from:WHO to:WHO (users), ruri:URI, hdr:Name, hdr:"Name: value"
@@ -68,6 +68,7 @@
  *   replaces:C.consult (names that dialog as C itself knows it; no replaces: none may be there) or
  *   replaces:"ID;to-tag=T;from-tag=T" (as it stands)
  *   NOTIFY: frag:STATUS state:active or state:terminated,REASON; Event's id must be the last REFER's CSeq, or id:N
+ *   (id:none)
  */
 #include "core/sip/token.h"
 #include "tests/ladder/ladder.h"
@@ -158,6 +159,8 @@ static void do_config(struct world *w, struct words *ws) {
         copy_text(w->cfg.recall_uri, sizeof w->cfg.recall_uri, slice_str(v));
     else if (strcmp(key, "relay") == 0)
         w->cfg.relay = strcmp(v, "forward") == 0 ? RELAY_FORWARD_REPLACES : RELAY_SPLICE;
+    else if (strcmp(key, "accept") == 0)
+        w->cfg.accept = strcmp(v, "200") == 0 ? ACCEPT_200 : strcmp(v, "202") == 0 ? ACCEPT_202 : ACCEPT_AUTO;
     else if (strcmp(key, "progress") == 0)
         w->cfg.notify_progress = strcmp(v, "on") == 0;
     else if (strcmp(key, "echo") == 0 && w->cfg.policy.echo_count < 2)

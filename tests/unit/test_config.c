@@ -167,6 +167,7 @@ static void test_complaints(void) {
     refuses("runtime: { shards: 2 }\n", "1: runtime.shards: \"2\" is not allowed");
     refuses("transfer:\n  mode: relayed\n",
             "2: transfer.mode: \"relayed\" is not allowed; one of local|reject|relay|auto");
+    refuses("transfer:\n  accept_code: 201\n", "2: transfer.accept_code: \"201\" is not allowed; one of auto|200|202");
     refuses("transfer:\n  mode: maybe\n", "2: transfer.mode: \"maybe\" is not allowed; one of local|reject");
     refuses("media:\n  ports: 30001-30999\n", "2: media.ports: \"30001-30999\" is not allowed");
     refuses("sip:\n  listen: [tcp:0.0.0.0:5060]\n", "2: sip.listen[]: \"tcp:0.0.0.0:5060\": only UDP");
