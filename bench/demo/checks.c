@@ -115,6 +115,14 @@ const char *check_follows(const struct demo *d, const struct want *w, const stru
     return check_offer_full(d, w, seen);
 }
 
+/* What the REFER outside a dialog has made of it: A referred. */
+const char *check_clicked(const struct demo *d, const struct want *w, const struct phone_seen *seen) {
+    struct slice by = sip_hdr_value(seen->msg, SIP_H_REFERRED_BY);
+    if (!by.p || !slice_eq(by, phone_text_slice(&d->phones[A].aor)))
+        return "Referred-By is not what A wrote";
+    return check_anchored(d, w, seen);
+}
+
 const char *check_no_replaces(const struct demo *d, const struct want *w, const struct phone_seen *seen) {
     if (sip_hdr_first(seen->msg, SIP_H_REPLACES))
         return "Replaces to a phone that does not list it";

@@ -144,7 +144,7 @@ void ladder_line(const struct demo *d, enum who who, const struct phone_seen *se
 /* ---- checks.c */
 want_check_fn check_offer_full, check_direction, check_own_dialog, check_anchored, check_replaces, check_notify,
     check_challenge, check_credentials, check_refer, check_no_replaces, check_triggered, check_supported,
-    check_relayed, check_follows;
+    check_relayed, check_follows, check_clicked;
 
 /* ---- audio.c */
 /* Listens for `us`; true if `from`'s tone is heard at `at` on that dialog. */
@@ -187,6 +187,8 @@ bool flow_relay(struct demo *d);
 bool flow_relay_blind(struct demo *d);
 bool flow_relay_forward(struct demo *d);
 bool flow_recall(struct demo *d);
+bool flow_pickup(struct demo *d);
+bool flow_click(struct demo *d);
 bool flow_direct(struct demo *d);
 /* Parts of them: REFER sent; and its stage walked; the transferor leaves, the two talk, A hangs up. */
 bool flow_refer_start(struct demo *d, bool with_replaces);

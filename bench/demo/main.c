@@ -18,6 +18,7 @@ static const char usage[] =
     "                gone: A does; early-bye: B ends its consultation call with the REFER\n"
     "                relay, relay-forward, relay-blind: the REFER is passed to A, who calls\n"
     "                semi: B refers A to C, who rings and rings on; order: nobody refers, refereectl does\n"
+    "                pickup: P, another phone of B's user, takes B's call; click: A has B call C\n"
     "                recall: B has left when C refuses: it is rung again\n"
     "  --lose N      every N-th SIP datagram is lost, either way (early-bye needs its order: not with that)\n"
     "  --quick       tones are listened to for less time\n"
@@ -41,6 +42,8 @@ static const struct flow flows[] = {
     { .name = "relay-blind", .walk = flow_relay_blind, .config = "transfer:\n  mode: relay\n" },
     { .name = "relay-forward", .walk = flow_relay_forward,
       .config = "transfer:\n  mode: relay\n  relay: forward\n" },
+    { .name = "pickup", .walk = flow_pickup, .with_p = true },
+    { .name = "click", .walk = flow_click },
     { .name = "order", .walk = flow_order },
     { .name = "recall", .walk = flow_recall, .config = "transfer:\n  recall: true\n" },
 };

@@ -103,7 +103,8 @@ static unsigned codecs_of(enum who who, struct phone_codec out[PHONE_CODECS]) {
         { 101, PHONE_DTMF, "telephone-event/8000" } };
     static const struct phone_codec c[] = { { 8, PHONE_ALAW, "PCMA/8000" }, { 0, PHONE_ULAW, "PCMU/8000" },
         { 97, PHONE_DTMF, "telephone-event/8000" } };
-    static const struct { const struct phone_codec *list; unsigned n; } all[] = { { a, 5 }, { b, 2 }, { c, 3 }, { b, 2 } };
+    static const struct { const struct phone_codec *list; unsigned n; } all[] = {
+        { a, 5 }, { b, 2 }, { c, 3 }, { b, 2 } };
     memcpy(out, all[who].list, all[who].n * sizeof *out);
     return all[who].n;
 }

@@ -211,6 +211,8 @@ int phone_hang_up(struct phone *ph, int dialog);
 
 /* "uri?Replaces=..." for a Refer-To that names `dialog` as we know it (RFC 3891 section 3, escaped once). */
 void phone_put_refer_to(const struct phone *ph, int dialog, struct slice uri, struct sbuf *out);
+/* Value of a Replaces that names it so, for an INVITE to the other end. */
+void phone_put_replaces(const struct phone *ph, int dialog, struct sbuf *out);
 /* Dialogs that are not free. */
 unsigned phone_dialog_count(const struct phone *ph);
 

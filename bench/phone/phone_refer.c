@@ -55,15 +55,19 @@ void refer_on_response(struct phone *ph, int i, const struct sip_msg *m) {
     d->state = PHONE_D_CONFIRMED;
 }
 
-void phone_put_refer_to(const struct phone *ph, int i, struct slice uri, struct sbuf *out) {
+void phone_put_replaces(const struct phone *ph, int i, struct sbuf *out) {
     const struct phone_dialog *d = &ph->dialogs[i];
+    sbuf_put(out, phone_text_slice(&d->call_id));
+    sbuf_lit(out, ";to-tag=");
+    sbuf_put(out, phone_text_slice(&d->remote_tag));
+    sbuf_lit(out, ";from-tag=");
+    sbuf_put(out, phone_text_slice(&d->local_tag));
+}
+
+void phone_put_refer_to(const struct phone *ph, int i, struct slice uri, struct sbuf *out) {
     char mem[3 * PHONE_TEXT_MAX + 32];
     struct sbuf b = sbuf_on(mem, sizeof mem);
-    sbuf_put(&b, phone_text_slice(&d->call_id));
-    sbuf_lit(&b, ";to-tag=");
-    sbuf_put(&b, phone_text_slice(&d->remote_tag));
-    sbuf_lit(&b, ";from-tag=");
-    sbuf_put(&b, phone_text_slice(&d->local_tag));
+    phone_put_replaces(ph, i, &b);
     sbuf_put(out, uri);
     sbuf_lit(out, "?Replaces=");
     sip_escape_hvalue(out, sbuf_slice(&b));
