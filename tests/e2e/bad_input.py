@@ -133,6 +133,7 @@ def responses():
 
 
 def refers():
+    """T-2.18 among them."""
     a, b = Phone("A", 1001, PORT), Phone("B", 1002, PORT)
     a.register()
     b.register()

@@ -326,7 +326,7 @@ class Scene:
         wait_for(f"no {', '.join(what)} left", lambda: not any(self.held(w) for w in what))
 
 def attended(s):
-    """C knows no Replaces: it is joined."""
+    """C knows no Replaces: it is joined. T-7.1: both hear each other, under one SSRC."""
     consult_and_transfer(s)
     for phone in (s.a, s.c):
         with open(f"{FOLDER}/{phone.name}.log", encoding="utf-8", errors="replace") as log:

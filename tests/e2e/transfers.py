@@ -173,7 +173,7 @@ def attended_c_keeps_the_replaced_dialog():
 
 
 def attended_b_hangs_up_first():
-    """T-3: the transferor ends both its calls right after the 202."""
+    """T-3.1, T-3.3: the transferor ends both its calls right after the 202."""
     s = Stage()
     s.attended()
     s.ba.bye()
@@ -197,10 +197,12 @@ def attended_c_refuses(status):
 
 
 def attended_c_is_busy():
+    """T-12.1."""
     attended_c_refuses(486)
 
 
 def attended_c_declines():
+    """T-12.4."""
     attended_c_refuses(603)
 
 
@@ -278,15 +280,17 @@ def blind_refused(status, expected):
 
 
 def blind_c_is_busy():
+    """T-12.1."""
     blind_refused(486, 486)
 
 
 def blind_c_declines():
+    """T-12.4."""
     blind_refused(603, 603)
 
 
 def blind_no_answer():
-    """C rings for ever: it is cancelled (transfer.ring_timeout)."""
+    """T-12.2: C rings for ever: it is cancelled (transfer.ring_timeout)."""
     s = Stage(consult=False)
     s.blind()
     invite = s.c.request("INVITE")
