@@ -52,6 +52,25 @@ struct slice sdp_rtpmap(const struct sdp_media *m, struct slice format);
 /* Clock rate of the first format; 8000 if unknown. */
 uint32_t sdp_clock_rate(const struct sdp_media *m);
 
+/* A codec of an m-line and its payload type there. */
+struct sdp_codec {
+    uint8_t number;
+    struct slice map;             /* as sdp_rtpmap, "/1" of one channel left out */
+    struct slice fmtp;            /* value of a=fmtp behind the number; p == NULL: none */
+};
+/* The numeric formats (0 to 127) of m that have a name, in order; how many. */
+uint32_t sdp_codecs(const struct sdp_media *m, struct sdp_codec out[SDP_FORMATS_MAX]);
+/* Name, rate and channels are the same, without case. */
+bool sdp_same_codec(const struct sdp_codec *a, const struct sdp_codec *b);
+
+/* Other payload types for an m-line: `from` as it stands becomes `to`, all at once (two may change places). */
+struct sdp_renumber {
+    uint8_t count;
+    struct {
+        uint8_t from, to;
+    } pair[SDP_FORMATS_MAX];
+};
+
 /* What the rewriter changes; all else is copied byte for byte, in order (line ends become CRLF, empty lines go). A
  * direction at session level is moved to the m-lines as soon as one of them gets its own. A zero_hold would be lost
  * with its c=, so the m-line says it with a direction instead (sendonly, inactive), unless `address` is 0.0.0.0 too. */
@@ -63,6 +82,7 @@ struct sdp_patch {
         uint16_t port;            /* 0: m-line rejected; its attributes are kept. One without formats stays so */
         uint16_t rtcp_port;       /* a=rtcp is rewritten if there was one, added when it is not port + 1; 0: left out */
         int direction;            /* enum sdp_direction; -1: as it is */
+        const struct sdp_renumber *types;  /* NULL: as they are. In m=, rtpmap, fmtp (and its apt), rtcp-fb */
     } media[SDP_MEDIA_MAX];
     bool strip_ice;               /* a=candidate, ice-*, end-of-candidates, remote-candidates */
 };
@@ -71,9 +91,9 @@ void sdp_rewrite(struct sbuf *out, const struct sdp *in, const struct sdp_patch 
 /* True if both say the same but for the o= line: then no new version is needed (RFC 3264 section 8). */
 bool sdp_same_but_origin(struct slice a, struct slice b);
 
-/* Every payload type of a's m-lines that are not rejected stands on b's m-line of the same index (not rejected, same
- * kind) with the same rtpmap: name and rate without case, channels, static types by RFC 3551. What has no rtpmap on
- * either side ("t38") is compared as written; over 64 formats on a line: false. Then who knows b can decode all that
+/* Every format of a's m-lines that are not rejected stands on b's m-line of the same index (not rejected, same kind),
+ * under any payload type: the same name and rate without case, channels, static types by RFC 3551. What has no rtpmap
+ * on either side ("t38") is compared as written; over 64 formats on a line: false. Then who knows b can decode all that
  * a's writer may send. */
 bool sdp_formats_subset(const struct sdp *a, const struct sdp *b);
 

@@ -77,6 +77,29 @@ static bool same_codec(const struct codec *a, const struct codec *b) {
     return a->map.p && b->map.p && slice_ieq(a->map, b->map);
 }
 
+static struct slice fmtp_of(const struct sdp_media *m, struct slice format) {
+    struct slice rest = m->lines, line, value, word;
+    while (sdp_next_line(&rest, &line))
+        if (sdp_attribute(line, SL("fmtp"), &value) && sdp_next_word(&value, &word) && slice_eq(word, format))
+            return value.n ? sdp_skip(value, 1) : value;
+    return SLICE_NONE;
+}
+
+uint32_t sdp_codecs(const struct sdp_media *m, struct sdp_codec out[SDP_FORMATS_MAX]) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < m->format_count; i++) {
+        struct codec c = codec_of(m, m->formats[i]);
+        uint64_t number;
+        if (c.map.p && slice_u64(c.format, 127, &number))
+            out[n++] = (struct sdp_codec){ (uint8_t)number, c.map, fmtp_of(m, c.format) };
+    }
+    return n;
+}
+
+bool sdp_same_codec(const struct sdp_codec *a, const struct sdp_codec *b) {
+    return slice_ieq(a->map, b->map);
+}
+
 /* The format list as written: also what lies past SDP_FORMATS_MAX. */
 static struct slice format_list(const struct sdp_media *m) {
     struct slice rest = m->lines, line, word;
@@ -88,25 +111,33 @@ static struct slice format_list(const struct sdp_media *m) {
     return line;
 }
 
-static bool has_format(const struct sdp_media *m, struct slice format) {
-    struct slice list = format_list(m), word;
-    while (sdp_next_word(&list, &word))
-        if (slice_eq(word, format))
+static bool among(const struct codec *wanted, const struct codec *codecs, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        if (same_codec(wanted, &codecs[i]))
             return true;
     return false;
 }
 
-static bool has_codec(const struct sdp_media *a, const struct sdp_media *b, struct slice format) {
-    struct codec of_a = codec_of(a, format), of_b = codec_of(b, format);
-    return has_format(b, format) && same_codec(&of_a, &of_b);
+/* False: too many of them. */
+static bool list_codecs(const struct sdp_media *m, struct codec out[COMPARED_MAX], uint32_t *count) {
+    struct slice list = format_list(m), format;
+    *count = 0;
+    while (sdp_next_word(&list, &format)) {
+        if (*count == COMPARED_MAX)
+            return false;
+        out[(*count)++] = codec_of(m, format);
+    }
+    return true;
 }
 
 static bool media_subset(const struct sdp_media *a, const struct sdp_media *b) {
-    struct slice list = format_list(a), format;
-    if (b->port == 0 || !slice_ieq(a->kind, b->kind))
+    struct codec of_a[COMPARED_MAX], of_b[COMPARED_MAX];
+    uint32_t count_a, count_b;
+    if (b->port == 0 || !slice_ieq(a->kind, b->kind) || !list_codecs(a, of_a, &count_a))
         return false;
-    for (uint32_t n = 0; sdp_next_word(&list, &format); n++)
-        if (n == COMPARED_MAX || !has_codec(a, b, format))
+    (void)list_codecs(b, of_b, &count_b);
+    for (uint32_t i = 0; i < count_a; i++)
+        if (!among(&of_a[i], of_b, count_b))
             return false;
     return true;
 }
@@ -125,13 +156,6 @@ static bool is_event_or_noise(const struct codec *c) {
     int32_t slash = slice_find(c->map, '/');
     struct slice name = slash < 0 ? c->map : slice_of(c->map.p, (uint32_t)slash);
     return slice_ieq(name, SL("telephone-event")) || slice_ieq(name, SL("CN"));
-}
-
-static bool among(const struct codec *wanted, const struct codec *codecs, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++)
-        if (same_codec(wanted, &codecs[i]))
-            return true;
-    return false;
 }
 
 uint32_t sdp_common_formats(const struct sdp_media *a, const struct sdp_media *b) {

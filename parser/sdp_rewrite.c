@@ -90,15 +90,70 @@ static bool rewrite_session(struct sbuf *out, const struct sdp *in, const struct
     return connection;
 }
 
+/* A payload type by its new number; other words as they are. */
+static void put_format(struct sbuf *out, struct slice word, const struct sdp_renumber *types) {
+    uint64_t number;
+    for (uint32_t i = 0; slice_u64(word, 127, &number) && i < types->count; i++) {
+        if (types->pair[i].from == number) {
+            sbuf_u64(out, types->pair[i].to);
+            return;
+        }
+    }
+    sbuf_put(out, word);
+}
+
 /* The m= line with another port; "/count" goes, the rest stays as it was. */
-static void put_m_line(struct sbuf *out, struct slice line, uint16_t port) {
+static void put_m_line(struct sbuf *out, struct slice line, uint16_t port, const struct sdp_renumber *types) {
     struct slice rest = line, word;
     sdp_next_word(&rest, &word);
     sbuf_put(out, slice_of(line.p, (size_t)(rest.p - line.p)));
     sbuf_char(out, ' ');
     sbuf_u64(out, port);
     sdp_next_word(&rest, &word);
-    put_line(out, rest);
+    if (!types) {
+        put_line(out, rest);
+        return;
+    }
+    for (bool format = false; sdp_next_word(&rest, &word); format = true) {
+        sbuf_char(out, ' ');
+        if (format)
+            put_format(out, word, types);
+        else
+            sbuf_put(out, word);
+    }
+    sbuf_lit(out, "\r\n");
+}
+
+/* "apt=96" in the parameters of a format names another (RFC 4588 section 8.1). */
+static void put_parameters(struct sbuf *out, struct slice text, const struct sdp_renumber *types) {
+    for (uint32_t i = 0; i + 4 <= text.n; i++) {
+        if (!slice_ieq(slice_of(text.p + i, 4), SL("apt=")))
+            continue;
+        uint32_t end = i + 4;
+        while (end < text.n && text.p[end] >= '0' && text.p[end] <= '9')
+            end++;
+        sbuf_put(out, slice_of(text.p, i + 4));
+        put_format(out, slice_of(text.p + i + 4, end - i - 4), types);
+        text = sdp_skip(text, end);
+        break;
+    }
+    put_line(out, text);
+}
+
+/* True if it was an attribute of one format, which is written with its new number. */
+static bool put_format_attribute(struct sbuf *out, struct slice line, const struct sdp_renumber *types) {
+    struct slice value, word;
+    bool fmtp = sdp_attribute(line, SL("fmtp"), &value);
+    if (!fmtp && !sdp_attribute(line, SL("rtpmap"), &value) && !sdp_attribute(line, SL("rtcp-fb"), &value))
+        return false;
+    sbuf_put(out, slice_of(line.p, (size_t)(value.p - line.p)));
+    sdp_next_word(&value, &word);
+    put_format(out, word, types);
+    if (fmtp)
+        put_parameters(out, value, types);
+    else
+        put_line(out, value);
+    return true;
 }
 
 static void put_rtcp(struct sbuf *out, uint16_t port, const struct addr *address) {
@@ -116,6 +171,7 @@ struct rewriting {
     struct sbuf *out;
     const struct sdp_media *in;
     const struct sdp_patch *patch;
+    const struct sdp_renumber *types;
     uint16_t port, rtcp_port;
     int direction;
     bool connection;              /* a c= line stands for it already */
@@ -150,6 +206,8 @@ static void rewrite_media_line(struct rewriting *w, struct slice line) {
         rewrite_rtcp(w);
     } else if (w->direction >= 0 && sdp_line_direction(line) >= 0) {
         rewrite_direction(w);
+    } else if (w->types && put_format_attribute(w->out, line, w->types)) {
+        return;
     } else if (!(w->patch->strip_ice && is_ice(line))) {
         put_line(w->out, line);
     }
@@ -159,7 +217,7 @@ static void rewrite_media(struct rewriting *w) {
     struct slice rest = w->in->lines, line;
     if (!sdp_next_line(&rest, &line))
         return;
-    put_m_line(w->out, line, w->port);
+    put_m_line(w->out, line, w->port, w->types);
     while (sdp_next_line(&rest, &line))
         rewrite_media_line(w, line);
     if (!w->connection)
@@ -178,6 +236,7 @@ void sdp_rewrite(struct sbuf *out, const struct sdp *in, const struct sdp_patch 
             .out = out,
             .in = &in->media[i],
             .patch = patch,
+            .types = patch->media[i].types,
             .port = in->media[i].format_count ? patch->media[i].port : 0,
             .rtcp_port = patch->media[i].rtcp_port,
             .direction = directions.media[i],

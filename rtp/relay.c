@@ -110,7 +110,18 @@ static bool must_not_patch(const struct passage *p) {
     return p->from->srtp || p->to->srtp;
 }
 
+/* As the listener numbers it; MEDIA_TYPE_DROP: not at all. */
+static uint8_t type_for_listener(const struct passage *p) {
+    const struct media_types *types = &p->from->types;
+    uint8_t own = p->rtp.payload_type;
+    for (uint32_t i = 0; i < types->count; i++)
+        if (types->pair[i].from == own)
+            return types->pair[i].to;
+    return types->only ? MEDIA_TYPE_DROP : own;
+}
+
 static enum relay_drop patch_rtp(const struct passage *p, const struct reception *before) {
+    uint8_t type = type_for_listener(p);
     bool known = before->started && before->ssrc == p->rtp.ssrc;
     struct egress_source source = {
         .key = source_key(p),
@@ -120,6 +131,10 @@ static enum relay_drop patch_rtp(const struct passage *p, const struct reception
         .echo = p->from == p->to,
     };
     struct egress *egress = &p->to->egress;
+    if (type == MEDIA_TYPE_DROP)
+        return RELAY_DROP_TYPE;
+    if (!must_not_patch(p))
+        rtp_patch_type(p->in->bytes, type);
     switch (must_not_patch(p) ? egress_pass(egress, &source, &p->rtp, p->now_us)
                               : egress_rtp(egress, &source, p->in->bytes, &p->rtp, p->now_us)) {
     case EGRESS_LATE:
@@ -224,7 +239,7 @@ bool relay_stats(const struct relay *r, uint32_t stream, struct relay_stats *out
 
 const char *relay_drop_name(enum relay_drop drop) {
     static const char *const names[RELAY_DROPS] = { "forward",   "closed",   "malformed",  "source", "no_remote",
-                                                    "no_route", "no_address", "late", "rtcp" };
+                                                    "no_route", "no_address", "late", "type", "rtcp" };
     CHECK(drop < RELAY_DROPS);
     return names[drop];
 }

@@ -12,8 +12,9 @@
  * Destination. RTCP goes to the RTP address where the party does rtcp-mux, and to `rtcp` else. Nothing is sent to a
  * party whose signalled address is ADDR_NONE, 0.0.0.0 or port 0.
  *
- * Listener. A stream hears one other: the last that was routed to it. What it hears is continuous, see egress.h; but
- * SRTP is authenticated end to end, so between two streams of which one is `srtp` every byte passes as it came.
+ * Listener. A stream hears one other: the last that was routed to it. What it hears is continuous, see egress.h, and
+ * under the payload types it knows (struct media_types of the route); but SRTP is authenticated end to end, so between
+ * two streams of which one is `srtp` every byte passes as it came.
  */
 #ifndef REFEREE_RTP_RELAY_H
 #define REFEREE_RTP_RELAY_H
@@ -32,6 +33,7 @@ enum relay_drop {
     RELAY_DROP_NO_ROUTE,          /* routed nowhere, or its listener hears another stream now */
     RELAY_DROP_NO_ADDRESS,        /* the listener is not open or has no address */
     RELAY_DROP_LATE,              /* older than the splice it belongs behind */
+    RELAY_DROP_TYPE,              /* a payload type that the listener has not agreed to */
     RELAY_DROP_RTCP,              /* a sender report before the first RTP of its source */
     RELAY_DROPS,
 };
@@ -62,6 +64,7 @@ struct relay_counters {
 struct relay_stream {
     uint32_t generation;                  /* 0: never opened */
     uint32_t route;                       /* MEDIA_NOWHERE */
+    struct media_types types;             /* of the route */
     uint32_t heard;                       /* the stream routed here last; MEDIA_NOWHERE */
     uint32_t heard_generation;
     uint32_t negotiated_rate;             /* of dynamic payload types */

@@ -32,6 +32,7 @@ static bool set_route(struct relay *r, struct relay_stream *s, const struct medi
     if (cmd->to != MEDIA_NOWHERE && cmd->to >= r->count)
         return false;
     s->route = cmd->to;
+    s->types = cmd->types;
     if (cmd->to == MEDIA_NOWHERE)
         return true;
     struct relay_stream *listener = &r->streams[cmd->to];

@@ -76,6 +76,11 @@ bool rtp_parse(const uint8_t *p, size_t n, struct rtp_view *out);
 /* For bytes that rtp_parse took. A marker that is there is kept. */
 void rtp_patch(uint8_t *p, uint16_t seq, uint32_t timestamp, uint32_t ssrc, bool marker);
 
+/* The marker stays. */
+static inline void rtp_patch_type(uint8_t *p, uint8_t payload_type) {
+    p[1] = (uint8_t)((p[1] & 0x80) | (payload_type & 0x7f));
+}
+
 /* Units a second of a packet's timestamp: fixed for static payload types (RFC 3551 section 6), else as negotiated. */
 uint32_t rtp_clock_rate(uint8_t payload_type, uint32_t negotiated);
 

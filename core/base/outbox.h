@@ -36,11 +36,23 @@ enum media_verb {
 };
 #define MEDIA_NOWHERE UINT32_MAX
 
+/* Payload types on their way from one party to another, where they are not the same number at both. */
+#define MEDIA_TYPES_MAX 16
+#define MEDIA_TYPE_DROP 0xff
+struct media_types {
+    uint8_t count;                /* 0: every packet keeps its own */
+    bool only;                    /* one that is not listed is dropped, else it keeps its own */
+    struct {
+        uint8_t from, to;         /* to may be MEDIA_TYPE_DROP: it means something else there */
+    } pair[MEDIA_TYPES_MAX];
+};
+
 struct media_cmd {
     enum media_verb verb;
     uint32_t stream;
     uint32_t generation;          /* of the slot's use; a command for an older use is ignored */
     uint32_t to;                  /* MEDIA_ROUTE */
+    struct media_types types;     /* MEDIA_ROUTE */
     struct addr rtp, rtcp;        /* MEDIA_REMOTE; ADDR_NONE: nothing is sent */
     bool nat;                     /* MEDIA_REMOTE: latch on the first valid source; else only the address named */
     bool rtcp_mux;

@@ -274,6 +274,42 @@ static void test_generations(void) {
     CHECK_EQ(say(&r, 0, (struct sent){ 3, 1, 1 }), RELAY_FORWARD);
 }
 
+/* T-8.2, T-8.3: each side's own number, the marker untouched; the way back has its own table. */
+static void test_types_are_translated(void) {
+    struct rig r = rig_new();
+    struct media_cmd there = { .verb = MEDIA_ROUTE, .stream = 0, .to = 1 }, back = there;
+    there.types = (struct media_types){ 3, false, { { 101, 96 }, { 96, 111 }, { 97, MEDIA_TYPE_DROP } } };
+    back.stream = 1;
+    back.to = 0;
+    back.types = (struct media_types){ 1, true, { { 96, 101 } } };
+    open_parties(&r, 2);
+    CHECK_TRUE(command(&r, there) && command(&r, back));
+    const struct {
+        uint32_t from;
+        uint8_t type;
+        enum relay_drop drop;
+        uint8_t heard;
+    } rows[] = {
+        { 0, 101, RELAY_FORWARD, 96 },       { 0, 0x80 | 101, RELAY_FORWARD, 96 }, { 0, 96, RELAY_FORWARD, 111 },
+        { 0, 0, RELAY_FORWARD, 0 },          { 0, 97, RELAY_DROP_TYPE, 0 },        { 1, 96, RELAY_FORWARD, 101 },
+        { 1, 0, RELAY_DROP_TYPE, 0 },
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+        r.payload_type = rows[i].type;
+        CHECK_EQ(say(&r, rows[i].from, (struct sent){ (uint16_t)i, i * 160, rows[i].from + 5 }), rows[i].drop);
+        if (rows[i].drop != RELAY_FORWARD)
+            continue;
+        CHECK_EQ(heard(&r).payload_type, rows[i].heard);
+        CHECK_EQ(heard(&r).marker, rows[i].type >> 7);
+    }
+    route(&r, 0, 1);
+    r.payload_type = 101;
+    CHECK_EQ(say(&r, 0, (struct sent){ 9, 1440, 5 }), RELAY_FORWARD);
+    CHECK_EQ(heard(&r).payload_type, 101);
+    CHECK_TRUE(strcmp(relay_drop_name(RELAY_DROP_TYPE), "type") == 0);
+    CHECK_TRUE(strcmp(relay_drop_name(RELAY_DROP_RTCP), "rtcp") == 0);
+}
+
 static void test_statistics(void) {
     struct rig r = rig_new();
     struct relay_stats s;
@@ -310,5 +346,5 @@ int main(void) {
                     UNIT(test_ten_repoints), UNIT(test_source_back_from_hold), UNIT(test_clock_rates_differ),
                     UNIT(test_static_type_has_its_rate),
                     UNIT(test_echo), UNIT(test_srtp_is_not_patched),
-                    UNIT(test_generations), UNIT(test_statistics));
+                    UNIT(test_generations), UNIT(test_types_are_translated), UNIT(test_statistics));
 }

@@ -206,6 +206,33 @@ static void test_rewrite_ice(void) {
                   "a=icecream\r\n");
 }
 
+/* Two change places, one is new; "apt" and rtcp-fb follow; a word that is no payload type stays. */
+static void test_rewrite_types(void) {
+    const char *text = HEAD CONN "m=audio 1 RTP/AVP 0 96 97 101\r\na=rtpmap:96 opus/48000/2\r\na=fmtp:96 x=96\r\n"
+                       "a=rtpmap:97 rtx/8000\r\na=fmtp:97 apt=96;rtx-time=96\r\na=rtcp-fb:96 nack\r\n"
+                       "a=rtcp-fb:* ccm\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:96\r\n";
+    struct sdp_renumber types = { 3, { { 96, 101 }, { 101, 96 }, { 97, 120 } } };
+    struct sdp_patch p = patch_of(6000);
+    p.media[0].types = &types;
+    check_rewrite(text, &p, S_OURS "t=0 0\r\nm=audio 6000 RTP/AVP 0 101 120 96\r\na=rtpmap:101 opus/48000/2\r\n"
+                  "a=fmtp:101 x=96\r\na=rtpmap:120 rtx/8000\r\na=fmtp:120 apt=101;rtx-time=96\r\n"
+                  "a=rtcp-fb:101 nack\r\na=rtcp-fb:* ccm\r\na=rtpmap:96 telephone-event/8000\r\na=ptime:96\r\n");
+}
+
+static void test_codecs(void) {
+    struct sdp s = parsed(HEAD CONN "m=audio 1 RTP/AVP 8 97 98 x\r\na=rtpmap:97 iLBC/8000/1\r\n"
+                          "a=fmtp:97 mode=30\r\n");
+    struct sdp_codec c[SDP_FORMATS_MAX];
+    CU_ASSERT_FATAL(sdp_codecs(&s.media[0], c) == 2);
+    CHECK_EQ(c[0].number, 8);
+    CHECK_SLICE(c[0].map, "PCMA/8000");
+    CHECK_TRUE(!c[0].fmtp.p);
+    CHECK_EQ(c[1].number, 97);
+    CHECK_SLICE(c[1].map, "iLBC/8000");
+    CHECK_SLICE(c[1].fmtp, "mode=30");
+    CHECK_FALSE(sdp_same_codec(&c[0], &c[1]));
+}
+
 static void test_rewrite_overflow(void) {
     char mem[64];
     struct sbuf out = sbuf_on(mem, sizeof mem);
@@ -235,7 +262,7 @@ static void test_formats_subset(void) {
     CHECK_TRUE(subset(HEAD CONN "m=audio 1 RTP/AVP 0\r\na=rtpmap:0 pcmu/8000\r\n", full));
     CHECK_TRUE(subset(HEAD CONN "m=audio 0 RTP/AVP 3\r\nm=image 9 udptl t38\r\n", full));
     CHECK_FALSE(subset(HEAD CONN "m=audio 1 RTP/AVP 3\r\n", full));
-    CHECK_FALSE(subset(HEAD CONN "m=audio 1 RTP/AVP 0 97\r\na=rtpmap:97 opus/48000/2\r\n", full));
+    CHECK_TRUE(subset(HEAD CONN "m=audio 1 RTP/AVP 0 97\r\na=rtpmap:97 opus/48000/2\r\n", full));
     CHECK_FALSE(subset(HEAD CONN "m=audio 1 RTP/AVP 96\r\na=rtpmap:96 speex/8000\r\n", full));
     CHECK_FALSE(subset(HEAD CONN "m=audio 1 RTP/AVP 96\r\na=rtpmap:96 opus/48000\r\n", full));
     CHECK_FALSE(subset(HEAD CONN "m=video 1 RTP/AVP 0\r\n", full));
@@ -262,6 +289,7 @@ int main(void) {
     return UNIT_RUN("sdp", UNIT(test_view), UNIT(test_inherited), UNIT(test_bad), UNIT(test_rtpmap),
                     UNIT(test_rewrite_keeps), UNIT(test_rewrite_connection), UNIT(test_rewrite_direction),
                     UNIT(test_rewrite_zero_hold), UNIT(test_rewrite_rtcp), UNIT(test_rewrite_without_formats),
-                    UNIT(test_rewrite_ice), UNIT(test_rewrite_overflow),
+                    UNIT(test_rewrite_ice), UNIT(test_rewrite_overflow), UNIT(test_rewrite_types),
+                    UNIT(test_codecs),
                     UNIT(test_same_but_origin), UNIT(test_formats_subset), UNIT(test_common_formats));
 }
