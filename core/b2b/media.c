@@ -2,6 +2,7 @@
 #include "core/b2b/media.h"
 
 #include "core/b2b/call.h"
+#include "core/b2b/media_types.h"
 #include "core/base/check.h"
 
 /* The rule of media.h for what is relayed. */
@@ -131,8 +132,17 @@ void media_offer_settled(struct engine *e, struct leg *l, bool accepted) {
     media_received(e, l, sbuf_slice(&b), false);
 }
 
-/* Ports and directions of a patch; streams are opened where needed. */
-static bool fill_patch(struct engine *e, struct leg *to, const struct sdp *s, int direction, struct sdp_patch *p) {
+/* A description and what of it is changed. */
+struct rewrite {
+    struct sdp from;
+    struct sdp_patch patch;
+    struct sdp_renumber types[LEG_STREAMS];
+};
+
+/* Ports, directions and payload types of a patch; streams are opened where needed. */
+static bool fill_patch(struct engine *e, struct leg *to, int direction, struct rewrite *r) {
+    const struct sdp *s = &r->from;
+    struct sdp_patch *p = &r->patch;
     *p = (struct sdp_patch){ .username = SL("referee"),
                              .session_id = to->media.session_id,
                              .version = to->media.version,
@@ -146,15 +156,11 @@ static bool fill_patch(struct engine *e, struct leg *to, const struct sdp *s, in
             return false;
         p->media[i].port = port_pool_rtp_port(&e->ports, to->media.streams[i].slot);
         p->media[i].rtcp_port = s->media[i].rtcp_mux ? 0 : (uint16_t)(p->media[i].port + 1);
+        media_types_keep(to, s, i, &r->types[i]);
+        p->media[i].types = r->types[i].count ? &r->types[i] : NULL;
     }
     return true;
 }
-
-/* A description and what of it is changed. */
-struct rewrite {
-    struct sdp from;
-    struct sdp_patch patch;
-};
 
 static struct slice rewritten(struct engine *e, const struct rewrite *r) {
     struct sbuf b = ua_body(&e->ua);
@@ -167,7 +173,7 @@ static struct slice write_for(struct engine *e, struct leg *to, struct slice tex
     if (sdp_parse(text, &r->from) < 0)
         return SLICE_NONE;
     fit_lines(to, &r->from);
-    return fill_patch(e, to, &r->from, direction, &r->patch) ? rewritten(e, r) : SLICE_NONE;
+    return fill_patch(e, to, direction, r) ? rewritten(e, r) : SLICE_NONE;
 }
 
 bool media_is_same(struct engine *e, struct leg *l, struct slice text, int direction) {
@@ -180,7 +186,7 @@ bool media_is_same(struct engine *e, struct leg *l, struct slice text, int direc
 struct slice media_compose(struct engine *e, struct leg *to, struct slice text, int direction) {
     struct rewrite r;
     /* Its lines are fitted when it is sent: what it follows is not known yet. */
-    if (sdp_parse(text, &r.from) < 0 || !fill_patch(e, to, &r.from, direction, &r.patch))
+    if (sdp_parse(text, &r.from) < 0 || !fill_patch(e, to, direction, &r))
         return SLICE_NONE;
     return rewritten(e, &r);
 }
@@ -210,29 +216,48 @@ struct slice media_answer_alone(struct engine *e, struct leg *l, struct slice of
     return media_describe(e, l, before, sdp_reverse(o.media[0].direction));
 }
 
-static void route(struct engine *e, const struct leg_stream *from, const struct leg_stream *to) {
+static void route(struct engine *e, const struct leg_stream *from, const struct leg_stream *to,
+                  const struct media_types *types) {
     if (!from->open)
         return;
     struct media_cmd *c = command(e, MEDIA_ROUTE, from);
-    if (c && to && to->open)
-        c->to = to->slot;
+    if (!c || !to || !to->open)
+        return;
+    c->to = to->slot;
+    if (types)
+        c->types = *types;
+}
+
+static void route_all(struct engine *e, const struct leg *from, const struct leg *to, bool only) {
+    struct media_types_ends ends;
+    struct media_types types;
+    media_types_read(from, to, &ends);
+    for (unsigned i = 0; i < LEG_STREAMS; i++) {
+        if (!from->media.streams[i].open)
+            continue;
+        media_types_route(&ends, i, only, &types);
+        route(e, &from->media.streams[i], &to->media.streams[i], &types);
+    }
 }
 
 void media_connect(struct engine *e, struct leg *a, struct leg *b) {
-    for (unsigned i = 0; i < LEG_STREAMS; i++) {
-        route(e, &a->media.streams[i], &b->media.streams[i]);
-        route(e, &b->media.streams[i], &a->media.streams[i]);
-    }
+    route_all(e, a, b, false);
+    route_all(e, b, a, false);
+}
+
+void media_connect_early(struct engine *e, struct leg *a, struct leg *b) {
+    route_all(e, a, b, false);
+    route_all(e, b, a, true);
 }
 
 void media_mute(struct engine *e, struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++)
-        route(e, &l->media.streams[i], NULL);
+        route(e, &l->media.streams[i], NULL, NULL);
 }
 
 void media_echo(struct engine *e, struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++)
-        route(e, &l->media.streams[i], &l->media.streams[i]);
+        route(e, &l->media.streams[i], &l->media.streams[i], NULL);
 }
 
 void media_close(struct engine *e, struct leg *l) {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
  * media: a leg's side of the media. Takes ports, rewrites descriptions so that both parties send to us, and programs
- * the relay through the outbox. Rule for what is relayed: m-lines of RTP/AVP and RTP/AVPF, at most LEG_STREAMS; others
- * (SRTP, T.38, ...) are rejected with port 0, and a description of which nothing remains is refused with 488. ICE is
- * stripped.
+ * the relay through the outbox. A leg sees one payload type for a codec as long as it lives, whoever it talks with (RFC
+ * 3264 section 8.3.2).
+ *
+ * Rule for what is relayed: m-lines of RTP/AVP and RTP/AVPF, at most LEG_STREAMS; others (SRTP, T.38, ...) are rejected
+ * with port 0, and a description of which nothing remains is refused with 488. ICE is stripped.
  */
 #ifndef REFEREE_B2B_MEDIA_H
 #define REFEREE_B2B_MEDIA_H
@@ -34,8 +36,11 @@ struct slice media_answer_alone(struct engine *e, struct leg *l, struct slice of
 /* True if media_describe would send l what it has already, but for the o= line. */
 bool media_is_same(struct engine *e, struct leg *l, struct slice text, int direction);
 
-/* What arrives from a goes to b and back, m-line by m-line, from now on; former routes of both end. */
+/* What arrives from a goes to b and back, m-line by m-line, from now on; former routes of both end. Where the two have
+ * other payload types for a codec, the relay translates. */
 void media_connect(struct engine *e, struct leg *a, struct leg *b);
+/* The same while `a` has not agreed to b's description yet: it is sent what its present session knows. */
+void media_connect_early(struct engine *e, struct leg *a, struct leg *b);
 /* What arrives from l goes nowhere. */
 void media_mute(struct engine *e, struct leg *l);
 /* What arrives from l goes back to it. */

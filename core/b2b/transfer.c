@@ -236,10 +236,9 @@ static void commit(struct engine *e, struct transfer *t) {
 }
 
 /* The transferee can take what the target answered before it has said so itself: then nobody waits for its 200. */
-static bool fits_now(struct engine *e, const struct leg *a, struct slice sdp) {
+static bool fits_now(const struct leg *a, struct slice sdp) {
     struct sdp answer, session;
     struct slice local = leg_str(a, LEG_SDP_LOCAL);
-    (void)e;
     return local.p && sdp_parse(sdp, &answer) >= 0 && sdp_parse(local, &session) >= 0 &&
            sdp_formats_subset(&answer, &session);
 }
@@ -254,8 +253,8 @@ void transfer_answered(struct engine *e, struct transfer *t, struct leg *target,
         commit(e, t);
         return;
     }
-    if (target && fits_now(e, a, sdp))
-        media_connect(e, a, target);
+    if (target && fits_now(a, sdp))
+        media_connect_early(e, a, target);
     strs_set(&t->s, &e->bufs, TRF_TRANSFEREE_SDP, leg_str(a, LEG_SDP_LOCAL));
     transfer_go(e, t, TRANSFER_TRANSFEREE);
     if (!leg_reoffer(e, a, sdp, -1))

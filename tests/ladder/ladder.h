@@ -169,7 +169,7 @@ void world_advance(struct world *w, uint64_t us, bool or_message);
 /* Fails if something lies unread in any inbox. */
 void world_all_read(struct world *w);
 void world_leftover(struct world *w);
-void world_media(struct world *w, struct dialog_side *from, const char *to);
+void world_media(struct world *w, struct dialog_side *from, const char *to, uint8_t sent, uint8_t heard);
 
 /* phone.c */
 struct phone *phone_find(struct world *w, const char *name);

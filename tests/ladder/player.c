@@ -31,6 +31,7 @@
  *   +TIME or message               no further than to the engine's next message
  *   media WHO -> WHO|none          a packet from where the first says its media comes from: who gets it
  *   media WHO <-> WHO              both ways
+ *                                  type:100=96: sent with payload type 100, heard with 96 (0 if not said)
  *   unreachable PHONE              the network reports that nobody is at its address
  *   refuse WHO STATUS TIME         for TIME, or until anything else is sent, every INVITE with a description to WHO is
  *                                  answered so, and its ACK read; two of them at least
@@ -258,11 +259,15 @@ static void do_register(struct world *w, struct words *ws) {
 
 static void do_media(struct world *w, struct words *ws) {
     const char *from = word(w, ws, 1), *arrow = word(w, ws, 2), *to = word(w, ws, 3);
+    const char *type = words_value(ws, "type");
+    char *end = NULL;
+    unsigned sent = type ? (unsigned)strtoul(type, &end, 10) : 0;
+    unsigned heard = end && *end == '=' ? (unsigned)strtoul(end + 1, NULL, 10) : sent;
     if (strcmp(arrow, "<->") != 0 && strcmp(arrow, "->") != 0)
         fail(w, "media A -> B, or media A <-> B");
-    world_media(w, dialog_named(w, from), to);
+    world_media(w, dialog_named(w, from), to, (uint8_t)sent, (uint8_t)heard);
     if (arrow[0] == '<')
-        world_media(w, dialog_named(w, to), from);
+        world_media(w, dialog_named(w, to), from, (uint8_t)heard, (uint8_t)sent);
 }
 
 static void do_unreachable(struct world *w, struct words *ws) {

@@ -297,8 +297,8 @@ static void full_name(const struct dialog_side *d, char *out, size_t cap) {
 }
 
 /* One RTP packet (RFC 3550 section 5.1) from where d said that it sends from. */
-void world_media(struct world *w, struct dialog_side *d, const char *to) {
-    uint8_t rtp[172] = { 0x80, 0, 0, 0, 0, 0, 0, 0, 0x11, 0x22, 0x33, 0 };
+void world_media(struct world *w, struct dialog_side *d, const char *to, uint8_t sent, uint8_t type) {
+    uint8_t rtp[172] = { 0x80, sent, 0, 0, 0, 0, 0, 0, 0x11, 0x22, 0x33, 0 };
     char heard[2 * NAME_MAX_LEN] = "none";
     struct relay_verdict v;
     world_all_read(w);
@@ -322,4 +322,6 @@ void world_media(struct world *w, struct dialog_side *d, const char *to) {
     say(w, "%s ~ media ~> %s%s%s", d->phone->name, heard, v.drop ? ": " : "", v.drop ? relay_drop_name(v.drop) : "");
     if (strcmp(heard, to) != 0)
         fail(w, "media is heard by %s, expected: by %s", heard, to);
+    if (v.drop == RELAY_FORWARD && (rtp[1] & 0x7f) != type)
+        fail(w, "media is heard with payload type %u, expected: %u", rtp[1] & 0x7fu, type);
 }

@@ -231,8 +231,57 @@ static void test_routes(void) {
     end_pair(&p);
 }
 
+#define TYPES_A HEAD "m=audio 4000 RTP/AVP 96 0 100\r\na=rtpmap:96 opus/48000/2\r\na=fmtp:96 useinbandfec=1\r\n" \
+    "a=rtpmap:100 telephone-event/8000\r\n"
+#define TYPES_B HEAD "m=audio 4000 RTP/AVP 111 96\r\na=rtpmap:111 opus/48000/2\r\na=rtpmap:96 telephone-event/8000\r\n"
+
+/* One of `count` pairs is from -> to. */
+static void check_types(const struct media_cmd *c, unsigned count, uint8_t from, uint8_t to) {
+    CHECK_EQ(c->verb, MEDIA_ROUTE);
+    CHECK_EQ(c->types.count, count);
+    CHECK_FALSE(c->types.only);
+    for (unsigned i = 0; i < c->types.count; i++)
+        if (c->types.pair[i].from == from) {
+            CHECK_EQ(c->types.pair[i].to, to);
+            return;
+        }
+    CU_FAIL("no such payload type");
+}
+
+/* T-8.2, T-8.3: B answers under its own numbers, A is told in A's, and the relay knows both. */
+static void test_types_of_each_leg(void) {
+    struct pair p = default_pair();
+    CHECK_TRUE(media_received(p.e, p.a, SL(TYPES_A), true));
+    p.a->oa = OA_OFFER_RCVD;
+    CHECK_TRUE(rig_has(media_describe(p.e, p.b, SL(TYPES_A), -1), " RTP/AVP 96 0 100\r\n"));
+    CHECK_TRUE(media_received(p.e, p.b, SL(TYPES_B), false));
+    struct slice s = media_describe(p.e, p.a, SL(TYPES_B), -1);
+    CHECK_TRUE(rig_has(s, " RTP/AVP 96 100\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:100 telephone-event/8000\r\n"));
+    rig_collect(p.r);
+    rig_clear(p.r);
+    media_connect(p.e, p.a, p.b);
+    rig_collect(p.r);
+    CU_ASSERT_FATAL(p.r->media_n == 2);
+    check_types(&p.r->media[0], 2, 96, 111);
+    check_types(&p.r->media[0], 2, 100, 96);
+    check_types(&p.r->media[1], 1, 111, 96); /* as it answered; 96 is what it was told: opus */
+    end_pair(&p);
+}
+
+/* A codec that A never had gets a number that A has for nothing else. */
+static void test_types_do_not_collide(void) {
+    struct pair p = default_pair();
+    CHECK_TRUE(media_received(p.e, p.a, SL(TYPES_A), true));
+    CHECK_TRUE(media_describe(p.e, p.a, SL(TYPES_A), -1).p != NULL);
+    struct slice s = media_describe(p.e, p.a,
+                                    SL(HEAD "m=audio 4000 RTP/AVP 100 8\r\na=rtpmap:100 iLBC/8000\r\n"), -1);
+    CHECK_TRUE(rig_has(s, " RTP/AVP 97 8\r\na=rtpmap:97 iLBC/8000\r\n"));
+    end_pair(&p);
+}
+
 int main(void) {
     return UNIT_RUN("media", UNIT(test_described), UNIT(test_version), UNIT(test_check), UNIT(test_rejected_lines),
                     UNIT(test_ice_is_stripped), UNIT(test_ipv6), UNIT(test_ports_exhausted), UNIT(test_answer_alone),
-                    UNIT(test_remote_is_told_once), UNIT(test_routes));
+                    UNIT(test_remote_is_told_once), UNIT(test_routes),
+                    UNIT(test_types_of_each_leg), UNIT(test_types_do_not_collide));
 }

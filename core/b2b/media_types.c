@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/media_types.h"
+
+#define DYNAMIC_MIN 96
+#define TYPES 128
+
+/* The leg's own numbers. An answer goes by the peer's offer first, else what we said last comes first. */
+struct known {
+    const struct leg *leg;
+    unsigned line;
+    struct sdp_codec codecs[SDP_FORMATS_MAX];
+    uint32_t count;
+};
+
+static const unsigned offering[] = { LEG_SDP_LOCAL, LEG_SDP_REMOTE, LEG_SDP_FULL };
+static const unsigned answering[] = { LEG_SDP_REMOTE, LEG_SDP_LOCAL, LEG_SDP_FULL };
+#define SOURCES (sizeof offering / sizeof *offering)
+
+static bool read_source(struct known *k, unsigned source) {
+    struct sdp s;
+    bool answers = k->leg->oa == OA_OFFER_RCVD;
+    struct slice text = leg_str(k->leg, answers ? answering[source] : offering[source]);
+    k->count = 0;
+    if (!text.p || sdp_parse(text, &s) < 0 || k->line >= s.media_count)
+        return false;
+    k->count = sdp_codecs(&s.media[k->line], k->codecs);
+    return true;
+}
+
+/* One m-line's formats and what they become. */
+struct numbering {
+    struct sdp_codec codecs[SDP_FORMATS_MAX];
+    uint8_t to[SDP_FORMATS_MAX];
+    bool done[SDP_FORMATS_MAX];
+    bool taken[TYPES];            /* given away already */
+    bool foreign[TYPES];          /* the leg knows another codec by it */
+    uint32_t count;
+};
+
+static void give(struct numbering *n, uint32_t i, uint8_t number) {
+    n->to[i] = number;
+    n->done[i] = true;
+    n->taken[number] = true;
+}
+
+static bool same_parameters(const struct sdp_codec *a, const struct sdp_codec *b) {
+    return slice_ieq(a->fmtp, b->fmtp);
+}
+
+static void keep_equal(struct numbering *n, const struct known *k) {
+    for (uint32_t i = 0; i < n->count; i++)
+        for (uint32_t j = 0; !n->done[i] && j < k->count; j++)
+            if (n->codecs[i].number == k->codecs[j].number && !n->taken[k->codecs[j].number] &&
+                sdp_same_codec(&n->codecs[i], &k->codecs[j]))
+                give(n, i, k->codecs[j].number);
+}
+
+/* Two variants of one codec are told apart by their parameters, as far as these are alike on both sides. */
+static void take_known(struct numbering *n, const struct known *k, bool parameters) {
+    for (uint32_t i = 0; i < n->count; i++)
+        for (uint32_t j = 0; !n->done[i] && j < k->count; j++)
+            if (!n->taken[k->codecs[j].number] && sdp_same_codec(&n->codecs[i], &k->codecs[j]) &&
+                (!parameters || same_parameters(&n->codecs[i], &k->codecs[j])))
+                give(n, i, k->codecs[j].number);
+}
+
+static void note_foreign(struct numbering *n, const struct known *k) {
+    for (uint32_t j = 0; j < k->count; j++)
+        n->foreign[k->codecs[j].number] = true;
+}
+
+static bool is_free(const struct numbering *n, unsigned number) {
+    return !n->taken[number] && !n->foreign[number];
+}
+
+/* A codec that the leg never saw keeps its number, unless the leg has that for another one. */
+static void number_unknown(struct numbering *n) {
+    for (uint32_t i = 0; i < n->count; i++)
+        if (!n->done[i] && is_free(n, n->codecs[i].number))
+            give(n, i, n->codecs[i].number);
+    for (uint32_t i = 0; i < n->count; i++) {
+        unsigned free = DYNAMIC_MIN;
+        while (free < TYPES && !is_free(n, free))
+            free++;
+        if (!n->done[i])
+            give(n, i, free < TYPES ? (uint8_t)free : n->codecs[i].number);
+    }
+}
+
+static bool all_done(const struct numbering *n) {
+    for (uint32_t i = 0; i < n->count; i++)
+        if (!n->done[i])
+            return false;
+    return true;
+}
+
+static void number(struct numbering *n, struct known *k) {
+    for (unsigned s = 0; s < SOURCES && !all_done(n); s++)
+        if (read_source(k, s))
+            keep_equal(n, k);
+    for (unsigned s = 0; s < SOURCES && !all_done(n); s++) {
+        if (!read_source(k, s))
+            continue;
+        take_known(n, k, true);
+        take_known(n, k, false);
+    }
+    for (unsigned s = 0; s < SOURCES && !all_done(n); s++)
+        if (read_source(k, s))
+            note_foreign(n, k);
+    number_unknown(n);
+}
+
+void media_types_keep(const struct leg *l, const struct sdp *text, unsigned i, struct sdp_renumber *out) {
+    struct numbering n = { .count = 0 };
+    struct known k = { .leg = l, .line = i };
+    n.count = sdp_codecs(&text->media[i], n.codecs);
+    out->count = 0;
+    if (!leg_str(l, LEG_SDP_LOCAL).p && !leg_str(l, LEG_SDP_REMOTE).p)
+        return;
+    number(&n, &k);
+    for (uint32_t f = 0; f < n.count; f++) {
+        if (n.to[f] == n.codecs[f].number)
+            continue;
+        out->pair[out->count].from = n.codecs[f].number;
+        out->pair[out->count++].to = n.to[f];
+    }
+}
+
+/* ---- routes ---- */
+
+static void read_end(struct slice text, struct sdp *out) {
+    if (!text.p || sdp_parse(text, out) < 0)
+        out->media_count = 0;
+}
+
+void media_types_read(const struct leg *from, const struct leg *to, struct media_types_ends *out) {
+    read_end(leg_str(from, LEG_SDP_LOCAL), &out->sender_told);
+    read_end(leg_str(from, LEG_SDP_REMOTE), &out->sender_said);
+    read_end(leg_str(to, LEG_SDP_LOCAL), &out->listener_told);
+    read_end(leg_str(to, LEG_SDP_REMOTE), &out->listener_said);
+}
+
+struct codec_list {
+    struct sdp_codec codecs[SDP_FORMATS_MAX];
+    uint32_t count;
+};
+
+static void list_line(const struct sdp *s, unsigned i, struct codec_list *out) {
+    out->count = i < s->media_count ? sdp_codecs(&s->media[i], out->codecs) : 0;
+}
+
+static bool has_codec(const struct codec_list *l, const struct sdp_codec *c) {
+    for (uint32_t i = 0; i < l->count; i++)
+        if (sdp_same_codec(&l->codecs[i], c))
+            return true;
+    return false;
+}
+
+static const struct sdp_codec *by_number(const struct codec_list *l, uint8_t number) {
+    for (uint32_t i = 0; i < l->count; i++)
+        if (l->codecs[i].number == number)
+            return &l->codecs[i];
+    return NULL;
+}
+
+/* What the listener calls it: the same number where it can, else the variant with the same parameters, else any. */
+static const struct sdp_codec *counterpart(const struct codec_list *l, const struct sdp_codec *c) {
+    const struct sdp_codec *best = by_number(l, c->number);
+    if (best && sdp_same_codec(best, c))
+        return best;
+    best = NULL;
+    for (uint32_t i = 0; i < l->count; i++) {
+        if (!sdp_same_codec(&l->codecs[i], c))
+            continue;
+        if (same_parameters(&l->codecs[i], c))
+            return &l->codecs[i];
+        best = best ? best : &l->codecs[i];
+    }
+    return best;
+}
+
+static void add_pair(struct media_types *out, uint8_t from, uint8_t to) {
+    if (out->count == MEDIA_TYPES_MAX)
+        return;
+    out->pair[out->count].from = from;
+    out->pair[out->count++].to = to;
+}
+
+struct ends {
+    struct codec_list sender, listener, session;
+};
+
+static void add_codec(const struct ends *e, const struct sdp_codec *c, struct media_types *out) {
+    const struct sdp_codec *there = counterpart(&e->listener, c);
+    if (there && out->only && !has_codec(&e->session, c))
+        there = NULL;
+    if (there && (out->only || there->number != c->number))
+        add_pair(out, c->number, there->number);
+    else if (!there && !out->only && by_number(&e->listener, c->number))
+        add_pair(out, c->number, MEDIA_TYPE_DROP);
+}
+
+void media_types_route(const struct media_types_ends *ends, unsigned i, bool only, struct media_types *out) {
+    struct ends e;
+    struct codec_list own;
+    *out = (struct media_types){ .only = only };
+    list_line(&ends->sender_told, i, &e.sender);
+    list_line(&ends->sender_said, i, &own);
+    list_line(&ends->listener_told, i, &e.session);
+    list_line(&ends->listener_said, i, &e.listener);
+    for (uint32_t f = 0; f < e.sender.count; f++)
+        add_codec(&e, &e.sender.codecs[f], out);
+    for (uint32_t f = 0; f < own.count; f++)
+        if (!by_number(&e.sender, own.codecs[f].number))
+            add_codec(&e, &own.codecs[f], out);
+    out->only = only && out->count < MEDIA_TYPES_MAX;
+}
