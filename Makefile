@@ -2,7 +2,7 @@
 #
 # make            the daemon, its tool, the demo's phones          make run    the daemon in the foreground
 # make demo       three phones and an attended transfer (FLOW=blind: a blind one)
-# make sim        the simulator, a minute of fresh seeds (SEED=n: that one, as a ladder; HOURS=n)
+# make sim        the simulator, a minute of fresh seeds (SEED=n, HOURS=n)    make sim-mutants    it finds what is planted
 # make test       everything, in stages        make unit, ladders, e2e, tidy    one stage of it
 # make conformance  tests/CONFORMANCE.md, which test shows what, made from the tests
 # make asan tsan  the tests under sanitizers   make fuzz SECONDS=30    each fuzz target   make cov    line coverage
@@ -66,7 +66,7 @@ objects = $(patsubst %.c,$(B)/%.o,$(1))
 say = $(if $(V),,@echo '  $(1) $@';)
 
 .PHONY: all lib deps demo run install clean FORCE
-.PHONY: conformance test tidy unit ladders sim e2e programs-for-tests asan tsan cov fuzz fuzz-smoke fuzz-run
+.PHONY: conformance test tidy unit ladders sim sim-smoke sim-mutants e2e programs-for-tests asan tsan cov fuzz fuzz-smoke fuzz-run
 all: lib $(PROGRAMS)
 lib: $(PURE_LIB)
 
@@ -135,7 +135,7 @@ run: all
 
 # ---- tests: each prints "NAME: N passed, N failed, N skipped"; tests/run.sh puts them in order and sums up
 
-STAGES ?= build tidy unit ladders fuzz-smoke e2e compilers
+STAGES ?= build tidy unit ladders sim-smoke fuzz-smoke e2e compilers
 test: build/deps.build-demo-test
 	@MAKE='$(MAKE)' B=$(B) tests/run.sh $(STAGES)
 
@@ -160,6 +160,11 @@ e2e: all
 # Phones, network and engine in one process under virtual time. HOURS=n, SEED=n.
 sim: $(SIM_BIN)
 	$(SIM_BIN) $(if $(SEED),--seed $(SEED) --count 1 --verbose,--seconds $(if $(HOURS),$$(($(HOURS) * 3600)),60) --cover)
+
+sim-smoke: $(SIM_BIN)
+	@tests/sim/run.sh $(SIM_BIN) 30
+sim-mutants:
+	@tests/sim/mutants.sh build/mutants
 
 programs-for-tests: $(UNIT_BIN) $(LADDER_BIN) $(SIM_BIN)
 

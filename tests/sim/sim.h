@@ -167,7 +167,8 @@ struct phone_sdp {
 struct pdlg {
     uint8_t state;                /* enum phone_state */
     uint8_t scene, call;          /* 0xff: of none */
-    bool uac, held, late, no_ack, ack_seen, refer_open;
+    bool uac, held, late, no_ack, refer_open;
+    uint32_t forged_cseq;         /* of its REFER that names a dialog of somebody else's; 0: none */
     uint32_t gen;
     struct txt call_id, local_tag, remote_tag, target, remote_uri;
     uint32_t cseq, invite_cseq, remote_cseq, ok_cseq, refer_cseq;
@@ -387,6 +388,9 @@ void sdp_offer(struct world *w, const struct phone *ph, const struct pdlg *d, st
 /* False: no codec in common. */
 bool sdp_answer(struct world *w, const struct phone *ph, const struct pdlg *d, const struct phone_sdp *offer,
                 struct phone_sdp *out);
+
+/* RFC 3264 section 6: as many m-lines, none that was rejected, no direction that was not offered. */
+void sdp_check_answer(struct world *w, const struct phone_sdp *offer, const struct phone_sdp *answer);
 
 /* ---- check ---- */
 

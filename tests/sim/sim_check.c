@@ -242,9 +242,12 @@ static void out_notify(struct world *w, const struct seen_dialog *d, const struc
 static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg *m) {
     if (d->ok_at && w->now - d->ok_at < T1_64)
         sim_fail(w, "a BYE before the ACK to our 2xx (RFC 3261 section 15)");
+    /* It never ACKed our 2xx: that dialog ends, whatever else is on it (section 13.3.1.4). */
+    bool no_ack = d->ok_at != 0;
     for (uint32_t i = 0; i < w->seen.sub_n; i++) {
-        const struct seen_sub *s = &w->seen.subs[i];
-        if (s->key == d->key && s->final && s->open && w->now - s->sent_at < T1_64 && !d->bye_out)
+        struct seen_sub *s = &w->seen.subs[i];
+        s->excused = s->excused || (no_ack && s->key == d->key);
+        if (!no_ack && s->key == d->key && s->final && s->open && w->now - s->sent_at < T1_64 && !d->bye_out)
             sim_fail(w, "a BYE to the transferor before it answered the final NOTIFY");
     }
     d->bye_out = true;

@@ -343,13 +343,18 @@ static void on_notify(struct world *w, struct phone *ph, struct pdlg *d, struct 
     answer(w, ph, s, m, 200);
     if (!d)
         return;
+    uint16_t status = 0;
+    struct slice reason;
+    if (!sip_frag_status(m->body, &status, &reason))
+        sim_fail(w, "a NOTIFY without a status line in its sipfrag");
+    struct sip_event ev = { .package = SLICE_NONE };
+    uint64_t id = 0;
+    bool named = sip_event_parse(sip_hdr_value(m, SIP_H_EVENT), &ev) >= 0 && slice_u64(ev.id, UINT32_MAX, &id);
+    if (named && id == d->forged_cseq && status >= 200 && status < 300)
+        sim_fail(w, "a transfer with somebody else's dialog has succeeded");
     if (last)
         d->refer_open = false;
     if ((last || phone_quirk(w, ph, QUIRK_BYE_AT_NOTIFY)) && d->state == PH_UP && !phone_quirk(w, ph, QUIRK_NO_BYE)) {
-        uint16_t status = 0;
-        struct slice reason;
-        if (!sip_frag_status(m->body, &status, &reason))
-            sim_fail(w, "a NOTIFY without a status line in its sipfrag");
         if (status < 300 && sim_draw_chance(w, ph->index, 80))
             later(w, ph, d, ITEM_BYE, sim_draw(w, ph->index, 3) * 20000);
     }
@@ -441,8 +446,10 @@ static void on_ack(struct world *w, struct phone *ph, const struct sip_msg *m) {
         d->state = PH_UP;
     if (d->offer_open && !d->invite_client) {
         d->offer_open = false;
-        if (m->body.n && sdp_read(m->body, &d->theirs))
+        if (m->body.n && sdp_read(m->body, &d->theirs)) {
+            sdp_check_answer(w, &d->offered, &d->theirs);
             d->mine = d->offered;
+        }
     }
     world_seen(w, ph, SEEN_ACK, d->scene);
     if (w->calm)

@@ -117,12 +117,13 @@ static void learn(struct pdlg *d, const struct sip_msg *m) {
         txt_set(&d->target, c.uri.whole);
 }
 
-static void take_answer(struct pdlg *d, struct slice body) {
+static void take_answer(struct world *w, struct pdlg *d, struct slice body) {
     struct phone_sdp s;
     if (!d->offer_open)
         return;
     d->offer_open = false;
     if (body.n && sdp_read(body, &s)) {
+        sdp_check_answer(w, &d->offered, &s);
         d->theirs = s;
         d->mine = d->offered;
     }
@@ -147,7 +148,7 @@ static void on_invite_ok(struct world *w, struct phone *ph, struct pdlg *d, cons
             answer = sdp_write(&b, ph, d, &mine);
         }
     } else {
-        take_answer(d, m->body);
+        take_answer(w, d, m->body);
     }
     d->no_ack = phone_quirk(w, ph, QUIRK_NO_ACK);
     if (!d->no_ack)
@@ -240,11 +241,11 @@ static void on_refer_response(struct world *w, struct phone *ph, struct pdlg *d,
         phone_end(w, ph, d);
 }
 
-static void on_update_response(struct pdlg *d, const struct sip_msg *m) {
+static void on_update_response(struct world *w, struct pdlg *d, const struct sip_msg *m) {
     if (!d->offer_open || d->invite_client)
         return;
     if (m->status < 300)
-        take_answer(d, m->body);
+        take_answer(w, d, m->body);
     d->offer_open = false;
 }
 
@@ -272,5 +273,5 @@ void phone_on_response(struct world *w, struct phone *ph, const struct sip_msg *
     else if (method == SIP_M_REFER)
         on_refer_response(w, ph, d, m);
     else if (method == SIP_M_UPDATE)
-        on_update_response(d, m);
+        on_update_response(w, d, m);
 }

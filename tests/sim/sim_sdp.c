@@ -109,3 +109,12 @@ bool sdp_answer(struct world *w, const struct phone *ph, const struct pdlg *d, c
     out->live = offer->live & (ph->quirks >> QUIRK_VIDEO & 1 ? 3 : 1);
     return out->codecs != 0 && (out->live & 1);
 }
+
+void sdp_check_answer(struct world *w, const struct phone_sdp *offer, const struct phone_sdp *answer) {
+    if (answer->lines != offer->lines)
+        sim_fail(w, "an answer with %u m-lines to an offer with %u", answer->lines, offer->lines);
+    if (answer->live & ~offer->live)
+        sim_fail(w, "an answer takes an m-line that was not offered");
+    if (answer->dir & ~sdp_reverse((enum sdp_direction)offer->dir))
+        sim_fail(w, "an answer of direction %u to an offer of %u", answer->dir, offer->dir);
+}

@@ -2,10 +2,14 @@
 /* What must hold of the engine's own objects, and of the media. */
 #include "core/b2b/engine.h"
 #include "core/b2b/leg.h"
+#include "core/b2b/transfer_fsm.h"
 #include "parser/sdp.h"
 #include "tests/sim/sim.h"
 
 #include <stdio.h>
+
+/* Every wait of a transfer's states, one after the other, with the world's configuration. */
+#define TRANSFER_LIFE_US 200000000ull
 
 static bool has_txn(const struct engine *e, handle leg, enum sip_method method) {
     uint32_t cursor = 0;
@@ -191,6 +195,8 @@ static void check_owners(struct world *w) {
     cursor = 0;
     for (const struct transfer *t; (t = pool_next(&e->transfers, &cursor, &h));) {
         const struct call *k = call_get(e, t->call);
+        if (w->now - t->started_us > TRANSFER_LIFE_US)
+            sim_fail(w, "a transfer does not end: in %s", transfer_state_name(t->state));
         if (!k || k->transfer != t->self)
             sim_fail(w, "a transfer that its call does not know");
     }

@@ -1,0 +1,42 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# tests/sim/mutants.sh DIR: plants each fault of mutants.txt in a scratch copy under DIR, builds the simulator of it and
+# runs the fixed seeds. A fault that is not found within them lives, and that is a failure: of the simulator.
+set -u
+dir=$1
+table=tests/sim/mutants.txt
+killed=0 alive=0
+
+rm -rf "$dir/tree"
+mkdir -p "$dir/tree/tests" "$dir/tree/build"
+cp -rp Makefile deploy core parser rtp store "$dir/tree"
+cp -rp tests/sim "$dir/tree/tests"
+touch "$dir/tree/build/deps.build"
+build="make --no-print-directory -s -C $dir/tree B=build/mutant CFLAGS=-Wno-error OPT=-O1 build/mutant/sim"
+$build >"$dir/build.log" 2>&1 || { cat "$dir/build.log"; echo "mutants: the copy does not build"; exit 1; }
+
+printf '%-44s %-8s %s\n' FAULT VERDICT 'SEED AND FINDING'
+while IFS='|' read -r class file script; do
+    class=${class%% } file=${file// /} script=${script# }
+    case $class in '#'* | '') continue ;; esac
+    sed -i -E "$script" "$dir/tree/$file"
+    if cmp -s "$file" "$dir/tree/$file"; then
+        verdict='NO SUCH' found="the script changes nothing in $file"
+    elif ! $build >"$dir/build.log" 2>&1; then
+        verdict='NO BUILD' found=$(grep -m 1 error "$dir/build.log")
+    else
+        found=$(timeout 120 "$dir/tree/build/mutant/sim" --seed 1 --count "${MUTANT_SEEDS:-150}" --no-shrink 2>&1)
+        status=$?
+        verdict=ALIVE
+        [ $status -eq 0 ] || verdict=killed
+        found=$(sed -nE 's/^FAIL seed ([0-9]+) .* s: (.*)/\1: \2/p' <<<"$found" | head -n 1)
+        [ -n "$found" ] || found="exit status $status"
+    fi
+    printf '%-44s %-8s %.100s\n' "$class" "$verdict" "$found"
+    if [ "$verdict" = killed ]; then killed=$((killed + 1)); else alive=$((alive + 1)); fi
+    cp -p "$file" "$dir/tree/$file"
+    touch "$dir/tree/$file"
+done <"$table"
+
+echo "sim-mutants: $killed passed, $alive failed, 0 skipped"
+[ $alive -eq 0 ]
