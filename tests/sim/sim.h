@@ -162,6 +162,7 @@ struct phone_sdp {
     uint8_t lines;                /* m= lines */
     uint8_t live;                 /* bit i: m= line i has a port */
     uint16_t port;                /* of the first */
+    bool zero;                    /* held by 0.0.0.0, with no direction */
 };
 
 struct pdlg {
