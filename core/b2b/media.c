@@ -94,8 +94,9 @@ bool media_received(struct engine *e, struct leg *l, struct slice text, bool off
     return true;
 }
 
-/* An answer has the m-lines of its offer, an offer all that there were before (RFC 3264 sections 6 and 8). What is
- * missing is there, rejected; what is too many and rejected comes from lines that were put in here, and goes. */
+/* An answer has the m-lines of its offer, rejected where that rejects them, an offer all that there were before (RFC
+ * 3264 sections 6 and 8). What is missing is there, rejected; what is too many and rejected comes from lines that were
+ * put in here, and goes. */
 static void fit_lines(const struct leg *to, struct sdp *s) {
     struct sdp model;
     bool answer = to->oa == OA_OFFER_RCVD;
@@ -108,6 +109,9 @@ static void fit_lines(const struct leg *to, struct sdp *s) {
         s->media[s->media_count] = model.media[s->media_count];
         s->media[s->media_count].port = 0;
     }
+    for (unsigned i = 0; answer && i < s->media_count; i++)
+        if (model.media[i].port == 0)
+            s->media[i].port = 0;
 }
 
 bool media_offered(struct engine *e, struct leg *l, struct slice text) {
