@@ -57,6 +57,14 @@ void agree(struct engine *e, struct leg *a, struct leg *b) {
     tell(e, a, b, AGREE_ROUNDS);
 }
 
+void agree_anew(struct engine *e, struct leg *l, const struct leg *other) {
+    struct slice said = leg_str(other, LEG_SDP_REMOTE);
+    if (!leg_is_up(l) || !leg_is_up(other) || !said.p || media_is_same(e, l, said, -1))
+        return;
+    l->agreeing = AGREE_ROUNDS;
+    leg_reoffer(e, l, said, -1);
+}
+
 void agree_on_answer(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     struct leg *other = leg_peer(e, l);
     uint8_t rounds = l->agreeing;

@@ -172,8 +172,13 @@ static void on_reanswered(struct engine *e, struct leg *l, const struct leg_even
     }
     if (!l->late_offer || !other || other->invite_in == HANDLE_NONE)
         leg_ack(e, l, SLICE_NONE);
-    if (!other || other->invite_in == HANDLE_NONE)
+    if (!other || other->invite_in == HANDLE_NONE) {
+        /* Whose offer it answers is gone, or was cancelled: now it has what nobody else has. */
+        if (ev->msg->body.n && media_check(ev->msg->body) == 0 && media_received(e, l, ev->msg->body, l->late_offer) &&
+            other)
+            agree_anew(e, l, other);
         return;
+    }
     if (ev->msg->body.n && media_check(ev->msg->body) == 0 && media_received(e, l, ev->msg->body, l->late_offer))
         sdp = media_describe(e, other, ev->msg->body, -1);
     if (!sdp.p || !leg_answer(e, other, sdp, bridge_headers(e, ev->msg)))

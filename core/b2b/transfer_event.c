@@ -147,6 +147,12 @@ bool transfer_on_event(struct engine *e, struct leg *l, const struct leg_event *
     case TR_TARGET: return target_event(e, t, l, ev);
     case TR_CONSULT:
     case TR_REPLACED:
+        /* The target is being offered somebody else's media (race 11). */
+        if (ev->kind == LEG_EV_REINVITE && l->transfer_role == TR_CONSULT && t->mode == MODE_JOIN) {
+            struct uas_response r = { .status = 491 };
+            leg_respond_invite(e, l, &r);
+            return true;
+        }
         if (!is_end(ev))
             return false;
         transfer_step(e, t, l->transfer_role == TR_CONSULT ? TRANSFER_EV_CONSULT_GONE : TRANSFER_EV_REPLACED_GONE,
