@@ -285,16 +285,18 @@ static void on_request(struct engine *e, struct leg *l, const struct leg_event *
     }
 }
 
-/* The UPDATE's answer settles the offers of both sides (RFC 3311 section 5). */
+/* The UPDATE's answer settles the offers of both sides (RFC 3311 section 5). other: who sent it, whoever l talks with
+ * by now. */
 static struct slice pass_update_answer(struct engine *e, struct leg *l, struct leg *other, const struct sip_msg *msg) {
     struct slice sdp = SLICE_NONE;
     if (l->oa == OA_OFFER_SENT)
         oa_step(&l->oa, msg && msg->status < 300 && msg->body.n ? OA_EV_RECV_ANSWER : OA_EV_ABORT);
+    bool answered = msg && msg->status < 300 && msg->body.n && media_received(e, l, msg->body, false);
     if (!other)
         return SLICE_NONE;
-    if (msg && msg->status < 300 && msg->body.n && media_received(e, l, msg->body, false))
+    if (answered)
         sdp = media_describe(e, other, msg->body, -1);
-    if (sdp.n)
+    if (sdp.n && l->peer == other->self)
         media_connect(e, l, other);
     media_offer_settled(e, other, sdp.n != 0);
     if (other->oa == OA_OFFER_RCVD)
@@ -303,9 +305,12 @@ static struct slice pass_update_answer(struct engine *e, struct leg *l, struct l
 }
 
 static void on_response(struct engine *e, struct leg *l, const struct leg_event *ev) {
-    struct leg *other = leg_peer(e, l);
+    const struct txn *asked = txn_get(&e->txns, ev->peer_txn);
+    struct leg *other = asked ? leg_get(e, asked->ctx) : NULL, *peer = leg_peer(e, l);
     if (ev->purpose != FOR_BRIDGED)
         return;
+    if (!leg_is_live(other))
+        other = NULL;
     bool update =
         ev->msg ? ev->msg->cseq_method == SIP_M_UPDATE : l->oa == OA_OFFER_SENT && l->invite_out == HANDLE_NONE;
     struct uas_response r = { .status = for_caller(ev->status) };
@@ -323,6 +328,9 @@ static void on_response(struct engine *e, struct leg *l, const struct leg_event 
     if (other)
         r.to_tag = leg_str(other, DLG_LOCAL_TAG);
     wire_respond(e, ev->peer_txn, NULL, &r, other);
+    /* The transfer went on meanwhile: l has what was meant for another. */
+    if (update && other != peer && peer && ev->msg && ev->msg->status < 300 && ev->msg->body.n)
+        agree_anew(e, l, peer);
 }
 
 void bridge_on_event(struct engine *e, struct leg *l, const struct leg_event *ev) {
