@@ -177,7 +177,7 @@ static void forged(struct world *w, struct phone *ph, struct pdlg *d, unsigned v
         struct phone *victim = &w->phones[(variant + n) % SIM_PHONES];
         for (unsigned i = 0; i < PHONE_DIALOGS; i++) {
             if (victim->dlg[i].state == PH_UP && victim->dlg[i].scene != d->scene) {
-                if (!slice_eq(txt_slice(&victim->user), txt_slice(&ph->user)))
+                if (d->state == PH_UP && !slice_eq(txt_slice(&victim->user), txt_slice(&ph->user)))
                     d->forged_cseq = d->cseq + 1;
                 attended(w, ph, d, &victim->dlg[i], variant);
                 return;
