@@ -2,7 +2,7 @@
 #
 # make            the daemon, its tool, the demo's phones          make run    the daemon in the foreground
 # make demo       three phones and an attended transfer (FLOW=blind: a blind one)
-# make sim        the simulator, a minute of fresh seeds (SEED=n, HOURS=n)    make sim-mutants    it finds what is planted
+# make sim        the simulator, a minute of fresh seeds (SEED=n, HOURS=n)    make sim-mutants  it finds planted faults
 # make test       everything, in stages        make unit, ladders, e2e, tidy    one stage of it
 # make conformance  tests/CONFORMANCE.md, which test shows what, made from the tests
 # make asan tsan  the tests under sanitizers   make fuzz SECONDS=30    each fuzz target   make cov    line coverage
@@ -66,7 +66,8 @@ objects = $(patsubst %.c,$(B)/%.o,$(1))
 say = $(if $(V),,@echo '  $(1) $@';)
 
 .PHONY: all lib deps demo run install clean FORCE
-.PHONY: conformance test tidy unit ladders sim sim-smoke sim-mutants e2e programs-for-tests asan tsan cov fuzz fuzz-smoke fuzz-run
+.PHONY: conformance test tidy unit ladders sim sim-smoke sim-mutants e2e programs-for-tests asan tsan cov fuzz
+.PHONY: fuzz-smoke fuzz-run
 all: lib $(PROGRAMS)
 lib: $(PURE_LIB)
 

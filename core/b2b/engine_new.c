@@ -15,7 +15,6 @@ void engine_config_defaults(struct engine_config *c) {
         .t4_us = SIP_T4_US,
         .auth_required = true,
         .auth_md5 = true,
-        .auth_sha256 = true,
         .nonce_lifetime_s = 300,
         .expires_min_s = 60,
         .expires_max_s = 7200,

@@ -40,7 +40,7 @@ const struct config_key config_keys[] = {
 
     { "auth.required", CT_BOOL, ENGINE(auth_required), .standard = "true",
       .help = "digest for registrations, and for calls that come from no trusted peer" },
-    { "auth.algorithms[]", CT_CHOICE, .size = 4, .choices = "md5|sha-256", .standard = "sha-256,md5",
+    { "auth.algorithms[]", CT_CHOICE, .size = 4, .choices = "md5|sha-256", .standard = "md5",
       .help = "digests offered (RFC 8760), the best one first" },
     { "auth.nonce_lifetime", SECONDS, ENGINE(nonce_lifetime_s), RANGE(S(5), S(86400)), .standard = "300s",
       .help = "after that a nonce is stale and the phone is given a new one" },

@@ -92,7 +92,8 @@ struct dialog_side {
     char local_uri[TEXT_MAX], remote_uri[TEXT_MAX], target[TEXT_MAX];
     uint32_t cseq, their_cseq[TAGS_MAX]; /* theirs: in the dialog of each of our tags */
     uint32_t refer_cseq; /* of our last REFER */
-    char refer_to[TEXT_MAX]; /* of the last REFER to us, without its headers; or where the last one of ours can be watched */
+    /* Of the last REFER to us, without its headers; or where the last one of ours can be watched. */
+    char refer_to[TEXT_MAX];
     struct exchange sent[OPEN_MAX], got[OPEN_MAX];
     unsigned sent_count, got_count;
     bool offer_ours, offer_theirs; /* open */

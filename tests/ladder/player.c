@@ -6,7 +6,8 @@
  *
  * Before the first message:
  *   config KEY VALUE               attended replace|join, refer local|relay|auto|reject, relay splice|forward,
- *                                  accept auto|200|202, progress on|off, recall on|off, recall-uri URI; the times t1, recall-time,
+ *                                  accept auto|200|202, progress on|off, recall on|off, recall-uri URI; the times
+ *                                  t1, recall-time,
  *                                  replace-timeout, ring-timeout, bye-wait, invite-timeout (8s, 500ms); the numbers
  *                                  calls, ports (pairs), transactions, max-depth, subscription (seconds); echo NUMBER
  *                                  per-minute and pending (transfers of one party)

@@ -64,6 +64,7 @@ static inline struct addr rig_addr(const char *text) {
 static inline void rig_config(struct engine_config *c) {
     engine_config_defaults(c);
     c->cdr = true;
+    c->auth_sha256 = true;
     c->seed = (struct siphash_key){ 1, 2 };
     memset(c->secret, 7, sizeof c->secret);
     c->sip_addr = rig_addr(RIG_OUR);
