@@ -53,10 +53,10 @@ static void refuse_fork(struct engine *e, struct leg *l, const struct sip_msg *m
 void leg_on_stray_2xx(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     if (!slice_eq(msg->to_tag, leg_str(l, DLG_REMOTE_TAG)))
         refuse_fork(e, l, msg);
+    else if (l->ack && l->ack_cseq == msg->cseq)
+        wire_send(e, l->ack, &l->ack_dst, &l->dlg.local); /* also with a re-INVITE under way already */
     else if (msg->cseq != l->invite_cseq)
         return;
-    else if (l->ack_cseq == msg->cseq)
-        wire_send(e, l->ack, &l->ack_dst, &l->dlg.local);
     else if (!l->late_offer || l->oa != OA_OFFER_RCVD)
         leg_ack(e, l, SLICE_NONE); /* its transaction was given up: a transport error, or no answer in time */
 }
