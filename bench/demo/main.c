@@ -20,7 +20,7 @@ static const char usage[] =
     "                semi: B refers A to C, who rings and rings on; order: nobody refers, refereectl does\n"
     "                pickup: P, another phone of B's user, takes B's call; click: A has B call C\n"
     "                recall: B has left when C refuses: it is rung again\n"
-    "  --lose N      every N-th SIP datagram is lost, either way (early-bye needs its order: not with that)\n"
+    "  --lose N      every N-th SIP datagram is lost, either way (not early-bye, semi, click: they need order)\n"
     "  --quick       tones are listened to for less time\n"
     "  --self-test   no daemon: the phones call each other directly\n"
     "  --verbose     whole messages too; the daemon logs them as well\n"
