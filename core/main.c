@@ -112,6 +112,17 @@ static void on_failed_check(void *arg, const char *file, int line, const char *e
     fprintf(stderr, "refereed: check failed at %s:%d: %s\n", file, line, expr);
 }
 
+/* What a newcomer needs next: where a phone registers, and where its media will go. */
+static void tell_phones(const struct config *c) {
+    char sip[CONFIG_HOST_MAX + 8], media[CONFIG_HOST_MAX];
+    struct sbuf s = sbuf_on(sip, sizeof sip), m = sbuf_on(media, sizeof media);
+    sbuf_str(&s, c->engine.sip_host);
+    sbuf_char(&s, ':');
+    sbuf_u64(&s, c->engine.sip_addr.port);
+    addr_put_ip(&m, &c->engine.media_addr);
+    fprintf(stderr, "phones register at %.*s by UDP; media is relayed at %.*s\n", (int)s.n, s.p, (int)m.n, m.p);
+}
+
 static int run(const struct options *o) {
     const char *path = o->config;
     if (!path && access(DEFAULT_CONFIG, R_OK) == 0)
@@ -126,6 +137,7 @@ static int run(const struct options *o) {
     bool ok = shard_open(s, c, path, o->traced);
     if (ok) {
         s->version = VERSION;
+        tell_phones(c);
         fprintf(stderr, "refereed %s ready: %s\n", VERSION, path ? path : "with defaults");
         shard_run(s);
     }
