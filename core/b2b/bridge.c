@@ -345,7 +345,7 @@ void bridge_on_event(struct engine *e, struct leg *l, const struct leg_event *ev
     case LEG_EV_ACK: on_ack(e, l, ev); break;
     case LEG_EV_RECANCELLED:
         if (other && other->invite_out != HANDLE_NONE && !other->own_invite)
-            leg_cancel(e, other);
+            leg_cancel(e, other, SLICE_NONE);
         break;
     case LEG_EV_CANCELLED:
     case LEG_EV_BYE:

@@ -79,8 +79,8 @@ handle leg_request(struct engine *e, struct leg *l, struct slice method, enum tx
                    const struct dialog_request *content);
 /* Ends it whatever its state: final response `status`, CANCEL or BYE. extra: header lines, or absent. */
 void leg_end(struct engine *e, struct leg *l, uint16_t status, struct slice extra);
-/* Cancels an open INVITE or re-INVITE of ours and stays. */
-void leg_cancel(struct engine *e, struct leg *l);
+/* Cancels an open INVITE or re-INVITE of ours and stays. extra: header lines, or absent. */
+void leg_cancel(struct engine *e, struct leg *l, struct slice extra);
 /* A LEFT leg whose subscription has ended. */
 void leg_subscription_ended(struct engine *e, struct leg *l);
 

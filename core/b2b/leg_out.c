@@ -164,7 +164,7 @@ struct leg_event leg_on_timer(struct engine *e, struct leg *l, enum engine_timer
     }
     if (l->state == LEG_CALLING || l->state == LEG_EARLY) {
         l->refused_status = 408;
-        leg_cancel(e, l);
+        leg_cancel(e, l, SLICE_NONE);
     } else if (leg_is_up(l)) {
         return on_reinvite_timer(e, l);
     }
@@ -288,8 +288,8 @@ void leg_send_bye(struct engine *e, struct leg *l, struct slice extra) {
         leg_step(e, l, LEG_IN_BYE_DONE);
 }
 
-void leg_cancel(struct engine *e, struct leg *l) {
-    txn_cancel(&e->txns, e->out, e->now, l->invite_out, SLICE_NONE);
+void leg_cancel(struct engine *e, struct leg *l, struct slice extra) {
+    txn_cancel(&e->txns, e->out, e->now, l->invite_out, extra);
     leg_step(e, l, LEG_IN_SEND_CANCEL);
 }
 
@@ -313,7 +313,7 @@ void leg_end(struct engine *e, struct leg *l, uint16_t status, struct slice extr
     switch (l->state) {
     case LEG_INCOMING: refuse_open_invite(e, l, status, extra); break;
     case LEG_CALLING:
-    case LEG_EARLY: leg_cancel(e, l); break;
+    case LEG_EARLY: leg_cancel(e, l, extra); break;
     case LEG_UP:
     case LEG_ANSWERED:
         refuse_open_invite(e, l, 487, SLICE_NONE);

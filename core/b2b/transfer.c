@@ -322,7 +322,7 @@ static void do_give_up_target(struct engine *e, struct transfer *t, uint16_t sta
     (void)status;
     if (t->mode == MODE_REPLACE && target) {
         transfer_go(e, t, TRANSFER_FALLBACK);
-        leg_cancel(e, target);
+        leg_cancel(e, target, SLICE_NONE);
         return;
     }
     transfer_fail(e, t, 408);
