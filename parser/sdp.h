@@ -82,6 +82,8 @@ struct sdp_patch {
         uint16_t port;            /* 0: m-line rejected; its attributes are kept. One without formats stays so */
         uint16_t rtcp_port;       /* a=rtcp is rewritten if there was one, added when it is not port + 1; 0: left out */
         int direction;            /* enum sdp_direction; -1: as it is */
+        uint32_t drop;            /* bit i: formats[i] goes, with its rtpmap, fmtp and rtcp-fb; not 0: so do those past
+                                     SDP_FORMATS_MAX */
         const struct sdp_renumber *types;  /* NULL: as they are. In m=, rtpmap, fmtp (and its apt), rtcp-fb */
     } media[SDP_MEDIA_MAX];
     bool strip_ice;               /* a=candidate, ice-*, end-of-candidates, remote-candidates */
@@ -99,6 +101,10 @@ bool sdp_formats_subset(const struct sdp *a, const struct sdp *b);
 
 /* Formats of `a` that b has too, under any payload type; telephone-event and CN are no codecs. 0 if kinds differ. */
 uint32_t sdp_common_formats(const struct sdp_media *a, const struct sdp_media *b);
+
+/* Formats of `a` that b does not have, under any payload type, as bits for sdp_patch.drop; all of them if no codec is
+ * left (telephone-event and CN are none), b is rejected or the kinds differ. What remains can be an answer to b. */
+uint32_t sdp_foreign_formats(const struct sdp_media *a, const struct sdp_media *b);
 
 static inline enum sdp_direction sdp_reverse(enum sdp_direction d) {
     return (enum sdp_direction)(((d & 1) << 1) | ((d >> 1) & 1));

@@ -171,3 +171,18 @@ uint32_t sdp_common_formats(const struct sdp_media *a, const struct sdp_media *b
     }
     return common;
 }
+
+uint32_t sdp_foreign_formats(const struct sdp_media *a, const struct sdp_media *b) {
+    struct codec of_b[SDP_FORMATS_MAX];
+    uint32_t foreign = 0;
+    if (sdp_common_formats(a, b) == 0 || b->port == 0)
+        return UINT32_MAX;
+    for (uint32_t i = 0; i < b->format_count; i++)
+        of_b[i] = codec_of(b, b->formats[i]);
+    for (uint32_t i = 0; i < a->format_count; i++) {
+        struct codec c = codec_of(a, a->formats[i]);
+        if (!among(&c, of_b, b->format_count))
+            foreign |= 1u << i;
+    }
+    return foreign;
+}

@@ -93,7 +93,7 @@ static bool rewrite_session(struct sbuf *out, const struct sdp *in, const struct
 /* A payload type by its new number; other words as they are. */
 static void put_format(struct sbuf *out, struct slice word, const struct sdp_renumber *types) {
     uint64_t number;
-    for (uint32_t i = 0; slice_u64(word, 127, &number) && i < types->count; i++) {
+    for (uint32_t i = 0; types && slice_u64(word, 127, &number) && i < types->count; i++) {
         if (types->pair[i].from == number) {
             sbuf_u64(out, types->pair[i].to);
             return;
@@ -102,26 +102,12 @@ static void put_format(struct sbuf *out, struct slice word, const struct sdp_ren
     sbuf_put(out, word);
 }
 
-/* The m= line with another port; "/count" goes, the rest stays as it was. */
-static void put_m_line(struct sbuf *out, struct slice line, uint16_t port, const struct sdp_renumber *types) {
-    struct slice rest = line, word;
-    sdp_next_word(&rest, &word);
-    sbuf_put(out, slice_of(line.p, (size_t)(rest.p - line.p)));
-    sbuf_char(out, ' ');
-    sbuf_u64(out, port);
-    sdp_next_word(&rest, &word);
-    if (!types) {
-        put_line(out, rest);
-        return;
-    }
-    for (bool format = false; sdp_next_word(&rest, &word); format = true) {
-        sbuf_char(out, ' ');
-        if (format)
-            put_format(out, word, types);
-        else
-            sbuf_put(out, word);
-    }
-    sbuf_lit(out, "\r\n");
+
+static bool is_dropped(const struct sdp_media *m, uint32_t drop, struct slice format) {
+    for (uint32_t i = 0; drop && i < m->format_count; i++)
+        if (slice_eq(m->formats[i], format))
+            return drop >> i & 1;
+    return drop != 0;
 }
 
 /* "apt=96" in the parameters of a format names another (RFC 4588 section 8.1). */
@@ -172,12 +158,43 @@ struct rewriting {
     const struct sdp_media *in;
     const struct sdp_patch *patch;
     const struct sdp_renumber *types;
+    uint32_t drop;
     uint16_t port, rtcp_port;
     int direction;
     bool connection;              /* a c= line stands for it already */
     bool own_connection;
     bool rtcp, directed;          /* the attribute was written */
 };
+
+/* The m= line with another port; "/count" goes, the rest stays as it was but for its formats. */
+static void rewrite_m_line(struct rewriting *w, struct slice line) {
+    struct slice rest = line, word;
+    sdp_next_word(&rest, &word);
+    sbuf_put(w->out, slice_of(line.p, (size_t)(rest.p - line.p)));
+    sbuf_char(w->out, ' ');
+    sbuf_u64(w->out, w->port);
+    sdp_next_word(&rest, &word);
+    if (!w->types && !w->drop) {
+        put_line(w->out, rest);
+        return;
+    }
+    for (bool format = false; sdp_next_word(&rest, &word); format = true) {
+        if (format && is_dropped(w->in, w->drop, word))
+            continue;
+        sbuf_char(w->out, ' ');
+        put_format(w->out, word, format ? w->types : NULL);
+    }
+    sbuf_lit(w->out, "\r\n");
+}
+
+/* rtpmap, fmtp or rtcp-fb of a format that is dropped. */
+static bool is_of_dropped(const struct rewriting *w, struct slice line) {
+    struct slice value, format;
+    bool of_format = sdp_attribute(line, SL("rtpmap"), &value) || sdp_attribute(line, SL("fmtp"), &value) ||
+                     sdp_attribute(line, SL("rtcp-fb"), &value);
+    return of_format && sdp_next_word(&value, &format) && !slice_eq(format, SL("*")) &&
+           is_dropped(w->in, w->drop, format);
+}
 
 static void rewrite_rtcp(struct rewriting *w) {
     if (w->rtcp_port && !w->rtcp)
@@ -206,6 +223,8 @@ static void rewrite_media_line(struct rewriting *w, struct slice line) {
         rewrite_rtcp(w);
     } else if (w->direction >= 0 && sdp_line_direction(line) >= 0) {
         rewrite_direction(w);
+    } else if (w->drop && is_of_dropped(w, line)) {
+        return;
     } else if (w->types && put_format_attribute(w->out, line, w->types)) {
         return;
     } else if (!(w->patch->strip_ice && is_ice(line))) {
@@ -217,7 +236,7 @@ static void rewrite_media(struct rewriting *w) {
     struct slice rest = w->in->lines, line;
     if (!sdp_next_line(&rest, &line))
         return;
-    put_m_line(w->out, line, w->port, w->types);
+    rewrite_m_line(w, line);
     while (sdp_next_line(&rest, &line))
         rewrite_media_line(w, line);
     if (!w->connection)
@@ -237,6 +256,7 @@ void sdp_rewrite(struct sbuf *out, const struct sdp *in, const struct sdp_patch 
             .in = &in->media[i],
             .patch = patch,
             .types = patch->media[i].types,
+            .drop = patch->media[i].drop,
             .port = in->media[i].format_count ? patch->media[i].port : 0,
             .rtcp_port = patch->media[i].rtcp_port,
             .direction = directions.media[i],

@@ -233,6 +233,56 @@ static void test_codecs(void) {
     CHECK_FALSE(sdp_same_codec(&c[0], &c[1]));
 }
 
+#define OFFER "v=0\r\n" OURS_O "s=-\r\n" OURS_C "t=0 0\r\n"
+#define DROPPING OFFER "m=audio 6000 RTP/AVP 0 9 96 101\r\na=rtpmap:96 opus/48000/2\r\na=fmtp:96 useinbandfec=1\r\n" \
+                       "a=rtcp-fb:96 nack\r\na=rtcp-fb:* nack\r\na=rtpmap:101 telephone-event/8000\r\n" \
+                       "a=fmtp:101 0-15\r\n"
+
+/* Formats that are dropped take their attributes with them, and no others. */
+static void test_rewrite_drops(void) {
+    struct sdp_patch p = patch_of(6000);
+    p.media[0].drop = 1u << 1 | 1u << 2;
+    check_rewrite(DROPPING, &p,
+                  OFFER "m=audio 6000 RTP/AVP 0 101\r\na=rtcp-fb:* nack\r\na=rtpmap:101 telephone-event/8000\r\n"
+                        "a=fmtp:101 0-15\r\n");
+    char many[512];
+    struct sbuf b = sbuf_on(many, sizeof many - 1);
+    sbuf_lit(&b, OFFER "m=audio 6000 RTP/AVP");
+    for (unsigned i = 0; i < SDP_FORMATS_MAX + 3; i++) {
+        sbuf_char(&b, ' ');
+        sbuf_u64(&b, 90 + i);
+    }
+    sbuf_lit(&b, "\r\n");
+    many[b.n] = '\0';
+    p.media[0].drop = ~1u;
+    check_rewrite(many, &p, OFFER "m=audio 6000 RTP/AVP 90\r\n");
+    /* What stays may get another number. */
+    struct sdp_renumber types = { 1, { { 96, 110 } } };
+    p.media[0].drop = 1u << 0 | 1u << 3;
+    p.media[0].types = &types;
+    check_rewrite(DROPPING, &p,
+                  OFFER "m=audio 6000 RTP/AVP 9 110\r\na=rtpmap:110 opus/48000/2\r\na=fmtp:110 useinbandfec=1\r\n"
+                        "a=rtcp-fb:110 nack\r\na=rtcp-fb:* nack\r\n");
+}
+
+static uint32_t foreign(const char *a, const char *b) {
+    struct sdp x = parsed(a), y = parsed(b);
+    return sdp_foreign_formats(&x.media[0], &y.media[0]);
+}
+
+static void test_foreign_formats(void) {
+    CHECK_EQ(foreign(DROPPING, DROPPING), 0);
+    CHECK_EQ(foreign(DROPPING, OFFER "m=audio 1 RTP/AVP 9 0\r\n"), 1u << 2 | 1u << 3);
+    /* another number, or another codec under the same */
+    CHECK_EQ(foreign(DROPPING, OFFER "m=audio 1 RTP/AVP 9 97\r\na=rtpmap:97 opus/48000/2\r\n"), 1u << 0 | 1u << 3);
+    CHECK_EQ(foreign(DROPPING, OFFER "m=audio 1 RTP/AVP 0 96\r\na=rtpmap:96 iLBC/8000\r\n"),
+             1u << 1 | 1u << 2 | 1u << 3);
+    /* nothing to talk with */
+    CHECK_EQ(foreign(DROPPING, OFFER "m=audio 1 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n"), UINT32_MAX);
+    CHECK_EQ(foreign(DROPPING, OFFER "m=audio 0 RTP/AVP 0\r\n"), UINT32_MAX);
+    CHECK_EQ(foreign(DROPPING, OFFER "m=video 1 RTP/AVP 0\r\n"), UINT32_MAX);
+}
+
 static void test_rewrite_overflow(void) {
     char mem[64];
     struct sbuf out = sbuf_on(mem, sizeof mem);
@@ -290,6 +340,6 @@ int main(void) {
                     UNIT(test_rewrite_keeps), UNIT(test_rewrite_connection), UNIT(test_rewrite_direction),
                     UNIT(test_rewrite_zero_hold), UNIT(test_rewrite_rtcp), UNIT(test_rewrite_without_formats),
                     UNIT(test_rewrite_ice), UNIT(test_rewrite_overflow), UNIT(test_rewrite_types),
-                    UNIT(test_codecs),
+                    UNIT(test_codecs), UNIT(test_rewrite_drops), UNIT(test_foreign_formats),
                     UNIT(test_same_but_origin), UNIT(test_formats_subset), UNIT(test_common_formats));
 }
