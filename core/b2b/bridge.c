@@ -49,9 +49,20 @@ static void cancel_forks(struct engine *e, struct leg *caller, const struct leg 
     }
 }
 
+void bridge_connect(struct engine *e, struct leg *caller, struct leg *l) {
+    struct call *c = leg_call(e, caller);
+    l->peer = caller->self;
+    caller->peer = l->self;
+    cancel_forks(e, caller, l);
+    media_connect(e, caller, l);
+    c->answered = true;
+    c->answered_ms = e->wall_ms;
+    metrics_add(&e->metrics, M_calls_answered, 1);
+    call_changed(e, c);
+}
+
 static void on_answered(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *caller = leg_get(e, l->peer);
-    struct call *c = leg_call(e, l);
     if (!l->late_offer)
         leg_ack(e, l, SLICE_NONE);
     if (!caller || caller->state != LEG_INCOMING) {
@@ -71,13 +82,7 @@ static void on_answered(struct engine *e, struct leg *l, const struct leg_event 
         leg_end(e, l, 0, SL("Reason: SIP;cause=488\r\n"));
         return;
     }
-    caller->peer = l->self;
-    cancel_forks(e, caller, l);
-    media_connect(e, caller, l);
-    c->answered = true;
-    c->answered_ms = e->wall_ms;
-    metrics_add(&e->metrics, M_calls_answered, 1);
-    call_changed(e, c);
+    bridge_connect(e, caller, l);
 }
 
 /* Section 16.7 step 6: 6xx first, else the lowest class, with 401 and 407 as 403 since nobody behind us could answer

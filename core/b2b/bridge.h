@@ -25,4 +25,7 @@ bool bridge_has_row(enum sip_hdr_id id);
 enum bridge_action { BRIDGE_PASS, BRIDGE_HERE, BRIDGE_REFUSE };
 enum bridge_action bridge_method(enum sip_method m);
 
+/* Leg l has answered the caller: from here on they are a call, what else rings for the caller is cancelled. */
+void bridge_connect(struct engine *e, struct leg *caller, struct leg *l);
+
 #endif

@@ -195,21 +195,52 @@ struct slice media_compose(struct engine *e, struct leg *to, struct slice text, 
     return rewritten(e, &r);
 }
 
-struct slice media_describe(struct engine *e, struct leg *to, struct slice text, int direction) {
-    struct rewrite r;
-    struct slice now = write_for(e, to, text, direction, &r);
+/* `now` is what r says, with the o= line that `to` had last. */
+static struct slice settle(struct engine *e, struct leg *to, struct rewrite *r, struct slice now) {
     struct slice before = leg_str(to, LEG_SDP_LOCAL);
     if (!now.p)
         return SLICE_NONE;
     if (before.p && sdp_same_but_origin(now, before))
         return before;
     if (before.p) {
-        r.patch.version = ++to->media.version;
-        now = rewritten(e, &r);
+        r->patch.version = ++to->media.version;
+        now = rewritten(e, r);
     }
     if (!now.p || !leg_set(e, to, LEG_SDP_LOCAL, now))
         return SLICE_NONE;
     return leg_str(to, LEG_SDP_LOCAL);
+}
+
+struct slice media_describe(struct engine *e, struct leg *to, struct slice text, int direction) {
+    struct rewrite r;
+    struct slice now = write_for(e, to, text, direction, &r);
+    return settle(e, to, &r, now);
+}
+
+/* False: nothing remains. */
+static bool keep_common(struct rewrite *r, const struct sdp *offer) {
+    bool any = false;
+    for (unsigned i = 0; i < r->from.media_count; i++) {
+        const struct sdp_media *m = &r->from.media[i], *o = &offer->media[i];
+        uint32_t drop = i < offer->media_count ? sdp_foreign_formats(m, o) : UINT32_MAX;
+        if (drop == UINT32_MAX) {
+            r->patch.media[i].port = 0;
+            continue;
+        }
+        r->patch.media[i].drop = drop;
+        r->patch.media[i].direction = (int)(m->direction & sdp_reverse(o->direction));
+        any |= r->patch.media[i].port != 0;
+    }
+    return any;
+}
+
+struct slice media_answer_common(struct engine *e, struct leg *to, struct slice text) {
+    struct rewrite r;
+    struct sdp offer;
+    if (!write_for(e, to, text, -1, &r).p || sdp_parse(leg_str(to, LEG_SDP_REMOTE), &offer) < 0 ||
+        !keep_common(&r, &offer))
+        return SLICE_NONE;
+    return settle(e, to, &r, rewritten(e, &r));
 }
 
 struct slice media_answer_alone(struct engine *e, struct leg *l, struct slice offer) {

@@ -30,6 +30,10 @@ void media_offer_settled(struct engine *e, struct leg *l, bool accepted);
 struct slice media_describe(struct engine *e, struct leg *to, struct slice text, int direction);
 /* The same without sending: nothing is set. media_describe of it (direction -1) gives what would be sent by then. */
 struct slice media_compose(struct engine *e, struct leg *to, struct slice text, int direction);
+/* An answer to the open offer of leg `to`, of what another leg has offered too (text): the formats that both have under
+ * the same numbers, the direction that both want. The rest as media_describe. Absent: nothing in common, or no ports or
+ * no memory. */
+struct slice media_answer_common(struct engine *e, struct leg *to, struct slice text);
 /* An answer by ourselves to the leg's own offer, from what we last sent it: direction reversed. Absent: it does not
  * fit. */
 struct slice media_answer_alone(struct engine *e, struct leg *l, struct slice offer);

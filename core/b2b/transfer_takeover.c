@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* INVITE with Replaces of a dialog of ours: pickup, take-over, or a REFER that another box carries out (RFC 3891
  * section 3). The one who talks with the replaced leg is re-INVITEd with the newcomer's offer; only when it has agreed
- * does the newcomer get its answer and the replaced leg its BYE. */
+ * does the newcomer get its answer and the replaced leg its BYE. A leg that only rings is picked up: both offers are
+ * answered with what they have in common, and nobody else is asked. */
+#include "core/b2b/bridge.h"
 #include "core/b2b/call.h"
 #include "core/b2b/cdr.h"
 #include "core/b2b/media.h"
@@ -14,6 +16,16 @@ static void answer(struct engine *e, const struct sip_msg *msg, handle txn, uint
     wire_answer(e, txn, msg, &r);
 }
 
+/* An early dialog may be replaced where we called (RFC 3891 section 3): there the one who waits has an offer open. */
+static uint16_t decide_early(const struct engine *e, const struct leg *l, bool offer) {
+    const struct leg *peer = leg_peer(e, l);
+    if (l->state != LEG_EARLY || !peer || peer->state != LEG_INCOMING)
+        return 481;
+    if (l->transfer != HANDLE_NONE || peer->transfer != HANDLE_NONE || leg_call(e, peer)->transfer != HANDLE_NONE)
+        return 491;
+    return offer && leg_str(peer, LEG_SDP_REMOTE).p ? 0 : 488;
+}
+
 /* The decision table of RFC 3891 section 3; 0: go on. Authorisation comes first, so that a stranger learns nothing. */
 static uint16_t decide(const struct engine *e, const struct takeover *o, bool offer) {
     const struct leg *l = o->replaced, *peer = leg_peer(e, l);
@@ -23,7 +35,7 @@ static uint16_t decide(const struct engine *e, const struct takeover *o, bool of
     if (!leg_is_live(l))
         return 603;
     if (!leg_is_up(l))
-        return 481; /* early: not one that its peer may have replaced, or not built yet (pickup) */
+        return decide_early(e, l, offer);
     if (o->early_only)
         return 486;
     if (l->transfer != HANDLE_NONE || (peer && peer->transfer != HANDLE_NONE))
@@ -49,6 +61,33 @@ static struct transfer *start(struct engine *e, struct leg *newcomer, struct leg
     return t;
 }
 
+static void refuse_newcomer(struct engine *e, struct leg *newcomer, uint16_t status) {
+    struct uas_response r = { .status = status };
+    if (status == 503)
+        r.extra = SL("Retry-After: 5\r\n");
+    metrics_add(&e->metrics, M_replaces_refused, 1);
+    leg_respond_invite(e, newcomer, &r);
+}
+
+/* The caller gets the newcomer, and what rings for it is cancelled. */
+static void pick_up(struct engine *e, struct leg *newcomer, struct leg *caller) {
+    newcomer->role = ROLE_CALLEE;
+    if (!media_answer_common(e, newcomer, leg_str(caller, LEG_SDP_REMOTE)).p ||
+        !media_answer_common(e, caller, leg_str(newcomer, LEG_SDP_REMOTE)).p) {
+        refuse_newcomer(e, newcomer, 488);
+        return;
+    }
+    if (!leg_answer(e, newcomer, leg_str(newcomer, LEG_SDP_LOCAL), SLICE_NONE)) {
+        refuse_newcomer(e, newcomer, 503);
+        return;
+    }
+    if (!leg_answer(e, caller, leg_str(caller, LEG_SDP_LOCAL), SLICE_NONE)) {
+        leg_end(e, newcomer, 503, SLICE_NONE);
+        return;
+    }
+    bridge_connect(e, caller, newcomer);
+}
+
 void transfer_on_replaces(struct engine *e, const struct sip_msg *msg, handle txn, const struct takeover *o) {
     uint16_t bad = decide(e, o, msg->body.n != 0);
     if (bad) {
@@ -62,12 +101,15 @@ void transfer_on_replaces(struct engine *e, const struct sip_msg *msg, handle tx
         answer(e, msg, txn, 503);
         return;
     }
-    struct uas_response full = { .status = 503, .extra = SL("Retry-After: 5\r\n") };
-    struct transfer *t = NULL;
-    bool room = leg_set(e, newcomer, LEG_PRINCIPAL, o->principal) && media_received(e, newcomer, msg->body, true) &&
-                (t = start(e, newcomer, l, peer));
-    if (!room) {
-        leg_respond_invite(e, newcomer, &full);
+    bool room =
+        leg_set(e, newcomer, LEG_PRINCIPAL, o->principal) && media_received(e, newcomer, msg->body, true);
+    if (room && l->state == LEG_EARLY) {
+        pick_up(e, newcomer, peer);
+        return;
+    }
+    struct transfer *t = room ? start(e, newcomer, l, peer) : NULL;
+    if (!t) {
+        refuse_newcomer(e, newcomer, 503);
         return;
     }
     metrics_add(&e->metrics, M_transfers_started, 1);
