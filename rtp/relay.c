@@ -13,6 +13,7 @@ size_t relay_bytes(uint32_t streams) {
 
 void relay_init(struct relay *r, struct arena *a, uint32_t streams) {
     *r = (struct relay){ .streams = arena_take(a, streams * sizeof(struct relay_stream)), .count = streams };
+    r->players = arena_take(a, streams * sizeof *r->players);
 }
 
 static bool same_endpoint(const struct addr *a, const struct addr *b) {
@@ -91,12 +92,10 @@ static struct relay_stream *listener_of(const struct passage *p) {
 }
 
 /* False: there is nowhere to send it. */
-static bool choose_destination(const struct passage *p, struct relay_verdict *out) {
-    const struct relay_stream *to = p->to;
+static bool choose_destination(const struct relay_stream *to, bool is_rtcp, struct relay_verdict *out) {
     if (!to->open)
         return false;
-    out->out_stream = p->from->route;
-    out->out_rtcp_port = p->is_rtcp && !to->rtcp_mux;
+    out->out_rtcp_port = is_rtcp && !to->rtcp_mux;
     const struct relay_latch *latch = out->out_rtcp_port ? &to->rtcp : &to->rtp;
     out->dst = to->nat && latch->learned.family != ADDR_NONE ? latch->learned : latch->signalled;
     return can_be_sent_to(&latch->signalled);
@@ -167,17 +166,16 @@ static void count_in(const struct passage *p) {
     reception_add(&p->from->reception, &p->rtp, p->from->clock_rate, p->now_us);
 }
 
-static void count_out(const struct passage *p) {
-    struct relay_counters *c = &p->to->counters;
+static void count_out(struct relay_counters *c, size_t n, bool is_rtcp, uint64_t now_us) {
     c->packets_out++;
-    c->octets_out += p->in->n;
-    if (p->is_rtcp)
+    c->octets_out += n;
+    if (is_rtcp)
         return;
     if (c->first_out_us == 0)
-        c->first_out_us = p->now_us;
-    else if (p->now_us - c->last_out_us > c->gap_us)
-        c->gap_us = p->now_us - c->last_out_us;
-    c->last_out_us = p->now_us;
+        c->first_out_us = now_us;
+    else if (now_us - c->last_out_us > c->gap_us)
+        c->gap_us = now_us - c->last_out_us;
+    c->last_out_us = now_us;
 }
 
 static enum relay_drop judge(struct passage *p, struct relay_verdict *out) {
@@ -194,7 +192,8 @@ static enum relay_drop judge(struct passage *p, struct relay_verdict *out) {
     p->to = listener_of(p);
     if (!p->to)
         return RELAY_DROP_NO_ROUTE;
-    if (!choose_destination(p, out))
+    out->out_stream = p->from->route;
+    if (!choose_destination(p->to, p->is_rtcp, out))
         return RELAY_DROP_NO_ADDRESS;
     if (!p->is_rtcp)
         return patch_rtp(p, &before);
@@ -207,13 +206,50 @@ void relay_packet(struct relay *r, const struct relay_in *in, uint64_t now_us, s
     *out = (struct relay_verdict){ .out_stream = MEDIA_NOWHERE };
     out->drop = judge(&p, out);
     if (out->drop == RELAY_FORWARD) {
-        count_out(&p);
+        count_out(&p.to->counters, in->n, p.is_rtcp, now_us);
         return;
     }
     *out = (struct relay_verdict){ .drop = out->drop, .out_stream = MEDIA_NOWHERE };
     r->dropped[out->drop]++;
     if (p.from)
         p.from->counters.dropped[out->drop]++;
+}
+
+/* No stream of a party has this bit. */
+#define PLAYER_KEY ((uint64_t)1 << 63)
+
+static void write_frame(const struct relay_stream *s, const struct relay_frame *f) {
+    f->packet[0] = RTP_VERSION << 6;
+    f->packet[1] = s->play.payload_type & 0x7f;
+    rtp_put16(f->packet + 2, (uint16_t)s->play.frames);
+    rtp_put32(f->packet + 4, s->play.timestamp);
+    rtp_put32(f->packet + 8, 0x50000000u ^ f->stream << 8 ^ s->generation);
+    memcpy(f->packet + RTP_HEADER_MIN, f->payload, f->n);
+}
+
+bool relay_play(struct relay *r, const struct relay_frame *f, uint64_t now_us, struct relay_verdict *out) {
+    *out = (struct relay_verdict){ .drop = RELAY_DROP_NO_ADDRESS, .out_stream = f->stream };
+    struct relay_stream *s = f->stream < r->count ? &r->streams[f->stream] : NULL;
+    if (!s || !s->play.on)
+        return false;
+    struct egress_source source = {
+        .key = PLAYER_KEY | (uint64_t)f->stream << 32 | s->generation,
+        .clock_rate = 8000,
+        .packets = s->play.frames,
+        .octets = s->play.octets,
+    };
+    struct rtp_view v;
+    write_frame(s, f);
+    s->play.frames++;
+    s->play.timestamp += (uint32_t)f->n;
+    s->play.octets += (uint32_t)f->n;
+    if (s->srtp || !choose_destination(s, false, out) || !rtp_parse(f->packet, RTP_HEADER_MIN + f->n, &v))
+        return false;
+    if (egress_rtp(&s->egress, &source, f->packet, &v, now_us) == EGRESS_SPLICED)
+        s->counters.splices++;
+    count_out(&s->counters, RTP_HEADER_MIN + f->n, false, now_us);
+    out->drop = RELAY_FORWARD;
+    return true;
 }
 
 bool relay_stats(const struct relay *r, uint32_t stream, struct relay_stats *out) {

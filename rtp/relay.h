@@ -61,6 +61,16 @@ struct relay_counters {
     uint64_t gap_us;                      /* longest between two RTP packets to the party since it */
 };
 
+/* What the party hears instead of another one. */
+struct relay_play {
+    bool on, alaw;
+    uint8_t source;                       /* enum media_source */
+    uint8_t payload_type;
+    uint32_t at;                          /* in relay.players */
+    uint32_t frames, octets;              /* sent */
+    uint32_t timestamp;
+};
+
 struct relay_stream {
     uint32_t generation;                  /* 0: never opened */
     uint32_t route;                       /* MEDIA_NOWHERE */
@@ -71,6 +81,7 @@ struct relay_stream {
     uint32_t clock_rate;                  /* of the party's last packet */
     bool open, remote, nat, rtcp_mux, srtp;
     struct relay_latch rtp, rtcp;
+    struct relay_play play;
     struct egress egress;                 /* towards the party */
     struct reception reception;           /* from the party */
     struct relay_counters counters;
@@ -81,6 +92,8 @@ struct relay {
     uint32_t count;
     uint64_t dropped[RELAY_DROPS];        /* of all streams, closed and unknown ones too */
     uint64_t stale_commands;
+    uint32_t *players;                    /* the streams that are played to, player_count of them */
+    uint32_t player_count;
 };
 
 /* What a stream looks like from outside (refereectl). */
@@ -115,6 +128,17 @@ struct relay_in {
 };
 
 void relay_packet(struct relay *r, const struct relay_in *in, uint64_t now_us, struct relay_verdict *out);
+
+/* The next frame for a stream that is played to: RTP_HEADER_MIN + n bytes at `packet`, of which n from `payload` (at
+ * 8000 Hz, one byte a sample). It continues what the party heard, as any source does. False: nothing is to be sent
+ * now (no address, SRTP); time goes on all the same. */
+struct relay_frame {
+    uint32_t stream;
+    const uint8_t *payload;
+    size_t n;
+    uint8_t *packet;
+};
+bool relay_play(struct relay *r, const struct relay_frame *f, uint64_t now_us, struct relay_verdict *out);
 
 /* False: no such stream. */
 bool relay_stats(const struct relay *r, uint32_t stream, struct relay_stats *out);

@@ -1,9 +1,34 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "rtp/relay.h"
 
-static bool open_stream(struct relay_stream *s, const struct media_cmd *cmd) {
+static void stop_play(struct relay *r, struct relay_stream *s) {
+    if (!s->play.on)
+        return;
+    s->play.on = false;
+    uint32_t last = r->players[--r->player_count];
+    r->players[s->play.at] = last;
+    r->streams[last].play.at = s->play.at;
+}
+
+/* Music that goes on goes on where it was. */
+static bool start_play(struct relay *r, struct relay_stream *s, const struct media_cmd *cmd) {
+    bool same = s->play.on && s->play.source == cmd->source;
+    struct relay_play before = s->play;
+    stop_play(r, s);
+    s->play = same ? before : (struct relay_play){ .source = (uint8_t)cmd->source };
+    s->play.on = true;
+    s->play.alaw = cmd->alaw;
+    s->play.payload_type = cmd->payload_type;
+    s->play.at = r->player_count;
+    r->players[r->player_count++] = cmd->stream;
+    s->heard = MEDIA_NOWHERE;
+    return true;
+}
+
+static bool open_stream(struct relay *r, struct relay_stream *s, const struct media_cmd *cmd) {
     if (s->generation != 0 && (int32_t)(cmd->generation - s->generation) <= 0)
         return false;
+    stop_play(r, s);
     *s = (struct relay_stream){
         .generation = cmd->generation,
         .route = MEDIA_NOWHERE,
@@ -36,6 +61,7 @@ static bool set_route(struct relay *r, struct relay_stream *s, const struct medi
     if (cmd->to == MEDIA_NOWHERE)
         return true;
     struct relay_stream *listener = &r->streams[cmd->to];
+    stop_play(r, listener);
     listener->heard = cmd->stream;
     listener->heard_generation = s->generation;
     return true;
@@ -46,7 +72,7 @@ static bool execute(struct relay *r, const struct media_cmd *cmd, uint64_t now_u
         return false;
     struct relay_stream *s = &r->streams[cmd->stream];
     if (cmd->verb == MEDIA_OPEN)
-        return open_stream(s, cmd);
+        return open_stream(r, s, cmd);
     if (!s->open || s->generation != cmd->generation)
         return false;
     switch (cmd->verb) {
@@ -54,7 +80,13 @@ static bool execute(struct relay *r, const struct media_cmd *cmd, uint64_t now_u
         return set_remote(s, cmd, now_us);
     case MEDIA_ROUTE:
         return set_route(r, s, cmd);
+    case MEDIA_PLAY:
+        return start_play(r, s, cmd);
+    case MEDIA_STOP:
+        stop_play(r, s);
+        return true;
     case MEDIA_CLOSE:
+        stop_play(r, s);
         s->open = false;
         return true;
     case MEDIA_OPEN:

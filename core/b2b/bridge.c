@@ -4,6 +4,7 @@
 #include "core/b2b/agree.h"
 #include "core/b2b/call.h"
 #include "core/b2b/media.h"
+#include "core/b2b/policy.h"
 #include "core/b2b/transfer.h"
 #include "core/b2b/wire.h"
 #include "parser/sip_hdr.h"
@@ -124,7 +125,7 @@ static void on_refused(struct engine *e, struct leg *l, const struct leg_event *
 
 /* ---- re-INVITE ---- */
 
-void bridge_answer_alone(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+static void answer_alone(struct engine *e, struct leg *l, const struct sip_msg *msg, bool mirrored) {
     struct slice sdp;
     if (!msg->body.n) {
         sdp = leg_str(l, LEG_SDP_LOCAL);
@@ -133,11 +134,52 @@ void bridge_answer_alone(struct engine *e, struct leg *l, const struct sip_msg *
             refuse_invite(e, l, 488, NULL);
             return;
         }
-        sdp = l->echo ? media_describe(e, l, msg->body, sdp_reverse((enum sdp_direction)l->media.own_direction))
+        sdp = mirrored ? media_describe(e, l, msg->body, sdp_reverse((enum sdp_direction)l->media.own_direction))
                       : media_answer_alone(e, l, msg->body);
     }
     if (!sdp.p || !leg_answer(e, l, sdp, SLICE_NONE))
         refuse_invite(e, l, 488, NULL);
+}
+
+void bridge_answer_alone(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    answer_alone(e, l, msg, l->echo);
+}
+
+/* From what the leg was told, or from its own offer, whichever is the smaller set of formats: the other party has those
+ * of what was told, and is not asked. False: neither is part of the other. */
+static bool may_answer_alone(const struct leg *l, struct slice offer, struct sdp *o, bool *mirrored) {
+    struct sdp told;
+    struct slice local = leg_str(l, LEG_SDP_LOCAL);
+    if (!offer.n || !local.p || sdp_parse(offer, o) < 0 || sdp_parse(local, &told) < 0 || !o->media_count)
+        return false;
+    *mirrored = !sdp_formats_subset(&told, o);
+    return !*mirrored || sdp_formats_subset(o, &told);
+}
+
+static bool is_talking(const struct leg *l) {
+    struct sdp s;
+    struct slice remote = leg_str(l, LEG_SDP_REMOTE);
+    return remote.p && sdp_parse(remote, &s) >= 0 && s.media_count && s.media[0].direction == SDP_SENDRECV;
+}
+
+/* Hold that is answered here: the other party keeps the session it has, and hears music. */
+static bool hold_here(struct engine *e, struct leg *l, struct leg *other, const struct sip_msg *msg) {
+    struct sdp o;
+    bool mirrored = false;
+    if (policy_hold_mode(e, leg_str(l, LEG_PRINCIPAL)) != HOLD_LOCAL || !may_answer_alone(l, msg->body, &o, &mirrored))
+        return false;
+    bool holds = o.media[0].zero_hold || !(o.media[0].direction & SDP_RECVONLY);
+    bool resumes = !holds && l->holds_here && is_talking(other);
+    l->holds_here = holds;
+    if (!holds && !resumes)
+        return false;
+    answer_alone(e, l, msg, mirrored);
+    if (holds)
+        media_play(e, other, MEDIA_SOURCE_MUSIC);
+    else
+        media_connect(e, l, other);
+    call_changed(e, leg_call(e, l));
+    return true;
 }
 
 static void on_reinvite(struct engine *e, struct leg *l, const struct leg_event *ev) {
@@ -152,6 +194,8 @@ static void on_reinvite(struct engine *e, struct leg *l, const struct leg_event 
         bridge_answer_alone(e, l, ev->msg);
         return;
     }
+    if (hold_here(e, l, other, ev->msg))
+        return;
     if (!leg_may_reinvite(other)) {
         refuse_invite(e, l, 491, NULL);
         return;

@@ -19,6 +19,9 @@ enum relay_variant { RELAY_SPLICE, RELAY_FORWARD_REPLACES };
 /* Attended transfer: a new INVITE with Replaces to the target, or a re-INVITE of its existing leg. */
 enum attended_mode { ATTENDED_REPLACE, ATTENDED_JOIN };
 
+/* A hold is passed on to the other party, or answered here while the other party hears music. */
+enum hold_mode { HOLD_DEFAULT, HOLD_PASS, HOLD_LOCAL };
+
 #define CONFIG_NAME_MAX 64
 #define CONFIG_HOST_MAX 128
 
@@ -29,6 +32,7 @@ struct user_config {
     char ha1_sha256[65];
     char display[CONFIG_NAME_MAX];
     enum refer_mode refer;
+    enum hold_mode hold;
 };
 
 /* Routes are tried in order: the first whose prefix and domain both fit (an empty one fits all). */
@@ -48,6 +52,7 @@ struct peer_config {
     uint8_t bits;
     bool trusted;
     enum refer_mode refer;
+    enum hold_mode hold;
 };
 
 enum transfer_class { TRANSFER_TO_ANY, TRANSFER_TO_LOCAL, TRANSFER_TO_OUTSIDE };
@@ -116,12 +121,15 @@ struct engine_config {
     uint16_t media_port_min, media_port_max;
     const bool *media_port_usable; /* per pair of the range, or NULL: all could be bound */
     uint32_t media_quarantine_us;
+    enum hold_mode hold; /* HOLD_PASS or HOLD_LOCAL */
     bool media_nat; /* latch on the first valid source */
 
     enum refer_mode refer; /* REFER_LOCAL or REFER_REJECT */
     enum attended_mode attended;
     enum relay_variant relay;
     enum accept_code accept;
+    bool transfer_music;         /* the transferee hears MEDIA_SOURCE_MUSIC while the target is called ... */
+    bool transfer_ringback;      /* ... and MEDIA_SOURCE_RINGBACK when it rings */
     bool notify_progress;        /* 18x of the target as NOTIFY */
     uint64_t replace_timeout_us; /* target silent on INVITE with Replaces: join */
     uint64_t ring_timeout_us;    /* target rings: transfer fails with 408 */

@@ -24,6 +24,7 @@ void engine_config_defaults(struct engine_config *c) {
         .media_quarantine_us = 5000000,
         .media_nat = true,
         .refer = REFER_LOCAL,
+        .hold = HOLD_PASS,
         .attended = ATTENDED_REPLACE,
         .notify_progress = true,
         .replace_timeout_us = 8000000,

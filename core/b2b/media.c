@@ -248,7 +248,11 @@ struct slice media_answer_alone(struct engine *e, struct leg *l, struct slice of
     struct slice before = leg_str(l, LEG_SDP_LOCAL);
     if (sdp_parse(offer, &o) < 0 || !before.p || o.media_count == 0)
         return SLICE_NONE;
-    return media_describe(e, l, before, sdp_reverse(o.media[0].direction));
+    /* 0.0.0.0 takes nothing, whatever direction stands beside it (RFC 2543's hold). */
+    enum sdp_direction theirs = o.media[0].direction;
+    if (o.media[0].zero_hold)
+        theirs &= SDP_SENDONLY;
+    return media_describe(e, l, before, sdp_reverse(theirs));
 }
 
 static void route(struct engine *e, const struct leg_stream *from, const struct leg_stream *to,
@@ -288,6 +292,44 @@ void media_connect_early(struct engine *e, struct leg *a, struct leg *b) {
 void media_mute(struct engine *e, struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++)
         route(e, &l->media.streams[i], NULL, NULL);
+}
+
+static const struct sdp_codec *g711_of(const struct sdp_media *m, struct sdp_codec *codecs, bool *alaw) {
+    uint32_t n = sdp_codecs(m, codecs);
+    for (uint32_t i = 0; i < n; i++) {
+        *alaw = slice_ieq(codecs[i].map, SL("PCMA/8000"));
+        if (*alaw || slice_ieq(codecs[i].map, SL("PCMU/8000")))
+            return &codecs[i];
+    }
+    return NULL;
+}
+
+/* By what both last said of it: the stream is sent, is taken, and there is G.711 in it. */
+static const struct sdp_codec *playable(const struct sdp_media *theirs, const struct sdp_media *ours,
+                                        struct sdp_codec *codecs, bool *alaw) {
+    bool flows = is_relayed(theirs) && ours->port && (theirs->direction & SDP_RECVONLY) &&
+                 (ours->direction & SDP_SENDONLY);
+    return flows && slice_ieq(theirs->kind, SL("audio")) ? g711_of(theirs, codecs, alaw) : NULL;
+}
+
+bool media_play(struct engine *e, struct leg *l, enum media_source source) {
+    struct sdp theirs, ours;
+    struct sdp_codec codecs[SDP_FORMATS_MAX];
+    struct slice remote = leg_str(l, LEG_SDP_REMOTE), local = leg_str(l, LEG_SDP_LOCAL);
+    bool alaw = false;
+    if (!remote.p || !local.p || sdp_parse(remote, &theirs) < 0 || sdp_parse(local, &ours) < 0)
+        return false;
+    for (unsigned i = 0; i < theirs.media_count && i < ours.media_count && i < LEG_STREAMS; i++) {
+        const struct sdp_codec *c = playable(&theirs.media[i], &ours.media[i], codecs, &alaw);
+        struct media_cmd *cmd = c && l->media.streams[i].open ? command(e, MEDIA_PLAY, &l->media.streams[i]) : NULL;
+        if (!cmd)
+            continue;
+        cmd->source = source;
+        cmd->payload_type = c->number;
+        cmd->alaw = alaw;
+        return true;
+    }
+    return false;
 }
 
 void media_echo(struct engine *e, struct leg *l) {

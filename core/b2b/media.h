@@ -47,6 +47,8 @@ void media_connect(struct engine *e, struct leg *a, struct leg *b);
 void media_connect_early(struct engine *e, struct leg *a, struct leg *b);
 /* What arrives from l goes nowhere. */
 void media_mute(struct engine *e, struct leg *l);
+/* l hears this instead of whom it heard, until it is connected again. False: it takes nothing now, or no G.711. */
+bool media_play(struct engine *e, struct leg *l, enum media_source source);
 /* What arrives from l goes back to it. */
 void media_echo(struct engine *e, struct leg *l);
 /* Gives the ports back. */

@@ -30,16 +30,32 @@ bool policy_is_our_host(const struct engine *e, struct slice host) {
     return addr_parse_ip(host, &a) && (addr_eq_ip(&a, &e->cfg.sip_addr) || addr_eq_ip(&a, &e->here));
 }
 
-enum refer_mode policy_refer_mode(const struct engine *e, struct slice principal) {
-    enum refer_mode m = REFER_DEFAULT;
-    if (slice_has_prefix(principal, SL("user:"))) {
-        const struct user_config *u = policy_user(e, slice_of(principal.p + 5, principal.n - 5));
-        m = u ? u->refer : REFER_DEFAULT;
-    }
+/* A principal's own configuration; at most one of the two is not NULL. */
+struct party {
+    const struct user_config *user;
+    const struct peer_config *peer;
+};
+
+static struct party party_of(const struct engine *e, struct slice principal) {
+    struct party p = { NULL, NULL };
+    if (slice_has_prefix(principal, SL("user:")))
+        p.user = policy_user(e, slice_of(principal.p + 5, principal.n - 5));
     for (uint32_t i = 0; i < e->policy.peer_count && slice_has_prefix(principal, SL("peer:")); i++)
         if (slice_eq(slice_str(e->policy.peers[i].name), slice_of(principal.p + 5, principal.n - 5)))
-            m = e->policy.peers[i].refer;
+            p.peer = &e->policy.peers[i];
+    return p;
+}
+
+enum refer_mode policy_refer_mode(const struct engine *e, struct slice principal) {
+    struct party p = party_of(e, principal);
+    enum refer_mode m = p.user ? p.user->refer : p.peer ? p.peer->refer : REFER_DEFAULT;
     return m == REFER_DEFAULT ? e->cfg.refer : m;
+}
+
+enum hold_mode policy_hold_mode(const struct engine *e, struct slice principal) {
+    struct party p = party_of(e, principal);
+    enum hold_mode m = p.user ? p.user->hold : p.peer ? p.peer->hold : HOLD_DEFAULT;
+    return m == HOLD_DEFAULT ? e->cfg.hold : m;
 }
 
 static bool is_echo(const struct engine *e, struct slice user) {

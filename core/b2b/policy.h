@@ -28,6 +28,8 @@ const struct user_config *policy_user(const struct engine *e, struct slice name)
 bool policy_is_our_host(const struct engine *e, struct slice host);
 /* What a REFER from a party with this principal gets: REFER_LOCAL or REFER_REJECT. */
 enum refer_mode policy_refer_mode(const struct engine *e, struct slice principal);
+/* HOLD_PASS or HOLD_LOCAL, for a hold by a party with this principal. */
+enum hold_mode policy_hold_mode(const struct engine *e, struct slice principal);
 
 /* ---- policy_transfer.c: whose transfer, to where, how many */
 

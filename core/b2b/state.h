@@ -85,6 +85,7 @@ struct leg {
     bool reoffer_waits;     /* a re-INVITE of ours waits for its turn */
     bool session_unsure;    /* LEG_SDP_LOCAL was refused: not what the peer goes by */
     bool echo;
+    bool holds_here;        /* its hold was answered by us: the other party hears music */
     uint16_t refused_status; /* forked call: its final answer, kept to choose the best */
     handle transfer;
     struct dialog dlg;

@@ -21,6 +21,14 @@ void transfer_role(struct engine *e, struct transfer *t, handle leg, enum transf
     cdr_party(e, t, l, role);
 }
 
+/* The transferee is not left in silence while somebody else is called. */
+static void play_to_transferee(struct engine *e, const struct transfer *t, enum media_source source) {
+    struct leg *a = leg_get(e, t->transferee);
+    bool wanted = source == MEDIA_SOURCE_MUSIC ? e->cfg.transfer_music : e->cfg.transfer_ringback;
+    if (wanted && leg_is_up(a) && t->mode != MODE_RELAY)
+        media_play(e, a, source);
+}
+
 void transfer_go(struct engine *e, struct transfer *t, enum transfer_state s) {
     const struct call *c = call_get(e, t->call);
     if (trace_on(&e->trace, TRACE_INFO)) {
@@ -33,6 +41,8 @@ void transfer_go(struct engine *e, struct transfer *t, enum transfer_state s) {
     cdr_state(e, t, s);
     t->state = (uint8_t)s;
     wheel_cancel(&e->wheel, &t->timer);
+    if (s == TRANSFER_TARGET || s == TRANSFER_JOIN)
+        play_to_transferee(e, t, MEDIA_SOURCE_MUSIC);
     /* A NOTIFY before it and the final one: Timer F twice. Its leg may die first, and nobody hears of it then. */
     if (s == TRANSFER_NOTIFYING)
         wheel_set(&e->wheel, &t->timer, e->now + 130ull * e->cfg.t1_us);
@@ -268,6 +278,8 @@ static void do_none(struct engine *e, struct transfer *t, uint16_t status) {
 }
 
 static void do_tell_progress(struct engine *e, struct transfer *t, uint16_t status) {
+    if (status >= 180)
+        play_to_transferee(e, t, MEDIA_SOURCE_RINGBACK);
     if (!e->cfg.notify_progress || status <= 100 || status == t->progress)
         return;
     t->progress = status;

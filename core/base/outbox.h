@@ -32,9 +32,14 @@ enum media_verb {
     MEDIA_OPEN,    /* slot in use from now: counters zeroed, no remote, no route */
     MEDIA_REMOTE,  /* where the party wants its packets (from its SDP); starts latching afresh */
     MEDIA_ROUTE,   /* what arrives on `stream` leaves through `to`; to == stream: echo; MEDIA_NOWHERE: dropped */
+    MEDIA_PLAY,    /* the party on `stream` hears `source` instead of whom it heard, until a ROUTE to it or STOP */
+    MEDIA_STOP,
     MEDIA_CLOSE,   /* packets dropped; the port goes into quarantine */
 };
 #define MEDIA_NOWHERE UINT32_MAX
+
+/* What is played, in G.711: whose clock and bytes are the shell's business. */
+enum media_source { MEDIA_SOURCE_MUSIC, MEDIA_SOURCE_RINGBACK, MEDIA_SOURCES };
 
 /* Payload types on their way from one party to another, where they are not the same number at both. */
 #define MEDIA_TYPES_MAX 16
@@ -53,6 +58,9 @@ struct media_cmd {
     uint32_t generation;          /* of the slot's use; a command for an older use is ignored */
     uint32_t to;                  /* MEDIA_ROUTE */
     struct media_types types;     /* MEDIA_ROUTE */
+    enum media_source source;     /* MEDIA_PLAY */
+    uint8_t payload_type;         /* MEDIA_PLAY: of PCMA or PCMU at the party */
+    bool alaw;                    /* MEDIA_PLAY: PCMA, else PCMU */
     struct addr rtp, rtcp;        /* MEDIA_REMOTE; ADDR_NONE: nothing is sent */
     bool nat;                     /* MEDIA_REMOTE: latch on the first valid source; else only the address named */
     bool rtcp_mux;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #define _GNU_SOURCE
 #include "core/runtime/config_schema.h"
+#include "core/runtime/player.h"
 #include "core/runtime/udp.h"
 
 #include <nettle/sha2.h>
@@ -107,6 +108,9 @@ static void resolve_policy(struct config *c) {
     for (uint32_t i = 0; i < c->algorithms.count; i++)
         *(algorithm[i] ? &n->auth_sha256 : &n->auth_md5) = true;
     n->refer = (enum refer_mode)c->refer;
+    n->hold = (enum hold_mode)c->hold;
+    n->transfer_ringback = c->ringback_choice != 0;
+    player_country(c->ringback_choice, c->ringback);
     n->attended = (enum attended_mode)c->attended;
     n->relay = (enum relay_variant)c->relay;
     n->accept = (enum accept_code)c->accept;

@@ -34,6 +34,9 @@ struct config {
     char media_address[CONFIG_HOST_MAX];
     char media_advertise[CONFIG_HOST_MAX];
     struct addr media_bind;            /* by config_resolve */
+    char music[CONFIG_CDR_PATH_MAX];   /* WAV file, or "off" */
+    uint32_t ringback_choice;          /* by the schema's choices */
+    char ringback[4];                  /* by config_resolve */
 
     struct config_list users, routes, peers, domains, echo, rules, quirks;
 
@@ -42,7 +45,7 @@ struct config {
     uint32_t shards;
     uint32_t receive_buffer;
     uint32_t log_level;                /* enum trace_level */
-    uint32_t refer, attended, relay, accept;  /* enums of the engine, by the schema's choices */
+    uint32_t refer, attended, relay, accept, hold;  /* enums of the engine, by the schema's choices */
     char cdr_file[CONFIG_CDR_PATH_MAX];
     char admin_socket[CONFIG_PATH_MAX];
     uint32_t store_kind;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/runtime/config_schema.h"
 
+#include "core/runtime/player.h"
+
 #include <string.h>
 
 #define AT(field) .offset = offsetof(struct config, field), .size = sizeof(((struct config *)0)->field)
@@ -16,6 +18,7 @@
 #define MS(n) ((n)*UINT64_C(1000))
 #define S(n) ((n)*UINT64_C(1000000))
 #define REFER_CHOICES .type = CT_CHOICE, .choices = "default|local|reject|relay|auto"
+#define HOLD_CHOICES .type = CT_CHOICE, .choices = "default|pass|local"
 
 const struct config_key config_keys[] = {
     { "version", CT_COUNT, AT(version), RANGE(1, CONFIG_VERSION), .standard = "1", .help = "of this file's format" },
@@ -64,6 +67,10 @@ const struct config_key config_keys[] = {
       .help = "a port pair is not used again for this long" },
     { "media.nat", CT_BOOL, ENGINE(media_nat), .standard = "true",
       .help = "send to where a party's first valid packet came from, instead of the address in its SDP" },
+    { "media.music", CT_TEXT, AT(music), .standard = "off",
+      .help = "WAV file (8000 Hz, one channel, A-law, mu-law or 16 bits) for who waits; off: silence" },
+    { "media.hold", CT_CHOICE, AT(hold), RANGE(HOLD_PASS, 0), .choices = "pass|local", .standard = "pass",
+      .help = "a hold goes to the other party; or it is answered here, and the other party hears music" },
 
     { "transfer.mode", CT_CHOICE, AT(refer), RANGE(REFER_LOCAL, 0), .choices = "local|reject|relay|auto",
       .standard = "local",
@@ -99,6 +106,10 @@ const struct config_key config_keys[] = {
       .help = "URI to ring when the transferor does not answer the recall" },
     { "transfer.subscription_expires", SECONDS, ENGINE(subscription_s), RANGE(S(10), S(3600)), .standard = "180s",
       .help = "of the implicit subscription (RFC 3515)" },
+    { "transfer.music", CT_BOOL, ENGINE(transfer_music), .standard = "false",
+      .help = "the transferee hears media.music while the target is called" },
+    { "transfer.ringback", CT_CHOICE, AT(ringback_choice), .choices = PLAYER_COUNTRIES, .standard = "off",
+      .help = "the transferee hears this country's ringback tone as soon as the target rings" },
     { "transfer.rules[].from", CT_TEXT, RULE(from), .standard = "",
       .help = "user:NAME, peer:NAME, user: or peer: for all of them; nothing: anybody" },
     { "transfer.rules[].prefix", CT_TEXT, RULE(prefix), .standard = "",
@@ -132,6 +143,7 @@ const struct config_key config_keys[] = {
     { "peers[].address", CT_NET, PEER(net), .standard = "", .help = "IP address or network (192.0.2.0/24)" },
     { "peers[].trusted", CT_BOOL, PEER(trusted), .standard = "false", .help = "may call without digest" },
     { "peers[].transfer", REFER_CHOICES, PEER(refer), .standard = "default", .help = "overrides transfer.mode" },
+    { "peers[].hold", HOLD_CHOICES, PEER(hold), .standard = "default", .help = "overrides media.hold" },
 
     { "users[].name", CT_TEXT, USER(name), .standard = "", .help = "user part of the address, and digest user name" },
     { "users[].password", CT_TEXT, USER(password), .standard = "", .help = "or one or both of the hashes below" },
@@ -140,6 +152,7 @@ const struct config_key config_keys[] = {
       .help = "SHA-256 of name:realm:password, in hex" },
     { "users[].display", CT_TEXT, USER(display), .standard = "", .help = "display name" },
     { "users[].transfer", REFER_CHOICES, USER(refer), .standard = "default", .help = "overrides transfer.mode" },
+    { "users[].hold", HOLD_CHOICES, USER(hold), .standard = "default", .help = "overrides media.hold" },
 
     { "quirks[].agent", CT_TEXT, QUIRK(agent), .standard = "",
       .help = "beginning of the User-Agent or Server header; nothing: any" },

@@ -83,6 +83,30 @@ void media_io_command(struct media_io *m, const struct media_cmd *cmd, uint64_t 
     (void)relay_command(&m->relay, cmd, now_us);
 }
 
+static void play_frame(struct media_io *m, struct buf_pool *bufs, uint32_t stream, uint64_t now_us) {
+    uint8_t packet[RTP_HEADER_MIN + PLAYER_FRAME];
+    struct relay_frame f = {
+        .stream = stream,
+        .payload = player_payload(&m->player, &m->relay.streams[stream].play),
+        .n = PLAYER_FRAME,
+        .packet = packet,
+    };
+    struct relay_verdict v;
+    if (!relay_play(&m->relay, &f, now_us, &v) || stream >= m->count || !m->usable[stream])
+        return;
+    struct buf *b = buf_copy(bufs, slice_of((const char *)packet, sizeof packet));
+    if (!b)
+        return;
+    io_send(m->io, m->pairs[stream].slot[0], &v.dst, &(struct addr){ 0 }, b);
+    metrics_add(m->metrics, M_rtp_out, 1);
+}
+
+void media_io_play(struct media_io *m, struct buf_pool *bufs, uint64_t now_us) {
+    while (player_due(&m->player, &m->relay, now_us))
+        for (uint32_t i = 0; i < m->relay.player_count; i++)
+            play_frame(m, bufs, m->relay.players[i], now_us);
+}
+
 bool media_io_packet(struct media_io *m, uint32_t port, const struct io_event *ev, uint64_t now_us) {
     struct relay_in in = { .stream = port / 2, .rtcp_port = port % 2, .src = ev->src, .bytes = ev->data, .n = ev->n };
     const struct relay_stream *stream = &m->relay.streams[in.stream];

@@ -8,6 +8,7 @@
 
 #include "core/runtime/io.h"
 #include "core/runtime/log.h"
+#include "core/runtime/player.h"
 #include "rtp/relay.h"
 
 struct media_pair {
@@ -17,6 +18,7 @@ struct media_pair {
 
 struct media_io {
     struct relay relay;
+    struct player player;
     struct media_pair *pairs;
     bool *usable;             /* by pair: for engine_config.media_port_usable */
     uint32_t count;
@@ -31,6 +33,8 @@ bool media_io_start(struct media_io *m, struct io *io, struct metrics *metrics, 
 void media_io_close(struct media_io *m);
 
 void media_io_command(struct media_io *m, const struct media_cmd *cmd, uint64_t now_us);
+/* Sends what is due of music and tones; bufs is the pool that io_send gives back to. */
+void media_io_play(struct media_io *m, struct buf_pool *bufs, uint64_t now_us);
 /* A packet on `port` (tag minus tag_base). True when it was the one that the stream latched on. */
 bool media_io_packet(struct media_io *m, uint32_t port, const struct io_event *ev, uint64_t now_us);
 

@@ -168,8 +168,11 @@ static void on_event(struct shard *s, const struct io_event *ev) {
 
 static uint64_t time_to_wait(const struct shard *s) {
     uint64_t until = engine_deadline(s->engine), now = clock_mono_us();
+    uint64_t frame = player_deadline(&s->media.player, &s->media.relay);
     if (s->state == SHARD_DRAINING && s->stop_us < until)
         until = s->stop_us;
+    if (frame < until)
+        until = frame;
     if (until == UINT64_MAX)
         return UINT64_MAX;
     return until > now ? until - now : 0;
@@ -192,6 +195,7 @@ static void turn(struct shard *s) {
         on_event(s, &s->events[i]);
     for (int i = 0; i < TURN_DEADLINES_MAX && engine_deadline(s->engine) <= s->mono_us; i++)
         step(s, &(struct event){ .kind = EV_DEADLINE });
+    media_io_play(&s->media, engine_bufs(s->engine), s->mono_us);
     log_drain(&s->log, engine_trace(s->engine));
     cdr_file_flush(&s->cdr, s->mono_us);
     check_end(s);
@@ -304,6 +308,7 @@ bool shard_open(struct shard *s, struct config *config, const char *config_path,
     tell_time(s);
     if (!open_signals(s) || !open_sockets(s) || !open_memory(s))
         return false;
+    player_open(&s->media.player, config->music, config->ringback, &s->log);
     cdr_file_open(&s->cdr, config->cdr_file, engine_metrics(s->engine), &s->log);
     return open_io(s);
 }
@@ -314,6 +319,7 @@ void shard_close(struct shard *s) {
     io_free(s->io);
     listeners_close(&s->listeners);
     media_io_close(&s->media);
+    player_close(&s->media.player);
     if (s->signal_fd >= 0)
         close(s->signal_fd);
     if (s->memory)

@@ -171,6 +171,8 @@ void world_advance(struct world *w, uint64_t us, bool or_message);
 void world_all_read(struct world *w);
 void world_leftover(struct world *w);
 void world_media(struct world *w, struct dialog_side *from, const char *to, uint8_t sent, uint8_t heard);
+/* Fails unless this is played to d: music, ringback or off. */
+void world_played(struct world *w, const struct dialog_side *d, const char *what);
 
 /* phone.c */
 struct phone *phone_find(struct world *w, const char *name);

@@ -6,8 +6,8 @@
  *
  * Before the first message:
  *   config KEY VALUE               attended replace|join, refer local|relay|auto|reject, relay splice|forward,
- *                                  accept auto|200|202, progress on|off, recall on|off, recall-uri URI; the times
- *                                  t1, recall-time,
+ *                                  accept auto|200|202, progress on|off, recall on|off, hold pass|local, music on|off,
+ *                                  ringback on|off, recall-uri URI; the times t1, recall-time,
  *                                  replace-timeout, ring-timeout, bye-wait, invite-timeout (8s, 500ms); the numbers
  *                                  calls, ports (pairs), transactions, max-depth, subscription (seconds); echo NUMBER
  *                                  per-minute and pending (transfers of one party)
@@ -32,6 +32,7 @@
  *   +TIME or message               no further than to the engine's next message
  *   media WHO -> WHO|none          a packet from where the first says its media comes from: who gets it
  *   media WHO <-> WHO              both ways
+ *   media WHO < music|ringback|off what is played to WHO now, which must be able to hear it
  *                                  type:100=96: sent with payload type 100, heard with 96 (0 if not said)
  *   unreachable PHONE              the network reports that nobody is at its address
  *   refuse WHO STATUS TIME         for TIME, or until anything else is sent, every INVITE with a description to WHO is
@@ -155,6 +156,12 @@ static void do_config(struct world *w, struct words *ws) {
                        : strcmp(v, "relay") == 0 ? REFER_RELAY
                        : strcmp(v, "auto") == 0  ? REFER_AUTO
                                                  : REFER_LOCAL;
+    else if (strcmp(key, "hold") == 0)
+        w->cfg.hold = strcmp(v, "local") == 0 ? HOLD_LOCAL : HOLD_PASS;
+    else if (strcmp(key, "music") == 0)
+        w->cfg.transfer_music = strcmp(v, "on") == 0;
+    else if (strcmp(key, "ringback") == 0)
+        w->cfg.transfer_ringback = strcmp(v, "on") == 0;
     else if (strcmp(key, "recall") == 0)
         w->cfg.recall = strcmp(v, "on") == 0;
     else if (strcmp(key, "recall-uri") == 0)
@@ -264,6 +271,10 @@ static void do_media(struct world *w, struct words *ws) {
     char *end = NULL;
     unsigned sent = type ? (unsigned)strtoul(type, &end, 10) : 0;
     unsigned heard = end && *end == '=' ? (unsigned)strtoul(end + 1, NULL, 10) : sent;
+    if (strcmp(arrow, "<") == 0) {
+        world_played(w, dialog_named(w, from), to);
+        return;
+    }
     if (strcmp(arrow, "<->") != 0 && strcmp(arrow, "->") != 0)
         fail(w, "media A -> B, or media A <-> B");
     world_media(w, dialog_named(w, from), to, (uint8_t)sent, (uint8_t)heard);

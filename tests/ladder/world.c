@@ -325,3 +325,22 @@ void world_media(struct world *w, struct dialog_side *d, const char *to, uint8_t
     if (v.drop == RELAY_FORWARD && (rtp[1] & 0x7f) != type)
         fail(w, "media is heard with payload type %u, expected: %u", rtp[1] & 0x7fu, type);
 }
+
+void world_played(struct world *w, const struct dialog_side *d, const char *what) {
+    static const char *const names[MEDIA_SOURCES] = { "music", "ringback" };
+    static const uint8_t silence[160];
+    uint8_t packet[RTP_HEADER_MIN + sizeof silence];
+    struct relay_frame f = { .payload = silence, .n = sizeof silence, .packet = packet };
+    struct relay_verdict v;
+    world_all_read(w);
+    f.stream = (d->theirs.port - (w->cfg.media_port_min + 1u) / 2 * 2) / 2;
+    if (!d->theirs.port)
+        fail(w, "%s knows no port to be played to at", d->phone->name);
+    const struct relay_play *play = &w->relay.streams[f.stream].play;
+    const char *now = play->on ? names[play->source] : "off";
+    say(w, "%s <~ %s", d->phone->name, now);
+    if (strcmp(now, what) != 0)
+        fail(w, "what is played is %s, expected: %s", now, what);
+    if (play->on && (!relay_play(&w->relay, &f, w->now, &v) || !addr_eq(&v.dst, &d->own.media)))
+        fail(w, "%s is not sent what is played", d->phone->name);
+}

@@ -310,6 +310,67 @@ static void test_types_are_translated(void) {
     CHECK_TRUE(strcmp(relay_drop_name(RELAY_DROP_RTCP), "rtcp") == 0);
 }
 
+static bool play(struct rig *r, uint32_t stream) {
+    static const uint8_t silence[160];
+    struct relay_frame f = { .stream = stream, .payload = silence, .n = sizeof silence, .packet = r->packet };
+    r->n = RTP_HEADER_MIN + sizeof silence;
+    return relay_play(&r->relay, &f, r->now, &r->verdict);
+}
+
+/* What the listener hears goes on: talk, music, other music, talk. */
+static void test_music(void) {
+    struct rig r = rig_new();
+    struct media_cmd music = { .verb = MEDIA_PLAY, .stream = 1, .payload_type = 8, .alaw = true };
+    open_parties(&r, 3);
+    join(&r, 0, 1);
+    CHECK_FALSE(play(&r, 1));
+    CHECK_EQ(say(&r, 0, (struct sent){ 10, 1000, 5 }), RELAY_FORWARD);
+    CHECK_TRUE(command(&r, music));
+    CHECK_EQ(r.relay.player_count, 1);
+    r.now += FRAME_US;
+    CHECK_TRUE(play(&r, 1));
+    CHECK_HEARD(&r, 11, 1160, 5, 1);
+    CHECK_EQ(heard(&r).payload_type, 8);
+    CHECK_TRUE(r.verdict.out_stream == 1 && r.verdict.dst.ip[3] == 1 && r.verdict.dst.port == 4000);
+    r.now += FRAME_US;
+    CHECK_TRUE(play(&r, 1));
+    CHECK_HEARD(&r, 12, 1320, 5, 0);
+    CHECK_EQ(say(&r, 0, (struct sent){ 11, 1160, 5 }), RELAY_DROP_NO_ROUTE);
+    CHECK_EQ(say(&r, 1, (struct sent){ 1, 0, 6 }), RELAY_FORWARD); /* the other way goes on */
+    CHECK_EQ(r.relay.streams[1].counters.packets_out, 3);
+    CHECK_TRUE(command(&r, music)); /* the same: where it was */
+    CHECK_EQ(r.relay.streams[1].play.frames, 2);
+    music.source = MEDIA_SOURCE_RINGBACK;
+    CHECK_TRUE(command(&r, music));
+    CHECK_EQ(r.relay.streams[1].play.frames, 0);
+    route(&r, 2, 1);
+    CHECK_FALSE(play(&r, 1));
+    CHECK_EQ(r.relay.player_count, 0);
+    r.now += FRAME_US;
+    CHECK_EQ(say(&r, 2, (struct sent){ 700, 0, 9 }), RELAY_FORWARD);
+    CHECK_HEARD(&r, 13, 1480, 5, 1);
+}
+
+/* Several at a time; whoever ends is taken out of the list. */
+static void test_players(void) {
+    struct rig r = rig_new();
+    open_parties(&r, 4);
+    for (uint32_t s = 0; s < 4; s++)
+        CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_PLAY, .stream = s }));
+    CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_STOP, .stream = 1 }));
+    CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_STOP, .stream = 1 }));
+    CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_CLOSE, .stream = 3 }));
+    CHECK_EQ(r.relay.player_count, 2);
+    CHECK_TRUE(play(&r, 0) && play(&r, 2));
+    CHECK_FALSE(play(&r, 1) || play(&r, 3) || play(&r, STREAMS));
+    struct media_cmd deaf = { .verb = MEDIA_REMOTE, .stream = 2 };
+    CHECK_TRUE(command(&r, deaf));
+    CHECK_FALSE(play(&r, 2));
+    CHECK_EQ(r.relay.streams[2].play.frames, 2); /* time goes on */
+    CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_OPEN, .stream = 3, .generation = 2 }));
+    CHECK_EQ(r.relay.player_count, 2);
+}
+
 static void test_statistics(void) {
     struct rig r = rig_new();
     struct relay_stats s;
@@ -346,5 +407,6 @@ int main(void) {
                     UNIT(test_ten_repoints), UNIT(test_source_back_from_hold), UNIT(test_clock_rates_differ),
                     UNIT(test_static_type_has_its_rate),
                     UNIT(test_echo), UNIT(test_srtp_is_not_patched),
-                    UNIT(test_generations), UNIT(test_types_are_translated), UNIT(test_statistics));
+                    UNIT(test_generations), UNIT(test_types_are_translated),
+                    UNIT(test_music), UNIT(test_players), UNIT(test_statistics));
 }
