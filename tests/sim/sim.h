@@ -233,7 +233,7 @@ struct sim_item {
 /* ---- check: what was seen on the wires ---- */
 
 #define SEEN_DIALOGS 2048
-#define SEEN_BRANCHES 8192
+#define SEEN_BRANCHES 16384
 #define SEEN_OKS 1024
 #define SEEN_SUBS 512
 

@@ -205,7 +205,7 @@ static void make_setup(struct sim_setup *u, struct sim_rng *r) {
     u->loss = losses[sim_below(r, 6)];
     u->dup = losses[sim_below(r, 6)];
     u->reorder = losses[sim_below(r, 6)];
-    u->delay_us = sim_chance(r, 80) ? 1 * MS + sim_below(r, 20 * MS) : sim_below(r, 400 * MS);
+    u->delay_us = sim_chance(r, 92) ? 1 * MS + sim_below(r, 20 * MS) : sim_below(r, 400 * MS);
     u->jitter_us = sim_chance(r, 50) ? 1 : 1 + sim_below(r, 60 * MS);
     u->auth = sim_chance(r, 15);
     u->join = sim_chance(r, 25);
@@ -222,7 +222,7 @@ void sim_script_make(struct sim_script *s, uint64_t seed) {
     uint64_t at = SIM_START_US + 4 * SECOND;
     s->n = 0;
     make_setup(&s->setup, &r);
-    uint32_t scenes = 24 + sim_below(&r, 16);
+    uint32_t scenes = 40 + sim_below(&r, 20);
     for (uint32_t i = 0; i < scenes; i++) {
         make_scene(s, &r, (uint8_t)i, at);
         at += sim_chance(&r, 40) ? sim_below(&r, 3 * SECOND) : sim_below(&r, 25 * SECOND);

@@ -46,9 +46,8 @@ uint64_t sim_hash(struct slice s) {
     uint64_t h = s.n * 0x9e3779b97f4a7c15ull + 1;
     uint32_t i = 0;
     for (; i + 8 <= s.n; i += 8) {
-        uint64_t v = 0;
-        for (unsigned j = 0; j < 8; j++)
-            v |= (uint64_t)(uint8_t)s.p[i + j] << (8 * j);
+        uint64_t v;
+        memcpy(&v, s.p + i, 8);
         h = (h ^ v) * 0xff51afd7ed558ccdull;
         h ^= h >> 32;
     }
