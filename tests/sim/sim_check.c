@@ -268,7 +268,9 @@ static void out_request(struct world *w, const struct sip_msg *m) {
     case SIP_M_BYE: out_bye(w, d, m); break;
     default: break;
     }
-    if ((new || m->method == SIP_M_ACK) && m->body.n &&
+    /* An ACK sent again is as old as its 2xx. */
+    new = new || (m->method == SIP_M_ACK && !branch_seen(w, branch_key(m), true));
+    if (new && m->body.n &&
         sip_is_media_type(m->content_type, SL("application"), SL("sdp")))
         check_sdp(w, d, m->body);
 }
