@@ -246,6 +246,7 @@ struct seen_dialog {
     uint64_t sdp, session, version;
     uint64_t ok_at;               /* the engine's 2xx without ACK; 0: none */
     uint32_t cseq;
+    uint64_t ok_tag;              /* the peer's, of that dialog: a fork has another */
     uint32_t ok_cseq, ok_cseq_last;
     uint32_t provisional_cseq;    /* INVITE that had a 1xx delivered */
     bool bye_out;

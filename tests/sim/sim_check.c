@@ -240,10 +240,10 @@ static void out_notify(struct world *w, const struct seen_dialog *d, const struc
 }
 
 static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg *m) {
-    if (d->ok_at && w->now - d->ok_at < T1_64)
+    if (d->ok_at && d->ok_tag == sim_hash(m->to_tag) && w->now - d->ok_at < T1_64)
         sim_fail(w, "a BYE before the ACK to our 2xx (RFC 3261 section 15)");
     /* It never ACKed our 2xx: that dialog ends, whatever else is on it (section 13.3.1.4). */
-    bool no_ack = d->ok_at != 0;
+    bool no_ack = d->ok_at != 0 && d->ok_tag == sim_hash(m->to_tag);
     for (uint32_t i = 0; i < w->seen.sub_n; i++) {
         struct seen_sub *s = &w->seen.subs[i];
         s->excused = s->excused || (no_ack && s->key == d->key);
@@ -251,7 +251,6 @@ static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg
             sim_fail(w, "a BYE to the transferor before it answered the final NOTIFY");
     }
     d->bye_out = true;
-    (void)m;
 }
 
 static void out_request(struct world *w, const struct sip_msg *m) {
@@ -295,6 +294,7 @@ static void out_response(struct world *w, const struct sip_msg *m) {
         if (m->status < 300 && m->cseq > d->ok_cseq_last) {
             d->ok_at = w->now;
             d->ok_cseq = d->ok_cseq_last = m->cseq;
+            d->ok_tag = sim_hash(m->from_tag);
         }
     }
     if (m->cseq_method == SIP_M_REFER && m->status == 202)
