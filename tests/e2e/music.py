@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""tests/e2e/music.py PORT WAV: what a held phone hears of a daemon with hold = local. Without PORT: writes WAV, 620 Hz."""
+"""tests/e2e/music.py PORT WAV: what a held phone hears of a daemon with hold = local. Without PORT: writes the WAV."""
 import math
 import socket
 import struct
