@@ -115,7 +115,8 @@ int main(int argc, char **argv) {
     double took = cpu_now() - cpu;
     if (w->opt.hash)
         printf("hash %016llx\n", (unsigned long long)hash);
-    printf("sim: %llu seeds, %llu transfers, %llu messages, %llu s simulated in %.1f s of one core: %.0f transfers a minute\n",
+    printf("sim: %llu seeds, %llu transfers, %llu messages, %llu s simulated in %.1f s of one core: %.0f transfers a "
+           "minute\n",
            (unsigned long long)done, (unsigned long long)w->transfers, (unsigned long long)w->messages,
            (unsigned long long)(w->virtual_us / 1000000), took, (double)w->transfers / took * 60);
     if (w->opt.cover)
