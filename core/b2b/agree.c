@@ -21,7 +21,7 @@ static struct leg *uninformed(const struct view *u, const struct view *v) {
     uint16_t n = u->said.media_count < v->said.media_count ? u->said.media_count : v->said.media_count;
     for (uint16_t i = 0; i < n && i < u->told.media_count && i < v->told.media_count; i++) {
         bool would_send = u->said.media[i].direction & SDP_SENDONLY;
-        bool would_take = v->said.media[i].direction & SDP_RECVONLY;
+        bool would_take = (v->said.media[i].direction & SDP_RECVONLY) && !v->said.media[i].zero_hold;
         bool sends = would_send && (u->told.media[i].direction & SDP_RECVONLY);
         bool expects = would_take && (v->told.media[i].direction & SDP_SENDONLY);
         if (sends && !expects)
