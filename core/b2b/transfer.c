@@ -403,6 +403,9 @@ static void do_abandon(struct engine *e, struct transfer *t, uint16_t status) {
     if (b)
         b->peer = HANDLE_NONE;
     if (t->result) {
+        /* Whoever was being recalled has nobody to talk with either. */
+        transfer_drop_targets(e, t, NULL);
+        settle_consult(e, t);
         transfer_go(e, t, TRANSFER_NOTIFYING);
         if (t->final_sent && !t->notifying)
             transfer_step(e, t, TRANSFER_EV_NOTIFIED, t->result);
