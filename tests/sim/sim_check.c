@@ -297,7 +297,8 @@ static void out_response(struct world *w, const struct sip_msg *m) {
             d->ok_tag = sim_hash(m->from_tag);
         }
     }
-    if (m->cseq_method == SIP_M_REFER && m->status == 202)
+    if (m->cseq_method == SIP_M_REFER && m->status >= 200 && m->status < 300 &&
+        !slice_has_prefix(sip_hdr_value(m, SIP_H_REFER_SUB), SL("false")))
         note_refer(w, d, m);
     bool again = m->status >= 200 && branch_seen(w, sim_mix(branch_key(m), m->status) | 1, true);
     if (!again && m->body.n && sip_is_media_type(m->content_type, SL("application"), SL("sdp")))

@@ -434,7 +434,13 @@ void phone_recv(struct world *w, struct phone *ph, struct packet *p) {
 /* Ends a dialog in whatever way its state allows. */
 void phone_end(struct world *w, struct phone *ph, struct pdlg *d) {
     switch (d->state) {
-    case PH_CALLING: phone_cancel(w, ph, d); break;
+    case PH_CALLING:
+        /* Section 15: a caller may end its early dialog by BYE; the INVITE gets 487. */
+        if (d->remote_tag.n && !w->calm && sim_draw_chance(w, ph->index, 25))
+            phone_send(w, ph, d, &(struct phone_request){ .method = SL("BYE") });
+        else
+            phone_cancel(w, ph, d);
+        break;
     case PH_RINGING:
         d->outcome = 486;
         phone_answer(w, ph, d);

@@ -268,6 +268,8 @@ void phone_on_response(struct world *w, struct phone *ph, const struct sip_msg *
     phone_client_free(w, c);
     if (!d)
         return;
+    if (method == SIP_M_BYE && d->state == PH_CALLING)
+        return; /* the INVITE's 487 follows */
     if (method == SIP_M_BYE)
         phone_dialog_over(w, ph, d);
     else if (method == SIP_M_REFER)

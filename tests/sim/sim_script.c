@@ -211,6 +211,9 @@ static void make_setup(struct sim_setup *u, struct sim_rng *r) {
     u->join = sim_chance(r, 25);
     u->progress = sim_chance(r, 75);
     u->hard = sim_chance(r, 25);
+    u->recall = sim_chance(r, 25);
+    u->hold_local = sim_chance(r, 15);
+    u->accept = (uint8_t)sim_below(r, 3);
     bool tame = sim_chance(r, 20);
     for (unsigned i = 0; i < SIM_PHONES; i++)
         for (unsigned q = 0; q < SIM_QUIRK_COUNT; q++)

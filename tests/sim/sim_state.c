@@ -145,8 +145,8 @@ void check_media(struct world *w) {
         if (!p || p->peer != l->self || !is_idle(l) || !is_idle(p))
             continue;
         check_routes(w, l, p);
-        /* Who refuses every re-INVITE cannot be told. */
-        if (!l->session_unsure && !p->session_unsure)
+        /* Who refuses every re-INVITE cannot be told; with hold = local nobody is. */
+        if (!w->script.setup.hold_local && !l->session_unsure && !p->session_unsure)
             check_views(w, l, p);
     }
 }

@@ -346,6 +346,10 @@ static void fill_config(struct world *w) {
     c->expires_min_s = 10;
     c->attended = u->join ? ATTENDED_JOIN : ATTENDED_REPLACE;
     c->notify_progress = u->progress;
+    c->recall = u->recall;
+    c->recall_time_us = 5 * SECOND;
+    c->hold = u->hold_local ? HOLD_LOCAL : HOLD_PASS;
+    c->accept = (enum accept_code)u->accept;
     c->replace_timeout_us = 2 * SECOND;
     c->ring_timeout_us = 20 * SECOND;
     c->subscription_s = 20;
