@@ -173,7 +173,7 @@ static bool recall(struct engine *e, struct transfer *t, uint16_t status) {
         transfer_notify(e, t, t->result);
     t->recall_step++;
     t->mode = MODE_BLIND;
-    t->target = t->replaced = HANDLE_NONE;
+    t->target = t->consult = t->replaced = HANDLE_NONE;
     strs_set(&t->s, &e->bufs, TRF_REPLACES, SLICE_NONE);
     strs_set(&t->s, &e->bufs, TRF_EXTRA, SLICE_NONE);
     if (!uri.n || !strs_set(&t->s, &e->bufs, TRF_REFER_TO, uri))
