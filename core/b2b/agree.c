@@ -75,6 +75,6 @@ void agree_on_answer(struct engine *e, struct leg *l, const struct sip_msg *msg)
         return;
     media_connect(e, l, other);
     call_changed(e, leg_call(e, l));
-    if (rounds)
-        tell(e, l, other, rounds - 1);
+    /* None: the re-INVITE was of a transfer that has ended meanwhile. */
+    tell(e, l, other, rounds ? rounds - 1 : AGREE_ROUNDS);
 }
