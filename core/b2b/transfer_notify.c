@@ -50,7 +50,9 @@ void transfer_notify(struct engine *e, struct transfer *t, uint16_t status) {
             wheel_set(&e->wheel, &t->timer, e->now + e->cfg.bye_wait_us);
         } else if (status >= 200) {
             t->final_sent = true;
-            transfer_step(e, t, TRANSFER_EV_NOTIFIED, status);
+            /* The NOTIFY that ended the subscription is still to be answered. */
+            if (!t->notifying || !l || !(leg_is_up(l) || l->state == LEG_LEFT))
+                transfer_step(e, t, TRANSFER_EV_NOTIFIED, status);
         }
         return;
     }
