@@ -146,6 +146,10 @@ static void in_response(struct world *w, const struct sip_msg *m) {
         if (m->status >= 200 && m->status < 300)
             note_ok(w, m);
     }
+    /* Section 12.2.1.2: the transferor's dialog is gone, by its own word. */
+    if (m->status == 481 || m->status == 408)
+        for (uint32_t i = 0; i < w->seen.sub_n; i++)
+            w->seen.subs[i].excused = w->seen.subs[i].excused || w->seen.subs[i].key == d->key;
     if (m->cseq_method != SIP_M_NOTIFY || m->status < 200)
         return;
     for (uint32_t i = 0; i < w->seen.sub_n; i++) {
