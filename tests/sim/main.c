@@ -92,6 +92,11 @@ static void on_failure(struct world *w, const char *program) {
         printf("FAIL %s\n", w->failure);
 }
 
+/* Seeds and seconds: whichever ends first, of those that were given. */
+static bool is_over(const struct sim_options *o, uint64_t done, double begin) {
+    return (o->count && done >= o->count) || (o->seconds && seconds_now() - begin >= (double)o->seconds);
+}
+
 int main(int argc, char **argv) {
     struct world *w = calloc(1, sizeof *w);
     if (!w)
@@ -105,7 +110,7 @@ int main(int argc, char **argv) {
     if (w->opt.only)
         mask_all_but(w, w->opt.only);
     printf("sim: seeds from %llu\n", (unsigned long long)first);
-    for (; w->opt.count ? done < w->opt.count : seconds_now() - begin < (double)w->opt.seconds; done++, seed++) {
+    for (; !is_over(&w->opt, done, begin); done++, seed++) {
         if (!world_run(w, seed)) {
             on_failure(w, argv[0]);
             return 1;
