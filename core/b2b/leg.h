@@ -127,6 +127,8 @@ bool leg_index(struct engine *e, struct leg *l);
 void leg_unindex(struct engine *e, struct leg *l);
 
 /* private to the leg_*.c files */
+/* ACK to a 2xx that comes again for an INVITE before our last one; what it had to say about media was said long ago. */
+void leg_ack_earlier(struct engine *e, struct leg *l, uint32_t cseq);
 handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const struct dialog_request *r,
                 enum txn_purpose purpose);
 void leg_send_bye(struct engine *e, struct leg *l, struct slice extra);

@@ -197,6 +197,22 @@ void leg_ack(struct engine *e, struct leg *l, struct slice sdp) {
         oa_step(&l->oa, OA_EV_SEND_ANSWER);
 }
 
+void leg_ack_earlier(struct engine *e, struct leg *l, uint32_t cseq) {
+    char mem[DIALOG_BRANCH_MAX];
+    struct slice branch;
+    struct addr dst;
+    struct dialog_request r = { .method = SL("ACK"), .cseq = cseq, .attempt = 1, .max_forwards = LIMIT_HOPS_MAX };
+    struct buf *b = dialog_build(&l->dlg, &e->ua, &r, mem, &branch);
+    if (!b) {
+        metrics_add(&e->metrics, M_pool_full, 1);
+        return;
+    }
+    dialog_next_hop(&l->dlg, &dst);
+    wire_trace(e, "send", l, buf_slice(b), &dst);
+    wire_send(e, b, &dst, &l->dlg.local);
+    buf_unref(&e->bufs, &b);
+}
+
 void leg_stop_ok(struct engine *e, struct leg *l) {
     wheel_cancel(&e->wheel, &l->ok_timer);
     buf_unref(&e->bufs, &l->ok);

@@ -56,7 +56,7 @@ void leg_on_stray_2xx(struct engine *e, struct leg *l, const struct sip_msg *msg
     else if (l->ack && l->ack_cseq == msg->cseq)
         wire_send(e, l->ack, &l->ack_dst, &l->dlg.local); /* also with a re-INVITE under way already */
     else if (msg->cseq != l->invite_cseq)
-        return;
+        leg_ack_earlier(e, l, msg->cseq); /* its ACK was lost, and a later INVITE of ours has gone its way since */
     else if (!l->late_offer || l->oa != OA_OFFER_RCVD)
         leg_ack(e, l, SLICE_NONE); /* its transaction was given up: a transport error, or no answer in time */
 }
