@@ -94,7 +94,8 @@ struct outbox {
     struct out entries[OUTBOX_MAX];
 };
 
-/* NULL when full: the engine keeps `OUTBOX_RESERVE` free by posting the rest of a large work to its next step. */
+/* NULL when full. The engine keeps away from that: timers and drained calls wait for its next step once it is half
+ * full. */
 static inline struct out *outbox_add(struct outbox *o, enum out_kind kind) {
     if (o->n == OUTBOX_MAX)
         return (struct out *)0;
