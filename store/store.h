@@ -1,7 +1,29 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * store: where records live. Stepped: operations in, answers out; no I/O here. Kinds: `memory` (this file's only one so
- * far; lives and dies with the process). The engine sees tickets only.
+ * store: where records live. Stepped: operations in, answers out; no I/O here. Kinds: `memory` (lives and dies with the
+ * process) and `redis`. The engine sees tickets only.
+ *
+ * A record is named by bucket, table and key. A bucket has at most one owner: a node, since an epoch that rises by one
+ * with each change of owner and is never given twice. What is written in the name of an owner (op->node not 0) is done
+ * only if that is still the owner, else it is answered STORE_FENCED and nothing has changed; so a node that was paused
+ * and woke up writes nothing.
+ *
+ *   PUT      value under the key until expires_ms. A PUT or DELETE that is older than what is there, by (epoch,
+ *            version), is STORE_FENCED. OK, REFUSED, FENCED, UNAVAILABLE.
+ *   GET      OK with the value, MISSING, UNAVAILABLE. Not fenced.
+ *   DELETE   OK, also when nothing was there; FENCED, UNAVAILABLE.
+ *   LOAD     every record of op->table in the bucket: one answer each, OK with key, value and `more`; the last answer
+ *            is MISSING, without a record. Anything else ends it as well.
+ *   OWNER    OK with node (0: nobody) and epoch (0: there never was one).
+ *   CLAIM    makes op->node the owner if the epoch is still op->epoch, whoever has it: OK with the new epoch, which is
+ *            op->epoch + 1; else FENCED with node and epoch as they are.
+ *   RELEASE  of the owner's own accord: nobody has it from now on, at the same epoch. OK, FENCED.
+ *   LEASE    op->node lives for another op->expires_ms by the store's own clock; op->value says where it is reached.
+ *            With expires_ms 0 it ends. OK with a value that lists every live lease, this one too: for each
+ *            node (4 bytes, big endian), length of its value (2), value; in rising order of nodes.
+ *
+ * The operations of one store are done in the order in which they were taken, and answered in that order unless
+ * they were lost (UNAVAILABLE), which may be said later.
  */
 #ifndef REFEREE_STORE_STORE_H
 #define REFEREE_STORE_STORE_H

@@ -18,7 +18,9 @@ enum event_kind {
     EV_DRAIN,      /* refuse new calls from now on; at `deadline_us` (mono) BYE what is left */
 };
 
-enum store_status { STORE_OK, STORE_MISSING, STORE_REFUSED, STORE_UNAVAILABLE };
+/* FENCED: somebody else owns the bucket, or a later version is there. REFUSED: the store is full or may not be written.
+ * UNAVAILABLE: it cannot be reached or did not answer in time; whether the operation was done is not known. */
+enum store_status { STORE_OK, STORE_MISSING, STORE_REFUSED, STORE_FENCED, STORE_UNAVAILABLE };
 
 enum media_event { MEDIA_EV_LATCHED, MEDIA_EV_SILENT };
 
@@ -35,7 +37,11 @@ struct event {
         struct {
             uint64_t ticket;
             enum store_status status;
-            struct slice value;   /* of a get */
+            struct slice key;     /* LOAD */
+            struct slice value;   /* GET, LOAD, LEASE */
+            bool more;            /* LOAD: further answers with this ticket follow */
+            uint32_t node;        /* OWNER, CLAIM, fenced: who owns the bucket; 0: nobody */
+            uint64_t epoch;       /* the same: since which epoch */
         } store;
         struct {
             struct addr dst;

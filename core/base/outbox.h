@@ -14,17 +14,30 @@
 
 enum out_kind { OUT_SEND, OUT_STORE, OUT_MEDIA, OUT_ADMIN, OUT_CDR };
 
-enum store_verb { STORE_PUT, STORE_GET, STORE_DELETE };
+/* What a store does; store/store.h says how each is answered. */
+enum store_verb {
+    STORE_PUT,
+    STORE_GET,
+    STORE_DELETE,
+    STORE_LOAD,
+    STORE_OWNER,
+    STORE_CLAIM,
+    STORE_RELEASE,
+    STORE_LEASE,
+};
 
-/* A key is a table and an id: "call" / call id in hex, "aor" / user@domain. */
+/* A key is a bucket, a table and an id: "call" / call id in hex, "aor" / user@domain. */
 struct store_op {
     enum store_verb verb;
     uint64_t ticket;              /* answered by EV_STORE; 0: no answer wanted */
     uint16_t bucket;
     struct slice table;           /* static string */
     struct buf *key;
-    struct buf *value;            /* PUT only */
-    uint64_t expires_ms;          /* wall clock; 0: never */
+    struct buf *value;            /* PUT, LEASE */
+    uint64_t expires_ms;          /* PUT: wall clock, 0: never; LEASE: how long it lasts, in milliseconds */
+    uint32_t node;                /* who writes; 0: not fenced */
+    uint64_t epoch;               /* of the bucket, as its owner knows it */
+    uint64_t version;             /* PUT, DELETE: of the record, rising within an epoch */
 };
 
 /* A stream is a slot of the relay: one port pair (RTP, RTCP) of ours that faces one party. */

@@ -179,8 +179,112 @@ static void test_empty_value(void) {
     CHECK_SLICE(ev.u.store.value, "");
 }
 
+/* ---- owners */
+
+static struct event as_owner(enum store_verb verb, uint32_t node, uint64_t epoch, uint64_t version, const char *id) {
+    struct store_op op = { .verb = verb, .ticket = 1, .bucket = 7, .table = SL("call"), .node = node,
+                           .epoch = epoch, .version = version };
+    struct event ev = { 0 };
+    op.key = buf_copy(&bufs, slice_str(id));
+    op.value = buf_copy(&bufs, SL("v"));
+    store_submit(store, &op, now);
+    buf_unref(&bufs, &op.key);
+    buf_unref(&bufs, &op.value);
+    CHECK_TRUE(store_answer(store, &ev));
+    return ev;
+}
+
+static void check_owner(uint32_t node, uint64_t epoch) {
+    struct event ev = as_owner(STORE_OWNER, 0, 0, 0, "");
+    CHECK_EQ(ev.u.store.status, STORE_OK);
+    CHECK_EQ(ev.u.store.node, node);
+    CHECK_EQ(ev.u.store.epoch, epoch);
+}
+
+static void test_claim(void) {
+    struct event ev;
+    fresh();
+    check_owner(0, 0);
+    ev = as_owner(STORE_CLAIM, 1, 0, 0, "");
+    CHECK_EQ(ev.u.store.status, STORE_OK);
+    CHECK_EQ(ev.u.store.epoch, 1);
+    check_owner(1, 1);
+    ev = as_owner(STORE_CLAIM, 2, 0, 0, "");
+    CHECK_EQ(ev.u.store.status, STORE_FENCED);
+    CHECK_EQ(ev.u.store.node, 1);
+    CHECK_EQ(ev.u.store.epoch, 1);
+    CHECK_EQ(as_owner(STORE_CLAIM, 2, 1, 0, "").u.store.epoch, 2);
+    CHECK_EQ(as_owner(STORE_RELEASE, 1, 1, 0, "").u.store.status, STORE_FENCED);
+    CHECK_EQ(as_owner(STORE_RELEASE, 2, 2, 0, "").u.store.status, STORE_OK);
+    check_owner(0, 2);
+    CHECK_EQ(as_owner(STORE_CLAIM, 1, 2, 0, "").u.store.epoch, 3);
+}
+
+/* Who was owner once writes nothing more, and the owner nothing older than what is there. */
+static void test_fence(void) {
+    fresh();
+    CHECK_EQ(as_owner(STORE_PUT, 1, 1, 1, "a").u.store.status, STORE_FENCED);
+    CHECK_EQ(as_owner(STORE_CLAIM, 1, 0, 0, "").u.store.epoch, 1);
+    CHECK_EQ(as_owner(STORE_PUT, 1, 1, 5, "a").u.store.status, STORE_OK);
+    CHECK_EQ(as_owner(STORE_PUT, 1, 1, 4, "a").u.store.status, STORE_FENCED);
+    CHECK_EQ(as_owner(STORE_DELETE, 1, 1, 4, "a").u.store.status, STORE_FENCED);
+    CHECK_EQ(as_owner(STORE_CLAIM, 2, 1, 0, "").u.store.epoch, 2);
+    CHECK_EQ(as_owner(STORE_PUT, 1, 1, 6, "a").u.store.status, STORE_FENCED);
+    CHECK_EQ(as_owner(STORE_DELETE, 1, 1, 6, "a").u.store.status, STORE_FENCED);
+    CHECK_EQ(store_count(store, SL("call"), now), 1);
+    CHECK_EQ(as_owner(STORE_PUT, 2, 2, 1, "a").u.store.status, STORE_OK);
+    CHECK_EQ(as_owner(STORE_DELETE, 2, 2, 1, "a").u.store.status, STORE_OK);
+    CHECK_EQ(store_count(store, SL("call"), now), 0);
+}
+
+static void test_load(void) {
+    struct event ev;
+    fresh();
+    as_owner(STORE_PUT, 0, 0, 0, "a");
+    as_owner(STORE_PUT, 0, 0, 0, "bb");
+    submit(STORE_PUT, 2, "call", "other bucket", SL("w"));
+    answer(2, STORE_OK);
+    ev = as_owner(STORE_LOAD, 0, 0, 0, "");
+    CHECK_TRUE(ev.u.store.more);
+    CHECK_SLICE(ev.u.store.key, "a");
+    CHECK_SLICE(ev.u.store.value, "v");
+    ev = answer(1, STORE_OK);
+    CHECK_TRUE(ev.u.store.more);
+    CHECK_SLICE(ev.u.store.key, "bb");
+    ev = answer(1, STORE_MISSING);
+    CHECK_FALSE(ev.u.store.more);
+    CHECK_FALSE(store_answer(store, &ev));
+}
+
+static struct event renew(uint32_t node, const char *value, uint64_t for_ms) {
+    struct store_op op = { .verb = STORE_LEASE, .ticket = 1, .node = node, .expires_ms = for_ms };
+    struct event ev = { 0 };
+    op.value = buf_copy(&bufs, slice_str(value));
+    store_submit(store, &op, now);
+    buf_unref(&bufs, &op.value);
+    CHECK_TRUE(store_answer(store, &ev));
+    CHECK_EQ(ev.u.store.status, STORE_OK);
+    return ev;
+}
+
+static void test_leases(void) {
+    struct event ev;
+    fresh();
+    renew(2, "two", 3000);
+    ev = renew(1, "one", 3000);
+    CHECK_TRUE(slice_eq(ev.u.store.value, SL("\0\0\0\1\0\3one\0\0\0\2\0\3two")));
+    now += 2000;
+    renew(1, "one", 3000);
+    now += 1000;
+    ev = renew(1, "uno", 3000);
+    CHECK_TRUE(slice_eq(ev.u.store.value, SL("\0\0\0\1\0\3uno")));
+    ev = renew(1, "", 0);
+    CHECK_EQ(ev.u.store.value.n, 0);
+}
+
 int main(void) {
     return UNIT_RUN("store", UNIT(test_put_get_delete), UNIT(test_no_ticket_no_answer),
                     UNIT(test_answers_keep_what_they_found), UNIT(test_expiry), UNIT(test_bound_of_entries),
-                    UNIT(test_long_values_and_bound_of_bytes), UNIT(test_empty_value));
+                    UNIT(test_long_values_and_bound_of_bytes), UNIT(test_empty_value), UNIT(test_claim),
+                    UNIT(test_fence), UNIT(test_load), UNIT(test_leases));
 }
