@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* sim [--seed N] [--count N] [--seconds N] [--only 1,2,3] [--verbose] [--wire] [--hash] [--cover] [--no-shrink]
+ *     [--survey]
  *
  *   --seed N      the first seed; without it fresh ones, printed
  *   --count N     so many seeds
  *   --seconds N   as many seeds as fit
+ *   --survey      goes on behind a failure, which is not shrunk
  *   --only LIST   of that seed's events only these: what a failure prints
  *   --verbose     the ladder; --wire: whole messages too
  *   --hash        the hash of all traces: the same on every machine
@@ -48,6 +50,8 @@ static void parse(struct sim_options *o, int argc, char **argv) {
             o->cover = true;
         else if (!strcmp(a, "--no-shrink"))
             o->no_shrink = true;
+        else if (!strcmp(a, "--survey"))
+            o->no_shrink = o->survey = true;
         else
             fprintf(stderr, "sim: %s?\n", a), exit(2);
     }
@@ -105,7 +109,7 @@ int main(int argc, char **argv) {
     if (!w->opt.count && !w->opt.seconds)
         w->opt.count = 1;
     uint64_t seed = w->opt.seed ? w->opt.seed : (uint64_t)time(NULL) * 1000003u % 1000000000u;
-    uint64_t first = seed, done = 0, hash = 0;
+    uint64_t first = seed, done = 0, failed = 0, hash = 0;
     double begin = seconds_now(), cpu = cpu_now();
     if (w->opt.only)
         mask_all_but(w, w->opt.only);
@@ -113,7 +117,9 @@ int main(int argc, char **argv) {
     for (; !is_over(&w->opt, done, begin); done++, seed++) {
         if (!world_run(w, seed)) {
             on_failure(w, argv[0]);
-            return 1;
+            if (!w->opt.survey)
+                return 1;
+            failed++;
         }
         hash = sim_mix(hash, w->hash);
     }
@@ -124,9 +130,11 @@ int main(int argc, char **argv) {
            "minute\n",
            (unsigned long long)done, (unsigned long long)w->transfers, (unsigned long long)w->messages,
            (unsigned long long)(w->virtual_us / 1000000), took, (double)w->transfers / took * 60);
+    if (failed)
+        printf("sim: %llu seeds failed\n", (unsigned long long)failed);
     if (w->opt.cover)
         cover_report(true);
     free(w->memory);
     free(w);
-    return 0;
+    return failed != 0;
 }

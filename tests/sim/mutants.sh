@@ -25,7 +25,7 @@ while IFS='|' read -r class file script; do
     elif ! $build >"$dir/build.log" 2>&1; then
         verdict='NO BUILD' found=$(grep -m 1 error "$dir/build.log")
     else
-        found=$(timeout 120 "$dir/tree/build/mutant/sim" --seed 1 --count "${MUTANT_SEEDS:-150}" --no-shrink 2>&1)
+        found=$(timeout 120 "$dir/tree/build/mutant/sim" --seed 1 --count "${MUTANT_SEEDS:-50}" --no-shrink 2>&1)
         status=$?
         verdict=ALIVE
         [ $status -eq 0 ] || verdict=killed

@@ -29,8 +29,8 @@
 #define SIM_PACKET_MAX 4096
 #define SIM_PACKETS 2048
 #define SIM_ITEMS 4096
-#define SIM_EVENTS 1024
-#define SIM_SCENES 64
+#define SIM_EVENTS 4096
+#define SIM_SCENES 180
 #define SIM_START_US 1000000ull
 #define SIM_WALL_MS 1800000000000ull
 
@@ -102,6 +102,7 @@ struct sim_setup {
 struct sim_script {
     struct sim_setup setup;
     uint32_t n;
+    uint32_t first[SIM_SCENES + 1]; /* of each scene's events, which lie together */
     struct sim_event ev[SIM_EVENTS];
 };
 /* plain: without quirks, loss, odd events: for the first look at a new engine. */
@@ -115,7 +116,10 @@ struct packet {
     struct packet *next;
     uint32_t n;
     uint8_t from, to;             /* nodes */
+    bool garbage;                 /* may be unreadable */
+    bool parsed;                  /* msg is what data says: read once, for the observer and the phone */
     char data[SIM_PACKET_MAX];
+    struct sip_msg msg;
 };
 
 struct sim_path {
@@ -234,7 +238,7 @@ struct sim_item {
 /* ---- check: what was seen on the wires ---- */
 
 #define SEEN_DIALOGS 2048
-#define SEEN_BRANCHES 16384
+#define SEEN_BRANCHES 65536
 #define SEEN_OKS 1024
 #define SEEN_SUBS 512
 
@@ -277,7 +281,7 @@ struct sim_seen_all {
 
 struct sim_options {
     uint64_t seed, count, seconds;
-    bool verbose, hash, no_shrink, cover, engine_trace, stop_on_first;
+    bool verbose, hash, no_shrink, survey, cover, engine_trace, stop_on_first;
     const char *only;
 };
 
@@ -287,19 +291,16 @@ struct world {
     struct sim_script script;
     bool masked[SIM_EVENTS];
     bool calm;                    /* the time of hanging up has come */
-    uint64_t ghosts[64];          /* calls of which a second fork was ACKed and has had no BYE: nobody hangs it up */
     bool lost_peer;               /* some phone forgot a dialog without a BYE that arrived */
     uint64_t draw_at;
     uint32_t draw_n;
     struct sim_item heap[SIM_ITEMS];
     uint32_t heap_n;
     struct packet packets[SIM_PACKETS];
-    struct packet *free_packets;
+    struct packet *free_packets, *arriving;
+    uint32_t packets_used;        /* ever: those behind are as good as free */
     struct sim_path path[SIM_PHONES][2]; /* 0: to the engine */
     struct phone phones[SIM_PHONES];
-    struct sim_msg_area {
-        struct sip_msg in, out, look;
-    } msg;
     uint8_t *memory;
     size_t memory_n;
     struct engine *e;
@@ -325,6 +326,10 @@ _Noreturn void sim_fail(struct world *w, const char *format, ...) __attribute__(
 void world_push(struct world *w, const struct sim_item *item);
 /* A packet with room, or a failure of the simulator itself. */
 struct packet *packet_new(struct world *w);
+/* With what p says, not read. */
+struct packet *packet_copy(struct world *w, const struct packet *p);
+/* NULL: it cannot be read. */
+struct sip_msg *packet_read(struct packet *p);
 void packet_free(struct world *w, struct packet *p);
 /* Takes the packet. */
 void net_send(struct world *w, struct packet *p);
@@ -398,9 +403,9 @@ void sdp_check_answer(struct world *w, const struct phone_sdp *offer, const stru
 /* ---- check ---- */
 
 void check_start(struct world *w);
-/* Before the engine sees it. */
-void check_in(struct world *w, const struct sip_msg *msg, uint8_t from);
-void check_out(struct world *w, struct slice bytes, const struct addr *dst);
+/* Once the engine has seen it, before what it sends. NULL: cannot be read. */
+void check_in(struct world *w, const struct sip_msg *msg);
+void check_out(struct world *w, const struct sip_msg *msg);
 /* After every step. */
 void check_step(struct world *w);
 /* Everybody has hung up and every timer but those of bindings has run out. */

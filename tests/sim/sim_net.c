@@ -5,11 +5,31 @@
 
 struct packet *packet_new(struct world *w) {
     struct packet *p = w->free_packets;
-    if (!p)
+    if (!p && w->packets_used == SIM_PACKETS)
         sim_fail(w, "simulator: no packet left");
-    w->free_packets = p->next;
+    if (p)
+        w->free_packets = p->next;
+    else
+        p = &w->packets[w->packets_used++];
     p->n = 0;
+    p->parsed = p->garbage = false;
     return p;
+}
+
+struct packet *packet_copy(struct world *w, const struct packet *p) {
+    struct packet *copy = packet_new(w);
+    memcpy(copy->data, p->data, p->n);
+    copy->n = p->n;
+    copy->from = p->from;
+    copy->to = p->to;
+    copy->garbage = p->garbage;
+    return copy;
+}
+
+struct sip_msg *packet_read(struct packet *p) {
+    struct sip_fault f;
+    p->parsed = p->parsed || sip_parse(slice_of(p->data, p->n), &p->msg, &f) >= 0;
+    return p->parsed ? &p->msg : NULL;
 }
 
 void packet_free(struct world *w, struct packet *p) {
@@ -51,8 +71,7 @@ void net_send(struct world *w, struct packet *p) {
         return;
     }
     if (twice) {
-        struct packet *again = packet_new(w);
-        *again = *p;
+        struct packet *again = packet_copy(w, p);
         uint64_t at = arrival(w, path, who);
         deliver(w, again, at + sim_draw(w, who, 50000));
     }

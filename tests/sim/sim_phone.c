@@ -116,12 +116,7 @@ static struct pclient *client_new(struct phone *ph) {
 }
 
 static void transmit(struct world *w, const struct packet *p) {
-    struct packet *out = packet_new(w);
-    memcpy(out->data, p->data, p->n);
-    out->n = p->n;
-    out->from = p->from;
-    out->to = p->to;
-    net_send(w, out);
+    net_send(w, packet_copy(w, p));
 }
 
 static void arm(struct world *w, struct phone *ph, enum sim_item_kind kind, unsigned index, uint32_t gen, uint64_t at) {
@@ -218,9 +213,8 @@ void phone_cancel(struct world *w, struct phone *ph, struct pdlg *d) {
     own->branch = c->branch;
     own->cseq = c->cseq;
     own->req = packet_new(w);
-    struct sip_fault f;
-    struct sip_msg *m = &w->msg.look;
-    if (sip_parse(slice_of(c->req->data, c->req->n), m, &f) < 0)
+    const struct sip_msg *m = packet_read(c->req);
+    if (!m)
         sim_fail(w, "simulator: a phone's INVITE cannot be read");
     struct sbuf b = sbuf_on(own->req->data, SIM_PACKET_MAX);
     sip_put_request(&b, SL("CANCEL"), m->ruri_text);
@@ -419,16 +413,13 @@ void phone_timer(struct world *w, const struct sim_item *item) {
 }
 
 void phone_recv(struct world *w, struct phone *ph, struct packet *p) {
-    struct sip_fault f;
-    struct slice bytes = slice_of(p->data, p->n);
-    if (ph->off)
+    const struct sip_msg *m = packet_read(p);
+    if (ph->off || !m)
         return;
-    if (sip_parse(bytes, &w->msg.in, &f) < 0)
-        sim_fail(w, "the engine sent what a phone cannot read");
-    if (w->msg.in.is_request)
-        phone_on_request(w, ph, p, &w->msg.in);
+    if (m->is_request)
+        phone_on_request(w, ph, p, m);
     else
-        phone_on_response(w, ph, &w->msg.in);
+        phone_on_response(w, ph, m);
 }
 
 /* Ends a dialog in whatever way its state allows. */

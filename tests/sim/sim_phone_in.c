@@ -46,9 +46,7 @@ static struct pserver *server_new(struct world *w, struct phone *ph, const struc
 }
 
 static void keep_request(struct world *w, struct pserver *s, const struct packet *p) {
-    s->req = packet_new(w);
-    memcpy(s->req->data, p->data, p->n);
-    s->req->n = p->n;
+    s->req = packet_copy(w, p);
 }
 
 static void tie(const struct phone *ph, struct pserver *s, const struct pdlg *d) {
@@ -72,13 +70,11 @@ static void later(struct world *w, struct phone *ph, const struct pdlg *d, enum 
 
 /* ---- the answer to an INVITE: first or re-INVITE ---- */
 
-static bool request_again(struct world *w, const struct pserver *s, struct sip_msg *out) {
-    struct sip_fault f;
-    if (!s->req)
-        return false;
-    if (sip_parse(slice_of(s->req->data, s->req->n), out, &f) < 0)
+static const struct sip_msg *request_again(struct world *w, const struct pserver *s) {
+    const struct sip_msg *m = s->req ? packet_read(s->req) : NULL;
+    if (s->req && !m)
         sim_fail(w, "simulator: a kept request cannot be read");
-    return true;
+    return m;
 }
 
 /* The description of a 2xx; false: none fits. */
@@ -117,13 +113,33 @@ static void refuse(struct world *w, struct phone *ph, struct pdlg *d, struct pse
         phone_dialog_over(w, ph, d);
 }
 
-/* A 2xx of another fork of the same call: another tag, dead at once. */
-static void fork_answer(struct world *w, struct phone *ph, const struct sip_msg *m, struct slice body) {
-    struct pserver *s = server_new(w, ph, m);
-    if (!s)
+/* A 2xx of another fork of the same call: another dialog of this phone's, which is up until it hears a BYE. */
+static void fork_answer(struct world *w, struct phone *ph, const struct pdlg *of, const struct sip_msg *m) {
+    char mem[1200];
+    struct sbuf b = sbuf_on(mem, sizeof mem);
+    struct pdlg *d = phone_dialog_new(w, ph);
+    struct pserver *s = d ? server_new(w, ph, m) : NULL;
+    if (!d)
         return;
+    d->call_id = of->call_id;
+    d->remote_tag = of->remote_tag;
+    d->remote_uri = of->remote_uri;
+    d->target = of->target;
+    d->remote_cseq = m->cseq;
+    if (!s || !describe(w, ph, d, m, &b)) {
+        phone_dialog_over(w, ph, d);
+        return;
+    }
+    d->scene = of->scene;
+    d->call = of->call;
+    d->state = PH_ANSWERED;
+    d->ok_cseq = m->cseq;
+    tie(ph, s, d);
     s->key ^= 2;
-    struct phone_response r = { .status = 200, .tag = SL("fork2"), .contact = true, .body = body };
+    s->ok = true;
+    struct phone_response r = {
+        .status = 200, .tag = txt_slice(&d->local_tag), .contact = true, .body = sbuf_slice(&b), .repeats = true
+    };
     phone_respond(w, ph, s, m, &r);
 }
 
@@ -136,7 +152,7 @@ static void accept(struct world *w, struct phone *ph, struct pdlg *d, struct pse
         return;
     }
     if (first && phone_quirk(w, ph, QUIRK_FORKS) && sim_draw_chance(w, ph->index, 40))
-        fork_answer(w, ph, m, sbuf_slice(&b));
+        fork_answer(w, ph, d, m);
     struct phone_response r = {
         .status = 200, .tag = txt_slice(&d->local_tag), .contact = true, .body = sbuf_slice(&b), .repeats = true
     };
@@ -158,8 +174,8 @@ static void accept(struct world *w, struct phone *ph, struct pdlg *d, struct pse
 
 void phone_answer(struct world *w, struct phone *ph, struct pdlg *d) {
     struct pserver *s = d->invite_server ? &ph->server[d->invite_server - 1] : NULL;
-    struct sip_msg *m = &w->msg.look;
-    if (!s || !s->used || !request_again(w, s, m))
+    const struct sip_msg *m = s && s->used ? request_again(w, s) : NULL;
+    if (!m)
         return;
     uint16_t outcome = d->outcome;
     if (w->calm && d->state == PH_RINGING)
@@ -236,7 +252,7 @@ static void scene_of(struct pdlg *d, const struct sip_msg *m) {
     for (unsigned i = 0; i < m->header_count; i++) {
         struct slice v = m->headers[i].value;
         uint64_t n;
-        if (m->headers[i].id == SIP_H_OTHER && slice_ieq(m->headers[i].name, SL("X-Scene")) && slice_u64(v, 999, &n)) {
+        if (m->headers[i].id == SIP_H_OTHER && slice_ieq(m->headers[i].name, SL("X-Scene")) && slice_u64(v, 10 * SIM_SCENES, &n)) {
             d->scene = (uint8_t)(n / 10);
             d->call = (uint8_t)(n % 10);
         }
@@ -382,9 +398,10 @@ static void on_bye(struct world *w, struct phone *ph, struct pdlg *d, struct pse
     world_seen(w, ph, SEEN_BYE, d->scene);
     if (d->invite_server) {
         struct pserver *open = &ph->server[d->invite_server - 1];
-        if (open->used && request_again(w, open, &w->msg.look)) {
+        const struct sip_msg *invite = open->used ? request_again(w, open) : NULL;
+        if (invite) {
             struct phone_response r = { .status = 487, .tag = txt_slice(&d->local_tag), .repeats = true };
-            phone_respond(w, ph, open, &w->msg.look, &r);
+            phone_respond(w, ph, open, invite, &r);
             packet_free(w, open->req);
             open->req = NULL;
         }
@@ -402,26 +419,7 @@ static void on_cancel(struct world *w, struct phone *ph, struct pserver *s, cons
     if (!open || !open->req || open->dlg >= PHONE_DIALOGS || ph->dlg[open->dlg].gen != open->dlg_gen)
         return;
     struct pdlg *d = &ph->dlg[open->dlg];
-    if (request_again(w, open, &w->msg.look))
-        refuse(w, ph, d, open, &w->msg.look, 487);
-}
-
-/* A fork's second answer that was ACKed lives until its BYE, without a phone behind it. */
-static void note_ghost(struct world *w, const struct sip_msg *m) {
-    uint64_t call = sim_hash(m->call_id) | 1;
-    unsigned free = 64;
-    if (!slice_eq(m->to_tag, SL("fork2")))
-        return;
-    for (unsigned i = 64; i--;) {
-        if (w->ghosts[i] == call && m->method == SIP_M_BYE)
-            w->ghosts[i] = 0;
-        if (w->ghosts[i] == call)
-            return;
-        if (!w->ghosts[i])
-            free = i;
-    }
-    if (m->method == SIP_M_ACK && free < 64)
-        w->ghosts[free] = call;
+    refuse(w, ph, d, open, request_again(w, open), 487);
 }
 
 /* ACK to our final answer. */
@@ -491,21 +489,14 @@ static void on_dialog_request(struct world *w, struct phone *ph, struct packet *
 }
 
 void phone_on_request(struct world *w, struct phone *ph, struct packet *p, const struct sip_msg *m) {
-    note_ghost(w, m);
     if (m->method == SIP_M_ACK) {
         on_ack(w, ph, m);
         return;
     }
     struct pserver *s = server_find(ph, m);
     if (s) {
-        if (s->rsp) {
-            struct packet *again = packet_new(w);
-            memcpy(again->data, s->rsp->data, s->rsp->n);
-            again->n = s->rsp->n;
-            again->from = ph->index;
-            again->to = SIM_ENGINE;
-            net_send(w, again);
-        }
+        if (s->rsp)
+            net_send(w, packet_copy(w, s->rsp));
         return;
     }
     s = server_new(w, ph, m);

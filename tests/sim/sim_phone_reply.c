@@ -29,10 +29,9 @@ static struct pdlg *dialog_of(struct phone *ph, const struct pclient *c) {
 /* The request again with credentials: its CSeq line replaced by a higher one with the header behind it. */
 static bool try_auth(struct world *w, struct phone *ph, struct pclient *c, const struct sip_msg *m) {
     struct sip_digest ch;
-    struct sip_fault f;
-    struct sip_msg *old = &w->msg.look;
+    const struct sip_msg *old = packet_read(c->req);
     char mem[700], cnonce[20];
-    if (c->retried || !auth_pick(m, &ch) || sip_parse(slice_of(c->req->data, c->req->n), old, &f) < 0)
+    if (c->retried || !auth_pick(m, &ch) || !old)
         return false;
     struct auth_user user = { .username = txt_slice(&ph->user), .password = SL("secret") };
     struct sbuf n = sbuf_on(cnonce, sizeof cnonce), b = sbuf_on(mem, sizeof mem);
@@ -72,21 +71,15 @@ static bool try_auth(struct world *w, struct phone *ph, struct pclient *c, const
     c->interval = 500000;
     if (d && c->method == SIP_M_INVITE)
         d->invite_cseq = cseq;
-    struct packet *out = packet_new(w);
-    memcpy(out->data, p->data, p->n);
-    out->n = p->n;
-    out->from = p->from;
-    out->to = p->to;
-    net_send(w, out);
+    net_send(w, packet_copy(w, p));
     return true;
 }
 
 static void ack_failure(struct world *w, struct phone *ph, const struct pclient *c, const struct sip_msg *m) {
     struct packet *p = packet_new(w);
-    struct sip_msg *old = &w->msg.look;
-    struct sip_fault f;
+    const struct sip_msg *old = packet_read(c->req);
     struct sbuf b = sbuf_on(p->data, sizeof p->data);
-    if (sip_parse(slice_of(c->req->data, c->req->n), old, &f) < 0)
+    if (!old)
         sim_fail(w, "simulator: a phone's INVITE cannot be read");
     sbuf_lit(&b, "ACK ");
     sbuf_put(&b, old->ruri_text);

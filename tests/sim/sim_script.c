@@ -225,9 +225,12 @@ void sim_script_make(struct sim_script *s, uint64_t seed) {
     uint64_t at = SIM_START_US + 4 * SECOND;
     s->n = 0;
     make_setup(&s->setup, &r);
-    uint32_t scenes = 40 + sim_below(&r, 20);
+    uint32_t scenes = SIM_SCENES - sim_below(&r, 60);
     for (uint32_t i = 0; i < scenes; i++) {
+        s->first[i] = s->n;
         make_scene(s, &r, (uint8_t)i, at);
         at += sim_chance(&r, 40) ? sim_below(&r, 3 * SECOND) : sim_below(&r, 25 * SECOND);
     }
+    for (uint32_t i = scenes; i <= SIM_SCENES; i++)
+        s->first[i] = s->n;
 }

@@ -147,18 +147,23 @@ static uint8_t node_of(const struct addr *a) {
 
 static void do_send(struct world *w, const struct out *o) {
     struct slice bytes = buf_slice(o->u.send.buf);
-    uint8_t to = node_of(&o->u.send.dst);
-    check_out(w, bytes, &o->u.send.dst);
+    struct packet *p = packet_new(w);
+    if (bytes.n > SIM_PACKET_MAX)
+        sim_fail(w, "the engine sent %u bytes", bytes.n);
+    memcpy(p->data, bytes.p, bytes.n);
+    p->n = bytes.n;
+    p->from = SIM_ENGINE;
+    p->to = node_of(&o->u.send.dst);
+    const struct sip_msg *m = packet_read(p);
+    if (!m)
+        sim_fail(w, "the engine sent what cannot be read");
+    check_out(w, m);
     world_hash(w, bytes.p, bytes.n);
-    if (to != SIM_ENGINE && bytes.n <= SIM_PACKET_MAX) {
-        struct packet *p = packet_new(w);
-        memcpy(p->data, bytes.p, bytes.n);
-        p->n = bytes.n;
-        p->from = SIM_ENGINE;
-        p->to = to;
-        world_say(w, "", p);
+    world_say(w, "", p);
+    if (p->to != SIM_ENGINE)
         net_send(w, p);
-    }
+    else
+        packet_free(w, p);
     struct buf *b = o->u.send.buf;
     buf_unref(engine_bufs(w->e), &b);
 }
@@ -219,6 +224,10 @@ void world_step_engine(struct world *w, const struct event *ev) {
     e.mono_us = w->now;
     e.wall_ms = SIM_WALL_MS + w->now / 1000;
     engine_step(w->e, &e, &w->out);
+    /* Read by the engine, and looked at before its answers are. */
+    if (w->arriving)
+        check_in(w, w->arriving->garbage ? packet_read(w->arriving) : &w->e->msg);
+    w->arriving = NULL;
     if (w->opt.verbose)
         say_trace(w);
     w->steps++;
@@ -230,15 +239,13 @@ void world_step_engine(struct world *w, const struct event *ev) {
 
 static void to_engine(struct world *w, struct packet *p) {
     struct event ev = { .kind = EV_DATAGRAM };
-    struct sip_fault f;
     ev.u.dgram.bytes = slice_of(p->data, p->n);
     ev.u.dgram.src = w->phones[p->from].addr;
     ev.u.dgram.dst = sim_engine_addr;
     world_hash(w, p->data, p->n);
     world_say(w, "", p);
-    if (sip_parse(ev.u.dgram.bytes, &w->msg.out, &f) >= 0)
-        check_in(w, &w->msg.out, p->from);
     w->messages++;
+    w->arriving = p;
     world_step_engine(w, &ev);
 }
 
@@ -269,6 +276,7 @@ static void garbage(struct world *w, const struct sim_event *ev) {
     p->n = s.n;
     p->from = ev->phone;
     p->to = SIM_ENGINE;
+    p->garbage = true;
     net_send(w, p);
 }
 
@@ -297,7 +305,9 @@ static void run_event(struct world *w, struct sim_event *ev) {
 }
 
 void world_seen(struct world *w, const struct phone *ph, enum sim_seen what, unsigned scene) {
-    for (uint32_t i = 0; i < w->script.n; i++) {
+    if (scene >= SIM_SCENES)
+        return;
+    for (uint32_t i = w->script.first[scene]; i < w->script.first[scene + 1]; i++) {
         struct sim_event *ev = &w->script.ev[i];
         if (ev->seen != what || ev->fired || ev->phone != ph->index || ev->scene != scene || ev->at > w->now ||
             w->masked[i])
@@ -337,7 +347,7 @@ static void fill_config(struct world *w) {
     c->media_port_min = PORT_MIN;
     c->media_port_max = PORT_MIN + 2 * PORT_PAIRS - 1;
     c->calls_max = 64;
-    c->txns_max = 1024;
+    c->txns_max = 512;
     c->bindings_max = 64;
     c->trace_lines = 256;
     c->trace_level = w->opt.verbose ? TRACE_DEBUG : TRACE_ERROR;
@@ -381,16 +391,13 @@ static void begin(struct world *w) {
     w->seq = w->heap_n = w->out.n = 0;
     w->hash = w->seed;
     w->calm = w->lost_peer = false;
+    w->arriving = NULL;
     w->draw_at = w->draw_n = 0;
     w->same_time = 0;
     w->trace_seen = 0;
     w->free_packets = NULL;
-    for (unsigned i = SIM_PACKETS; i--;) {
-        w->packets[i].next = w->free_packets;
-        w->free_packets = &w->packets[i];
-    }
+    w->packets_used = 0;
     memset(w->path, 0, sizeof w->path);
-    memset(w->ghosts, 0, sizeof w->ghosts);
     sim_script_make(&w->script, w->seed);
     for (unsigned i = 0; i < SIM_PHONES; i++)
         phone_init(w, i);
