@@ -6,7 +6,7 @@
 #include "core/base/check.h"
 #include "core/base/limits.h"
 #include "core/base/map.h"
-#include "store/store.h"
+#include "store/kind.h"
 
 #define CHUNK_DATA 240
 #define CHUNK_NONE UINT32_MAX
@@ -55,7 +55,8 @@ struct answer {
     struct slice table;
 };
 
-struct store {
+struct memory {
+    struct store base;
     struct siphash_key key;
     struct pool entries;
     struct map by_key;
@@ -73,18 +74,19 @@ struct store {
 };
 
 struct store *store_memory_new(struct arena *a, uint32_t entries, size_t bytes, struct siphash_key key) {
-    struct store counted, *s = arena_take(a, sizeof *s);
-    struct store *at = s ? s : &counted;
+    struct memory counted, *s = arena_take(a, sizeof *s);
+    struct memory *at = s ? s : &counted;
     at->chunk_count = at->chunks_left = (uint32_t)(bytes / CHUNK_DATA) + 1;
     at->chunks = arena_take(a, (size_t)at->chunk_count * sizeof *at->chunks);
     pool_init(&at->entries, a, entries, sizeof(struct entry));
     map_init(&at->by_key, a, entries);
     if (!s)
         return NULL;
+    s->base.kind = &store_kind_memory;
     s->key = key;
     for (uint32_t i = 0; i < s->chunk_count; i++)
         s->chunks[i].next = i + 1 < s->chunk_count ? i + 1 : CHUNK_NONE;
-    return s;
+    return &s->base;
 }
 
 static uint32_t chunks_for(size_t n) {
@@ -92,7 +94,7 @@ static uint32_t chunks_for(size_t n) {
 }
 
 /* There are enough free chunks. */
-static uint32_t value_write(struct store *s, struct slice key, struct slice v) {
+static uint32_t value_write(struct memory *s, struct slice key, struct slice v) {
     uint32_t head = s->chunk_free, last = head, n = key.n + v.n;
     s->chunks_left -= chunks_for(n);
     for (uint32_t at = 0, i = 0; i < chunks_for(n); i++) {
@@ -113,7 +115,7 @@ static uint32_t value_write(struct store *s, struct slice key, struct slice v) {
     return head;
 }
 
-static struct slice value_read(struct store *s, uint32_t head) {
+static struct slice value_read(struct memory *s, uint32_t head) {
     uint32_t n = s->chunks[head].n;
     for (uint32_t at = 0, i = head; at < n; i = s->chunks[i].next) {
         uint32_t part = n - at < CHUNK_DATA ? n - at : CHUNK_DATA;
@@ -123,7 +125,7 @@ static struct slice value_read(struct store *s, uint32_t head) {
     return slice_of(s->value, n);
 }
 
-static void value_unref(struct store *s, uint32_t head) {
+static void value_unref(struct memory *s, uint32_t head) {
     if (head == CHUNK_NONE || --s->chunks[head].refs)
         return;
     uint32_t last = head;
@@ -138,7 +140,7 @@ static struct slice bytes_of(const struct buf *b) {
     return b ? slice_of(b->data, b->len) : SLICE_NONE;
 }
 
-static struct key128 key_of(const struct store *s, const struct store_op *op) {
+static struct key128 key_of(const struct memory *s, const struct store_op *op) {
     struct slice key = bytes_of(op->key);
     struct siphash h;
     siphash_init(&h, s->key, true);
@@ -150,7 +152,7 @@ static struct key128 key_of(const struct store *s, const struct store_op *op) {
     return siphash_end(&h);
 }
 
-static void remove_entry(struct store *s, handle h) {
+static void remove_entry(struct memory *s, handle h) {
     struct entry *e = pool_get(&s->entries, h);
     value_unref(s, e->value);
     CHECK(map_del(&s->by_key, e->key));
@@ -162,7 +164,7 @@ static bool is_expired(const struct entry *e, uint64_t wall_ms) {
 }
 
 /* HANDLE_NONE when absent; what has expired goes now. */
-static handle find_live(struct store *s, struct key128 key, uint64_t wall_ms) {
+static handle find_live(struct memory *s, struct key128 key, uint64_t wall_ms) {
     handle h = map_get(&s->by_key, key);
     if (h != HANDLE_NONE && is_expired(pool_get(&s->entries, h), wall_ms)) {
         remove_entry(s, h);
@@ -171,7 +173,7 @@ static handle find_live(struct store *s, struct key128 key, uint64_t wall_ms) {
     return h;
 }
 
-static void sweep(struct store *s, uint64_t wall_ms) {
+static void sweep(struct memory *s, uint64_t wall_ms) {
     struct entry *e;
     handle h;
     for (uint32_t cursor = 0; (e = pool_next(&s->entries, &cursor, &h));)
@@ -180,11 +182,11 @@ static void sweep(struct store *s, uint64_t wall_ms) {
     s->swept_ms = wall_ms;
 }
 
-static bool has_room(const struct store *s, uint32_t chunks, bool new_entry) {
+static bool has_room(const struct memory *s, uint32_t chunks, bool new_entry) {
     return s->chunks_left >= chunks && (!new_entry || s->entries.used < s->entries.count);
 }
 
-static bool is_owner(const struct store *s, const struct store_op *op) {
+static bool is_owner(const struct memory *s, const struct store_op *op) {
     const struct owner *o = &s->owners[op->bucket];
     return op->node == 0 || (o->node == op->node && o->epoch == op->epoch);
 }
@@ -193,7 +195,7 @@ static bool is_older(const struct store_op *op, const struct entry *e) {
     return op->node && e && (op->epoch < e->epoch || (op->epoch == e->epoch && op->version < e->version));
 }
 
-static enum store_status put(struct store *s, const struct store_op *op, struct key128 key, uint64_t wall_ms) {
+static enum store_status put(struct memory *s, const struct store_op *op, struct key128 key, uint64_t wall_ms) {
     struct slice id = bytes_of(op->key), v = bytes_of(op->value);
     uint32_t n = id.n + v.n;
     handle h = find_live(s, key, wall_ms);
@@ -229,7 +231,7 @@ static void found(struct answer *a, const struct entry *e) {
     a->key_n = e->key_n;
 }
 
-static void get(struct store *s, struct key128 key, uint64_t wall_ms, struct answer *a) {
+static void get(struct memory *s, struct key128 key, uint64_t wall_ms, struct answer *a) {
     const struct entry *e = pool_get(&s->entries, find_live(s, key, wall_ms));
     a->status = STORE_MISSING;
     if (e)
@@ -237,7 +239,7 @@ static void get(struct store *s, struct key128 key, uint64_t wall_ms, struct ans
 }
 
 /* What is not there is as good as deleted. */
-static enum store_status delete(struct store *s, const struct store_op *op, struct key128 key, uint64_t wall_ms) {
+static enum store_status delete(struct memory *s, const struct store_op *op, struct key128 key, uint64_t wall_ms) {
     handle h = find_live(s, key, wall_ms);
     if (is_older(op, pool_get(&s->entries, h)))
         return STORE_FENCED;
@@ -248,12 +250,12 @@ static enum store_status delete(struct store *s, const struct store_op *op, stru
 
 /* ---- who owns what */
 
-static void tell_owner(const struct store *s, struct answer *a) {
+static void tell_owner(const struct memory *s, struct answer *a) {
     a->node = s->owners[a->bucket].node;
     a->epoch = s->owners[a->bucket].epoch;
 }
 
-static enum store_status claim(struct store *s, const struct store_op *op) {
+static enum store_status claim(struct memory *s, const struct store_op *op) {
     struct owner *o = &s->owners[op->bucket];
     if (o->epoch != op->epoch)
         return STORE_FENCED;
@@ -261,12 +263,12 @@ static enum store_status claim(struct store *s, const struct store_op *op) {
     return STORE_OK;
 }
 
-static enum store_status release(struct store *s, const struct store_op *op) {
+static enum store_status release(struct memory *s, const struct store_op *op) {
     s->owners[op->bucket].node = 0;
     return STORE_OK;
 }
 
-static void end_leases(struct store *s, uint32_t node, uint64_t wall_ms) {
+static void end_leases(struct memory *s, uint32_t node, uint64_t wall_ms) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < s->lease_n; i++)
         if (s->leases[i].node != node && s->leases[i].until_ms > wall_ms)
@@ -274,7 +276,7 @@ static void end_leases(struct store *s, uint32_t node, uint64_t wall_ms) {
     s->lease_n = n;
 }
 
-static enum store_status lease(struct store *s, const struct store_op *op, uint64_t wall_ms) {
+static enum store_status lease(struct memory *s, const struct store_op *op, uint64_t wall_ms) {
     struct slice v = bytes_of(op->value);
     uint32_t at = 0;
     end_leases(s, op->node, wall_ms);
@@ -292,7 +294,7 @@ static enum store_status lease(struct store *s, const struct store_op *op, uint6
     return STORE_OK;
 }
 
-static struct slice list_leases(struct store *s) {
+static struct slice list_leases(struct memory *s) {
     struct sbuf b = sbuf_on(s->value, sizeof s->value);
     for (uint32_t i = 0; i < s->lease_n; i++) {
         const struct lease *l = &s->leases[i];
@@ -307,7 +309,7 @@ static struct slice list_leases(struct store *s) {
 
 /* ---- the interface */
 
-static enum store_status write_op(struct store *s, const struct store_op *op, struct key128 key, uint64_t wall_ms) {
+static enum store_status write_op(struct memory *s, const struct store_op *op, struct key128 key, uint64_t wall_ms) {
     if (op->verb != STORE_CLAIM && op->verb != STORE_LEASE && !is_owner(s, op))
         return STORE_FENCED;
     switch (op->verb) {
@@ -320,7 +322,8 @@ static enum store_status write_op(struct store *s, const struct store_op *op, st
     }
 }
 
-void store_submit(struct store *s, const struct store_op *op, uint64_t wall_ms) {
+static void memory_submit(struct store *base, const struct store_op *op, uint64_t wall_ms) {
+    struct memory *s = (struct memory *)base;
     struct key128 key = key_of(s, op);
     struct answer a = { .ticket = op->ticket, .value = CHUNK_NONE, .verb = op->verb, .bucket = op->bucket,
                         .table = op->table };
@@ -340,7 +343,7 @@ void store_submit(struct store *s, const struct store_op *op, uint64_t wall_ms) 
 }
 
 /* The next record of a LOAD, which stays the first answer until there is none. */
-static bool load_next(struct store *s, struct answer *a) {
+static bool load_next(struct memory *s, struct answer *a) {
     const struct entry *e;
     handle h;
     while ((e = pool_next(&s->entries, &a->cursor, &h))) {
@@ -355,7 +358,8 @@ static bool load_next(struct store *s, struct answer *a) {
     return false;
 }
 
-bool store_answer(struct store *s, struct event *ev) {
+static bool memory_answer(struct store *base, struct event *ev) {
+    struct memory *s = (struct memory *)base;
     if (s->waiting == 0)
         return false;
     struct answer *first = &s->answers[s->first];
@@ -382,7 +386,8 @@ bool store_answer(struct store *s, struct event *ev) {
     return true;
 }
 
-uint32_t store_count(struct store *s, struct slice table, uint64_t wall_ms) {
+static uint32_t memory_count(struct store *base, struct slice table, uint64_t wall_ms) {
+    struct memory *s = (struct memory *)base;
     const struct entry *e;
     uint32_t n = 0;
     handle h;
@@ -391,3 +396,7 @@ uint32_t store_count(struct store *s, struct slice table, uint64_t wall_ms) {
         n += !table.p || slice_eq(e->table, table);
     return n;
 }
+
+const struct store_kind store_kind_memory = {
+    .submit = memory_submit, .answer = memory_answer, .count = memory_count
+};

@@ -308,6 +308,8 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
     case EV_SEND_FAILED: on_send_failed(e, &ev->u.failed.dst); break;
     case EV_ADMIN: admin_on_line(e, ev->u.admin.conn, ev->u.admin.line); break;
     case EV_DRAIN: on_drain(e, ev->u.drain.deadline_us); break;
+    case EV_STORE_DOWN:
+    case EV_STORE_UP:
     case EV_MEDIA:
     case EV_DEADLINE: break;
     }

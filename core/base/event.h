@@ -12,6 +12,9 @@ enum event_kind {
     EV_DATAGRAM,   /* bytes arrived */
     EV_DEADLINE,   /* the time engine_deadline() named has come (or not: harmless) */
     EV_STORE,      /* a store ticket was answered */
+    EV_STORE_DOWN, /* some buckets of the store cannot be reached from now on */
+    EV_STORE_UP,   /* all can, for the first time or again: who owns what may have changed meanwhile (a server that was
+                      promoted may have lost the last writes), so every bucket held is to be validated */
     EV_SEND_FAILED,/* the kernel refused or reported an error for a destination (ICMP) */
     EV_MEDIA,      /* the relay tells something about a stream */
     EV_ADMIN,      /* one line of an operator's order */
