@@ -253,7 +253,8 @@ static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg
     for (uint32_t i = 0; i < w->seen.sub_n; i++) {
         struct seen_sub *s = &w->seen.subs[i];
         s->excused = s->excused || (no_ack && s->key == d->key);
-        if (!no_ack && !s->excused && s->key == d->key && s->final && s->open && w->now - s->sent_at < T1_64 && !d->bye_out)
+        bool waits = s->key == d->key && s->final && s->open && !s->excused && w->now - s->sent_at < T1_64;
+        if (!no_ack && waits && !d->bye_out)
             sim_fail(w, "a BYE to the transferor before it answered the final NOTIFY");
     }
     d->bye_out = true;

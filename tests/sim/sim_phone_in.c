@@ -252,7 +252,8 @@ static void scene_of(struct pdlg *d, const struct sip_msg *m) {
     for (unsigned i = 0; i < m->header_count; i++) {
         struct slice v = m->headers[i].value;
         uint64_t n;
-        if (m->headers[i].id == SIP_H_OTHER && slice_ieq(m->headers[i].name, SL("X-Scene")) && slice_u64(v, 10 * SIM_SCENES, &n)) {
+        bool named = m->headers[i].id == SIP_H_OTHER && slice_ieq(m->headers[i].name, SL("X-Scene"));
+        if (named && slice_u64(v, 10 * SIM_SCENES, &n)) {
             d->scene = (uint8_t)(n / 10);
             d->call = (uint8_t)(n % 10);
         }
