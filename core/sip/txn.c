@@ -261,6 +261,20 @@ bool txn_is_done(const struct txn_layer *l, handle h) {
     return !t || t->status >= 200;
 }
 
+void txn_drop_request(struct txn_step *s) {
+    struct txn *t = s->txn;
+    if (s->status == 401 || s->status == 407 || s->status == 422) {
+        buf_unref(s->layer->bufs, &s->layer->refused);
+        s->layer->refused = t->request;
+        t->request = NULL;
+    }
+    buf_unref(s->layer->bufs, &t->request);
+}
+
+void txn_forget_refused(struct txn_layer *l) {
+    buf_unref(l->bufs, &l->refused);
+}
+
 void txn_drop(struct txn_layer *l, handle h) {
     struct txn *t = txn_get(l, h);
     if (t)

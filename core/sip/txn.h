@@ -67,6 +67,7 @@ struct txn {
     uint64_t trace_call;          /* the TU's, for the trace; 0: none */
     handle peer;                  /* the TU's: for example the paired transaction of the other side */
     uint32_t cseq;
+    uint8_t tries;                /* the TU's: how often this request was sent before with another CSeq */
     uint16_t status;              /* of the last response sent (server) or passed up (client); 0: none */
     bool legacy;                  /* server: matched by RFC 2543's rules */
     bool cancelled;               /* ICT: the TU asked for CANCEL; IST: a CANCEL came */
@@ -93,6 +94,7 @@ struct txn_layer {
     struct buf_pool *bufs;
     struct metrics *metrics;
     struct trace *trace;
+    struct buf *refused;          /* see txn_refused */
 };
 
 struct txn_layer_config {
@@ -171,6 +173,13 @@ struct txn_event txn_recv_response(struct txn_layer *l, struct outbox *o, uint64
  * call counts. 64*T1 after it was sent the INVITE ends with TXN_TIMEOUT, timer CANCELLED. A 2xx may still come: ACK
  * and BYE. */
 handle txn_cancel(struct txn_layer *l, struct outbox *o, uint64_t now, handle invite, struct slice extra);
+
+/* The request to which the TXN_FINAL just returned is 401, 407 or 422 the answer: what is sent again with a higher
+ * CSeq. Good until txn_forget_refused, which the TU calls when it has dealt with that event. Absent: none. */
+static inline struct slice txn_refused(const struct txn_layer *l) {
+    return l->refused ? buf_slice(l->refused) : SLICE_NONE;
+}
+void txn_forget_refused(struct txn_layer *l);
 
 /* ---- server ---- */
 

@@ -72,7 +72,7 @@ static void reject(struct txn_step *s) {
     struct txn *t = s->txn;
     pass_final(s);
     struct buf *ack = txn_make_ack(s->layer, t->request, s->msg);
-    buf_unref(s->layer->bufs, &t->request);
+    txn_drop_request(s);
     t->request = ack;
     txn_send(s, ack);
     txn_set_life(s, TXN_TIMER_D, txn_reliable(t) ? 0 : s->layer->times.d);

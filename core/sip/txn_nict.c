@@ -33,7 +33,7 @@ static void complete(struct txn_step *s) {
     struct txn *t = s->txn;
     txn_stop_timers(s);
     t->status = s->status;
-    buf_unref(s->layer->bufs, &t->request);
+    txn_drop_request(s);
     txn_tell(s, TXN_FINAL);
     txn_set_life(s, TXN_TIMER_K, txn_reliable(t) ? 0 : s->layer->times.t4);
 }

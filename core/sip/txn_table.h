@@ -122,6 +122,8 @@ void txn_stop_timers(struct txn_step *s);
 void txn_tell(struct txn_step *s, enum txn_event_kind kind);
 /* txn_tell TXN_TIMEOUT with the timer. */
 void txn_tell_timeout(struct txn_step *s, enum txn_timer_kind timer);
+/* The request is done with; kept for the TU where its answer asks for another try (txn_refused). */
+void txn_drop_request(struct txn_step *s);
 /* Replaces the kept response by the step's and sends it. */
 void txn_send_response(struct txn_step *s);
 /* Frees the transaction with its buffers, timers and map entries. */
