@@ -237,6 +237,16 @@ static void on_reanswered(struct engine *e, struct leg *l, const struct leg_even
     call_changed(e, leg_call(e, l));
 }
 
+/* The same description went out; what came back may have changed all the same. */
+static void on_refreshed(struct engine *e, struct leg *l, const struct leg_event *ev) {
+    struct leg *other = leg_peer(e, l);
+    if (!ev->msg->body.n || slice_eq(ev->msg->body, leg_str(l, LEG_SDP_REMOTE)) || media_check(ev->msg->body) != 0 ||
+        !media_received(e, l, ev->msg->body, false) || !other || other->peer != l->self)
+        return;
+    media_connect(e, l, other);
+    call_changed(e, leg_call(e, l));
+}
+
 static void on_rerefused(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
     if (!ev->own && other && other->invite_in != HANDLE_NONE)
@@ -376,7 +386,10 @@ static void on_response(struct engine *e, struct leg *l, const struct leg_event 
     }
     if (other)
         r.to_tag = leg_str(other, DLG_LOCAL_TAG);
-    wire_respond(e, ev->peer_txn, NULL, &r, other);
+    if (other && update && r.status < 300)
+        leg_answer_update(e, other, ev->peer_txn, &r);
+    else
+        wire_respond(e, ev->peer_txn, NULL, &r, other);
     /* The transfer went on meanwhile: l has what was meant for another. */
     if (update && other != peer && peer && ev->msg && ev->msg->status < 300 && ev->msg->body.n)
         agree_anew(e, l, peer);
@@ -390,6 +403,7 @@ void bridge_on_event(struct engine *e, struct leg *l, const struct leg_event *ev
     case LEG_EV_REFUSED: on_refused(e, l, ev); break;
     case LEG_EV_REINVITE: on_reinvite(e, l, ev); break;
     case LEG_EV_REANSWERED: on_reanswered(e, l, ev); break;
+    case LEG_EV_REFRESHED: on_refreshed(e, l, ev); break;
     case LEG_EV_REREFUSED: on_rerefused(e, l, ev); break;
     case LEG_EV_ACK: on_ack(e, l, ev); break;
     case LEG_EV_RECANCELLED:

@@ -10,6 +10,7 @@
 #include "core/base/addr.h"
 #include "core/base/siphash.h"
 #include "core/base/trace.h"
+#include "core/sip/session_timer.h"
 
 /* What is done with a REFER from this party: carried out here; refused; passed on to the transferee, who then calls
  * through us; or passed on where the transferee can do it, else, or if it will not, carried out here. */
@@ -116,6 +117,8 @@ struct engine_config {
     uint32_t nonce_lifetime_s;
 
     uint32_t expires_min_s, expires_max_s, expires_default_s; /* of registrations */
+
+    struct session_config session; /* session timers */
 
     struct addr media_addr; /* goes into SDP; port ignored */
     uint16_t media_port_min, media_port_max;

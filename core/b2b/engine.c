@@ -151,6 +151,7 @@ static void on_response(struct engine *e, const struct sip_msg *msg) {
         on_stray_response(e, msg);
     else if (t.kind != TXN_NONE)
         client_event(e, &t, msg);
+    txn_forget_refused(&e->txns);
 }
 
 /* ---- datagrams ---- */
@@ -260,6 +261,12 @@ static void on_timer(struct engine *e, struct wheel_node *n) {
         if (!(l = leg_get(e, n->owner)))
             break;
         ev = leg_on_timer(e, l, (enum engine_timer)n->kind);
+        leg_event(e, l, &ev);
+        break;
+    case TIMER_SESSION:
+        if (!(l = leg_get(e, n->owner)))
+            break;
+        ev = leg_session_on_timer(e, l);
         leg_event(e, l, &ev);
         break;
     case TIMER_TRANSFER:

@@ -19,6 +19,7 @@ void engine_config_defaults(struct engine_config *c) {
         .expires_min_s = 60,
         .expires_max_s = 7200,
         .expires_default_s = 3600,
+        .session = { .expires_s = 1800, .min_se_s = SESSION_MIN_SE, .refresher = SESSION_AUTO },
         .media_port_min = 30000,
         .media_port_max = 30999,
         .media_quarantine_us = 5000000,

@@ -42,6 +42,7 @@ void leg_step(struct engine *e, struct leg *l, enum leg_input in) {
     l->state = c->next;
     if (closes_media(l->state)) {
         media_close(e, l);
+        leg_session_stop(e, l);
         l->ended_us = l->ended_us ? l->ended_us : e->now;
     }
     if (l->state == LEG_DEAD || l->state == LEG_BYE_SENT || l->state == LEG_LEFT) {
@@ -76,9 +77,10 @@ static struct leg *leg_make(struct engine *e, struct call *c, enum leg_role role
     l->created_us = e->now;
     l->media.own_direction = 3;
     l->media.session_id = rng_u64(&e->rng) >> 12;
-    l->ok_timer.owner = l->timer.owner = h;
+    l->ok_timer.owner = l->timer.owner = l->session_timer.owner = h;
     l->ok_timer.kind = TIMER_LEG_OK;
     l->timer.kind = TIMER_LEG;
+    l->session_timer.kind = TIMER_SESSION;
     c->legs[c->leg_count++] = h;
     struct sbuf b = sbuf_on(mem, TOKEN_LEN);
     token_put(&b, &(struct token){ (uint8_t)e->cfg.cluster_id, c->bucket, c->id, l->number & 15, rng_u64(&e->rng) });
@@ -100,6 +102,8 @@ void leg_note_abilities(struct leg *l, const struct sip_msg *msg) {
         l->supports_replaces = sip_list_has(msg, SIP_H_SUPPORTED, SL("replaces"));
     if (sip_hdr_first(msg, SIP_H_ALLOW))
         l->allows_refer = sip_list_has(msg, SIP_H_ALLOW, SL("REFER"));
+    if (sip_hdr_first(msg, SIP_H_ALLOW))
+        l->allows_update = sip_list_has(msg, SIP_H_ALLOW, SL("UPDATE"));
 }
 
 bool leg_index(struct engine *e, struct leg *l) {
@@ -212,6 +216,7 @@ void leg_free(struct engine *e, struct leg *l) {
     media_close(e, l);
     leg_stop_ok(e, l);
     wheel_cancel(&e->wheel, &l->timer);
+    leg_session_stop(e, l);
     buf_unref(&e->bufs, &l->ack);
     if (leg_str(l, DLG_CALL_ID).p) {
         leg_unindex(e, l);

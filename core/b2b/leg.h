@@ -21,6 +21,7 @@ enum leg_event_kind {
     LEG_EV_CANCELLED,   /* the peer's INVITE is gone; 487 was sent. The leg is dead */
     LEG_EV_RECANCELLED, /* the same for a re-INVITE; the leg lives */
     LEG_EV_REANSWERED,  /* 2xx to our re-INVITE: leg_ack is owed unless it was our own */
+    LEG_EV_REFRESHED,   /* 2xx to the session timer's own re-INVITE; ACKed. Its answer is what the session is now */
     LEG_EV_REREFUSED,   /* our re-INVITE failed; the session is as before. status; msg may be NULL */
     LEG_EV_BYE,         /* answered with 200 here. The leg is dead or LEFT */
     LEG_EV_REQUEST,     /* another request: txn is to be answered */
@@ -81,6 +82,8 @@ handle leg_request(struct engine *e, struct leg *l, struct slice method, enum tx
 void leg_end(struct engine *e, struct leg *l, uint16_t status, struct slice extra);
 /* Cancels an open INVITE or re-INVITE of ours and stays. extra: header lines, or absent. */
 void leg_cancel(struct engine *e, struct leg *l, struct slice extra);
+/* A 2xx to an UPDATE that was passed on: as wire_respond, with the session timer's lines. */
+void leg_answer_update(struct engine *e, struct leg *l, handle txn, const struct uas_response *r);
 /* A LEFT leg whose subscription has ended. */
 void leg_subscription_ended(struct engine *e, struct leg *l);
 
@@ -126,7 +129,40 @@ void leg_free(struct engine *e, struct leg *l);
 bool leg_index(struct engine *e, struct leg *l);
 void leg_unindex(struct engine *e, struct leg *l);
 
+/* ---- session timer (leg_session.c) ---- */
+
+/* The request asks for too short an interval: 422 was sent. */
+bool leg_session_refused(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn);
+/* A request that changes nothing but the time is answered here: the other side has a session timer of its own. False:
+ * it is not one. The re-INVITE is the leg's open one. */
+bool leg_session_refresh_update(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn);
+bool leg_session_refresh_invite(struct engine *e, struct leg *l, const struct sip_msg *msg);
+/* Header lines of an INVITE or UPDATE of ours; mem: SESSION_LINES_MAX bytes. */
+struct slice leg_session_request(struct engine *e, const struct leg *l, char *mem);
+/* The same of our 2xx to one; the timer starts. */
+struct slice leg_session_answer(struct engine *e, struct leg *l, const struct sip_msg *request, char *mem);
+/* A 2xx to one of ours: the timer starts. */
+void leg_session_answered(struct engine *e, struct leg *l, const struct sip_msg *msg);
+/* Our refresh was answered: by UPDATE; refused: by re-INVITE. */
+struct leg_event leg_session_on_response(struct engine *e, struct leg *l, uint16_t status);
+void leg_session_refresh_refused(struct engine *e, struct leg *l, uint16_t status);
+struct leg_event leg_session_on_timer(struct engine *e, struct leg *l);
+/* Its owner died: the refreshes since its last record are not known here, so nobody is hung up on at once. */
+void leg_session_resume(struct engine *e, struct leg *l);
+void leg_session_stop(struct engine *e, struct leg *l);
+
 /* private to the leg_*.c files */
+/* A response to a request in the dialog. */
+void leg_respond(struct engine *e, struct leg *l, handle txn, const struct sip_msg *msg, uint16_t status,
+                 struct slice extra);
+/* A re-INVITE with what the peer was told last. False: busy, or no room. */
+bool leg_refresh(struct engine *e, struct leg *l);
+/* Section 14.1: 2.1 to 4 s if the Call-ID is ours, else 0 to 2 s. */
+uint64_t leg_glare_wait_us(struct engine *e, const struct leg *l);
+/* The dialog is over without the peer's word: BYE goes out, LEG_EV_GONE comes up. */
+struct leg_event leg_lost(struct engine *e, struct leg *l, struct slice extra);
+/* Sends a refused request again, with what the refusal asks for (leg_retry.c). True: its answer is still to come. */
+bool leg_retry(struct engine *e, struct leg *l, const struct txn_event *t, const struct sip_msg *msg);
 /* ACK to a 2xx that comes again for an INVITE before our last one; what it had to say about media was said long ago. */
 void leg_ack_earlier(struct engine *e, struct leg *l, uint32_t cseq);
 handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const struct dialog_request *r,

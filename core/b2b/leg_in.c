@@ -9,8 +9,8 @@
 
 static const struct leg_event nothing = { .kind = LEG_EV_NONE };
 
-static void respond(struct engine *e, struct leg *l, handle txn, const struct sip_msg *msg, uint16_t status,
-                    struct slice extra) {
+void leg_respond(struct engine *e, struct leg *l, handle txn, const struct sip_msg *msg, uint16_t status,
+                 struct slice extra) {
     struct uas_response r = { .status = status, .to_tag = leg_str(l, DLG_LOCAL_TAG), .extra = extra };
     wire_respond(e, txn, msg, &r, l);
 }
@@ -22,27 +22,31 @@ static struct leg_event on_reinvite(struct engine *e, struct leg *l, const struc
         sbuf_lit(&b, "Retry-After: ");
         sbuf_u64(&b, rng_below(&e->rng, 11));
         sbuf_lit(&b, "\r\n");
-        respond(e, l, txn, msg, 500, sbuf_slice(&b));
+        leg_respond(e, l, txn, msg, 500, sbuf_slice(&b));
         return nothing;
     }
     if (l->invite_out != HANDLE_NONE || l->oa != OA_STABLE) {
-        respond(e, l, txn, msg, 491, SLICE_NONE);
+        leg_respond(e, l, txn, msg, 491, SLICE_NONE);
         return nothing;
     }
     if (!leg_is_up(l)) {
-        respond(e, l, txn, msg, 481, SLICE_NONE);
+        leg_respond(e, l, txn, msg, 481, SLICE_NONE);
         return nothing;
     }
+    if (leg_session_refused(e, l, msg, txn))
+        return nothing;
     dialog_refresh(&l->dlg, &e->ua, msg);
     leg_note_abilities(l, msg);
     l->invite_in = txn;
     if (msg->body.n)
         oa_step(&l->oa, OA_EV_RECV_OFFER);
+    if (leg_session_refresh_invite(e, l, msg))
+        return nothing;
     return (struct leg_event){ .kind = LEG_EV_REINVITE, .msg = msg, .txn = txn };
 }
 
 static struct leg_event on_bye(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
-    respond(e, l, txn, msg, 200, SLICE_NONE);
+    leg_respond(e, l, txn, msg, 200, SLICE_NONE);
     if (l->invite_in != HANDLE_NONE) {
         /* Section 15.1.2: an INVITE that is still open gets 487. */
         struct uas_response r = { .status = 487, .to_tag = leg_str(l, DLG_LOCAL_TAG) };
@@ -64,18 +68,22 @@ static struct leg_event on_bye(struct engine *e, struct leg *l, const struct sip
 
 static struct leg_event on_update(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
     if (msg->body.n && l->oa != OA_STABLE) {
-        respond(e, l, txn, msg, l->oa == OA_OFFER_SENT ? 491 : 500,
-                l->oa == OA_OFFER_SENT ? SLICE_NONE : SL("Retry-After: 2\r\n"));
+        leg_respond(e, l, txn, msg, l->oa == OA_OFFER_SENT ? 491 : 500,
+                    l->oa == OA_OFFER_SENT ? SLICE_NONE : SL("Retry-After: 2\r\n"));
         return nothing;
     }
+    if (leg_is_up(l) && leg_session_refused(e, l, msg, txn))
+        return nothing;
     dialog_refresh(&l->dlg, &e->ua, msg);
+    if (leg_session_refresh_update(e, l, msg, txn))
+        return nothing;
     return (struct leg_event){ .kind = LEG_EV_REQUEST, .msg = msg, .txn = txn };
 }
 
 struct leg_event leg_on_request(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
     const struct txn *t = txn_get(&e->txns, txn);
     if (!dialog_accept_cseq(&l->dlg, msg)) {
-        respond(e, l, txn, msg, 500, SLICE_NONE);
+        leg_respond(e, l, txn, msg, 500, SLICE_NONE);
         return nothing;
     }
     if (t)
@@ -85,7 +93,7 @@ struct leg_event leg_on_request(struct engine *e, struct leg *l, const struct si
     case SIP_M_BYE: return on_bye(e, l, msg, txn);
     case SIP_M_UPDATE: return on_update(e, l, msg, txn);
     case SIP_M_OPTIONS:
-        respond(e, l, txn, msg, 200,
+        leg_respond(e, l, txn, msg, 200,
                 SL("Accept: application/sdp\r\nAllow: " UA_ALLOW "\r\nSupported: " UA_SUPPORTED "\r\n"));
         return nothing;
     default: return (struct leg_event){ .kind = LEG_EV_REQUEST, .msg = msg, .txn = txn };

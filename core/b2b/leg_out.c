@@ -13,7 +13,11 @@ handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const s
     char mem[DIALOG_BRANCH_MAX];
     struct slice branch;
     struct addr dst;
-    struct buf *b = dialog_build(&l->dlg, &e->ua, r, mem, &branch);
+    char lines[SESSION_LINES_MAX];
+    struct dialog_request full = *r;
+    if (method == SIP_M_INVITE || method == SIP_M_UPDATE)
+        full.own = leg_session_request(e, l, lines);
+    struct buf *b = dialog_build(&l->dlg, &e->ua, &full, mem, &branch);
     if (!b) {
         metrics_add(&e->metrics, M_pool_full, 1);
         return HANDLE_NONE;
@@ -119,6 +123,15 @@ bool leg_reoffer(struct engine *e, struct leg *l, struct slice text, int directi
         return false;
     l->retry_until = e->now + 64ull * e->cfg.t1_us;
     try_reoffer(e, l);
+    return true;
+}
+
+bool leg_refresh(struct engine *e, struct leg *l) {
+    /* The description first: it is the same, but a leg is not to be left with an INVITE half written. */
+    struct slice sdp = leg_may_reinvite(l) ? media_describe(e, l, leg_str(l, LEG_SDP_LOCAL), -1) : SLICE_NONE;
+    if (!sdp.p || !send_reinvite(e, l, sdp, SLICE_NONE, 64ull * e->cfg.t1_us))
+        return false;
+    l->own_invite = l->refreshing = true;
     return true;
 }
 
@@ -235,6 +248,7 @@ static void keep_ok(struct engine *e, struct leg *l, const struct txn *t, struct
 bool leg_answer(struct engine *e, struct leg *l, struct slice sdp, struct slice extra) {
     const struct txn *t = txn_get(&e->txns, l->invite_in);
     const struct sip_msg *req = wire_request_again(e, l->invite_in);
+    char lines[SESSION_LINES_MAX];
     if (!t || !req)
         return false;
     struct uas_response r = {
@@ -245,6 +259,7 @@ bool leg_answer(struct engine *e, struct leg *l, struct slice sdp, struct slice 
         .content_type = sdp_type,
         .body = sdp,
     };
+    r.own = leg_session_answer(e, l, req, lines);
     struct buf *b = uas_build(&e->ua, req, &t->src, &r);
     if (!b) {
         metrics_add(&e->metrics, M_pool_full, 1);
@@ -265,6 +280,16 @@ bool leg_answer(struct engine *e, struct leg *l, struct slice sdp, struct slice 
     media_offer_settled(e, l, true);
     leg_step(e, l, LEG_IN_SEND_2XX);
     return true;
+}
+
+void leg_answer_update(struct engine *e, struct leg *l, handle txn, const struct uas_response *r) {
+    const struct sip_msg *req = wire_request_again(e, txn);
+    struct uas_response full = *r;
+    char lines[SESSION_LINES_MAX];
+    if (req && leg_is_up(l))
+        full.own = leg_session_answer(e, l, req, lines);
+    full.contact_user = full.to_tag = leg_str(l, DLG_LOCAL_TAG);
+    wire_respond(e, txn, req, &full, l);
 }
 
 void leg_respond_invite(struct engine *e, struct leg *l, const struct uas_response *r) {
@@ -322,6 +347,13 @@ void leg_ack_late_offer(struct engine *e, struct leg *l) {
         return;
     leg_ack(e, l, SLICE_NONE);
     oa_step(&l->oa, OA_EV_ABORT);
+}
+
+struct leg_event leg_lost(struct engine *e, struct leg *l, struct slice extra) {
+    leg_ack_late_offer(e, l);
+    leg_step(e, l, LEG_IN_END);
+    leg_send_bye(e, l, extra);
+    return (struct leg_event){ .kind = LEG_EV_GONE, .status = 408 };
 }
 
 void leg_end(struct engine *e, struct leg *l, uint16_t status, struct slice extra) {

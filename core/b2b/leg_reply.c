@@ -86,6 +86,7 @@ static struct leg_event on_invite_2xx(struct engine *e, struct leg *l, const str
     take_answer(l, msg);
     leg_step(e, l, LEG_IN_RECV_2XX);
     l->final_status = msg->status;
+    leg_session_answered(e, l, msg);
     if (l->state == LEG_UP) {
         l->answered_us = e->now;
         return (struct leg_event){ .kind = LEG_EV_ANSWERED, .msg = msg, .status = msg->status };
@@ -123,6 +124,8 @@ static struct leg_event on_invite_response(struct engine *e, struct leg *l, cons
     case TXN_FINAL:
         if (msg->status < 300)
             return on_invite_2xx(e, l, msg);
+        if (leg_retry(e, l, t, msg))
+            return nothing;
         return refused(e, l, msg, msg->status);
     case TXN_2XX_AGAIN: leg_on_stray_2xx(e, l, msg); return nothing;
     case TXN_TIMEOUT: return refused(e, l, NULL, 408);
@@ -132,14 +135,14 @@ static struct leg_event on_invite_response(struct engine *e, struct leg *l, cons
 }
 
 /* Section 14.1: 2.1 to 4 s if the Call-ID is ours, else 0 to 2 s, in steps of 10 ms. */
-static uint64_t glare_wait_us(struct engine *e, const struct leg *l) {
+uint64_t leg_glare_wait_us(struct engine *e, const struct leg *l) {
     return l->dlg.uac ? 2100000 + 10000 * rng_below(&e->rng, 191) : 10000 * rng_below(&e->rng, 201);
 }
 
 /* 491 and 500 with Retry-After: ours waits and tries again; the cap is retry_until. */
 static bool wait_for_retry(struct engine *e, struct leg *l, const struct sip_msg *msg, uint16_t status) {
     uint32_t after = 0;
-    uint64_t wait = glare_wait_us(e, l);
+    uint64_t wait = leg_glare_wait_us(e, l);
     if (status == 500 && !(msg && sip_delta_seconds(sip_hdr_value(msg, SIP_H_RETRY_AFTER), &after)))
         return false;
     if (status == 500)
@@ -162,9 +165,10 @@ static void close_reinvite(struct engine *e, struct leg *l) {
 }
 
 static struct leg_event reinvite_failed(struct engine *e, struct leg *l, const struct sip_msg *msg, uint16_t status) {
-    bool own = l->own_invite;
+    bool own = l->own_invite, refresh = l->refreshing;
     close_reinvite(e, l);
-    l->session_unsure = true;
+    l->refreshing = false;
+    l->session_unsure = l->session_unsure || !refresh;
     if (l->oa == OA_OFFER_SENT)
         oa_step(&l->oa, OA_EV_ABORT);
     if (!leg_is_up(l))
@@ -175,6 +179,10 @@ static struct leg_event reinvite_failed(struct engine *e, struct leg *l, const s
         leg_send_bye(e, l, SLICE_NONE);
         return (struct leg_event){ .kind = LEG_EV_GONE, .msg = msg, .status = status };
     }
+    if (refresh) {
+        leg_session_refresh_refused(e, l, status);
+        return nothing;
+    }
     if (own && wait_for_retry(e, l, msg, status)) {
         leg_set(e, l, LEG_SDP_WANTED, leg_str(l, LEG_SDP_LOCAL));
         return nothing;
@@ -184,26 +192,34 @@ static struct leg_event reinvite_failed(struct engine *e, struct leg *l, const s
     return (struct leg_event){ .kind = LEG_EV_REREFUSED, .own = own, .msg = msg, .status = status };
 }
 
+static struct leg_event reinvite_answered(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    struct leg_event ev = { .kind = l->refreshing ? LEG_EV_REFRESHED : LEG_EV_REANSWERED,
+                            .own = l->own_invite,
+                            .msg = msg,
+                            .status = msg->status };
+    close_reinvite(e, l);
+    l->session_unsure = l->session_unsure && l->refreshing;
+    l->refreshing = false;
+    dialog_refresh(&l->dlg, &e->ua, msg);
+    note_peer(e, l, msg);
+    take_answer(l, msg);
+    if (l->own_invite || !leg_is_up(l))
+        leg_ack(e, l, SLICE_NONE);
+    if (l->own_invite && !l->reoffer_waits)
+        leg_reoffer_decided(e, l);
+    leg_session_answered(e, l, msg);
+    return leg_is_up(l) ? ev : nothing;
+}
+
 static struct leg_event on_reinvite_response(struct engine *e, struct leg *l, const struct txn_event *t,
                                              const struct sip_msg *msg) {
     switch (t->kind) {
     case TXN_FINAL:
+        if (leg_retry(e, l, t, msg))
+            return nothing;
         if (msg->status >= 300)
             return reinvite_failed(e, l, msg, msg->status);
-        close_reinvite(e, l);
-        l->session_unsure = false;
-        dialog_refresh(&l->dlg, &e->ua, msg);
-        note_peer(e, l, msg);
-        take_answer(l, msg);
-        if (l->own_invite || !leg_is_up(l))
-            leg_ack(e, l, SLICE_NONE);
-        if (l->own_invite && !l->reoffer_waits)
-            leg_reoffer_decided(e, l);
-        return leg_is_up(l) ? (struct leg_event){ .kind = LEG_EV_REANSWERED,
-                                                  .own = l->own_invite,
-                                                  .msg = msg,
-                                                  .status = msg->status }
-                            : nothing;
+        return reinvite_answered(e, l, msg);
     case TXN_2XX_AGAIN: leg_on_stray_2xx(e, l, msg); return nothing;
     case TXN_TIMEOUT: return reinvite_failed(e, l, NULL, 408);
     case TXN_FAILED: return reinvite_failed(e, l, NULL, 503);
@@ -214,8 +230,12 @@ static struct leg_event on_reinvite_response(struct engine *e, struct leg *l, co
 static struct leg_event on_other_response(struct engine *e, struct leg *l, const struct txn_event *t,
                                           const struct sip_msg *msg) {
     uint16_t status = msg ? msg->status : t->kind == TXN_FAILED ? 503 : 408;
-    if (t->kind != TXN_FINAL && t->kind != TXN_TIMEOUT && t->kind != TXN_FAILED)
+    if ((t->kind != TXN_FINAL && t->kind != TXN_TIMEOUT && t->kind != TXN_FAILED) || leg_retry(e, l, t, msg))
         return nothing;
+    if (t->method == SIP_M_UPDATE && status < 300)
+        leg_session_answered(e, l, msg);
+    if (t->ctx_kind == FOR_REFRESH)
+        return leg_session_on_response(e, l, status);
     if (t->ctx_kind == FOR_BYE) {
         leg_step(e, l, LEG_IN_BYE_DONE);
         return nothing;

@@ -61,6 +61,7 @@ static void resume_leg(struct engine *e, struct leg *l) {
         return;
     forget_offer(e, l);
     leg_stop_ok(e, l);
+    leg_session_resume(e, l);
     leg_step(e, l, LEG_IN_RECV_ACK);
 }
 

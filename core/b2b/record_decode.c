@@ -113,6 +113,7 @@ static void drop_leg(struct engine *e, struct leg *l) {
     }
     leg_stop_ok(e, l);
     wheel_cancel(&e->wheel, &l->timer);
+    wheel_cancel(&e->wheel, &l->session_timer);
     buf_unref(&e->bufs, &l->ack);
     if (leg_str(l, DLG_CALL_ID).p)
         leg_unindex(e, l);

@@ -123,6 +123,7 @@ static enum read_result leg_field(struct decoder *x, void *object, const struct 
     case LEG_TAG_FLOW: return read_addr(x, &l->dlg.flow, t);
     case LEG_TAG_LOCAL: return read_addr(x, &l->dlg.local, t);
     case LEG_TAG_TIMER: return read_timer(x, &l->timer, t);
+    case LEG_TAG_SESSION_TIMER: return read_timer(x, &l->session_timer, t);
     case LEG_TAG_STREAM: return read_stream(x, l, t->value);
     case LEG_TAG_TRANSFER: return read_leg_transfer(x, l, t->value);
     case LEG_TAG_TOKEN: return read_token(x, l, t->value);
@@ -139,9 +140,10 @@ static struct leg *make_leg(struct decoder *x, uint8_t number) {
     struct leg *l = pool_alloc(&x->e->legs, &h);
     if (!l)
         return NULL;
-    l->self = l->ok_timer.owner = l->timer.owner = h;
+    l->self = l->ok_timer.owner = l->timer.owner = l->session_timer.owner = h;
     l->ok_timer.kind = TIMER_LEG_OK;
     l->timer.kind = TIMER_LEG;
+    l->session_timer.kind = TIMER_SESSION;
     l->call = x->c->self;
     l->number = number;
     x->c->legs[x->c->leg_count++] = h;

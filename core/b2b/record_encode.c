@@ -118,6 +118,7 @@ static void put_leg(const struct encoder *x, const struct leg *l) {
     record_addr_put(x->out, LEG_TAG_FLOW, &l->dlg.flow);
     record_addr_put(x->out, LEG_TAG_LOCAL, &l->dlg.local);
     put_timer(x, LEG_TAG_TIMER, &l->timer);
+    put_timer(x, LEG_TAG_SESSION_TIMER, &l->session_timer);
     put_leg_transfer(x, l);
     put_leg_texts(x, l);
     put_streams(x, l);

@@ -41,6 +41,9 @@ const struct record_field record_leg_fields[] = {
     NUMBER(LEG_TAG_DIRECTION_BEFORE, leg, media.own_before, 3),
     NUMBER(LEG_TAG_SESSION_ID, leg, media.session_id, UINT64_MAX),
     NUMBER(LEG_TAG_SESSION_VERSION, leg, media.version, UINT64_MAX),
+    NUMBER(LEG_TAG_SESSION_EXPIRES, leg, session.expires_s, UINT32_MAX),
+    NUMBER(LEG_TAG_SESSION_MIN_SE, leg, session.min_se_s, UINT32_MAX),
+    DEADLINE(LEG_TAG_SESSION_ENDS, leg, session_ends),
     { 0 },
 };
 
@@ -75,6 +78,8 @@ const uint16_t record_leg_flags[] = {
     FLAG(leg, session_unsure),
     FLAG(leg, echo),
     FLAG(leg, allows_refer),
+    FLAG(leg, allows_update),
+    FLAG(leg, session.ours),
     0,
 };
 const uint16_t record_transfer_flags[] = {

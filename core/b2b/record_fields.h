@@ -58,6 +58,10 @@ enum record_leg_tag {
     LEG_TAG_TOKEN = CRIT(23),    /* LEG_TAG_TEXT(DLG_LOCAL_TAG), where that is of this call and leg: cluster, random */
     LEG_TAG_INVITE_UNTIL = OPT(24),
     LEG_TAG_DIRECTION_BEFORE = OPT(25),
+    LEG_TAG_SESSION_EXPIRES = OPT(26), /* of the session timer: seconds */
+    LEG_TAG_SESSION_MIN_SE = OPT(27),
+    LEG_TAG_SESSION_ENDS = OPT(28),
+    LEG_TAG_SESSION_TIMER = OPT(29),
 };
 /* A text as it is; `n` is the number in record_leg_texts. */
 #define LEG_TAG_TEXT(n) CRIT(32 + (n))

@@ -200,6 +200,13 @@ static void on_invite(struct engine *e, const struct sip_msg *msg, handle txn) {
         answer(e, msg, txn, bad, bad == 400 ? SL("Bad session description") : SLICE_NONE, SLICE_NONE);
         return;
     }
+    if (session_is_too_short(&e->cfg.session, msg)) {
+        char mem[SESSION_LINES_MAX];
+        struct sbuf b = sbuf_on(mem, sizeof mem);
+        session_put_min_se(&b, &e->cfg.session);
+        answer(e, msg, txn, 422, SLICE_NONE, sbuf_slice(&b));
+        return;
+    }
     struct transfer *relayed;
     if (!on_replaces(e, msg, txn, &who, &relayed))
         start_call(e, msg, txn, &who, relayed);

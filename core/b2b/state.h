@@ -21,6 +21,7 @@
 #include "core/sip/auth.h"
 #include "core/sip/dialog.h"
 #include "core/sip/offer_answer.h"
+#include "core/sip/session_timer.h"
 #include "core/sip/txn.h"
 #include "rtp/port_pool.h"
 
@@ -78,6 +79,9 @@ struct leg {
     uint8_t transfer_role;  /* enum transfer_role in `transfer` */
     bool supports_replaces; /* listed in its last INVITE or 2xx */
     bool allows_refer;      /* the same, in Allow */
+    bool allows_update;
+    bool session_out;       /* a refresh by UPDATE is unanswered */
+    bool refreshing;        /* the open re-INVITE is the session timer's */
     bool keep_on_bye;       /* a subscription outlives the INVITE usage */
     bool late_offer;        /* our open INVITE had no SDP: the ACK brings the answer */
     bool own_invite;        /* the open re-INVITE is ours, not the peer leg's */
@@ -104,6 +108,9 @@ struct leg {
     uint64_t retry_until;  /* leg_reoffer's, while it is not decided; else 0 */
     uint64_t invite_until; /* the open re-INVITE's: it may ring for ever by the RFC, but not here */
     struct leg_media media;
+    struct session_timer session;
+    uint64_t session_ends; /* no refresh until then: BYE; 0: it does not expire */
+    struct wheel_node session_timer;
     uint64_t created_us, answered_us;
     uint64_t ended_us;     /* 0: its session lives */
     uint16_t final_status; /* of its first INVITE, whoever answered it; 0: none yet */
@@ -252,10 +259,10 @@ struct failure_ring {
 };
 
 /* wheel_node.kind; 1..31 are the transaction layer's. */
-enum engine_timer { TIMER_LEG_OK = 32, TIMER_LEG, TIMER_TRANSFER, TIMER_BINDING, TIMER_DRAIN };
+enum engine_timer { TIMER_LEG_OK = 32, TIMER_LEG, TIMER_TRANSFER, TIMER_BINDING, TIMER_DRAIN, TIMER_SESSION };
 
 /* txn.ctx_kind: what a client transaction of a leg is for. txn.ctx is the leg. */
-enum txn_purpose { FOR_NONE, FOR_INVITE, FOR_REINVITE, FOR_BYE, FOR_BRIDGED, FOR_NOTIFY, FOR_REFER };
+enum txn_purpose { FOR_NONE, FOR_INVITE, FOR_REINVITE, FOR_BYE, FOR_BRIDGED, FOR_NOTIFY, FOR_REFER, FOR_REFRESH };
 
 struct registrar;
 

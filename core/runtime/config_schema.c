@@ -57,6 +57,13 @@ const struct config_key config_keys[] = {
     { "registrar.default_expires", SECONDS, ENGINE(expires_default_s), RANGE(S(1), S(604800)), .standard = "3600s",
       .help = "when the phone names no time" },
 
+    { "session_timer.expires", SECONDS, ENGINE(session.expires_s), RANGE(0, S(604800)), .standard = "1800s",
+      .help = "RFC 4028: after this a call that nobody refreshed ends; 0: not asked for, who asks us is served" },
+    { "session_timer.min_se", SECONDS, ENGINE(session.min_se_s), RANGE(S(2), S(86400)), .standard = "90s",
+      .help = "a shorter interval is refused with 422; below 90s is against the RFC, and for tests" },
+    { "session_timer.refresher", CT_CHOICE, ENGINE(session.refresher), .choices = "auto|us|peer", .standard = "auto",
+      .help = "who refreshes; auto: the other party if it can; us: always we; peer: asked to in our INVITE too" },
+
     { "media.address", CT_TEXT, AT(media_address), .standard = "auto",
       .help = "address that RTP sockets are bound to; auto: the first one of sip.listen" },
     { "media.advertise", CT_TEXT, AT(media_advertise), .standard = "auto",

@@ -12,8 +12,8 @@
 #include "parser/sip_msg.h"
 
 #define UA_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, NOTIFY, INFO, UPDATE, MESSAGE, SUBSCRIBE"
-/* Only what is built: no timer, no 100rel (so neither is ever required of a peer, nor accepted as required). */
-#define UA_SUPPORTED "replaces, norefersub, nosub, explicitsub"
+/* Only what is built: no 100rel (so it is never required of a peer, nor accepted as required). */
+#define UA_SUPPORTED "replaces, timer, norefersub, nosub, explicitsub"
 
 struct ua {
     struct buf_pool *bufs;

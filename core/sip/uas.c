@@ -47,13 +47,15 @@ struct buf *uas_build(struct ua *ua, const struct sip_msg *request, const struct
         sip_put_hdr(&b, SL("Server"), ua->agent);
     if (r->extra.n)
         sbuf_put(&b, r->extra);
+    if (r->own.n)
+        sbuf_put(&b, r->own);
     sip_put_body(&b, r->content_type, r->body);
     return b.overflow ? NULL : buf_copy(ua->bufs, sbuf_slice(&b));
 }
 
 static bool is_supported_option(struct slice tag) {
     static const struct slice known[] = { { "replaces", 8 }, { "norefersub", 10 }, { "nosub", 5 },
-                                          { "explicitsub", 11 } };
+                                          { "explicitsub", 11 }, { "timer", 5 } };
     for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
         if (slice_ieq(tag, known[i]))
             return true;

@@ -14,6 +14,7 @@ struct uas_response {
     struct slice to_tag;       /* put in when the request's To has none; absent: none */
     struct slice contact_user; /* present: Contact, Allow, Supported are written, Record-Route is copied */
     struct slice extra;        /* header lines with CRLF, or absent */
+    struct slice own;          /* more of them: those of the dialog itself */
     struct slice content_type;
     struct slice body;
 };

@@ -103,7 +103,7 @@ struct dialog_side {
 };
 
 struct phone {
-    char name[NAME_MAX_LEN], user[NAME_MAX_LEN], supported[TEXT_MAX / 4];
+    char name[NAME_MAX_LEN], user[NAME_MAX_LEN], supported[TEXT_MAX / 4], allow[TEXT_MAX / 4];
     struct addr addr, media;
     struct dialog_side dialogs[DIALOGS_MAX];
     unsigned dialog_count;

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, NOTIFY, INFO, UPDATE"
-
 struct phone *phone_find(struct world *w, const char *name) {
     for (unsigned i = 0; i < w->phone_count; i++)
         if (strcmp(w->phones[i].name, name) == 0)
@@ -265,7 +263,7 @@ static void put_request(struct world *w, struct dialog_side *d, struct words *ws
     if (!no_supported && d->phone->supported[0])
         put(out, "Supported: %s\r\n", d->phone->supported);
     if (slice_eq(r->method, SL("INVITE")))
-        sbuf_lit(out, "Allow: " ALLOW "\r\n");
+        put(out, "Allow: %s\r\n", d->phone->allow);
     sbuf_lit(out, "User-Agent: ladder\r\n");
 }
 
@@ -414,7 +412,7 @@ static void send_response(struct world *w, struct dialog_side *d, uint16_t statu
         addr_put(&out, &d->phone->addr);
         sbuf_lit(&out, ">\r\n");
         if (!no || strcmp(no, "Supported") != 0)
-            put(&out, "Supported: %s\r\nAllow: " ALLOW "\r\n", d->phone->supported);
+            put(&out, "Supported: %s\r\nAllow: %s\r\n", d->phone->supported, d->phone->allow);
     }
     put_extra(w, ws, &out);
     note_answer(d, x, status, sdp && strcmp(sdp, "none") != 0);

@@ -10,10 +10,12 @@
  *                                  ringback on|off, recall-uri URI; the times t1, recall-time,
  *                                  replace-timeout, ring-timeout, bye-wait, invite-timeout (8s, 500ms); the numbers
  *                                  calls, ports (pairs), transactions, max-depth, subscription (seconds); echo NUMBER
- *                                  per-minute and pending (transfers of one party)
+ *                                  per-minute and pending (transfers of one party); session-expires, session-min-se
+ *                                  (seconds), session-refresher auto|us|peer
  *   rule [allow] [from:WHO] [prefix:P] [domain:D] [class:local|outside]   a rule for transfers; without allow: deny
  *   quirk [agent:PREFIX] [peer:NAME] FLAG...   replaces_swapped no_notify bye_at_once accept_200; phones are "ladder"
- *   phone NAME ADDR:PORT user USER [supported:LIST] [refer:reject]   a user agent; its media is at ADDR:40000 and up
+ *   phone NAME ADDR:PORT user USER [supported:LIST] [allow:LIST] [refer:reject]   a user agent; its media is at
+ *                                  ADDR:40000 and up
  *   route NAME PREFIX ADDR:PORT    calls to numbers with this prefix go there
  *   peer NAME ADDR                 a trusted address; NAME is its principal
  *   include FILE                   the steps of another file, named from this one's folder; anywhere
@@ -138,6 +140,10 @@ static bool config_number(struct world *w, const char *key, struct words *ws) {
         w->cfg.max_depth = (uint8_t)word_number(w, ws, 2);
     else if (strcmp(key, "subscription") == 0)
         w->cfg.subscription_s = (uint32_t)word_number(w, ws, 2);
+    else if (strcmp(key, "session-expires") == 0)
+        w->cfg.session.expires_s = (uint32_t)word_number(w, ws, 2);
+    else if (strcmp(key, "session-min-se") == 0)
+        w->cfg.session.min_se_s = (uint32_t)word_number(w, ws, 2);
     else if (strcmp(key, "t1") == 0)
         w->cfg.t1_us = (uint32_t)word_time(w, ws, 2);
     else
@@ -170,6 +176,10 @@ static void do_config(struct world *w, struct words *ws) {
         w->cfg.relay = strcmp(v, "forward") == 0 ? RELAY_FORWARD_REPLACES : RELAY_SPLICE;
     else if (strcmp(key, "accept") == 0)
         w->cfg.accept = strcmp(v, "200") == 0 ? ACCEPT_200 : strcmp(v, "202") == 0 ? ACCEPT_202 : ACCEPT_AUTO;
+    else if (strcmp(key, "session-refresher") == 0)
+        w->cfg.session.refresher = strcmp(v, "us") == 0     ? SESSION_US
+                                   : strcmp(v, "peer") == 0 ? SESSION_PEER
+                                                            : SESSION_AUTO;
     else if (strcmp(key, "progress") == 0)
         w->cfg.notify_progress = strcmp(v, "on") == 0;
     else if (strcmp(key, "echo") == 0 && w->cfg.policy.echo_count < 2)
@@ -195,6 +205,9 @@ static void do_phone(struct world *w, struct words *ws) {
     if (strcmp(word(w, ws, 3), "user") != 0)
         fail(w, "phone NAME ADDR user USER");
     copy_text(p->user, sizeof p->user, slice_str(word(w, ws, 4)));
+    const char *allow = words_value(ws, "allow");
+    copy_text(p->allow, sizeof p->allow,
+              slice_str(allow ? allow : "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, NOTIFY, INFO, UPDATE"));
     copy_text(p->supported, sizeof p->supported, slice_str(supported ? supported : "replaces, norefersub"));
     struct user_config *u = &w->users[w->cfg.policy.user_count];
     for (unsigned i = 0; i < w->phone_count; i++)
