@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* This node's lease, the living, and when it may act. */
+#include "core/base/check.h"
+#include "store/lease_state.h"
+
+#define TICKET_LEASE (LEASE_TICKET | UINT64_C(1) << 62)
+#define DRAINING_MARK 'd'
+#define LIVING_MARK 'l'
+#define RENEWALS_LOST 2           /* so many without an answer: the store is not reachable */
+#define STATEMENT_LIFE_US 2000000 /* of a peer's word on the store */
+
+struct lease *lease_new(struct arena *a, const struct lease_config *config, uint64_t now_us) {
+    struct lease *l = arena_take(a, sizeof *l);
+    struct buf *value = arena_take(a, sizeof *value + 1 + LEASE_VALUE_MAX);
+    if (!l)
+        return NULL;
+    CHECK(config->node);
+    l->cfg = *config;
+    l->now = l->last_us = l->renew_us = l->settled_us = now_us;
+    l->until_us = now_us;
+    l->reachable_us = LEASE_NEVER;
+    l->value = value;
+    value->cap = 1 + LEASE_VALUE_MAX;
+    value->refs = 1;
+    value->data[0] = LIVING_MARK;
+    while (value->len < LEASE_VALUE_MAX && config->value[value->len]) {
+        value->data[value->len + 1] = config->value[value->len];
+        value->len++;
+    }
+    value->len++;
+    rng_init(&l->rng, (struct siphash_key){ config->lazy_seed, config->node });
+    return l;
+}
+
+struct lease_decision *lease_decide(struct lease *l, enum lease_verdict v, uint16_t bucket) {
+    CHECK(l->out->n < LEASE_OUT_MAX);
+    struct lease_decision *d = &l->out->d[l->out->n++];
+    *d = (struct lease_decision){ .verdict = v, .bucket = bucket };
+    return d;
+}
+
+/* ---- the others ---- */
+
+static struct lease_peer *find_peer(struct lease *l, uint32_t node) {
+    for (uint32_t i = 0; i < l->peer_n; i++)
+        if (l->peers[i].node == node)
+            return &l->peers[i];
+    return NULL;
+}
+
+/* In the place of one that is dead longest, when there are too many. */
+struct lease_peer *lease_peer(struct lease *l, uint32_t node) {
+    struct lease_peer *p = find_peer(l, node);
+    if (p)
+        return p;
+    if (l->peer_n < LEASE_NODES_MAX) {
+        p = &l->peers[l->peer_n++];
+    } else {
+        for (uint32_t i = 0; i < l->peer_n; i++)
+            if (!l->peers[i].alive && (!p || l->peers[i].gone_us < p->gone_us))
+                p = &l->peers[i];
+        if (!p)
+            return NULL;
+    }
+    *p = (struct lease_peer){ .node = node, .gone_us = l->now };
+    return p;
+}
+
+bool lease_is_dead(const struct lease *l, uint32_t node, uint64_t grace_us) {
+    for (uint32_t i = 0; i < l->peer_n; i++)
+        if (l->peers[i].node == node)
+            return !l->peers[i].alive && l->now >= l->peers[i].gone_us + grace_us;
+    return true;
+}
+
+bool lease_may_claim(const struct lease *l, bool somebodys) {
+    uint64_t wait = somebodys ? LEASE_LIFE_US + LEASE_GRACE_US : LEASE_RENEW_US + LEASE_GRACE_US;
+    return l->reachable_us != LEASE_NEVER && l->now - l->reachable_us >= wait && l->now < l->until_us && !l->suspended;
+}
+
+static uint64_t weight(uint32_t node, uint32_t bucket) {
+    uint64_t x = ((uint64_t)node << 16 | bucket) * UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
+}
+
+/* Rendezvous: the living node with the greatest weight; one that drains has none. */
+static uint32_t target_of(const struct lease *l, uint32_t bucket) {
+    uint32_t best = l->draining ? 0 : l->cfg.node;
+    for (uint32_t i = 0; i < l->peer_n; i++) {
+        const struct lease_peer *p = &l->peers[i];
+        if (p->alive && !p->draining && (!best || weight(p->node, bucket) > weight(best, bucket)))
+            best = p->node;
+    }
+    return best;
+}
+
+static void set_targets(struct lease *l) {
+    for (uint32_t i = 0; i < LIMIT_BUCKETS; i++) {
+        l->buckets[i].target = target_of(l, i);
+        l->buckets[i].look = true;
+    }
+    l->settled_us = l->now;
+    l->nodes_changed = l->targets_set = true;
+}
+
+static bool note_living(struct lease *l, uint32_t node, struct slice value) {
+    struct lease_peer *p = node == l->cfg.node ? NULL : lease_peer(l, node);
+    bool draining = value.n && value.p[0] == DRAINING_MARK;
+    if (!p)
+        return false;
+    bool changed = !p->alive || p->draining != draining;
+    p->alive = true;
+    p->draining = draining;
+    p->gone_us = LEASE_NEVER;
+    p->value_n = 0;
+    if (value.n > 1 && value.n - 1 <= LEASE_VALUE_MAX) {
+        p->value_n = (uint8_t)(value.n - 1);
+        memcpy(p->value, value.p + 1, p->value_n);
+    }
+    return changed;
+}
+
+/* store.h: node (4), length (2), value. */
+static bool next_living(struct slice *list, uint32_t *node, struct slice *value) {
+    const uint8_t *p = (const uint8_t *)list->p;
+    if (list->n < 6)
+        return false;
+    *node = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+    uint32_t n = (uint32_t)p[4] << 8 | p[5];
+    if (list->n - 6 < n)
+        return false;
+    *value = slice_of(list->p + 6, n);
+    *list = slice_of(list->p + 6 + n, list->n - 6 - n);
+    return true;
+}
+
+static void note_list(struct lease *l, struct slice list) {
+    struct slice value;
+    uint32_t node;
+    bool changed = false;
+    for (uint32_t i = 0; i < l->peer_n; i++)
+        if (l->peers[i].alive)
+            l->peers[i].gone_us = l->now; /* unless it is in the list */
+    while (next_living(&list, &node, &value))
+        changed |= note_living(l, node, value);
+    for (uint32_t i = 0; i < l->peer_n; i++) {
+        struct lease_peer *p = &l->peers[i];
+        bool gone = p->alive && p->gone_us == l->now;
+        changed |= gone;
+        p->alive = p->alive && !gone;
+    }
+    if (changed || !l->targets_set)
+        set_targets(l);
+}
+
+/* ---- own lease ---- */
+
+static void make_unsure(struct lease *l) {
+    for (uint32_t i = 0; i < LIMIT_BUCKETS; i++) {
+        struct lease_bucket *b = &l->buckets[i];
+        if (b->state == BUCKET_CLAIMING)
+            b->state = BUCKET_UNKNOWN; /* what was won so long ago may be lost again */
+        else if (!lease_bucket_is_ours(b))
+            continue;
+        b->look = true;
+        b->number++; /* an answer under way is of before */
+        l->in_flight -= b->in_flight;
+        b->in_flight = false;
+        if (b->state == BUCKET_UNKNOWN)
+            continue;
+        l->unsure += !b->unsure;
+        b->unsure = true;
+        b->reclaim = b->reclaim || l->ran_out;
+    }
+}
+
+static void unreachable(struct lease *l) {
+    l->reachable_us = LEASE_NEVER;
+}
+
+static void on_renewed(struct lease *l, const struct event *ev) {
+    uint32_t number = (uint32_t)ev->u.store.ticket;
+    if (ev->u.store.status != STORE_OK) {
+        unreachable(l);
+        return;
+    }
+    if (l->asked_n - number > LEASE_ASKED_MAX)
+        return;
+    l->answered_n = number + 1;
+    uint64_t until = l->asked_us[number % LEASE_ASKED_MAX] + LEASE_LIFE_US;
+    l->until_us = until > l->until_us ? until : l->until_us;
+    l->ran_out = l->now >= l->until_us;
+    if (l->reachable_us == LEASE_NEVER)
+        l->reachable_us = l->now;
+    note_list(l, ev->u.store.value);
+}
+
+static void renew(struct lease *l) {
+    if (l->now < l->renew_us || l->drained)
+        return;
+    if (l->asked_n - l->answered_n >= RENEWALS_LOST)
+        unreachable(l);
+    l->renew_us = l->now + LEASE_RENEW_US;
+    l->asked_us[l->asked_n % LEASE_ASKED_MAX] = l->now;
+    buf_ref(l->value);
+    l->out->ops[l->out->op_n++] = (struct store_op){ .verb = STORE_LEASE,
+                                                     .ticket = TICKET_LEASE | l->asked_n++,
+                                                     .node = l->cfg.node,
+                                                     .value = l->value,
+                                                     .expires_ms = LEASE_LIFE_US / 1000 };
+}
+
+/* ---- when it may act ---- */
+
+/* Most of the peers that lived when it last heard cannot reach the store either, or there was none; and none, also one
+ * that came since, says that it can. */
+static bool is_down_for_all(const struct lease *l) {
+    unsigned living = 0, down = 0;
+    if (l->now - l->woken_us < STATEMENT_LIFE_US)
+        return false; /* what they said while it slept it has not heard */
+    for (uint32_t i = 0; i < l->peer_n; i++) {
+        const struct lease_peer *p = &l->peers[i];
+        bool said = p->heard_us && l->now - p->heard_us < STATEMENT_LIFE_US;
+        if (said && p->store_ok)
+            return false;
+        living += p->alive;
+        down += p->alive && said;
+    }
+    return 2 * down > living || !living;
+}
+
+static bool may_act(const struct lease *l) {
+    if (l->unsure && l->reachable_us != LEASE_NEVER)
+        return false;
+    return l->now < l->until_us || (l->reachable_us == LEASE_NEVER && is_down_for_all(l));
+}
+
+static void suspend_or_resume(struct lease *l) {
+    bool act = may_act(l) || !l->mine;
+    if (l->suspended == !act)
+        return;
+    l->suspended = !act;
+    lease_decide(l, act ? LEASE_RESUME : LEASE_SUSPEND, 0);
+    if (!act)
+        make_unsure(l);
+}
+
+/* Before anything else of a step. */
+static void look_at_clock(struct lease *l, uint64_t now) {
+    l->now = now > l->now ? now : l->now;
+    bool gap = l->now - l->last_us > LEASE_GAP_US;
+    bool ran_out = l->now >= l->until_us && !l->ran_out;
+    l->last_us = l->now;
+    l->ran_out = l->ran_out || ran_out;
+    if (gap)
+        l->woken_us = l->now;
+    if (gap || ran_out) {
+        make_unsure(l);
+        l->renew_us = l->now;
+    }
+    suspend_or_resume(l);
+}
+
+static void on_peer(struct lease *l, const struct lease_input *in) {
+    struct lease_peer *p = in->node == l->cfg.node ? NULL : lease_peer(l, in->node);
+    if (!p)
+        return;
+    p->heard_us = l->now;
+    p->store_ok = in->store_ok;
+}
+
+/* ---- the end ---- */
+
+static void on_drain(struct lease *l) {
+    if (l->draining)
+        return;
+    l->draining = true;
+    l->value->data[0] = DRAINING_MARK;
+    l->renew_us = l->now;
+    set_targets(l);
+    l->settled_us = 0;
+}
+
+static void end_if_drained(struct lease *l) {
+    bool successor = false;
+    for (uint32_t i = 0; i < l->peer_n; i++)
+        successor = successor || (l->peers[i].alive && !l->peers[i].draining);
+    if (!l->draining || l->drained || (successor && l->mine))
+        return;
+    l->drained = true;
+    l->out->ops[l->out->op_n++] = (struct store_op){ .verb = STORE_LEASE, .node = l->cfg.node };
+    lease_decide(l, LEASE_DRAINED, 0);
+}
+
+/* ---- a step ---- */
+
+/* Round the buckets until the outbox is full or enough is under way; the next step goes on. */
+static void work(struct lease *l) {
+    l->more = true;
+    for (uint32_t i = 0; i < LIMIT_BUCKETS; i++) {
+        if (!lease_has_room(l) || l->in_flight >= LEASE_IN_FLIGHT)
+            return;
+        lease_bucket_work(l, (uint16_t)(l->scanned++ % LIMIT_BUCKETS));
+    }
+    l->more = false;
+}
+
+static void poll_some(struct lease *l) {
+    for (uint32_t i = 0; i < LEASE_POLL; i++)
+        l->buckets[l->polled++ % LIMIT_BUCKETS].look = true;
+}
+
+static void tick(struct lease *l) {
+    renew(l);
+    if (l->now >= l->tick_us) {
+        l->tick_us = l->now + LEASE_TICK_US;
+        poll_some(l);
+        l->more = true;
+    }
+    if (l->more && !l->drained && l->reachable_us != LEASE_NEVER)
+        work(l);
+    end_if_drained(l);
+}
+
+static void on_store_up(struct lease *l) {
+    l->reachable_us = l->now;
+    l->renew_us = l->now;
+    make_unsure(l);
+}
+
+static void on_answer(struct lease *l, const struct event *ev) {
+    if ((ev->u.store.ticket & TICKET_LEASE) == TICKET_LEASE) {
+        on_renewed(l, ev);
+        return;
+    }
+    if (ev->u.store.status == STORE_UNAVAILABLE)
+        unreachable(l);
+    lease_bucket_answer(l, ev);
+}
+
+static void dispatch(struct lease *l, const struct lease_input *in) {
+    switch (in->kind) {
+    case LEASE_IN_TICK: break;
+    case LEASE_IN_STORE: on_answer(l, in->store); break;
+    case LEASE_IN_STORE_UP: on_store_up(l); break;
+    case LEASE_IN_ASK: lease_bucket_asked(l, in->bucket); break;
+    case LEASE_IN_HEARD: lease_bucket_heard(l, in->bucket, in->node, in->epoch); break;
+    case LEASE_IN_PEER: on_peer(l, in); break;
+    case LEASE_IN_FENCED: lease_bucket_lost(l, in->bucket, in->node, in->epoch); break;
+    case LEASE_IN_GIVEN: lease_bucket_given(l, in->bucket); break;
+    case LEASE_IN_DRAIN: on_drain(l); break;
+    }
+}
+
+void lease_step(struct lease *l, const struct lease_input *in, struct lease_out *out) {
+    l->out = out;
+    out->n = out->op_n = 0;
+    look_at_clock(l, in->now_us);
+    dispatch(l, in);
+    suspend_or_resume(l);
+    if (in->kind == LEASE_IN_TICK)
+        tick(l);
+    if (l->nodes_changed && lease_has_room(l)) {
+        l->nodes_changed = false;
+        lease_decide(l, LEASE_NODES, 0);
+    }
+    l->out = NULL;
+}
+
+uint64_t lease_deadline(const struct lease *l) {
+    return l->more && l->in_flight < LEASE_IN_FLIGHT && l->reachable_us != LEASE_NEVER ? l->last_us : l->tick_us;
+}
+
+/* ---- questions ---- */
+
+bool lease_store_ok(const struct lease *l) {
+    return l->reachable_us != LEASE_NEVER && l->now < l->until_us;
+}
+
+bool lease_is_suspended(const struct lease *l) {
+    return l->suspended;
+}
+
+bool lease_node(const struct lease *l, uint32_t index, struct lease_node *out) {
+    if (index == 0) {
+        *out = (struct lease_node){ l->cfg.node, l->draining, slice_of(l->value->data + 1, l->value->len - 1) };
+        return true;
+    }
+    for (uint32_t i = 0; i < l->peer_n; i++) {
+        const struct lease_peer *p = &l->peers[i];
+        if (!p->alive || --index)
+            continue;
+        *out = (struct lease_node){ p->node, p->draining, slice_of(p->value, p->value_n) };
+        return true;
+    }
+    return false;
+}
+
+uint32_t lease_owner(const struct lease *l, uint16_t bucket, uint64_t *epoch) {
+    const struct lease_bucket *b = &l->buckets[bucket];
+    if (epoch)
+        *epoch = b->epoch;
+    return lease_bucket_is_ours(b) ? l->cfg.node : b->state == BUCKET_OTHERS ? b->owner : 0;
+}
+
+uint32_t lease_count(const struct lease *l) {
+    return l->mine;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * lease: which buckets this node owns, which another one, which nobody. One a node, stepped: time, the store's answers
+ * and what peers say go in; operations for the store and decisions come out. Pure.
+ *
+ * A node lives as long as it renews its lease (DESIGN: 3 s, each second). By the store's clock for the others; for
+ * itself from when it asked, so that it ends no later here than there. Each living node knows by rendezvous hashing
+ * which buckets should be its own: those it takes when nobody who lives has them, and gives up what should be
+ * another's. A bucket is owned from LEASE_MINE to LEASE_LOST or lease_given(), by the epoch that the store gave.
+ *
+ * - A dead node's bucket is claimed once the store has been reachable for a lease and its grace, so that the store's
+ *   own outage is nobody's death; one that nobody has, after a renewal and its grace. Lazily when it is asked for,
+ *   eagerly by whose it should be.
+ * - After a gap of the loop over LEASE_GAP_US, a lease that ran out, a reconnected or promoted store: LEASE_SUSPEND
+ *   at once, and LEASE_RESUME only when every own bucket was found to be ours still. After a lease that ran out, by a
+ *   new epoch, since somebody may be about to claim it by the old one. What was not ours is LEASE_LOST before.
+ * - With a lease that has run out, a node acts only if it was alone when it last heard, or if most of its peers say
+ *   that the store is down for them too; never if one says that it is not. (Who starts while a node is cut off from
+ *   the store and from the newcomer, that node does not see: the price of going on without the store.)
+ */
+#ifndef REFEREE_STORE_LEASE_H
+#define REFEREE_STORE_LEASE_H
+
+#include "core/base/limits.h"
+#include "store/store.h"
+
+#define LEASE_LIFE_US 3000000
+#define LEASE_RENEW_US 1000000
+#define LEASE_GRACE_US 500000
+#define LEASE_GAP_US 500000
+#define LEASE_TICK_US 100000      /* it wants to be stepped at least as often */
+#define LEASE_SETTLE_US 2000000   /* nothing is given up before the living have been the same for so long */
+#define LEASE_NODES_MAX 64
+#define LEASE_VALUE_MAX 60
+#define LEASE_OUT_MAX 64
+
+/* Tickets of its operations; the engine's have this bit clear. */
+#define LEASE_TICKET (UINT64_C(1) << 63)
+
+struct lease;
+
+struct lease_config {
+    uint32_t node;                /* not 0; no two nodes of a cluster may have the same */
+    char value[LEASE_VALUE_MAX];  /* where it is reached, for the others */
+    uint64_t lazy_seed;           /* of back-off; any */
+};
+
+enum lease_input_kind {
+    LEASE_IN_TICK,
+    LEASE_IN_STORE,       /* `store`: an answer whose ticket has LEASE_TICKET */
+    LEASE_IN_STORE_UP,    /* connected again, or another server was promoted */
+    LEASE_IN_ASK,         /* a message for `bucket` came and nobody is known to own it */
+    LEASE_IN_HEARD,       /* a peer says that `node` (0: nobody) owns `bucket` since `epoch` */
+    LEASE_IN_PEER,        /* `node` is there and says whether it reaches the store */
+    LEASE_IN_FENCED,      /* a write was: `bucket`, `node`, `epoch` as in its answer */
+    LEASE_IN_GIVEN,       /* what LEASE_GIVE asked for is done: its last write was put before this */
+    LEASE_IN_DRAIN,       /* all buckets go to others; LEASE_DRAINED at the end */
+};
+
+struct lease_input {
+    enum lease_input_kind kind;
+    uint64_t now_us;              /* CLOCK_BOOTTIME */
+    const struct event *store;
+    uint16_t bucket;
+    uint32_t node;
+    uint64_t epoch;
+    bool store_ok;
+};
+
+enum lease_verdict {
+    LEASE_LOADING,        /* ours since `epoch`; its records follow */
+    LEASE_RECORD,         /* `table`, `key`, `value`: borrowed until the next step; may come twice */
+    LEASE_MINE,           /* all records were there: act for it, from now on by `epoch`. Again for one that is ours
+                             already: the epoch rose; with `rewrite` all its records are to be written again */
+    LEASE_GIVE,           /* finish with it, then say LEASE_IN_GIVEN; `node` is to have it next */
+    LEASE_LOST,           /* forget it silently, at once; `node` has it (0: nobody, or not known) */
+    LEASE_OWNER,          /* not ours: `node` has it; 0: nobody */
+    LEASE_TELL,           /* say LEASE_IN_HEARD to the peer `node`: `bucket`, owner `owner`, `epoch` */
+    LEASE_SUSPEND,        /* handle and send nothing for any bucket, until */
+    LEASE_RESUME,
+    LEASE_NODES,          /* the living are others than before; see lease_node */
+    LEASE_DRAINED,
+};
+
+struct lease_decision {
+    enum lease_verdict verdict;
+    uint16_t bucket;
+    uint32_t node, owner;
+    bool rewrite;
+    uint64_t epoch;
+    struct slice table, key, value;
+};
+
+struct lease_out {
+    uint32_t op_n, n;
+    struct store_op ops[LEASE_OUT_MAX];   /* values: one reference each to a buffer that is never freed */
+    struct lease_decision d[LEASE_OUT_MAX];
+};
+
+struct lease *lease_new(struct arena *a, const struct lease_config *config, uint64_t now_us);
+/* Fills *out anew. Decisions are in the order in which they must be carried out; the operations come after them. */
+void lease_step(struct lease *l, const struct lease_input *in, struct lease_out *out);
+/* When a LEASE_IN_TICK is due. */
+uint64_t lease_deadline(const struct lease *l);
+
+/* The store answered within the lease: what LEASE_IN_PEER of the others is told. */
+bool lease_store_ok(const struct lease *l);
+bool lease_is_suspended(const struct lease *l);
+/* Living nodes of the last answer, this one too; false: no such index. */
+struct lease_node {
+    uint32_t node;
+    bool draining;
+    struct slice value;
+};
+bool lease_node(const struct lease *l, uint32_t index, struct lease_node *out);
+/* Owner by what is known here, 0: nobody or not known. *epoch may be NULL. */
+uint32_t lease_owner(const struct lease *l, uint16_t bucket, uint64_t *epoch);
+/* Buckets that are ours, loading ones too. */
+uint32_t lease_count(const struct lease *l);
+
+#endif

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* One bucket's way from somebody to us and on to somebody else. */
+#include "core/base/check.h"
+#include "store/lease_state.h"
+
+#define CLAIM_RETRY_US 200000
+#define CLAIM_RETRY_MAX 5         /* doublings */
+#define RECLAIM_MAX 64            /* epochs that a promoted server may be behind */
+
+/* What is read of a bucket that became ours. Moved calls before the rest: what has gone is not to be brought up. */
+static const struct slice tables[] = { { "moved", 5 }, { "call", 4 }, { "arriving", 8 }, { "aor", 3 } };
+#define TABLES (sizeof tables / sizeof tables[0])
+
+enum op_kind { OP_OWNER, OP_CLAIM, OP_LOAD, OP_RELEASE };
+
+bool lease_bucket_is_ours(const struct lease_bucket *b) {
+    return b->state == BUCKET_LOADING || b->state == BUCKET_MINE || b->state == BUCKET_GIVING;
+}
+
+static void sure(struct lease *l, struct lease_bucket *b) {
+    l->unsure -= b->unsure;
+    b->unsure = b->reclaim = false;
+}
+
+static void enter(struct lease *l, struct lease_bucket *b, enum bucket_state state) {
+    bool was = lease_bucket_is_ours(b);
+    b->state = (uint8_t)state;
+    bool is = lease_bucket_is_ours(b);
+    l->mine = l->mine - was + is;
+    if (!is)
+        sure(l, b);
+}
+
+static struct store_op *submit(struct lease *l, uint16_t bucket, enum op_kind kind, enum store_verb verb) {
+    struct lease_bucket *b = &l->buckets[bucket];
+    struct store_op *op = &l->out->ops[l->out->op_n++];
+    b->number++;
+    b->in_flight = true;
+    l->in_flight++;
+    *op = (struct store_op){ .verb = verb,
+                             .ticket = LEASE_TICKET | (uint64_t)kind << 48 | (uint64_t)bucket << 32 | b->number,
+                             .bucket = bucket,
+                             .epoch = b->epoch };
+    if (kind == OP_CLAIM || kind == OP_RELEASE)
+        op->node = l->cfg.node;
+    return op;
+}
+
+static void load(struct lease *l, uint16_t bucket) {
+    submit(l, bucket, OP_LOAD, STORE_LOAD)->table = tables[l->buckets[bucket].table];
+}
+
+static void claim(struct lease *l, uint16_t bucket) {
+    enter(l, &l->buckets[bucket], BUCKET_CLAIMING);
+    submit(l, bucket, OP_CLAIM, STORE_CLAIM);
+}
+
+/* One that was thought dead and has a later epoch is back: the next list of the living will say so. */
+static void note_life(struct lease *l, const struct lease_bucket *b, uint32_t node, uint64_t epoch) {
+    struct lease_peer *p = lease_peer(l, node); /* from now on it is missed */
+    if (p && !p->alive && epoch > b->epoch)
+        p->gone_us = l->now + LEASE_RENEW_US;
+}
+
+static void release(struct lease *l, uint16_t bucket) {
+    enter(l, &l->buckets[bucket], BUCKET_RELEASING);
+    submit(l, bucket, OP_RELEASE, STORE_RELEASE);
+}
+
+/* Who has it is told when it is news. */
+static void others(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epoch) {
+    struct lease_bucket *b = &l->buckets[bucket];
+    if (node && node != l->cfg.node)
+        note_life(l, b, node, epoch);
+    bool news = b->state != BUCKET_OTHERS || b->owner != node || b->asked;
+    b->owner = node;
+    b->epoch = epoch;
+    enter(l, b, BUCKET_OTHERS);
+    if (news)
+        lease_decide(l, LEASE_OWNER, bucket)->node = node == l->cfg.node ? 0 : node;
+    if (node && node != l->cfg.node)
+        b->asked = b->asked && lease_is_dead(l, node, 0);
+}
+
+static void lost(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epoch) {
+    struct lease_bucket *b = &l->buckets[bucket];
+    lease_decide(l, LEASE_LOST, bucket)->node = node == l->cfg.node ? 0 : node;
+    b->owner = node;
+    b->epoch = epoch;
+    enter(l, b, BUCKET_OTHERS);
+}
+
+/* ---- answers ---- */
+
+/* Ours by the store too, but by another epoch: an answer was lost; or the server has forgotten: a promoted one that was
+ * behind, or an empty one. */
+static void claim_again_or_lose(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epoch) {
+    if (node == l->cfg.node || (node == 0 && epoch < l->buckets[bucket].epoch))
+        submit(l, bucket, OP_CLAIM, STORE_CLAIM)->epoch = epoch;
+    else
+        lost(l, bucket, node, epoch);
+}
+
+static void on_owner(struct lease *l, uint16_t bucket, const struct event *ev) {
+    struct lease_bucket *b = &l->buckets[bucket];
+    uint32_t node = ev->u.store.node;
+    uint64_t epoch = ev->u.store.epoch;
+    b->look = false;
+    if (!lease_bucket_is_ours(b)) {
+        others(l, bucket, node, epoch);
+        return;
+    }
+    if (node == l->cfg.node && epoch == b->epoch)
+        sure(l, b);
+    else
+        claim_again_or_lose(l, bucket, node, epoch);
+}
+
+/* Once more, of what is ours. An epoch that was used is not used again. */
+static void claimed_again(struct lease *l, uint16_t bucket, uint64_t epoch) {
+    struct lease_bucket *b = &l->buckets[bucket];
+    bool forgot = epoch <= b->epoch;
+    if (forgot && b->epoch - epoch < RECLAIM_MAX) {
+        b->rewrite = true;
+        submit(l, bucket, OP_CLAIM, STORE_CLAIM)->epoch = epoch;
+        return;
+    }
+    b->epoch = epoch;
+    sure(l, b);
+    if (b->state == BUCKET_LOADING)
+        return;
+    struct lease_decision *d = lease_decide(l, LEASE_MINE, bucket);
+    d->epoch = epoch;
+    d->rewrite = b->rewrite || forgot;
+    b->rewrite = false;
+}
+
+static void claimed(struct lease *l, uint16_t bucket, uint64_t epoch) {
+    struct lease_bucket *b = &l->buckets[bucket];
+    b->failures = 0;
+    b->asked = b->look = false;
+    b->owner = l->cfg.node;
+    if (lease_bucket_is_ours(b)) {
+        claimed_again(l, bucket, epoch);
+        return;
+    }
+    b->epoch = epoch;
+    b->table = 0;
+    enter(l, b, BUCKET_LOADING);
+    lease_decide(l, LEASE_LOADING, bucket)->epoch = epoch;
+    load(l, bucket);
+}
+
+static void on_claim(struct lease *l, uint16_t bucket, const struct event *ev) {
+    struct lease_bucket *b = &l->buckets[bucket];
+    if (ev->u.store.status == STORE_OK) {
+        claimed(l, bucket, ev->u.store.epoch);
+        return;
+    }
+    if (ev->u.store.status != STORE_FENCED) {
+        if (!lease_bucket_is_ours(b))
+            enter(l, b, BUCKET_UNKNOWN); /* whether it was done is not known */
+        return;
+    }
+    if (lease_bucket_is_ours(b)) {
+        claim_again_or_lose(l, bucket, ev->u.store.node, ev->u.store.epoch);
+        return;
+    }
+    unsigned n = b->failures < CLAIM_RETRY_MAX ? b->failures++ : CLAIM_RETRY_MAX;
+    b->not_before_us = l->now + (CLAIM_RETRY_US << n) + rng_below(&l->rng, CLAIM_RETRY_US);
+    others(l, bucket, ev->u.store.node, ev->u.store.epoch);
+}
+
+static void on_load(struct lease *l, uint16_t bucket, const struct event *ev) {
+    struct lease_bucket *b = &l->buckets[bucket];
+    if (ev->u.store.more) {
+        struct lease_decision *d = lease_decide(l, LEASE_RECORD, bucket);
+        d->epoch = b->epoch;
+        d->table = tables[b->table];
+        d->key = ev->u.store.key;
+        d->value = ev->u.store.value;
+        return;
+    }
+    if (ev->u.store.status != STORE_MISSING)
+        return; /* once more, by lease_bucket_work */
+    if (++b->table < TABLES) {
+        load(l, bucket);
+        return;
+    }
+    enter(l, b, BUCKET_MINE);
+    lease_decide(l, LEASE_MINE, bucket)->epoch = b->epoch;
+}
+
+static void on_release(struct lease *l, uint16_t bucket, const struct event *ev) {
+    struct lease_bucket *b = &l->buckets[bucket];
+    if (ev->u.store.status != STORE_OK) {
+        enter(l, b, BUCKET_UNKNOWN);
+        return;
+    }
+    others(l, bucket, 0, b->epoch);
+    if (!b->target || b->target == l->cfg.node)
+        return;
+    struct lease_decision *d = lease_decide(l, LEASE_TELL, bucket);
+    d->node = b->target;
+    d->epoch = b->epoch;
+}
+
+void lease_bucket_answer(struct lease *l, const struct event *ev) {
+    uint64_t ticket = ev->u.store.ticket;
+    uint16_t bucket = (uint16_t)(ticket >> 32) % LIMIT_BUCKETS;
+    enum op_kind kind = (enum op_kind)(ticket >> 48 & 0xf);
+    struct lease_bucket *b = &l->buckets[bucket];
+    if (!b->in_flight || b->number != (uint16_t)ticket)
+        return;
+    if (!(kind == OP_LOAD && ev->u.store.more)) {
+        b->in_flight = false;
+        l->in_flight--;
+    }
+    switch (kind) {
+    case OP_OWNER:
+        if (ev->u.store.status == STORE_OK)
+            on_owner(l, bucket, ev);
+        break;
+    case OP_CLAIM: on_claim(l, bucket, ev); break;
+    case OP_LOAD: on_load(l, bucket, ev); break;
+    case OP_RELEASE: on_release(l, bucket, ev); break;
+    }
+}
+
+/* ---- what others say ---- */
+
+/* A hint: that somebody else has what is ours is for the store to say. */
+void lease_bucket_heard(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epoch) {
+    struct lease_bucket *b = &l->buckets[bucket];
+    if (lease_bucket_is_ours(b) || b->in_flight || epoch < b->epoch) {
+        b->look = b->look || epoch >= b->epoch;
+        return;
+    }
+    others(l, bucket, node, epoch);
+}
+
+void lease_bucket_asked(struct lease *l, uint16_t bucket) {
+    struct lease_bucket *b = &l->buckets[bucket];
+    if (lease_bucket_is_ours(b))
+        return;
+    b->asked = true;
+    b->look = b->look || b->state != BUCKET_OTHERS || b->owner != 0;
+    if (!b->in_flight && lease_has_room(l) && l->reachable_us != LEASE_NEVER)
+        lease_bucket_work(l, bucket);
+}
+
+/* A write was refused. By the version alone, the bucket is ours still. */
+void lease_bucket_lost(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epoch) {
+    struct lease_bucket *b = &l->buckets[bucket];
+    if (!lease_bucket_is_ours(b) || (node == l->cfg.node && epoch == b->epoch))
+        return;
+    if (epoch < b->epoch)
+        b->look = true;
+    else
+        lost(l, bucket, node, epoch);
+}
+
+void lease_bucket_given(struct lease *l, uint16_t bucket) {
+    struct lease_bucket *b = &l->buckets[bucket];
+    if (b->state != BUCKET_GIVING)
+        return;
+    if (b->in_flight) { /* its answer does not matter any more */
+        b->in_flight = false;
+        l->in_flight--;
+    }
+    release(l, bucket);
+}
+
+/* ---- what is due ---- */
+
+static bool is_to_be_claimed(const struct lease *l, const struct lease_bucket *b) {
+    bool wanted = b->asked || b->target == l->cfg.node;
+    if (!wanted || l->draining || l->now < b->not_before_us)
+        return false;
+    if (!b->owner || b->owner == l->cfg.node)
+        return lease_may_claim(l, false);
+    return lease_may_claim(l, true) && lease_is_dead(l, b->owner, b->asked ? 0 : LEASE_GRACE_US);
+}
+
+static void work_at_ours(struct lease *l, uint16_t bucket) {
+    struct lease_bucket *b = &l->buckets[bucket];
+    bool leave = b->target && b->target != l->cfg.node && !l->suspended && !b->unsure &&
+                 l->now - l->settled_us >= LEASE_SETTLE_US;
+    if (b->state == BUCKET_MINE && leave) {
+        enter(l, b, BUCKET_GIVING);
+        struct lease_decision *d = lease_decide(l, LEASE_GIVE, bucket);
+        d->node = b->target;
+        d->epoch = b->epoch;
+    } else if (b->state == BUCKET_GIVING && b->target == l->cfg.node) {
+        enter(l, b, BUCKET_MINE);
+        lease_decide(l, LEASE_MINE, bucket)->epoch = b->epoch;
+    } else if (b->state == BUCKET_LOADING && !b->look) {
+        load(l, bucket);
+    }
+}
+
+void lease_bucket_work(struct lease *l, uint16_t bucket) {
+    struct lease_bucket *b = &l->buckets[bucket];
+    if (b->in_flight)
+        return;
+    if (b->reclaim)
+        submit(l, bucket, OP_CLAIM, STORE_CLAIM);
+    else if (b->look || b->state == BUCKET_UNKNOWN)
+        submit(l, bucket, OP_OWNER, STORE_OWNER);
+    else if (lease_bucket_is_ours(b))
+        work_at_ours(l, bucket);
+    else if (b->state == BUCKET_OTHERS && is_to_be_claimed(l, b))
+        claim(l, bucket);
+    else if (b->state == BUCKET_OTHERS && b->owner == l->cfg.node && b->target && b->target != l->cfg.node)
+        release(l, bucket); /* from before a restart, and another's by now */
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * lease_state: what lease.c (this node, the living, when it may act) and lease_bucket.c (one bucket's way) share.
+ */
+#ifndef REFEREE_STORE_LEASE_STATE_H
+#define REFEREE_STORE_LEASE_STATE_H
+
+#include "core/base/buf.h"
+#include "core/base/rng.h"
+#include "store/lease.h"
+
+#define LEASE_ASKED_MAX 8         /* renewals that are not answered yet, by their number */
+#define LEASE_IN_FLIGHT 256       /* operations on buckets at a time */
+#define LEASE_POLL 32             /* buckets looked at again a tick: all of them in 13 s */
+
+enum bucket_state {
+    BUCKET_UNKNOWN,   /* nobody was asked yet, or the answer was lost */
+    BUCKET_OTHERS,    /* `owner` has it, or nobody */
+    BUCKET_CLAIMING,
+    BUCKET_LOADING,
+    BUCKET_MINE,
+    BUCKET_GIVING,    /* the engine finishes with it */
+    BUCKET_RELEASING,
+};
+
+struct lease_bucket {
+    uint64_t epoch;
+    uint64_t not_before_us;       /* of the next claim */
+    uint32_t owner, target;       /* as the store or a peer said; by rendezvous */
+    uint16_t number;              /* of its last operation */
+    uint8_t state;
+    uint8_t table;                /* LOADING: which */
+    uint8_t failures;             /* claims that were fenced, one after the other */
+    bool in_flight;
+    bool asked;                   /* by a message: claim it whoever it should be */
+    bool unsure;                  /* ours, but to be found so again before anything is sent */
+    bool reclaim;                 /* by a new epoch: the lease had run out, so a claim of it may be under way */
+    bool rewrite;                 /* the server has forgotten its records as well */
+    bool look;                    /* to be asked for */
+};
+
+struct lease_peer {
+    uint32_t node;
+    bool alive, draining, store_ok;
+    uint64_t heard_us;            /* LEASE_IN_PEER; 0: never */
+    uint64_t gone_us;             /* since when it is not alive; may be a little ahead, see others() */
+    uint8_t value_n;
+    char value[LEASE_VALUE_MAX];
+};
+
+struct lease {
+    struct lease_config cfg;
+    struct rng rng;
+    struct buf *value;            /* of this node's lease */
+    uint64_t now, last_us;
+    uint64_t until_us;            /* own lease, by own clock */
+    uint64_t woken_us;            /* last gap of the loop */
+    uint64_t renew_us;            /* when the next renewal is due */
+    uint64_t asked_us[LEASE_ASKED_MAX];
+    uint32_t asked_n, answered_n;
+    uint64_t tick_us;             /* the next one */
+    uint64_t reachable_us;        /* since when the store answers without a break; LEASE_NEVER: it does not */
+    uint64_t settled_us;          /* since when the living are the same */
+    struct lease_peer peers[LEASE_NODES_MAX]; /* others, and those that lived once */
+    uint32_t peer_n;
+    bool suspended, draining, drained, nodes_changed, targets_set;
+    bool ran_out;                 /* the lease, since it was renewed last: what was ours is to be found so again */
+    bool more;                    /* buckets wait to be worked at */
+    uint32_t in_flight, unsure, mine, polled, scanned;
+    struct lease_out *out;
+    struct lease_bucket buckets[LIMIT_BUCKETS];
+};
+#define LEASE_NEVER UINT64_MAX
+
+static inline bool lease_has_room(const struct lease *l) {
+    return l->out->n < LEASE_OUT_MAX - 4 && l->out->op_n < LEASE_OUT_MAX - 4;
+}
+
+/* lease.c */
+struct lease_decision *lease_decide(struct lease *l, enum lease_verdict v, uint16_t bucket);
+struct lease_peer *lease_peer(struct lease *l, uint32_t node);
+/* Not alive for so long that even its own clock must agree; a node never heard of is dead. */
+bool lease_is_dead(const struct lease *l, uint32_t node, uint64_t grace_us);
+bool lease_may_claim(const struct lease *l, bool somebodys);
+
+/* lease_bucket.c */
+void lease_bucket_answer(struct lease *l, const struct event *ev);
+void lease_bucket_heard(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epoch);
+void lease_bucket_asked(struct lease *l, uint16_t bucket);
+void lease_bucket_lost(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epoch);
+void lease_bucket_given(struct lease *l, uint16_t bucket);
+/* What is due for it. */
+void lease_bucket_work(struct lease *l, uint16_t bucket);
+bool lease_bucket_is_ours(const struct lease_bucket *b);
+
+#endif

@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * Several nodes' leases on one embedded store, in virtual time. After every step of anybody: no two that may act have
+ * the same bucket.
+ */
+#include "core/base/check.h"
+#include "store/lease.h"
+#include "tests/unit/unit.h"
+
+#define NODES 4
+#define SEC UINT64_C(1000000)
+#define MS UINT64_C(1000)
+#define START (1000 * SEC)
+
+struct node {
+    struct lease *l;
+    void *mem;
+    bool runs, cut, link_cut, drained;  /* cut: from the store */
+    bool acts[LIMIT_BUCKETS], loaded[LIMIT_BUCKETS];
+    uint64_t epoch[LIMIT_BUCKETS];
+    bool suspended;
+    uint32_t records, lost, gained, tells;
+    bool keeps;                         /* does not give */
+    uint64_t lag_us;                    /* its clock behind the others' */
+};
+
+static struct world {
+    struct store *store;
+    void *store_mem;
+    uint64_t now;
+    struct node nodes[NODES];
+    unsigned n;
+    uint64_t taken_epoch[LIMIT_BUCKETS]; /* highest ever owned */
+} w;
+
+static uint64_t wall(void) {
+    return 1700000000000 + w.now / 1000;
+}
+
+static void *memory(size_t n) {
+    void *p = calloc(1, n + 64);
+    CHECK(p);
+    return p;
+}
+
+static void make_store(void) {
+    struct arena a;
+    struct siphash_key key = { 3, 4 };
+    arena_init(&a, NULL, 0);
+    store_memory_new(&a, 512, 1 << 18, key);
+    size_t n = a.used;
+    w.store_mem = aligned_alloc(64, (n + 63) / 64 * 64);
+    arena_init(&a, w.store_mem, n);
+    w.store = store_memory_new(&a, 512, 1 << 18, key);
+}
+
+static void start_node(unsigned i) {
+    struct node *d = &w.nodes[i];
+    struct lease_config c = { .node = i + 1, .lazy_seed = i };
+    struct arena a;
+    snprintf(c.value, sizeof c.value, "192.0.2.%u:7000", i + 1);
+    arena_init(&a, NULL, 0);
+    lease_new(&a, &c, w.now);
+    size_t n = a.used;
+    free(d->mem);
+    memset(d, 0, sizeof *d);
+    d->mem = aligned_alloc(64, (n + 63) / 64 * 64);
+    arena_init(&a, d->mem, n);
+    d->l = lease_new(&a, &c, w.now);
+    d->runs = true;
+    w.n = i >= w.n ? i + 1 : w.n;
+}
+
+static void world_new(unsigned nodes) {
+    memset(&w, 0, sizeof w);
+    w.now = START;
+    make_store();
+    for (unsigned i = 0; i < nodes; i++)
+        start_node(i);
+}
+
+static void world_end(void) {
+    for (unsigned i = 0; i < NODES; i++)
+        free(w.nodes[i].mem);
+    free(w.store_mem);
+}
+
+static bool knows(const struct node *d, uint32_t node) {
+    struct lease_node n;
+    for (uint32_t i = 0; lease_node(d->l, i, &n); i++)
+        if (n.node == node)
+            return true;
+    return false;
+}
+
+/* The one exception, see lease.h: it goes on without the store, and somebody has started whom it cannot see. */
+static bool is_excused(const struct node *d) {
+    for (unsigned i = 0; !lease_store_ok(d->l) && i < w.n; i++)
+        if (w.nodes[i].runs && !knows(d, i + 1))
+            return true;
+    return false;
+}
+
+static bool acts(const struct node *d, unsigned bucket) {
+    return d->runs && !d->suspended && d->acts[bucket];
+}
+
+/* The invariant; a node that is paused cannot act. */
+static void check_one_owner(unsigned bucket) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < w.n; i++)
+        n += acts(&w.nodes[i], bucket) && !is_excused(&w.nodes[i]);
+    if (n > 1)
+        printf("\nbucket %03x has %u owners at %" PRIu64 " ms\n", bucket, n, (w.now - START) / MS);
+    CHECK_TRUE(n <= 1);
+}
+
+static void input(unsigned i, struct lease_input in);
+
+static void carry_out(unsigned i, const struct lease_decision *d) {
+    struct node *n = &w.nodes[i];
+    switch (d->verdict) {
+    case LEASE_LOADING:
+        CHECK_TRUE(d->epoch > w.taken_epoch[d->bucket]);
+        w.taken_epoch[d->bucket] = d->epoch;
+        n->acts[d->bucket] = true;
+        n->loaded[d->bucket] = false;
+        n->epoch[d->bucket] = d->epoch;
+        n->gained++;
+        break;
+    case LEASE_MINE:
+        n->acts[d->bucket] = n->loaded[d->bucket] = true;
+        n->epoch[d->bucket] = d->epoch;
+        if (d->epoch > w.taken_epoch[d->bucket])
+            w.taken_epoch[d->bucket] = d->epoch;
+        break;
+    case LEASE_RECORD: n->records++; break;
+    case LEASE_LOST:
+        n->lost++;
+        n->acts[d->bucket] = false;
+        break;
+    case LEASE_SUSPEND: n->suspended = true; break;
+    case LEASE_RESUME: n->suspended = false; break;
+    case LEASE_DRAINED: n->drained = true; break;
+    default: break;
+    }
+    check_one_owner(d->bucket);
+}
+
+/* Operations reach the store at once; answers come in the same turn. */
+static void submit(unsigned i, const struct store_op *ops, uint32_t n) {
+    struct event ev;
+    for (uint32_t k = 0; k < n; k++) {
+        if (!w.nodes[i].cut)
+            store_submit(w.store, &ops[k], wall());
+        else if (ops[k].ticket) {
+            ev = (struct event){ .kind = EV_STORE };
+            ev.u.store.ticket = ops[k].ticket;
+            ev.u.store.status = STORE_UNAVAILABLE;
+            input(i, (struct lease_input){ .kind = LEASE_IN_STORE, .store = &ev });
+        }
+        while (store_answer(w.store, &ev))
+            input(i, (struct lease_input){ .kind = LEASE_IN_STORE, .store = &ev });
+    }
+}
+
+static void give(unsigned i, const struct lease_decision *d) {
+    struct node *n = &w.nodes[i];
+    if (n->keeps)
+        return;
+    n->acts[d->bucket] = false;
+    input(i, (struct lease_input){ .kind = LEASE_IN_GIVEN, .bucket = d->bucket });
+}
+
+static void tell(unsigned i, const struct lease_decision *d) {
+    struct node *to = &w.nodes[d->node - 1];
+    w.nodes[i].tells++;
+    if (to->runs && !to->link_cut && !w.nodes[i].link_cut)
+        input(d->node - 1,
+              (struct lease_input){ .kind = LEASE_IN_HEARD, .bucket = d->bucket, .node = d->owner, .epoch = d->epoch });
+}
+
+static void input(unsigned i, struct lease_input in) {
+    struct lease_out *out = memory(sizeof *out);
+    in.now_us = w.now - w.nodes[i].lag_us;
+    lease_step(w.nodes[i].l, &in, out);
+    for (uint32_t k = 0; k < out->n; k++)
+        carry_out(i, &out->d[k]);
+    submit(i, out->ops, out->op_n);
+    for (uint32_t k = 0; k < out->n; k++) {
+        if (out->d[k].verdict == LEASE_GIVE)
+            give(i, &out->d[k]);
+        else if (out->d[k].verdict == LEASE_TELL)
+            tell(i, &out->d[k]);
+    }
+    free(out);
+}
+
+static void gossip(unsigned i) {
+    for (unsigned k = 0; k < w.n; k++)
+        if (k != i && w.nodes[k].runs && !w.nodes[k].link_cut && !w.nodes[i].link_cut)
+            input(k, (struct lease_input){ .kind = LEASE_IN_PEER, .node = i + 1,
+                                           .store_ok = lease_store_ok(w.nodes[i].l) });
+}
+
+static void run(uint64_t us) {
+    for (uint64_t end = w.now + us; w.now < end; w.now += 10 * MS)
+        for (unsigned i = 0; i < w.n; i++) {
+            struct node *d = &w.nodes[i];
+            for (unsigned k = 0; d->runs && k < 100 && lease_deadline(d->l) <= w.now - d->lag_us; k++)
+                input(i, (struct lease_input){ .kind = LEASE_IN_TICK });
+            if (d->runs && w.now % SEC == 0)
+                gossip(i);
+        }
+}
+
+static unsigned owned(unsigned i) {
+    unsigned n = 0;
+    for (unsigned b = 0; b < LIMIT_BUCKETS; b++)
+        n += acts(&w.nodes[i], b) && w.nodes[i].loaded[b];
+    return n;
+}
+
+static unsigned owned_by_all(void) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < w.n; i++)
+        n += owned(i);
+    return n;
+}
+
+/* Time until all are owned; at most `bound`. */
+static uint64_t until_all_owned(uint64_t bound) {
+    uint64_t from = w.now;
+    while (owned_by_all() < LIMIT_BUCKETS && w.now - from < bound)
+        run(100 * MS);
+    CHECK_EQ(owned_by_all(), LIMIT_BUCKETS);
+    return w.now - from;
+}
+
+static bool put(unsigned i, unsigned bucket, const char *key) {
+    static char mem[2][sizeof(struct buf) + 64];
+    struct buf *b = (struct buf *)(void *)mem[0];
+    struct event ev = { 0 };
+    b->len = (uint32_t)strlen(key);
+    memcpy(b->data, key, b->len);
+    struct store_op op = { .verb = STORE_PUT, .ticket = 1, .bucket = (uint16_t)bucket, .table = SL("call"), .key = b,
+                           .value = b, .node = i + 1, .epoch = w.nodes[i].epoch[bucket], .version = 1 };
+    store_submit(w.store, &op, wall());
+    CHECK_TRUE(store_answer(w.store, &ev));
+    return ev.u.store.status == STORE_OK;
+}
+
+static unsigned bucket_of(unsigned i) {
+    for (unsigned b = 0; b < LIMIT_BUCKETS; b++)
+        if (acts(&w.nodes[i], b))
+            return b;
+    return 0;
+}
+
+/* ---- */
+
+static void test_alone(void) {
+    world_new(1);
+    CHECK_TRUE(until_all_owned(10 * SEC) <= 2 * SEC);
+    run(20 * SEC);
+    CHECK_EQ(w.nodes[0].lost, 0);
+    CHECK_EQ(w.nodes[0].gained, LIMIT_BUCKETS);
+    CHECK_EQ(lease_count(w.nodes[0].l), LIMIT_BUCKETS);
+    world_end();
+}
+
+static void test_shared_evenly(void) {
+    world_new(3);
+    (void)until_all_owned(10 * SEC);
+    for (unsigned i = 0; i < 3; i++)
+        CHECK_TRUE(owned(i) > LIMIT_BUCKETS / 4 && owned(i) < LIMIT_BUCKETS / 2);
+    world_end();
+}
+
+/* Lease, grace, one renewal, and what the claims take. */
+static void test_death(void) {
+    world_new(3);
+    (void)until_all_owned(10 * SEC);
+    unsigned had = owned(0), bucket = bucket_of(0);
+    CHECK_TRUE(put(0, bucket, "x"));
+    w.nodes[0].runs = false;
+    CHECK_EQ(owned_by_all(), LIMIT_BUCKETS - had);
+    uint64_t t = until_all_owned(10 * SEC);
+    CHECK_TRUE(t > LEASE_LIFE_US - LEASE_RENEW_US && t <= 5 * SEC);
+    CHECK_EQ(w.nodes[1].records + w.nodes[2].records, 1);
+    CHECK_FALSE(put(0, bucket, "x"));
+    world_end();
+}
+
+/* A message makes the one it came to take over, though the bucket should be another's. */
+static void test_lazy(void) {
+    world_new(3);
+    (void)until_all_owned(10 * SEC);
+    unsigned bucket = bucket_of(0);
+    w.nodes[0].runs = false;
+    w.nodes[1].runs = w.nodes[2].runs = true;
+    uint64_t from = w.now;
+    while (!acts(&w.nodes[1], bucket) && !acts(&w.nodes[2], bucket) && w.now - from < 10 * SEC) {
+        input(1, (struct lease_input){ .kind = LEASE_IN_ASK, .bucket = (uint16_t)bucket });
+        run(100 * MS);
+    }
+    CHECK_TRUE(acts(&w.nodes[1], bucket));
+    CHECK_TRUE(w.now - from < 4500 * MS);
+    world_end();
+}
+
+/* Stopped past its lease, then woken: it sends nothing before it has asked, and drops what it lost. */
+static void test_zombie(void) {
+    world_new(2);
+    (void)until_all_owned(10 * SEC);
+    unsigned bucket = bucket_of(0), had = owned(0);
+    w.nodes[0].runs = false;
+    (void)until_all_owned(10 * SEC);
+    w.nodes[0].runs = true;
+    /* Its first step is a message, not a tick. */
+    input(0, (struct lease_input){ .kind = LEASE_IN_PEER, .node = 2, .store_ok = true });
+    CHECK_TRUE(w.nodes[0].suspended);
+    CHECK_FALSE(put(0, bucket, "z"));
+    run(SEC);
+    CHECK_FALSE(w.nodes[0].suspended && lease_count(w.nodes[0].l));
+    CHECK_EQ(w.nodes[0].lost, had);
+    (void)until_all_owned(20 * SEC);
+    run(10 * SEC);
+    CHECK_TRUE(owned(0) > LIMIT_BUCKETS / 3); /* it got its share again */
+    world_end();
+}
+
+/* Stopped for less than its lease: nothing is lost, but it asks. */
+static void test_gap(void) {
+    world_new(2);
+    (void)until_all_owned(10 * SEC);
+    unsigned had = owned(0);
+    w.nodes[0].runs = false;
+    run(700 * MS);
+    w.nodes[0].runs = true;
+    input(0, (struct lease_input){ .kind = LEASE_IN_PEER, .node = 2, .store_ok = true });
+    CHECK_TRUE(w.nodes[0].suspended);
+    run(200 * MS);
+    CHECK_FALSE(w.nodes[0].suspended);
+    CHECK_EQ(owned(0), had);
+    CHECK_EQ(w.nodes[0].lost, 0);
+    world_end();
+}
+
+/* Nobody reaches the store: everybody goes on with what he has, also when it comes back. */
+static void test_outage(void) {
+    world_new(3);
+    (void)until_all_owned(10 * SEC);
+    unsigned had[3];
+    for (unsigned i = 0; i < 3; i++) {
+        had[i] = owned(i);
+        w.nodes[i].cut = true;
+    }
+    run(60 * SEC);
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK_EQ(owned(i), had[i]);
+        w.nodes[i].cut = false;
+    }
+    run(30 * SEC);
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK_EQ(owned(i), had[i]);
+        CHECK_EQ(w.nodes[i].lost, 0);
+        CHECK_EQ(w.nodes[i].gained, had[i]);
+    }
+    world_end();
+}
+
+/* One alone is cut from the store: it stops when its lease ends, the others take over. */
+static void test_cut_from_store(void) {
+    world_new(2);
+    (void)until_all_owned(10 * SEC);
+    w.nodes[0].cut = true;
+    run(3100 * MS);
+    CHECK_TRUE(w.nodes[0].suspended);
+    run(5 * SEC);
+    CHECK_EQ(owned(1), LIMIT_BUCKETS);
+    w.nodes[0].cut = false;
+    run(20 * SEC);
+    CHECK_EQ(owned_by_all(), LIMIT_BUCKETS);
+    CHECK_TRUE(owned(0) > 0);
+    world_end();
+}
+
+/* The same with the peers cut as well: whether the store is down it cannot know. */
+static void test_cut_from_all(void) {
+    world_new(3);
+    (void)until_all_owned(10 * SEC);
+    w.nodes[0].cut = w.nodes[0].link_cut = true;
+    run(10 * SEC);
+    CHECK_TRUE(w.nodes[0].suspended);
+    CHECK_EQ(owned(1) + owned(2), LIMIT_BUCKETS);
+    world_end();
+}
+
+/* A lone node without its store. */
+static void test_alone_in_outage(void) {
+    world_new(1);
+    (void)until_all_owned(10 * SEC);
+    w.nodes[0].cut = true;
+    run(30 * SEC);
+    CHECK_EQ(owned(0), LIMIT_BUCKETS);
+    w.nodes[0].cut = false;
+    run(5 * SEC);
+    CHECK_EQ(owned(0), LIMIT_BUCKETS);
+    CHECK_EQ(w.nodes[0].gained, LIMIT_BUCKETS);
+    world_end();
+}
+
+static void test_join(void) {
+    world_new(2);
+    (void)until_all_owned(10 * SEC);
+    unsigned bucket = 0;
+    start_node(2);
+    run(LEASE_SETTLE_US + 3 * SEC);
+    (void)until_all_owned(5 * SEC);
+    CHECK_TRUE(owned(2) > LIMIT_BUCKETS / 4);
+    CHECK_EQ(w.nodes[0].lost + w.nodes[1].lost, 0);
+    bucket = bucket_of(2);
+    CHECK_TRUE(put(2, bucket, "j"));
+    world_end();
+}
+
+static void test_drain(void) {
+    world_new(2);
+    (void)until_all_owned(10 * SEC);
+    unsigned bucket = bucket_of(0);
+    CHECK_TRUE(put(0, bucket, "d"));
+    input(0, (struct lease_input){ .kind = LEASE_IN_DRAIN });
+    run(3 * SEC);
+    CHECK_TRUE(w.nodes[0].drained);
+    CHECK_EQ(owned(0), 0);
+    CHECK_EQ(owned(1), LIMIT_BUCKETS);
+    CHECK_EQ(w.nodes[1].records, 1);
+    world_end();
+}
+
+static void test_drain_alone(void) {
+    world_new(1);
+    (void)until_all_owned(10 * SEC);
+    input(0, (struct lease_input){ .kind = LEASE_IN_DRAIN });
+    run(SEC);
+    CHECK_TRUE(w.nodes[0].drained);
+    world_end();
+}
+
+/* Killed and started again at once, before anybody missed it: what it had it takes again, by a new epoch. */
+static void test_restart(void) {
+    world_new(2);
+    (void)until_all_owned(10 * SEC);
+    unsigned bucket = bucket_of(0);
+    uint64_t epoch = w.nodes[0].epoch[bucket];
+    CHECK_TRUE(put(0, bucket, "r"));
+    start_node(0);
+    (void)until_all_owned(10 * SEC);
+    CHECK_TRUE(w.nodes[0].epoch[bucket] == epoch + 1);
+    CHECK_EQ(w.nodes[0].records, 1);
+    world_end();
+}
+
+/* Another server without our epochs: all is claimed again, nothing lost, and by no epoch that was there. */
+static void test_forgetful_server(void) {
+    world_new(2);
+    (void)until_all_owned(10 * SEC);
+    unsigned had = owned(0);
+    free(w.store_mem);
+    make_store();
+    for (unsigned i = 0; i < 2; i++)
+        input(i, (struct lease_input){ .kind = LEASE_IN_STORE_UP });
+    CHECK_TRUE(w.nodes[0].suspended);
+    run(10 * SEC);
+    CHECK_EQ(owned(0), had);
+    CHECK_EQ(owned_by_all(), LIMIT_BUCKETS);
+    CHECK_EQ(w.nodes[0].lost + w.nodes[1].lost, 0);
+    CHECK_TRUE(w.nodes[0].epoch[bucket_of(0)] >= 2);
+    world_end();
+}
+
+/* A write of ours was refused: what the store said in the answer is believed at once. */
+static void test_fenced(void) {
+    world_new(2);
+    (void)until_all_owned(10 * SEC);
+    unsigned bucket = bucket_of(0);
+    uint64_t epoch = w.nodes[0].epoch[bucket];
+    struct lease_input in = { .kind = LEASE_IN_FENCED, .bucket = (uint16_t)bucket, .node = 1, .epoch = epoch };
+    input(0, in); /* by the version alone */
+    CHECK_TRUE(acts(&w.nodes[0], bucket));
+    in.node = 2;
+    in.epoch++;
+    input(0, in);
+    CHECK_FALSE(acts(&w.nodes[0], bucket));
+    CHECK_EQ(lease_owner(w.nodes[0].l, (uint16_t)bucket, NULL), 2);
+    world_end();
+}
+
+/* Nodes die, wake, lose the store and each other, in any order. */
+static void test_storm(void) {
+    uint64_t seed = 1;
+    for (unsigned round = 0; round < 6; round++) {
+        world_new(3);
+        for (unsigned k = 0; k < 40; k++) {
+            seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+            unsigned i = (unsigned)(seed >> 33) % 3, what = (unsigned)(seed >> 40) % 5;
+            struct node *d = &w.nodes[i];
+            if (what == 0 && (d->runs = !d->runs))
+                input(i, (struct lease_input){ .kind = LEASE_IN_TICK });
+            if (what == 1)
+                d->cut = !d->cut;
+            else if (what == 2)
+                d->link_cut = !d->link_cut;
+            else if (what == 3 && d->runs)
+                start_node(i);
+            run((seed >> 45) % 3000 * MS);
+        }
+        for (unsigned i = 0; i < 3; i++)
+            if (!w.nodes[i].runs) {
+                w.nodes[i].runs = true;
+                input(i, (struct lease_input){ .kind = LEASE_IN_TICK });
+            }
+        for (unsigned i = 0; i < 3; i++)
+            w.nodes[i].cut = w.nodes[i].link_cut = false;
+        run(10 * SEC); /* who is excused learns better */
+        (void)until_all_owned(20 * SEC);
+        world_end();
+    }
+}
+
+static void test_nodes(void) {
+    world_new(2);
+    run(3 * SEC);
+    struct lease_node n;
+    CHECK_TRUE(lease_node(w.nodes[0].l, 0, &n) && n.node == 1);
+    CHECK_TRUE(lease_node(w.nodes[0].l, 1, &n) && n.node == 2);
+    CHECK_SLICE(n.value, "192.0.2.2:7000");
+    CHECK_FALSE(lease_node(w.nodes[0].l, 2, &n));
+    world_end();
+}
+
+int main(void) {
+    return UNIT_RUN("lease", UNIT(test_alone), UNIT(test_shared_evenly), UNIT(test_death), UNIT(test_lazy),
+                    UNIT(test_zombie), UNIT(test_gap), UNIT(test_outage), UNIT(test_cut_from_store),
+                    UNIT(test_cut_from_all), UNIT(test_alone_in_outage), UNIT(test_join), UNIT(test_drain),
+                    UNIT(test_drain_alone), UNIT(test_restart), UNIT(test_forgetful_server), UNIT(test_fenced),
+                    UNIT(test_storm), UNIT(test_nodes));
+}
