@@ -6,6 +6,7 @@
 # make test       everything, in stages        make unit, ladders, e2e, tidy    one stage of it
 # make conformance  tests/CONFORMANCE.md, which test shows what, made from the tests
 # make asan tsan  the tests under sanitizers   make fuzz SECONDS=30    each fuzz target   make cov    line coverage
+# make bench-call  calls a second and their cost, beside Kamailio (SCENARIO=, RATE=, ARGS=)
 # make deps       the Debian packages          make install PREFIX=/usr/local DESTDIR=
 #
 # B=build/NAME keeps builds with other flags apart; each source is compiled once for all programs of a B. V=1: commands.
@@ -39,6 +40,7 @@ PHONE_SRC := $(if $(HAVE_ORTP),$(sort $(wildcard bench/phone/*.c)))
 PHONE_LIB := $(B)/libphone.a
 DEMO_SRC := $(if $(HAVE_ORTP),$(sort $(wildcard bench/demo/*.c)))
 BENCH_SRC := $(sort $(wildcard bench/*.c))
+CALL_SRC := $(sort $(wildcard bench/call/*.c))
 
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 LADDER_SRC := $(sort $(wildcard tests/ladder/*.c))
@@ -54,6 +56,7 @@ JEMALLOC ?= -ljemalloc
 PROGRAMS := $(if $(and $(wildcard core/main.c),$(wildcard core/b2b/engine.c)),$(B)/refereed) \
             $(if $(wildcard core/refereectl.c),$(B)/refereectl) \
             $(if $(DEMO_SRC),$(B)/referee-demo) \
+            $(if $(CALL_SRC),$(B)/bench-call) \
             $(patsubst bench/%.c,$(B)/bench-%,$(BENCH_SRC))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 LADDER_BIN := $(if $(LADDER_SRC),$(B)/ladder)
@@ -67,7 +70,7 @@ say = $(if $(V),,@echo '  $(1) $@';)
 
 .PHONY: all lib deps demo run install clean FORCE
 .PHONY: conformance test tidy unit ladders sim sim-smoke sim-mutants e2e programs-for-tests asan tsan cov fuzz
-.PHONY: fuzz-smoke fuzz-run
+.PHONY: fuzz-smoke fuzz-run bench-call
 all: lib $(PROGRAMS)
 lib: $(PURE_LIB)
 
@@ -103,6 +106,9 @@ $(B)/refereectl: $(B)/core/refereectl.o $(ARCHIVES)
 $(B)/referee-demo: $(call objects,$(DEMO_SRC)) $(ARCHIVES)
 	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS)
 
+$(B)/bench-call: $(call objects,$(CALL_SRC)) $(ARCHIVES)
+	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS)
+
 $(B)/bench-%: $(B)/bench/%.o $(ARCHIVES)
 	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS)
 
@@ -110,7 +116,8 @@ $(B)/bench-%: $(B)/bench/%.o $(ARCHIVES)
 # too: who names a function of both means the product's.
 $(B)/tests/%: $(B)/tests/unit/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(call say,ld)$(LINK) $< $(PURE_LIB) $(filter %.a,$^) $(ORTP_LIBS) $(LIBS) -lcunit
+	$(call say,ld)$(LINK) $(filter %.o,$^) $(PURE_LIB) $(filter %.a,$^) $(ORTP_LIBS) $(LIBS) -lcunit
+$(B)/tests/test_hist: $(B)/bench/call/hist.o
 
 # The golden ladders' player: script and expected trace, virtual time.
 $(B)/ladder: $(call objects,$(LADDER_SRC)) $(PURE_LIB)
@@ -133,6 +140,13 @@ demo: build/deps.build-demo
 
 run: all
 	$(B)/refereed -c deploy/refereed.yaml
+
+SCENARIO ?= call
+RATE ?= 1000
+bench-call: build/deps.build-demo-bench
+	@$(MAKE) --no-print-directory all
+	$(B)/bench-call --daemon $(B)/refereed --scenario $(SCENARIO) --rate $(RATE) $(or $(ARGS), \
+	    --target direct --target referee --target kamailio --target referee --target kamailio)
 
 # ---- tests: each prints "NAME: N passed, N failed, N skipped"; tests/run.sh puts them in order and sums up
 

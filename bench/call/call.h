@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * bench-call: a load generator. Three parties in one process, each on a socket of its own, call each other through the
+ * target; every message is parsed and checked, every description too.
+ *
+ *   wire      sockets, in batches
+ *   load      arrival at a set rate, calls and their timers
+ *   dialog    one party's side of a dialog: what it sends and what it makes of what comes
+ *   message   how its messages are written
+ *   scenario  what a call does next
+ *   hist      latencies
+ *   target    the program under load: started, measured, ended
+ *   report    tables and plots
+ *
+ * What a party names (Call-ID, tags, user part of its Contact and From) says which call and dialog it is, so that
+ * nothing is looked up. Times are microseconds of CLOCK_MONOTONIC.
+ */
+#ifndef REFEREE_BENCH_CALL_H
+#define REFEREE_BENCH_CALL_H
+
+#include "bench/call/hist.h"
+#include "core/base/addr.h"
+#include "core/base/wheel.h"
+#include "parser/sip_msg.h"
+
+#include <stdio.h>
+#include <sys/types.h>
+
+enum party { PARTY_A, PARTY_B, PARTY_C, PARTIES };
+
+#define CALL_DIALOGS 6
+#define NAME_LEN 14             /* party, call (6 hex), generation (6 hex), dialog */
+#define CALLS_MAX (1u << 24)
+
+struct line {
+    uint16_t n;
+    char s[190];
+};
+static inline struct slice line_slice(const struct line *l) {
+    return slice_of(l->s, l->n);
+}
+/* False: too long; then it is empty. */
+bool line_set(struct line *l, struct slice s);
+
+enum dlg_state { DLG_FREE, DLG_CALLING, DLG_UP, DLG_OVER };
+
+struct dlg {
+    uint8_t state;              /* enum dlg_state */
+    uint8_t party, index;       /* index: in its call */
+    bool uac, held, was_up, bye_sent, glare;
+    uint8_t open;               /* enum sip_method of our request without a final response; 0: none */
+    uint32_t call;
+    uint32_t cseq, open_cseq, remote_cseq, invite_cseq;
+    uint32_t sdp_version;
+    uint8_t direction;          /* enum sdp_direction of the description that is written next */
+    uint64_t their_session, their_version;
+    uint64_t sent_us, interval;
+    struct wheel_node timer;    /* of the open request, or of a 2xx without ACK */
+    char *ok;                   /* that 2xx */
+    uint16_t ok_n;
+    struct line call_id, remote_tag, target, route, remote_uri;
+    uint16_t extra_n;           /* header lines of the open request, for sending it again */
+    char extra[420];
+};
+
+enum scenario { SC_CALL, SC_HOLD, SC_BLIND, SC_ATTENDED, SC_REGISTER, SC_MIXED, SCENARIOS };
+extern const char *const scenario_names[SCENARIOS];
+
+struct bcall {
+    uint32_t gen;
+    uint8_t scenario, step;
+    bool used, failed, referred, notified;
+    uint8_t dialogs, live;
+    uint64_t due_us;            /* when it was to begin */
+    uint64_t refer_us;
+    struct wheel_node timer;    /* holding, or the limit of the whole */
+    struct dlg dlg[CALL_DIALOGS];
+};
+
+struct tally {
+    uint64_t started, done, failed, resent, stray, bad, in, out, glares;
+    uint64_t busy;              /* calls that were due while all slots were taken */
+    uint64_t transfers;
+    uint64_t by_status[8];      /* of what failed: 0: no answer, 3..6: class */
+    char first_fault[200];
+    struct hist setup, transfer;
+};
+
+struct load_options {
+    enum scenario scenario;
+    double rate;                /* calls a second */
+    uint64_t seconds_us, hold_us;
+    uint32_t calls_max;         /* slots */
+    uint32_t users;             /* of register */
+    struct addr target[PARTIES];/* where each party sends; of direct, to whom */
+};
+
+struct load {
+    struct load_options o;
+    struct addr addr[PARTIES];  /* our own */
+    struct line host[PARTIES], domain; /* host:port of a party; of the target */
+    struct wheel wheel;
+    struct bcall *calls;
+    uint32_t *free_calls, free_n;
+    uint32_t ended[4096], ended_n; /* calls whose last dialog has ended in this turn */
+    uint64_t now;
+    uint32_t seed;
+    bool stop;                  /* no call begins any more */
+    struct tally t;
+    struct sip_msg msg;
+};
+
+/* ---- wire ---- */
+
+/* Sockets on 127.0.0.1, ports of the kernel's choice; fills l->addr and l->host. */
+bool wire_open(struct load *l);
+void wire_close(void);
+/* Room for one message to `dst`, of wire_room() bytes; wire_sent says how long it is. */
+char *wire_room(void);
+#define WIRE_MESSAGE_MAX 4096
+void wire_sent(struct load *l, enum party from, const struct addr *dst, uint32_t n);
+/* Sends what waits and takes what came; waits at most `us`. */
+void wire_turn(struct load *l, uint64_t us);
+
+/* ---- message ---- */
+
+struct request {
+    enum sip_method method;
+    uint32_t cseq;
+    struct slice extra;         /* header lines */
+    bool sdp;
+    bool of_invite;             /* an ACK to a refused INVITE is part of its transaction */
+    enum party callee;          /* of a first INVITE */
+};
+void message_request(struct load *l, struct dlg *d, const struct request *r);
+/* Sent, and kept in the dialog when it is a 2xx to an INVITE. */
+void message_response(struct load *l, struct dlg *d, const struct sip_msg *req, uint16_t status, bool sdp);
+/* Without a dialog. */
+void message_refuse(struct load *l, enum party p, const struct sip_msg *req, uint16_t status);
+void message_put_name(struct sbuf *b, enum party p, const struct load *l, uint32_t call, unsigned dlg);
+/* Party, call and dialog; false: not a name of ours, or of a call that is over. */
+bool message_read_name(const struct load *l, struct slice s, uint32_t *call, unsigned *dlg);
+uint64_t clock_us(void);
+
+/* ---- dialog ---- */
+
+struct dlg *dialog_new(struct load *l, uint32_t call, enum party p);
+void dialog_invite(struct load *l, struct dlg *d, enum party callee);
+void dialog_request(struct load *l, struct dlg *d, enum sip_method m, struct slice extra);
+void dialog_reinvite(struct load *l, struct dlg *d, bool held);
+void dialog_bye(struct load *l, struct dlg *d);
+void dialog_receive(struct load *l, enum party p, const struct sip_msg *m);
+/* REGISTER of a user of that number, with digest as user "u<number>", password "secret". */
+void dialog_register(struct load *l, struct dlg *d, uint32_t user);
+/* After a 401: false: it cannot be answered. */
+bool register_again(struct load *l, struct dlg *d, const struct sip_msg *m);
+void dialog_put_out(struct load *l, struct dlg *d, const struct request *r);
+void dialog_timer(struct load *l, struct dlg *d);
+void dialog_free(struct load *l, struct dlg *d);
+
+/* The call has no dialog left: it is freed at the end of the turn. */
+void load_call_ended(struct load *l, struct bcall *c);
+
+/* ---- scenario ---- */
+
+enum happened { H_START, H_UP, H_REOK, H_ACCEPTED, H_NOTIFIED, H_OVER, H_TIMER };
+/* Something has happened to a dialog (NULL: to the call). */
+void scenario_go(struct load *l, struct bcall *c, struct dlg *d, enum happened h);
+void call_fail(struct load *l, struct bcall *c, unsigned status, const char *why);
+
+/* ---- load ---- */
+
+bool load_open(struct load *l, const struct load_options *o);
+void load_close(struct load *l);
+/* Until the time is over and every call has ended, or `limit` has passed. */
+void load_run(struct load *l);
+static inline struct bcall *call_of(struct load *l, const struct dlg *d) {
+    return &l->calls[d->call];
+}
+
+/* ---- target ---- */
+
+struct target {
+    const char *name;           /* referee, kamailio, direct, or an address */
+    const char *program;        /* of referee */
+    const char *extra;          /* more lines of its configuration */
+    pid_t pid;
+    struct addr addr;
+    char dir[64];
+};
+bool target_start(struct target *t, const struct load *l);
+void target_stop(struct target *t);
+/* CPU of all its threads and processes so far, microseconds; resident memory, KiB. */
+uint64_t target_cpu_us(const struct target *t);
+uint64_t target_rss_kib(const struct target *t);
+void pin_to(unsigned cpu);
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "bench/call/call.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CALL_LIMIT_US 40000000ull /* of a call without its holding time: more than Timer B */
+#define DRAIN_US 45000000ull
+#define TURN_US 1000
+
+bool load_open(struct load *l, const struct load_options *o) {
+    l->o = *o;
+    l->now = clock_us();
+    wheel_init(&l->wheel, l->now);
+    l->calls = calloc(o->calls_max, sizeof *l->calls);
+    l->free_calls = calloc(o->calls_max, sizeof *l->free_calls);
+    if (!l->calls || !l->free_calls)
+        return false;
+    for (uint32_t i = 0; i < o->calls_max; i++)
+        l->free_calls[l->free_n++] = o->calls_max - 1 - i;
+    memset(&l->t, 0, sizeof l->t);
+    return true;
+}
+
+void load_close(struct load *l) {
+    for (uint32_t i = 0; l->calls && i < l->o.calls_max; i++)
+        for (unsigned j = 0; j < l->calls[i].dialogs; j++)
+            free(l->calls[i].dlg[j].ok);
+    free(l->calls);
+    free(l->free_calls);
+    l->calls = NULL;
+    l->free_calls = NULL;
+    l->free_n = 0;
+}
+
+/* One in ten is transferred either way, two are held. */
+static enum scenario mixed(struct load *l) {
+    static const uint8_t of[10] = { SC_CALL, SC_CALL, SC_HOLD, SC_CALL, SC_CALL, SC_BLIND, SC_CALL, SC_HOLD, SC_CALL,
+                                    SC_ATTENDED };
+    return (enum scenario)of[l->seed++ % 10];
+}
+
+static void begin(struct load *l, uint64_t due) {
+    if (l->free_n == 0) {
+        l->t.busy++;
+        return;
+    }
+    struct bcall *c = &l->calls[l->free_calls[--l->free_n]];
+    uint32_t gen = c->gen + 1;
+    memset(c, 0, sizeof *c);
+    c->gen = gen;
+    c->used = true;
+    c->due_us = due;
+    c->scenario = (uint8_t)(l->o.scenario == SC_MIXED ? mixed(l) : l->o.scenario);
+    c->timer.owner = (handle)(c - l->calls) << 8;
+    l->t.started++;
+    scenario_go(l, c, NULL, H_START);
+    if (!wheel_is_set(&c->timer))
+        wheel_set(&l->wheel, &c->timer, l->now + CALL_LIMIT_US + l->o.hold_us);
+}
+
+static void finish(struct load *l, struct bcall *c) {
+    wheel_cancel(&l->wheel, &c->timer);
+    for (unsigned i = 0; i < c->dialogs; i++)
+        dialog_free(l, &c->dlg[i]);
+    l->t.done += !c->failed;
+    c->used = false;
+    l->free_calls[l->free_n++] = (uint32_t)(c - l->calls);
+}
+
+/* The holding time is over, or, if A has hung up, the call's whole time. */
+static void call_timer(struct load *l, struct bcall *c) {
+    bool late = l->now - c->due_us >= CALL_LIMIT_US + l->o.hold_us;
+    if (late)
+        call_fail(l, c, 0, "it does not come to an end");
+    if (late && c->dlg[0].bye_sent) {
+        finish(l, c);
+        return;
+    }
+    wheel_set(&l->wheel, &c->timer, l->now + CALL_LIMIT_US);
+    scenario_go(l, c, NULL, H_TIMER);
+}
+
+static void run_timers(struct load *l) {
+    struct wheel_node *n;
+    l->now = clock_us();
+    while ((n = wheel_pop(&l->wheel, l->now))) {
+        struct bcall *c = &l->calls[n->owner >> 8];
+        if (n->owner & 0xff)
+            dialog_timer(l, &c->dlg[(n->owner & 0xff) - 1]);
+        else
+            call_timer(l, c);
+    }
+}
+
+void load_call_ended(struct load *l, struct bcall *c) {
+    if (l->ended_n < sizeof l->ended / sizeof *l->ended)
+        l->ended[l->ended_n++] = (uint32_t)(c - l->calls);
+}
+
+/* A call is never freed under who works on it. */
+static void sweep(struct load *l) {
+    for (uint32_t i = 0; i < l->ended_n; i++) {
+        struct bcall *c = &l->calls[l->ended[i]];
+        if (c->used && c->live == 0)
+            finish(l, c);
+    }
+    l->ended_n = 0;
+}
+
+void load_run(struct load *l) {
+    uint64_t from = clock_us(), until = from + l->o.seconds_us, due = from;
+    double gap = 1e6 / l->o.rate;
+    for (uint64_t n = 0;;) {
+        run_timers(l);
+        for (; due <= l->now && due < until && !l->stop; due = from + (uint64_t)(gap * (double)++n))
+            begin(l, due);
+        uint64_t next = due < until ? due : l->now + TURN_US, timer = wheel_next(&l->wheel);
+        if (timer < next)
+            next = timer;
+        wire_turn(l, next > l->now ? next - l->now : 0);
+        sweep(l);
+        if (due >= until && (l->free_n == l->o.calls_max || l->now > until + DRAIN_US + l->o.hold_us))
+            break;
+    }
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#define _GNU_SOURCE
+#include "bench/call/call.h"
+#include "core/runtime/udp.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BATCH 64
+
+static struct {
+    int fd;
+    unsigned n;
+    struct mmsghdr h[BATCH];
+    struct udp_msg m[BATCH];
+    char bytes[BATCH][WIRE_MESSAGE_MAX];
+} out[PARTIES];
+static char room[WIRE_MESSAGE_MAX];
+
+static struct {
+    struct mmsghdr h[BATCH];
+    struct iovec iov[BATCH];
+    char bytes[BATCH][8192];
+} in;
+
+bool wire_open(struct load *l) {
+    struct udp_options o = { .rcvbuf = 8 << 20, .sndbuf = 8 << 20 };
+    for (int p = 0; p < PARTIES; p++) {
+        struct addr any = { .ip = { 127, 0, 0, 1 }, .family = ADDR_V4 };
+        struct sbuf b = sbuf_on(l->host[p].s, sizeof l->host[p].s);
+        out[p].fd = udp_open(&any, &o);
+        if (out[p].fd < 0 || !udp_bound(out[p].fd, &l->addr[p]))
+            return false;
+        addr_put(&b, &l->addr[p]);
+        l->host[p].n = (uint16_t)b.n;
+    }
+    return true;
+}
+
+void wire_close(void) {
+    for (int p = 0; p < PARTIES; p++)
+        close(out[p].fd);
+}
+
+static void flush(unsigned p) {
+    unsigned done = 0;
+    while (done < out[p].n) {
+        int n = sendmmsg(out[p].fd, out[p].h + done, out[p].n - done, 0);
+        done += n > 0 ? (unsigned)n : 1; /* what the kernel refuses is lost, as on a wire */
+    }
+    out[p].n = 0;
+}
+
+char *wire_room(void) {
+    return room;
+}
+
+void wire_sent(struct load *l, enum party from, const struct addr *dst, uint32_t n) {
+    static const struct addr any;
+    unsigned i = out[from].n++;
+    memcpy(out[from].bytes[i], room, n);
+    udp_fill(&out[from].m[i], out[from].bytes[i], n, dst, &any);
+    out[from].h[i] = (struct mmsghdr){ .msg_hdr = out[from].m[i].h };
+    l->t.out++;
+    if (out[from].n == BATCH)
+        flush(from);
+}
+
+static int take(struct load *l, unsigned p) {
+    for (int i = 0; i < BATCH; i++) {
+        in.iov[i] = (struct iovec){ in.bytes[i], sizeof in.bytes[i] };
+        in.h[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &in.iov[i], .msg_iovlen = 1 } };
+    }
+    int n = recvmmsg(out[p].fd, in.h, BATCH, MSG_DONTWAIT, NULL);
+    l->now = clock_us();
+    for (int i = 0; i < n; i++) {
+        struct sip_fault f;
+        l->t.in++;
+        if (sip_parse(slice_of(in.bytes[i], in.h[i].msg_len), &l->msg, &f) < 0)
+            l->t.bad++;
+        else
+            dialog_receive(l, (enum party)p, &l->msg);
+    }
+    return n;
+}
+
+void wire_turn(struct load *l, uint64_t us) {
+    struct pollfd fds[PARTIES];
+    for (unsigned p = 0; p < PARTIES; p++) {
+        if (out[p].n)
+            flush(p);
+        fds[p] = (struct pollfd){ .fd = out[p].fd, .events = POLLIN };
+    }
+    struct timespec wait = { (time_t)(us / 1000000), (long)(us % 1000000) * 1000 };
+    if (ppoll(fds, PARTIES, &wait, NULL) <= 0)
+        return;
+    for (unsigned p = 0; p < PARTIES; p++)
+        for (int i = 0; i < 8 && (fds[p].revents & POLLIN) && take(l, p) == BATCH; i++)
+            ;
+}
