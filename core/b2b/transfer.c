@@ -331,13 +331,19 @@ static void do_fall_back(struct engine *e, struct transfer *t, uint16_t status) 
 
 static void do_give_up_target(struct engine *e, struct transfer *t, uint16_t status) {
     struct leg *target = leg_get(e, t->target);
-    (void)status;
-    if (t->mode == MODE_REPLACE && target) {
-        transfer_go(e, t, TRANSFER_FALLBACK);
-        leg_cancel(e, target, SLICE_NONE);
+    if (t->mode != MODE_REPLACE || !target) {
+        transfer_fail(e, t, 408);
         return;
     }
-    transfer_fail(e, t, 408);
+    /* Without any response no CANCEL may go out (section 9.1 of RFC 3261), so no end of it is waited for: a late 2xx
+     * gets ACK and BYE. */
+    bool silent = txn_heard_nothing(&e->txns, target->invite_out);
+    leg_cancel(e, target, SLICE_NONE);
+    if (!silent) {
+        transfer_go(e, t, TRANSFER_FALLBACK);
+        return;
+    }
+    do_fall_back(e, t, status);
 }
 
 static void do_join_refused(struct engine *e, struct transfer *t, uint16_t status) {

@@ -88,6 +88,11 @@ handle txn_cancel(struct txn_layer *l, struct outbox *o, uint64_t now, handle in
     return s.created;
 }
 
+bool txn_heard_nothing(const struct txn_layer *l, handle invite) {
+    const struct txn *t = txn_get(l, invite);
+    return t && t->kind == TXN_ICT && t->state == ICT_CALLING;
+}
+
 /* ---- server ---- */
 
 void txn_response_dst(const struct sip_msg *request, const struct addr *src, struct addr *out) {

@@ -181,6 +181,9 @@ static inline struct slice txn_refused(const struct txn_layer *l) {
 }
 void txn_forget_refused(struct txn_layer *l);
 
+/* A client transaction for an INVITE to which no response has come, not even 100. */
+bool txn_heard_nothing(const struct txn_layer *l, handle invite);
+
 /* ---- server ---- */
 
 /* Section 17.2.3. src: where it came from; dst: our address it came to. IST: 100 Trying is sent at once. msg is a
