@@ -3,6 +3,7 @@
 
 #include "core/b2b/agree.h"
 #include "core/b2b/call.h"
+#include "core/b2b/late.h"
 #include "core/b2b/media.h"
 #include "core/b2b/policy.h"
 #include "core/b2b/transfer.h"
@@ -215,6 +216,10 @@ static void on_reinvite(struct engine *e, struct leg *l, const struct leg_event 
 static void on_reanswered(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
     struct slice sdp = SLICE_NONE;
+    if (ev->own && l->late_offer && late_offered(e, l, ev->msg)) {
+        late_decline(e, l); /* it was asked by a transfer that is over */
+        return;
+    }
     if (ev->own) {
         agree_on_answer(e, l, ev->msg);
         return;

@@ -20,6 +20,10 @@ enum relay_variant { RELAY_SPLICE, RELAY_FORWARD_REPLACES };
 /* Attended transfer: a new INVITE with Replaces to the target, or a re-INVITE of its existing leg. */
 enum attended_mode { ATTENDED_REPLACE, ATTENDED_JOIN };
 
+/* Joined legs: the target is offered what is on record of the transferee, or what the transferee says when asked (RFC
+ * 3725 flow IV). */
+enum splice_mode { SPLICE_OFFER, SPLICE_LATE };
+
 /* A hold is passed on to the other party, or answered here while the other party hears music. */
 enum hold_mode { HOLD_DEFAULT, HOLD_PASS, HOLD_LOCAL };
 
@@ -130,6 +134,7 @@ struct engine_config {
     enum refer_mode refer; /* REFER_LOCAL or REFER_REJECT */
     enum attended_mode attended;
     enum relay_variant relay;
+    enum splice_mode splice;
     enum accept_code accept;
     bool transfer_music;         /* the transferee hears MEDIA_SOURCE_MUSIC while the target is called ... */
     bool transfer_ringback;      /* ... and MEDIA_SOURCE_RINGBACK when it rings */

@@ -27,6 +27,7 @@ void engine_config_defaults(struct engine_config *c) {
         .refer = REFER_LOCAL,
         .hold = HOLD_PASS,
         .attended = ATTENDED_REPLACE,
+        .splice = SPLICE_OFFER,
         .notify_progress = true,
         .replace_timeout_us = 8000000,
         .ring_timeout_us = 120000000,

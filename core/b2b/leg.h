@@ -69,6 +69,9 @@ bool leg_reinvite(struct engine *e, struct leg *l, struct slice sdp, struct slic
  * busy and through 491 and 500 (section 14.1), at most 64*T1 in all; then REANSWERED (ACKed here) or REREFUSED comes
  * up. False: no ports or no memory; nothing comes up. */
 bool leg_reoffer(struct engine *e, struct leg *l, struct slice text, int direction);
+/* The same without a description, for the leg's own offer: REANSWERED comes up without its ACK while leg_owes_answer
+ * (late.h). */
+void leg_ask_offer(struct engine *e, struct leg *l);
 /* ACK to the 2xx of our last INVITE. */
 void leg_ack(struct engine *e, struct leg *l, struct slice sdp);
 /* 2xx to the open INVITE; repeated until its ACK. */
@@ -110,6 +113,10 @@ static inline bool leg_is_live(const struct leg *l) {
 }
 static inline bool leg_is_up(const struct leg *l) {
     return l && (l->state == LEG_UP || l->state == LEG_ANSWERED);
+}
+/* It has answered leg_ask_offer with an offer, and waits for its ACK. */
+static inline bool leg_owes_answer(const struct leg *l) {
+    return l->own_invite && l->late_offer && l->oa == OA_OFFER_RCVD && l->invite_out == HANDLE_NONE;
 }
 /* The live leg it talks with, or NULL. */
 static inline struct leg *leg_peer(const struct engine *e, const struct leg *l) {

@@ -104,10 +104,11 @@ static void try_reoffer(struct engine *e, struct leg *l) {
     if (!leg_is_busy(l)) {
         l->own_invite = true;
         l->reoffer_waits = false;
-        struct slice wanted = leg_str(l, LEG_SDP_WANTED);
+        struct slice wanted = leg_str(l, LEG_SDP_WANTED), sdp = SLICE_NONE;
         /* Described only now: an offer that was open meanwhile may have been answered with another description. */
-        struct slice sdp = media_describe(e, l, wanted.p ? wanted : leg_str(l, LEG_SDP_LOCAL), -1);
-        if (sdp.p && send_reinvite(e, l, sdp, SLICE_NONE, 64ull * e->cfg.t1_us)) {
+        if (!l->asks_offer)
+            sdp = media_describe(e, l, wanted.p ? wanted : leg_str(l, LEG_SDP_LOCAL), -1);
+        if ((sdp.p || l->asks_offer) && send_reinvite(e, l, sdp, SLICE_NONE, 64ull * e->cfg.t1_us)) {
             leg_set(e, l, LEG_SDP_WANTED, SLICE_NONE);
             return;
         }
@@ -121,6 +122,7 @@ bool leg_reoffer(struct engine *e, struct leg *l, struct slice text, int directi
     struct slice sdp = media_compose(e, l, text, direction);
     if (!sdp.p || !leg_set(e, l, LEG_SDP_WANTED, sdp))
         return false;
+    l->asks_offer = false;
     l->retry_until = e->now + 64ull * e->cfg.t1_us;
     try_reoffer(e, l);
     return true;
@@ -135,8 +137,16 @@ bool leg_refresh(struct engine *e, struct leg *l) {
     return true;
 }
 
+void leg_ask_offer(struct engine *e, struct leg *l) {
+    leg_set(e, l, LEG_SDP_WANTED, SLICE_NONE);
+    l->asks_offer = true;
+    l->retry_until = e->now + 64ull * e->cfg.t1_us;
+    try_reoffer(e, l);
+}
+
 void leg_reoffer_decided(struct engine *e, struct leg *l) {
     l->retry_until = 0;
+    l->asks_offer = false;
     leg_set(e, l, LEG_SDP_WANTED, SLICE_NONE);
 }
 

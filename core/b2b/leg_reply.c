@@ -168,7 +168,7 @@ static struct leg_event reinvite_failed(struct engine *e, struct leg *l, const s
     bool own = l->own_invite, refresh = l->refreshing;
     close_reinvite(e, l);
     l->refreshing = false;
-    l->session_unsure = l->session_unsure || !refresh;
+    l->session_unsure = l->session_unsure || !(refresh || (own && l->late_offer));
     if (l->oa == OA_OFFER_SENT)
         oa_step(&l->oa, OA_EV_ABORT);
     if (!leg_is_up(l))
@@ -184,7 +184,8 @@ static struct leg_event reinvite_failed(struct engine *e, struct leg *l, const s
         return nothing;
     }
     if (own && wait_for_retry(e, l, msg, status)) {
-        leg_set(e, l, LEG_SDP_WANTED, leg_str(l, LEG_SDP_LOCAL));
+        if (!l->asks_offer)
+            leg_set(e, l, LEG_SDP_WANTED, leg_str(l, LEG_SDP_LOCAL));
         return nothing;
     }
     if (own && !l->reoffer_waits)
@@ -198,12 +199,12 @@ static struct leg_event reinvite_answered(struct engine *e, struct leg *l, const
                             .msg = msg,
                             .status = msg->status };
     close_reinvite(e, l);
-    l->session_unsure = l->session_unsure && l->refreshing;
+    l->session_unsure = l->session_unsure && (l->refreshing || (l->own_invite && l->late_offer));
     l->refreshing = false;
     dialog_refresh(&l->dlg, &e->ua, msg);
     note_peer(e, l, msg);
     take_answer(l, msg);
-    if (l->own_invite || !leg_is_up(l))
+    if (!leg_is_up(l) || (l->own_invite && !leg_owes_answer(l)))
         leg_ack(e, l, SLICE_NONE);
     if (l->own_invite && !l->reoffer_waits)
         leg_reoffer_decided(e, l);

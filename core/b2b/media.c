@@ -243,6 +243,20 @@ struct slice media_answer_common(struct engine *e, struct leg *to, struct slice 
     return settle(e, to, &r, rewritten(e, &r));
 }
 
+struct slice media_answer_as_before(struct engine *e, struct leg *l) {
+    struct slice before = leg_str(l, LEG_SDP_LOCAL);
+    return before.p ? media_answer_common(e, l, before) : SLICE_NONE;
+}
+
+struct slice media_refuse_all(struct engine *e, struct leg *l, struct slice offer) {
+    struct rewrite r;
+    if (!write_for(e, l, offer, -1, &r).p)
+        return SLICE_NONE;
+    for (unsigned i = 0; i < r.from.media_count; i++)
+        r.patch.media[i].port = 0;
+    return settle(e, l, &r, rewritten(e, &r));
+}
+
 struct slice media_answer_alone(struct engine *e, struct leg *l, struct slice offer) {
     struct sdp o;
     struct slice before = leg_str(l, LEG_SDP_LOCAL);

@@ -34,6 +34,11 @@ struct slice media_compose(struct engine *e, struct leg *to, struct slice text, 
  * the same numbers, the direction that both want. The rest as media_describe. Absent: nothing in common, or no ports or
  * no memory. */
 struct slice media_answer_common(struct engine *e, struct leg *to, struct slice text);
+/* An answer to the leg's open offer with the session that it had: no more formats and directions than it was told of.
+ * Absent: nothing of that fits. */
+struct slice media_answer_as_before(struct engine *e, struct leg *l);
+/* An answer to the leg's open offer that rejects every line. Absent: no memory, or it cannot be read. */
+struct slice media_refuse_all(struct engine *e, struct leg *l, struct slice offer);
 /* An answer by ourselves to the leg's own offer, from what we last sent it: direction reversed. Absent: it does not
  * fit. */
 struct slice media_answer_alone(struct engine *e, struct leg *l, struct slice offer);

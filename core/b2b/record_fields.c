@@ -80,6 +80,7 @@ const uint16_t record_leg_flags[] = {
     FLAG(leg, allows_refer),
     FLAG(leg, allows_update),
     FLAG(leg, session.ours),
+    FLAG(leg, asks_offer),
     0,
 };
 const uint16_t record_transfer_flags[] = {
@@ -95,6 +96,8 @@ const uint16_t record_transfer_flags[] = {
     FLAG(transfer, relay_answered),
     FLAG(transfer, relay_ended),
     FLAG(transfer, token_used),
+    FLAG(transfer, asked),
+    FLAG(transfer, joined),
     0,
 };
 

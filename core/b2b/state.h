@@ -87,6 +87,7 @@ struct leg {
     bool own_invite;        /* the open re-INVITE is ours, not the peer leg's */
     uint8_t agreeing;       /* rounds that are left, while a re-offer of agree.h is out */
     bool reoffer_waits;     /* a re-INVITE of ours waits for its turn */
+    bool asks_offer;        /* the re-INVITE of ours that is not decided has no description: leg_ask_offer */
     bool session_unsure;    /* LEG_SDP_LOCAL was refused: not what the peer goes by */
     bool echo;
     bool holds_here;        /* its hold was answered by us: the other party hears music */
@@ -221,6 +222,7 @@ struct transfer {
     uint32_t relay_cseq; /* relayed: of our REFER, id of the transferee's NOTIFYs */
     uint8_t recall_step; /* 0: not recalling; 1: the transferor; 2: the fallback */
     bool relay_auto, relay_answered, relay_ended, token_used;
+    bool asked, joined; /* the transferee for a fresh offer; the target with an offer that is on record */
     uint32_t refer_cseq;      /* id of the subscription */
     uint32_t max_forwards;
     bool silent;    /* no NOTIFY: Refer-Sub: false, or a quirk */

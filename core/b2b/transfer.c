@@ -6,6 +6,7 @@
 #include "core/b2b/call.h"
 #include "core/b2b/cdr.h"
 #include "core/b2b/failure.h"
+#include "core/b2b/late.h"
 #include "core/b2b/media.h"
 #include "core/b2b/policy.h"
 #include "core/b2b/wire.h"
@@ -41,7 +42,7 @@ void transfer_go(struct engine *e, struct transfer *t, enum transfer_state s) {
     cdr_state(e, t, s);
     t->state = (uint8_t)s;
     wheel_cancel(&e->wheel, &t->timer);
-    if (s == TRANSFER_TARGET || s == TRANSFER_JOIN)
+    if (s == TRANSFER_TARGET || s == TRANSFER_JOIN || s == TRANSFER_ASK)
         play_to_transferee(e, t, MEDIA_SOURCE_MUSIC);
     /* A NOTIFY before it and the final one: Timer F twice. Its leg may die first, and nobody hears of it then. */
     if (s == TRANSFER_NOTIFYING)
@@ -110,7 +111,7 @@ void transfer_shut_down(struct engine *e, struct transfer *t) {
 }
 
 /* One of a consultation pair that is left alone has nobody to talk with. */
-static void settle_consult(struct engine *e, struct transfer *t) {
+void transfer_settle_consult(struct engine *e, struct transfer *t) {
     struct leg *b = leg_get(e, t->consult), *c = leg_get(e, t->replaced);
     transfer_role(e, t, t->consult, TR_NONE);
     transfer_role(e, t, t->replaced, TR_NONE);
@@ -134,7 +135,10 @@ static void back_to_former(struct engine *e, struct transfer *t) {
         a->peer = b->self;
         b->peer = a->self;
         media_connect(e, a, b);
-        agree(e, a, b);
+        if (late_decline(e, a))
+            agree(e, a, b);
+        else
+            leg_reoffer(e, a, strs_get(&t->s, TRF_TRANSFEREE_SDP), -1);
     } else {
         leg_end(e, a, 480, SL("Reason: SIP;cause=480;text=\"Transfer failed\"\r\n"));
     }
@@ -150,7 +154,7 @@ static void told(struct engine *e, struct transfer *t) {
         transfer_step(e, t, TRANSFER_EV_NOTIFIED, t->result);
 }
 
-static void set_result(struct engine *e, struct transfer *t, uint16_t status) {
+void transfer_set_result(struct engine *e, struct transfer *t, uint16_t status) {
     bool first = !t->result;
     t->result = status < 200 ? 500 : status;
     t->succeeded = status < 300;
@@ -159,37 +163,14 @@ static void set_result(struct engine *e, struct transfer *t, uint16_t status) {
         metrics_add(&e->metrics, t->succeeded ? M_transfers_done : M_transfers_failed, 1);
 }
 
-/* The transferor is gone and the transfer has failed: the transferee is not dropped but given to the transferor again,
- * by a new call, and if that fails to the fallback. True: it rings. */
-static bool recall(struct engine *e, struct transfer *t, uint16_t status) {
-    struct leg *a = leg_get(e, t->transferee), *b = transfer_former_peer(e, t);
-    struct slice uri = t->recall_step ? slice_str(e->cfg.recall_uri) : strs_get(&t->s, TRF_RECALL);
-    if (!e->cfg.recall || t->recall_step == 2 || leg_is_live(b) || !leg_is_up(a) || t->mode == MODE_TAKEOVER)
-        return false;
-    set_result(e, t, status >= 300 ? status : 500);
-    transfer_drop_targets(e, t, NULL);
-    settle_consult(e, t);
-    if (!t->final_sent)
-        transfer_notify(e, t, t->result);
-    t->recall_step++;
-    t->mode = MODE_BLIND;
-    t->target = t->consult = t->replaced = HANDLE_NONE;
-    strs_set(&t->s, &e->bufs, TRF_REPLACES, SLICE_NONE);
-    strs_set(&t->s, &e->bufs, TRF_EXTRA, SLICE_NONE);
-    if (!uri.n || !strs_set(&t->s, &e->bufs, TRF_REFER_TO, uri))
-        return recall(e, t, status);
-    transfer_call_target(e, t);
-    return true;
-}
-
 void transfer_fail(struct engine *e, struct transfer *t, uint16_t status) {
-    if (recall(e, t, status))
+    if (transfer_recall(e, t, status))
         return;
-    set_result(e, t, status >= 300 ? status : 500);
+    transfer_set_result(e, t, status >= 300 ? status : 500);
     transfer_refuse_takeover(e, t);
     transfer_drop_targets(e, t, NULL);
     back_to_former(e, t);
-    settle_consult(e, t);
+    transfer_settle_consult(e, t);
     told(e, t);
 }
 
@@ -223,7 +204,7 @@ static void commit_target(struct engine *e, struct transfer *t, struct leg *a) {
 }
 
 /* Both have agreed: from here on the transferee's call is the target's, and the transferor is only told. */
-static void commit(struct engine *e, struct transfer *t) {
+void transfer_commit(struct engine *e, struct transfer *t) {
     struct leg *a = leg_get(e, t->transferee), *b = leg_get(e, t->transferor), *d = leg_get(e, t->consult);
     if (t->mode == MODE_TAKEOVER && !transfer_takeover_answer(e, t)) {
         transfer_fail(e, t, 488);
@@ -240,7 +221,7 @@ static void commit(struct engine *e, struct transfer *t) {
     if (d && (leg_is_live(d)))
         leg_end(e, d, 487, SLICE_NONE);
     leg_call(e, a)->answered = true;
-    set_result(e, t, 200);
+    transfer_set_result(e, t, 200);
     call_changed(e, leg_call(e, a));
     told(e, t);
 }
@@ -260,7 +241,7 @@ void transfer_answered(struct engine *e, struct transfer *t, struct leg *target,
         transfer_drop_targets(e, t, target);
     }
     if (media_is_same(e, a, sdp, -1)) {
-        commit(e, t);
+        transfer_commit(e, t);
         return;
     }
     if (target && fits_now(a, sdp))
@@ -309,7 +290,7 @@ static void do_dialled(struct engine *e, struct transfer *t, uint16_t status) {
 
 static void do_not_dialled(struct engine *e, struct transfer *t, uint16_t status) {
     transfer_role(e, t, t->transferee, TR_NONE);
-    set_result(e, t, status >= 300 ? status : 480);
+    transfer_set_result(e, t, status >= 300 ? status : 480);
     told(e, t);
 }
 
@@ -346,7 +327,17 @@ static void do_give_up_target(struct engine *e, struct transfer *t, uint16_t sta
     do_fall_back(e, t, status);
 }
 
+/* Another refusal than of what it was offered is the target's last word. */
+static bool may_ask(const struct engine *e, const struct transfer *t, uint16_t status) {
+    return (status == 488 || status == 606) && !t->asked && leg_is_up(leg_get(e, t->replaced)) &&
+           leg_is_up(leg_get(e, t->transferee));
+}
+
 static void do_join_refused(struct engine *e, struct transfer *t, uint16_t status) {
+    if (may_ask(e, t, status)) {
+        transfer_ask(e, t);
+        return;
+    }
     transfer_role(e, t, t->target, TR_NONE);
     t->target = HANDLE_NONE;
     transfer_fail(e, t, status);
@@ -354,7 +345,7 @@ static void do_join_refused(struct engine *e, struct transfer *t, uint16_t statu
 
 static void do_commit(struct engine *e, struct transfer *t, uint16_t status) {
     (void)status;
-    commit(e, t);
+    transfer_commit(e, t);
 }
 
 /* Join: the target goes back to the session it had with the transferor. */
@@ -386,13 +377,13 @@ static bool restore_replaced(struct engine *e, struct transfer *t) {
     return true;
 }
 
-static void do_roll_back(struct engine *e, struct transfer *t, uint16_t status) {
+void transfer_roll_back(struct engine *e, struct transfer *t, uint16_t status) {
     failure_note(e, t, status);
     if (!restore_joined(e, t) && !restore_replaced(e, t)) {
         transfer_fail(e, t, status);
         return;
     }
-    set_result(e, t, status);
+    transfer_set_result(e, t, status);
     back_to_former(e, t);
     told(e, t);
 }
@@ -404,26 +395,26 @@ static void do_abandon(struct engine *e, struct transfer *t, uint16_t status) {
     if (!t->result)
         failure_note(e, t, 487);
     bool restoring = (t->state == TRANSFER_TRANSFEREE && (restore_joined(e, t) || restore_replaced(e, t))) ||
-                     (t->state == TRANSFER_JOIN && restore_joined(e, t));
+                     ((t->state == TRANSFER_JOIN || t->state == TRANSFER_OFFERED) && restore_joined(e, t));
     t->end_transferor = true;
     if (b)
         b->peer = HANDLE_NONE;
     if (t->result) {
         /* Whoever was being recalled has nobody to talk with either. */
         transfer_drop_targets(e, t, NULL);
-        settle_consult(e, t);
+        transfer_settle_consult(e, t);
         transfer_go(e, t, TRANSFER_NOTIFYING);
         if (t->final_sent && !t->notifying)
             transfer_step(e, t, TRANSFER_EV_NOTIFIED, t->result);
         return;
     }
-    set_result(e, t, 487);
+    transfer_set_result(e, t, 487);
     transfer_refuse_takeover(e, t);
     if (t->mode == MODE_TAKEOVER && leg_is_live(leg_get(e, t->consult)))
         leg_end(e, leg_get(e, t->consult), 480, SLICE_NONE);
     if (!restoring) {
         transfer_drop_targets(e, t, NULL);
-        settle_consult(e, t);
+        transfer_settle_consult(e, t);
     }
     told(e, t);
 }
@@ -440,12 +431,12 @@ static void do_target_left(struct engine *e, struct transfer *t, uint16_t status
         transfer_fail(e, t, 480);
         return;
     }
-    set_result(e, t, 480);
+    transfer_set_result(e, t, 480);
     transfer_refuse_takeover(e, t);
     transfer_drop_targets(e, t, NULL);
     transfer_go(e, t, TRANSFER_RESTORE_TRANSFEREE);
     media_connect(e, a, b);
-    settle_consult(e, t);
+    transfer_settle_consult(e, t);
     told(e, t);
 }
 
@@ -490,7 +481,7 @@ static void do_restored(struct engine *e, struct transfer *t, uint16_t status) {
     transfer_role(e, t, t->target, TR_NONE);
     transfer_go(e, t, TRANSFER_NOTIFYING);
     if (target)
-        settle_consult(e, t);
+        transfer_settle_consult(e, t);
     else
         back_to_former(e, t);
     if (t->final_sent && !t->notifying)
@@ -545,13 +536,17 @@ static transfer_fn *const actions[TRANSFER_ACTION_COUNT] = {
     [TRANSFER_DO_GIVE_UP_TARGET] = do_give_up_target,
     [TRANSFER_DO_JOIN_REFUSED] = do_join_refused,
     [TRANSFER_DO_COMMIT] = do_commit,
-    [TRANSFER_DO_ROLL_BACK] = do_roll_back,
+    [TRANSFER_DO_ROLL_BACK] = transfer_roll_back,
     [TRANSFER_DO_ABANDON] = do_abandon,
     [TRANSFER_DO_TARGET_LEFT] = do_target_left,
     [TRANSFER_DO_NOTE_TRANSFEROR] = do_note_transferor,
     [TRANSFER_DO_NOTE_CONSULT] = do_note_consult,
     [TRANSFER_DO_NOTE_REPLACED] = do_note_replaced,
     [TRANSFER_DO_RESTORED] = do_restored,
+    [TRANSFER_DO_OFFER] = transfer_do_offer,
+    [TRANSFER_DO_NOT_ASKED] = transfer_do_not_asked,
+    [TRANSFER_DO_LATE_COMMIT] = transfer_do_late_commit,
+    [TRANSFER_DO_LATE_REFUSED] = transfer_do_late_refused,
     [TRANSFER_DO_DIALLED] = do_dialled,
     [TRANSFER_DO_NOT_DIALLED] = do_not_dialled,
     [TRANSFER_DO_NOTE_NOTIFIED] = do_note_notified,

@@ -5,6 +5,8 @@
  *   transfer_refer.c   a REFER arrives: is it right, may this party, what does it name; 202
  *   transfer_target.c  the target's side: new legs, Replaces, join
  *   transfer.c         the table's actions: splice, commit, roll back, end
+ *   transfer_late.c    join the other way round: the transferee's fresh offer to the target (RFC 3725 flow IV)
+ *   transfer_recall.c  the transferor is gone and the transfer has failed: somebody else for the transferee
  *   transfer_semi.c    the consultation still rings: its ringing legs become the target's
  *   transfer_relay.c   the REFER goes on to the transferee, who then calls through us
  *   transfer_takeover.c  INVITE with Replaces of a dialog of ours: the same table without a REFER (RFC 3891 section 3)
@@ -74,6 +76,21 @@ void transfer_answered(struct engine *e, struct transfer *t, struct leg *target,
 /* First INVITEs to the target, or the re-INVITE of a join. */
 void transfer_call_target(struct engine *e, struct transfer *t);
 void transfer_join(struct engine *e, struct transfer *t);
+/* The transferee is asked for a fresh offer, for the target's own leg (transfer_late.c). */
+void transfer_ask(struct engine *e, struct transfer *t);
+/* True: the transferor is gone, and the transferee waits for somebody else; nothing else is to be done now. */
+bool transfer_recall(struct engine *e, struct transfer *t, uint16_t status);
+void transfer_set_result(struct engine *e, struct transfer *t, uint16_t status);
+/* One of the consultation's pair that is left alone is ended. */
+void transfer_settle_consult(struct engine *e, struct transfer *t);
+/* Both have agreed. */
+void transfer_commit(struct engine *e, struct transfer *t);
+/* Actions of the table. */
+void transfer_roll_back(struct engine *e, struct transfer *t, uint16_t status);
+void transfer_do_offer(struct engine *e, struct transfer *t, uint16_t status);
+void transfer_do_not_asked(struct engine *e, struct transfer *t, uint16_t status);
+void transfer_do_late_commit(struct engine *e, struct transfer *t, uint16_t status);
+void transfer_do_late_refused(struct engine *e, struct transfer *t, uint16_t status);
 /* The consultation's ringing legs become the target; the transferor's leg of it gets its 487. */
 void transfer_semi(struct engine *e, struct transfer *t);
 /* Who the transferee talked with before: the transferor, or the leg that is being taken over. */

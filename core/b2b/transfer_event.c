@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What a leg's event means for the transfer it takes part in. */
 #include "core/b2b/bridge.h"
+#include "core/b2b/late.h"
 #include "core/b2b/media.h"
 #include "core/b2b/transfer.h"
 
@@ -55,6 +56,17 @@ static bool dialled_event(struct engine *e, struct transfer *t, struct leg *l, c
     return false;
 }
 
+static void transferee_answered(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
+    bool ok = true;
+    if (l->late_offer)
+        ok = late_offered(e, l, ev->msg);
+    else if (ev->msg->body.n)
+        media_received(e, l, ev->msg->body, false);
+    if (t->state != TRANSFER_ASK)
+        late_decline(e, l); /* it was asked for what nobody wants any more */
+    transfer_step(e, t, ok ? TRANSFER_EV_TRANSFEREE_YES : TRANSFER_EV_TRANSFEREE_NO, ok ? ev->status : 488);
+}
+
 static bool transferee_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
     if (t->state == TRANSFER_DIAL)
         return dialled_event(e, t, l, ev);
@@ -63,9 +75,7 @@ static bool transferee_event(struct engine *e, struct transfer *t, struct leg *l
         return true;
     }
     if (ev->kind == LEG_EV_REANSWERED && ev->own) {
-        if (ev->msg->body.n)
-            media_received(e, l, ev->msg->body, false);
-        transfer_step(e, t, TRANSFER_EV_TRANSFEREE_YES, ev->status);
+        transferee_answered(e, t, l, ev);
         return true;
     }
     if (ev->kind == LEG_EV_REREFUSED && ev->own) {
@@ -93,7 +103,7 @@ static void ack(struct engine *e, struct leg *l, const struct sip_msg *msg) {
 static void target_answered(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
     if (ev->kind == LEG_EV_ANSWERED)
         ack(e, l, ev->msg);
-    if (t->state != TRANSFER_TARGET && t->state != TRANSFER_JOIN) {
+    if (t->state != TRANSFER_TARGET && t->state != TRANSFER_JOIN && t->state != TRANSFER_OFFERED) {
         if (ev->msg->body.n && media_check(ev->msg->body) == 0)
             media_received(e, l, ev->msg->body, false);
         transfer_step(e, t, TRANSFER_EV_TARGET_YES, ev->status);

@@ -18,7 +18,9 @@
     X(NOTIFYING)          /* decided; the final NOTIFY is on its way */                                   \
     X(BYE_WAIT)           /* done; the transferor may send its BYE */                                     \
     X(DONE)               /* to be freed */                                                               \
-    X(DIAL)               /* the transferee itself is being called: REFER outside a dialog */
+    X(DIAL)               /* the transferee itself is being called: REFER outside a dialog */             \
+    X(ASK)                /* re-INVITE without a description to the transferee is open: RFC 3725 flow IV */ \
+    X(OFFERED)            /* its offer is with the target, and its ACK waits for the answer */
 
 #define TRANSFER_EVENTS(X)                                                                                \
     X(PROGRESS)           /* 18x of the target */                                                         \
@@ -37,7 +39,8 @@
 #define TRANSFER_ACTIONS(X)                                                                               \
     X(NONE) X(TELL_PROGRESS) X(ANSWERED) X(REFUSED) X(FALL_BACK) X(GIVE_UP_TARGET) X(JOIN_REFUSED)        \
     X(COMMIT) X(ROLL_BACK) X(ABANDON) X(TARGET_LEFT) X(NOTE_TRANSFEROR) X(NOTE_CONSULT) X(NOTE_REPLACED)  \
-    X(RESTORED) X(DIALLED) X(NOT_DIALLED) X(NOTE_NOTIFIED) X(FINISH) X(END_TRANSFEROR) X(LEAVE)
+    X(RESTORED) X(DIALLED) X(NOT_DIALLED) X(NOTE_NOTIFIED) X(FINISH) X(END_TRANSFEROR) X(LEAVE)           \
+    X(OFFER) X(NOT_ASKED) X(LATE_COMMIT) X(LATE_REFUSED)
 
 enum transfer_state {
 #define X(n) TRANSFER_##n,

@@ -200,8 +200,13 @@ void transfer_join(struct engine *e, struct transfer *t) {
     t->mode = MODE_JOIN;
     t->target = c->self;
     strs_set(&t->s, &e->bufs, TRF_TARGET_SDP, leg_str(c, LEG_SDP_LOCAL));
-    struct slice offer = transfer_full_offer(e, t, &direction);
     transfer_role(e, t, c->self, TR_TARGET);
+    if (e->cfg.splice == SPLICE_LATE && !t->asked) {
+        transfer_ask(e, t);
+        return;
+    }
+    t->joined = true;
+    struct slice offer = transfer_full_offer(e, t, &direction);
     transfer_go(e, t, TRANSFER_JOIN);
     if (!leg_reoffer(e, c, offer, direction))
         transfer_fail(e, t, 503);

@@ -112,6 +112,7 @@ static void resolve_policy(struct config *c) {
     n->transfer_ringback = c->ringback_choice != 0;
     player_country(c->ringback_choice, c->ringback);
     n->attended = (enum attended_mode)c->attended;
+    n->splice = (enum splice_mode)c->splice;
     n->relay = (enum relay_variant)c->relay;
     n->accept = (enum accept_code)c->accept;
     n->cdr = strcmp(c->cdr_file, "off") != 0;

@@ -89,6 +89,9 @@ const struct config_key config_keys[] = {
     { "transfer.attended", CT_CHOICE, AT(attended), .choices = "replace|join", .standard = "replace",
       .help = "attended transfer by INVITE with Replaces "
               "(join if that fails), or by joining the existing leg at once" },
+    { "transfer.splice", CT_CHOICE, AT(splice), .choices = "offer|late-offer", .standard = "offer",
+      .help = "a joined target is offered what is on record of the transferee (if it refuses that, what the "
+              "transferee says when asked); or that at once" },
     { "transfer.accept_code", CT_CHOICE, AT(accept), .choices = "auto|200|202", .standard = "auto",
       .help = "of a REFER; auto: 202 in a dialog, 200 outside or when no subscription is wanted" },
     { "transfer.replace_timeout", MICROS, ENGINE(replace_timeout_us), RANGE(MS(100), S(60)), .standard = "8s",

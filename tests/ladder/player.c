@@ -5,7 +5,8 @@
  * stands still but for +TIME. Messages need no time to arrive.
  *
  * Before the first message:
- *   config KEY VALUE               attended replace|join, refer local|relay|auto|reject, relay splice|forward,
+ *   config KEY VALUE               attended replace|join, splice offer|late-offer, relay splice|forward,
+ *                                  refer local|relay|auto|reject,
  *                                  accept auto|200|202, progress on|off, recall on|off, hold pass|local, music on|off,
  *                                  ringback on|off, recall-uri URI; the times t1, recall-time,
  *                                  replace-timeout, ring-timeout, bye-wait, invite-timeout (8s, 500ms); the numbers
@@ -155,7 +156,9 @@ static void do_config(struct world *w, struct words *ws) {
     const char *key = word(w, ws, 1), *v = word(w, ws, 2);
     if (w->engine)
         fail(w, "config comes before the first message");
-    if (strcmp(key, "attended") == 0)
+    if (strcmp(key, "splice") == 0)
+        w->cfg.splice = strcmp(v, "late-offer") == 0 ? SPLICE_LATE : SPLICE_OFFER;
+    else if (strcmp(key, "attended") == 0)
         w->cfg.attended = strcmp(v, "join") == 0 ? ATTENDED_JOIN : ATTENDED_REPLACE;
     else if (strcmp(key, "refer") == 0)
         w->cfg.refer = strcmp(v, "reject") == 0  ? REFER_REJECT

@@ -92,7 +92,7 @@ struct sim_event {
 struct sim_setup {
     uint32_t loss, dup, reorder;  /* per mille */
     uint32_t delay_us, jitter_us;
-    bool auth, join, progress, recall, hold_local;
+    bool auth, join, late_offer, progress, recall, hold_local;
     uint8_t accept;               /* enum accept_code */
     bool hard;                    /* events that lose whole dialogs: power, cuts */
     uint32_t quirks[SIM_PHONES];  /* enum sim_quirk bits */

@@ -106,10 +106,11 @@ void cover_report(bool rows) {
                 s != LEG_DEAD && __real_leg_fsm_cell((enum leg_state)s, (enum leg_input)in)->verdict != LEG_BUG,
                 leg_state_name(s), leg_input_name(in));
     sum(&leg);
-    for (unsigned s = 0; s < TRANSFER_DONE; s++)
+    for (unsigned s = 0; s < TRANSFER_STATE_COUNT; s++)
         for (unsigned ev = 0; ev < TRANSFER_EVENT_COUNT; ev++)
             one(&tr, transfer_hits[s][ev],
-                __real_transfer_cell((enum transfer_state)s, (enum transfer_event)ev)->verdict != TRANSFER_BUG,
+                s != TRANSFER_DONE &&
+                    __real_transfer_cell((enum transfer_state)s, (enum transfer_event)ev)->verdict != TRANSFER_BUG,
                 transfer_state_name(s), transfer_event_name(ev));
     sum(&tr);
     for (unsigned s = 0; s < OA_STATE_COUNT; s++)

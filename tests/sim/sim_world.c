@@ -354,6 +354,7 @@ static void fill_config(struct world *w) {
     c->auth_required = u->auth;
     c->auth_sha256 = !(w->seed & 1);
     c->expires_min_s = 10;
+    c->splice = u->late_offer ? SPLICE_LATE : SPLICE_OFFER;
     c->attended = u->join ? ATTENDED_JOIN : ATTENDED_REPLACE;
     c->notify_progress = u->progress;
     c->recall = u->recall;

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/late.h"
+
+#include "core/b2b/media.h"
+
+static void ack(struct engine *e, struct leg *l, struct slice sdp) {
+    leg_ack(e, l, sdp);
+    if (!sdp.n)
+        oa_step(&l->oa, OA_EV_ABORT);
+    media_offer_settled(e, l, true);
+}
+
+bool late_offered(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    if (!leg_owes_answer(l))
+        return false;
+    if (media_check(msg->body) == 0 && media_offered(e, l, msg->body))
+        return true;
+    ack(e, l, media_refuse_all(e, l, msg->body));
+    return false;
+}
+
+bool late_answer(struct engine *e, struct leg *l, const struct leg *other) {
+    struct slice said = leg_str(other, LEG_SDP_REMOTE);
+    struct slice sdp = leg_owes_answer(l) && said.p ? media_describe(e, l, said, -1) : SLICE_NONE;
+    if (!sdp.p)
+        return false;
+    ack(e, l, sdp);
+    return true;
+}
+
+bool late_decline(struct engine *e, struct leg *l) {
+    if (!leg_owes_answer(l))
+        return true;
+    uint64_t version = l->media.version;
+    struct slice sdp = media_answer_as_before(e, l);
+    bool same = sdp.p && l->media.version == version;
+    ack(e, l, sdp.p ? sdp : media_refuse_all(e, l, leg_str(l, LEG_SDP_REMOTE)));
+    return same;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * late: a leg that is asked for an offer (re-INVITE without a description), and what its ACK answers: RFC 3725 section
+ * 4.4, flow IV. The ACK is owed from its 2xx on, while somebody else is shown the offer; it always goes out, with an
+ * answer that fits (RFC 6337 section 3.1.2), whatever becomes of that.
+ */
+#ifndef REFEREE_B2B_LATE_H
+#define REFEREE_B2B_LATE_H
+
+#include "core/b2b/leg.h"
+
+/* l's 2xx brought an offer: kept, as open. False: there is none, or none that can be relayed; it has got its ACK. */
+bool late_offered(struct engine *e, struct leg *l, const struct sip_msg *msg);
+/* Its offer is answered with what `other` says. False: that does not fit, and the ACK is still owed. */
+bool late_answer(struct engine *e, struct leg *l, const struct leg *other);
+/* Its offer is answered with the session as it was: formats, direction, and lines of before as far as the offer has
+ * them. Nothing if no ACK is owed. True: it has a session as before; false: it must be told (leg_reoffer) what holds.
+ */
+bool late_decline(struct engine *e, struct leg *l);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Join by late offer (RFC 3725 section 4.4, flow IV): the transferee is asked for a fresh offer, the target's leg is
+ * offered that, and the answer goes into the transferee's ACK. Where what is on record of the transferee was refused
+ * (488, 606), or cannot be offered to anybody else. */
+#include "core/b2b/late.h"
+#include "core/b2b/media.h"
+#include "core/b2b/transfer.h"
+
+void transfer_ask(struct engine *e, struct transfer *t) {
+    struct leg *a = leg_get(e, t->transferee);
+    t->asked = true;
+    strs_set(&t->s, &e->bufs, TRF_TRANSFEREE_SDP, leg_str(a, LEG_SDP_LOCAL));
+    transfer_go(e, t, TRANSFER_ASK);
+    leg_ask_offer(e, a);
+}
+
+void transfer_do_offer(struct engine *e, struct transfer *t, uint16_t status) {
+    struct leg *a = leg_get(e, t->transferee), *c = leg_get(e, t->target);
+    (void)status;
+    transfer_go(e, t, TRANSFER_OFFERED);
+    /* The transferee repeats its 2xx for 64*T1 and then hangs up (RFC 3261 section 13.3.1.4). */
+    wheel_set(&e->wheel, &t->timer, e->now + 48ull * e->cfg.t1_us);
+    if (!leg_is_up(c) || !leg_reoffer(e, c, leg_str(a, LEG_SDP_REMOTE), -1))
+        transfer_fail(e, t, 503);
+}
+
+/* What it was asked for it did not give: what is on record of it may do. */
+void transfer_do_not_asked(struct engine *e, struct transfer *t, uint16_t status) {
+    if (t->joined)
+        transfer_fail(e, t, status);
+    else
+        transfer_join(e, t);
+}
+
+void transfer_do_late_commit(struct engine *e, struct transfer *t, uint16_t status) {
+    struct leg *a = leg_get(e, t->transferee), *c = leg_get(e, t->target);
+    (void)status;
+    if (late_answer(e, a, c))
+        transfer_commit(e, t);
+    else
+        transfer_roll_back(e, t, 488);
+}
+
+void transfer_do_late_refused(struct engine *e, struct transfer *t, uint16_t status) {
+    struct leg *c = leg_get(e, t->target);
+    if (c && c->invite_out != HANDLE_NONE)
+        leg_cancel(e, c, SLICE_NONE);
+    transfer_role(e, t, t->target, TR_NONE);
+    t->target = HANDLE_NONE;
+    transfer_fail(e, t, status);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Recall: the transferor is gone and the transfer has failed. The transferee is not dropped but given to the transferor
+ * again, by a new call, and if that fails to the fallback. */
+#include "core/b2b/late.h"
+#include "core/b2b/transfer.h"
+
+bool transfer_recall(struct engine *e, struct transfer *t, uint16_t status) {
+    struct leg *a = leg_get(e, t->transferee), *b = transfer_former_peer(e, t);
+    struct slice uri = t->recall_step ? slice_str(e->cfg.recall_uri) : strs_get(&t->s, TRF_RECALL);
+    if (!e->cfg.recall || t->recall_step == 2 || leg_is_live(b) || !leg_is_up(a) || t->mode == MODE_TAKEOVER)
+        return false;
+    transfer_set_result(e, t, status >= 300 ? status : 500);
+    transfer_drop_targets(e, t, NULL);
+    transfer_settle_consult(e, t);
+    late_decline(e, a);
+    if (!t->final_sent)
+        transfer_notify(e, t, t->result);
+    t->recall_step++;
+    t->mode = MODE_BLIND;
+    t->target = t->consult = t->replaced = HANDLE_NONE;
+    strs_set(&t->s, &e->bufs, TRF_REPLACES, SLICE_NONE);
+    strs_set(&t->s, &e->bufs, TRF_EXTRA, SLICE_NONE);
+    if (!uri.n || !strs_set(&t->s, &e->bufs, TRF_REFER_TO, uri))
+        return transfer_recall(e, t, status);
+    transfer_call_target(e, t);
+    return true;
+}
