@@ -160,15 +160,15 @@ static void note_list(struct lease *l, struct slice list) {
 static void make_unsure(struct lease *l) {
     for (uint32_t i = 0; i < LIMIT_BUCKETS; i++) {
         struct lease_bucket *b = &l->buckets[i];
-        if (b->state == BUCKET_CLAIMING)
-            b->state = BUCKET_UNKNOWN; /* what was won so long ago may be lost again */
+        if (b->state == AT_CLAIMING)
+            b->state = AT_UNKNOWN; /* what was won so long ago may be lost again */
         else if (!lease_bucket_is_ours(b))
             continue;
         b->look = true;
         b->number++; /* an answer under way is of before */
         l->in_flight -= b->in_flight;
         b->in_flight = false;
-        if (b->state == BUCKET_UNKNOWN)
+        if (b->state == AT_UNKNOWN)
             continue;
         l->unsure += !b->unsure;
         b->unsure = true;
@@ -402,7 +402,7 @@ uint32_t lease_owner(const struct lease *l, uint16_t bucket, uint64_t *epoch) {
     const struct lease_bucket *b = &l->buckets[bucket];
     if (epoch)
         *epoch = b->epoch;
-    return lease_bucket_is_ours(b) ? l->cfg.node : b->state == BUCKET_OTHERS ? b->owner : 0;
+    return lease_bucket_is_ours(b) ? l->cfg.node : b->state == AT_OTHERS ? b->owner : 0;
 }
 
 uint32_t lease_count(const struct lease *l) {

@@ -14,7 +14,7 @@ static const struct slice tables[] = { { "moved", 5 }, { "call", 4 }, { "arrivin
 enum op_kind { OP_OWNER, OP_CLAIM, OP_LOAD, OP_RELEASE };
 
 bool lease_bucket_is_ours(const struct lease_bucket *b) {
-    return b->state == BUCKET_LOADING || b->state == BUCKET_MINE || b->state == BUCKET_GIVING;
+    return b->state == AT_LOADING || b->state == AT_MINE || b->state == AT_GIVING;
 }
 
 static void sure(struct lease *l, struct lease_bucket *b) {
@@ -51,7 +51,7 @@ static void load(struct lease *l, uint16_t bucket) {
 }
 
 static void claim(struct lease *l, uint16_t bucket) {
-    enter(l, &l->buckets[bucket], BUCKET_CLAIMING);
+    enter(l, &l->buckets[bucket], AT_CLAIMING);
     submit(l, bucket, OP_CLAIM, STORE_CLAIM);
 }
 
@@ -63,7 +63,7 @@ static void note_life(struct lease *l, const struct lease_bucket *b, uint32_t no
 }
 
 static void release(struct lease *l, uint16_t bucket) {
-    enter(l, &l->buckets[bucket], BUCKET_RELEASING);
+    enter(l, &l->buckets[bucket], AT_RELEASING);
     submit(l, bucket, OP_RELEASE, STORE_RELEASE);
 }
 
@@ -72,10 +72,10 @@ static void others(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epo
     struct lease_bucket *b = &l->buckets[bucket];
     if (node && node != l->cfg.node)
         note_life(l, b, node, epoch);
-    bool news = b->state != BUCKET_OTHERS || b->owner != node || b->asked;
+    bool news = b->state != AT_OTHERS || b->owner != node || b->asked;
     b->owner = node;
     b->epoch = epoch;
-    enter(l, b, BUCKET_OTHERS);
+    enter(l, b, AT_OTHERS);
     if (news)
         lease_decide(l, LEASE_OWNER, bucket)->node = node == l->cfg.node ? 0 : node;
     if (node && node != l->cfg.node)
@@ -87,7 +87,7 @@ static void lost(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epoch
     lease_decide(l, LEASE_LOST, bucket)->node = node == l->cfg.node ? 0 : node;
     b->owner = node;
     b->epoch = epoch;
-    enter(l, b, BUCKET_OTHERS);
+    enter(l, b, AT_OTHERS);
 }
 
 /* ---- answers ---- */
@@ -127,7 +127,7 @@ static void claimed_again(struct lease *l, uint16_t bucket, uint64_t epoch) {
     }
     b->epoch = epoch;
     sure(l, b);
-    if (b->state == BUCKET_LOADING)
+    if (b->state == AT_LOADING)
         return;
     struct lease_decision *d = lease_decide(l, LEASE_MINE, bucket);
     d->epoch = epoch;
@@ -146,7 +146,7 @@ static void claimed(struct lease *l, uint16_t bucket, uint64_t epoch) {
     }
     b->epoch = epoch;
     b->table = 0;
-    enter(l, b, BUCKET_LOADING);
+    enter(l, b, AT_LOADING);
     lease_decide(l, LEASE_LOADING, bucket)->epoch = epoch;
     load(l, bucket);
 }
@@ -159,7 +159,7 @@ static void on_claim(struct lease *l, uint16_t bucket, const struct event *ev) {
     }
     if (ev->u.store.status != STORE_FENCED) {
         if (!lease_bucket_is_ours(b))
-            enter(l, b, BUCKET_UNKNOWN); /* whether it was done is not known */
+            enter(l, b, AT_UNKNOWN); /* whether it was done is not known */
         return;
     }
     if (lease_bucket_is_ours(b)) {
@@ -187,14 +187,14 @@ static void on_load(struct lease *l, uint16_t bucket, const struct event *ev) {
         load(l, bucket);
         return;
     }
-    enter(l, b, BUCKET_MINE);
+    enter(l, b, AT_MINE);
     lease_decide(l, LEASE_MINE, bucket)->epoch = b->epoch;
 }
 
 static void on_release(struct lease *l, uint16_t bucket, const struct event *ev) {
     struct lease_bucket *b = &l->buckets[bucket];
     if (ev->u.store.status != STORE_OK) {
-        enter(l, b, BUCKET_UNKNOWN);
+        enter(l, b, AT_UNKNOWN);
         return;
     }
     others(l, bucket, 0, b->epoch);
@@ -244,7 +244,7 @@ void lease_bucket_asked(struct lease *l, uint16_t bucket) {
     if (lease_bucket_is_ours(b))
         return;
     b->asked = true;
-    b->look = b->look || b->state != BUCKET_OTHERS || b->owner != 0;
+    b->look = b->look || b->state != AT_OTHERS || b->owner != 0;
     if (!b->in_flight && lease_has_room(l) && l->reachable_us != LEASE_NEVER)
         lease_bucket_work(l, bucket);
 }
@@ -262,7 +262,7 @@ void lease_bucket_lost(struct lease *l, uint16_t bucket, uint32_t node, uint64_t
 
 void lease_bucket_given(struct lease *l, uint16_t bucket) {
     struct lease_bucket *b = &l->buckets[bucket];
-    if (b->state != BUCKET_GIVING)
+    if (b->state != AT_GIVING)
         return;
     if (b->in_flight) { /* its answer does not matter any more */
         b->in_flight = false;
@@ -286,15 +286,15 @@ static void work_at_ours(struct lease *l, uint16_t bucket) {
     struct lease_bucket *b = &l->buckets[bucket];
     bool leave = b->target && b->target != l->cfg.node && !l->suspended && !b->unsure &&
                  l->now - l->settled_us >= LEASE_SETTLE_US;
-    if (b->state == BUCKET_MINE && leave) {
-        enter(l, b, BUCKET_GIVING);
+    if (b->state == AT_MINE && leave) {
+        enter(l, b, AT_GIVING);
         struct lease_decision *d = lease_decide(l, LEASE_GIVE, bucket);
         d->node = b->target;
         d->epoch = b->epoch;
-    } else if (b->state == BUCKET_GIVING && b->target == l->cfg.node) {
-        enter(l, b, BUCKET_MINE);
+    } else if (b->state == AT_GIVING && b->target == l->cfg.node) {
+        enter(l, b, AT_MINE);
         lease_decide(l, LEASE_MINE, bucket)->epoch = b->epoch;
-    } else if (b->state == BUCKET_LOADING && !b->look) {
+    } else if (b->state == AT_LOADING && !b->look) {
         load(l, bucket);
     }
 }
@@ -305,12 +305,12 @@ void lease_bucket_work(struct lease *l, uint16_t bucket) {
         return;
     if (b->reclaim)
         submit(l, bucket, OP_CLAIM, STORE_CLAIM);
-    else if (b->look || b->state == BUCKET_UNKNOWN)
+    else if (b->look || b->state == AT_UNKNOWN)
         submit(l, bucket, OP_OWNER, STORE_OWNER);
     else if (lease_bucket_is_ours(b))
         work_at_ours(l, bucket);
-    else if (b->state == BUCKET_OTHERS && is_to_be_claimed(l, b))
+    else if (b->state == AT_OTHERS && is_to_be_claimed(l, b))
         claim(l, bucket);
-    else if (b->state == BUCKET_OTHERS && b->owner == l->cfg.node && b->target && b->target != l->cfg.node)
+    else if (b->state == AT_OTHERS && b->owner == l->cfg.node && b->target && b->target != l->cfg.node)
         release(l, bucket); /* from before a restart, and another's by now */
 }

@@ -14,13 +14,13 @@
 #define LEASE_POLL 32             /* buckets looked at again a tick: all of them in 13 s */
 
 enum bucket_state {
-    BUCKET_UNKNOWN,   /* nobody was asked yet, or the answer was lost */
-    BUCKET_OTHERS,    /* `owner` has it, or nobody */
-    BUCKET_CLAIMING,
-    BUCKET_LOADING,
-    BUCKET_MINE,
-    BUCKET_GIVING,    /* the engine finishes with it */
-    BUCKET_RELEASING,
+    AT_UNKNOWN,   /* nobody was asked yet, or the answer was lost */
+    AT_OTHERS,    /* `owner` has it, or nobody */
+    AT_CLAIMING,
+    AT_LOADING,
+    AT_MINE,
+    AT_GIVING,    /* the engine finishes with it */
+    AT_RELEASING,
 };
 
 struct lease_bucket {

@@ -2,15 +2,16 @@
 #include "core/b2b/call.h"
 
 #include "core/b2b/cdr.h"
+#include "core/b2b/moved.h"
+#include "core/b2b/owner.h"
 #include "core/b2b/record.h"
 #include "core/base/check.h"
-#include "core/sip/token.h"
+#include "core/sip/steer.h"
 
-/* The same bucket for the same Call-ID in the whole cluster, so a new call's INVITE finds it without asking anyone. */
+/* The same bucket for the same Call-ID in the whole cluster, so a new call's INVITE finds it without asking anyone.
+ * Among several engines: the one that the INVITE was brought here by. */
 static uint16_t bucket_of(const struct engine *e, struct slice call_id) {
-    struct siphash_key k;
-    memcpy(&k, e->cfg.secret, sizeof k);
-    return (uint16_t)(siphash64(k, call_id.p, call_id.n) % TOKEN_BUCKETS);
+    return owner_is_shared(e) ? e->owners.here : steer_hash(&e->owners.steering, call_id);
 }
 
 struct call *call_new(struct engine *e, struct slice call_id) {
@@ -59,7 +60,7 @@ bool call_move_leg(struct engine *e, struct leg *l, struct call *to) {
     struct call *from = leg_call(e, l);
     if (from == to)
         return true;
-    if (to->leg_count == LIMIT_LEGS_PER_CALL)
+    if (to->leg_count == LIMIT_LEGS_PER_CALL || !moved_put_leg(e, l, from->bucket, to->bucket))
         return false;
     cdr_leg(e, from, l, to);
     for (unsigned i = 0; i < from->leg_count; i++) {

@@ -5,6 +5,8 @@
 #include "core/b2b/bridge.h"
 #include "core/b2b/call.h"
 #include "core/b2b/cdr.h"
+#include "core/b2b/moved.h"
+#include "core/b2b/owner.h"
 #include "core/b2b/registrar.h"
 #include "core/b2b/setup.h"
 #include "core/b2b/state.h"
@@ -210,12 +212,33 @@ static void on_datagram(struct engine *e, const struct event *in) {
         on_fault(e, &e->msg, &f, in);
         return;
     }
+    if (owner_is_shared(e) && !owner_takes(e, in, &e->msg))
+        return;
     if (trace_on(&e->trace, TRACE_DEBUG))
         wire_trace(e, "recv", leg_of_message(e, &e->msg), e->msg.whole, &in->u.dgram.src);
     if (e->msg.is_request)
         on_request(e, &e->msg, in);
     else
         on_response(e, &e->msg);
+}
+
+/* ---- other engines ---- */
+
+static void on_peer(struct engine *e, const struct event *ev) {
+    struct event in = { .kind = EV_DATAGRAM, .mono_us = ev->mono_us, .wall_ms = ev->wall_ms };
+    metrics_add(&e->metrics, M_peer_in, 1);
+    switch (ev->u.peer.what) {
+    case PEER_DATAGRAM:
+        e->owners.hops = ev->u.peer.hops ? ev->u.peer.hops : 1;
+        e->owners.here = ev->u.peer.bucket % LIMIT_BUCKETS;
+        in.u.dgram.bytes = ev->u.peer.bytes;
+        in.u.dgram.src = ev->u.peer.src;
+        in.u.dgram.dst = ev->u.peer.dst;
+        on_datagram(e, &in);
+        break;
+    case PEER_ENDED: moved_on_ended(e, ev->u.peer.bytes); break;
+    default: break;
+    }
 }
 
 /* ---- time ---- */
@@ -275,6 +298,7 @@ static void on_timer(struct engine *e, struct wheel_node *n) {
         break;
     case TIMER_BINDING: registrar_on_timer(e, n); break;
     case TIMER_DRAIN: drain_calls(e); break;
+    case TIMER_OWNER: owner_on_timer(e); break;
     default: CHECK(n->kind == TIMER_LEG);
     }
 }
@@ -282,7 +306,7 @@ static void on_timer(struct engine *e, struct wheel_node *n) {
 /* Timers stop firing while the outbox fills: what is due then fires in the next step, which follows at once. */
 static void run_timers(struct engine *e) {
     struct wheel_node *n;
-    while (e->out->n < OUTBOX_MAX / 2 && (n = wheel_pop(&e->wheel, e->now)))
+    while (!e->owners.suspended && e->out->n < OUTBOX_MAX / 2 && (n = wheel_pop(&e->wheel, e->now)))
         on_timer(e, n);
 }
 
@@ -306,6 +330,9 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
     e->now = ev->mono_us > e->now ? ev->mono_us : e->now;
     e->wall_ms = ev->wall_ms;
     e->trace.now_us = e->now;
+    e->owners.hops = 0;
+    if (e->owners.lost && ev->kind != EV_BUCKET)
+        owner_forget_lost(e);
     switch (ev->kind) {
     case EV_DATAGRAM: on_datagram(e, ev); break;
     case EV_STORE:
@@ -317,6 +344,9 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
     case EV_DRAIN: on_drain(e, ev->u.drain.deadline_us); break;
     case EV_STORE_DOWN:
     case EV_STORE_UP:
+    case EV_BUCKET: owner_on_bucket(e, ev); break;
+    case EV_PEER: on_peer(e, ev); break;
+    case EV_ACT: e->owners.suspended = ev->u.act.suspended; break;
     case EV_MEDIA:
     case EV_DEADLINE: break;
     }
@@ -326,5 +356,5 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
 }
 
 uint64_t engine_deadline(const struct engine *e) {
-    return wheel_next(&e->wheel);
+    return e->owners.suspended ? WHEEL_NEVER : wheel_next(&e->wheel);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* How an engine is laid out, and what can be asked of it between steps. */
 #include "core/b2b/failure.h"
+#include "core/b2b/moved.h"
+#include "core/b2b/owner.h"
 #include "core/b2b/registrar.h"
 #include "core/b2b/state.h"
 #include "core/base/check.h"
@@ -65,6 +67,7 @@ static void layout_pools(struct engine *e, struct arena *a, const struct engine_
     e->registrar = registrar_new(a, c->bindings_max);
     trace_init(&e->trace, a, c->trace_lines, c->shard, c->trace_level);
     failure_init(e, a, c->failures);
+    moved_init(e, a);
     layout_buffers(e, a, c);
 }
 
@@ -152,6 +155,7 @@ struct engine *engine_new(struct arena *a, const struct engine_config *config, u
     name_ourselves(e);
     withhold_ports(e, mono_us);
     e->drain_timer.kind = TIMER_DRAIN;
+    owner_init(e);
     return e;
 }
 

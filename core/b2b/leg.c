@@ -3,6 +3,7 @@
 
 #include "core/b2b/call.h"
 #include "core/b2b/media.h"
+#include "core/b2b/moved.h"
 #include "core/b2b/wire.h"
 #include "core/base/check.h"
 #include "core/sip/token.h"
@@ -219,6 +220,7 @@ void leg_free(struct engine *e, struct leg *l) {
     leg_session_stop(e, l);
     buf_unref(&e->bufs, &l->ack);
     if (leg_str(l, DLG_CALL_ID).p) {
+        moved_leg_ended(e, l);
         leg_unindex(e, l);
         leg_bury(e, l);
     }

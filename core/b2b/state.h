@@ -21,6 +21,7 @@
 #include "core/sip/auth.h"
 #include "core/sip/dialog.h"
 #include "core/sip/offer_answer.h"
+#include "core/sip/steer.h"
 #include "core/sip/session_timer.h"
 #include "core/sip/txn.h"
 #include "rtp/port_pool.h"
@@ -261,12 +262,37 @@ struct failure_ring {
 };
 
 /* wheel_node.kind; 1..31 are the transaction layer's. */
-enum engine_timer { TIMER_LEG_OK = 32, TIMER_LEG, TIMER_TRANSFER, TIMER_BINDING, TIMER_DRAIN, TIMER_SESSION };
+enum engine_timer { TIMER_LEG_OK = 32, TIMER_LEG, TIMER_TRANSFER, TIMER_BINDING, TIMER_DRAIN, TIMER_SESSION,
+                    TIMER_OWNER };
 
 /* txn.ctx_kind: what a client transaction of a leg is for. txn.ctx is the leg. */
 enum txn_purpose { FOR_NONE, FOR_INVITE, FOR_REINVITE, FOR_BYE, FOR_BRIDGED, FOR_NOTIFY, FOR_REFER, FOR_REFRESH };
 
 struct registrar;
+
+/* owner.h. `of`: an engine that shares nothing owns all, by what zeroed memory says. */
+#define OWNER_MINE 0
+#define OWNER_NOBODY UINT32_MAX
+#define OWNER_LOADING (UINT32_MAX - 1)
+struct owners {
+    bool shared;               /* there are other engines */
+    bool suspended, lost;      /* lost: some bucket, whose calls are still to be forgotten */
+    uint8_t hops;              /* of the message that is worked on; 0: from the wire */
+    uint16_t here;             /* its bucket */
+    uint32_t giving;           /* buckets to be finished with */
+    struct steering steering;
+    struct wheel_node timer;
+    uint32_t of[LIMIT_BUCKETS];      /* the peer, or one of the three above */
+    uint32_t next[LIMIT_BUCKETS];    /* to be given to; PEER_NONE: not */
+    uint64_t epoch[LIMIT_BUCKETS];
+    uint64_t give_until[LIMIT_BUCKETS]; /* 0: only when it has no calls */
+};
+
+/* moved.h */
+struct moved {
+    struct pool stubs;
+    struct map by_key;
+};
 
 struct engine {
     struct engine_config cfg;
@@ -289,6 +315,8 @@ struct engine {
     struct tombstone tombstones[TOMBSTONES];
     uint32_t tombstone_next;
     handle dirty;     /* calls to be reaped at the end of the step */
+    struct owners owners;
+    struct moved moved;
     struct failure_ring failures;
     struct transfer_rate rates[TRANSFER_RATES];
     uint64_t cdr_second;   /* in which cdr_refusals were written */

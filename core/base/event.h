@@ -18,12 +18,39 @@ enum event_kind {
     EV_SEND_FAILED,/* the kernel refused or reported an error for a destination (ICMP) */
     EV_MEDIA,      /* the relay tells something about a stream */
     EV_ADMIN,      /* one line of an operator's order */
+    EV_BUCKET,     /* who owns a bucket has changed, or a record of one that became ours; see core/b2b/owner.h */
+    EV_ACT,        /* this node may not act for anything (a lease that ran out), or may again */
+    EV_PEER,       /* from another engine of the cluster: what its OUT_PEER said */
     EV_DRAIN,      /* refuse new calls from now on; at `deadline_us` (mono) BYE what is left */
 };
 
 /* FENCED: somebody else owns the bucket, or a later version is there. REFUSED: the store is full or may not be written.
  * UNAVAILABLE: it cannot be reached or did not answer in time; whether the operation was done is not known. */
 enum store_status { STORE_OK, STORE_MISSING, STORE_REFUSED, STORE_FENCED, STORE_UNAVAILABLE };
+
+/* Decisions of the lease (store/lease.h), one bucket each. */
+enum bucket_event {
+    BUCKET_OWNER,  /* `peer` has it; PEER_NONE: nobody is known to */
+    BUCKET_LOADING,/* it is ours since `epoch`; its records follow, and until BUCKET_MINE nothing else is done for it */
+    BUCKET_RECORD, /* one of them */
+    BUCKET_MINE,   /* act for it. For one that is ours already: by the new `epoch`; with `rewrite` all its records are
+                      to be written again */
+    BUCKET_GIVE,   /* finish with it, then say OUT_BUCKET given; `peer` has it next. Without `live`: when it has no
+                      calls any more; else also with calls, when they are stable or a bound has passed */
+    BUCKET_LOST,   /* `peer` has it: forget its calls without a word */
+};
+
+/* Another engine, by a number that only the shell understands: a node, or a shard of this process. */
+#define PEER_NONE 0
+enum peer_kind {
+    PEER_DATAGRAM, /* from the wire, for the owner of `bucket`: src, dst as they were there; `hops` engines had it */
+    PEER_MOVE,     /* a call is to go on at the other engine; see core/b2b/move.h for this and the next three */
+    PEER_ARRIVED,
+    PEER_GO,
+    PEER_NO,
+    PEER_ENDED,    /* a leg that was moved away from `bucket` has ended: its stub may go; see core/b2b/moved.h */
+    PEER_BINDING,  /* contacts of an address of record have changed; see core/b2b/registrar.h */
+};
 
 enum media_event { MEDIA_EV_LATCHED, MEDIA_EV_SILENT };
 
@@ -59,6 +86,25 @@ struct event {
             uint64_t conn;        /* echoed in OUT_ADMIN */
             struct slice line;
         } admin;
+        struct {
+            enum bucket_event what;
+            uint16_t bucket;
+            uint32_t peer;
+            uint64_t epoch;
+            bool rewrite, live;
+            struct slice table, key, value; /* RECORD */
+        } bucket;
+        struct {
+            bool suspended;
+        } act;
+        struct {
+            enum peer_kind what;
+            uint32_t from;
+            uint16_t bucket;
+            uint8_t hops;
+            struct addr src, dst;
+            struct slice bytes;
+        } peer;
         struct {
             uint64_t deadline_us;
         } drain;

@@ -8,11 +8,12 @@
 
 #include "core/base/addr.h"
 #include "core/base/buf.h"
+#include "core/base/event.h"
 #include "core/base/siphash.h"
 
 #define OUTBOX_MAX 256
 
-enum out_kind { OUT_SEND, OUT_STORE, OUT_MEDIA, OUT_ADMIN, OUT_CDR };
+enum out_kind { OUT_SEND, OUT_STORE, OUT_MEDIA, OUT_ADMIN, OUT_CDR, OUT_PEER, OUT_BUCKET };
 
 /* What a store does; store/store.h says how each is answered. */
 enum store_verb {
@@ -81,6 +82,12 @@ struct media_cmd {
     uint32_t clock_rate;          /* MEDIA_REMOTE: of dynamic payload types, for timestamps at a splice; 0: 8000 */
 };
 
+/* What the engine says about a bucket. */
+enum bucket_word {
+    BUCKET_ASKED,  /* a message came for it, and nobody is known to own it */
+    BUCKET_GIVEN,  /* after BUCKET_GIVE: whatever was to be written is in an outbox before this */
+};
+
 struct out {
     enum out_kind kind;
     union {
@@ -99,6 +106,18 @@ struct out {
         struct {
             struct buf *buf;      /* one line of JSON with its line end */
         } cdr;
+        struct {
+            enum peer_kind what;
+            uint32_t to;          /* PEER_NONE: all engines of the cluster but this one */
+            uint16_t bucket;
+            uint8_t hops;
+            struct addr src, dst;
+            struct buf *buf;      /* may be NULL */
+        } peer;
+        struct {
+            enum bucket_word what;
+            uint16_t bucket;
+        } bucket;
     } u;
 };
 

@@ -62,6 +62,8 @@ static void do_outbox(struct shard *s) {
             cdr_file_line(&s->cdr, buf_slice(o->u.cdr.buf));
             buf_unref(engine_bufs(s->engine), &o->u.cdr.buf);
             break;
+        case OUT_PEER: buf_unref(engine_bufs(s->engine), &o->u.peer.buf); break;
+        case OUT_BUCKET: break;
         }
     }
     s->out.n = 0;

@@ -162,6 +162,8 @@ static void drain_outbox(struct world *w) {
             world_cdr(w, buf_slice(o->u.cdr.buf));
             buf_unref(engine_bufs(w->engine), &o->u.cdr.buf);
             break;
+        case OUT_PEER:
+        case OUT_BUCKET: break;
         }
     }
     answer_store(w);

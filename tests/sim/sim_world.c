@@ -200,6 +200,8 @@ static void drain_outbox(struct world *w) {
             b = o->u.cdr.buf;
             buf_unref(engine_bufs(w->e), &b);
             break;
+        case OUT_PEER:
+        case OUT_BUCKET: break;
         }
     }
     w->out.n = 0;

@@ -32,6 +32,7 @@ struct rig {
     char cdr[16384]; /* the last call data record */
     uint32_t cdr_n;
     char admin[65536]; /* answers to the last order */
+    void (*on_out)(struct rig *r, const struct out *o); /* each entry of the outbox, before it is dealt with */
     void (*after)(struct rig *r); /* each step, when the outbox is empty again */
     void *arg;
 };
@@ -118,6 +119,8 @@ static inline void rig_empty(struct rig *r) {
     struct buf_pool *p = engine_bufs(r->e);
     for (uint32_t i = 0; i < r->out.n; i++) {
         struct out *o = &r->out.entries[i];
+        if (r->on_out)
+            r->on_out(r, o);
         if (o->kind == OUT_SEND) {
             struct rig_sent *s = &r->sent[r->sent_n++ % RIG_SENT];
             s->dst = o->u.send.dst;
@@ -135,6 +138,8 @@ static inline void rig_empty(struct rig *r) {
             snprintf(r->cdr, sizeof r->cdr, "%.*s", SLICE_FMT(buf_slice(o->u.cdr.buf)));
             r->cdr_n++;
             buf_unref(p, &o->u.cdr.buf);
+        } else if (o->kind == OUT_PEER) {
+            buf_unref(p, &o->u.peer.buf);
         }
     }
     r->out.n = 0;

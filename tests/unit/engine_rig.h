@@ -186,6 +186,8 @@ static inline void rig_collect(struct rig *r) {
             if (r->media_n < RIG_LOG)
                 r->media[r->media_n++] = o->u.media;
             break;
+        case OUT_PEER: buf_unref(engine_bufs(r->e), &o->u.peer.buf); break;
+        case OUT_BUCKET: break;
         }
     }
     r->out.n = 0;

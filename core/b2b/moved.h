@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * moved: stubs for what lives in another bucket than its token says: a leg that was joined into a call of another
+ * bucket, every leg of a call that was moved for a transfer; and, by Call-ID, an INVITE that was passed on to where the
+ * dialog is that it replaces. A message that names such a leg goes where the stub says. Kept by the owner of the
+ * token's bucket, in memory and in the store (table "moved"), until the leg has ended.
+ */
+#ifndef REFEREE_B2B_MOVED_H
+#define REFEREE_B2B_MOVED_H
+
+#include "core/b2b/state.h"
+
+/* Of an INVITE that was passed on: longer than it may ring. */
+#define MOVED_INVITE_US 360000000
+/* Of a leg's, for the case that nobody says when it ends. */
+#define MOVED_LEG_MS 86400000
+
+void moved_init(struct engine *e, struct arena *a);
+/* By token, else by Call-ID. TOKEN_BUCKETS: it has not moved. */
+uint16_t moved_to(const struct engine *e, const struct steer *s, const struct sip_msg *msg);
+/* The leg, which lived in `from`, lives in `to` from now on. False: no room; nothing has changed. */
+bool moved_put_leg(struct engine *e, const struct leg *l, uint16_t from, uint16_t to);
+void moved_put_call_id(struct engine *e, struct slice call_id, uint16_t from, uint16_t to);
+/* The leg has ended: its stub goes, wherever it is. */
+void moved_leg_ended(struct engine *e, const struct leg *l);
+void moved_on_ended(struct engine *e, struct slice key);
+/* A record of the table "moved". */
+void moved_on_record(struct engine *e, uint16_t bucket, struct slice key, struct slice value);
+/* Those of buckets that are not ours any more go. */
+void moved_forget_lost(struct engine *e);
+
+#endif

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/owner.h"
+
+#include "core/b2b/call.h"
+#include "core/b2b/moved.h"
+#include "core/b2b/record.h"
+#include "parser/sip_hdr.h"
+
+/* A bucket is looked at so often while it is to be given up, and given up with whatever is in flight after so long. */
+#define GIVE_LOOK_US 100000
+#define GIVE_PATIENCE_US 5000000
+/* A bound on what one step writes. */
+#define GIVE_BUCKETS 64
+
+void owner_init(struct engine *e) {
+    struct owners *o = &e->owners;
+    memcpy(&o->steering.key, e->cfg.secret, sizeof o->steering.key);
+    o->steering.cluster = (uint8_t)e->cfg.cluster_id;
+    o->shared = e->cfg.shared;
+    o->timer.kind = TIMER_OWNER;
+    for (uint32_t i = 0; o->shared && i < LIMIT_BUCKETS; i++)
+        o->of[i] = OWNER_NOBODY;
+}
+
+uint32_t owner_peer(const struct engine *e, uint16_t bucket) {
+    uint32_t of = e->owners.of[bucket];
+    return of == OWNER_NOBODY || of == OWNER_LOADING ? PEER_NONE : of;
+}
+
+/* ---- to other engines ---- */
+
+static struct out *peer_out(struct engine *e, enum peer_kind what, uint32_t to, uint16_t bucket, struct slice bytes) {
+    struct out *o = outbox_add(e->out, OUT_PEER);
+    struct buf *b = o && bytes.n ? buf_copy(&e->bufs, bytes) : NULL;
+    if (!o)
+        return NULL;
+    o->u.peer.what = what;
+    o->u.peer.to = to;
+    o->u.peer.bucket = bucket;
+    o->u.peer.buf = b;
+    if (bytes.n && !b) {
+        metrics_add(&e->metrics, M_pool_full, 1);
+        e->out->n--;
+        return NULL;
+    }
+    metrics_add(&e->metrics, M_peer_out, 1);
+    return o;
+}
+
+void peer_send(struct engine *e, enum peer_kind what, uint32_t to, uint16_t bucket, struct slice bytes) {
+    (void)peer_out(e, what, to, bucket, bytes);
+}
+
+void peer_pass(struct engine *e, const struct event *in, uint32_t to, uint16_t bucket) {
+    struct out *o = e->owners.hops < OWNER_HOPS_MAX
+                        ? peer_out(e, PEER_DATAGRAM, to, bucket, in->u.dgram.bytes)
+                        : NULL;
+    if (!o) {
+        metrics_add(&e->metrics, M_peer_dropped, 1);
+        return;
+    }
+    o->u.peer.hops = (uint8_t)(e->owners.hops + 1);
+    o->u.peer.src = in->u.dgram.src;
+    o->u.peer.dst = in->u.dgram.dst;
+}
+
+/* ---- messages ---- */
+
+static void ask(struct engine *e, uint16_t bucket) {
+    struct out *o = outbox_add(e->out, OUT_BUCKET);
+    metrics_add(&e->metrics, M_peer_dropped, 1);
+    if (!o)
+        return;
+    o->u.bucket.what = BUCKET_ASKED;
+    o->u.bucket.bucket = bucket;
+}
+
+/* What is loading, or asked for, comes again. */
+static bool take_or_pass(struct engine *e, const struct event *in, uint16_t bucket) {
+    uint32_t of = e->owners.of[bucket];
+    e->owners.here = bucket;
+    if (of == OWNER_MINE)
+        return true;
+    if (of == OWNER_LOADING)
+        metrics_add(&e->metrics, M_peer_dropped, 1);
+    else if (of == OWNER_NOBODY)
+        ask(e, bucket);
+    else
+        peer_pass(e, in, of, bucket);
+    return false;
+}
+
+/* The dialog that an INVITE outside of it is to replace, or a REFER is for (RFC 3891, 4538). */
+static bool names_dialog(const struct engine *e, const struct sip_msg *msg, struct steer *s) {
+    struct sip_replaces r;
+    const struct sip_hdr *h = NULL;
+    bool ok = false;
+    if (!msg->is_request || msg->to_tag.p)
+        return false;
+    if (msg->method == SIP_M_INVITE && (h = sip_hdr_first(msg, SIP_H_REPLACES)))
+        ok = sip_replaces_parse(h->value, &r) >= 0;
+    else if (msg->method == SIP_M_REFER && (h = sip_hdr_first(msg, SIP_H_TARGET_DIALOG)))
+        ok = sip_target_dialog_parse(h->value, &r) >= 0;
+    s->by = STEER_TAG;
+    ok = ok && (steer_token(&e->owners.steering, r.to_tag, &s->token) ||
+                steer_token(&e->owners.steering, r.from_tag, &s->token));
+    s->bucket = s->token.bucket;
+    return ok;
+}
+
+/* Where such a dialog is, the whole message goes; what belongs to the same INVITE follows by its Call-ID. */
+static bool goes_to_dialog(struct engine *e, const struct event *in, const struct sip_msg *msg) {
+    struct steer s;
+    uint16_t from = e->owners.here;
+    if (!names_dialog(e, msg, &s))
+        return false;
+    uint16_t moved = owner_is_mine(e, s.bucket) ? moved_to(e, &s, msg) : TOKEN_BUCKETS;
+    uint16_t bucket = moved < TOKEN_BUCKETS ? moved : s.bucket;
+    if (owner_is_mine(e, bucket))
+        return false;
+    if (msg->method == SIP_M_INVITE)
+        moved_put_call_id(e, msg->call_id, from, bucket);
+    (void)take_or_pass(e, in, bucket);
+    return true;
+}
+
+/* A probe asks about this node; a response without a token of ours is nobody's. */
+static bool is_for_whoever_gets_it(const struct sip_msg *msg, const struct steer *s) {
+    return s->by == STEER_HASH && (!msg->is_request || (msg->method == SIP_M_OPTIONS && !msg->to_tag.p));
+}
+
+bool owner_takes(struct engine *e, const struct event *in, const struct sip_msg *msg) {
+    struct owners *o = &e->owners;
+    struct steer s = steer_msg(&o->steering, msg);
+    if (o->suspended) {
+        metrics_add(&e->metrics, M_peer_dropped, 1);
+        return false;
+    }
+    if (is_for_whoever_gets_it(msg, &s))
+        return true;
+    uint16_t bucket = o->hops && owner_is_mine(e, o->here) ? o->here : s.bucket;
+    uint16_t moved = owner_is_mine(e, bucket) ? moved_to(e, &s, msg) : TOKEN_BUCKETS;
+    if (moved < TOKEN_BUCKETS && moved != bucket)
+        return take_or_pass(e, in, moved);
+    return take_or_pass(e, in, bucket) && !goes_to_dialog(e, in, msg);
+}
+
+/* ---- buckets that are lost ---- */
+
+static bool is_held(const struct engine *e, uint16_t bucket) {
+    return owner_is_mine(e, bucket) || e->owners.of[bucket] == OWNER_LOADING;
+}
+
+/* The relay goes on as long as the ports are in quarantine: the new owner re-anchors meanwhile. */
+static void leave_ports(struct engine *e, struct leg *l) {
+    for (unsigned i = 0; i < LEG_STREAMS; i++) {
+        struct leg_stream *s = &l->media.streams[i];
+        if (s->open)
+            port_pool_release(&e->ports, s->slot, s->generation, e->now);
+        s->open = false;
+    }
+}
+
+static void forget(struct engine *e, struct call *c) {
+    for (unsigned i = 0; i < c->leg_count; i++)
+        leave_ports(e, leg_get(e, c->legs[i]));
+    if (c->record_stored)
+        e->records--;
+    c->record_stored = false;
+    metrics_add(&e->metrics, M_calls_yielded, 1);
+    record_drop(e, c);
+}
+
+static const struct call *call_of_txn(const struct engine *e, const struct txn *t) {
+    const struct leg *l = leg_get(e, t->ctx);
+    return l ? leg_call(e, l) : NULL;
+}
+
+void owner_forget_call(struct engine *e, struct call *c) {
+    uint32_t cursor = 0;
+    handle h;
+    for (struct txn *t; (t = pool_next(&e->txns.pool, &cursor, &h));)
+        if (call_of_txn(e, t) == c)
+            txn_drop(&e->txns, h);
+    forget(e, c);
+}
+
+void owner_forget_lost(struct engine *e) {
+    uint32_t cursor = 0;
+    handle h;
+    e->owners.lost = false;
+    for (struct txn *t; (t = pool_next(&e->txns.pool, &cursor, &h));) {
+        const struct call *c = call_of_txn(e, t);
+        if (c && !is_held(e, c->bucket))
+            txn_drop(&e->txns, h);
+    }
+    cursor = 0;
+    for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));)
+        if (!is_held(e, c->bucket))
+            forget(e, c);
+    moved_forget_lost(e);
+}
+
+/* ---- buckets that are given up ---- */
+
+bool owner_is_stable(const struct engine *e, const struct call *c) {
+    uint32_t cursor = 0;
+    handle h;
+    if (c->transfer != HANDLE_NONE || !c->answered || c->dirty)
+        return false;
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        const struct leg *l = leg_get(e, c->legs[i]);
+        if (l->state != LEG_UP || l->transfer != HANDLE_NONE || l->ok_until || l->reoffer_waits || l->retry_until)
+            return false;
+    }
+    for (const struct txn *t; (t = pool_next(&e->txns.pool, &cursor, &h));)
+        if (call_of_txn(e, t) == c && !txn_is_done(&e->txns, h))
+            return false;
+    return true;
+}
+
+static void given(struct engine *e, uint16_t bucket) {
+    struct owners *o = &e->owners;
+    struct out *out = outbox_add(e->out, OUT_BUCKET);
+    if (!out)
+        return; /* next time */
+    out->u.bucket.what = BUCKET_GIVEN;
+    out->u.bucket.bucket = bucket;
+    o->of[bucket] = o->next[bucket];
+    o->next[bucket] = PEER_NONE;
+    o->epoch[bucket] = 0;
+    o->giving--;
+    o->lost = true;
+}
+
+/* 1: has calls; 2: has one in the midst of something. */
+static void look_at_calls(struct engine *e, uint8_t busy[LIMIT_BUCKETS]) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct call *c; (c = pool_next(&e->calls, &cursor, &h));)
+        if (e->owners.next[c->bucket] != PEER_NONE && busy[c->bucket] < 2)
+            busy[c->bucket] = owner_is_stable(e, c) ? 1 : 2;
+}
+
+void owner_on_timer(struct engine *e) {
+    struct owners *o = &e->owners;
+    uint8_t busy[LIMIT_BUCKETS] = { 0 };
+    unsigned n = 0;
+    call_reap(e); /* what is to be written goes before what is given */
+    look_at_calls(e, busy);
+    for (uint32_t i = 0; i < LIMIT_BUCKETS && o->giving && n < GIVE_BUCKETS; i++) {
+        if (o->next[i] == PEER_NONE)
+            continue;
+        uint64_t until = o->give_until[i];
+        if (busy[i] && !(until && (busy[i] < 2 || e->now >= until)))
+            continue;
+        given(e, (uint16_t)i);
+        n++;
+    }
+    if (o->lost)
+        owner_forget_lost(e);
+    if (o->giving)
+        wheel_set(&e->wheel, &o->timer, n == GIVE_BUCKETS ? e->now : e->now + GIVE_LOOK_US);
+}
+
+static void on_give(struct engine *e, const struct event *ev) {
+    struct owners *o = &e->owners;
+    uint16_t b = ev->u.bucket.bucket;
+    if (!owner_is_mine(e, b) || ev->u.bucket.peer == PEER_NONE)
+        return;
+    o->giving += o->next[b] == PEER_NONE;
+    o->next[b] = ev->u.bucket.peer;
+    o->give_until[b] = ev->u.bucket.live ? e->now + GIVE_PATIENCE_US : 0;
+    if (!wheel_is_set(&o->timer))
+        wheel_set(&e->wheel, &o->timer, e->now);
+}
+
+/* ---- decisions of the lease ---- */
+
+static void keep(struct engine *e, uint16_t bucket) {
+    struct owners *o = &e->owners;
+    o->giving -= o->next[bucket] != PEER_NONE;
+    o->next[bucket] = PEER_NONE;
+}
+
+static void not_ours(struct engine *e, uint16_t bucket, uint32_t peer) {
+    struct owners *o = &e->owners;
+    o->lost = o->lost || is_held(e, bucket);
+    keep(e, bucket);
+    o->epoch[bucket] = 0;
+    o->of[bucket] = peer == PEER_NONE ? OWNER_NOBODY : peer;
+}
+
+static void on_record(struct engine *e, const struct event *ev) {
+    struct slice table = ev->u.bucket.table;
+    if (slice_eq(table, SL("moved")))
+        moved_on_record(e, ev->u.bucket.bucket, ev->u.bucket.key, ev->u.bucket.value);
+}
+
+static void rewrite_all(struct engine *e, uint16_t bucket) {
+    uint32_t cursor = 0;
+    handle h;
+    for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));)
+        if (c->bucket == bucket)
+            call_changed(e, c);
+}
+
+void owner_on_bucket(struct engine *e, const struct event *ev) {
+    struct owners *o = &e->owners;
+    uint16_t b = ev->u.bucket.bucket;
+    if (!o->shared || b >= LIMIT_BUCKETS)
+        return;
+    if (o->lost && (ev->u.bucket.what == BUCKET_LOADING || ev->u.bucket.what == BUCKET_MINE))
+        owner_forget_lost(e); /* what it held of it before is older than what it reads now */
+    switch (ev->u.bucket.what) {
+    case BUCKET_OWNER:
+    case BUCKET_LOST: not_ours(e, b, ev->u.bucket.peer); break;
+    case BUCKET_LOADING:
+        o->of[b] = OWNER_LOADING;
+        o->epoch[b] = ev->u.bucket.epoch;
+        break;
+    case BUCKET_RECORD: on_record(e, ev); break;
+    case BUCKET_MINE:
+        o->of[b] = OWNER_MINE;
+        o->epoch[b] = ev->u.bucket.epoch;
+        keep(e, b);
+        if (ev->u.bucket.rewrite)
+            rewrite_all(e, b);
+        break;
+    case BUCKET_GIVE: on_give(e, ev); break;
+    }
+}

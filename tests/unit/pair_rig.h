@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * Two engines of one cluster in virtual time, the phones of a call_rig around them, and one embedded store. A message
+ * of a phone reaches the engine `entry`, or each in turn. What one engine has for the other arrives when its step is
+ * over, in order, while `linked`. The buckets below PAIR_SPLIT belong to the first.
+ */
+#ifndef REFEREE_TESTS_PAIR_RIG_H
+#define REFEREE_TESTS_PAIR_RIG_H
+
+#include "core/b2b/owner.h"
+#include "store/store.h"
+#include "tests/unit/record_rig.h"
+
+#define PAIR_SPLIT (LIMIT_BUCKETS / 2)
+#define PAIR_QUEUE 64
+
+struct pair_message {
+    struct out o;
+    unsigned from, to;
+    char *bytes;
+};
+
+struct pair {
+    struct rig r;
+    struct engine *e[2];
+    void *mem[2], *store_mem;
+    struct store *store;
+    struct pair_message queue[PAIR_QUEUE];
+    unsigned queued, taken;
+    unsigned entry;              /* 0, 1; 2: each in turn */
+    unsigned turn;
+    bool linked, pumping;
+    uint32_t peer_n, asked_n, given_n, sends;
+    uint16_t asked;
+    unsigned kinds[PEER_BINDING + 1];
+};
+
+static inline struct pair *pair_of(struct rig *r) {
+    return (struct pair *)(void *)r;
+}
+
+static inline unsigned pair_owner(unsigned bucket) {
+    return bucket >= PAIR_SPLIT;
+}
+
+static inline unsigned pair_current(const struct pair *p) {
+    return p->r.e == p->e[1];
+}
+
+static inline void pair_on_out(struct rig *r, const struct out *o) {
+    struct pair *p = pair_of(r);
+    p->sends += o->kind == OUT_SEND;
+    if (o->kind == OUT_STORE)
+        store_submit(p->store, &o->u.store, rig_wall_ms(r));
+    if (o->kind == OUT_BUCKET && o->u.bucket.what == BUCKET_ASKED) {
+        p->asked_n++;
+        p->asked = o->u.bucket.bucket;
+    }
+    p->given_n += o->kind == OUT_BUCKET && o->u.bucket.what == BUCKET_GIVEN;
+    if (o->kind != OUT_PEER)
+        return;
+    p->peer_n++;
+    p->kinds[o->u.peer.what]++;
+    if (!p->linked)
+        return;
+    struct pair_message *m = &p->queue[p->queued++ % PAIR_QUEUE];
+    struct slice bytes = buf_slice(o->u.peer.buf);
+    CHECK(p->queued - p->taken <= PAIR_QUEUE);
+    *m = (struct pair_message){ .o = *o, .from = pair_current(p), .to = !pair_current(p) };
+    m->bytes = malloc(bytes.n ? bytes.n : 1);
+    if (bytes.n)
+        memcpy(m->bytes, bytes.p, bytes.n);
+    m->o.u.peer.dst = o->u.peer.dst;
+    m->o.u.peer.buf = NULL;
+    m->o.u.peer.src = o->u.peer.src;
+    m->to = !m->from;
+    m->o.kind = (enum out_kind)bytes.n; /* its length, from here on */
+}
+
+static inline void pair_step(struct pair *p, unsigned i, struct event *ev) {
+    p->r.e = p->e[i];
+    rig_step(&p->r, ev);
+}
+
+static inline void pair_answers(struct pair *p, unsigned i) {
+    struct event ev = { 0 };
+    while (store_answer(p->store, &ev))
+        pair_step(p, i, &ev);
+}
+
+/* The other's messages, and the store's answers, until there is none. */
+static inline void pair_after(struct rig *r) {
+    struct pair *p = pair_of(r);
+    if (p->pumping)
+        return;
+    p->pumping = true;
+    pair_answers(p, pair_current(p));
+    while (p->taken < p->queued) {
+        struct pair_message m = p->queue[p->taken++ % PAIR_QUEUE];
+        struct event ev = { .kind = EV_PEER };
+        ev.u.peer.what = m.o.u.peer.what;
+        ev.u.peer.from = m.from + 1;
+        ev.u.peer.bucket = m.o.u.peer.bucket;
+        ev.u.peer.hops = m.o.u.peer.hops;
+        ev.u.peer.src = m.o.u.peer.src;
+        ev.u.peer.dst = m.o.u.peer.dst;
+        ev.u.peer.bytes = slice_of(m.bytes, (uint32_t)m.o.kind);
+        pair_step(p, m.to, &ev);
+        free(m.bytes);
+        pair_answers(p, m.to);
+    }
+    p->pumping = false;
+    p->turn++;
+    r->e = p->e[p->entry < 2 ? p->entry : p->turn & 1];
+}
+
+/* Where the phones' messages arrive from now on. */
+static inline void pair_entry(struct pair *p, unsigned entry) {
+    p->entry = entry;
+    p->r.e = p->e[entry & 1];
+}
+
+static inline void pair_bucket(struct pair *p, unsigned i, enum bucket_event what, unsigned bucket, unsigned peer,
+                               uint64_t epoch) {
+    struct event ev = { .kind = EV_BUCKET };
+    ev.u.bucket.what = what;
+    ev.u.bucket.bucket = (uint16_t)bucket;
+    ev.u.bucket.peer = peer;
+    ev.u.bucket.epoch = epoch;
+    ev.u.bucket.live = true;
+    pair_step(p, i, &ev);
+}
+
+static inline void pair_own(struct pair *p) {
+    for (unsigned b = 0; b < LIMIT_BUCKETS; b++) {
+        struct store_op op = { .verb = STORE_CLAIM, .bucket = (uint16_t)b, .node = pair_owner(b) + 1 };
+        store_submit(p->store, &op, RIG_START_MS);
+        pair_bucket(p, pair_owner(b), BUCKET_MINE, b, 0, 1);
+        pair_bucket(p, !pair_owner(b), BUCKET_OWNER, b, pair_owner(b) + 1, 0);
+    }
+}
+
+static inline struct pair *pair_new(struct engine_config *c) {
+    struct pair *p = calloc(1, sizeof *p);
+    struct siphash_key key = { 3, 4 };
+    struct arena a;
+    CHECK(p);
+    rig_config(c);
+    c->shared = true;
+    p->linked = true;
+    p->r.now = RIG_START_US;
+    p->r.arg = c;
+    for (unsigned i = 0; i < 2; i++) {
+        c->seed.k0 = 77 + i;
+        c->node = i + 1;
+        p->e[i] = rig_engine(c, p->r.now, RIG_START_MS, &p->mem[i]);
+    }
+    arena_init(&a, NULL, 0);
+    store_memory_new(&a, 256, 1 << 20, key);
+    p->store_mem = aligned_alloc(64, (a.used + 63) / 64 * 64);
+    arena_init(&a, p->store_mem, a.used);
+    p->store = store_memory_new(&a, 256, 1 << 20, key);
+    p->r.on_out = pair_on_out;
+    p->r.after = pair_after;
+    p->r.e = p->e[0];
+    pair_own(p);
+    return p;
+}
+
+static inline void pair_end(struct pair *p) {
+    for (unsigned i = 0; i < 2; i++)
+        free(p->mem[i]);
+    free(p->store_mem);
+    free(p);
+}
+
+static inline void pair_wait(struct pair *p, uint64_t us) {
+    uint64_t until = p->r.now + us;
+    for (;;) {
+        uint64_t a = engine_deadline(p->e[0]), b = engine_deadline(p->e[1]), next = a < b ? a : b;
+        if (next > until)
+            break;
+        struct event ev = { .kind = EV_DEADLINE };
+        p->r.now = next > p->r.now ? next : p->r.now + 1000;
+        pair_step(p, b < a, &ev);
+    }
+    p->r.now = until;
+}
+
+static inline unsigned pair_calls(const struct pair *p, unsigned i) {
+    struct engine_census c;
+    engine_census(p->e[i], &c);
+    return c.calls;
+}
+
+static inline bool pair_is_quiet(const struct pair *p) {
+    return record_nothing_left(p->e[0]) && record_nothing_left(p->e[1]) && p->e[0]->moved.stubs.used == 0 &&
+           p->e[1]->moved.stubs.used == 0;
+}
+
+#endif
