@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: AGPL-3.0-or-later
+/* SPDX-License-Identifier: AGPL-3.0-or-later OR MIT OR GPL-2.0-only
  *
  * egress: what one listener hears as one RTP stream, whoever sends it. Its SSRC is the first one it heard; when the
  * source changes, sequence and timestamp go on from the last packet. Within one source gaps and reordering stay as

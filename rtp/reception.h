@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: AGPL-3.0-or-later
+/* SPDX-License-Identifier: AGPL-3.0-or-later OR MIT OR GPL-2.0-only
  *
  * reception: what was received from one party: loss and jitter (RFC 3550 appendix A.1, A.3, A.8). It goes on over
  * changes of the party's SSRC; the totals are of all of them.

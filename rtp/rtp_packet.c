@@ -34,34 +34,6 @@ bool rtp_parse(const uint8_t *p, size_t n, struct rtp_view *out) {
     return true;
 }
 
-void rtp_patch(uint8_t *p, uint16_t seq, uint32_t timestamp, uint32_t ssrc, bool marker) {
-    if (marker)
-        p[1] |= 0x80;
-    rtp_put16(p + 2, seq);
-    rtp_put32(p + 4, timestamp);
-    rtp_put32(p + 8, ssrc);
-}
-
-uint32_t rtp_clock_rate(uint8_t payload_type, uint32_t negotiated) {
-    switch (payload_type) {
-    case 6: /* DVI4 */
-        return 16000;
-    case 10: /* L16 */
-    case 11:
-        return 44100;
-    case 14: /* MPA */
-        return 90000;
-    case 16: /* DVI4 */
-        return 11025;
-    case 17:
-        return 22050;
-    default:
-        if (payload_type <= 18)
-            return 8000;
-        return payload_type >= 25 && payload_type <= 34 ? 90000 : negotiated;
-    }
-}
-
 static void find_blocks(struct rtcp_view *v) {
     size_t fixed = v->type == RTCP_SR ? RTCP_SR_LEN : RTCP_RR_LEN;
     if ((v->type != RTCP_SR && v->type != RTCP_RR) || v->len < fixed)

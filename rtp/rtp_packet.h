@@ -1,7 +1,8 @@
-/* SPDX-License-Identifier: AGPL-3.0-or-later
+/* SPDX-License-Identifier: AGPL-3.0-or-later OR MIT OR GPL-2.0-only
  *
  * rtp_packet: views of RTP and RTCP packets and patches in place (RFC 3550 sections 5.1 and 6.4, RFC 5761 section 4).
- * Payload and header extensions are never looked into, so SRTP has the same views.
+ * Payload and header extensions are never looked into, so SRTP has the same views. What is inline here is also
+ * compiled for the kernel (rtp/fastpath).
  */
 #ifndef REFEREE_RTP_RTP_PACKET_H
 #define REFEREE_RTP_RTP_PACKET_H
@@ -74,7 +75,13 @@ bool rtp_is_rtcp(const uint8_t *p, size_t n);
 bool rtp_parse(const uint8_t *p, size_t n, struct rtp_view *out);
 
 /* For bytes that rtp_parse took. A marker that is there is kept. */
-void rtp_patch(uint8_t *p, uint16_t seq, uint32_t timestamp, uint32_t ssrc, bool marker);
+static inline void rtp_patch(uint8_t *p, uint16_t seq, uint32_t timestamp, uint32_t ssrc, bool marker) {
+    if (marker)
+        p[1] |= 0x80;
+    rtp_put16(p + 2, seq);
+    rtp_put32(p + 4, timestamp);
+    rtp_put32(p + 8, ssrc);
+}
 
 /* The marker stays. */
 static inline void rtp_patch_type(uint8_t *p, uint8_t payload_type) {
@@ -82,7 +89,25 @@ static inline void rtp_patch_type(uint8_t *p, uint8_t payload_type) {
 }
 
 /* Units a second of a packet's timestamp: fixed for static payload types (RFC 3551 section 6), else as negotiated. */
-uint32_t rtp_clock_rate(uint8_t payload_type, uint32_t negotiated);
+static inline uint32_t rtp_clock_rate(uint8_t payload_type, uint32_t negotiated) {
+    switch (payload_type) {
+    case 6: /* DVI4 */
+        return 16000;
+    case 10: /* L16 */
+    case 11:
+        return 44100;
+    case 14: /* MPA */
+        return 90000;
+    case 16: /* DVI4 */
+        return 11025;
+    case 17:
+        return 22050;
+    default:
+        if (payload_type <= 18)
+            return 8000;
+        return payload_type >= 25 && payload_type <= 34 ? 90000 : negotiated;
+    }
+}
 
 /* The packets of a compound one in order: start with *offset = 0. False at the end and at bytes that are no RTCP (the
  * tail of SRTCP, say). The first one must be there for the whole to be worth anything. */
