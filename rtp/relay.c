@@ -2,6 +2,7 @@
 #include "rtp/relay.h"
 
 #include "core/base/check.h"
+#include "rtp/relay_fast.h"
 
 size_t relay_bytes(uint32_t streams) {
     struct arena a;
@@ -14,6 +15,14 @@ size_t relay_bytes(uint32_t streams) {
 void relay_init(struct relay *r, struct arena *a, uint32_t streams) {
     *r = (struct relay){ .streams = arena_take(a, streams * sizeof(struct relay_stream)), .count = streams };
     r->players = arena_take(a, streams * sizeof *r->players);
+    r->in = arena_take(a, streams * sizeof *r->in);
+    r->out = arena_take(a, streams * sizeof *r->out);
+}
+
+void relay_share(struct relay *r, struct fast_in *in, struct fast_out *out) {
+    r->in = in;
+    r->out = out;
+    r->shared = true;
 }
 
 static bool same_endpoint(const struct addr *a, const struct addr *b) {
@@ -30,6 +39,8 @@ struct passage {
     const struct relay_in *in;
     uint64_t now_us;
     struct relay_stream *from, *to;
+    struct fast_in *heard;        /* what arrives from `from` */
+    struct fast_out *out;         /* what leaves to `to` */
     struct rtp_view rtp;
     bool is_rtcp;
 };
@@ -82,13 +93,17 @@ static bool accept_source(const struct passage *p) {
 }
 
 /* A listener that was closed and opened again has forgotten whom it heard. */
-static struct relay_stream *listener_of(const struct passage *p) {
-    const struct relay_stream *s = p->from;
+struct relay_stream *relay_listener(const struct relay *r, uint32_t stream) {
+    const struct relay_stream *s = &r->streams[stream];
     if (s->route == MEDIA_NOWHERE)
         return NULL;
-    struct relay_stream *to = &p->relay->streams[s->route];
-    bool hears = to->heard == p->in->stream && to->heard_generation == s->generation;
-    return hears ? to : NULL;
+    struct relay_stream *to = &r->streams[s->route];
+    return to->heard == stream && to->heard_generation == s->generation ? to : NULL;
+}
+
+bool relay_rtp_destination(const struct relay_stream *to, struct addr *dst) {
+    *dst = to->nat && to->rtp.learned.family != ADDR_NONE ? to->rtp.learned : to->rtp.signalled;
+    return to->open && can_be_sent_to(&to->rtp.signalled);
 }
 
 /* False: there is nowhere to send it. */
@@ -96,23 +111,22 @@ static bool choose_destination(const struct relay_stream *to, bool is_rtcp, stru
     if (!to->open)
         return false;
     out->out_rtcp_port = is_rtcp && !to->rtcp_mux;
-    const struct relay_latch *latch = out->out_rtcp_port ? &to->rtcp : &to->rtp;
+    if (!out->out_rtcp_port)
+        return relay_rtp_destination(to, &out->dst);
+    const struct relay_latch *latch = &to->rtcp;
     out->dst = to->nat && latch->learned.family != ADDR_NONE ? latch->learned : latch->signalled;
     return can_be_sent_to(&latch->signalled);
 }
 
 static uint64_t source_key(const struct passage *p) {
-    return (uint64_t)p->in->stream << 32 | p->from->generation;
+    return fast_source_key(p->in->stream, p->from->generation);
 }
 
 static bool must_not_patch(const struct passage *p) {
     return p->from->srtp || p->to->srtp;
 }
 
-/* As the listener numbers it; MEDIA_TYPE_DROP: not at all. */
-static uint8_t type_for_listener(const struct passage *p) {
-    const struct media_types *types = &p->from->types;
-    uint8_t own = p->rtp.payload_type;
+uint8_t relay_type(const struct media_types *types, uint8_t own) {
     for (uint32_t i = 0; i < types->count; i++)
         if (types->pair[i].from == own)
             return types->pair[i].to;
@@ -120,16 +134,16 @@ static uint8_t type_for_listener(const struct passage *p) {
 }
 
 static enum relay_drop patch_rtp(const struct passage *p, const struct reception *before) {
-    uint8_t type = type_for_listener(p);
+    uint8_t type = relay_type(&p->from->types, p->rtp.payload_type);
     bool known = before->started && before->ssrc == p->rtp.ssrc;
     struct egress_source source = {
         .key = source_key(p),
-        .clock_rate = p->from->clock_rate,
+        .clock_rate = p->heard->clock_rate,
         .packets = known ? before->received : 0,
         .octets = known ? before->octets : 0,
         .echo = p->from == p->to,
     };
-    struct egress *egress = &p->to->egress;
+    struct egress *egress = &p->out->egress;
     if (type == MEDIA_TYPE_DROP)
         return RELAY_DROP_TYPE;
     if (!must_not_patch(p))
@@ -139,7 +153,7 @@ static enum relay_drop patch_rtp(const struct passage *p, const struct reception
     case EGRESS_LATE:
         return RELAY_DROP_LATE;
     case EGRESS_SPLICED:
-        p->to->counters.splices++;
+        p->out->splices++;
         break;
     case EGRESS_SAME:
         break;
@@ -150,32 +164,19 @@ static enum relay_drop patch_rtp(const struct passage *p, const struct reception
 static enum relay_drop patch_rtcp(const struct passage *p) {
     if (must_not_patch(p))
         return RELAY_FORWARD;
-    const struct egress *heard = &p->from->egress;
-    bool passes = egress_rtcp(&p->to->egress, heard, source_key(p), p->in->bytes, p->in->n);
+    const struct egress *heard = &p->relay->out[p->in->stream].egress;
+    bool passes = egress_rtcp(&p->out->egress, heard, source_key(p), p->in->bytes, p->in->n);
     return passes ? RELAY_FORWARD : RELAY_DROP_RTCP;
 }
 
 static void count_in(const struct passage *p) {
-    struct relay_counters *c = &p->from->counters;
-    c->packets_in++;
-    c->octets_in += p->in->n;
+    struct fast_in *in = p->heard;
+    fast_count_in(in, (uint32_t)p->in->n);
     if (p->is_rtcp)
         return;
-    c->last_in_us = p->now_us;
-    p->from->clock_rate = rtp_clock_rate(p->rtp.payload_type, p->from->negotiated_rate);
-    reception_add(&p->from->reception, &p->rtp, p->from->clock_rate, p->now_us);
-}
-
-static void count_out(struct relay_counters *c, size_t n, bool is_rtcp, uint64_t now_us) {
-    c->packets_out++;
-    c->octets_out += n;
-    if (is_rtcp)
-        return;
-    if (c->first_out_us == 0)
-        c->first_out_us = now_us;
-    else if (now_us - c->last_out_us > c->gap_us)
-        c->gap_us = now_us - c->last_out_us;
-    c->last_out_us = now_us;
+    in->last_us = p->now_us;
+    in->clock_rate = rtp_clock_rate(p->rtp.payload_type, p->from->negotiated_rate);
+    reception_add(&in->reception, &p->rtp, in->clock_rate, p->now_us);
 }
 
 static enum relay_drop judge(struct passage *p, struct relay_verdict *out) {
@@ -187,9 +188,9 @@ static enum relay_drop judge(struct passage *p, struct relay_verdict *out) {
         return RELAY_DROP_NO_REMOTE;
     if (!accept_source(p))
         return RELAY_DROP_SOURCE;
-    struct reception before = p->from->reception;
+    struct reception before = p->heard->reception;
     count_in(p);
-    p->to = listener_of(p);
+    p->to = relay_listener(p->relay, p->in->stream);
     if (!p->to)
         return RELAY_DROP_NO_ROUTE;
     out->out_stream = p->from->route;
@@ -200,19 +201,39 @@ static enum relay_drop judge(struct passage *p, struct relay_verdict *out) {
     return patch_rtcp(p);
 }
 
+/* The kernel may be at work on the same two entries. */
+static enum relay_drop judge_locked(struct passage *p, struct relay_verdict *out) {
+    uint32_t stream = p->in->stream, route = p->from ? p->from->route : MEDIA_NOWHERE;
+    if (p->from) {
+        p->heard = &p->relay->in[stream];
+        p->out = route == MEDIA_NOWHERE ? NULL : &p->relay->out[route];
+    }
+    relay_lock(p->relay, p->out);
+    enum relay_drop drop = judge(p, out);
+    if (drop == RELAY_FORWARD)
+        fast_count_out(p->out, (uint32_t)p->in->n, !p->is_rtcp, p->now_us);
+    relay_unlock(p->relay, p->out);
+    return drop;
+}
+
+static bool same_latches(const struct relay_stream *s, const struct addr *rtp) {
+    return same_endpoint(&s->rtp.learned, rtp);
+}
+
 void relay_packet(struct relay *r, const struct relay_in *in, uint64_t now_us, struct relay_verdict *out) {
     struct passage p = { .relay = r, .in = in, .now_us = now_us };
     p.from = in->stream < r->count ? &r->streams[in->stream] : NULL;
+    struct addr before = p.from ? p.from->rtp.learned : (struct addr){ 0 };
     *out = (struct relay_verdict){ .out_stream = MEDIA_NOWHERE };
-    out->drop = judge(&p, out);
-    if (out->drop == RELAY_FORWARD) {
-        count_out(&p.to->counters, in->n, p.is_rtcp, now_us);
+    out->drop = judge_locked(&p, out);
+    if (p.from && !same_latches(p.from, &before))
+        relay_fast_sync(r, in->stream);
+    if (out->drop == RELAY_FORWARD)
         return;
-    }
     *out = (struct relay_verdict){ .drop = out->drop, .out_stream = MEDIA_NOWHERE };
     r->dropped[out->drop]++;
     if (p.from)
-        p.from->counters.dropped[out->drop]++;
+        p.from->dropped[out->drop]++;
 }
 
 /* No stream of a party has this bit. */
@@ -245,31 +266,56 @@ bool relay_play(struct relay *r, const struct relay_frame *f, uint64_t now_us, s
     s->play.octets += (uint32_t)f->n;
     if (s->srtp || !choose_destination(s, false, out) || !rtp_parse(f->packet, RTP_HEADER_MIN + f->n, &v))
         return false;
-    if (egress_rtp(&s->egress, &source, f->packet, &v, now_us) == EGRESS_SPLICED)
-        s->counters.splices++;
-    count_out(&s->counters, RTP_HEADER_MIN + f->n, false, now_us);
+    struct fast_out *to = &r->out[f->stream];
+    relay_lock(r, to);
+    if (egress_rtp(&to->egress, &source, f->packet, &v, now_us) == EGRESS_SPLICED)
+        to->splices++;
+    fast_count_out(to, (uint32_t)(RTP_HEADER_MIN + f->n), true, now_us);
+    relay_unlock(r, to);
     out->drop = RELAY_FORWARD;
     return true;
+}
+
+struct relay_counters relay_counters(const struct relay *r, uint32_t stream) {
+    const struct relay_stream *s = &r->streams[stream];
+    const struct fast_in *in = &r->in[stream];
+    const struct fast_out *to = &r->out[stream];
+    struct relay_counters c = {
+        .packets_in = in->packets,
+        .octets_in = in->octets,
+        .packets_out = to->packets,
+        .octets_out = to->octets,
+        .splices = to->splices,
+        .last_in_us = in->last_us,
+        .last_out_us = to->last_us,
+        .remote_us = s->remote_us,
+        .first_out_us = to->first_us,
+        .gap_us = to->gap_us,
+    };
+    memcpy(c.dropped, s->dropped, sizeof c.dropped);
+    c.dropped[RELAY_DROP_LATE] += in->late;
+    return c;
 }
 
 bool relay_stats(const struct relay *r, uint32_t stream, struct relay_stats *out) {
     if (stream >= r->count)
         return false;
     const struct relay_stream *s = &r->streams[stream];
+    const struct fast_in *in = &r->in[stream];
     *out = (struct relay_stats){
-        .counters = s->counters,
+        .counters = relay_counters(r, stream),
         .open = s->open,
         .generation = s->generation,
         .route = s->generation ? s->route : MEDIA_NOWHERE,
         .signalled = s->rtp.signalled,
         .learned = s->rtp.learned,
-        .ssrc_in = s->reception.ssrc,
-        .ssrc_out = s->egress.ssrc,
-        .rtp_expected = reception_expected(&s->reception),
-        .rtp_lost = reception_lost(&s->reception),
+        .ssrc_in = in->reception.ssrc,
+        .ssrc_out = r->out[stream].egress.ssrc,
+        .rtp_expected = reception_expected(&in->reception),
+        .rtp_lost = reception_lost(&in->reception),
     };
-    if (s->clock_rate)
-        out->jitter_us = (uint32_t)((uint64_t)reception_jitter(&s->reception) * 1000000 / s->clock_rate);
+    if (in->clock_rate)
+        out->jitter_us = (uint32_t)((uint64_t)reception_jitter(&in->reception) * 1000000 / in->clock_rate);
     return true;
 }
 

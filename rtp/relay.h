@@ -15,14 +15,17 @@
  * Listener. A stream hears one other: the last that was routed to it. What it hears is continuous, see egress.h, and
  * under the payload types it knows (struct media_types of the route); but SRTP is authenticated end to end, so between
  * two streams of which one is `srtp` every byte passes as it came.
+ *
+ * Fast path. Where relay_share was called, a program in the kernel forwards by itself what is plainly RTP from the
+ * known source of a stream to its listener, on the same counters and continuity (fastpath.h). The relay tells it
+ * what it may do after each command and each latch; what comes here is what it left.
  */
 #ifndef REFEREE_RTP_RELAY_H
 #define REFEREE_RTP_RELAY_H
 
 #include "core/base/arena.h"
 #include "core/base/outbox.h"
-#include "rtp/egress.h"
-#include "rtp/reception.h"
+#include "rtp/fastpath.h"
 
 enum relay_drop {
     RELAY_FORWARD,                /* not dropped */
@@ -78,17 +81,18 @@ struct relay_stream {
     uint32_t heard;                       /* the stream routed here last; MEDIA_NOWHERE */
     uint32_t heard_generation;
     uint32_t negotiated_rate;             /* of dynamic payload types */
-    uint32_t clock_rate;                  /* of the party's last packet */
     bool open, remote, nat, rtcp_mux, srtp;
     struct relay_latch rtp, rtcp;
     struct relay_play play;
-    struct egress egress;                 /* towards the party */
-    struct reception reception;           /* from the party */
-    struct relay_counters counters;
+    uint64_t dropped[RELAY_DROPS];
+    uint64_t remote_us;
 };
 
 struct relay {
     struct relay_stream *streams;         /* NULL: only counted */
+    struct fast_in *in;                   /* by stream: from the party */
+    struct fast_out *out;                 /* to it */
+    bool shared;                          /* with the kernel */
     uint32_t count;
     uint64_t dropped[RELAY_DROPS];        /* of all streams, closed and unknown ones too */
     uint64_t stale_commands;
@@ -113,6 +117,10 @@ struct relay_stats {
 size_t relay_bytes(uint32_t streams);
 /* Lays the table out in `a`; while `a` counts only the size is taken. */
 void relay_init(struct relay *r, struct arena *a, uint32_t streams);
+
+/* From now on the state of streams lies in these arrays of `count`, which the kernel sees. Before any command. What
+ * is in them stays until a stream is opened: the kernel goes on with it. */
+void relay_share(struct relay *r, struct fast_in *in, struct fast_out *out);
 
 /* False: ignored, being for another use of the slot than the present one (counted) or for no slot. OPEN wants a newer
  * generation than any before it, the others that of the open stream. A ROUTE is to the use of
@@ -142,6 +150,7 @@ bool relay_play(struct relay *r, const struct relay_frame *f, uint64_t now_us, s
 
 /* False: no such stream. */
 bool relay_stats(const struct relay *r, uint32_t stream, struct relay_stats *out);
+struct relay_counters relay_counters(const struct relay *r, uint32_t stream);
 /* "no_route" and so on, for logs and refereectl. */
 const char *relay_drop_name(enum relay_drop drop);
 

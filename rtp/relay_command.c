@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "rtp/relay.h"
 
+#include "rtp/relay_fast.h"
+
 static void stop_play(struct relay *r, struct relay_stream *s) {
     if (!s->play.on)
         return;
@@ -21,7 +23,7 @@ static bool start_play(struct relay *r, struct relay_stream *s, const struct med
     s->play.payload_type = cmd->payload_type;
     s->play.at = r->player_count;
     r->players[r->player_count++] = cmd->stream;
-    s->heard = MEDIA_NOWHERE;
+    relay_fast_unhear(r, cmd->stream);
     return true;
 }
 
@@ -29,6 +31,8 @@ static bool open_stream(struct relay *r, struct relay_stream *s, const struct me
     if (s->generation != 0 && (int32_t)(cmd->generation - s->generation) <= 0)
         return false;
     stop_play(r, s);
+    relay_fast_unhear(r, cmd->stream);
+    relay_fast_clear(r, cmd->stream, cmd->generation);
     *s = (struct relay_stream){
         .generation = cmd->generation,
         .route = MEDIA_NOWHERE,
@@ -39,7 +43,7 @@ static bool open_stream(struct relay *r, struct relay_stream *s, const struct me
     return true;
 }
 
-static bool set_remote(struct relay_stream *s, const struct media_cmd *cmd, uint64_t now_us) {
+static bool set_remote(struct relay *r, struct relay_stream *s, const struct media_cmd *cmd, uint64_t now_us) {
     s->rtp = (struct relay_latch){ .signalled = cmd->rtp };
     s->rtcp = (struct relay_latch){ .signalled = cmd->rtcp };
     s->remote = true;
@@ -47,23 +51,29 @@ static bool set_remote(struct relay_stream *s, const struct media_cmd *cmd, uint
     s->rtcp_mux = cmd->rtcp_mux;
     s->srtp = cmd->srtp;
     s->negotiated_rate = cmd->clock_rate ? cmd->clock_rate : 8000;
-    s->counters.remote_us = now_us;
-    s->counters.first_out_us = 0;
-    s->counters.gap_us = 0;
+    s->remote_us = now_us;
+    relay_fast_restart(r, cmd->stream);
+    relay_fast_sync(r, cmd->stream);
+    if (s->heard != MEDIA_NOWHERE)
+        relay_fast_sync(r, s->heard);
     return true;
 }
 
 static bool set_route(struct relay *r, struct relay_stream *s, const struct media_cmd *cmd) {
     if (cmd->to != MEDIA_NOWHERE && cmd->to >= r->count)
         return false;
+    relay_fast_off(r, cmd->stream);
     s->route = cmd->to;
     s->types = cmd->types;
     if (cmd->to == MEDIA_NOWHERE)
         return true;
     struct relay_stream *listener = &r->streams[cmd->to];
     stop_play(r, listener);
+    if (listener->heard != cmd->stream)
+        relay_fast_unhear(r, cmd->to);
     listener->heard = cmd->stream;
     listener->heard_generation = s->generation;
+    relay_fast_sync(r, cmd->stream);
     return true;
 }
 
@@ -77,7 +87,7 @@ static bool execute(struct relay *r, const struct media_cmd *cmd, uint64_t now_u
         return false;
     switch (cmd->verb) {
     case MEDIA_REMOTE:
-        return set_remote(s, cmd, now_us);
+        return set_remote(r, s, cmd, now_us);
     case MEDIA_ROUTE:
         return set_route(r, s, cmd);
     case MEDIA_PLAY:
@@ -87,6 +97,8 @@ static bool execute(struct relay *r, const struct media_cmd *cmd, uint64_t now_u
         return true;
     case MEDIA_CLOSE:
         stop_play(r, s);
+        relay_fast_off(r, cmd->stream);
+        relay_fast_unhear(r, cmd->stream);
         s->open = false;
         return true;
     case MEDIA_OPEN:

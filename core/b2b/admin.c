@@ -68,12 +68,13 @@ static void put_stream(struct answer *a, const struct leg_stream *s) {
     sbuf_lit(&a->b, " to ");
     addr_put(&a->b, &s->rtp);
     if (r) {
+        struct relay_counters k = relay_counters(a->e->relay, s->slot);
         sbuf_lit(&a->b, " in ");
-        sbuf_u64(&a->b, r->counters.packets_in);
+        sbuf_u64(&a->b, k.packets_in);
         sbuf_lit(&a->b, " out ");
-        sbuf_u64(&a->b, r->counters.packets_out);
+        sbuf_u64(&a->b, k.packets_out);
         sbuf_lit(&a->b, " gap_ms ");
-        sbuf_u64(&a->b, r->counters.gap_us / 1000);
+        sbuf_u64(&a->b, k.gap_us / 1000);
         if (r->rtp.learned.family != ADDR_NONE) {
             sbuf_lit(&a->b, " latched ");
             addr_put(&a->b, &r->rtp.learned);

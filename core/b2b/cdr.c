@@ -270,28 +270,28 @@ void cdr_result(struct engine *e, struct transfer *t, uint16_t status) {
         failure_note(e, t, status);
 }
 
-static const struct relay_counters *counters_of(const struct engine *e, handle leg) {
+/* All zero where there is no stream. */
+static struct relay_counters counters_of(const struct engine *e, handle leg) {
     const struct leg *l = leg_get(e, leg);
     if (!e->relay || !l || !l->media.streams[0].open || l->media.streams[0].slot >= e->relay->count)
-        return NULL;
-    return &e->relay->streams[l->media.streams[0].slot].counters;
+        return (struct relay_counters){ 0 };
+    return relay_counters(e->relay, l->media.streams[0].slot);
 }
 
 void cdr_commit(struct engine *e, struct transfer *t) {
-    const struct relay_counters *k = counters_of(e, t->transferee);
     cdr_step(e, t, STEP_COMMIT);
-    t->history.heard_us = k ? k->last_out_us : 0;
+    t->history.heard_us = counters_of(e, t->transferee).last_out_us;
 }
 
 /* What the transferee did not hear between its last packet of before and the target's first. */
 static void put_gap(const struct engine *e, struct sbuf *b, const struct transfer *t) {
-    const struct relay_counters *k = t->history.at_us[STEP_COMMIT] ? counters_of(e, t->transferee) : NULL;
-    uint64_t before = t->history.heard_us;
+    struct relay_counters k = counters_of(e, t->transferee);
+    uint64_t before = t->history.at_us[STEP_COMMIT] ? t->history.heard_us : 0;
     json_name(b, "gap_ms");
-    if (k && before && k->first_out_us > before)
-        sbuf_u64(b, (k->first_out_us - before) / 1000);
-    else if (k && before && k->last_out_us > before)
-        sbuf_u64(b, k->gap_us / 1000);
+    if (before && k.first_out_us > before)
+        sbuf_u64(b, (k.first_out_us - before) / 1000);
+    else if (before && k.last_out_us > before)
+        sbuf_u64(b, k.gap_us / 1000);
     else
         sbuf_lit(b, "null");
 }

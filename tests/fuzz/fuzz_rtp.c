@@ -63,10 +63,10 @@ static void give_packet(struct relay *r, struct script *s, uint8_t argument, uin
     }
     CHECK(v.out_stream < STREAMS && r->streams[v.out_stream].open);
     CHECK(v.dst.port != 0 && !addr_is_any(&v.dst));
-    CHECK(r->streams[v.out_stream].counters.packets_out > 0);
+    CHECK(relay_counters(r, v.out_stream).packets_out > 0);
     struct rtp_view rtp;
     if (rtp_parse(in.bytes, n, &rtp))
-        CHECK(rtp.ssrc == r->streams[v.out_stream].egress.ssrc);
+        CHECK(rtp.ssrc == r->out[v.out_stream].egress.ssrc);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -77,6 +77,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     uint64_t now_us = 1;
     arena_init(&a, mem, sizeof mem);
     relay_init(&r, &a, STREAMS);
+    for (uint32_t i = 0; i < STREAMS; i++)
+        r.in[i].target = FAST_NOWHERE;
+    relay_share(&r, r.in, r.out);
     while (s.n) {
         uint8_t what = next(&s), argument = next(&s);
         now_us += (uint64_t)what * 1000;
@@ -85,7 +88,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         else
             give_command(&r, what, argument, now_us);
     }
-    for (uint32_t i = 0; i < STREAMS; i++)
+    for (uint32_t i = 0; i < STREAMS; i++) {
         CHECK(relay_stats(&r, i, &stats));
+        CHECK(r.out[i].lock == 0 && (r.in[i].target == FAST_NOWHERE || r.in[i].target == r.streams[i].route));
+    }
     return 0;
 }

@@ -46,7 +46,7 @@ static void test_drops(void) {
     CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_CLOSE, .stream = 0 }));
     CHECK_EQ(say(&r, 0, s), RELAY_DROP_CLOSED);
     CHECK_EQ(r.relay.dropped[RELAY_DROP_CLOSED], 4);
-    CHECK_EQ(r.relay.streams[0].counters.dropped[RELAY_DROP_NO_ROUTE], 2);
+    CHECK_EQ(relay_counters(&r.relay, 0).dropped[RELAY_DROP_NO_ROUTE], 2);
     CHECK_TRUE(strcmp(relay_drop_name(RELAY_DROP_NO_ADDRESS), "no_address") == 0);
     CHECK_TRUE(strcmp(relay_drop_name(RELAY_DROP_RTCP), "rtcp") == 0);
 }
@@ -96,7 +96,7 @@ static void test_nat_latch(void) {
     CHECK_EQ(say(&r, 1, (struct sent){ 2, 161, 2 }), RELAY_FORWARD);
     CHECK_EQ(r.verdict.dst.ip[3], 50);
     CHECK_EQ(r.verdict.dst.port, 33333);
-    CHECK_EQ(r.relay.streams[0].counters.dropped[RELAY_DROP_SOURCE], 1001);
+    CHECK_EQ(relay_counters(&r.relay, 0).dropped[RELAY_DROP_SOURCE], 1001);
     CHECK_TRUE(command(&r, nat));
     CHECK_EQ(rtp_from(&r, 0, at(51, 40000), (struct sent){ 3, 321, 1 }), RELAY_FORWARD);
     CHECK_EQ(rtp_from(&r, 0, at(50, 33333), (struct sent){ 4, 481, 1 }), RELAY_DROP_SOURCE);
@@ -119,7 +119,7 @@ static void test_gaps_and_reordering_stay(void) {
     r.now += FRAME_US;
     CHECK_EQ(say(&r, 1, (struct sent){ 40, 9, 7 }), RELAY_FORWARD);
     CHECK_HEARD(&r, 15, 1640 + 160, 5, 1);
-    CHECK_EQ(r.relay.streams[2].counters.splices, 2);
+    CHECK_EQ(relay_counters(&r.relay, 2).splices, 2);
 }
 
 static void test_former_source_is_not_heard(void) {
@@ -158,8 +158,8 @@ static void test_ten_repoints(void) {
         ts += 1600;
     }
     CHECK_TRUE(seq < 65500 && ts < 0xfffffa00);
-    CHECK_EQ(r.relay.streams[0].counters.splices, 9);
-    CHECK_EQ(r.relay.streams[0].counters.gap_us, FRAME_US);
+    CHECK_EQ(relay_counters(&r.relay, 0).splices, 9);
+    CHECK_EQ(relay_counters(&r.relay, 0).gap_us, FRAME_US);
 }
 
 static void test_source_back_from_hold(void) {
@@ -239,7 +239,7 @@ static void test_srtp_is_not_patched(void) {
     join(&r, 0, 2);
     CHECK_EQ(say(&r, 2, (struct sent){ 7, 9, 2 }), RELAY_FORWARD);
     CHECK_HEARD(&r, 7, 9, 2, 0);
-    CHECK_EQ(r.relay.streams[0].counters.splices, 1);
+    CHECK_EQ(relay_counters(&r.relay, 0).splices, 1);
     CHECK_EQ(say(&r, 0, (struct sent){ 1, 1, 3 }), RELAY_FORWARD);
     CHECK_HEARD(&r, 1, 1, 3, 0);
     CHECK_TRUE(command(&r, remote_of(0)));
@@ -337,7 +337,7 @@ static void test_music(void) {
     CHECK_HEARD(&r, 12, 1320, 5, 0);
     CHECK_EQ(say(&r, 0, (struct sent){ 11, 1160, 5 }), RELAY_DROP_NO_ROUTE);
     CHECK_EQ(say(&r, 1, (struct sent){ 1, 0, 6 }), RELAY_FORWARD); /* the other way goes on */
-    CHECK_EQ(r.relay.streams[1].counters.packets_out, 3);
+    CHECK_EQ(relay_counters(&r.relay, 1).packets_out, 3);
     CHECK_TRUE(command(&r, music)); /* the same: where it was */
     CHECK_EQ(r.relay.streams[1].play.frames, 2);
     music.source = MEDIA_SOURCE_RINGBACK;

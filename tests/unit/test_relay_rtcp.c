@@ -49,8 +49,8 @@ static void test_first_source_is_untouched(void) {
         say(&r, 0, (struct sent){ 1, 160, 0xa });
         say(&r, 1, (struct sent){ 1, 160, 0xb });
     }
-    CHECK_EQ(r.relay.streams[1].counters.packets_out, 4);
-    CHECK_EQ(r.relay.streams[1].counters.first_out_us, r.now);
+    CHECK_EQ(relay_counters(&r.relay, 1).packets_out, 4);
+    CHECK_EQ(relay_counters(&r.relay, 1).first_out_us, r.now);
 }
 
 /* 0 talked with 1 and then talks with 2. */

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later OR MIT OR GPL-2.0-only
+ *
+ * fastpath: what the relay and the program in the kernel (rtp/fastpath) share: an entry for what arrives on a stream
+ * and one for what leaves to its party. Both work on the same counters and the same continuity, so a packet may go
+ * either way. The arrays lie in maps of the kernel that the daemon has mapped, or, without a fast path, in its arena.
+ *
+ * Who writes what. The lock of fast_out covers, while it is held, fast_out itself and the fast_in of the stream that
+ * its party hears (that fast_in.target names it). The kernel only ever tries the lock; what it cannot have at once goes
+ * to user space. A fast_in whose target is FAST_NOWHERE is user space's alone. Entries never move; a slot is the
+ * relay's stream. Changes of the layout raise FAST_LAYOUT.
+ */
+#ifndef REFEREE_RTP_FASTPATH_H
+#define REFEREE_RTP_FASTPATH_H
+
+#include "rtp/egress.h"
+#include "rtp/reception.h"
+
+#define FAST_LAYOUT 1
+#define FAST_NOWHERE 0xffffffffu
+#define FAST_TYPES 128
+#define FAST_TYPE_UP 0xff          /* a payload type that is not the kernel's to judge */
+#define FAST_LOCAL_MAX 8
+#define FAST_DEAD_US 3000000u      /* without a heartbeat: what would go to user space is dropped ... */
+#define FAST_ORPHAN_US 60000000u   /* ... and no packet is forwarded any more */
+
+enum fast_family { FAST_NONE, FAST_V4, FAST_V6 };
+
+struct fast_addr {
+    uint64_t ip[2];                /* network order; IPv4 in the first 4 bytes, the rest zero */
+    uint16_t port;                 /* host order */
+    uint8_t family;                /* enum fast_family, which is enum addr_family */
+    uint8_t pad[5];
+};
+
+/* What arrives on the RTP port of a stream. */
+struct fast_in {
+    uint32_t target;               /* the stream that hears it, by the kernel's own doing; FAST_NOWHERE: goes up */
+    uint32_t generation;           /* of the slot */
+    struct fast_addr source;       /* the only one that the kernel believes */
+    struct reception reception;    /* RTP only */
+    uint64_t packets, octets;      /* accepted from the party; RTP and RTCP, UDP payload octets */
+    uint64_t last_us;              /* of RTP; 0: none */
+    uint32_t negotiated_rate;      /* of dynamic payload types */
+    uint32_t clock_rate;           /* of the party's last packet */
+    uint32_t late;                 /* dropped in the kernel: older than the splice it belongs behind */
+    uint8_t types[FAST_TYPES];     /* payload type as the listener numbers it, or FAST_TYPE_UP */
+};
+
+/* What leaves to the party of a stream. */
+struct fast_out {
+    uint32_t lock;                 /* 0: free */
+    uint32_t ifindex;              /* of the next hop; 0: not known, all goes up */
+    struct fast_addr dst, src;     /* where RTP goes, and our own address and port */
+    struct fast_addr hop;          /* next hop's address (port 0) */
+    uint8_t hop_mac[6], our_mac[6];
+    uint32_t mac_known;            /* both are there: XDP may send */
+    struct egress egress;
+    uint64_t packets, octets;      /* forwarded to the party; RTP and RTCP, UDP payload octets */
+    uint64_t splices;              /* changes of source that the party did not hear */
+    uint64_t last_us, first_us;    /* of RTP; first: since the last MEDIA_REMOTE; 0: none */
+    uint64_t gap_us;               /* longest between two RTP packets to the party since it */
+};
+
+/* One for all streams. Slots are pairs of ports: slot = local[i].base + (port - first_port) / 2. */
+struct fast_config {
+    uint64_t beat_us;              /* CLOCK_BOOTTIME of the daemon's last sign of life */
+    uint32_t layout;
+    uint32_t pairs;                /* of ports, an address */
+    uint16_t first_port;           /* even */
+    uint8_t local_count;
+    uint8_t pad[5];
+    struct {
+        uint64_t ip[2];
+        uint32_t base;             /* its first slot */
+        uint8_t family;
+        uint8_t pad[3];
+    } local[FAST_LOCAL_MAX];
+};
+
+_Static_assert(sizeof(struct fast_in) <= 256, "an entry for what arrives");
+_Static_assert(sizeof(struct fast_out) <= 256, "an entry for what leaves");
+
+static inline bool fast_addr_eq(const struct fast_addr *a, const struct fast_addr *b) {
+    return a->ip[0] == b->ip[0] && a->ip[1] == b->ip[1] && a->port == b->port && a->family == b->family;
+}
+
+/* What tells one party from another in an egress. */
+static inline uint64_t fast_source_key(uint32_t stream, uint32_t generation) {
+    return (uint64_t)stream << 32 | generation;
+}
+
+static inline void fast_count_in(struct fast_in *in, uint32_t octets) {
+    in->packets++;
+    in->octets += octets;
+}
+
+static inline void fast_count_out(struct fast_out *out, uint32_t octets, bool is_rtp, uint64_t now_us) {
+    out->packets++;
+    out->octets += octets;
+    if (!is_rtp)
+        return;
+    if (out->first_us == 0)
+        out->first_us = now_us;
+    else if (now_us > out->last_us && now_us - out->last_us > out->gap_us)
+        out->gap_us = now_us - out->last_us;
+    out->last_us = now_us;
+}
+
+#endif

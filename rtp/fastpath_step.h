@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later OR MIT OR GPL-2.0-only
+ *
+ * What the kernel does with one RTP packet of a known source, once the packet is parsed and the lock is held: the
+ * relay's own steps in the relay's order. Inline for rtp/fastpath, and for tests that stand in for the kernel.
+ */
+#ifndef REFEREE_RTP_FASTPATH_STEP_H
+#define REFEREE_RTP_FASTPATH_STEP_H
+
+#include "rtp/egress_step.h"
+#include "rtp/fastpath.h"
+#include "rtp/reception_step.h"
+
+enum fast_verdict { FAST_UP, FAST_SEND, FAST_DROP };
+
+struct fast_packet {
+    uint32_t slot, target;
+    uint32_t octets;               /* UDP payload */
+    struct rtp_view rtp;
+    uint8_t header[RTP_HEADER_MIN]; /* patched */
+    uint64_t now_us;
+};
+
+/* False: not RTP, or something that the relay should look at. header_len without the extension: that is beyond the
+ * bytes here. */
+static inline bool fast_parse(struct fast_packet *k) {
+    const uint8_t *p = k->header;
+    if (p[0] >> 6 != RTP_VERSION || (p[1] >= 192 && p[1] <= 223))
+        return false;
+    k->rtp.header_len = (uint16_t)(RTP_HEADER_MIN + 4 * (p[0] & 0x0f));
+    k->rtp.timestamp = rtp_get32(p + 4);
+    k->rtp.ssrc = rtp_get32(p + 8);
+    k->rtp.seq = rtp_get16(p + 2);
+    k->rtp.payload_type = p[1] & 0x7f;
+    k->rtp.marker = p[1] & 0x80;
+    return true;
+}
+
+static inline enum fast_verdict fast_step(struct fast_in *in, struct fast_out *out, struct fast_packet *k) {
+    uint8_t type = in->types[k->rtp.payload_type & (FAST_TYPES - 1)];
+    bool known = in->reception.started && in->reception.ssrc == k->rtp.ssrc;
+    struct egress_source source = {
+        .key = fast_source_key(k->slot, in->generation),
+        .packets = known ? in->reception.received : 0,
+        .octets = known ? in->reception.octets : 0,
+        .echo = k->slot == k->target,
+    };
+    if (type == FAST_TYPE_UP)
+        return FAST_UP;
+    source.clock_rate = rtp_clock_rate(k->rtp.payload_type, in->negotiated_rate);
+    fast_count_in(in, k->octets);
+    in->last_us = k->now_us;
+    in->clock_rate = source.clock_rate;
+    reception_step(&in->reception, &k->rtp, source.clock_rate, k->now_us);
+    rtp_patch_type(k->header, type);
+    switch (egress_step(&out->egress, &source, k->header, &k->rtp, k->now_us)) {
+    case EGRESS_LATE:
+        in->late++;
+        return FAST_DROP;
+    case EGRESS_SPLICED:
+        out->splices++;
+        break;
+    case EGRESS_SAME:
+        break;
+    }
+    fast_count_out(out, k->octets, true, k->now_us);
+    return FAST_SEND;
+}
+
+#endif

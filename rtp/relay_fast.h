@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * relay_fast: what the relay tells the kernel. Private to the relay; nothing happens where nothing is shared.
+ */
+#ifndef REFEREE_RTP_RELAY_FAST_H
+#define REFEREE_RTP_RELAY_FAST_H
+
+#include "rtp/relay.h"
+
+/* The lock of fastpath.h; out may be NULL. Held for a few instructions, never over another one. */
+static inline void relay_lock(const struct relay *r, struct fast_out *out) {
+    while (r->shared && out && __atomic_exchange_n(&out->lock, 1, __ATOMIC_ACQUIRE))
+        ;
+}
+static inline void relay_unlock(const struct relay *r, struct fast_out *out) {
+    if (r->shared && out)
+        __atomic_store_n(&out->lock, 0, __ATOMIC_RELEASE);
+}
+
+/* Packets of this stream come up from now on. */
+void relay_fast_off(struct relay *r, uint32_t stream);
+/* What the kernel may do with packets of this stream, and where those to its party go, by the stream's state now. */
+void relay_fast_sync(struct relay *r, uint32_t stream);
+/* The listener forgets whom it heard. */
+void relay_fast_unhear(struct relay *r, uint32_t listener);
+/* Both entries anew, for another use of the slot. */
+void relay_fast_clear(struct relay *r, uint32_t stream, uint32_t generation);
+/* The gap to the party is measured afresh. */
+void relay_fast_restart(struct relay *r, uint32_t stream);
+
+/* Of relay.c: who hears the stream now, or NULL; where RTP to a party goes, false: nowhere; a payload type as the
+ * listener numbers it, MEDIA_TYPE_DROP: not at all. */
+struct relay_stream *relay_listener(const struct relay *r, uint32_t stream);
+bool relay_rtp_destination(const struct relay_stream *to, struct addr *dst);
+uint8_t relay_type(const struct media_types *types, uint8_t own);
+
+#endif
