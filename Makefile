@@ -16,7 +16,7 @@ endif
 B ?= build/$(notdir $(CC))
 OPT ?= -O2 -g
 WARN := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
-CFLAGS_ALL = -std=gnu17 $(WARN) $(OPT) -I. -MMD -MP $(CFLAGS)
+CFLAGS_ALL = -std=gnu17 $(WARN) $(OPT) -I. -isystem $(B)/skel -MMD -MP $(CFLAGS)
 LINK = $(CC) $(OPT) $(CFLAGS) -Wl,--as-needed $(LDFLAGS) -o $@
 
 FLOW ?= attended
@@ -49,7 +49,7 @@ FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
 # Archives in the order of the include direction, then the libraries; --as-needed drops what a program does not use.
 ARCHIVES := $(if $(PHONE_SRC),$(PHONE_LIB)) $(if $(RUNTIME_SRC),$(RUNTIME_LIB)) $(PURE_LIB)
-LIBS := -lnettle -luring -lcyaml -lyaml -lpthread -lm
+LIBS := -lnettle -luring -lcyaml -lyaml -lbpf -lpthread -lm
 ORTP_LIBS := $(if $(PHONE_SRC),$(shell pkg-config --libs ortp 2>/dev/null))
 JEMALLOC ?= -ljemalloc
 
@@ -86,6 +86,19 @@ $(B)/sources: FORCE
 $(B)/%.o: %.c $(B)/flags | build/deps.build
 	@mkdir -p $(@D)
 	$(call say,cc)$(CC) $(CFLAGS_ALL) -c -o $@ $<
+
+# The program in the kernel, embedded in the daemon as a skeleton.
+BPF_FLAGS := -target bpf -mcpu=v3 -O2 -g -ffreestanding -Wall -Wextra -Werror -I.
+BPF_FLAGS += -I/usr/include/$(shell uname -m)-linux-gnu -D__TARGET_ARCH_$(subst x86_64,x86,$(shell uname -m))
+BPFTOOL := $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+FASTPATH_SKEL := $(B)/skel/fastpath.skel.h
+$(B)/skel/fastpath.bpf.o: rtp/fastpath/fastpath.bpf.c | build/deps.build
+	@mkdir -p $(@D)
+	$(call say,bpf)clang $(BPF_FLAGS) -MMD -MP -c -o $@ $<
+$(FASTPATH_SKEL): $(B)/skel/fastpath.bpf.o
+	$(call say,skel)$(BPFTOOL) gen object $(B)/skel/fastpath.linked.o $< && \
+	    $(BPFTOOL) gen skeleton $(B)/skel/fastpath.linked.o name fastpath_bpf > $@.new && mv $@.new $@
+$(B)/core/runtime/fastpath.o: | $(FASTPATH_SKEL)
 
 $(PURE_LIB): $(call objects,$(PURE_SRC))
 $(RUNTIME_LIB): $(call objects,$(RUNTIME_SRC))

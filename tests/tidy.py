@@ -22,6 +22,7 @@ LAYERS = {
     "core/base": (),
     "parser": ("core/base",),
     "rtp": ("core/base",),
+    "rtp/fastpath": ("rtp",),
     "store": ("core/base",),
     "core/sip": ("core/base", "parser"),
     "core/b2b": ("core/base", "parser", "core/sip", "rtp", "store"),

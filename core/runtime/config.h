@@ -35,6 +35,8 @@ struct config {
     char media_advertise[CONFIG_HOST_MAX];
     struct addr media_bind;            /* by config_resolve */
     char music[CONFIG_CDR_PATH_MAX];   /* WAV file, or "off" */
+    uint32_t fastpath;                 /* enum fastpath_mode */
+    char fastpath_pins[CONFIG_PATH_MAX];
     uint32_t ringback_choice;          /* by the schema's choices */
     char ringback[4];                  /* by config_resolve */
 

@@ -74,6 +74,11 @@ const struct config_key config_keys[] = {
       .help = "a port pair is not used again for this long" },
     { "media.nat", CT_BOOL, ENGINE(media_nat), .standard = "true",
       .help = "send to where a party's first valid packet came from, instead of the address in its SDP" },
+    { "media.fastpath", CT_CHOICE, AT(fastpath), .choices = "auto|tc|xdp|off", .standard = "auto",
+      .help = "streams are forwarded in the kernel, by a BPF program at each interface's tc hook (auto, tc) "
+              "or as native XDP; what cannot be had is logged, and user space serves" },
+    { "media.fastpath_pins", CT_TEXT, AT(fastpath_pins), .standard = "auto",
+      .help = "folder in a bpffs where its maps stay, so that media flows on while the daemon restarts; off: none" },
     { "media.music", CT_TEXT, AT(music), .standard = "off",
       .help = "WAV file (8000 Hz, one channel, A-law, mu-law or 16 bits) for who waits; off: silence" },
     { "media.hold", CT_CHOICE, AT(hold), RANGE(HOLD_PASS, 0), .choices = "pass|local", .standard = "pass",

@@ -70,6 +70,7 @@ bool media_io_start(struct media_io *m, struct io *io, struct metrics *metrics, 
 }
 
 void media_io_close(struct media_io *m) {
+    fastpath_close(&m->fast);
     for (uint32_t i = 0; m->pairs && m->usable && i < m->count; i++)
         for (uint32_t k = 0; m->usable[i] && k < 2; k++)
             close(m->pairs[i].fd[k]);
@@ -79,8 +80,19 @@ void media_io_close(struct media_io *m) {
     m->usable = NULL;
 }
 
+void media_io_fast(struct media_io *m, const struct fastpath_options *o, uint64_t now_us, struct log *log) {
+    if (fastpath_open(&m->fast, o, now_us, log))
+        relay_share(&m->relay, m->fast.in, m->fast.out);
+}
+
 void media_io_command(struct media_io *m, const struct media_cmd *cmd, uint64_t now_us) {
-    (void)relay_command(&m->relay, cmd, now_us);
+    if (relay_command(&m->relay, cmd, now_us) && cmd->verb == MEDIA_REMOTE)
+        fastpath_destination(&m->fast, cmd->stream);
+}
+
+uint64_t media_io_deadline(const struct media_io *m) {
+    uint64_t frame = player_deadline(&m->player, &m->relay), tick = fastpath_deadline(&m->fast);
+    return frame < tick ? frame : tick;
 }
 
 static void play_frame(struct media_io *m, struct buf_pool *bufs, uint32_t stream, uint64_t now_us) {
@@ -101,7 +113,8 @@ static void play_frame(struct media_io *m, struct buf_pool *bufs, uint32_t strea
     metrics_add(m->metrics, M_rtp_out, 1);
 }
 
-void media_io_play(struct media_io *m, struct buf_pool *bufs, uint64_t now_us) {
+void media_io_turn(struct media_io *m, struct buf_pool *bufs, uint64_t now_us) {
+    fastpath_tick(&m->fast, &m->relay, now_us);
     while (player_due(&m->player, &m->relay, now_us))
         for (uint32_t i = 0; i < m->relay.player_count; i++)
             play_frame(m, bufs, m->relay.players[i], now_us);
@@ -115,6 +128,8 @@ bool media_io_packet(struct media_io *m, uint32_t port, const struct io_event *e
     metrics_add(m->metrics, M_rtp_in, 1);
     relay_packet(&m->relay, &in, now_us, &v);
     bool latches = !latched && stream->rtp.learned.family != ADDR_NONE;
+    if (latches)
+        fastpath_destination(&m->fast, in.stream);
     if (v.drop != RELAY_FORWARD || v.out_stream >= m->count || !m->usable[v.out_stream]) {
         metrics_add(m->metrics, M_rtp_dropped, 1);
         return latches;

@@ -6,6 +6,7 @@
 #ifndef REFEREE_RUNTIME_MEDIA_IO_H
 #define REFEREE_RUNTIME_MEDIA_IO_H
 
+#include "core/runtime/fastpath.h"
 #include "core/runtime/io.h"
 #include "core/runtime/log.h"
 #include "core/runtime/player.h"
@@ -19,6 +20,7 @@ struct media_pair {
 struct media_io {
     struct relay relay;
     struct player player;
+    struct fastpath fast;
     struct media_pair *pairs;
     bool *usable;             /* by pair: for engine_config.media_port_usable */
     uint32_t count;
@@ -31,10 +33,14 @@ bool media_io_open(struct media_io *m, const struct addr *bind_to, uint16_t firs
 /* Starts receiving; `tag` of pair i is tag_base + 2 * i, plus 1 for RTCP. The relay's table is laid out by now. */
 bool media_io_start(struct media_io *m, struct io *io, struct metrics *metrics, uint32_t tag_base);
 void media_io_close(struct media_io *m);
+/* Puts the kernel's fast path under the relay, where it can be had. Before the first command. */
+void media_io_fast(struct media_io *m, const struct fastpath_options *o, uint64_t now_us, struct log *log);
 
 void media_io_command(struct media_io *m, const struct media_cmd *cmd, uint64_t now_us);
-/* Sends what is due of music and tones; bufs is the pool that io_send gives back to. */
-void media_io_play(struct media_io *m, struct buf_pool *bufs, uint64_t now_us);
+/* When media_io_turn wants to be called next. */
+uint64_t media_io_deadline(const struct media_io *m);
+/* Sends what is due of music and tones; bufs is the pool that io_send gives back to. Looks after the fast path. */
+void media_io_turn(struct media_io *m, struct buf_pool *bufs, uint64_t now_us);
 /* A packet on `port` (tag minus tag_base). True when it was the one that the stream latched on. */
 bool media_io_packet(struct media_io *m, uint32_t port, const struct io_event *ev, uint64_t now_us);
 

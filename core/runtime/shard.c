@@ -170,11 +170,11 @@ static void on_event(struct shard *s, const struct io_event *ev) {
 
 static uint64_t time_to_wait(const struct shard *s) {
     uint64_t until = engine_deadline(s->engine), now = clock_mono_us();
-    uint64_t frame = player_deadline(&s->media.player, &s->media.relay);
+    uint64_t media = media_io_deadline(&s->media);
     if (s->state == SHARD_DRAINING && s->stop_us < until)
         until = s->stop_us;
-    if (frame < until)
-        until = frame;
+    if (media < until)
+        until = media;
     if (until == UINT64_MAX)
         return UINT64_MAX;
     return until > now ? until - now : 0;
@@ -197,7 +197,7 @@ static void turn(struct shard *s) {
         on_event(s, &s->events[i]);
     for (int i = 0; i < TURN_DEADLINES_MAX && engine_deadline(s->engine) <= s->mono_us; i++)
         step(s, &(struct event){ .kind = EV_DEADLINE });
-    media_io_play(&s->media, engine_bufs(s->engine), s->mono_us);
+    media_io_turn(&s->media, engine_bufs(s->engine), s->mono_us);
     log_drain(&s->log, engine_trace(s->engine));
     cdr_file_flush(&s->cdr, s->mono_us);
     check_end(s);
@@ -296,6 +296,14 @@ static bool open_sockets(struct shard *s) {
     return admin_open(&s->admin, c->admin_socket, &s->log);
 }
 
+static void open_fastpath(struct shard *s) {
+    const struct config *c = s->config;
+    struct fastpath_options o = { .mode = (enum fastpath_mode)c->fastpath, .bind_to = c->media_bind,
+                                  .first_port = c->engine.media_port_min, .last_port = c->engine.media_port_max,
+                                  .pairs = s->media.count, .pins = c->fastpath_pins };
+    media_io_fast(&s->media, &o, s->mono_us, &s->log);
+}
+
 bool shard_open(struct shard *s, struct config *config, const char *config_path, const char *traced) {
     struct engine_config *n = &config->engine;
     *s = (struct shard){ .config = config, .config_path = config_path, .signal_fd = -1, .admin.fd = -1 };
@@ -310,6 +318,7 @@ bool shard_open(struct shard *s, struct config *config, const char *config_path,
     tell_time(s);
     if (!open_signals(s) || !open_sockets(s) || !open_memory(s))
         return false;
+    open_fastpath(s);
     player_open(&s->media.player, config->music, config->ringback, &s->log);
     cdr_file_open(&s->cdr, config->cdr_file, engine_metrics(s->engine), &s->log);
     return open_io(s);

@@ -15,6 +15,7 @@ import time
 
 LIMIT = float(os.environ.get("LIMIT", "20"))
 BUILD, FOLDER = os.environ.get("B", "build/gcc"), os.environ.get("T", ".")
+HOST = os.environ.get("DAEMON", "127.0.0.1")
 REALM = "referee"
 
 
@@ -132,7 +133,7 @@ class Phone:
     """A socket, and a user's name."""
 
     def __init__(self, name, user, daemon, address=None, port=5060):
-        self.name, self.user, self.daemon = name, user, ("127.0.0.1", daemon)
+        self.name, self.user, self.daemon = name, user, (HOST, daemon)
         self.address, self.port = address or loopback(), port
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((self.address, port))
@@ -181,7 +182,7 @@ class Phone:
         return f"SIP/2.0/UDP {self.address}:{self.port};branch=z9hG4bK{token()}"
 
     def url(self, user=None):
-        return f"sip:{user or self.user}@127.0.0.1:{self.daemon[1]}"
+        return f"sip:{user or self.user}@{HOST}:{self.daemon[1]}"
 
     def contact(self):
         return f"<sip:{self.user}@{self.address}:{self.port}>"
@@ -219,7 +220,7 @@ class Phone:
         return message(f"ACK {invite.uri} SIP/2.0", [*keep, ("To", answer.get("To")), ("CSeq", f"{invite.cseq} ACK")])
 
     def register(self, expires=600):
-        _, answer = self.ask("REGISTER", f"sip:127.0.0.1:{self.daemon[1]}", [f"Expires: {expires}"],
+        _, answer = self.ask("REGISTER", f"sip:{HOST}:{self.daemon[1]}", [f"Expires: {expires}"],
                              To=f"<{self.url()}>")
         check(f"{self.name} registers for {expires} s", answer.status == 200, answer)
 

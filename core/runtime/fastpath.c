@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#define _GNU_SOURCE
+#include "core/runtime/fastpath.h"
+
+#include "core/runtime/fastpath_device.h"
+#include "core/runtime/nexthop.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fastpath.skel.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Next hops that are looked at in one tick: so those of 4000 calls within half a minute. */
+#define HOPS_A_TICK 64
+
+static _Thread_local struct log *libbpf_log;
+
+static int tell_libbpf(enum libbpf_print_level level, const char *format, va_list args) {
+    char text[256];
+    if (level == LIBBPF_DEBUG || !libbpf_log)
+        return 0;
+    vsnprintf(text, sizeof text, format, args);
+    text[strcspn(text, "\n")] = 0;
+    log_line(libbpf_log, TRACE_DEBUG, "fastpath", "%s", text);
+    return 0;
+}
+
+/* ---- maps */
+
+static size_t map_bytes(size_t entry, uint32_t count) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    return (entry * count + page - 1) / page * page;
+}
+
+static void *map_in(const struct bpf_map *map, size_t entry, uint32_t count) {
+    void *at = mmap(NULL, map_bytes(entry, count), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+static bool map_all(struct fastpath *f) {
+    f->in = map_in(f->bpf->maps.streams_in, sizeof *f->in, f->pairs);
+    f->out = map_in(f->bpf->maps.streams_out, sizeof *f->out, f->pairs);
+    f->settings = map_in(f->bpf->maps.settings, sizeof *f->settings, 1);
+    return f->in && f->out && f->settings;
+}
+
+static void unmap_all(struct fastpath *f) {
+    if (f->in)
+        munmap(f->in, map_bytes(sizeof *f->in, f->pairs));
+    if (f->out)
+        munmap(f->out, map_bytes(sizeof *f->out, f->pairs));
+    if (f->settings)
+        munmap(f->settings, map_bytes(sizeof *f->settings, 1));
+    f->in = NULL;
+    f->out = NULL;
+    f->settings = NULL;
+}
+
+/* What another daemon left behind. */
+static bool is_ours(const struct fastpath *f) {
+    const struct fast_config *c = f->settings;
+    return c->layout == FAST_LAYOUT && c->pairs == f->pairs && c->first_port == f->first_port;
+}
+
+static void start_afresh(struct fastpath *f) {
+    memset(f->settings, 0, sizeof *f->settings);
+    for (uint32_t i = 0; i < f->pairs; i++) {
+        f->in[i] = (struct fast_in){ .target = FAST_NOWHERE };
+        f->out[i] = (struct fast_out){ 0 };
+    }
+}
+
+/* A daemon that was killed may have held a lock. */
+static uint32_t take_over(struct fastpath *f) {
+    uint32_t flowing = 0;
+    for (uint32_t i = 0; i < f->pairs; i++) {
+        f->out[i].lock = 0;
+        flowing += f->in[i].target != FAST_NOWHERE;
+    }
+    return flowing;
+}
+
+static void adopt(struct fastpath *f, uint64_t now_us) {
+    uint32_t flowing = 0;
+    if (is_ours(f))
+        flowing = take_over(f);
+    else
+        start_afresh(f);
+    f->settings->layout = FAST_LAYOUT;
+    f->settings->pairs = f->pairs;
+    f->settings->first_port = f->first_port;
+    f->settings->beat_us = now_us;
+    if (!flowing)
+        return;
+    f->orphans_until_us = now_us + FAST_ORPHAN_US;
+    log_line(f->log, TRACE_INFO, "fastpath", "took over %u streams that flow; those of no call end in %u s", flowing,
+             FAST_ORPHAN_US / 1000000);
+}
+
+/* ---- pins */
+
+static void unpin(struct fastpath *f) {
+    char path[FASTPATH_PATH_MAX + 16];
+    static const char *const names[] = { "in", "out", "settings" };
+    for (size_t i = 0; f->pins[0] && i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/%s", f->pins, names[i]);
+        unlink(path);
+    }
+    if (f->pins[0])
+        rmdir(f->pins);
+}
+
+static int pin_at(struct fastpath *f, struct bpf_map *map, const char *name) {
+    char path[FASTPATH_PATH_MAX + 16];
+    snprintf(path, sizeof path, "%s/%s", f->pins, name);
+    return bpf_map__set_pin_path(map, path);
+}
+
+static void set_pins(struct fastpath *f) {
+    if (!f->pins[0])
+        return;
+    pin_at(f, f->bpf->maps.streams_in, "in");
+    pin_at(f, f->bpf->maps.streams_out, "out");
+    pin_at(f, f->bpf->maps.settings, "settings");
+}
+
+/* ---- loading */
+
+static int load(struct fastpath *f) {
+    f->bpf = fastpath_bpf__open();
+    if (!f->bpf)
+        return errno;
+    bpf_map__set_max_entries(f->bpf->maps.streams_in, f->pairs);
+    bpf_map__set_max_entries(f->bpf->maps.streams_out, f->pairs);
+    set_pins(f);
+    int error = -fastpath_bpf__load(f->bpf);
+    if (error) {
+        fastpath_bpf__destroy(f->bpf);
+        f->bpf = NULL;
+    }
+    return error;
+}
+
+/* Pins of another version or size are put away; where nothing can be pinned, it goes without. */
+static int load_with_pins(struct fastpath *f) {
+    int error = load(f);
+    if (!error || error == EPERM || !f->pins[0])
+        return error;
+    unpin(f);
+    mkdir(f->pins, 0700);
+    error = load(f);
+    if (!error)
+        return 0;
+    log_line(f->log, TRACE_WARN, "fastpath", "%s: nothing can be pinned there: %s", f->pins, strerror(error));
+    f->pins[0] = 0;
+    return load(f);
+}
+
+static bool open_maps(struct fastpath *f, uint64_t now_us) {
+    libbpf_log = f->log;
+    libbpf_set_print(tell_libbpf);
+    int error = load_with_pins(f);
+    if (error) {
+        log_line(f->log, TRACE_INFO, "fastpath", "off, user space serves: the program cannot be loaded: %s%s",
+                 strerror(error), error == EPERM ? " (CAP_BPF and CAP_NET_ADMIN are needed)" : "");
+        return false;
+    }
+    if (!map_all(f)) {
+        log_line(f->log, TRACE_WARN, "fastpath", "off, user space serves: maps cannot be mapped: %s", strerror(errno));
+        return false;
+    }
+    adopt(f, now_us);
+    f->netlink = nexthop_open();
+    return true;
+}
+
+static bool attach_all(struct fastpath *f, bool want_xdp) {
+    uint32_t attached = 0;
+    int tc = bpf_program__fd(f->bpf->progs.referee_tc), xdp = bpf_program__fd(f->bpf->progs.referee_xdp);
+    for (uint32_t i = 0; i < f->device_count; i++) {
+        struct fastpath_device *d = &f->devices[i];
+        char why[128] = "";
+        if (!want_xdp)
+            fastpath_drop_xdp(d);
+        d->tc = fastpath_attach_tc(d, tc, f->first_port, why, sizeof why);
+        d->xdp = d->tc && want_xdp && fastpath_attach_xdp(d, xdp, why, sizeof why);
+        log_line(f->log, d->tc ? TRACE_INFO : TRACE_WARN, "fastpath", "%s: %s%s%s", d->name,
+                 d->xdp  ? "native XDP, tc behind it"
+                 : d->tc ? "tc"
+                         : "off, user space serves",
+                 why[0] ? ": " : "", why);
+        attached += d->tc;
+    }
+    return attached > 0;
+}
+
+bool fastpath_open(struct fastpath *f, const struct fastpath_options *o, uint64_t now_us, struct log *log) {
+    *f = (struct fastpath){ .pairs = o->pairs, .first_port = (uint16_t)(o->first_port + (o->first_port & 1)),
+                            .bind_to = o->bind_to, .netlink = -1, .log = log, .tick_us = now_us };
+    struct fast_config local = { 0 };
+    if (o->mode == FASTPATH_OFF) {
+        log_line(log, TRACE_INFO, "fastpath", "off, user space serves: media.fastpath is off");
+        return false;
+    }
+    f->device_count = fastpath_devices(&o->bind_to, f->devices, &local, log);
+    if (f->device_count == 0)
+        return false;
+    fastpath_pin_folder(o->pins, f->first_port, f->pins, log);
+    if (!open_maps(f, now_us))
+        return false;
+    memcpy(f->settings->local, local.local, sizeof local.local);
+    f->settings->local_count = local.local_count;
+    f->on = attach_all(f, o->mode == FASTPATH_XDP);
+    return f->on;
+}
+
+void fastpath_close(struct fastpath *f) {
+    for (uint32_t i = 0; f->bpf && i < f->device_count; i++)
+        fastpath_detach(&f->devices[i], f->first_port);
+    unmap_all(f);
+    if (f->bpf) {
+        unpin(f);
+        fastpath_bpf__destroy(f->bpf);
+    }
+    if (f->bpf && f->netlink >= 0)
+        close(f->netlink);
+    f->bpf = NULL;
+    f->on = false;
+}
+
+/* ---- next hops */
+
+static struct addr addr_of(const struct fast_addr *f) {
+    struct addr a = { .port = f->port, .family = f->family };
+    memcpy(a.ip, f->ip, sizeof a.ip);
+    return a;
+}
+
+static struct fast_addr fast_addr_of(const struct addr *a, uint16_t port) {
+    struct fast_addr f = { .port = port, .family = a->family };
+    memcpy(f.ip, a->ip, sizeof f.ip);
+    return f;
+}
+
+static bool has_xdp(const struct fastpath *f, uint32_t ifindex) {
+    for (uint32_t i = 0; i < f->device_count; i++)
+        if (f->devices[i].ifindex == ifindex)
+            return f->devices[i].xdp;
+    return false;
+}
+
+static void set_hop(struct fastpath *f, uint32_t stream, const struct nexthop *n) {
+    struct fast_out *out = &f->out[stream];
+    while (__atomic_exchange_n(&out->lock, 1, __ATOMIC_ACQUIRE))
+        ;
+    out->ifindex = n->ifindex;
+    out->src = fast_addr_of(&n->src, (uint16_t)(f->first_port + 2 * stream));
+    out->hop = fast_addr_of(&n->hop, 0);
+    out->mac_known = n->mac_known && has_xdp(f, n->ifindex);
+    memcpy(out->hop_mac, n->hop_mac, sizeof out->hop_mac);
+    memcpy(out->our_mac, n->our_mac, sizeof out->our_mac);
+    __atomic_store_n(&out->lock, 0, __ATOMIC_RELEASE);
+}
+
+static void find_hop(struct fastpath *f, uint32_t stream) {
+    struct addr dst = addr_of(&f->out[stream].dst), src = addr_is_any(&f->bind_to) ? (struct addr){ 0 } : f->bind_to;
+    struct nexthop n;
+    if (dst.port == 0)
+        return;
+    if (!nexthop_find(f->netlink, &dst, &src, &n))
+        n = (struct nexthop){ 0 };
+    set_hop(f, stream, &n);
+}
+
+void fastpath_destination(struct fastpath *f, uint32_t stream) {
+    if (f->on && stream < f->pairs && f->out[stream].ifindex == 0)
+        find_hop(f, stream);
+}
+
+/* ---- time */
+
+uint64_t fastpath_deadline(const struct fastpath *f) {
+    return f->on ? f->tick_us : UINT64_MAX;
+}
+
+static void end_orphans(struct fastpath *f, const struct relay *r) {
+    uint32_t ended = 0;
+    for (uint32_t i = 0; i < f->pairs && i < r->count; i++) {
+        if (r->streams[i].open || f->in[i].target == FAST_NOWHERE)
+            continue;
+        __atomic_store_n(&f->in[i].target, FAST_NOWHERE, __ATOMIC_RELEASE);
+        ended++;
+    }
+    f->orphans_until_us = 0;
+    log_line(f->log, TRACE_INFO, "fastpath", "%u streams taken over belong to no call and are ended", ended);
+}
+
+void fastpath_tick(struct fastpath *f, const struct relay *r, uint64_t now_us) {
+    if (!f->on || now_us < f->tick_us)
+        return;
+    __atomic_store_n(&f->settings->beat_us, now_us, __ATOMIC_RELEASE);
+    f->tick_us = now_us + FASTPATH_TICK_US;
+    if (f->orphans_until_us && now_us >= f->orphans_until_us)
+        end_orphans(f, r);
+    uint32_t looked = 0;
+    for (uint32_t i = 0; i < f->pairs && looked < HOPS_A_TICK; i++) {
+        f->next = f->next + 1 < f->pairs ? f->next + 1 : 0;
+        if (!r->streams[f->next].open)
+            continue;
+        find_hop(f, f->next);
+        looked++;
+    }
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#define _GNU_SOURCE
+#include "core/runtime/nexthop.h"
+
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define REPLY_BYTES 4096
+#define ANSWER_US 100000
+#define USABLE (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT)
+
+struct request {
+    struct nlmsghdr h;
+    union {
+        struct rtmsg route;
+        struct ndmsg neighbour;
+    } u;
+    uint8_t attributes[64];
+};
+
+int nexthop_open(void) {
+    struct timeval limit = { .tv_usec = ANSWER_US };
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    if (fd >= 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    return fd;
+}
+
+static size_t ip_bytes(const struct addr *a) {
+    return a->family == ADDR_V6 ? 16 : 4;
+}
+
+static uint8_t family_of(const struct addr *a) {
+    return a->family == ADDR_V6 ? AF_INET6 : AF_INET;
+}
+
+static void put_ip(struct request *q, uint16_t type, const struct addr *a) {
+    struct rtattr *t = (struct rtattr *)(void *)((uint8_t *)q + NLMSG_ALIGN(q->h.nlmsg_len));
+    t->rta_type = type;
+    t->rta_len = (uint16_t)RTA_LENGTH(ip_bytes(a));
+    memcpy(RTA_DATA(t), a->ip, ip_bytes(a));
+    q->h.nlmsg_len = (uint32_t)(NLMSG_ALIGN(q->h.nlmsg_len) + RTA_ALIGN(t->rta_len));
+}
+
+/* The answer, of the wanted type, in `reply`; NULL: an error, or none. */
+static struct nlmsghdr *ask(int fd, struct request *q, uint16_t want, uint8_t *reply) {
+    static _Thread_local uint32_t number;
+    q->h.nlmsg_seq = ++number;
+    if (send(fd, q, q->h.nlmsg_len, 0) < 0)
+        return NULL;
+    for (;;) {
+        ssize_t n = recv(fd, reply, REPLY_BYTES, 0);
+        struct nlmsghdr *h = (struct nlmsghdr *)(void *)reply;
+        if (n < (ssize_t)sizeof *h || !NLMSG_OK(h, (size_t)n))
+            return NULL;
+        /* An answer to one that we gave up waiting for. */
+        if (h->nlmsg_seq != number)
+            continue;
+        return h->nlmsg_type == want ? h : NULL;
+    }
+}
+
+static bool get_ip(const struct rtattr *t, uint8_t family, struct addr *out) {
+    size_t n = RTA_PAYLOAD(t);
+    *out = (struct addr){ .family = family };
+    if (n != ip_bytes(out))
+        return false;
+    memcpy(out->ip, RTA_DATA(t), n);
+    return true;
+}
+
+static bool find_route(int fd, const struct addr *dst, const struct addr *src, struct nexthop *out) {
+    _Alignas(8) uint8_t reply[REPLY_BYTES];
+    struct request q = { .h = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)), .nlmsg_type = RTM_GETROUTE,
+                                .nlmsg_flags = NLM_F_REQUEST } };
+    q.u.route = (struct rtmsg){ .rtm_family = family_of(dst), .rtm_dst_len = (uint8_t)(8 * ip_bytes(dst)) };
+    put_ip(&q, RTA_DST, dst);
+    if (src->family == dst->family) {
+        q.u.route.rtm_src_len = (uint8_t)(8 * ip_bytes(src));
+        put_ip(&q, RTA_SRC, src);
+    }
+    struct nlmsghdr *h = ask(fd, &q, RTM_NEWROUTE, reply);
+    if (!h)
+        return false;
+    struct rtmsg *r = NLMSG_DATA(h);
+    int left = (int)RTM_PAYLOAD(h);
+    bool ok = r->rtm_type == RTN_UNICAST;
+    out->hop = *dst;
+    out->src = *src;
+    for (struct rtattr *t = RTM_RTA(r); ok && RTA_OK(t, left); t = RTA_NEXT(t, left)) {
+        if (t->rta_type == RTA_OIF)
+            memcpy(&out->ifindex, RTA_DATA(t), sizeof out->ifindex);
+        else if (t->rta_type == RTA_GATEWAY)
+            ok = get_ip(t, dst->family, &out->hop);
+        else if (t->rta_type == RTA_VIA)
+            ok = false;
+        else if (t->rta_type == RTA_PREFSRC && src->family == ADDR_NONE)
+            ok = get_ip(t, dst->family, &out->src);
+    }
+    out->hop.port = out->src.port = 0;
+    return ok && out->ifindex && out->src.family == dst->family;
+}
+
+static bool our_mac(int ifindex, uint8_t mac[6]) {
+    struct ifreq r = { 0 };
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool ok = fd >= 0 && if_indextoname((unsigned)ifindex, r.ifr_name) && ioctl(fd, SIOCGIFHWADDR, &r) == 0 &&
+              r.ifr_hwaddr.sa_family == ARPHRD_ETHER;
+    if (ok)
+        memcpy(mac, r.ifr_hwaddr.sa_data, 6);
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+static bool find_neighbour(int fd, const struct nexthop *n, uint8_t mac[6]) {
+    _Alignas(8) uint8_t reply[REPLY_BYTES];
+    struct request q = { .h = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct ndmsg)), .nlmsg_type = RTM_GETNEIGH,
+                                .nlmsg_flags = NLM_F_REQUEST } };
+    q.u.neighbour = (struct ndmsg){ .ndm_family = family_of(&n->hop), .ndm_ifindex = (int)n->ifindex };
+    put_ip(&q, NDA_DST, &n->hop);
+    struct nlmsghdr *h = ask(fd, &q, RTM_NEWNEIGH, reply);
+    if (!h)
+        return false;
+    struct ndmsg *m = NLMSG_DATA(h);
+    int left = (int)(h->nlmsg_len - NLMSG_LENGTH(sizeof *m));
+    if (!(m->ndm_state & USABLE))
+        return false;
+    for (struct rtattr *t = (struct rtattr *)(void *)((uint8_t *)m + NLMSG_ALIGN(sizeof *m)); RTA_OK(t, left);
+         t = RTA_NEXT(t, left))
+        if (t->rta_type == NDA_LLADDR && RTA_PAYLOAD(t) == 6) {
+            memcpy(mac, RTA_DATA(t), 6);
+            return true;
+        }
+    return false;
+}
+
+bool nexthop_find(int fd, const struct addr *dst, const struct addr *src, struct nexthop *out) {
+    *out = (struct nexthop){ 0 };
+    if (fd < 0 || !find_route(fd, dst, src, out) || !our_mac((int)out->ifindex, out->our_mac))
+        return false;
+    out->mac_known = find_neighbour(fd, out, out->hop_mac);
+    return true;
+}

@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""tests/e2e/fastpath.py PORT MODE: one call with speech both ways and a chain of ten transfers; every payload is looked
+at. MODE is what the daemon forwards by: tc, xdp, or user. fastpath.py --prepare DEVICE: it sends complete checksums
+from now on, as native XDP on a veth's other end needs them."""
+import array
+import fcntl
+import os
+import socket
+import struct
+import sys
+import time
+
+import sip
+from sip import Dialog, Failed, Phone, call, check, metric, nothing_is_left, wait_for
+from speech import INTERVAL, Speaker, faults
+
+ADDRESSES = os.environ.get("PHONES", "").split() or [None] * 3
+SIOCETHTOOL, SET_TX_CHECKSUM = 0x8946, 0x17
+TRANSFERS = 10
+
+
+def prepare(device):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        data = array.array("B", struct.pack("II", SET_TX_CHECKSUM, 0))
+        fcntl.ioctl(s.fileno(), SIOCETHTOOL, struct.pack("16sP", device.encode(), data.buffer_info()[0]))
+
+
+def hears(listener, who, more=10):
+    """Until it has heard that many more of `who`."""
+    def count():
+        return sum(h.who == who for h in listener.heard)
+    want = count() + more
+    wait_for(f"{listener.who} hears {more} more of {who}", lambda: count() >= want)
+
+
+def in_kernel(mode, speakers):
+    """Whether a second's packets passed without the daemon."""
+    sent, seen = sum(len(s.sent) for s in speakers), metric("rtp_in")
+    time.sleep(1)
+    sent, seen = sum(len(s.sent) for s in speakers) - sent, metric("rtp_in") - seen
+    holds = seen >= sent - 4 if mode == "user" else seen == 0
+    check(f"{mode}: of {sent} packets the daemon saw {seen}", holds and sent > 80)
+
+
+def transfer(listener, dialog, phone, who, speaker):
+    """The party of `dialog` refers A to `phone`, who begins to speak with its 200. Its dialog and speaker, and since
+    when nobody may miss a packet of it."""
+    answer = dialog.refer(f"<{dialog.phone.url(phone.user)}>")
+    check("the REFER is answered 202", answer.status == 202, answer)
+    new = Dialog.called(phone, phone.request("INVITE"), status=0)
+    other = Speaker(new, sip.HOST, who)
+    new.answer()
+    check("and told 200 in the end", dialog.result() == 200)
+    agreed = time.monotonic()
+    hears(listener, who)
+    hears(other, listener.who)
+    dialog.bye()
+    speaker.stop()
+    return new, other, agreed
+
+
+def check_heard(listener, speaker, since, until, what):
+    """Every payload that `speaker` sent in that time, once and in order."""
+    numbers = [i for i, at in enumerate(speaker.sent) if since <= at <= until]
+    heard = [h.number for h in listener.heard if h.who == speaker.who and h.number in set(numbers)]
+    check(f"{what}: {len(numbers)} payloads", heard == numbers, (set(numbers) - set(heard), heard[:5]))
+
+
+def check_splice(listener, before, after, index):
+    """Nobody of before is heard once the new one was; the gap in packets more than one interval."""
+    mine = [h for h in listener.heard if h.who in (before, after)]
+    first = next(i for i, h in enumerate(mine) if h.who == after)
+    late = [h for h in mine[first:] if h.who == before]
+    gap = (mine[first].at - mine[first - 1].at) * 1000 if first else 0
+    check(f"transfer {index}: none of {before} behind {after}; gap {gap:.1f} ms", not late, late[:2])
+
+
+def sender_report(speaker, listener_socket, listener):
+    """RTCP follows: the report's SSRC and RTP time are as the listener knows the stream."""
+    report = struct.pack(">BBHIQIII", 0x80, 200, 6, speaker.ssrc, 1 << 63, speaker.stamp & 0xffffffff, 5, 800)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        address, port = speaker.socket.getsockname()
+        s.bind((address, port + 1))
+        s.sendto(report, (speaker.to[0], speaker.to[1] + 1))
+    data = listener_socket.recv(2048)
+    ssrc, _, stamp = struct.unpack(">IQI", data[4:20])
+    last = next(h for h in reversed(listener.heard) if h.who == speaker.who)
+    said = 7000 * speaker.who + last.number * 160
+    check("RTCP follows", ssrc == last.ssrc and (stamp - last.stamp) & 0xffffffff ==
+          (speaker.stamp - said) & 0xffffffff, data.hex())
+
+
+def chain(port, mode):
+    a, b, c = (Phone(name, 1001 + i, port, ADDRESSES[i]) for i, name in enumerate("ABC"))
+    for phone in (a, b, c):
+        phone.register()
+    here, there = call(a, b)
+    listener, speaker = Speaker(here, sip.HOST, 0), Speaker(there, sip.HOST, 1)
+    ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    ear.bind((a.address, here.rtp + 1))
+    ear.settimeout(sip.LIMIT)
+    hears(listener, 1)
+    hears(speaker, 0)
+    start = time.monotonic()
+    in_kernel(mode, (listener, speaker))
+    end = time.monotonic() - 2 * INTERVAL
+    time.sleep(0.2)
+    check_heard(listener, speaker, start, end, "before: B at A")
+    check_heard(speaker, listener, start, end, "before: A at B")
+    for i in range(TRANSFERS):
+        next_phone = (c, b)[i % 2]
+        former = speaker
+        there, speaker, agreed = transfer(listener, there, next_phone, 2 + i, former)
+        check_heard(listener, speaker, agreed, time.monotonic() - 0.2, f"transfer {i + 1}: at A")
+        check_heard(speaker, listener, agreed, time.monotonic() - 0.2, f"transfer {i + 1}: of A")
+        check_splice(listener, former.who, speaker.who, i + 1)
+    in_kernel(mode, (listener, speaker))
+    sender_report(speaker, ear, listener)
+    listener.stop()
+    speaker.stop()
+    found = faults(listener.heard)
+    check(f"A heard one stream of {len(listener.heard)} packets", not found and not listener.bad, found[:3])
+    here.bye()
+    there.answer_bye()
+    nothing_is_left()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--prepare":
+        prepare(sys.argv[2])
+        sys.exit()
+    try:
+        chain(int(sys.argv[1]), sys.argv[2])
+    except Failed as failure:
+        sys.exit(f"FAIL: {failure}")

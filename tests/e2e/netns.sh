@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# shellcheck shell=bash
+#
+# tests/e2e/netns.sh, after lib.sh: two network namespaces of this test's own, the daemon's and the phones', joined by a
+# veth. Mounts are not unshared (as ip netns exec would), so that pins and sockets are everybody's.
+need_root
+need ip nsenter python3
+NET=ref$$
+DAEMON_ADDRESS=10.99.0.1
+PHONE_ADDRESSES="10.99.0.11 10.99.0.12 10.99.0.13"
+
+end_with_namespaces() {
+    local status=$?
+    ip netns del "$NET-d" 2>/dev/null
+    ip netns del "$NET-p" 2>/dev/null
+    (exit $status)
+    stop_all
+}
+
+make_namespaces() {
+    local address
+    trap end_with_namespaces EXIT
+    ip netns add "$NET-d" || skip "no network namespaces here"
+    ip netns add "$NET-p" || fail "a second network namespace"
+    ip link add "$NET" netns "$NET-d" type veth peer name "$NET" netns "$NET-p" || fail "no veth"
+    ip -n "$NET-d" address add $DAEMON_ADDRESS/24 dev "$NET"
+    ip -n "$NET-d" address add fd99::1/64 dev "$NET" nodad
+    for address in $PHONE_ADDRESSES; do
+        ip -n "$NET-p" address add "$address/24" dev "$NET"
+        ip -n "$NET-p" address add "fd99::${address##*.}/64" dev "$NET" nodad
+    done
+    for address in "$NET-d" "$NET-p"; do
+        ip -n "$address" link set lo up
+        ip -n "$address" link set "$NET" up
+    done
+}
+
+# at_daemon COMMAND..., at_phones COMMAND...
+at_daemon() {
+    exec_in_subshell nsenter --net="/run/netns/$NET-d" "$@"
+}
+
+at_phones() {
+    exec_in_subshell nsenter --net="/run/netns/$NET-p" env DAEMON=$DAEMON_ADDRESS PHONES="$PHONE_ADDRESSES" "$@"
+}
+
+# start_daemon_there CONFIG: like start_refereed.
+start_daemon_there() {
+    start refereed at_daemon "$B/refereed" -c "$1"
+    refereed=$last
+    wait_for "$LIMIT" ready_or_gone refereed "$refereed"
+    says refereed ready || fail "refereed did not become ready"
+}
