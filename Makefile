@@ -7,6 +7,7 @@
 # make conformance  tests/CONFORMANCE.md, which test shows what, made from the tests
 # make asan tsan  the tests under sanitizers   make fuzz SECONDS=30    each fuzz target   make cov    line coverage
 # make bench-call  calls a second and their cost, beside Kamailio (SCENARIO=, RATE=, ARGS=)
+# make bench-engine  instructions a call of the engine alone, by callgrind (SCENARIO=)
 # make deps       the Debian packages          make install PREFIX=/usr/local DESTDIR=
 #
 # B=build/NAME keeps builds with other flags apart; each source is compiled once for all programs of a B. V=1: commands.
@@ -41,6 +42,8 @@ PHONE_LIB := $(B)/libphone.a
 DEMO_SRC := $(if $(HAVE_ORTP),$(sort $(wildcard bench/demo/*.c)))
 BENCH_SRC := $(sort $(wildcard bench/*.c))
 CALL_SRC := $(sort $(wildcard bench/call/*.c))
+# The same calls with the engine alone behind them.
+ENGINE_SRC := $(sort $(wildcard bench/engine/*.c)) $(filter-out %/main.c %/wire.c %/target.c,$(CALL_SRC))
 
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 LADDER_SRC := $(sort $(wildcard tests/ladder/*.c))
@@ -56,7 +59,7 @@ JEMALLOC ?= -ljemalloc
 PROGRAMS := $(if $(and $(wildcard core/main.c),$(wildcard core/b2b/engine.c)),$(B)/refereed) \
             $(if $(wildcard core/refereectl.c),$(B)/refereectl) \
             $(if $(DEMO_SRC),$(B)/referee-demo) \
-            $(if $(CALL_SRC),$(B)/bench-call) \
+            $(if $(CALL_SRC),$(B)/bench-call $(B)/bench-engine) \
             $(patsubst bench/%.c,$(B)/bench-%,$(BENCH_SRC))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 LADDER_BIN := $(if $(LADDER_SRC),$(B)/ladder)
@@ -70,7 +73,7 @@ say = $(if $(V),,@echo '  $(1) $@';)
 
 .PHONY: all lib deps demo run install clean FORCE
 .PHONY: conformance test tidy unit ladders sim sim-smoke sim-mutants e2e programs-for-tests asan tsan cov fuzz
-.PHONY: fuzz-smoke fuzz-run bench-call
+.PHONY: fuzz-smoke fuzz-run bench-call bench-engine
 all: lib $(PROGRAMS)
 lib: $(PURE_LIB)
 
@@ -122,6 +125,9 @@ $(B)/referee-demo: $(call objects,$(DEMO_SRC)) $(ARCHIVES)
 $(B)/bench-call: $(call objects,$(CALL_SRC)) $(ARCHIVES)
 	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS)
 
+$(B)/bench-engine: $(call objects,$(ENGINE_SRC)) $(PURE_LIB)
+	$(call say,ld)$(LINK) $^ $(LIBS)
+
 $(B)/bench-%: $(B)/bench/%.o $(ARCHIVES)
 	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS)
 
@@ -160,6 +166,9 @@ bench-call: build/deps.build-demo-bench
 	@$(MAKE) --no-print-directory all
 	$(B)/bench-call --daemon $(B)/refereed --scenario $(SCENARIO) --rate $(RATE) $(or $(ARGS), \
 	    --target direct --target referee --target kamailio --target referee --target kamailio)
+
+bench-engine: build/deps.build-demo-bench $(B)/bench-engine
+	bench/engine/instructions.sh $(B)/bench-engine $(SCENARIO)
 
 # ---- tests: each prints "NAME: N passed, N failed, N skipped"; tests/run.sh puts them in order and sums up
 

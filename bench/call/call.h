@@ -3,7 +3,7 @@
  * bench-call: a load generator. Three parties in one process, each on a socket of its own, call each other through the
  * target; every message is parsed and checked, every description too.
  *
- *   wire      sockets, in batches
+ *   wire      sockets, in batches, and the clock; bench/engine has another, with the engine behind it
  *   load      arrival at a set rate, calls and their timers
  *   dialog    one party's side of a dialog: what it sends and what it makes of what comes
  *   message   how its messages are written
@@ -121,6 +121,7 @@ char *wire_room(void);
 void wire_sent(struct load *l, enum party from, const struct addr *dst, uint32_t n);
 /* Sends what waits and takes what came; waits at most `us`. */
 void wire_turn(struct load *l, uint64_t us);
+uint64_t clock_us(void);
 
 /* ---- message ---- */
 
@@ -140,7 +141,6 @@ void message_refuse(struct load *l, enum party p, const struct sip_msg *req, uin
 void message_put_name(struct sbuf *b, enum party p, const struct load *l, uint32_t call, unsigned dlg);
 /* Party, call and dialog; false: not a name of ours, or of a call that is over. */
 bool message_read_name(const struct load *l, struct slice s, uint32_t *call, unsigned *dlg);
-uint64_t clock_us(void);
 
 /* ---- dialog ---- */
 
@@ -156,7 +156,7 @@ void dialog_register(struct load *l, struct dlg *d, uint32_t user);
 bool register_again(struct load *l, struct dlg *d, const struct sip_msg *m);
 void dialog_put_out(struct load *l, struct dlg *d, const struct request *r);
 void dialog_timer(struct load *l, struct dlg *d);
-void dialog_free(struct load *l, struct dlg *d);
+void dialog_forget(struct load *l, struct dlg *d);
 
 /* The call has no dialog left: it is freed at the end of the turn. */
 void load_call_ended(struct load *l, struct bcall *c);

@@ -24,7 +24,7 @@ struct dlg *dialog_new(struct load *l, uint32_t call, enum party p) {
     return d;
 }
 
-void dialog_free(struct load *l, struct dlg *d) {
+void dialog_forget(struct load *l, struct dlg *d) {
     wheel_cancel(&l->wheel, &d->timer);
     free(d->ok);
     d->ok = NULL;
@@ -37,7 +37,7 @@ static void over(struct load *l, struct dlg *d) {
         return;
     d->state = DLG_OVER;
     d->open = 0;
-    dialog_free(l, d);
+    dialog_forget(l, d);
     c->live--;
     scenario_go(l, c, d, H_OVER);
     if (c->live == 0)

@@ -62,7 +62,7 @@ static void begin(struct load *l, uint64_t due) {
 static void finish(struct load *l, struct bcall *c) {
     wheel_cancel(&l->wheel, &c->timer);
     for (unsigned i = 0; i < c->dialogs; i++)
-        dialog_free(l, &c->dlg[i]);
+        dialog_forget(l, &c->dlg[i]);
     l->t.done += !c->failed;
     c->used = false;
     l->free_calls[l->free_n++] = (uint32_t)(c - l->calls);

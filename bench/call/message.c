@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-#define _GNU_SOURCE
 #include "bench/call/call.h"
 #include "parser/sip_hdr.h"
 #include "parser/sip_write.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const char party_letter[PARTIES] = { 'a', 'b', 'c' };
-
-uint64_t clock_us(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 bool line_set(struct line *l, struct slice s) {
     bool fits = s.n <= sizeof l->s;

@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #define TARGET_CPU 0
-#define READY_LIMIT_US 20000000ull
-#define STOP_LIMIT_US 5000000ull
+#define READY_LIMIT_US 90000000ull
+#define STOP_LIMIT_US 60000000ull
 
 void pin_to(unsigned cpu) {
     cpu_set_t set;
@@ -104,30 +104,35 @@ static _Noreturn void child(const struct target *t, const char *config) {
     _exit(127);
 }
 
-/* It answers an OPTIONS, whatever the answer is. */
-static bool answers(const struct target *t) {
+/* One OPTIONS, whatever its answer will be. */
+static void ping(const struct target *t, int fd) {
     static const char form[] = "OPTIONS sip:ping@127.0.0.1 SIP/2.0\r\n"
                                "Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK%lx;rport\r\nMax-Forwards: 0\r\n"
                                "From: <sip:ping@127.0.0.1>;tag=1\r\nTo: <sip:ping@127.0.0.1>\r\n"
                                "Call-ID: ping\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
-    char ping[512];
-    int n = snprintf(ping, sizeof ping, form, (unsigned long)clock_us());
+    char text[512];
+    struct udp_msg m;
+    int n = snprintf(text, sizeof text, form, (unsigned long)clock_us());
+    udp_fill(&m, text, (size_t)n, &t->addr, &(struct addr){ .family = ADDR_NONE });
+    (void)!sendmsg(fd, &m.h, 0); /* until it listens */
+}
+
+/* The socket stays the same, so that no answer meets a closed one. */
+static bool wait_for_answer(const struct target *t) {
     struct addr any = { .ip = { 127, 0, 0, 1 }, .family = ADDR_V4 };
     struct udp_options o = { .rcvbuf = 0 };
-    struct udp_msg m;
     char bytes[2048];
     int fd = udp_open(&any, &o);
     bool ok = false;
-    if (fd < 0)
-        return false;
-    udp_fill(&m, ping, (size_t)n, &t->addr, &(struct addr){ .family = ADDR_NONE });
-    for (int i = 0; i < 10 && !ok; i++) {
-        if (i == 0 && sendmsg(fd, &m.h, 0) < 0)
-            break;
+    uint64_t limit = clock_us() + READY_LIMIT_US;
+    for (unsigned i = 0; fd >= 0 && !ok && clock_us() < limit && waitpid(t->pid, NULL, WNOHANG) == 0; i++) {
+        if (i % 50 == 0)
+            ping(t, fd);
         usleep(10000);
         ok = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0;
     }
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     return ok;
 }
 
@@ -157,12 +162,8 @@ bool target_start(struct target *t, const struct load *l) {
     t->pid = fork();
     if (t->pid == 0)
         child(t, config);
-    for (uint64_t limit = clock_us() + READY_LIMIT_US; clock_us() < limit;) {
-        if (answers(t))
-            return true;
-        if (waitpid(t->pid, NULL, WNOHANG) == t->pid)
-            break;
-    }
+    if (wait_for_answer(t))
+        return true;
     fprintf(stderr, "bench-call: %s does not run; its last words:\n", t->name);
     print_log(t);
     return false;

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BATCH 64
@@ -24,6 +25,12 @@ static struct {
     struct iovec iov[BATCH];
     char bytes[BATCH][8192];
 } in;
+
+uint64_t clock_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
 
 bool wire_open(struct load *l) {
     struct udp_options o = { .rcvbuf = 8 << 20, .sndbuf = 8 << 20 };

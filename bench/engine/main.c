@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * bench-engine SCENARIO CALLS: that many calls, one after the other in virtual time; what they take within
+ * engine_step. Under `valgrind --tool=callgrind --toggle-collect=engine_step` the instructions.
+ */
+#include "bench/call/call.h"
+#include "bench/engine/bench_engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CALLS_A_SECOND 1000
+
+static bool read_scenario(const char *name, enum scenario *out) {
+    for (int i = 0; i < SC_REGISTER; i++) {
+        *out = (enum scenario)i;
+        if (strcmp(scenario_names[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+int main(int argc, char **argv) {
+    static struct load l;
+    struct load_options o = { .rate = CALLS_A_SECOND, .calls_max = 4096 };
+    struct engine_cost cost;
+    long calls = argc == 3 ? strtol(argv[2], NULL, 10) : 0;
+    if (calls < 1 || calls > 1000000 || !read_scenario(argv[1], &o.scenario)) {
+        fprintf(stderr, "usage: bench-engine call|hold|blind|attended CALLS\n");
+        return 2;
+    }
+    o.seconds_us = (uint64_t)calls * 1000000 / CALLS_A_SECOND;
+    if (!load_open(&l, &o) || !wire_open(&l))
+        return 1;
+    load_run(&l);
+    bench_engine_cost(&cost);
+    printf("%s: %lu calls, %lu failed, %.0f ns a call in the engine, %.1f steps a call; left: calls %u, legs %u\n",
+           argv[1], (unsigned long)l.t.done, (unsigned long)l.t.failed, (double)cost.ns / (double)l.t.done,
+           (double)cost.steps / (double)l.t.done, cost.census.calls, cost.census.legs);
+    if (l.t.first_fault[0])
+        printf("  first failure: %s\n", l.t.first_fault);
+    bool ok = l.t.failed == 0 && l.t.done == (uint64_t)calls && cost.census.calls == 0;
+    load_close(&l);
+    return ok ? 0 : 1;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * The load generator's wire with an engine at its end instead of sockets, and a clock that stands still while anything
+ * is to be done: the same calls take the same instructions.
+ */
+#include "bench/engine/bench_engine.h"
+
+#include "bench/call/call.h"
+#include "core/b2b/engine.h"
+#include "store/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define QUEUE_MAX 65536
+#define STORE_RECORDS 4096
+
+struct datagram {
+    enum party to;
+    uint16_t n;
+    char *bytes;
+};
+
+static struct {
+    uint64_t now_us, spent_ns, steps;
+    struct engine *e;
+    struct store *store;
+    struct outbox out;
+    struct addr addr, parties[PARTIES];
+    struct datagram queue[QUEUE_MAX];
+    uint32_t first, waiting;
+} w = { .now_us = 1000000 };
+static char room[WIRE_MESSAGE_MAX];
+
+uint64_t clock_us(void) {
+    return w.now_us;
+}
+
+static uint64_t real_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* ---- the engine */
+
+static void to_party(struct out *o) {
+    unsigned p = 0;
+    while (p < PARTIES && !addr_eq(&o->u.send.dst, &w.parties[p]))
+        p++;
+    struct datagram *d = &w.queue[(w.first + w.waiting) % QUEUE_MAX];
+    if (p < PARTIES && w.waiting < QUEUE_MAX && (d->bytes = malloc(o->u.send.buf->len))) {
+        d->to = (enum party)p;
+        d->n = (uint16_t)o->u.send.buf->len;
+        memcpy(d->bytes, o->u.send.buf->data, d->n);
+        w.waiting++;
+    }
+    buf_unref(engine_bufs(w.e), &o->u.send.buf);
+}
+
+static void empty_outbox(void) {
+    for (uint32_t i = 0; i < w.out.n; i++) {
+        struct out *o = &w.out.entries[i];
+        if (o->kind == OUT_SEND) {
+            to_party(o);
+        } else if (o->kind == OUT_STORE) {
+            store_submit(w.store, &o->u.store, w.now_us / 1000);
+            buf_unref(engine_bufs(w.e), &o->u.store.key);
+            buf_unref(engine_bufs(w.e), &o->u.store.value);
+        } else if (o->kind == OUT_CDR) {
+            buf_unref(engine_bufs(w.e), &o->u.cdr.buf);
+        }
+    }
+    w.out.n = 0;
+}
+
+static void step(struct event *ev) {
+    struct event answer;
+    ev->mono_us = w.now_us;
+    ev->wall_ms = 1800000000000 + w.now_us / 1000;
+    uint64_t from = real_ns();
+    engine_step(w.e, ev, &w.out);
+    w.spent_ns += real_ns() - from;
+    w.steps++;
+    empty_outbox();
+    while (store_answer(w.store, &answer))
+        step(&answer);
+}
+
+void bench_engine_cost(struct engine_cost *out) {
+    out->ns = w.spent_ns;
+    out->steps = w.steps;
+    engine_census(w.e, &out->census);
+}
+
+static void lay_out(struct arena *a, const struct engine_config *c) {
+    w.e = engine_new(a, c, w.now_us, 1800000000000);
+    w.store = store_memory_new(a, STORE_RECORDS, STORE_RECORDS * 2048, c->seed);
+}
+
+static bool open_engine(void) {
+    static struct route_config routes[2];
+    static struct peer_config peer;
+    static struct engine_config c;
+    struct arena a;
+    engine_config_defaults(&c);
+    c.sip_addr = w.addr;
+    c.media_addr = w.addr;
+    c.calls_max = 4096;
+    c.txns_max = 65536;
+    c.media_quarantine_us = 1000;
+    c.media_port_max = 38191;
+    for (int i = 0; i < 2; i++) {
+        routes[i].next_hop = w.parties[PARTY_B + i];
+        memcpy(routes[i].prefix, i ? "c" : "b", 2);
+        memcpy(routes[i].name, "bench", 6);
+    }
+    peer.net = w.addr;
+    peer.bits = 8;
+    peer.trusted = true;
+    memcpy(peer.name, "bench", 6);
+    c.policy.routes = routes;
+    c.policy.route_count = 2;
+    c.policy.peers = &peer;
+    c.policy.peer_count = 1;
+    c.trace_level = TRACE_INFO;
+    arena_init(&a, NULL, 0);
+    lay_out(&a, &c);
+    size_t need = a.used;
+    void *memory = calloc(1, need);
+    if (!memory)
+        return false;
+    arena_init(&a, memory, need);
+    lay_out(&a, &c);
+    return true;
+}
+
+/* ---- the wire */
+
+bool wire_open(struct load *l) {
+    w.addr = (struct addr){ .ip = { 127, 0, 0, 1 }, .family = ADDR_V4, .port = 5060 };
+    for (unsigned p = 0; p < PARTIES; p++) {
+        struct sbuf b = sbuf_on(l->host[p].s, sizeof l->host[p].s);
+        w.parties[p] = l->addr[p] = w.addr;
+        w.parties[p].port = l->addr[p].port = (uint16_t)(7000 + p);
+        l->o.target[p] = w.addr;
+        addr_put(&b, &l->addr[p]);
+        l->host[p].n = (uint16_t)b.n;
+    }
+    struct sbuf d = sbuf_on(l->domain.s, sizeof l->domain.s);
+    addr_put(&d, &w.addr);
+    l->domain.n = (uint16_t)d.n;
+    return open_engine();
+}
+
+void wire_close(void) {
+}
+
+char *wire_room(void) {
+    return room;
+}
+
+void wire_sent(struct load *l, enum party from, const struct addr *dst, uint32_t n) {
+    struct event ev = { .kind = EV_DATAGRAM };
+    char bytes[WIRE_MESSAGE_MAX];
+    (void)dst;
+    memcpy(bytes, room, n);
+    ev.u.dgram.bytes = slice_of(bytes, n);
+    ev.u.dgram.src = w.parties[from];
+    ev.u.dgram.dst = w.addr;
+    l->t.out++;
+    step(&ev);
+}
+
+static void deliver(struct load *l) {
+    struct sip_fault f;
+    struct datagram d = w.queue[w.first];
+    w.first = (w.first + 1) % QUEUE_MAX;
+    w.waiting--;
+    l->t.in++;
+    if (sip_parse(slice_of(d.bytes, d.n), &l->msg, &f) < 0)
+        l->t.bad++;
+    else
+        dialog_receive(l, d.to, &l->msg);
+    free(d.bytes);
+}
+
+void wire_turn(struct load *l, uint64_t us) {
+    if (w.waiting) {
+        deliver(l);
+        return;
+    }
+    uint64_t next = engine_deadline(w.e), until = w.now_us + us;
+    w.now_us = next < until ? (next > w.now_us ? next : w.now_us) : until;
+    l->now = w.now_us;
+    if (next <= w.now_us)
+        step(&(struct event){ .kind = EV_DEADLINE });
+}
