@@ -5,6 +5,7 @@
 #include "core/b2b/bridge.h"
 #include "core/b2b/call.h"
 #include "core/b2b/cdr.h"
+#include "core/b2b/move.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/owner.h"
 #include "core/b2b/registrar.h"
@@ -237,7 +238,11 @@ static void on_peer(struct engine *e, const struct event *ev) {
         on_datagram(e, &in);
         break;
     case PEER_ENDED: moved_on_ended(e, ev->u.peer.bytes); break;
-    default: break;
+    case PEER_BINDING: break;
+    default:
+        if (move_on_peer(e, ev, &in))
+            on_datagram(e, &in);
+        move_handled(e);
     }
 }
 
@@ -299,6 +304,7 @@ static void on_timer(struct engine *e, struct wheel_node *n) {
     case TIMER_BINDING: registrar_on_timer(e, n); break;
     case TIMER_DRAIN: drain_calls(e); break;
     case TIMER_OWNER: owner_on_timer(e); break;
+    case TIMER_MOVE: move_on_timer(e, n->owner); break;
     default: CHECK(n->kind == TIMER_LEG);
     }
 }
@@ -336,6 +342,8 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
     switch (ev->kind) {
     case EV_DATAGRAM: on_datagram(e, ev); break;
     case EV_STORE:
+        if (move_on_store(e, ev))
+            break;
         if (ev->u.store.status != STORE_OK && ev->u.store.status != STORE_MISSING)
             metrics_add(&e->metrics, M_store_failures, 1);
         break;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* How an engine is laid out, and what can be asked of it between steps. */
 #include "core/b2b/failure.h"
+#include "core/b2b/move.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/owner.h"
 #include "core/b2b/registrar.h"
@@ -68,6 +69,7 @@ static void layout_pools(struct engine *e, struct arena *a, const struct engine_
     trace_init(&e->trace, a, c->trace_lines, c->shard, c->trace_level);
     failure_init(e, a, c->failures);
     moved_init(e, a);
+    move_init(e, a);
     layout_buffers(e, a, c);
 }
 

@@ -7,7 +7,7 @@ struct stub {
     handle self;
     struct key128 key;
     uint16_t from, to;
-    uint64_t until_us;
+    uint64_t until_us, held_us;
 };
 
 void moved_init(struct engine *e, struct arena *a) {
@@ -66,7 +66,9 @@ static struct stub *put(struct engine *e, char kind, struct slice text) {
 
 static uint16_t follow(const struct engine *e, char kind, struct slice text) {
     const struct stub *s = find(e, kind, text);
-    return s ? s->to : TOKEN_BUCKETS;
+    if (!s)
+        return TOKEN_BUCKETS;
+    return s->held_us > e->now ? MOVED_HELD : s->to;
 }
 
 static struct slice token_text(const struct token *t, char mem[TOKEN_LEN]) {
@@ -125,6 +127,14 @@ bool moved_put_leg(struct engine *e, const struct leg *l, uint16_t from, uint16_
     s->until_us = e->now + 1000ull * MOVED_LEG_MS;
     store(e, STORE_PUT, from, token, to);
     return true;
+}
+
+void moved_hold(struct engine *e, const struct leg *l, uint64_t until_us) {
+    struct token t;
+    struct slice token = leg_token(l, &t);
+    struct stub *s = token.p ? find(e, 't', token) : NULL;
+    if (s)
+        s->held_us = until_us;
 }
 
 /* As far as it is known here: stubs that others have are told by moved_on_ended. */

@@ -16,10 +16,14 @@
 #define MOVED_LEG_MS 86400000
 
 void moved_init(struct engine *e, struct arena *a);
-/* By token, else by Call-ID. TOKEN_BUCKETS: it has not moved. */
+/* By token, else by Call-ID. TOKEN_BUCKETS: it has not moved. MOVED_HELD: it has, but is not there yet; what comes for
+ * it is to be dropped, and comes again. */
+#define MOVED_HELD (TOKEN_BUCKETS + 1)
 uint16_t moved_to(const struct engine *e, const struct steer *s, const struct sip_msg *msg);
 /* The leg, which lived in `from`, lives in `to` from now on. False: no room; nothing has changed. */
 bool moved_put_leg(struct engine *e, const struct leg *l, uint16_t from, uint16_t to);
+/* What comes for it before `until_us` is held off. */
+void moved_hold(struct engine *e, const struct leg *l, uint64_t until_us);
 void moved_put_call_id(struct engine *e, struct slice call_id, uint16_t from, uint16_t to);
 /* The leg has ended: its stub goes, wherever it is. */
 void moved_leg_ended(struct engine *e, const struct leg *l);

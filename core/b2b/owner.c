@@ -2,6 +2,7 @@
 #include "core/b2b/owner.h"
 
 #include "core/b2b/call.h"
+#include "core/b2b/move.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/record.h"
 #include "parser/sip_hdr.h"
@@ -116,6 +117,8 @@ static bool goes_to_dialog(struct engine *e, const struct event *in, const struc
         return false;
     uint16_t moved = owner_is_mine(e, s.bucket) ? moved_to(e, &s, msg) : TOKEN_BUCKETS;
     uint16_t bucket = moved < TOKEN_BUCKETS ? moved : s.bucket;
+    if (moved == MOVED_HELD)
+        return true;
     if (owner_is_mine(e, bucket))
         return false;
     if (msg->method == SIP_M_INVITE)
@@ -129,6 +132,16 @@ static bool is_for_whoever_gets_it(const struct sip_msg *msg, const struct steer
     return s->by == STEER_HASH && (!msg->is_request || (msg->method == SIP_M_OPTIONS && !msg->to_tag.p));
 }
 
+/* Its own, but where somebody else has said whose it is, or the dialog is one that has moved here. */
+static uint16_t bucket_of(const struct engine *e, const struct steer *s, const struct sip_msg *msg) {
+    if (owner_is_mine(e, s->bucket))
+        return s->bucket;
+    if (e->owners.hops && owner_is_mine(e, e->owners.here))
+        return e->owners.here;
+    const struct leg *l = msg->is_request ? leg_find_request(e, msg) : NULL;
+    return l ? leg_call(e, l)->bucket : s->bucket;
+}
+
 bool owner_takes(struct engine *e, const struct event *in, const struct sip_msg *msg) {
     struct owners *o = &e->owners;
     struct steer s = steer_msg(&o->steering, msg);
@@ -138,8 +151,12 @@ bool owner_takes(struct engine *e, const struct event *in, const struct sip_msg 
     }
     if (is_for_whoever_gets_it(msg, &s))
         return true;
-    uint16_t bucket = o->hops && owner_is_mine(e, o->here) ? o->here : s.bucket;
+    uint16_t bucket = bucket_of(e, &s, msg);
     uint16_t moved = owner_is_mine(e, bucket) ? moved_to(e, &s, msg) : TOKEN_BUCKETS;
+    if (moved == MOVED_HELD) {
+        metrics_add(&e->metrics, M_peer_dropped, 1);
+        return false;
+    }
     if (moved < TOKEN_BUCKETS && moved != bucket)
         return take_or_pass(e, in, moved);
     return take_or_pass(e, in, bucket) && !goes_to_dialog(e, in, msg);
@@ -167,7 +184,6 @@ static void forget(struct engine *e, struct call *c) {
     if (c->record_stored)
         e->records--;
     c->record_stored = false;
-    metrics_add(&e->metrics, M_calls_yielded, 1);
     record_drop(e, c);
 }
 
@@ -196,14 +212,17 @@ void owner_forget_lost(struct engine *e) {
     }
     cursor = 0;
     for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));)
-        if (!is_held(e, c->bucket))
+        if (!is_held(e, c->bucket)) {
+            metrics_add(&e->metrics, M_calls_yielded, 1);
             forget(e, c);
+        }
     moved_forget_lost(e);
+    move_forget_lost(e);
 }
 
 /* ---- buckets that are given up ---- */
 
-bool owner_is_stable(const struct engine *e, const struct call *c) {
+bool owner_is_stable(const struct engine *e, const struct call *c, handle but) {
     uint32_t cursor = 0;
     handle h;
     if (c->transfer != HANDLE_NONE || !c->answered || c->dirty)
@@ -214,7 +233,7 @@ bool owner_is_stable(const struct engine *e, const struct call *c) {
             return false;
     }
     for (const struct txn *t; (t = pool_next(&e->txns.pool, &cursor, &h));)
-        if (call_of_txn(e, t) == c && !txn_is_done(&e->txns, h))
+        if (h != but && call_of_txn(e, t) == c && !txn_is_done(&e->txns, h))
             return false;
     return true;
 }
@@ -239,7 +258,7 @@ static void look_at_calls(struct engine *e, uint8_t busy[LIMIT_BUCKETS]) {
     handle h;
     for (const struct call *c; (c = pool_next(&e->calls, &cursor, &h));)
         if (e->owners.next[c->bucket] != PEER_NONE && busy[c->bucket] < 2)
-            busy[c->bucket] = owner_is_stable(e, c) ? 1 : 2;
+            busy[c->bucket] = owner_is_stable(e, c, HANDLE_NONE) ? 1 : 2;
 }
 
 void owner_on_timer(struct engine *e) {
@@ -295,6 +314,8 @@ static void on_record(struct engine *e, const struct event *ev) {
     struct slice table = ev->u.bucket.table;
     if (slice_eq(table, SL("moved")))
         moved_on_record(e, ev->u.bucket.bucket, ev->u.bucket.key, ev->u.bucket.value);
+    else if (slice_eq(table, SL("arriving")))
+        move_on_record(e, ev->u.bucket.bucket, ev->u.bucket.value);
 }
 
 static void rewrite_all(struct engine *e, uint16_t bucket) {

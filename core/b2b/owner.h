@@ -42,8 +42,8 @@ static inline void owner_fence(const struct engine *e, struct store_op *op) {
 }
 /* Forgets a call with all that is in flight for it. */
 void owner_forget_call(struct engine *e, struct call *c);
-/* No transaction of its legs and no transfer is open: its record is all there is of it. */
-bool owner_is_stable(const struct engine *e, const struct call *c);
+/* No transaction of its legs, but for `but`, and no transfer is open: its record is all there is of it. */
+bool owner_is_stable(const struct engine *e, const struct call *c, handle but);
 
 /* A message to another engine; takes no reference. */
 void peer_send(struct engine *e, enum peer_kind what, uint32_t to, uint16_t bucket, struct slice bytes);

@@ -263,7 +263,7 @@ struct failure_ring {
 
 /* wheel_node.kind; 1..31 are the transaction layer's. */
 enum engine_timer { TIMER_LEG_OK = 32, TIMER_LEG, TIMER_TRANSFER, TIMER_BINDING, TIMER_DRAIN, TIMER_SESSION,
-                    TIMER_OWNER };
+                    TIMER_OWNER, TIMER_MOVE };
 
 /* txn.ctx_kind: what a client transaction of a leg is for. txn.ctx is the leg. */
 enum txn_purpose { FOR_NONE, FOR_INVITE, FOR_REINVITE, FOR_BYE, FOR_BRIDGED, FOR_NOTIFY, FOR_REFER, FOR_REFRESH };
@@ -317,6 +317,8 @@ struct engine {
     handle dirty;     /* calls to be reaped at the end of the step */
     struct owners owners;
     struct moved moved;
+    struct pool moves;        /* move.h */
+    struct buf *move_body;    /* of the REFER that is worked on */
     struct failure_ring failures;
     struct transfer_rate rates[TRANSFER_RATES];
     uint64_t cdr_second;   /* in which cdr_refusals were written */

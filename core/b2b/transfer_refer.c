@@ -2,6 +2,7 @@
 #include "core/b2b/transfer_refer.h"
 #include "core/b2b/call.h"
 #include "core/b2b/cdr.h"
+#include "core/b2b/move.h"
 #include "core/b2b/policy.h"
 #include "core/b2b/wire.h"
 #include "core/sip/token.h"
@@ -253,6 +254,8 @@ void transfer_on_refer(struct engine *e, struct leg *l, const struct sip_msg *ms
     struct leg *consult = NULL;
     uint16_t result = 0;
     bool ok = refer_read(msg, &r) && check_party(e, l, &r);
+    if (ok && move_refer(e, l, msg, txn, &r))
+        return;
     r.quirks = refer_quirks(e, msg, l, leg_str(l, LEG_PRINCIPAL));
     ok = ok &&
               (!r.has_replaces || find_consult(e, l, &r, &consult, &result)) &&

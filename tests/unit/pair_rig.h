@@ -33,6 +33,7 @@ struct pair {
     uint32_t peer_n, asked_n, given_n, sends;
     uint16_t asked;
     unsigned kinds[PEER_BINDING + 1];
+    unsigned lose;               /* kind + 1 of messages that are lost on the way; 0: none */
 };
 
 static inline struct pair *pair_of(struct rig *r) {
@@ -61,7 +62,7 @@ static inline void pair_on_out(struct rig *r, const struct out *o) {
         return;
     p->peer_n++;
     p->kinds[o->u.peer.what]++;
-    if (!p->linked)
+    if (!p->linked || p->lose == o->u.peer.what + 1u)
         return;
     struct pair_message *m = &p->queue[p->queued++ % PAIR_QUEUE];
     struct slice bytes = buf_slice(o->u.peer.buf);
@@ -129,6 +130,35 @@ static inline void pair_bucket(struct pair *p, unsigned i, enum bucket_event wha
     ev.u.bucket.epoch = epoch;
     ev.u.bucket.live = true;
     pair_step(p, i, &ev);
+}
+
+/* The engine dies and another one, without its memory, takes the bucket over from what the store has. */
+static inline void pair_taken_over(struct pair *p, unsigned i, unsigned bucket) {
+    static const struct slice tables[] = { { "moved", 5 }, { "call", 4 }, { "arriving", 8 } };
+    static char copy[1 << 16];
+    struct event ev, rec;
+    uint64_t epoch = owner_epoch(p->e[i], (uint16_t)bucket) + 1;
+    struct store_op claim = { .verb = STORE_CLAIM, .bucket = (uint16_t)bucket, .node = i + 1, .epoch = epoch - 1 };
+    store_submit(p->store, &claim, rig_wall_ms(&p->r));
+    pair_bucket(p, i, BUCKET_LOST, bucket, 0, 0);
+    pair_bucket(p, i, BUCKET_LOADING, bucket, 0, epoch);
+    for (unsigned t = 0; t < 3; t++) {
+        struct store_op op = { .verb = STORE_LOAD, .ticket = 1, .bucket = (uint16_t)bucket, .table = tables[t] };
+        store_submit(p->store, &op, rig_wall_ms(&p->r));
+        p->pumping = true;
+        while (store_answer(p->store, &ev) && ev.u.store.more) {
+            rec = (struct event){ .kind = EV_BUCKET, .u.bucket.what = BUCKET_RECORD };
+            rec.u.bucket.bucket = (uint16_t)bucket;
+            rec.u.bucket.table = tables[t];
+            rec.u.bucket.key = slice_of(copy, ev.u.store.key.n);
+            rec.u.bucket.value = slice_of(copy + ev.u.store.key.n, ev.u.store.value.n);
+            memcpy(copy, ev.u.store.key.p, ev.u.store.key.n);
+            memcpy(copy + ev.u.store.key.n, ev.u.store.value.p, ev.u.store.value.n);
+            pair_step(p, i, &rec);
+        }
+        p->pumping = false;
+    }
+    pair_bucket(p, i, BUCKET_MINE, bucket, 0, epoch);
 }
 
 static inline void pair_own(struct pair *p) {

@@ -3,38 +3,9 @@
  * Two engines that share the buckets of one cluster: a message is handled by the owner of its bucket, wherever it
  * arrived, and what is lost is forgotten without a word.
  */
-#include "tests/unit/pair_rig.h"
+#include "tests/unit/pair_calls.h"
 
 static struct engine_config config;
-
-static unsigned bucket_of_call_id(const char *call_id) {
-    struct siphash_key k;
-    memcpy(&k, config.secret, sizeof k);
-    return (unsigned)(siphash64(k, call_id, strlen(call_id)) % LIMIT_BUCKETS);
-}
-
-/* A dialog whose INVITE belongs to engine `owner`. */
-static void invite_at(struct pair *p, struct rig_dialog *d, unsigned owner, enum rig_name from, enum rig_name to) {
-    do
-        rig_dialog_new(d, from, to);
-    while (pair_owner(bucket_of_call_id(d->call_id)) != owner);
-    rig_request(&p->r, d, "INVITE", "Supported: replaces\r\n", rig_sdp("0 8", "sendrecv", 40000));
-}
-
-static void call_at(struct pair *p, struct rig_dialog *a, struct rig_dialog *b, unsigned owner, enum rig_name from,
-                    enum rig_name to) {
-    invite_at(p, a, owner, from, to);
-    rig_reply(&p->r, to, "INVITE", 180, "", b);
-    rig_reply(&p->r, to, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), b);
-    rig_learn(&p->r, a, "SIP/2.0 200");
-    rig_request(&p->r, a, "ACK", "", "");
-}
-
-static void hang_up(struct pair *p, struct rig_dialog *d, enum rig_name other) {
-    rig_request(&p->r, d, "BYE", "", "");
-    rig_reply(&p->r, other, "BYE", 200, "", NULL);
-    CHECK_TRUE(*rig_last(&p->r, d->who, "SIP/2.0 200", "BYE") != '\0');
-}
 
 /* Wherever the phones' messages arrive. */
 static void test_call_from_anywhere(void) {
@@ -43,11 +14,11 @@ static void test_call_from_anywhere(void) {
             struct pair *p = pair_new(&config);
             struct rig_dialog a, b;
             pair_entry(p, entry);
-            call_at(p, &a, &b, owner, ALICE, BOB);
+            pair_call_at(p, &a, &b, owner, ALICE, BOB);
             CHECK_EQ(pair_calls(p, owner), 1);
             CHECK_EQ(pair_calls(p, !owner), 0);
             CHECK_TRUE(entry == owner ? p->peer_n == 0 : p->peer_n > 0);
-            hang_up(p, &a, BOB);
+            pair_hang_up(p, &a, BOB);
             pair_wait(p, 60000000);
             CHECK_TRUE(pair_is_quiet(p));
             pair_end(p);
@@ -59,7 +30,7 @@ static void test_cancel(void) {
     struct pair *p = pair_new(&config);
     struct rig_dialog a, b;
     pair_entry(p, 2);
-    invite_at(p, &a, 1, ALICE, BOB);
+    pair_invite_at(p, &a, 1, ALICE, BOB);
     rig_reply(&p->r, BOB, "INVITE", 180, "", &b);
     rig_request(&p->r, &a, "CANCEL", "", "");
     CHECK_TRUE(*rig_last(&p->r, BOB, "CANCEL", NULL) != '\0');
@@ -72,7 +43,7 @@ static void test_asked(void) {
     struct pair *p = pair_new(&config);
     struct rig_dialog a;
     rig_dialog_new(&a, ALICE, BOB);
-    unsigned bucket = bucket_of_call_id(a.call_id);
+    unsigned bucket = pair_hash(&config, a.call_id);
     pair_bucket(p, 0, BUCKET_OWNER, bucket, PEER_NONE, 0);
     rig_request(&p->r, &a, "INVITE", "", rig_sdp("0", "sendrecv", 40000));
     CHECK_EQ(p->asked_n, 1);
@@ -87,7 +58,7 @@ static void test_hop_limit(void) {
     struct pair *p = pair_new(&config);
     struct rig_dialog a;
     rig_dialog_new(&a, ALICE, BOB);
-    unsigned bucket = bucket_of_call_id(a.call_id);
+    unsigned bucket = pair_hash(&config, a.call_id);
     pair_bucket(p, 0, BUCKET_OWNER, bucket, 2, 0);
     pair_bucket(p, 1, BUCKET_OWNER, bucket, 1, 0);
     p->r.e = p->e[0];
@@ -104,8 +75,8 @@ static void test_lost(void) {
     struct call *c;
     handle h;
     uint32_t cursor = 0, cdrs;
-    call_at(p, &a, &b, 0, ALICE, BOB);
-    unsigned bucket = bucket_of_call_id(a.call_id);
+    pair_call_at(p, &a, &b, 0, ALICE, BOB);
+    unsigned bucket = pair_hash(&config, a.call_id);
     struct record_bytes rec = record_of(p->e[0], pool_next(&p->e[0]->calls, &cursor, &h));
     /* A BYE under way, so that there is something to send again. */
     rig_request(&p->r, &a, "BYE", "", "");
@@ -124,7 +95,7 @@ static void test_lost(void) {
     pair_entry(p, 1);
     pair_bucket(p, 1, BUCKET_MINE, bucket, 0, 2);
     a.cseq += 10;
-    hang_up(p, &a, BOB);
+    pair_hang_up(p, &a, BOB);
     pair_wait(p, 60000000);
     CHECK_EQ(pair_calls(p, 1), 0);
     record_free(&rec);
@@ -136,7 +107,7 @@ static void test_loading(void) {
     struct pair *p = pair_new(&config);
     struct rig_dialog a;
     rig_dialog_new(&a, ALICE, BOB);
-    unsigned bucket = bucket_of_call_id(a.call_id);
+    unsigned bucket = pair_hash(&config, a.call_id);
     pair_bucket(p, 0, BUCKET_LOADING, bucket, 0, 2);
     rig_request(&p->r, &a, "INVITE", "", rig_sdp("0", "sendrecv", 40000));
     CHECK_EQ(p->sends + p->asked_n + p->peer_n, 0);
@@ -150,9 +121,9 @@ static void test_loading(void) {
 static void test_give(void) {
     struct pair *p = pair_new(&config);
     struct rig_dialog a, b;
-    invite_at(p, &a, 0, ALICE, BOB);
+    pair_invite_at(p, &a, 0, ALICE, BOB);
     rig_reply(&p->r, BOB, "INVITE", 180, "", &b);
-    unsigned bucket = bucket_of_call_id(a.call_id), idle = bucket ^ 1;
+    unsigned bucket = pair_hash(&config, a.call_id), idle = bucket ^ 1;
     pair_bucket(p, 0, BUCKET_GIVE, bucket, 2, 0);
     pair_bucket(p, 0, BUCKET_GIVE, idle, 2, 0);
     pair_wait(p, 1000000);
@@ -173,8 +144,8 @@ static void test_give(void) {
 static void test_give_patience(void) {
     struct pair *p = pair_new(&config);
     struct rig_dialog a;
-    invite_at(p, &a, 0, ALICE, BOB);
-    pair_bucket(p, 0, BUCKET_GIVE, bucket_of_call_id(a.call_id), 2, 0);
+    pair_invite_at(p, &a, 0, ALICE, BOB);
+    pair_bucket(p, 0, BUCKET_GIVE, pair_hash(&config, a.call_id), 2, 0);
     pair_wait(p, 4000000);
     CHECK_EQ(p->given_n, 0);
     pair_wait(p, 2000000);
@@ -187,7 +158,7 @@ static void test_suspended(void) {
     struct pair *p = pair_new(&config);
     struct rig_dialog a;
     struct event ev = { .kind = EV_ACT, .u.act = { .suspended = true } };
-    invite_at(p, &a, 0, ALICE, BOB);
+    pair_invite_at(p, &a, 0, ALICE, BOB);
     p->sends = 0;
     pair_step(p, 0, &ev);
     pair_wait(p, 3000000);

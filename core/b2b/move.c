@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The side that a call goes away from; move_arrive.c is the other one. */
+#include "core/b2b/call.h"
+#include "core/b2b/move_state.h"
+#include "core/b2b/moved.h"
+#include "core/b2b/owner.h"
+#include "core/b2b/record.h"
+#include "core/b2b/wire.h"
+
+#define LOOK_US 50000      /* is it stable now? */
+#define ANSWER_US 1000000  /* of the other engine */
+
+void move_init(struct engine *e, struct arena *a) {
+    pool_init(&e->moves, a, e->cfg.shared ? MOVES_MAX : 0, sizeof(struct move));
+}
+
+struct move *move_new(struct engine *e, enum move_state state) {
+    handle h;
+    struct move *m = pool_alloc(&e->moves, &h);
+    if (!m)
+        return NULL;
+    m->self = m->timer.owner = h;
+    m->timer.kind = TIMER_MOVE;
+    m->state = (uint8_t)state;
+    return m;
+}
+
+void move_free(struct engine *e, struct move *m) {
+    wheel_cancel(&e->wheel, &m->timer);
+    buf_unref(&e->bufs, &m->body);
+    pool_free(&e->moves, m->self);
+}
+
+struct move *move_find(struct engine *e, uint64_t id) {
+    uint32_t cursor = 0;
+    handle h;
+    for (struct move *m; (m = pool_next(&e->moves, &cursor, &h));)
+        if (m->id == id)
+            return m;
+    return NULL;
+}
+
+void move_say(struct engine *e, enum peer_kind what, uint32_t to, uint64_t id) {
+    char text[MOVE_ID_LEN];
+    struct sbuf b = sbuf_on(text, sizeof text);
+    sbuf_hex(&b, id, MOVE_ID_LEN);
+    peer_send(e, what, to, 0, sbuf_slice(&b));
+}
+
+/* ---- when ---- */
+
+/* Where the named dialog is. False: nowhere else. */
+static bool consult_bucket(struct engine *e, const struct sip_msg *msg, const struct sip_replaces *p,
+                           uint16_t *bucket) {
+    struct steer s = { .by = STEER_TAG };
+    if (leg_find(e, p->call_id, p->to_tag, p->from_tag) || leg_ended_lately(e, p->call_id, p->to_tag, p->from_tag))
+        return false;
+    if (!steer_token(&e->owners.steering, p->to_tag, &s.token) &&
+        !steer_token(&e->owners.steering, p->from_tag, &s.token))
+        return false;
+    *bucket = s.bucket = s.token.bucket;
+    if (owner_is_mine(e, *bucket)) {
+        uint16_t moved = moved_to(e, &s, msg);
+        *bucket = moved < TOKEN_BUCKETS ? moved : *bucket;
+    }
+    return !owner_is_mine(e, *bucket);
+}
+
+static void refuse(struct engine *e, struct move *m, uint16_t status) {
+    struct leg *l = leg_get(e, m->leg);
+    const struct sip_msg *msg = l ? wire_request_again(e, m->txn) : NULL;
+    struct refer r = { .status = status };
+    if (msg) {
+        struct uas_response resp = { .status = status, .to_tag = leg_str(l, DLG_LOCAL_TAG),
+                                     .extra = SL("Retry-After: 2\r\n") };
+        refer_note_refusal(e, l, leg_str(l, LEG_PRINCIPAL), msg, &r);
+        wire_respond(e, m->txn, msg, &resp, l);
+    }
+    move_free(e, m);
+}
+
+/* The consultation's bucket has come here meanwhile. */
+static void handle_here(struct engine *e, struct move *m) {
+    struct leg *l = leg_get(e, m->leg);
+    const struct sip_msg *msg = wire_request_again(e, m->txn);
+    handle txn = m->txn;
+    move_free(e, m);
+    if (l && msg)
+        transfer_on_refer(e, l, msg, txn);
+}
+
+static bool encode(struct engine *e, const struct call *c, struct slice *out) {
+    struct sbuf b = ua_body(&e->ua);
+    bool ok = record_encode(e, c, &b) && !b.overflow;
+    *out = sbuf_slice(&b);
+    return ok;
+}
+
+static struct key128 digest(const struct engine *e, struct slice record) {
+    return siphash128(e->map_key, record.p, record.n);
+}
+
+static bool offer(struct engine *e, struct move *m, const struct call *c) {
+    struct slice record, request = txn_request(&e->txns, m->txn);
+    if (!encode(e, c, &record))
+        return false;
+    struct buf *b = buf_get(&e->bufs, MOVE_HEAD_LEN + record.n + request.n);
+    const struct txn *t = txn_get(&e->txns, m->txn);
+    struct out *o = b && t ? outbox_add(e->out, OUT_PEER) : NULL;
+    if (!o) {
+        buf_unref(&e->bufs, &b);
+        return false;
+    }
+    struct sbuf s = sbuf_on(b->data, b->cap);
+    m->id = rng_u64(&e->rng);
+    m->digest = digest(e, record);
+    sbuf_hex(&s, m->id, MOVE_ID_LEN);
+    sbuf_hex(&s, c->id, MOVE_ID_LEN);
+    sbuf_hex(&s, c->bucket, LIMIT_BUCKET_DIGITS);
+    sbuf_hex(&s, record.n, MOVE_SIZE_LEN);
+    sbuf_put(&s, record);
+    sbuf_put(&s, request);
+    b->len = s.n;
+    o->u.peer.what = PEER_MOVE;
+    o->u.peer.to = owner_peer(e, m->bucket);
+    o->u.peer.bucket = m->bucket;
+    o->u.peer.src = t->src;
+    o->u.peer.dst = t->local;
+    o->u.peer.buf = b;
+    m->peer = o->u.peer.to;
+    metrics_add(&e->metrics, M_peer_out, 1);
+    return true;
+}
+
+static void try(struct engine *e, struct move *m) {
+    const struct call *c = call_get(e, m->call);
+    const struct leg *l = leg_get(e, m->leg);
+    if (!c || !leg_is_up(l) || txn_is_done(&e->txns, m->txn)) {
+        if (l && !leg_is_up(l))
+            refuse(e, m, 481);
+        else
+            move_free(e, m);
+        return;
+    }
+    if (owner_is_mine(e, m->bucket)) {
+        handle_here(e, m);
+        return;
+    }
+    if (e->now >= m->until_us) {
+        refuse(e, m, 503);
+        return;
+    }
+    bool sent = owner_peer(e, m->bucket) != PEER_NONE && owner_is_stable(e, c, m->txn) && offer(e, m, c);
+    m->state = sent ? MOVE_OFFERED : MOVE_WAITS;
+    wheel_set(&e->wheel, &m->timer, e->now + (sent ? ANSWER_US : LOOK_US));
+}
+
+bool move_refer(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn, const struct refer *r) {
+    uint16_t bucket;
+    if (!owner_is_shared(e) || !r->has_replaces || !consult_bucket(e, msg, &r->replaces, &bucket))
+        return false;
+    struct move *m = move_new(e, MOVE_WAITS);
+    if (!m) {
+        metrics_add(&e->metrics, M_pool_full, 1);
+        return false;
+    }
+    m->call = l->call;
+    m->leg = l->self;
+    m->txn = txn;
+    m->bucket = bucket;
+    m->until_us = e->now + MOVE_PATIENCE_US;
+    wheel_set(&e->wheel, &m->timer, e->now); /* when this step's records are written */
+    return true;
+}
+
+/* ---- away ---- */
+
+static bool has_room_for_stubs(const struct engine *e, const struct call *c) {
+    return e->moved.stubs.count - e->moved.stubs.used >= c->leg_count;
+}
+
+/* The last stub's answer says that all are there. */
+static void put_stubs(struct engine *e, const struct call *c, uint16_t to, uint64_t ticket) {
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        const struct leg *l = leg_get(e, c->legs[i]);
+        moved_put_leg(e, l, c->bucket, to);
+        moved_hold(e, l, e->now + MOVE_BUDGET_US);
+    }
+    for (uint32_t i = e->out->n; i-- > 0;)
+        if (e->out->entries[i].kind == OUT_STORE) {
+            e->out->entries[i].u.store.ticket = ticket;
+            break;
+        }
+}
+
+void move_arrived(struct engine *e, struct move *m) {
+    struct call *c = call_get(e, m->call);
+    struct slice record;
+    if (m->state != MOVE_OFFERED)
+        return;
+    bool same = c && !txn_is_done(&e->txns, m->txn) && owner_is_stable(e, c, m->txn) && has_room_for_stubs(e, c) &&
+                e->out->n < OUTBOX_MAX / 2 && encode(e, c, &record) && key128_eq(digest(e, record), m->digest);
+    if (!same) {
+        move_say(e, PEER_NO, m->peer, m->id);
+        m->state = MOVE_WAITS;
+        wheel_set(&e->wheel, &m->timer, e->now + LOOK_US);
+        return;
+    }
+    m->state = MOVE_STUBBED;
+    put_stubs(e, c, m->bucket, move_ticket(m));
+    record_delete(e, c);
+    trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("moved to another engine"));
+    metrics_add(&e->metrics, M_calls_moved, 1);
+    owner_forget_call(e, c);
+    wheel_set(&e->wheel, &m->timer, e->now + MOVE_BUDGET_US);
+}
+
+static void go(struct engine *e, struct move *m, enum store_status status) {
+    if (status != STORE_OK)
+        metrics_add(&e->metrics, M_store_failures, 1);
+    /* Another owner of the old bucket has read the call's record. */
+    move_say(e, status == STORE_FENCED ? PEER_NO : PEER_GO, m->peer, m->id);
+    move_free(e, m);
+}
+
+void move_refused(struct engine *e, struct move *m) {
+    if (m->state != MOVE_OFFERED)
+        return;
+    m->state = MOVE_WAITS;
+    wheel_set(&e->wheel, &m->timer, e->now + LOOK_US);
+}
+
+/* ---- both sides ---- */
+
+void move_on_timer(struct engine *e, handle h) {
+    struct move *m = pool_get(&e->moves, h);
+    if (!m)
+        return;
+    call_reap(e);
+    if (m->state == MOVE_WAITS || m->state == MOVE_OFFERED)
+        try(e, m);
+    else if (m->state == MOVE_STUBBED)
+        go(e, m, STORE_UNAVAILABLE);
+    else
+        arrive_on_timer(e, m);
+}
+
+bool move_on_store(struct engine *e, const struct event *ev) {
+    if (!ev->u.store.ticket || ticket_part(ev->u.store.ticket) != TICKET_OWNER)
+        return false;
+    struct move *m = pool_get(&e->moves, ticket_handle(ev->u.store.ticket));
+    if (m && m->state == MOVE_STUBBED)
+        go(e, m, ev->u.store.status);
+    else if (m)
+        arrive_on_store(e, m, ev);
+    return true;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * move: an attended transfer whose two calls are owned by two engines. The call of the REFER is moved whole to the
+ * engine of the consultation, which then handles the REFER as if both had been its own all the time. The call keeps its
+ * id and its legs their tokens, and gets the consultation's bucket; stubs (moved.h) lead there what its old tokens
+ * bring.
+ *
+ *   engine of the REFER                       engine of the consultation
+ *   holds the REFER's transaction until the
+ *   call is stable (owner_is_stable)
+ *   --------- PEER_MOVE: record, REFER ------> it could be decoded: store "arriving" in its bucket
+ *   <------------ PEER_ARRIVED ---------------
+ *   nothing has changed meanwhile: stubs,
+ *   no record of the call any more
+ *   --------------- PEER_GO -----------------> decodes, stores it as a call of its own; handles the REFER
+ *
+ * Each step is durable before the next message. What decides, whoever dies, is the first leg's stub: where it is, the
+ * call is the second engine's (or its next owner's, by "arriving"); where it is not, the first one's. Whoever gets no
+ * GO asks the store for it. PEER_NO, or no answer: tried again until MOVE_PATIENCE_US is over, then 503.
+ */
+#ifndef REFEREE_B2B_MOVE_H
+#define REFEREE_B2B_MOVE_H
+
+#include "core/b2b/transfer_refer.h"
+
+#define MOVES_MAX 256
+#define MOVE_PATIENCE_US 4000000   /* of the REFER */
+#define MOVE_BUDGET_US 30000       /* of the store; then it goes on unprotected */
+
+void move_init(struct engine *e, struct arena *a);
+/* A REFER within a dialog whose Replaces names one that another engine has. True: it is dealt with, now or later. */
+bool move_refer(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn, const struct refer *r);
+/* PEER_MOVE, ARRIVED, GO, NO. True: *in is a datagram to be handled now; then move_handled. */
+bool move_on_peer(struct engine *e, const struct event *ev, struct event *in);
+void move_handled(struct engine *e);
+void move_on_timer(struct engine *e, handle h);
+/* False: not one of its tickets. */
+bool move_on_store(struct engine *e, const struct event *ev);
+/* Arrivals of buckets that are not ours any more: their next owner reads of them. */
+void move_forget_lost(struct engine *e);
+/* A record of the table "arriving", of a bucket that became ours. */
+void move_on_record(struct engine *e, uint16_t bucket, struct slice value);
+
+#endif

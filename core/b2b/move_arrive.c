@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The side that a call comes to. */
+#include "core/b2b/call.h"
+#include "core/b2b/move_state.h"
+#include "core/b2b/moved.h"
+#include "core/b2b/owner.h"
+#include "core/b2b/record.h"
+
+#define GO_US 2000000          /* of the other engine; then the store is asked */
+#define ASK_AGAIN_US 500000    /* while the store does not answer */
+#define ASK_US 60000000        /* then the call is taken to have stayed where it was */
+#define ARRIVING_MS 120000     /* of the record */
+
+static bool hex(struct slice s, uint32_t at, uint32_t digits, uint64_t *out) {
+    uint64_t v = 0;
+    if (s.n < at + digits)
+        return false;
+    for (uint32_t i = at; i < at + digits; i++) {
+        uint8_t c = ascii_lower((uint8_t)s.p[i]);
+        if ((uint8_t)(c - '0') > 9 && (uint8_t)(c - 'a') > 5)
+            return false;
+        v = v << 4 | (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    *out = v;
+    return true;
+}
+
+struct parts {
+    uint64_t id, from;
+    struct slice record, request;
+};
+
+static bool read_parts(struct slice body, struct parts *p) {
+    uint64_t n;
+    if (!hex(body, 0, MOVE_ID_LEN, &p->id) || !hex(body, MOVE_BUCKET_AT, LIMIT_BUCKET_DIGITS, &p->from) ||
+        !hex(body, MOVE_SIZE_AT, MOVE_SIZE_LEN, &n) || n > body.n - MOVE_HEAD_LEN)
+        return false;
+    p->record = slice_of(body.p + MOVE_HEAD_LEN, n);
+    p->request = slice_of(body.p + MOVE_HEAD_LEN + n, body.n - MOVE_HEAD_LEN - n);
+    return true;
+}
+
+/* It could be taken now. *token: of its first leg, whose stub decides. */
+static bool is_readable(struct engine *e, struct slice record, struct slice *token, char mem[TOKEN_LEN]) {
+    struct call *c;
+    struct token t;
+    if (record_decode(e, record, &c) != RECORD_OK)
+        return false;
+    struct slice tag = c->leg_count ? leg_str(leg_get(e, c->legs[0]), DLG_LOCAL_TAG) : SLICE_NONE;
+    bool ok = tag.n == TOKEN_LEN && token_parse(tag, &t);
+    if (ok) {
+        memcpy(mem, tag.p, TOKEN_LEN);
+        *token = slice_of(mem, TOKEN_LEN);
+    }
+    record_drop(e, c);
+    return ok;
+}
+
+static struct out *operation(struct engine *e, const struct move *m, enum store_verb verb, struct slice table) {
+    struct out *o = outbox_add(e->out, OUT_STORE);
+    if (!o) {
+        metrics_add(&e->metrics, M_store_failures, 1);
+        return NULL;
+    }
+    o->u.store.verb = verb;
+    o->u.store.ticket = move_ticket(m);
+    o->u.store.bucket = m->bucket;
+    o->u.store.table = table;
+    return o;
+}
+
+static void store_arriving(struct engine *e, const struct move *m, const struct parts *p) {
+    struct out *o = operation(e, m, STORE_PUT, SL("arriving"));
+    struct slice body = buf_slice(m->body);
+    if (!o)
+        return;
+    o->u.store.key = buf_copy(&e->bufs, slice_of(body.p + MOVE_ID_LEN, MOVE_ID_LEN));
+    o->u.store.value = buf_copy(&e->bufs, slice_of(body.p, MOVE_HEAD_LEN + p->record.n));
+    o->u.store.expires_ms = e->wall_ms + ARRIVING_MS;
+    owner_fence(e, &o->u.store);
+}
+
+static struct move *arrival(struct engine *e, enum move_state state, uint16_t bucket, struct slice body,
+                            const struct parts *p) {
+    struct move *m = move_new(e, state);
+    if (!m)
+        return NULL;
+    m->id = p->id;
+    m->bucket = bucket;
+    m->until_us = e->now + ASK_US;
+    m->body = buf_copy(&e->bufs, body);
+    if (m->body)
+        return m;
+    move_free(e, m);
+    return NULL;
+}
+
+static void on_move(struct engine *e, const struct event *ev) {
+    struct parts p = { 0 };
+    struct slice token;
+    char mem[TOKEN_LEN];
+    uint16_t bucket = ev->u.peer.bucket % LIMIT_BUCKETS;
+    struct move *m = NULL;
+    if (read_parts(ev->u.peer.bytes, &p) && owner_is_mine(e, bucket) && is_readable(e, p.record, &token, mem))
+        m = arrival(e, MOVE_ARRIVING, bucket, ev->u.peer.bytes, &p);
+    if (!m) {
+        move_say(e, PEER_NO, ev->u.peer.from, p.id);
+        return;
+    }
+    m->peer = ev->u.peer.from;
+    m->src = ev->u.peer.src;
+    m->dst = ev->u.peer.dst;
+    store_arriving(e, m, &p);
+    wheel_set(&e->wheel, &m->timer, e->now + MOVE_BUDGET_US);
+}
+
+/* ---- it is ours ---- */
+
+/* The record is of a call that has seen the REFER; here it has not come yet. */
+static void unsee(struct engine *e, struct slice request) {
+    struct sip_fault fault;
+    struct leg *l = request.n && sip_parse(request, &e->again, &fault) >= 0 ? leg_find_request(e, &e->again) : NULL;
+    if (l)
+        l->dlg.remote_cseq = e->again.cseq - 1;
+}
+
+static bool activate(struct engine *e, const struct move *m) {
+    struct parts p = { 0 };
+    struct call *c;
+    if (!owner_is_mine(e, m->bucket) || !read_parts(buf_slice(m->body), &p) ||
+        record_decode(e, p.record, &c) != RECORD_OK) {
+        metrics_add(&e->metrics, M_store_failures, 1);
+        return false;
+    }
+    c->bucket = m->bucket;
+    trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("moved here for a transfer"));
+    metrics_add(&e->metrics, M_calls_arrived, 1);
+    record_resume(e, c);
+    unsee(e, p.request);
+    return true;
+}
+
+/* The buffer lives until move_handled. */
+static bool on_go(struct engine *e, struct move *m, struct event *in) {
+    struct parts p = { 0 };
+    if (m->state != MOVE_HERE && m->state != MOVE_ASKS)
+        return false;
+    bool ok = activate(e, m) && read_parts(buf_slice(m->body), &p) && p.request.n;
+    e->owners.hops = 1;
+    e->owners.here = m->bucket;
+    in->u.dgram.bytes = p.request;
+    in->u.dgram.src = m->src;
+    in->u.dgram.dst = m->dst;
+    buf_unref(&e->bufs, &e->move_body);
+    e->move_body = m->body;
+    m->body = NULL;
+    move_free(e, m);
+    return ok;
+}
+
+void move_handled(struct engine *e) {
+    buf_unref(&e->bufs, &e->move_body);
+}
+
+/* ---- nobody says so ---- */
+
+static void ask_stub(struct engine *e, struct move *m) {
+    struct parts p = { 0 };
+    struct slice token;
+    char mem[TOKEN_LEN];
+    if (e->now >= m->until_us || !read_parts(buf_slice(m->body), &p) || !is_readable(e, p.record, &token, mem)) {
+        move_free(e, m); /* it is here already, or never will be */
+        return;
+    }
+    m->state = MOVE_ASKS;
+    wheel_set(&e->wheel, &m->timer, e->now + ASK_AGAIN_US);
+    struct out *o = operation(e, m, STORE_GET, SL("moved"));
+    if (!o)
+        return;
+    o->u.store.bucket = (uint16_t)(p.from % LIMIT_BUCKETS);
+    o->u.store.key = buf_copy(&e->bufs, token);
+}
+
+void arrive_on_timer(struct engine *e, struct move *m) {
+    if (m->state == MOVE_ARRIVING) {
+        m->state = MOVE_HERE;
+        move_say(e, PEER_ARRIVED, m->peer, m->id);
+        wheel_set(&e->wheel, &m->timer, e->now + GO_US);
+    } else {
+        ask_stub(e, m);
+    }
+}
+
+void arrive_on_store(struct engine *e, struct move *m, const struct event *ev) {
+    if (m->state == MOVE_ARRIVING && ev->u.store.status != STORE_FENCED) {
+        arrive_on_timer(e, m);
+    } else if (m->state == MOVE_ARRIVING) {
+        move_say(e, PEER_NO, m->peer, m->id);
+        move_free(e, m);
+    } else if (m->state == MOVE_ASKS && ev->u.store.status == STORE_OK) {
+        (void)activate(e, m);
+        move_free(e, m);
+    } else if (m->state == MOVE_ASKS && ev->u.store.status == STORE_MISSING) {
+        move_free(e, m);
+    }
+}
+
+void move_on_record(struct engine *e, uint16_t bucket, struct slice value) {
+    struct parts p = { 0 };
+    if (!read_parts(value, &p) || move_find(e, p.id))
+        return;
+    struct move *m = arrival(e, MOVE_ASKS, bucket, value, &p);
+    if (m)
+        wheel_set(&e->wheel, &m->timer, e->now);
+}
+
+void move_forget_lost(struct engine *e) {
+    uint32_t cursor = 0;
+    handle h;
+    for (struct move *m; (m = pool_next(&e->moves, &cursor, &h));)
+        if (m->state >= MOVE_ARRIVING && !owner_is_mine(e, m->bucket) && e->owners.of[m->bucket] != OWNER_LOADING)
+            move_free(e, m);
+}
+
+/* ---- messages ---- */
+
+bool move_on_peer(struct engine *e, const struct event *ev, struct event *in) {
+    uint64_t id;
+    if (ev->u.peer.what == PEER_MOVE) {
+        on_move(e, ev);
+        return false;
+    }
+    struct move *m = hex(ev->u.peer.bytes, 0, MOVE_ID_LEN, &id) ? move_find(e, id) : NULL;
+    if (!m || m->peer != ev->u.peer.from)
+        return false;
+    if (ev->u.peer.what == PEER_GO)
+        return on_go(e, m, in);
+    if (ev->u.peer.what == PEER_ARRIVED)
+        move_arrived(e, m);
+    else if (m->state >= MOVE_ARRIVING)
+        move_free(e, m);
+    else
+        move_refused(e, m);
+    return false;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * move_state: what move.c (the side that a call leaves) and move_arrive.c (the one that it comes to) share.
+ */
+#ifndef REFEREE_B2B_MOVE_STATE_H
+#define REFEREE_B2B_MOVE_STATE_H
+
+#include "core/b2b/move.h"
+#include "core/b2b/ticket.h"
+
+/* PEER_MOVE: id, the call's id, its bucket so far, size of the record, all in hex; record; REFER. */
+#define MOVE_ID_LEN 16
+#define MOVE_SIZE_LEN 8
+#define MOVE_BUCKET_AT (2 * MOVE_ID_LEN)
+#define MOVE_SIZE_AT (MOVE_BUCKET_AT + LIMIT_BUCKET_DIGITS)
+#define MOVE_HEAD_LEN (MOVE_SIZE_AT + MOVE_SIZE_LEN)
+
+enum move_state {
+    MOVE_WAITS,    /* for a call that is stable, or an engine to go to */
+    MOVE_OFFERED,  /* PEER_MOVE is out */
+    MOVE_STUBBED,  /* the call is the other's; GO follows when the store has the stubs */
+    MOVE_ARRIVING, /* "arriving" is being stored */
+    MOVE_HERE,     /* PEER_ARRIVED is out */
+    MOVE_ASKS,     /* the store for the stub */
+};
+
+struct move {
+    handle self;
+    uint8_t state;
+    uint16_t bucket;          /* of the consultation */
+    uint32_t peer;
+    uint64_t id;              /* of this attempt */
+    handle call, leg, txn;    /* leaving: of the REFER */
+    struct key128 digest;     /* leaving: of the record as it was offered */
+    uint64_t until_us;
+    struct buf *body;         /* arriving: PEER_MOVE's bytes */
+    struct addr src, dst;     /* arriving: of the REFER */
+    struct wheel_node timer;
+};
+
+static inline uint64_t move_ticket(const struct move *m) {
+    return ticket_of(TICKET_OWNER, m->self);
+}
+struct move *move_new(struct engine *e, enum move_state state);
+void move_free(struct engine *e, struct move *m);
+struct move *move_find(struct engine *e, uint64_t id);
+void move_say(struct engine *e, enum peer_kind what, uint32_t to, uint64_t id);
+
+/* move.c */
+void move_arrived(struct engine *e, struct move *m);
+void move_refused(struct engine *e, struct move *m);
+
+/* move_arrive.c */
+void arrive_on_timer(struct engine *e, struct move *m);
+void arrive_on_store(struct engine *e, struct move *m, const struct event *ev);
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * Attended transfers whose two calls are owned by two engines: the call of the REFER goes over to the engine of the
+ * consultation, and everything is as if one engine had had both.
+ */
+#include "core/b2b/move.h"
+#include "tests/unit/pair_calls.h"
+
+static struct engine_config config;
+
+struct scene {
+    struct pair *p;
+    struct rig_dialog a, b; /* ALICE talks with BOB, at engine `first` */
+    struct rig_dialog c, d; /* BOB asks CAROL, at the other */
+};
+
+static struct scene scene_new(unsigned first, unsigned entry) {
+    struct scene s = { .p = pair_new(&config) };
+    pair_entry(s.p, entry);
+    pair_call_at(s.p, &s.a, &s.b, first, ALICE, BOB);
+    pair_call_at(s.p, &s.c, &s.d, !first, BOB, CAROL);
+    return s;
+}
+
+static const char *last_to(struct scene *s, enum rig_name who, const char *start, const char *method) {
+    return rig_last(&s->p->r, who, start, method);
+}
+
+/* CAROL takes the INVITE with Replaces, ends what it replaced; ALICE takes her re-INVITE; BOB says goodbye. */
+static void complete(struct scene *s, struct rig_dialog *a_now, struct rig_dialog *carol) {
+    struct rig *r = &s->p->r;
+    CHECK_TRUE(*last_to(s, BOB, "SIP/2.0 202", "REFER") != '\0');
+    CHECK_TRUE(strstr(last_to(s, CAROL, "INVITE", NULL), "Replaces: ") != NULL);
+    rig_reply(r, CAROL, "INVITE", 200, rig_sdp("0", "sendrecv", 43000), carol);
+    CHECK_TRUE(*last_to(s, CAROL, "ACK", NULL) != '\0');
+    rig_request(r, &s->d, "BYE", "", "");
+    if (*last_to(s, ALICE, "INVITE", NULL))
+        rig_reply(r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+    rig_reply(r, BOB, "BYE", 200, "", NULL); /* of the consultation */
+    for (unsigned i = 0; i < 3; i++)
+        rig_reply(r, BOB, "NOTIFY", 200, "", NULL);
+    pair_wait(s->p, 4000000);
+    rig_reply(r, BOB, "BYE", 200, "", NULL);
+    *a_now = s->a;
+}
+
+static void test_attended(void) {
+    for (unsigned entry = 0; entry < 3; entry++)
+        for (unsigned first = 0; first < 2; first++) {
+            struct scene s = scene_new(first, entry);
+            struct rig_dialog a, carol;
+            rig_refer(&s.p->r, &s.b, CAROL, &s.c);
+            pair_wait(s.p, 100000);
+            CHECK_EQ(pair_calls(s.p, first), 0);
+            CHECK_EQ(pair_calls(s.p, !first), 2);
+            complete(&s, &a, &carol);
+            CHECK_EQ(metrics_get(engine_metrics(s.p->e[!first]), M_transfers_done), 1);
+            CHECK_EQ(metrics_get(engine_metrics(s.p->e[first]), M_calls_yielded), 0);
+            /* What talks now ends as any call does, by who has only the old token. */
+            rig_request(&s.p->r, &a, "BYE", "", "");
+            CHECK_TRUE(*last_to(&s, ALICE, "SIP/2.0 200", "BYE") != '\0');
+            rig_reply(&s.p->r, CAROL, "BYE", 200, "", NULL);
+            pair_wait(s.p, 120000000);
+            CHECK_TRUE(pair_is_quiet(s.p));
+            CHECK_EQ(store_count(s.p->store, SL("call"), rig_wall_ms(&s.p->r)), 0);
+            CHECK_EQ(store_count(s.p->store, SL("moved"), rig_wall_ms(&s.p->r)), 0);
+            pair_end(s.p);
+        }
+}
+
+/* Refused by the target: both calls are as before, at the engine that has both now. */
+static void test_refused(void) {
+    struct scene s = scene_new(0, 0);
+    rig_refer(&s.p->r, &s.b, CAROL, &s.c);
+    pair_wait(s.p, 100000);
+    rig_reply(&s.p->r, BOB, "NOTIFY", 200, "", NULL);
+    rig_reply(&s.p->r, CAROL, "INVITE", 603, "", NULL);
+    CHECK_TRUE(strstr(last_to(&s, BOB, "NOTIFY", NULL), "SIP/2.0 603") != NULL);
+    rig_reply(&s.p->r, BOB, "NOTIFY", 200, "", NULL);
+    pair_wait(s.p, 2000000);
+    pair_hang_up(s.p, &s.a, BOB);
+    pair_hang_up(s.p, &s.c, CAROL);
+    pair_wait(s.p, 120000000);
+    CHECK_TRUE(pair_is_quiet(s.p));
+    pair_end(s.p);
+}
+
+/* A re-INVITE is under way when the REFER comes: it is waited for. */
+static void test_unstable(void) {
+    struct scene s = scene_new(0, 0);
+    rig_request(&s.p->r, &s.a, "INVITE", "", rig_sdp("0", "sendonly", 40000));
+    rig_refer(&s.p->r, &s.b, CAROL, &s.c);
+    pair_wait(s.p, 500000);
+    CHECK_EQ(pair_calls(s.p, 0), 1);
+    CHECK_EQ(*last_to(&s, BOB, "SIP/2.0 202", "REFER"), '\0');
+    rig_reply(&s.p->r, BOB, "INVITE", 200, rig_sdp("0", "recvonly", 41000), NULL);
+    rig_request(&s.p->r, &s.a, "ACK", "", "");
+    pair_wait(s.p, 500000);
+    CHECK_EQ(pair_calls(s.p, 0), 0);
+    CHECK_TRUE(*last_to(&s, BOB, "SIP/2.0 202", "REFER") != '\0');
+    pair_end(s.p);
+}
+
+/* The other engine cannot be reached: 503, and both calls go on. */
+static void test_no_link(void) {
+    struct scene s = scene_new(0, 0);
+    s.p->linked = false;
+    rig_refer(&s.p->r, &s.b, CAROL, &s.c);
+    pair_wait(s.p, MOVE_PATIENCE_US + 2000000);
+    CHECK_TRUE(*last_to(&s, BOB, "SIP/2.0 503", "REFER") != '\0');
+    CHECK_EQ(pair_calls(s.p, 0), 1);
+    s.p->linked = true;
+    pair_hang_up(s.p, &s.a, BOB);
+    pair_end(s.p);
+}
+
+/* Messages on the way, one after the other lost: whoever decides, exactly one has the call in the end. */
+static void test_lost_messages(void) {
+    static const enum peer_kind kinds[] = { PEER_MOVE, PEER_ARRIVED, PEER_GO };
+    for (unsigned i = 0; i < 3; i++) {
+        struct scene s = scene_new(0, 0);
+        s.p->lose = kinds[i] + 1;
+        rig_refer(&s.p->r, &s.b, CAROL, &s.c);
+        pair_wait(s.p, 200000);
+        s.p->lose = 0;
+        pair_wait(s.p, 5000000);
+        CHECK_EQ(pair_calls(s.p, 0), 0);
+        CHECK_EQ(pair_calls(s.p, 1), 2);
+        if (kinds[i] == PEER_GO) { /* the REFER was not answered, and would come again */
+            pair_hang_up(s.p, &s.a, BOB);
+        } else {
+            CHECK_TRUE(*last_to(&s, BOB, "SIP/2.0 202", "REFER") != '\0');
+        }
+        pair_end(s.p);
+    }
+}
+
+/* The second engine dies with the call in its hands: whether it was ours is what the stub says. */
+static void test_death_on_arrival(void) {
+    static const enum peer_kind kinds[] = { PEER_ARRIVED, PEER_GO };
+    for (unsigned i = 0; i < 2; i++) {
+        struct scene s = scene_new(0, 0);
+        unsigned bucket = pair_hash(&config, s.c.call_id);
+        s.p->lose = kinds[i] + 1;
+        rig_refer(&s.p->r, &s.b, CAROL, &s.c);
+        pair_wait(s.p, 100000);
+        CHECK_EQ(pair_calls(s.p, 0), kinds[i] == PEER_ARRIVED);
+        CHECK_EQ(store_count(s.p->store, SL("arriving"), rig_wall_ms(&s.p->r)), 1);
+        pair_taken_over(s.p, 1, bucket);
+        s.p->linked = false;
+        pair_wait(s.p, 5000000);
+        s.p->linked = true;
+        uint32_t arrived = (uint32_t)metrics_get(engine_metrics(s.p->e[1]), M_calls_arrived);
+        CHECK_EQ(arrived, kinds[i] == PEER_GO);
+        CHECK_EQ(pair_calls(s.p, 0), kinds[i] == PEER_ARRIVED);
+        pair_hang_up(s.p, &s.a, BOB);
+        pair_end(s.p);
+    }
+}
+
+/* BOB hangs up between the record and its arrival: what went over is void. */
+static void test_changed_meanwhile(void) {
+    struct scene s = scene_new(0, 0);
+    s.p->lose = PEER_ARRIVED + 1;
+    rig_refer(&s.p->r, &s.b, CAROL, &s.c);
+    pair_wait(s.p, 100000);
+    s.p->lose = 0;
+    rig_request(&s.p->r, &s.b, "BYE", "", "");
+    rig_reply(&s.p->r, ALICE, "BYE", 200, "", NULL);
+    pair_wait(s.p, 70000000);
+    CHECK_EQ(pair_calls(s.p, 0), 0);
+    CHECK_EQ(pair_calls(s.p, 1), 1);
+    CHECK_EQ(metrics_get(engine_metrics(s.p->e[1]), M_calls_arrived), 0);
+    pair_end(s.p);
+}
+
+/* INVITE with Replaces (a pickup, or a REFER that another box carries out) of a dialog that the other engine has; its
+ * CANCEL and ACK have only the Call-ID. */
+static void test_invite_replaces(void) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a, b, n;
+    char headers[512];
+    pair_call_at(p, &a, &b, 1, ALICE, BOB);
+    do
+        rig_dialog_new(&n, BOB, ALICE);
+    while (pair_owner(pair_hash(&config, n.call_id)) != 0);
+    snprintf(headers, sizeof headers, "Supported: replaces\r\nReplaces: %s;to-tag=%s;from-tag=%s\r\n", b.call_id,
+             b.remote_tag, b.local_tag);
+    rig_request(&p->r, &n, "INVITE", headers, rig_sdp("0 8", "sendrecv", 44000));
+    rig_reply(&p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+    rig_learn(&p->r, &n, "SIP/2.0 200");
+    rig_request(&p->r, &n, "ACK", "", "");
+    rig_reply(&p->r, BOB, "BYE", 200, "", NULL);
+    CHECK_EQ(pair_calls(p, 0), 0);
+    pair_hang_up(p, &n, ALICE);
+    pair_wait(p, 400000000);
+    CHECK_TRUE(record_nothing_left(p->e[0]) && record_nothing_left(p->e[1]));
+    pair_end(p);
+}
+
+int main(void) {
+    return UNIT_RUN("transfers over two engines", UNIT(test_attended), UNIT(test_refused), UNIT(test_unstable),
+                    UNIT(test_no_link), UNIT(test_lost_messages), UNIT(test_death_on_arrival),
+                    UNIT(test_changed_meanwhile), UNIT(test_invite_replaces));
+}
