@@ -3,6 +3,7 @@
 
 #include "core/base/check.h"
 #include "rtp/relay_fast.h"
+#include "rtp/relay_source.h"
 
 size_t relay_bytes(uint32_t streams) {
     struct arena a;
@@ -23,14 +24,6 @@ void relay_share(struct relay *r, struct fast_in *in, struct fast_out *out) {
     r->in = in;
     r->out = out;
     r->shared = true;
-}
-
-static bool same_endpoint(const struct addr *a, const struct addr *b) {
-    return addr_eq_ip(a, b) && a->port == b->port;
-}
-
-static bool can_be_sent_to(const struct addr *a) {
-    return !addr_is_any(a) && a->port != 0;
 }
 
 /* A packet on its way through. */
@@ -55,41 +48,10 @@ static bool is_well_formed(struct passage *p) {
     return !p->in->rtcp_port && rtp_parse(p->in->bytes, p->in->n, &p->rtp);
 }
 
-/* RTCP that strays onto an RTP port without mux must not decide where RTP comes from. */
-static bool may_teach(const struct passage *p) {
-    return !p->is_rtcp || p->in->rtcp_port || p->from->rtcp_mux;
-}
-
-static bool accept_signalled(const struct passage *p, struct relay_latch *latch) {
-    const struct addr *src = &p->in->src;
-    if (latch->learned.family != ADDR_NONE && same_endpoint(src, &latch->learned))
-        return true;
-    if (same_endpoint(src, &latch->signalled) && can_be_sent_to(src))
-        return true;
-    if (latch->learned.family != ADDR_NONE || addr_is_any(src) || !addr_eq_ip(src, &latch->signalled) || !may_teach(p))
-        return false;
-    latch->learned = *src;
-    return true;
-}
-
-static bool accept_latched(const struct passage *p, struct relay_latch *latch) {
-    const struct addr *src = &p->in->src;
-    struct relay_stream *s = p->from;
-    if (latch->learned.family != ADDR_NONE)
-        return same_endpoint(src, &latch->learned);
-    if (!may_teach(p) || !can_be_sent_to(src))
-        return false;
-    if (latch == &s->rtcp && s->rtp.learned.family != ADDR_NONE && !addr_eq_ip(src, &s->rtp.learned))
-        return false;
-    latch->learned = *src;
-    if (latch == &s->rtp && s->rtcp.learned.family != ADDR_NONE && !addr_eq_ip(src, &s->rtcp.learned))
-        s->rtcp.learned = (struct addr){ 0 };
-    return true;
-}
-
 static bool accept_source(const struct passage *p) {
-    struct relay_latch *latch = p->in->rtcp_port ? &p->from->rtcp : &p->from->rtp;
-    return p->from->nat ? accept_latched(p, latch) : accept_signalled(p, latch);
+    struct relay_arrival a = { .src = &p->in->src, .rtp = p->is_rtcp ? NULL : &p->rtp, .rtcp_port = p->in->rtcp_port,
+                               .last_us = p->heard->last_us, .now_us = p->now_us };
+    return relay_accepts(p->from, &a);
 }
 
 /* A listener that was closed and opened again has forgotten whom it heard. */
@@ -103,7 +65,7 @@ struct relay_stream *relay_listener(const struct relay *r, uint32_t stream) {
 
 bool relay_rtp_destination(const struct relay_stream *to, struct addr *dst) {
     *dst = to->nat && to->rtp.learned.family != ADDR_NONE ? to->rtp.learned : to->rtp.signalled;
-    return to->open && can_be_sent_to(&to->rtp.signalled);
+    return to->open && relay_can_be_sent_to(&to->rtp.signalled);
 }
 
 /* False: there is nowhere to send it. */
@@ -115,7 +77,7 @@ static bool choose_destination(const struct relay_stream *to, bool is_rtcp, stru
         return relay_rtp_destination(to, &out->dst);
     const struct relay_latch *latch = &to->rtcp;
     out->dst = to->nat && latch->learned.family != ADDR_NONE ? latch->learned : latch->signalled;
-    return can_be_sent_to(&latch->signalled);
+    return relay_can_be_sent_to(&latch->signalled);
 }
 
 static uint64_t source_key(const struct passage *p) {
@@ -217,7 +179,7 @@ static enum relay_drop judge_locked(struct passage *p, struct relay_verdict *out
 }
 
 static bool same_latches(const struct relay_stream *s, const struct addr *rtp) {
-    return same_endpoint(&s->rtp.learned, rtp);
+    return relay_same_endpoint(&s->rtp.learned, rtp);
 }
 
 void relay_packet(struct relay *r, const struct relay_in *in, uint64_t now_us, struct relay_verdict *out) {

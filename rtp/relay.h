@@ -4,10 +4,11 @@
  * one port pair of ours that faces one party. The engine commands it (struct media_cmd), the shell asks it about each
  * packet.
  *
- * Source. nat: the first plausible packet since MEDIA_REMOTE is latched and is then both the only source and the
- * destination; RTCP is latched on its own, but only at the IP that RTP was latched at. Not nat: the address of the
- * SDP, and once per MEDIA_REMOTE another port of the same IP (a phone that sends from elsewhere); the destination
- * stays the SDP's.
+ * Source. The SDP's address and port, at once. Else, once a MEDIA_REMOTE, another port of the SDP's IP, or with `nat`
+ * of the IP that the signalling came from: after two packets in sequence, and from few sources at a time, so that a
+ * spray of forged packets does not win. With nat what was learned is then both the only source and the destination;
+ * without, the destination stays the SDP's. Again after RELAY_SILENCE_US of silence (a NAT that forgot). `strict`:
+ * nothing but the SDP's address and port. RTCP has no sequence: it follows RTP, at the IP that RTP was learned at.
  *
  * Destination. RTCP goes to the RTP address where the party does rtcp-mux, and to `rtcp` else. Nothing is sent to a
  * party whose signalled address is ADDR_NONE, 0.0.0.0 or port 0.
@@ -53,6 +54,19 @@ struct relay_latch {
     struct addr learned;          /* family ADDR_NONE: nothing yet */
 };
 
+/* A source in probation. */
+#define RELAY_CANDIDATES 4
+#define RELAY_PROBATION_US UINT64_C(100000)    /* a place is kept so long */
+#define RELAY_PROBATION_UNITS 24000u           /* of timestamp, at most between two packets in sequence */
+#define RELAY_SILENCE_US UINT64_C(2000000)
+struct relay_candidate {
+    struct addr src;
+    uint64_t at_us;
+    uint32_t ssrc, timestamp;
+    uint16_t seq;
+    uint8_t payload_type;
+};
+
 struct relay_counters {
     uint64_t packets_in, octets_in;       /* RTP and RTCP that was accepted from the party; UDP payload octets */
     uint64_t packets_out, octets_out;     /* forwarded to the party */
@@ -81,8 +95,10 @@ struct relay_stream {
     uint32_t heard;                       /* the stream routed here last; MEDIA_NOWHERE */
     uint32_t heard_generation;
     uint32_t negotiated_rate;             /* of dynamic payload types */
-    bool open, remote, nat, rtcp_mux, srtp;
+    bool open, remote, nat, strict, rtcp_mux, srtp;
     struct relay_latch rtp, rtcp;
+    struct addr signalling;               /* where its signalling comes from; port of no meaning */
+    struct relay_candidate candidates[RELAY_CANDIDATES];
     struct relay_play play;
     uint64_t dropped[RELAY_DROPS];
     uint64_t remote_us;

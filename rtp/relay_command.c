@@ -48,6 +48,9 @@ static bool set_remote(struct relay *r, struct relay_stream *s, const struct med
     s->rtcp = (struct relay_latch){ .signalled = cmd->rtcp };
     s->remote = true;
     s->nat = cmd->nat;
+    s->strict = cmd->strict;
+    s->signalling = cmd->signalling;
+    memset(s->candidates, 0, sizeof s->candidates);
     s->rtcp_mux = cmd->rtcp_mux;
     s->srtp = cmd->srtp;
     s->negotiated_rate = cmd->clock_rate ? cmd->clock_rate : 8000;

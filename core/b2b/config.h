@@ -56,6 +56,7 @@ struct peer_config {
     struct addr net;
     uint8_t bits;
     bool trusted;
+    bool media_strict;
     enum refer_mode refer;
     enum hold_mode hold;
 };
@@ -131,7 +132,8 @@ struct engine_config {
     const bool *media_port_usable; /* per pair of the range, or NULL: all could be bound */
     uint32_t media_quarantine_us;
     enum hold_mode hold; /* HOLD_PASS or HOLD_LOCAL */
-    bool media_nat; /* latch on the first valid source */
+    bool media_nat; /* send to where a party's media comes from */
+    bool media_strict; /* no source but what the SDP names, of anybody */
 
     enum refer_mode refer; /* REFER_LOCAL or REFER_REJECT */
     enum attended_mode attended;

@@ -3,6 +3,7 @@
 
 #include "core/b2b/call.h"
 #include "core/b2b/media_types.h"
+#include "core/b2b/policy.h"
 #include "core/base/check.h"
 
 /* The rule of media.h for what is relayed. */
@@ -60,7 +61,7 @@ static struct addr rtcp_of(const struct sdp_media *m, const struct addr *rtp) {
 }
 
 /* Told only when it changed: telling starts latching afresh. 0.0.0.0 is told too: it is sent nothing. */
-static void tell_remote(struct engine *e, struct leg_stream *s, const struct sdp_media *m) {
+static void tell_remote(struct engine *e, const struct leg *l, struct leg_stream *s, const struct sdp_media *m) {
     struct addr rtp = m->connection, rtcp;
     rtp.port = m->port;
     if (rtp.family == ADDR_NONE)
@@ -74,6 +75,8 @@ static void tell_remote(struct engine *e, struct leg_stream *s, const struct sdp
     s->rtp = c->rtp = rtp;
     s->rtcp = c->rtcp = rtcp;
     c->nat = e->cfg.media_nat;
+    c->signalling = l->dlg.flow;
+    c->strict = policy_media_strict(e, leg_str(l, LEG_PRINCIPAL));
     c->rtcp_mux = m->rtcp_mux;
     c->clock_rate = sdp_clock_rate(m);
 }
@@ -90,7 +93,7 @@ bool media_received(struct engine *e, struct leg *l, struct slice text, bool off
     }
     for (unsigned i = 0; i < s.media_count && i < LEG_STREAMS; i++)
         if (is_relayed(&s.media[i]) && open_stream(e, &l->media.streams[i]))
-            tell_remote(e, &l->media.streams[i], &s.media[i]);
+            tell_remote(e, l, &l->media.streams[i], &s.media[i]);
     return true;
 }
 

@@ -58,6 +58,11 @@ enum hold_mode policy_hold_mode(const struct engine *e, struct slice principal) 
     return m == HOLD_DEFAULT ? e->cfg.hold : m;
 }
 
+bool policy_media_strict(const struct engine *e, struct slice principal) {
+    struct party p = party_of(e, principal);
+    return e->cfg.media_strict || (p.peer && p.peer->media_strict);
+}
+
 static bool is_echo(const struct engine *e, struct slice user) {
     for (uint32_t i = 0; i < e->policy.echo_count; i++)
         if (slice_eq(slice_str(e->policy.echo[i]), user))

@@ -30,6 +30,8 @@ bool policy_is_our_host(const struct engine *e, struct slice host);
 enum refer_mode policy_refer_mode(const struct engine *e, struct slice principal);
 /* HOLD_PASS or HOLD_LOCAL, for a hold by a party with this principal. */
 enum hold_mode policy_hold_mode(const struct engine *e, struct slice principal);
+/* Media of a party with this principal comes from its SDP's address and port, or is dropped. */
+bool policy_media_strict(const struct engine *e, struct slice principal);
 
 /* ---- policy_transfer.c: whose transfer, to where, how many */
 

@@ -76,7 +76,9 @@ struct media_cmd {
     uint8_t payload_type;         /* MEDIA_PLAY: of PCMA or PCMU at the party */
     bool alaw;                    /* MEDIA_PLAY: PCMA, else PCMU */
     struct addr rtp, rtcp;        /* MEDIA_REMOTE; ADDR_NONE: nothing is sent */
-    bool nat;                     /* MEDIA_REMOTE: latch on the first valid source; else only the address named */
+    struct addr signalling;       /* MEDIA_REMOTE: where the party's signalling comes from; port of no meaning */
+    bool nat;                     /* MEDIA_REMOTE: what is learned is the destination; rtp/relay.h, Source */
+    bool strict;                  /* MEDIA_REMOTE: nothing is learned */
     bool rtcp_mux;
     bool srtp;                    /* MEDIA_REMOTE: RTP/SAVP or the like: no packet of or to it is patched */
     uint32_t clock_rate;          /* MEDIA_REMOTE: of dynamic payload types, for timestamps at a splice; 0: 8000 */

@@ -73,7 +73,9 @@ const struct config_key config_keys[] = {
     { "media.quarantine", MICROS, ENGINE(media_quarantine_us), RANGE(0, S(3600)), .standard = "5s",
       .help = "a port pair is not used again for this long" },
     { "media.nat", CT_BOOL, ENGINE(media_nat), .standard = "true",
-      .help = "send to where a party's first valid packet came from, instead of the address in its SDP" },
+      .help = "media may come from another port, or the address that the signalling comes from, and is sent there" },
+    { "media.strict", CT_BOOL, ENGINE(media_strict), .standard = "false",
+      .help = "media comes from the address and port in the SDP, or is dropped" },
     { "media.fastpath", CT_CHOICE, AT(fastpath), .choices = "auto|tc|xdp|off", .standard = "auto",
       .help = "streams are forwarded in the kernel, by a BPF program at each interface's tc hook (auto, tc) "
               "or as native XDP; what cannot be had is logged, and user space serves" },
@@ -157,6 +159,7 @@ const struct config_key config_keys[] = {
     { "peers[].name", CT_TEXT, PEER(name), .standard = "", .help = "for logs, and as the identity of its calls" },
     { "peers[].address", CT_NET, PEER(net), .standard = "", .help = "IP address or network (192.0.2.0/24)" },
     { "peers[].trusted", CT_BOOL, PEER(trusted), .standard = "false", .help = "may call without digest" },
+    { "peers[].media_strict", CT_BOOL, PEER(media_strict), .standard = "false", .help = "media.strict for this peer" },
     { "peers[].transfer", REFER_CHOICES, PEER(refer), .standard = "default", .help = "overrides transfer.mode" },
     { "peers[].hold", HOLD_CHOICES, PEER(hold), .standard = "default", .help = "overrides media.hold" },
 

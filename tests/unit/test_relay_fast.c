@@ -61,6 +61,7 @@ static void behind_nat_from_the_latch_on(void) {
     CHECK_TRUE(command(&r, nat));
     join(&r, 0, 1);
     CHECK_EQ(in_kernel(&r, 0, at(0, 5000), (struct sent){ 1, 1, 1 }), FAST_UP);
+    CHECK_EQ(rtp_from(&r, 0, at(0, 5000), (struct sent){ 0, 1, 1 }), RELAY_DROP_SOURCE);
     CHECK_EQ(rtp_from(&r, 0, at(0, 5000), (struct sent){ 1, 1, 1 }), RELAY_FORWARD);
     CHECK_EQ(in_kernel(&r, 0, at(0, 5000), (struct sent){ 2, 161, 1 }), FAST_SEND);
     CHECK_EQ(in_kernel(&r, 0, at(0, 4000), (struct sent){ 3, 321, 1 }), FAST_UP);

@@ -163,13 +163,16 @@ static void test_latch_of_rtcp(void) {
     join(&r, 0, 1);
     struct media_cmd nat = remote_of(0);
     nat.nat = true;
+    nat.signalling = at(50, 5060);
     CHECK_TRUE(command(&r, nat));
     write_sr(&r, 0xa, 1, 0xb);
-    CHECK_EQ(arrive(&r, 0, false, at(66, 4001)), RELAY_DROP_SOURCE);
-    CHECK_EQ(arrive(&r, 0, true, at(66, 4001)), RELAY_FORWARD);
+    CHECK_EQ(arrive(&r, 0, false, at(50, 4001)), RELAY_DROP_SOURCE);
+    CHECK_EQ(arrive(&r, 0, true, at(66, 4001)), RELAY_DROP_SOURCE);
+    CHECK_EQ(arrive(&r, 0, true, at(0, 4003)), RELAY_FORWARD);
+    CHECK_EQ(rtp_from(&r, 0, at(50, 999), (struct sent){ 0, 1, 0xa }), RELAY_DROP_SOURCE);
     CHECK_EQ(rtp_from(&r, 0, at(50, 999), (struct sent){ 1, 1, 0xa }), RELAY_FORWARD);
     write_sr(&r, 0xa, 1, 0xb);
-    CHECK_EQ(arrive(&r, 0, true, at(66, 4001)), RELAY_DROP_SOURCE);
+    CHECK_EQ(arrive(&r, 0, true, at(0, 4003)), RELAY_DROP_SOURCE);
     CHECK_EQ(arrive(&r, 0, true, at(50, 1000)), RELAY_FORWARD);
     CHECK_EQ(arrive(&r, 0, true, at(50, 1001)), RELAY_DROP_SOURCE);
     write_sr(&r, 0xb, 1, 0xa);
@@ -186,6 +189,7 @@ static void test_stray_rtcp_teaches_nothing(void) {
     write_sr(&r, 0xa, 1, 0xb);
     CHECK_EQ(arrive(&r, 0, false, at(0, 4001)), RELAY_DROP_SOURCE);
     CHECK_EQ(arrive(&r, 0, false, at(0, 4000)), RELAY_FORWARD);
+    CHECK_EQ(rtp_from(&r, 0, at(0, 5000), (struct sent){ 0, 1, 0xa }), RELAY_DROP_SOURCE);
     CHECK_EQ(rtp_from(&r, 0, at(0, 5000), (struct sent){ 1, 1, 0xa }), RELAY_FORWARD);
 }
 
