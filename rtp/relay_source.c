@@ -9,11 +9,16 @@ bool relay_can_be_sent_to(const struct addr *a) {
     return !addr_is_any(a) && a->port != 0;
 }
 
+/* All of 127/8 is one host (RFC 1122 section 3.2.1.3): phones there send from another address than they name. */
+static bool is_same_host(const struct addr *a, const struct addr *b) {
+    return addr_eq_ip(a, b) || (a->family == ADDR_V4 && b->family == ADDR_V4 && a->ip[0] == 127 && b->ip[0] == 127);
+}
+
 /* Whose other ports may be believed: the SDP's address, and where the signalling came from behind NAT. */
 static bool is_allowed(const struct relay_stream *s, const struct addr *signalled, const struct addr *src) {
     if (s->strict || addr_is_any(src))
         return false;
-    return addr_eq_ip(src, signalled) || (s->nat && addr_eq_ip(src, &s->signalling));
+    return is_same_host(src, signalled) || (s->nat && is_same_host(src, &s->signalling));
 }
 
 /* ---- probation: two packets that follow each other (RFC 3550 appendix A.1), from few sources at a time */
@@ -61,7 +66,7 @@ static void learn(struct relay_stream *s, const struct addr *src) {
     for (uint32_t i = 0; i < RELAY_CANDIDATES; i++)
         s->candidates[i] = (struct relay_candidate){ 0 };
     /* RTCP from elsewhere was believed too early. */
-    if (s->nat && s->rtcp.learned.family != ADDR_NONE && !addr_eq_ip(src, &s->rtcp.learned))
+    if (s->nat && s->rtcp.learned.family != ADDR_NONE && !is_same_host(src, &s->rtcp.learned))
         s->rtcp.learned = (struct addr){ 0 };
 }
 
@@ -97,9 +102,9 @@ static bool accept_rtcp(struct relay_stream *s, const struct relay_arrival *a) {
         return relay_same_endpoint(a->src, &latch->learned) ||
                (!s->nat && relay_same_endpoint(a->src, &latch->signalled));
     if (relay_same_endpoint(a->src, &latch->signalled) && relay_can_be_sent_to(a->src) &&
-        !(s->nat && rtp_known && !addr_eq_ip(a->src, &s->rtp.learned)))
+        !(s->nat && rtp_known && !is_same_host(a->src, &s->rtp.learned)))
         return true;
-    bool allowed = s->nat && rtp_known ? !s->strict && addr_eq_ip(a->src, &s->rtp.learned)
+    bool allowed = s->nat && rtp_known ? !s->strict && is_same_host(a->src, &s->rtp.learned)
                                        : is_allowed(s, &latch->signalled, a->src);
     if (allowed)
         latch->learned = *a->src;
