@@ -43,6 +43,8 @@ static void read_common(struct common *c, struct slice line) {
         c->connection = connection_of(sdp_skip(line, 2));
         c->has_connection = true;
     }
+    if (line.p[0] != 'a')
+        return;
     int direction = sdp_line_direction(line);
     if (direction >= 0 && c->direction < 0)
         c->direction = direction;
@@ -90,6 +92,8 @@ static void read_rtcp(struct sdp_media *m, struct slice value) {
 static void read_media_line(struct sdp_media *m, struct common *own, struct slice line) {
     struct slice value;
     read_common(own, line);
+    if (line.p[0] != 'a')
+        return;
     if (sdp_attribute(line, SL("rtcp"), &value))
         read_rtcp(m, value);
     m->rtcp_mux |= sdp_attribute(line, SL("rtcp-mux"), &value);
@@ -129,8 +133,8 @@ static bool cut(struct slice text, struct sdp *out) {
         if (line.p[0] == 'm') {
             if (out->media_count == SDP_MEDIA_MAX)
                 return false;
+            out->media[out->media_count] = (struct sdp_media){ .lines = slice_of(line.p, 0) };
             part = &out->media[out->media_count++].lines;
-            part->p = line.p;
         }
         part->n = (uint32_t)(rest.p - part->p);
     }
@@ -140,7 +144,9 @@ static bool cut(struct slice text, struct sdp *out) {
 int32_t sdp_parse(struct slice text, struct sdp *out) {
     struct common session = { .direction = -1 };
     struct slice rest, line;
-    *out = (struct sdp){ .text = text };
+    /* An m-line is zeroed when it is met: eight of them are more than a description. */
+    memset(out, 0, offsetof(struct sdp, media));
+    out->text = text;
     if (text.n > INT32_MAX || !cut(text, out))
         return SDP_BAD;
     rest = out->session;

@@ -25,19 +25,23 @@ static bool is_rtp(const struct sdp_media *m) {
     return false;
 }
 
-struct slice sdp_rtpmap(const struct sdp_media *m, struct slice format) {
-    struct slice rest = m->lines, line, value, word;
+static struct slice static_map(const struct sdp_media *m, struct slice format) {
     uint64_t type;
-    while (sdp_next_line(&rest, &line))
-        if (sdp_attribute(line, SL("rtpmap"), &value) && sdp_next_word(&value, &word) && slice_eq(word, format) &&
-            sdp_next_word(&value, &word))
-            return word;
     if (!is_rtp(m) || !slice_u64(format, 127, &type))
         return SLICE_NONE;
     for (size_t i = 0; i < sizeof static_types / sizeof static_types[0]; i++)
         if (static_types[i].type == type)
             return slice_str(static_types[i].map);
     return SLICE_NONE;
+}
+
+struct slice sdp_rtpmap(const struct sdp_media *m, struct slice format) {
+    struct slice rest = m->lines, line, value, word;
+    while (sdp_next_line(&rest, &line))
+        if (sdp_attribute(line, SL("rtpmap"), &value) && sdp_next_word(&value, &word) && slice_eq(word, format) &&
+            sdp_next_word(&value, &word))
+            return word;
+    return static_map(m, format);
 }
 
 uint32_t sdp_clock_rate(const struct sdp_media *m) {
@@ -77,21 +81,44 @@ static bool same_codec(const struct codec *a, const struct codec *b) {
     return a->map.p && b->map.p && slice_ieq(a->map, b->map);
 }
 
-static struct slice fmtp_of(const struct sdp_media *m, struct slice format) {
-    struct slice rest = m->lines, line, value, word;
-    while (sdp_next_line(&rest, &line))
-        if (sdp_attribute(line, SL("fmtp"), &value) && sdp_next_word(&value, &word) && slice_eq(word, format))
-            return value.n ? sdp_skip(value, 1) : value;
-    return SLICE_NONE;
+/* What the lines say of the formats, in one walk; of two that speak of the same format the first counts. */
+struct said {
+    struct slice map[SDP_FORMATS_MAX], fmtp[SDP_FORMATS_MAX];
+};
+
+static void note(const struct sdp_media *m, struct slice value, struct slice *of, bool one_word) {
+    struct slice format, word;
+    if (!sdp_next_word(&value, &format))
+        return;
+    struct slice rest = value.n ? sdp_skip(value, 1) : value;
+    if (one_word && !sdp_next_word(&value, &word))
+        return;
+    for (uint32_t i = 0; i < m->format_count; i++)
+        if (!of[i].p && slice_eq(m->formats[i], format))
+            of[i] = one_word ? word : rest;
+}
+
+static void read_said(const struct sdp_media *m, struct said *s) {
+    struct slice rest = m->lines, line, value;
+    for (uint32_t i = 0; i < m->format_count; i++)
+        s->map[i] = s->fmtp[i] = SLICE_NONE;
+    while (sdp_next_line(&rest, &line)) {
+        if (sdp_attribute(line, SL("rtpmap"), &value))
+            note(m, value, s->map, true);
+        else if (sdp_attribute(line, SL("fmtp"), &value))
+            note(m, value, s->fmtp, false);
+    }
 }
 
 uint32_t sdp_codecs(const struct sdp_media *m, struct sdp_codec out[SDP_FORMATS_MAX]) {
+    struct said s;
     uint32_t n = 0;
+    read_said(m, &s);
     for (uint32_t i = 0; i < m->format_count; i++) {
-        struct codec c = codec_of(m, m->formats[i]);
+        struct slice map = without_mono(s.map[i].p ? s.map[i] : static_map(m, m->formats[i]));
         uint64_t number;
-        if (c.map.p && slice_u64(c.format, 127, &number))
-            out[n++] = (struct sdp_codec){ (uint8_t)number, c.map, fmtp_of(m, c.format) };
+        if (map.p && slice_u64(m->formats[i], 127, &number))
+            out[n++] = (struct sdp_codec){ (uint8_t)number, map, s.fmtp[i] };
     }
     return n;
 }

@@ -40,7 +40,8 @@ static inline struct slice sdp_skip(struct slice s, uint32_t n) {
 
 /* "a=name" or "a=name:value". *value is empty without a colon. False: another line. */
 static inline bool sdp_attribute(struct slice line, struct slice name, struct slice *value) {
-    if (line.n < 2 + name.n || line.p[0] != 'a' || !slice_ieq(slice_of(line.p + 2, name.n), name))
+    if (line.n < 2 + name.n || line.p[0] != 'a' || ((line.p[2] ^ name.p[0]) & 0xdf) != 0 ||
+        !slice_ieq(slice_of(line.p + 2, name.n), name))
         return false;
     struct slice rest = sdp_skip(line, 2 + name.n);
     if (rest.n && rest.p[0] != ':')

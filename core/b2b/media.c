@@ -284,26 +284,38 @@ static void route(struct engine *e, const struct leg_stream *from, const struct 
         c->types = *types;
 }
 
-static void route_all(struct engine *e, const struct leg *from, const struct leg *to, bool only) {
-    struct media_types_ends ends;
+/* One leg of a bridge, its descriptions read once for both ways. */
+struct side {
+    const struct leg *leg;
+    struct media_types_leg types;
+};
+
+static void route_all(struct engine *e, const struct side *from, const struct side *to, bool only) {
     struct media_types types;
-    media_types_read(from, to, &ends);
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
-        if (!from->media.streams[i].open)
+        if (!from->leg->media.streams[i].open)
             continue;
-        media_types_route(&ends, i, only, &types);
-        route(e, &from->media.streams[i], &to->media.streams[i], &types);
+        media_types_route(&from->types, &to->types, i, only, &types);
+        route(e, &from->leg->media.streams[i], &to->leg->media.streams[i], &types);
     }
 }
 
+static void connect(struct engine *e, const struct leg *a, const struct leg *b, bool early) {
+    struct side x, y;
+    x.leg = a;
+    y.leg = b;
+    media_types_read(a, &x.types);
+    media_types_read(b, &y.types);
+    route_all(e, &x, &y, false);
+    route_all(e, &y, &x, early);
+}
+
 void media_connect(struct engine *e, struct leg *a, struct leg *b) {
-    route_all(e, a, b, false);
-    route_all(e, b, a, false);
+    connect(e, a, b, false);
 }
 
 void media_connect_early(struct engine *e, struct leg *a, struct leg *b) {
-    route_all(e, a, b, false);
-    route_all(e, b, a, true);
+    connect(e, a, b, true);
 }
 
 void media_mute(struct engine *e, struct leg *l) {

@@ -133,11 +133,9 @@ static void read_end(struct slice text, struct sdp *out) {
         out->media_count = 0;
 }
 
-void media_types_read(const struct leg *from, const struct leg *to, struct media_types_ends *out) {
-    read_end(leg_str(from, LEG_SDP_LOCAL), &out->sender_told);
-    read_end(leg_str(from, LEG_SDP_REMOTE), &out->sender_said);
-    read_end(leg_str(to, LEG_SDP_LOCAL), &out->listener_told);
-    read_end(leg_str(to, LEG_SDP_REMOTE), &out->listener_said);
+void media_types_read(const struct leg *l, struct media_types_leg *out) {
+    read_end(leg_str(l, LEG_SDP_LOCAL), &out->told);
+    read_end(leg_str(l, LEG_SDP_REMOTE), &out->said);
 }
 
 struct codec_list {
@@ -200,14 +198,15 @@ static void add_codec(const struct ends *e, const struct sdp_codec *c, struct me
         add_pair(out, c->number, MEDIA_TYPE_DROP);
 }
 
-void media_types_route(const struct media_types_ends *ends, unsigned i, bool only, struct media_types *out) {
+void media_types_route(const struct media_types_leg *sender, const struct media_types_leg *listener, unsigned i,
+                       bool only, struct media_types *out) {
     struct ends e;
     struct codec_list own;
     *out = (struct media_types){ .only = only };
-    list_line(&ends->sender_told, i, &e.sender);
-    list_line(&ends->sender_said, i, &own);
-    list_line(&ends->listener_told, i, &e.session);
-    list_line(&ends->listener_said, i, &e.listener);
+    list_line(&sender->told, i, &e.sender);
+    list_line(&sender->said, i, &own);
+    list_line(&listener->told, i, &e.session);
+    list_line(&listener->said, i, &e.listener);
     for (uint32_t f = 0; f < e.sender.count; f++)
         add_codec(&e, &e.sender.codecs[f], out);
     for (uint32_t f = 0; f < own.count; f++)
