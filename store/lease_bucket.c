@@ -10,6 +10,7 @@
 /* What is read of a bucket that became ours. Moved calls before the rest: what has gone is not to be brought up. */
 static const struct slice tables[] = { { "moved", 5 }, { "call", 4 }, { "arriving", 8 }, { "aor", 3 } };
 #define TABLES (sizeof tables / sizeof tables[0])
+#define TABLE_AOR 3 /* the bindings of all buckets are wanted, once */
 
 enum op_kind { OP_OWNER, OP_CLAIM, OP_LOAD, OP_RELEASE };
 
@@ -183,6 +184,9 @@ static void on_load(struct lease *l, uint16_t bucket, const struct event *ev) {
     }
     if (ev->u.store.status != STORE_MISSING)
         return; /* once more, by lease_bucket_work */
+    b->read = b->read || b->table == TABLE_AOR;
+    if (b->state != AT_LOADING)
+        return;
     if (++b->table < TABLES) {
         load(l, bucket);
         return;
@@ -313,4 +317,8 @@ void lease_bucket_work(struct lease *l, uint16_t bucket) {
         claim(l, bucket);
     else if (b->state == AT_OTHERS && b->owner == l->cfg.node && b->target && b->target != l->cfg.node)
         release(l, bucket); /* from before a restart, and another's by now */
+    else if (b->state == AT_OTHERS && !b->read) {
+        b->table = TABLE_AOR;
+        load(l, bucket);
+    }
 }

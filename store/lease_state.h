@@ -36,6 +36,7 @@ struct lease_bucket {
     bool unsure;                  /* ours, but to be found so again before anything is sent */
     bool reclaim;                 /* by a new epoch: the lease had run out, so a claim of it may be under way */
     bool rewrite;                 /* the server has forgotten its records as well */
+    bool read;                    /* its bindings are known: read once, told by its owner since */
     bool look;                    /* to be asked for */
 };
 

@@ -73,6 +73,14 @@ static void layout_pools(struct engine *e, struct arena *a, const struct engine_
     layout_buffers(e, a, c);
 }
 
+/* Who counts a nonce's uses is who gave it: another engine's is stale here, and the next round is with one of ours. */
+static void own_nonces(const struct engine_config *c, uint8_t secret[AUTH_SECRET_LEN]) {
+    for (unsigned i = 0; c->shared && i < 4; i++)
+        secret[i] ^= (uint8_t)(c->node >> (8 * i));
+    for (unsigned i = 0; c->shared && i < 2; i++)
+        secret[4 + i] ^= (uint8_t)(c->shard >> (8 * i));
+}
+
 static void layout_protocol(struct engine *e, struct arena *a, const struct engine_config *c) {
     struct txn_layer_config t = {
         .count = txn_count_of(c),
@@ -91,6 +99,7 @@ static void layout_protocol(struct engine *e, struct arena *a, const struct engi
         .algorithms = (c->auth_md5 ? AUTH_USE_MD5 : 0) | (c->auth_sha256 ? AUTH_USE_SHA256 : 0),
     };
     memcpy(auth.secret, c->secret, sizeof auth.secret);
+    own_nonces(c, auth.secret);
     auth_server_init(&e->auth, a, &auth);
 }
 

@@ -5,6 +5,7 @@
 #include "core/b2b/move.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/record.h"
+#include "core/b2b/registrar.h"
 #include "parser/sip_hdr.h"
 
 /* A bucket is looked at so often while it is to be given up, and given up with whatever is in flight after so long. */
@@ -314,6 +315,8 @@ static void on_record(struct engine *e, const struct event *ev) {
     struct slice table = ev->u.bucket.table;
     if (slice_eq(table, SL("moved")))
         moved_on_record(e, ev->u.bucket.bucket, ev->u.bucket.key, ev->u.bucket.value);
+    else if (slice_eq(table, SL("aor")))
+        registrar_learn(e, ev->u.bucket.key, ev->u.bucket.value);
     else if (slice_eq(table, SL("arriving")))
         move_on_record(e, ev->u.bucket.bucket, ev->u.bucket.value);
 }

@@ -1,29 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-#include "core/b2b/registrar.h"
+#include "core/b2b/registrar_int.h"
 
 #include "core/b2b/wire.h"
 #include "core/base/check.h"
 #include "parser/sip_hdr.h"
 #include "parser/sip_uri.h"
 #include "parser/sip_write.h"
-
-enum binding_field { BIND_USER, BIND_CONTACT, BIND_CALL_ID };
-
-struct binding {
-    handle self;
-    handle next; /* of the same user, latest first */
-    struct strs s;
-    struct addr flow;
-    uint32_t cseq;
-    uint64_t expires_us, expires_ms;
-    uint16_t q;
-    struct wheel_node timer;
-};
-
-struct registrar {
-    struct pool bindings;
-    struct map users; /* user -> first binding */
-};
 
 struct registrar *registrar_new(struct arena *a, uint32_t bindings) {
     struct registrar *r = arena_take(a, sizeof *r), counted;
@@ -37,12 +19,12 @@ static struct key128 user_key(const struct engine *e, struct slice user) {
     return siphash128(e->map_key, user.p, user.n);
 }
 
-static struct binding *binding_get(const struct engine *e, handle h) {
+struct binding *registrar_get(const struct engine *e, handle h) {
     return pool_get(&e->registrar->bindings, h);
 }
 
-static struct binding *first_of(const struct engine *e, struct slice user) {
-    return binding_get(e, map_get(&e->registrar->users, user_key(e, user)));
+struct binding *registrar_first(const struct engine *e, struct slice user) {
+    return registrar_get(e, map_get(&e->registrar->users, user_key(e, user)));
 }
 
 static void set_first(struct engine *e, struct slice user, handle h) {
@@ -54,18 +36,18 @@ static void set_first(struct engine *e, struct slice user, handle h) {
 
 static void unlink_binding(struct engine *e, struct binding *b) {
     struct slice user = strs_get(&b->s, BIND_USER);
-    struct binding *at = first_of(e, user);
+    struct binding *at = registrar_first(e, user);
     if (at == b) {
         set_first(e, user, b->next);
         return;
     }
     while (at && at->next != b->self)
-        at = binding_get(e, at->next);
+        at = registrar_get(e, at->next);
     if (at)
         at->next = b->next;
 }
 
-static void binding_free(struct engine *e, struct binding *b) {
+void registrar_drop(struct engine *e, struct binding *b) {
     unlink_binding(e, b);
     wheel_cancel(&e->wheel, &b->timer);
     strs_free(&b->s, &e->bufs);
@@ -74,7 +56,7 @@ static void binding_free(struct engine *e, struct binding *b) {
 
 uint32_t registrar_find(struct engine *e, struct slice user, struct registrar_binding *out, uint32_t max) {
     uint32_t n = 0;
-    for (struct binding *b = first_of(e, user); b && n < max; b = binding_get(e, b->next))
+    for (struct binding *b = registrar_first(e, user); b && n < max; b = registrar_get(e, b->next))
         out[n++] = (struct registrar_binding){ strs_get(&b->s, BIND_CONTACT), b->flow };
     return n;
 }
@@ -84,32 +66,9 @@ uint32_t registrar_count(const struct engine *e) {
 }
 
 void registrar_on_timer(struct engine *e, struct wheel_node *n) {
-    struct binding *b = binding_get(e, n->owner);
+    struct binding *b = registrar_get(e, n->owner);
     if (b)
-        binding_free(e, b);
-}
-
-/* One value a user in the store: its contacts, one a line: URI, flow, expiry. */
-static void write_through(struct engine *e, struct slice user) {
-    struct out *o = outbox_add(e->out, OUT_STORE);
-    if (!o)
-        return;
-    struct sbuf v = ua_body(&e->ua);
-    uint64_t last = 0;
-    for (struct binding *b = first_of(e, user); b; b = binding_get(e, b->next)) {
-        sbuf_put(&v, strs_get(&b->s, BIND_CONTACT));
-        sbuf_char(&v, ' ');
-        addr_put(&v, &b->flow);
-        sbuf_char(&v, ' ');
-        sbuf_u64(&v, b->expires_ms);
-        sbuf_char(&v, '\n');
-        last = b->expires_ms > last ? b->expires_ms : last;
-    }
-    o->u.store.verb = v.n ? STORE_PUT : STORE_DELETE;
-    o->u.store.table = SL("aor");
-    o->u.store.key = buf_copy(&e->bufs, user);
-    o->u.store.value = v.n ? buf_copy(&e->bufs, sbuf_slice(&v)) : NULL;
-    o->u.store.expires_ms = last;
+        registrar_drop(e, b);
 }
 
 static void respond(struct engine *e, const struct sip_msg *msg, handle txn, uint16_t status, struct slice extra) {
@@ -119,7 +78,7 @@ static void respond(struct engine *e, const struct sip_msg *msg, handle txn, uin
 
 static void respond_with_bindings(struct engine *e, const struct sip_msg *msg, handle txn, struct slice user) {
     struct sbuf h = ua_headers(&e->ua);
-    for (struct binding *b = first_of(e, user); b; b = binding_get(e, b->next)) {
+    for (struct binding *b = registrar_first(e, user); b; b = registrar_get(e, b->next)) {
         sbuf_lit(&h, "Contact: <");
         sbuf_put(&h, strs_get(&b->s, BIND_CONTACT));
         sbuf_lit(&h, ">;expires=");
@@ -131,7 +90,7 @@ static void respond_with_bindings(struct engine *e, const struct sip_msg *msg, h
 }
 
 static struct binding *same_contact(struct engine *e, struct slice user, const struct sip_uri *uri) {
-    for (struct binding *b = first_of(e, user); b; b = binding_get(e, b->next)) {
+    for (struct binding *b = registrar_first(e, user); b; b = registrar_get(e, b->next)) {
         struct sip_uri have;
         if (sip_uri_parse(strs_get(&b->s, BIND_CONTACT), &have) >= 0 && sip_uri_eq(&have, uri))
             return b;
@@ -139,10 +98,10 @@ static struct binding *same_contact(struct engine *e, struct slice user, const s
     return NULL;
 }
 
-static struct binding *binding_add(struct engine *e, struct slice user) {
+struct binding *registrar_add(struct engine *e, struct slice user) {
     handle h;
     uint32_t n = 0;
-    for (struct binding *b = first_of(e, user); b; b = binding_get(e, b->next))
+    for (struct binding *b = registrar_first(e, user); b; b = registrar_get(e, b->next))
         n++;
     struct binding *b = n < LIMIT_BINDINGS_PER_AOR ? pool_alloc(&e->registrar->bindings, &h) : NULL;
     if (!b)
@@ -172,10 +131,10 @@ static bool is_old(const struct binding *b, const struct sip_msg *msg) {
 }
 
 static void remove_all(struct engine *e, const struct sip_msg *msg, struct slice user) {
-    for (struct binding *b = first_of(e, user), *next; b; b = next) {
-        next = binding_get(e, b->next);
+    for (struct binding *b = registrar_first(e, user), *next; b; b = next) {
+        next = registrar_get(e, b->next);
         if (!is_old(b, msg))
-            binding_free(e, b);
+            registrar_drop(e, b);
     }
 }
 
@@ -188,15 +147,15 @@ static bool apply(struct engine *e, const struct sip_msg *msg, handle txn, struc
         return true;
     if (seconds == 0) {
         if (b)
-            binding_free(e, b);
+            registrar_drop(e, b);
         return true;
     }
     if (!b)
-        b = binding_add(e, user);
+        b = registrar_add(e, user);
     if (!b || !t || !strs_set(&b->s, &e->bufs, BIND_CONTACT, c->addr.uri.whole) ||
         !strs_set(&b->s, &e->bufs, BIND_CALL_ID, msg->call_id)) {
         if (b)
-            binding_free(e, b);
+            registrar_drop(e, b);
         return false;
     }
     if (seconds > e->cfg.expires_max_s)
@@ -263,12 +222,12 @@ void registrar_on_register(struct engine *e, const struct sip_msg *msg, handle t
     while (!star && sip_values_next(msg, SIP_H_CONTACT, &cur, &value)) {
         struct sip_contact c;
         if (sip_contact_parse(value, &c) >= 0 && !apply(e, msg, txn, user, &c)) {
-            write_through(e, user);
+            registrar_share(e, user);
             respond(e, msg, txn, 503, SL("Retry-After: 5\r\n"));
             return;
         }
     }
     if (count)
-        write_through(e, user);
+        registrar_share(e, user);
     respond_with_bindings(e, msg, txn, user);
 }

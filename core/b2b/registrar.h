@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
  * registrar: bindings of addresses of record (RFC 3261 section 10.3). Held in the engine and written through to the
- * store, table "aor". The users of the configuration are the addresses of record.
+ * store, table "aor", and to the other engines. The users of the configuration are the addresses of record.
  */
 #ifndef REFEREE_B2B_REGISTRAR_H
 #define REFEREE_B2B_REGISTRAR_H
@@ -20,6 +20,9 @@ void registrar_on_register(struct engine *e, const struct sip_msg *msg, handle t
 /* Live bindings of a user, latest first. */
 uint32_t registrar_find(struct engine *e, struct slice user, struct registrar_binding *out, uint32_t max);
 void registrar_on_timer(struct engine *e, struct wheel_node *n);
+/* What another engine has written, or had: replaces all bindings of the user. */
+void registrar_learn(struct engine *e, struct slice user, struct slice value);
+void registrar_on_peer(struct engine *e, struct slice bytes);
 uint32_t registrar_count(const struct engine *e);
 
 #endif

@@ -132,32 +132,37 @@ static inline void pair_bucket(struct pair *p, unsigned i, enum bucket_event wha
     pair_step(p, i, &ev);
 }
 
+/* Every record that the store has of the table in the bucket. */
+static inline void pair_load(struct pair *p, unsigned i, unsigned bucket, struct slice table) {
+    static char copy[1 << 16];
+    struct store_op op = { .verb = STORE_LOAD, .ticket = 1, .bucket = (uint16_t)bucket, .table = table };
+    struct event got, ev;
+    store_submit(p->store, &op, rig_wall_ms(&p->r));
+    p->pumping = true;
+    while (store_answer(p->store, &got) && got.u.store.more) {
+        struct slice k = got.u.store.key, v = got.u.store.value;
+        memcpy(copy, k.p, k.n);
+        memcpy(copy + k.n, v.p, v.n);
+        ev = (struct event){ .kind = EV_BUCKET, .u.bucket.what = BUCKET_RECORD };
+        ev.u.bucket.bucket = (uint16_t)bucket;
+        ev.u.bucket.table = table;
+        ev.u.bucket.key = slice_of(copy, k.n);
+        ev.u.bucket.value = slice_of(copy + k.n, v.n);
+        pair_step(p, i, &ev);
+    }
+    p->pumping = false;
+}
+
 /* The engine dies and another one, without its memory, takes the bucket over from what the store has. */
 static inline void pair_taken_over(struct pair *p, unsigned i, unsigned bucket) {
-    static const struct slice tables[] = { { "moved", 5 }, { "call", 4 }, { "arriving", 8 } };
-    static char copy[1 << 16];
-    struct event ev, rec;
     uint64_t epoch = owner_epoch(p->e[i], (uint16_t)bucket) + 1;
     struct store_op claim = { .verb = STORE_CLAIM, .bucket = (uint16_t)bucket, .node = i + 1, .epoch = epoch - 1 };
     store_submit(p->store, &claim, rig_wall_ms(&p->r));
     pair_bucket(p, i, BUCKET_LOST, bucket, 0, 0);
     pair_bucket(p, i, BUCKET_LOADING, bucket, 0, epoch);
-    for (unsigned t = 0; t < 3; t++) {
-        struct store_op op = { .verb = STORE_LOAD, .ticket = 1, .bucket = (uint16_t)bucket, .table = tables[t] };
-        store_submit(p->store, &op, rig_wall_ms(&p->r));
-        p->pumping = true;
-        while (store_answer(p->store, &ev) && ev.u.store.more) {
-            rec = (struct event){ .kind = EV_BUCKET, .u.bucket.what = BUCKET_RECORD };
-            rec.u.bucket.bucket = (uint16_t)bucket;
-            rec.u.bucket.table = tables[t];
-            rec.u.bucket.key = slice_of(copy, ev.u.store.key.n);
-            rec.u.bucket.value = slice_of(copy + ev.u.store.key.n, ev.u.store.value.n);
-            memcpy(copy, ev.u.store.key.p, ev.u.store.key.n);
-            memcpy(copy + ev.u.store.key.n, ev.u.store.value.p, ev.u.store.value.n);
-            pair_step(p, i, &rec);
-        }
-        p->pumping = false;
-    }
+    pair_load(p, i, bucket, SL("moved"));
+    pair_load(p, i, bucket, SL("call"));
+    pair_load(p, i, bucket, SL("arriving"));
     pair_bucket(p, i, BUCKET_MINE, bucket, 0, epoch);
 }
 
@@ -170,13 +175,15 @@ static inline void pair_own(struct pair *p) {
     }
 }
 
-static inline struct pair *pair_new(struct engine_config *c) {
+static inline struct pair *pair_new_with(struct engine_config *c, const struct user_config *users, uint32_t n) {
     struct pair *p = calloc(1, sizeof *p);
     struct siphash_key key = { 3, 4 };
     struct arena a;
     CHECK(p);
     rig_config(c);
     c->shared = true;
+    c->policy.users = users;
+    c->policy.user_count = n;
     p->linked = true;
     p->r.now = RIG_START_US;
     p->r.arg = c;
@@ -195,6 +202,10 @@ static inline struct pair *pair_new(struct engine_config *c) {
     p->r.e = p->e[0];
     pair_own(p);
     return p;
+}
+
+static inline struct pair *pair_new(struct engine_config *c) {
+    return pair_new_with(c, NULL, 0);
 }
 
 static inline void pair_end(struct pair *p) {

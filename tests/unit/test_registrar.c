@@ -157,7 +157,10 @@ static void test_write_through(void) {
     CHECK_EQ(r->stored[0].verb, STORE_PUT);
     CHECK_TRUE(strcmp(r->stored[0].table, "aor") == 0);
     CHECK_TRUE(strcmp(r->stored[0].key, "alice") == 0);
-    CHECK_TRUE(strcmp(r->stored[0].value, "sip:alice@192.0.2.11 192.0.2.11:5060 1700000100000\n") == 0);
+    /* Behind the expiry: CSeq, q, Call-ID. */
+    const char *value = "sip:alice@192.0.2.11 192.0.2.11:5060 1700000100000 ";
+    CHECK_TRUE(strncmp(r->stored[0].value, value, strlen(value)) == 0);
+    CHECK_TRUE(strstr(r->stored[0].value, " 1000 ") != NULL);
     CHECK_TRUE(r->stored[0].expires_ms == UINT64_C(1700000100000));
     CHECK_EQ(store_count(r->store, SL("aor"), r->wall_ms), 1);
     CHECK_EQ(reg(r, "Contact: *\r\nExpires: 0\r\n"), 200);
