@@ -24,6 +24,7 @@ static const char usage[] =
     "  leftover       what is held now           version        of the daemon\n"
     "  transfer CALL LEG URI         that leg talks with URI; who it talked with is the transferor\n"
     "  transfer CALL LEG with CALL LEG  it talks with the other call's leg\n"
+    "  nodes          of the cluster             buckets        and who owns them\n"
     "  drain          no new calls, then end     reload         users, routes and peers of the configuration\n";
 
 static bool socket_of(const char *config, char *path, size_t n) {

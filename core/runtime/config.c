@@ -94,6 +94,17 @@ static bool resolve_secret(struct config *c, struct config_error *e) {
     return true;
 }
 
+static bool resolve_cluster(struct config *c, struct config_error *e) {
+    c->engine.shared = c->engine.node != 0;
+    c->cluster_advertise.family = ADDR_NONE;
+    if (c->engine.shared && is_auto(c->auth_secret))
+        return fail(e, "cluster.node", "a cluster needs auth.secret", "the same text on every node");
+    struct slice text = slice_str(c->cluster_advertise_text);
+    if (!is_auto(c->cluster_advertise_text) && !addr_parse(text, 0, &c->cluster_advertise))
+        return fail(e, "cluster.advertise", "not an address", "auto, or 192.0.2.1:7060");
+    return true;
+}
+
 static uint32_t power_of_two(uint32_t n) {
     uint32_t p = 1;
     while (p < n)
@@ -130,7 +141,7 @@ static void resolve_policy(struct config *c) {
 }
 
 bool config_resolve(struct config *c, struct config_error *e) {
-    if (!resolve_sip(c, e) || !resolve_media(c, e) || !resolve_secret(c, e))
+    if (!resolve_sip(c, e) || !resolve_media(c, e) || !resolve_secret(c, e) || !resolve_cluster(c, e))
         return false;
     resolve_policy(c);
     return true;

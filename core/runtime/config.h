@@ -50,6 +50,9 @@ struct config {
     uint32_t refer, attended, splice, relay, accept, hold;  /* enums of the engine, by the schema's choices */
     char cdr_file[CONFIG_CDR_PATH_MAX];
     char admin_socket[CONFIG_PATH_MAX];
+    struct addr cluster_listen;
+    char cluster_advertise_text[CONFIG_HOST_MAX];
+    struct addr cluster_advertise;     /* by config_resolve; ADDR_NONE: as it listens */
     uint32_t store_kind;
     uint32_t store_records;
 };

@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 /* Tags of sockets: what they are in the high byte, which one in the rest. */
-enum tag { TAG_LISTEN = 1 << 24, TAG_MEDIA = 2 << 24, TAG_ADMIN = 3 << 24, TAG_SIGNAL = 4 << 24 };
+enum tag { TAG_LISTEN = 1 << 24, TAG_MEDIA = 2 << 24, TAG_ADMIN = 3 << 24, TAG_SIGNAL = 4 << 24,
+           TAG_LINK = 9 << 24 };
 #define TAG_KIND(t) ((t) & 0xff000000)
 #define TAG_INDEX(t) ((t) & 0x00ffffff)
 
@@ -62,26 +63,32 @@ static void do_outbox(struct shard *s) {
             cdr_file_line(&s->cdr, buf_slice(o->u.cdr.buf));
             buf_unref(engine_bufs(s->engine), &o->u.cdr.buf);
             break;
-        case OUT_PEER: buf_unref(engine_bufs(s->engine), &o->u.peer.buf); break;
-        case OUT_BUCKET: break;
+        case OUT_PEER:
+            node_on_out(&s->node, o);
+            buf_unref(engine_bufs(s->engine), &o->u.peer.buf);
+            break;
+        case OUT_BUCKET: node_on_out(&s->node, o); break;
         }
     }
     s->out.n = 0;
 }
 
-static void step_once(struct shard *s, struct event *ev) {
+void shard_step_once(struct shard *s, struct event *ev) {
     ev->mono_us = s->mono_us;
     ev->wall_ms = s->wall_ms;
     engine_step(s->engine, ev, &s->out);
     do_outbox(s);
 }
 
-/* One event and the store's answers to what it asked. */
-static void step(struct shard *s, struct event *ev) {
+void shard_answers(struct shard *s) {
     struct event answer;
-    step_once(s, ev);
     for (int i = 0; i < TURN_ANSWERS_MAX && store_answer(s->store, &answer); i++)
-        step_once(s, &answer);
+        shard_on_answer(s, &answer);
+}
+
+void shard_step(struct shard *s, struct event *ev) {
+    shard_step_once(s, ev);
+    shard_answers(s);
 }
 
 /* ---- what happened */
@@ -91,7 +98,7 @@ static void on_datagram(struct shard *s, const struct io_event *in) {
     ev.u.dgram.bytes = slice_of((const char *)in->data, in->n);
     ev.u.dgram.src = in->src;
     ev.u.dgram.dst = listeners_dst(&s->listeners, TAG_INDEX(in->tag), in);
-    step(s, &ev);
+    shard_step(s, &ev);
 }
 
 static void on_unreachable(struct shard *s, const struct io_event *in) {
@@ -100,7 +107,7 @@ static void on_unreachable(struct shard *s, const struct io_event *in) {
         return;
     struct event ev = { .kind = EV_SEND_FAILED };
     ev.u.failed.dst = in->src;
-    step(s, &ev);
+    shard_step(s, &ev);
 }
 
 static void on_media(struct shard *s, const struct io_event *in) {
@@ -112,7 +119,7 @@ static void on_media(struct shard *s, const struct io_event *in) {
     ev.u.media.stream = port / 2;
     ev.u.media.generation = s->media.relay.streams[port / 2].generation;
     ev.u.media.addr = in->src;
-    step(s, &ev);
+    shard_step(s, &ev);
 }
 
 static void on_admin(struct shard *s, uint32_t which) {
@@ -122,7 +129,7 @@ static void on_admin(struct shard *s, uint32_t which) {
     struct event ev = { .kind = EV_ADMIN };
     ev.u.admin.conn = order.conn;
     ev.u.admin.line = order.line;
-    step(s, &ev);
+    shard_step(s, &ev);
 }
 
 void shard_drain(struct shard *s) {
@@ -135,7 +142,8 @@ void shard_drain(struct shard *s) {
     s->state = SHARD_DRAINING;
     s->stop_us = deadline + DRAIN_GRACE_US;
     ev.u.drain.deadline_us = deadline;
-    step(s, &ev);
+    if (!shard_leave(s))
+        shard_step(s, &ev);
 }
 
 static void on_signals(struct shard *s) {
@@ -162,6 +170,8 @@ static void on_event(struct shard *s, const struct io_event *ev) {
         on_media(s, ev);
     else if (TAG_KIND(ev->tag) == TAG_ADMIN)
         on_admin(s, TAG_INDEX(ev->tag));
+    else if (TAG_KIND(ev->tag) == TAG_LINK)
+        shard_on_link(s, TAG_INDEX(ev->tag));
     else
         on_signals(s);
 }
@@ -175,6 +185,8 @@ static uint64_t time_to_wait(const struct shard *s) {
         until = s->stop_us;
     if (media < until)
         until = media;
+    if (node_deadline(&s->node) < until)
+        until = node_deadline(&s->node);
     if (until == UINT64_MAX)
         return UINT64_MAX;
     return until > now ? until - now : 0;
@@ -184,6 +196,12 @@ static void check_end(struct shard *s) {
     if (s->state != SHARD_DRAINING)
         return;
     bool late = s->mono_us >= s->stop_us;
+    if (s->node.on && s->node.drained && !s->told) {
+        struct event ev = { .kind = EV_DRAIN };
+        ev.u.drain.deadline_us = s->stop_us - DRAIN_GRACE_US;
+        s->told = true;
+        shard_step(s, &ev); /* nobody took what is left, if there is any */
+    }
     if (!late && !engine_drained(s->engine))
         return;
     log_line(&s->log, TRACE_INFO, "stop", late ? "with calls left that nobody answered for" : "drained");
@@ -193,10 +211,13 @@ static void check_end(struct shard *s) {
 static void turn(struct shard *s) {
     uint32_t n = io_turn(s->io, time_to_wait(s), s->events);
     tell_time(s);
+    node_tell_time(&s->node, s->mono_us, s->wall_ms);
+    shard_work(s); /* first of all: whether anything may be done */
     for (uint32_t i = 0; i < n; i++)
         on_event(s, &s->events[i]);
+    shard_work(s);
     for (int i = 0; i < TURN_DEADLINES_MAX && engine_deadline(s->engine) <= s->mono_us; i++)
-        step(s, &(struct event){ .kind = EV_DEADLINE });
+        shard_step(s, &(struct event){ .kind = EV_DEADLINE });
     media_io_turn(&s->media, engine_bufs(s->engine), s->mono_us);
     log_drain(&s->log, engine_trace(s->engine));
     cdr_file_flush(&s->cdr, s->mono_us);
@@ -238,6 +259,7 @@ static void lay_out(struct shard *s, struct arena *a, size_t used[3]) {
     size_t records = s->config->store_records;
     s->store = store_memory_new(a, (uint32_t)records, records * STORE_VALUE_BYTES, n->seed);
     used[1] = a->used - before - used[0];
+    node_lay_out(&s->node, a, s->config, s->mono_us);
     relay_init(&s->media.relay, a, s->media.count);
     used[2] = a->used - before - used[0] - used[1];
 }
@@ -266,7 +288,7 @@ static bool open_io(struct shard *s) {
     const char *why;
     struct io_options o = { .backend = (enum io_backend)s->config->backend, .metrics = engine_metrics(s->engine),
                             .bufs = engine_bufs(s->engine) };
-    o.sockets_max = s->media.count * 2 + LISTEN_MAX + ADMIN_CONNS_MAX + 2;
+    o.sockets_max = s->media.count * 2 + LISTEN_MAX + ADMIN_CONNS_MAX + 2 + (s->node.on ? LINK_TAGS : 0);
     s->io = io_new(&o, &why);
     if (!s->io) {
         log_line(&s->log, TRACE_ERROR, "io", "%s", why);
@@ -274,7 +296,7 @@ static bool open_io(struct shard *s) {
     }
     bool ok = io_watch(s->io, s->signal_fd, TAG_SIGNAL) >= 0 && listeners_start(&s->listeners, s->io, TAG_LISTEN) &&
               media_io_start(&s->media, s->io, engine_metrics(s->engine), TAG_MEDIA) &&
-              admin_start(&s->admin, s->io, TAG_ADMIN);
+              admin_start(&s->admin, s->io, TAG_ADMIN) && node_start(&s->node, s->io, TAG_LINK);
     log_line(&s->log, ok ? TRACE_INFO : TRACE_ERROR, "io", "%s%s", io_describe(s->io), ok ? "" : ": sockets refused");
     return ok;
 }
@@ -293,7 +315,7 @@ static bool open_sockets(struct shard *s) {
         return false;
     }
     n->media_port_usable = s->media.usable;
-    return admin_open(&s->admin, c->admin_socket, &s->log);
+    return admin_open(&s->admin, c->admin_socket, &s->log) && node_open(&s->node, c, &s->log);
 }
 
 static void open_fastpath(struct shard *s) {
@@ -327,6 +349,7 @@ bool shard_open(struct shard *s, struct config *config, const char *config_path,
 void shard_close(struct shard *s) {
     cdr_file_close(&s->cdr);
     admin_close(&s->admin);
+    node_close(&s->node);
     io_free(s->io);
     listeners_close(&s->listeners);
     media_io_close(&s->media);

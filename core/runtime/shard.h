@@ -13,6 +13,7 @@
 #include "core/runtime/listen.h"
 #include "core/runtime/log.h"
 #include "core/runtime/media_io.h"
+#include "core/runtime/node.h"
 #include "store/store.h"
 
 #define DRAIN_GRACE_US UINT64_C(5000000)   /* after the deadline, for the BYEs' answers */
@@ -33,6 +34,8 @@ struct shard {
     struct listeners listeners;
     struct media_io media;
     struct admin admin;
+    struct node node;
+    bool told;                    /* the engine, that it ends */
     int signal_fd;
     void *memory;
     size_t memory_bytes;
@@ -50,6 +53,18 @@ void shard_run(struct shard *s);
 void shard_close(struct shard *s);
 /* The flight recorder, to stderr. */
 void shard_dump(struct shard *s);
+
+/* ---- private to shard*.c */
+/* One event; and with the store's answers to what it asked. */
+void shard_step_once(struct shard *s, struct event *ev);
+void shard_step(struct shard *s, struct event *ev);
+void shard_answers(struct shard *s);
+/* In shard_node.c: the node's part. */
+void shard_on_answer(struct shard *s, struct event *answer);
+void shard_work(struct shard *s);
+void shard_on_link(struct shard *s, uint32_t which);
+/* False: it is alone. */
+bool shard_leave(struct shard *s);
 
 /* In shard_order.c: orders that the shell answers itself. False: the engine's. */
 bool shard_order(struct shard *s, const struct admin_order *order);

@@ -7,11 +7,22 @@ static void answer(struct shard *s, uint64_t conn, const char *text, bool last) 
     admin_answer(&s->admin, conn, slice_str(text), last);
 }
 
+static void answer_node(struct shard *s, uint64_t conn, void (*describe)(const struct node *n, struct sbuf *text)) {
+    static char text[LIMIT_BUCKETS * 16];
+    struct sbuf b = sbuf_on(text, sizeof text);
+    describe(&s->node, &b);
+    admin_answer(&s->admin, conn, sbuf_slice(&b), true);
+}
+
 bool shard_order(struct shard *s, const struct admin_order *order) {
     char text[256];
     if (slice_eq(order->line, SL("version"))) {
         snprintf(text, sizeof text, "refereed %s, %s, %s\n", s->version, s->config->node_name, io_describe(s->io));
         answer(s, order->conn, text, true);
+    } else if (slice_eq(order->line, SL("nodes"))) {
+        answer_node(s, order->conn, node_describe);
+    } else if (slice_eq(order->line, SL("buckets"))) {
+        answer_node(s, order->conn, node_describe_buckets);
     } else if (slice_eq(order->line, SL("drain"))) {
         answer(s, order->conn, "draining\n", true);
         shard_drain(s);

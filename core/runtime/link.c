@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#define _GNU_SOURCE
+#include "core/runtime/link.h"
+
+#include "core/runtime/udp.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <nettle/hmac.h>
+#include <nettle/memops.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define RETRY_US 200000
+#define RETRY_DOUBLINGS 4
+#define CHALLENGE_LEN 16
+#define HELLO_LEN (4 + SHA256_DIGEST_SIZE)
+
+static void hello_mac(const struct link *k, const uint8_t challenge[CHALLENGE_LEN], uint32_t from, uint32_t to,
+                      uint8_t mac[SHA256_DIGEST_SIZE]) {
+    struct hmac_sha256_ctx h;
+    uint8_t nodes[8];
+    for (unsigned i = 0; i < 4; i++) {
+        nodes[i] = (uint8_t)(from >> (24 - 8 * i));
+        nodes[4 + i] = (uint8_t)(to >> (24 - 8 * i));
+    }
+    hmac_sha256_set_key(&h, LINK_SECRET_LEN, k->secret);
+    hmac_sha256_update(&h, CHALLENGE_LEN, challenge);
+    hmac_sha256_update(&h, sizeof nodes, nodes);
+    hmac_sha256_digest(&h, SHA256_DIGEST_SIZE, mac);
+}
+
+/* ---- connections ---- */
+
+static bool make_buffers(struct link_conn *c) {
+    c->in = c->in ? c->in : malloc(LINK_IN_BYTES);
+    c->out = c->out ? c->out : malloc(LINK_OUT_BYTES);
+    c->in_n = c->in_at = c->out_n = c->out_at = 0;
+    return c->in && c->out;
+}
+
+static void drop_conn(struct link *k, struct link_conn *c) {
+    if (c->fd < 0)
+        return;
+    io_remove(k->io, c->slot);
+    close(c->fd);
+    c->fd = -1;
+    c->up = c->readable = false;
+    c->again_us = k->now_us + ((uint64_t)RETRY_US << c->failures);
+    c->failures += c->failures < RETRY_DOUBLINGS;
+}
+
+static bool watch(struct link *k, struct link_conn *c, int fd, uint32_t which) {
+    int one = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    c->slot = make_buffers(c) ? io_watch(k->io, fd, k->tag_base + which) : -1;
+    if (c->slot < 0) {
+        close(fd);
+        return false;
+    }
+    c->fd = fd;
+    return true;
+}
+
+static void connect_to(struct link *k, uint32_t i) {
+    struct link_conn *c = &k->to[i];
+    struct sockaddr_storage sa;
+    socklen_t n = udp_to_sockaddr(&c->to, &sa);
+    int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    c->again_us = k->now_us + ((uint64_t)RETRY_US << c->failures);
+    if (fd < 0 || !watch(k, c, fd, 1 + i))
+        return;
+    if (connect(fd, (struct sockaddr *)&sa, n) != 0 && errno != EINPROGRESS)
+        drop_conn(k, c);
+}
+
+static void accept_all(struct link *k) {
+    int fd;
+    while ((fd = accept4(k->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        uint32_t i = 0;
+        while (i < LINK_NODES_MAX && k->from[i].fd >= 0)
+            i++;
+        struct link_conn *c = &k->from[i % LINK_NODES_MAX];
+        if (i == LINK_NODES_MAX || !watch(k, c, fd, 1 + LINK_NODES_MAX + i)) {
+            if (i == LINK_NODES_MAX)
+                close(fd);
+            continue;
+        }
+        c->node = 0;
+        if (getrandom(c->challenge, CHALLENGE_LEN, 0) != CHALLENGE_LEN ||
+            send(fd, c->challenge, CHALLENGE_LEN, MSG_NOSIGNAL) != CHALLENGE_LEN)
+            drop_conn(k, c);
+    }
+}
+
+/* ---- out ---- */
+
+static void flush(struct link *k, struct link_conn *c) {
+    while (c->fd >= 0 && c->out_at < c->out_n) {
+        ssize_t n = send(c->fd, c->out + c->out_at, c->out_n - c->out_at, MSG_NOSIGNAL);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n <= 0) {
+            drop_conn(k, c);
+            return;
+        }
+        c->out_at += (uint32_t)n;
+    }
+    c->out_n = c->out_at = 0;
+}
+
+static bool send_to(struct link *k, struct link_conn *c, const struct link_frame *f) {
+    if (!c->up)
+        return false;
+    if (c->out_at && LINK_OUT_BYTES - c->out_n < LINK_FRAME_MAX) {
+        memmove(c->out, c->out + c->out_at, c->out_n - c->out_at);
+        c->out_n -= c->out_at;
+        c->out_at = 0;
+    }
+    uint32_t n = link_frame_put(c->out + c->out_n, LINK_OUT_BYTES - c->out_n, f);
+    c->out_n += n;
+    flush(k, c);
+    return n != 0;
+}
+
+static struct link_conn *find(struct link *k, uint32_t node) {
+    for (uint32_t i = 0; i < LINK_NODES_MAX; i++)
+        if (k->to[i].node == node)
+            return &k->to[i];
+    return NULL;
+}
+
+bool link_is_up(const struct link *k, uint32_t node) {
+    for (uint32_t i = 0; i < LINK_NODES_MAX; i++)
+        if (k->to[i].node == node)
+            return k->to[i].up;
+    return false;
+}
+
+bool link_send(struct link *k, uint32_t node, const struct link_frame *f) {
+    bool sent = false;
+    for (uint32_t i = 0; i < LINK_NODES_MAX; i++) {
+        struct link_conn *c = &k->to[i];
+        if (c->node && (!node || c->node == node))
+            sent |= send_to(k, c, f);
+    }
+    k->dropped += !sent;
+    return sent;
+}
+
+/* ---- in ---- */
+
+static bool read_some(struct link *k, struct link_conn *c) {
+    if (c->in_at) {
+        memmove(c->in, c->in + c->in_at, c->in_n - c->in_at);
+        c->in_n -= c->in_at;
+        c->in_at = 0;
+    }
+    ssize_t n = recv(c->fd, c->in + c->in_n, LINK_IN_BYTES - c->in_n, 0);
+    if (n > 0) {
+        c->in_n += (uint32_t)n;
+        return true;
+    }
+    c->readable = false;
+    if (n == 0 || (errno != EAGAIN && errno != EINTR))
+        drop_conn(k, c);
+    return false;
+}
+
+/* The other side's challenge, on a connection of ours; nothing else comes there. */
+static void greet(struct link *k, struct link_conn *c) {
+    uint8_t hello[HELLO_LEN];
+    while (c->fd >= 0 && read_some(k, c))
+        ;
+    if (c->fd < 0 || c->up || c->in_n < CHALLENGE_LEN)
+        return;
+    for (unsigned i = 0; i < 4; i++)
+        hello[i] = (uint8_t)(k->node >> (24 - 8 * i));
+    hello_mac(k, c->in, k->node, c->node, hello + 4);
+    memcpy(c->out, hello, sizeof hello);
+    c->out_n = sizeof hello;
+    c->up = true;
+    c->failures = 0;
+    flush(k, c);
+    log_line(k->log, TRACE_INFO, "link", "node %u is reached", c->node);
+}
+
+/* False: not yet, or never. */
+static bool is_greeted(struct link *k, struct link_conn *c) {
+    uint8_t mac[SHA256_DIGEST_SIZE];
+    uint32_t node = 0;
+    if (c->up)
+        return true;
+    if (c->in_n - c->in_at < HELLO_LEN)
+        return false;
+    for (unsigned i = 0; i < 4; i++)
+        node = node << 8 | c->in[c->in_at + i];
+    hello_mac(k, c->challenge, node, k->node, mac);
+    if (!node || node == k->node || !memeql_sec(mac, c->in + c->in_at + 4, sizeof mac)) {
+        log_line(k->log, TRACE_WARN, "link", "somebody without cluster.secret, or for another node, was refused");
+        drop_conn(k, c);
+        return false;
+    }
+    c->in_at += HELLO_LEN;
+    c->node = node;
+    return c->up = true;
+}
+
+void link_ready(struct link *k, uint32_t which) {
+    if (which == 0) {
+        accept_all(k);
+    } else if (which <= LINK_NODES_MAX) {
+        struct link_conn *c = &k->to[which - 1];
+        if (c->fd < 0)
+            return;
+        greet(k, c);
+        flush(k, c);
+    } else if (which < LINK_TAGS && k->from[which - 1 - LINK_NODES_MAX].fd >= 0) {
+        k->from[which - 1 - LINK_NODES_MAX].readable = true;
+    }
+}
+
+static bool next_of(struct link *k, struct link_conn *c, struct link_frame *out) {
+    for (;;) {
+        if (c->fd < 0)
+            return false;
+        uint32_t n = is_greeted(k, c) ? link_frame_get(c->in + c->in_at, c->in_n - c->in_at, out) : 0;
+        if (n == UINT32_MAX) {
+            log_line(k->log, TRACE_WARN, "link", "node %u sends what is no frame", c->node);
+            drop_conn(k, c);
+            return false;
+        }
+        if (n) {
+            c->in_at += n;
+            out->from = c->node;
+            return true;
+        }
+        if (c->fd < 0 || !c->readable || !read_some(k, c))
+            return false;
+    }
+}
+
+bool link_next(struct link *k, struct link_frame *out) {
+    for (uint32_t i = 0; i < LINK_NODES_MAX; i++)
+        if (next_of(k, &k->from[i], out))
+            return true;
+    return false;
+}
+
+/* ---- who is there ---- */
+
+void link_peer(struct link *k, uint32_t node, const struct addr *at) {
+    struct link_conn *c = find(k, node);
+    if (node == k->node || (c && addr_eq(&c->to, at)))
+        return;
+    if (c)
+        drop_conn(k, c);
+    else if (!(c = find(k, 0)))
+        return;
+    c->node = node;
+    c->to = *at;
+    c->failures = 0;
+    c->again_us = k->now_us;
+}
+
+void link_forget(struct link *k, uint32_t node) {
+    struct link_conn *c = node ? find(k, node) : NULL;
+    if (!c)
+        return;
+    drop_conn(k, c);
+    c->node = 0;
+}
+
+void link_tick(struct link *k, uint64_t now_us) {
+    k->now_us = now_us;
+    for (uint32_t i = 0; i < LINK_NODES_MAX; i++)
+        if (k->to[i].node && k->to[i].fd < 0 && k->to[i].again_us <= now_us)
+            connect_to(k, i);
+}
+
+uint64_t link_deadline(const struct link *k) {
+    uint64_t at = UINT64_MAX;
+    for (uint32_t i = 0; i < LINK_NODES_MAX; i++)
+        if (k->to[i].node && k->to[i].fd < 0 && k->to[i].again_us < at)
+            at = k->to[i].again_us;
+    return at;
+}
+
+/* ---- opening ---- */
+
+bool link_open(struct link *k, uint32_t node, const uint8_t secret[LINK_SECRET_LEN], struct addr *listen_at,
+               struct log *log) {
+    struct sockaddr_storage sa;
+    socklen_t n = udp_to_sockaddr(listen_at, &sa);
+    int one = 1;
+    *k = (struct link){ .node = node, .log = log };
+    memcpy(k->secret, secret, LINK_SECRET_LEN);
+    for (uint32_t i = 0; i < LINK_NODES_MAX; i++)
+        k->to[i].fd = k->from[i].fd = -1;
+    k->fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool ok = k->fd >= 0 && setsockopt(k->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
+              bind(k->fd, (struct sockaddr *)&sa, n) == 0 && listen(k->fd, LINK_NODES_MAX) == 0;
+    n = sizeof sa;
+    if (ok && getsockname(k->fd, (struct sockaddr *)&sa, &n) == 0)
+        (void)udp_from_sockaddr(&sa, n, listen_at);
+    if (!ok)
+        log_line(log, TRACE_ERROR, "link", "cluster.listen: %s", strerror(errno));
+    return ok;
+}
+
+bool link_start(struct link *k, struct io *io, uint32_t tag_base) {
+    k->io = io;
+    k->tag_base = tag_base;
+    return io_watch(io, k->fd, tag_base) >= 0;
+}
+
+void link_close(struct link *k) {
+    for (uint32_t i = 0; i < 2 * LINK_NODES_MAX; i++) {
+        struct link_conn *c = i < LINK_NODES_MAX ? &k->to[i] : &k->from[i - LINK_NODES_MAX];
+        if (c->fd >= 0)
+            drop_conn(k, c);
+        free(c->in);
+        free(c->out);
+    }
+    if (k->fd >= 0)
+        close(k->fd);
+    k->fd = -1;
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/runtime/node.h"
+
+#include <string.h>
+
+#define FENCED_US 1000000   /* refused writes make it ask no more often */
+#define STATE_US 500000     /* what a node says about its store, so often */
+
+bool node_open(struct node *n, const struct config *c, struct log *log) {
+    n->log = log;
+    n->link.fd = -1;
+    n->on = c->engine.node != 0;
+    if (!n->on)
+        return true;
+    n->at = c->cluster_listen;
+    return link_open(&n->link, c->engine.node, c->engine.secret, &n->at, log);
+}
+
+void node_lay_out(struct node *n, struct arena *a, const struct config *c, uint64_t mono_us) {
+    struct lease_config lc = { .node = c->engine.node, .lazy_seed = c->engine.seed.k0 };
+    struct addr at = n->at;
+    if (!n->on)
+        return;
+    if (c->cluster_advertise.family != ADDR_NONE) {
+        at = c->cluster_advertise;
+        at.port = at.port ? at.port : n->at.port;
+    }
+    struct sbuf b = sbuf_on(lc.value, sizeof lc.value - 1);
+    addr_put(&b, &at);
+    n->lease = lease_new(a, &lc, mono_us);
+}
+
+bool node_start(struct node *n, struct io *io, uint32_t tag_base) {
+    return !n->on || link_start(&n->link, io, tag_base);
+}
+
+void node_close(struct node *n) {
+    if (n->on)
+        link_close(&n->link);
+}
+
+/* ---- the lease's inputs ---- */
+
+/* What is dropped here is asked for again, or found by the lease itself. */
+static struct lease_input *wait_for_lease(struct node *n, enum lease_input_kind kind, uint16_t bucket) {
+    static const struct lease_input none;
+    if (n->waiting_n == NODE_WAITING_MAX)
+        return NULL;
+    struct lease_input *in = &n->waiting[(n->first + n->waiting_n++) % NODE_WAITING_MAX];
+    *in = none;
+    in->kind = kind;
+    in->bucket = bucket;
+    return in;
+}
+
+bool node_work(struct node *n) {
+    n->out.n = n->out.op_n = 0;
+    if (!n->waiting_n)
+        return false;
+    struct lease_input in = n->waiting[n->first];
+    n->first = (n->first + 1) % NODE_WAITING_MAX;
+    n->waiting_n--;
+    in.now_us = n->mono_us;
+    lease_step(n->lease, &in, &n->out);
+    return true;
+}
+
+bool node_on_store(struct node *n, const struct event *ev) {
+    struct lease_input in = { .kind = LEASE_IN_STORE, .now_us = n->mono_us, .store = ev };
+    if (!n->on)
+        return false;
+    if (ev->kind == EV_STORE_UP) {
+        wait_for_lease(n, LEASE_IN_STORE_UP, 0);
+        return false;
+    }
+    /* Somebody else has a bucket that the engine wrote to: which, the store says when all are asked for. */
+    if (ev->kind == EV_STORE && ev->u.store.status == STORE_FENCED && !(ev->u.store.ticket & LEASE_TICKET) &&
+        n->mono_us >= n->fenced_us) {
+        n->fenced_us = n->mono_us + FENCED_US;
+        wait_for_lease(n, LEASE_IN_STORE_UP, 0);
+    }
+    if (ev->kind != EV_STORE || !(ev->u.store.ticket & LEASE_TICKET))
+        return false;
+    lease_step(n->lease, &in, &n->out);
+    return true;
+}
+
+static void say_state(struct node *n) {
+    struct link_frame f = { .kind = LINK_STATE, .flag = lease_store_ok(n->lease) };
+    if (n->mono_us < n->state_us)
+        return;
+    n->state_us = n->mono_us + STATE_US;
+    (void)link_send(&n->link, 0, &f);
+}
+
+/* The lease first: after a gap it must know before anything is done. */
+void node_tell_time(struct node *n, uint64_t mono_us, uint64_t wall_ms) {
+    n->mono_us = mono_us;
+    n->wall_ms = wall_ms;
+    if (!n->on)
+        return;
+    if (lease_deadline(n->lease) <= mono_us)
+        wait_for_lease(n, LEASE_IN_TICK, 0);
+    link_tick(&n->link, mono_us);
+    say_state(n);
+}
+
+uint64_t node_deadline(const struct node *n) {
+    if (!n->on)
+        return UINT64_MAX;
+    uint64_t a = lease_deadline(n->lease), b = link_deadline(&n->link), at = a < b ? a : b;
+    return n->state_us < at ? n->state_us : at;
+}
+
+void node_drain(struct node *n) {
+    n->draining = true;
+    if (n->on)
+        wait_for_lease(n, LEASE_IN_DRAIN, 0);
+}
+
+/* ---- out ---- */
+
+static void pass_on(struct node *n, const struct out *o) {
+    struct link_frame f = { .kind = LINK_PEER, .what = (uint8_t)o->u.peer.what, .hops = o->u.peer.hops,
+                            .bucket = o->u.peer.bucket, .src = o->u.peer.src, .dst = o->u.peer.dst,
+                            .bytes = buf_slice(o->u.peer.buf) };
+    /* Its owner may be dead: then it is for the lease to find another. */
+    if (!link_send(&n->link, o->u.peer.to, &f) && o->u.peer.to != PEER_NONE)
+        wait_for_lease(n, LEASE_IN_ASK, o->u.peer.bucket);
+}
+
+void node_on_out(struct node *n, const struct out *o) {
+    if (!n->on)
+        return;
+    if (o->kind == OUT_PEER)
+        pass_on(n, o);
+    else if (o->kind == OUT_BUCKET)
+        wait_for_lease(n, o->u.bucket.what == BUCKET_GIVEN ? LEASE_IN_GIVEN : LEASE_IN_ASK, o->u.bucket.bucket);
+}
+
+/* ---- decisions ---- */
+
+static void update_links(struct node *n) {
+    struct lease_node other;
+    struct addr at;
+    bool lives[LINK_NODES_MAX] = { false };
+    for (uint32_t i = 1; lease_node(n->lease, i, &other); i++) {
+        if (addr_parse(other.value, 0, &at) && at.port)
+            link_peer(&n->link, other.node, &at);
+        for (uint32_t k = 0; k < LINK_NODES_MAX; k++)
+            lives[k] = lives[k] || n->link.to[k].node == other.node;
+        log_line(n->log, TRACE_INFO, "cluster", "node %u lives at %.*s%s", other.node, SLICE_FMT(other.value),
+                 other.draining ? ", draining" : "");
+    }
+    for (uint32_t k = 0; k < LINK_NODES_MAX; k++)
+        if (!lives[k] && n->link.to[k].node)
+            link_forget(&n->link, n->link.to[k].node);
+}
+
+static void tell(struct node *n, const struct lease_decision *d, uint32_t to, uint32_t owner) {
+    struct link_frame f = { .kind = LINK_OWNER, .bucket = d->bucket, .node = owner, .epoch = d->epoch };
+    (void)link_send(&n->link, to, &f);
+}
+
+static bool bucket_event(const struct node *n, const struct lease_decision *d, enum bucket_event what,
+                         struct event *ev) {
+    *ev = (struct event){ .kind = EV_BUCKET };
+    ev->u.bucket.what = what;
+    ev->u.bucket.bucket = d->bucket;
+    ev->u.bucket.peer = d->node;
+    ev->u.bucket.epoch = d->epoch;
+    ev->u.bucket.rewrite = d->rewrite;
+    ev->u.bucket.live = n->draining;
+    ev->u.bucket.table = d->table;
+    ev->u.bucket.key = d->key;
+    ev->u.bucket.value = d->value;
+    return true;
+}
+
+static bool act_event(struct node *n, bool suspended, struct event *ev) {
+    *ev = (struct event){ .kind = EV_ACT, .u.act = { .suspended = suspended } };
+    log_line(n->log, suspended ? TRACE_WARN : TRACE_INFO, "cluster", "%s",
+             suspended ? "nothing is handled until it is sure what is ours" : "acting");
+    return true;
+}
+
+bool node_event(struct node *n, uint32_t i, struct event *ev) {
+    const struct lease_decision *d = &n->out.d[i];
+    switch (d->verdict) {
+    case LEASE_LOADING: return bucket_event(n, d, BUCKET_LOADING, ev);
+    case LEASE_RECORD: return bucket_event(n, d, BUCKET_RECORD, ev);
+    case LEASE_MINE:
+        tell(n, d, 0, n->link.node);
+        return bucket_event(n, d, BUCKET_MINE, ev);
+    case LEASE_GIVE: return bucket_event(n, d, BUCKET_GIVE, ev);
+    case LEASE_LOST: return bucket_event(n, d, BUCKET_LOST, ev);
+    case LEASE_OWNER: return bucket_event(n, d, BUCKET_OWNER, ev);
+    case LEASE_SUSPEND: return act_event(n, true, ev);
+    case LEASE_RESUME: return act_event(n, false, ev);
+    case LEASE_TELL: tell(n, d, d->node, d->owner); break;
+    case LEASE_NODES: update_links(n); break;
+    case LEASE_DRAINED:
+        n->drained = true;
+        log_line(n->log, TRACE_INFO, "cluster", "drained: the others have all buckets");
+        break;
+    }
+    return false;
+}
+
+/* ---- in ---- */
+
+static void heard(struct node *n, const struct link_frame *f) {
+    struct lease_input *in = f->bucket < LIMIT_BUCKETS ? wait_for_lease(n, LEASE_IN_HEARD, f->bucket) : NULL;
+    if (!in)
+        return;
+    in->node = f->node;
+    in->epoch = f->epoch;
+}
+
+static void state_of(struct node *n, const struct link_frame *f) {
+    struct lease_input *in = wait_for_lease(n, LEASE_IN_PEER, 0);
+    if (!in)
+        return;
+    in->node = f->from;
+    in->store_ok = f->flag;
+}
+
+bool node_next(struct node *n, struct event *ev) {
+    struct link_frame f;
+    while (n->on && link_next(&n->link, &f)) {
+        if (f.kind == LINK_OWNER)
+            heard(n, &f);
+        else if (f.kind == LINK_STATE)
+            state_of(n, &f);
+        else if (f.what <= PEER_BINDING) {
+            *ev = (struct event){ .kind = EV_PEER };
+            ev->u.peer.what = (enum peer_kind)f.what;
+            ev->u.peer.from = f.from;
+            ev->u.peer.bucket = f.bucket;
+            ev->u.peer.hops = f.hops;
+            ev->u.peer.src = f.src;
+            ev->u.peer.dst = f.dst;
+            ev->u.peer.bytes = f.bytes;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- for people ---- */
+
+static uint32_t buckets_of(const struct node *n, uint32_t node) {
+    uint32_t count = 0;
+    for (uint32_t b = 0; b < LIMIT_BUCKETS; b++)
+        count += lease_owner(n->lease, (uint16_t)b, NULL) == node;
+    return count;
+}
+
+void node_describe(const struct node *n, struct sbuf *text) {
+    struct lease_node other;
+    if (!n->on) {
+        sbuf_lit(text, "alone: cluster.node is 0\n");
+        return;
+    }
+    for (uint32_t i = 0; lease_node(n->lease, i, &other); i++) {
+        sbuf_lit(text, "node ");
+        sbuf_u64(text, other.node);
+        sbuf_lit(text, " at ");
+        sbuf_escaped(text, other.value, 64);
+        sbuf_lit(text, ", buckets ");
+        sbuf_u64(text, buckets_of(n, other.node));
+        if (i == 0)
+            sbuf_str(text, lease_is_suspended(n->lease) ? ", this one, suspended"
+                           : lease_store_ok(n->lease)   ? ", this one"
+                                                        : ", this one, without its store");
+        else
+            sbuf_str(text, link_is_up(&n->link, other.node) ? ", linked" : ", no link");
+        sbuf_str(text, other.draining ? ", draining\n" : "\n");
+    }
+}
+
+void node_describe_buckets(const struct node *n, struct sbuf *text) {
+    for (uint32_t from = 0, b = 1; n->on && from < LIMIT_BUCKETS; from = b++) {
+        uint32_t owner = lease_owner(n->lease, (uint16_t)from, NULL);
+        while (b < LIMIT_BUCKETS && lease_owner(n->lease, (uint16_t)b, NULL) == owner)
+            b++;
+        sbuf_hex(text, from, LIMIT_BUCKET_DIGITS);
+        if (b - from > 1) {
+            sbuf_char(text, '-');
+            sbuf_hex(text, b - 1, LIMIT_BUCKET_DIGITS);
+        }
+        sbuf_char(text, ' ');
+        sbuf_u64(text, owner);
+        sbuf_char(text, '\n');
+    }
+}

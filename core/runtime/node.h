@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * node: one process as a member of a cluster: its lease (store/lease.h) over the shard's store, and its links to the
+ * other nodes. Gives the engine the decisions of the lease, and to the other nodes what the engine has for them.
+ * Without cluster.node there is none of all this, and the engine owns everything.
+ */
+#ifndef REFEREE_RUNTIME_NODE_H
+#define REFEREE_RUNTIME_NODE_H
+
+#include "core/runtime/config.h"
+#include "core/runtime/link.h"
+#include "store/lease.h"
+
+#define NODE_WAITING_MAX 4096
+#define NODE_EVENTS_MAX (LEASE_OUT_MAX + 1)
+
+struct node {
+    bool on;
+    bool drained;
+    bool draining;
+    struct lease *lease;
+    struct link link;
+    struct log *log;
+    struct addr at;              /* where the link listens */
+    uint64_t mono_us, wall_ms, state_us, fenced_us;
+    struct lease_input waiting[NODE_WAITING_MAX]; /* what the lease is still to be told */
+    uint32_t first, waiting_n;
+    struct lease_out out;
+};
+
+/* Before engine and store are laid out: listens. False: the reason was logged. */
+bool node_open(struct node *n, const struct config *c, struct log *log);
+void node_lay_out(struct node *n, struct arena *a, const struct config *c, uint64_t mono_us);
+bool node_start(struct node *n, struct io *io, uint32_t tag_base);
+void node_close(struct node *n);
+
+/* ---- One turn: node_tell_time, first of all; node_tick whenever it is due. After each of these, and of what follows:
+ * node_work until false; each time it was true, the events in order, then the operations. */
+
+void node_tell_time(struct node *n, uint64_t mono_us, uint64_t wall_ms);
+uint64_t node_deadline(const struct node *n);
+/* An answer of the store; false: the engine's. It is dealt with at once. */
+bool node_on_store(struct node *n, const struct event *ev);
+void node_on_out(struct node *n, const struct out *o);
+void node_drain(struct node *n);
+/* A step of the lease that is waiting; what it says is in n->out. False: none waits. */
+bool node_work(struct node *n);
+/* Decision i of n->out as an event for the engine. False: it was none for the engine. */
+bool node_event(struct node *n, uint32_t i, struct event *ev);
+
+/* A frame from another node: *ev is an event for the engine. False: none is left. */
+bool node_next(struct node *n, struct event *ev);
+
+/* `nodes` and `buckets` of refereectl. */
+void node_describe(const struct node *n, struct sbuf *text);
+void node_describe_buckets(const struct node *n, struct sbuf *text);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The shard as a node of a cluster: between engine, lease, links and store. */
+#include "core/runtime/shard.h"
+
+#define WORK_MAX 8192 /* steps of the lease a turn: all buckets, twice */
+
+/* The decisions first: what was given up is forgotten before the store is told. */
+static void carry_out(struct shard *s) {
+    struct event ev;
+    for (uint32_t i = 0; i < s->node.out.n; i++)
+        if (node_event(&s->node, i, &ev))
+            shard_step_once(s, &ev);
+    for (uint32_t i = 0; i < s->node.out.op_n; i++)
+        store_submit(s->store, &s->node.out.ops[i], s->wall_ms);
+}
+
+void shard_on_answer(struct shard *s, struct event *answer) {
+    if (node_on_store(&s->node, answer))
+        carry_out(s);
+    else
+        shard_step_once(s, answer);
+}
+
+void shard_work(struct shard *s) {
+    for (int i = 0; i < WORK_MAX && node_work(&s->node); i++) {
+        carry_out(s);
+        shard_answers(s);
+    }
+}
+
+void shard_on_link(struct shard *s, uint32_t which) {
+    struct event ev;
+    link_ready(&s->node.link, which);
+    while (node_next(&s->node, &ev))
+        shard_step(s, &ev);
+}
+
+/* In a cluster the buckets go to the others, with what talks on them; only what is left at the end gets BYE. */
+bool shard_leave(struct shard *s) {
+    if (!s->node.on)
+        return false;
+    node_drain(&s->node);
+    return true;
+}
