@@ -317,9 +317,8 @@ static void run_timers(struct engine *e) {
 }
 
 static void on_send_failed(struct engine *e, const struct addr *dst) {
-    uint32_t cursor = 0;
     struct txn_event t;
-    while (e->out->n < OUTBOX_MAX / 2 && (t = txn_transport_error(&e->txns, e->now, dst, &cursor)).kind != TXN_NONE)
+    while (e->out->n < OUTBOX_MAX / 2 && (t = txn_transport_error(&e->txns, e->now, dst)).kind != TXN_NONE)
         client_event(e, &t, NULL);
 }
 

@@ -51,6 +51,7 @@ handle txn_client_start(struct txn_layer *l, struct outbox *o, uint64_t now, con
     t->ctx_kind = c->ctx_kind;
     t->trace_call = c->trace_call;
     t->trace_leg = c->trace_leg;
+    txn_dst_link(l, t);
     struct txn_event ev = { .kind = TXN_NONE };
     struct txn_step s = { .layer = l, .outbox = o, .now = now, .txn = t, .ev = &ev };
     txn_run(&s, kind == TXN_ICT ? (unsigned)ICT_EV_START : (unsigned)NICT_EV_START);
@@ -74,7 +75,10 @@ struct txn_event txn_recv_response(struct txn_layer *l, struct outbox *o, uint64
     struct txn_step s = {
         .layer = l, .outbox = o, .now = now, .txn = t, .ev = &ev, .msg = msg, .status = msg->status,
     };
+    handle self = t->self;
     txn_run(&s, response_event(t, msg->status));
+    if ((t = txn_get(l, self)) && t->state == (t->kind == TXN_ICT ? (unsigned)ICT_ACCEPTED : (unsigned)NICT_COMPLETED))
+        txn_dst_unlink(l, t);
     return ev;
 }
 
@@ -246,18 +250,6 @@ struct txn_event txn_timer(struct txn_layer *l, struct outbox *o, uint64_t now, 
     CHECK(event);
     struct txn_step s = { .layer = l, .outbox = o, .now = now, .txn = t, .ev = &ev };
     txn_run(&s, event - 1);
-    return ev;
-}
-
-struct txn_event txn_transport_error(struct txn_layer *l, uint64_t now, const struct addr *dst, uint32_t *cursor) {
-    struct txn_event ev = { .kind = TXN_NONE };
-    handle h;
-    for (struct txn *t; ev.kind == TXN_NONE && (t = pool_next(&l->pool, cursor, &h));) {
-        if (t->kind > TXN_NICT || !addr_eq(&t->dst, dst))
-            continue;
-        struct txn_step s = { .layer = l, .now = now, .txn = t, .ev = &ev };
-        txn_run(&s, t->kind == TXN_ICT ? (unsigned)ICT_EV_ERROR : (unsigned)NICT_EV_ERROR);
-    }
     return ev;
 }
 

@@ -79,11 +79,15 @@ struct txn {
     struct addr src;              /* server: where the request came from */
     struct addr dst;              /* where this transaction sends to */
     struct addr local;            /* our address it sends from; ADDR_NONE: any */
+    handle dst_next, dst_prev;    /* client: others to that address; txn_dst.c */
+    bool dst_linked;
     uint64_t interval;            /* of the retransmission timer that runs */
     struct key128 key, merge;     /* in the map */
     struct wheel_node retransmit; /* A, E, G, TRYING */
     struct wheel_node life;       /* B, D, F, H, I, J, K, L, M, CANCELLED, EXPIRED */
 };
+
+#define TXN_DST_CHAINS 256
 
 struct txn_layer {
     struct pool pool;
@@ -95,6 +99,7 @@ struct txn_layer {
     struct metrics *metrics;
     struct trace *trace;
     struct buf *refused;          /* see txn_refused */
+    handle by_dst[TXN_DST_CHAINS];
 };
 
 struct txn_layer_config {
@@ -205,9 +210,9 @@ void txn_response_dst(const struct sip_msg *request, const struct addr *src, str
 /* For a popped node with txn_is_timer(n). */
 struct txn_event txn_timer(struct txn_layer *l, struct outbox *o, uint64_t now, struct wheel_node *n);
 
-/* The kernel reported an error for dst: client transactions to it that have no response fail, one event a call: start
- * with *cursor = 0 and call until TXN_NONE. Walks the pool: rate-limit it. */
-struct txn_event txn_transport_error(struct txn_layer *l, uint64_t now, const struct addr *dst, uint32_t *cursor);
+/* The kernel reported an error for dst: client transactions to it that wait for an answer fail, one event a call; call
+ * until TXN_NONE. */
+struct txn_event txn_transport_error(struct txn_layer *l, uint64_t now, const struct addr *dst);
 
 /* NULL: ended. The pointer is good until the next call into the layer. */
 static inline struct txn *txn_get(const struct txn_layer *l, handle h) {

@@ -142,6 +142,7 @@ struct txn *txn_new(struct txn_layer *l, enum txn_kind kind, struct key128 key) 
 }
 
 void txn_free(struct txn_layer *l, struct txn *t) {
+    txn_dst_unlink(l, t);
     wheel_cancel(l->wheel, &t->retransmit);
     wheel_cancel(l->wheel, &t->life);
     buf_unref(l->bufs, &t->request);

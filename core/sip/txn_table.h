@@ -128,6 +128,9 @@ void txn_drop_request(struct txn_step *s);
 void txn_send_response(struct txn_step *s);
 /* Frees the transaction with its buffers, timers and map entries. */
 void txn_free(struct txn_layer *l, struct txn *t);
+/* txn_dst.c */
+void txn_dst_link(struct txn_layer *l, struct txn *t);
+void txn_dst_unlink(struct txn_layer *l, struct txn *t);
 /* A new one: zeroed but for self, kind and key, and in the map. NULL: no room, or the key is taken. */
 struct txn *txn_new(struct txn_layer *l, enum txn_kind kind, struct key128 key);
 

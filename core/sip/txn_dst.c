@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * Client transactions by where they send to, so that an error of the network's finds its own without a walk through
+ * all. Those that an error means nothing to any more (Accepted, Completed of a non-INVITE) leave: they are most.
+ */
+#include "core/sip/txn_table.h"
+
+static handle *chain_of(struct txn_layer *l, const struct addr *dst) {
+    struct siphash h;
+    siphash_init(&h, l->key, false);
+    siphash_add(&h, dst->ip, sizeof dst->ip);
+    siphash_add(&h, &dst->port, sizeof dst->port);
+    return &l->by_dst[siphash_end(&h).a % TXN_DST_CHAINS];
+}
+
+void txn_dst_link(struct txn_layer *l, struct txn *t) {
+    handle *head = chain_of(l, &t->dst);
+    struct txn *first = txn_get(l, *head);
+    t->dst_next = *head;
+    if (first)
+        first->dst_prev = t->self;
+    *head = t->self;
+    t->dst_linked = true;
+}
+
+void txn_dst_unlink(struct txn_layer *l, struct txn *t) {
+    if (!t->dst_linked)
+        return;
+    struct txn *next = txn_get(l, t->dst_next), *prev = txn_get(l, t->dst_prev);
+    if (next)
+        next->dst_prev = t->dst_prev;
+    if (prev)
+        prev->dst_next = t->dst_next;
+    else
+        *chain_of(l, &t->dst) = t->dst_next;
+    t->dst_linked = false;
+}
+
+struct txn_event txn_transport_error(struct txn_layer *l, uint64_t now, const struct addr *dst) {
+    struct txn_event ev = { .kind = TXN_NONE };
+    handle next;
+    for (struct txn *t = txn_get(l, *chain_of(l, dst)); t && ev.kind == TXN_NONE; t = txn_get(l, next)) {
+        next = t->dst_next;
+        if (!addr_eq(&t->dst, dst))
+            continue;
+        struct txn_step s = { .layer = l, .now = now, .txn = t, .ev = &ev };
+        txn_run(&s, t->kind == TXN_ICT ? (unsigned)ICT_EV_ERROR : (unsigned)NICT_EV_ERROR);
+    }
+    return ev;
+}
