@@ -8,6 +8,7 @@
 #include "core/b2b/policy.h"
 #include "core/b2b/transfer.h"
 #include "core/b2b/wire.h"
+#include "core/sip/rel100.h"
 #include "parser/sip_hdr.h"
 #include "parser/sip_write.h"
 
@@ -32,13 +33,30 @@ static void on_progress(struct engine *e, struct leg *l, const struct leg_event 
     if (!caller || caller->state != LEG_INCOMING)
         return;
     struct uas_response r = { .status = ev->status, .reason = ev->msg->reason, .content_type = SL("application/sdp") };
-    if (ev->msg->body.n && !l->late_offer && media_check(ev->msg->body) == 0 &&
-        media_received(e, l, ev->msg->body, false)) {
-        r.body = media_describe(e, caller, ev->msg->body, -1);
+    bool offer = l->prack_rseq != 0;
+    if (ev->msg->body.n && l->late_offer == offer && media_check(ev->msg->body) == 0 &&
+        media_received(e, l, ev->msg->body, offer)) {
+        if (leg_may_describe_early(caller))
+            r.body = media_describe(e, caller, ev->msg->body, -1);
         media_connect(e, caller, l);
     }
     r.extra = bridge_headers(e, ev->msg);
-    leg_respond_invite(e, caller, &r);
+    bool reliable = leg_progress(e, caller, &r, rel100_rseq(ev->msg) != 0);
+    l->prack_waits = offer && reliable && r.body.n;
+}
+
+/* The caller has answered the offer of a 18x: that is the answer to whoever made it. */
+static void on_prack(struct engine *e, struct leg *l, const struct leg_event *ev) {
+    const struct call *c = leg_call(e, l);
+    bool answered = ev->msg->body.n && media_check(ev->msg->body) == 0 && media_received(e, l, ev->msg->body, true);
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        struct leg *o = leg_get(e, c->legs[i]);
+        if (!o || o->peer != l->self || !o->prack_waits)
+            continue;
+        struct slice sdp = answered ? media_describe(e, o, ev->msg->body, -1) : SLICE_NONE;
+        leg_prack(e, o, sdp);
+        media_connect(e, l, o);
+    }
 }
 
 /* The first 2xx wins; what else rings is cancelled (section 16.7). */
@@ -65,7 +83,7 @@ void bridge_connect(struct engine *e, struct leg *caller, struct leg *l) {
 
 static void on_answered(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *caller = leg_get(e, l->peer);
-    if (!l->late_offer)
+    if (!l->late_offer || l->early_answer)
         leg_ack(e, l, SLICE_NONE);
     if (!caller || caller->state != LEG_INCOMING) {
         leg_end(e, l, 487, SLICE_NONE);
@@ -73,12 +91,12 @@ static void on_answered(struct engine *e, struct leg *l, const struct leg_event 
     }
     /* A gateway that described itself in a 18x may leave it out of the 2xx. */
     struct slice sdp = SLICE_NONE, answer = ev->msg->body.n ? ev->msg->body : leg_str(l, LEG_SDP_REMOTE);
-    if (!ev->msg->body.n && answer.p)
-        sdp = media_describe(e, caller, answer, -1);
-    else if (answer.n && media_check(answer) == 0 && media_received(e, l, answer, l->late_offer))
-        sdp = media_describe(e, caller, answer, -1);
+    bool known = answer.p && (!ev->msg->body.n ||
+                              (media_check(answer) == 0 && media_received(e, l, answer, l->late_offer)));
+    if (known)
+        sdp = leg_may_describe_early(caller) ? media_describe(e, caller, answer, -1) : leg_str(caller, LEG_SDP_LOCAL);
     if (!sdp.p || !leg_answer(e, caller, sdp, bridge_headers(e, ev->msg))) {
-        if (l->late_offer)
+        if (l->late_offer && !l->early_answer)
             leg_ack(e, l, SLICE_NONE);
         refuse_invite(e, caller, 502, NULL);
         leg_end(e, l, 0, SL("Reason: SIP;cause=488\r\n"));
@@ -259,10 +277,24 @@ static void on_rerefused(struct engine *e, struct leg *l, const struct leg_event
                       ev->msg && for_caller(ev->status) == ev->status ? ev->msg : NULL);
 }
 
+/* What was said before the answer, to one party or to both, may not be what the two have come to. */
+static void settle_early(struct engine *e, struct leg *l, struct leg *other, const struct sip_msg *ack) {
+    if (ack->body.n && !l->early_answer && media_check(ack->body) == 0)
+        media_received(e, l, ack->body, false);
+    l->early_answer = other->early_answer = false;
+    media_connect(e, l, other);
+    agree(e, l, other);
+    call_changed(e, leg_call(e, l));
+}
+
 /* The answer to a late offer comes in the ACK (section 13.2.1). */
 static void on_ack(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
     struct slice sdp = SLICE_NONE;
+    if (other && (l->early_answer || other->early_answer)) {
+        settle_early(e, l, other, ev->msg);
+        return;
+    }
     if (!other || !other->late_offer || other->oa != OA_OFFER_RCVD)
         return;
     if (ev->msg->body.n && media_check(ev->msg->body) == 0 && media_received(e, l, ev->msg->body, false))
@@ -295,8 +327,20 @@ void bridge_end_peers(struct engine *e, struct leg *l, const struct sip_msg *msg
 
 /* ---- other requests ---- */
 
+/* Who it talks with; of those who ring for a caller, one with whom offer and answer are done. */
+static struct leg *partner(const struct engine *e, const struct leg *l) {
+    const struct call *c = leg_call(e, l);
+    struct leg *p = leg_peer(e, l);
+    for (unsigned i = 0; !p && l->state == LEG_INCOMING && i < c->leg_count; i++) {
+        struct leg *o = leg_get(e, c->legs[i]);
+        if (o && o->peer == l->self && o->state == LEG_EARLY && o->early_answer)
+            p = o;
+    }
+    return p;
+}
+
 static void pass_request(struct engine *e, struct leg *l, const struct leg_event *ev) {
-    struct leg *other = leg_peer(e, l);
+    struct leg *other = partner(e, l);
     bool offer = ev->msg->method == SIP_M_UPDATE && ev->msg->body.n;
     struct dialog_request r = { .content_type = ev->msg->content_type, .body = ev->msg->body };
     if (!other) {
@@ -305,7 +349,9 @@ static void pass_request(struct engine *e, struct leg *l, const struct leg_event
     }
     if (offer) {
         /* An open INVITE without offer has one in its 2xx: it would meet that of the UPDATE (RFC 3311 section 5). */
-        bool open = other->oa != OA_STABLE || other->invite_in != HANDLE_NONE || other->invite_out != HANDLE_NONE;
+        bool open = other->oa != OA_STABLE ||
+                    (leg_is_up(other) ? other->invite_in != HANDLE_NONE || other->invite_out != HANDLE_NONE
+                                      : !other->early_answer);
         uint16_t bad = open ? 491 : media_check(ev->msg->body);
         if (!bad &&
             (!media_offered(e, l, ev->msg->body) || !(r.body = media_describe(e, other, ev->msg->body, -1)).p))
@@ -375,10 +421,10 @@ static void on_response(struct engine *e, struct leg *l, const struct leg_event 
         return;
     if (!leg_is_live(other))
         other = NULL;
-    bool update =
-        ev->msg ? ev->msg->cseq_method == SIP_M_UPDATE : l->oa == OA_OFFER_SENT && l->invite_out == HANDLE_NONE;
+    bool reinvite = leg_is_up(l) && l->invite_out != HANDLE_NONE;
+    bool update = ev->msg ? ev->msg->cseq_method == SIP_M_UPDATE : l->oa == OA_OFFER_SENT && !reinvite;
     struct uas_response r = { .status = for_caller(ev->status) };
-    if (update && l->invite_out == HANDLE_NONE) {
+    if (update && !reinvite) {
         r.body = pass_update_answer(e, l, other, ev->msg);
         r.content_type = SL("application/sdp");
     } else if (ev->msg) {
@@ -406,6 +452,7 @@ void bridge_on_event(struct engine *e, struct leg *l, const struct leg_event *ev
     case LEG_EV_PROGRESS: on_progress(e, l, ev); break;
     case LEG_EV_ANSWERED: on_answered(e, l, ev); break;
     case LEG_EV_REFUSED: on_refused(e, l, ev); break;
+    case LEG_EV_PRACK: on_prack(e, l, ev); break;
     case LEG_EV_REINVITE: on_reinvite(e, l, ev); break;
     case LEG_EV_REANSWERED: on_reanswered(e, l, ev); break;
     case LEG_EV_REFRESHED: on_refreshed(e, l, ev); break;

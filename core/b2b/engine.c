@@ -27,6 +27,7 @@ static void leg_event(struct engine *e, struct leg *l, const struct leg_event *e
     }
     if (!transfer_on_event(e, l, ev))
         bridge_on_event(e, l, ev);
+    leg_early_settle(e, l, ev);
 }
 
 /* ---- requests ---- */

@@ -48,6 +48,8 @@ void leg_step(struct engine *e, struct leg *l, enum leg_input in) {
     }
     if (l->state == LEG_DEAD || l->state == LEG_BYE_SENT || l->state == LEG_LEFT) {
         leg_stop_ok(e, l);
+        leg_rel_stop(e, l);
+        leg_early_free(e, l);
         close_invites(e, l);
     }
     if (call)
@@ -216,6 +218,8 @@ void leg_free(struct engine *e, struct leg *l) {
     CHECK(l->state == LEG_DEAD);
     media_close(e, l);
     leg_stop_ok(e, l);
+    leg_rel_stop(e, l);
+    leg_early_free(e, l);
     wheel_cancel(&e->wheel, &l->timer);
     leg_session_stop(e, l);
     buf_unref(&e->bufs, &l->ack);

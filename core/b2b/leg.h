@@ -16,6 +16,7 @@ enum leg_event_kind {
     LEG_EV_ANSWERED,    /* 2xx to our INVITE: leg_ack is owed */
     LEG_EV_REFUSED,     /* our INVITE failed: status; msg NULL on a time-out. The leg is dead, or ending when a 2xx
                            crossed our CANCEL */
+    LEG_EV_PRACK,       /* for our offer in a 18x; msg brings the answer, or not. Answered with 200 here */
     LEG_EV_REINVITE,    /* txn = invite_in is to be answered */
     LEG_EV_ACK,         /* to our 2xx; msg may bring an answer */
     LEG_EV_CANCELLED,   /* the peer's INVITE is gone; 487 was sent. The leg is dead */
@@ -76,6 +77,13 @@ void leg_ask_offer(struct engine *e, struct leg *l);
 void leg_ack(struct engine *e, struct leg *l, struct slice sdp);
 /* 2xx to the open INVITE; repeated until its ACK. */
 bool leg_answer(struct engine *e, struct leg *l, struct slice sdp, struct slice extra);
+/* A response of 101..199 to the first INVITE of the leg, reliably where the peer wants it or, if it can, where there is
+ * a description to it or it came so from the other side (RFC 3262). True: it is reliable. */
+bool leg_progress(struct engine *e, struct leg *l, const struct uas_response *r, bool reliably);
+/* A description may stand in it: none has been given yet. */
+bool leg_may_describe_early(const struct leg *l);
+/* PRACK for the 18x whose offer this answers; prack_rseq is not 0. False: no room. */
+bool leg_prack(struct engine *e, struct leg *l, struct slice sdp);
 /* Any response to the open INVITE but 2xx. A final one ends a leg that never was answered. */
 void leg_respond_invite(struct engine *e, struct leg *l, const struct uas_response *r);
 /* Another request in the dialog. HANDLE_NONE: no room. */
@@ -136,6 +144,25 @@ void leg_free(struct engine *e, struct leg *l);
 bool leg_index(struct engine *e, struct leg *l);
 void leg_unindex(struct engine *e, struct leg *l);
 
+/* ---- reliable provisional responses (leg_rel100.c) ---- */
+
+/* A 18x to our INVITE. False: repeated or too early, and of no consequence. */
+bool leg_early_heard(struct engine *e, struct leg *l, const struct sip_msg *msg);
+/* Its PRACK, unless it has an offer that somebody else has to answer. The dialog is that of the message. */
+void leg_early_acknowledge(struct engine *e, struct leg *l, const struct sip_msg *msg);
+/* Called when the event of a 18x has been dealt with: an offer in it that nobody took is answered by us. */
+void leg_early_settle(struct engine *e, struct leg *l, const struct leg_event *ev);
+/* The 2xx came: LEG_SDP_REMOTE is what its sender said, in it or before. */
+void leg_early_won(struct engine *e, struct leg *l, const struct sip_msg *msg);
+void leg_early_free(struct engine *e, struct leg *l);
+struct leg_event leg_rel_on_prack(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn);
+struct leg_event leg_rel_on_timer(struct engine *e, struct leg *l);
+/* True: the 2xx waits for a PRACK (section 3), and the reference has been taken. */
+bool leg_rel_holds_2xx(struct leg *l, struct buf *b);
+void leg_rel_stop(struct engine *e, struct leg *l);
+/* LEG_SDP_REMOTE is what the 2xx describes, or a 18x answered before. False: neither. */
+bool leg_take_description(struct engine *e, struct leg *l, const struct sip_msg *ok);
+
 /* ---- session timer (leg_session.c) ---- */
 
 /* The request asks for too short an interval: 422 was sent. */
@@ -145,7 +172,7 @@ bool leg_session_refused(struct engine *e, struct leg *l, const struct sip_msg *
 bool leg_session_refresh_update(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn);
 bool leg_session_refresh_invite(struct engine *e, struct leg *l, const struct sip_msg *msg);
 /* Header lines of an INVITE or UPDATE of ours; mem: SESSION_LINES_MAX bytes. */
-struct slice leg_session_request(struct engine *e, const struct leg *l, char *mem);
+struct slice leg_session_request(struct engine *e, const struct leg *l, bool invite, char *mem);
 /* The same of our 2xx to one; the timer starts. */
 struct slice leg_session_answer(struct engine *e, struct leg *l, const struct sip_msg *request, char *mem);
 /* A 2xx to one of ours: the timer starts. */
@@ -162,6 +189,8 @@ void leg_session_stop(struct engine *e, struct leg *l);
 /* A response to a request in the dialog. */
 void leg_respond(struct engine *e, struct leg *l, handle txn, const struct sip_msg *msg, uint16_t status,
                  struct slice extra);
+/* The 2xx to the open INVITE goes out; takes the reference. */
+void leg_send_ok(struct engine *e, struct leg *l, struct buf *b);
 /* A re-INVITE with what the peer was told last. False: busy, or no room. */
 bool leg_refresh(struct engine *e, struct leg *l);
 /* Section 14.1: 2.1 to 4 s if the Call-ID is ours, else 0 to 2 s. */

@@ -67,7 +67,8 @@ static struct leg_event on_bye(struct engine *e, struct leg *l, const struct sip
 }
 
 static struct leg_event on_update(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
-    if (msg->body.n && l->oa != OA_STABLE) {
+    bool before_answer = !leg_is_up(l) && !l->early_answer;
+    if (msg->body.n && (l->oa != OA_STABLE || before_answer)) {
         leg_respond(e, l, txn, msg, l->oa == OA_OFFER_SENT ? 491 : 500,
                     l->oa == OA_OFFER_SENT ? SLICE_NONE : SL("Retry-After: 2\r\n"));
         return nothing;
@@ -92,6 +93,7 @@ struct leg_event leg_on_request(struct engine *e, struct leg *l, const struct si
     case SIP_M_INVITE: return on_reinvite(e, l, msg, txn);
     case SIP_M_BYE: return on_bye(e, l, msg, txn);
     case SIP_M_UPDATE: return on_update(e, l, msg, txn);
+    case SIP_M_PRACK: return leg_rel_on_prack(e, l, msg, txn);
     case SIP_M_OPTIONS:
         leg_respond(e, l, txn, msg, 200,
                 SL("Accept: application/sdp\r\nAllow: " UA_ALLOW "\r\nSupported: " UA_SUPPORTED "\r\n"));

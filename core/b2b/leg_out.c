@@ -16,7 +16,7 @@ handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const s
     char lines[SESSION_LINES_MAX];
     struct dialog_request full = *r;
     if (method == SIP_M_INVITE || method == SIP_M_UPDATE)
-        full.own = leg_session_request(e, l, lines);
+        full.own = leg_session_request(e, l, method == SIP_M_INVITE, lines);
     struct buf *b = dialog_build(&l->dlg, &e->ua, &full, mem, &branch);
     if (!b) {
         metrics_add(&e->metrics, M_pool_full, 1);
@@ -51,10 +51,13 @@ static bool send_invite(struct engine *e, struct leg *l, struct slice sdp, struc
         .cseq = ++l->dlg.local_cseq,
         .max_forwards = max_forwards,
         .contact = true,
+        .no_rel100 = l->no_rel100,
         .extra = extra,
         .content_type = sdp_type,
         .body = sdp,
     };
+    leg_early_free(e, l);
+    l->early_answer = false;
     l->invite_cseq = r.cseq;
     l->late_offer = sdp.n == 0;
     l->invite_out = leg_send(e, l, SIP_M_INVITE, &r, purpose);
@@ -171,6 +174,8 @@ static struct leg_event on_reinvite_timer(struct engine *e, struct leg *l) {
 }
 
 struct leg_event leg_on_timer(struct engine *e, struct leg *l, enum engine_timer kind) {
+    if (kind == TIMER_LEG_OK && l->state == LEG_INCOMING)
+        return leg_rel_on_timer(e, l);
     if (kind == TIMER_LEG_OK) {
         if (e->now >= l->ok_until) {
             leg_stop_ok(e, l);
@@ -255,40 +260,55 @@ static void keep_ok(struct engine *e, struct leg *l, const struct txn *t, struct
     wheel_set(&e->wheel, &l->ok_timer, e->now + l->ok_interval);
 }
 
-bool leg_answer(struct engine *e, struct leg *l, struct slice sdp, struct slice extra) {
+void leg_send_ok(struct engine *e, struct leg *l, struct buf *b) {
     const struct txn *t = txn_get(&e->txns, l->invite_in);
-    const struct sip_msg *req = wire_request_again(e, l->invite_in);
-    char lines[SESSION_LINES_MAX];
-    if (!t || !req)
-        return false;
-    struct uas_response r = {
-        .status = 200,
-        .to_tag = leg_str(l, DLG_LOCAL_TAG),
-        .contact_user = leg_str(l, DLG_LOCAL_TAG),
-        .extra = extra,
-        .content_type = sdp_type,
-        .body = sdp,
-    };
-    r.own = leg_session_answer(e, l, req, lines);
-    struct buf *b = uas_build(&e->ua, req, &t->src, &r);
-    if (!b) {
-        metrics_add(&e->metrics, M_pool_full, 1);
-        return false;
-    }
+    CHECK(t);
     wire_trace(e, "send", l, buf_slice(b), &t->dst);
     keep_ok(e, l, t, b);
     txn_respond(&e->txns, e->out, e->now, l->invite_in, b, 200);
     l->invite_in = HANDLE_NONE;
-    if (sdp.n)
-        oa_step(&l->oa, l->oa == OA_OFFER_RCVD ? OA_EV_SEND_ANSWER : OA_EV_SEND_OFFER);
-    else
-        oa_step(&l->oa, OA_EV_ABORT);
     if (!l->answered_us) {
         l->answered_us = e->now;
         l->final_status = 200;
     }
     media_offer_settled(e, l, true);
     leg_step(e, l, LEG_IN_SEND_2XX);
+}
+
+static void settle_offer(struct leg *l, struct slice sdp, bool early) {
+    if (early)
+        return;
+    if (sdp.n)
+        oa_step(&l->oa, l->oa == OA_OFFER_RCVD ? OA_EV_SEND_ANSWER : OA_EV_SEND_OFFER);
+    else
+        oa_step(&l->oa, OA_EV_ABORT);
+}
+
+bool leg_answer(struct engine *e, struct leg *l, struct slice sdp, struct slice extra) {
+    const struct txn *t = txn_get(&e->txns, l->invite_in);
+    const struct sip_msg *req = wire_request_again(e, l->invite_in);
+    char lines[SESSION_LINES_MAX];
+    if (!t || !req)
+        return false;
+    /* All has been said in a reliable 18x, or will be in its PRACK. */
+    bool early = l->state == LEG_INCOMING && (l->early_answer || l->oa == OA_OFFER_SENT);
+    struct uas_response r = {
+        .status = 200,
+        .to_tag = leg_str(l, DLG_LOCAL_TAG),
+        .contact_user = leg_str(l, DLG_LOCAL_TAG),
+        .extra = extra,
+        .own = leg_session_answer(e, l, req, lines),
+        .content_type = sdp_type,
+        .body = early ? SLICE_NONE : sdp,
+    };
+    struct buf *b = uas_build(&e->ua, req, &t->src, &r);
+    if (!b) {
+        metrics_add(&e->metrics, M_pool_full, 1);
+        return false;
+    }
+    settle_offer(l, sdp, early);
+    if (!leg_rel_holds_2xx(l, b))
+        leg_send_ok(e, l, b);
     return true;
 }
 

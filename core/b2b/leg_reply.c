@@ -83,7 +83,9 @@ static struct leg_event on_invite_2xx(struct engine *e, struct leg *l, const str
     if (!dialog_from_response(&l->dlg, &e->ua, msg))
         metrics_add(&e->metrics, M_pool_full, 1);
     note_peer(e, l, msg);
-    take_answer(l, msg);
+    leg_early_won(e, l, msg);
+    if (!l->early_answer)
+        take_answer(l, msg);
     leg_step(e, l, LEG_IN_RECV_2XX);
     l->final_status = msg->status;
     leg_session_answered(e, l, msg);
@@ -114,11 +116,12 @@ static struct leg_event on_invite_response(struct engine *e, struct leg *l, cons
                                            const struct sip_msg *msg) {
     switch (t->kind) {
     case TXN_PROVISIONAL:
-        if (msg->status == 100)
+        if (msg->status == 100 || !leg_early_heard(e, l, msg))
             return nothing;
         if (msg->to_tag.p && !dialog_from_response(&l->dlg, &e->ua, msg))
             metrics_add(&e->metrics, M_pool_full, 1);
         leg_step(e, l, LEG_IN_RECV_1XX);
+        leg_early_acknowledge(e, l, msg);
         return l->state == LEG_EARLY ? (struct leg_event){ .kind = LEG_EV_PROGRESS, .msg = msg, .status = msg->status }
                                      : nothing;
     case TXN_FINAL:

@@ -96,5 +96,5 @@ bool leg_retry(struct engine *e, struct leg *l, const struct txn_event *ev, cons
     if (ev->kind != TXN_FINAL || msg->status != 422 || !old || old->tries >= TRIES_MAX || !txn_refused(&e->txns).p ||
         !is_wanted(l, ev) || !session_raise(&e->cfg.session, &l->session, msg))
         return false;
-    return send(e, l, ev, old, leg_session_request(e, l, mem));
+    return send(e, l, ev, old, leg_session_request(e, l, old->kind == TXN_ICT, mem));
 }

@@ -44,10 +44,10 @@ bool leg_session_refused(struct engine *e, struct leg *l, const struct sip_msg *
     return true;
 }
 
-struct slice leg_session_request(struct engine *e, const struct leg *l, char *mem) {
+struct slice leg_session_request(struct engine *e, const struct leg *l, bool invite, char *mem) {
     struct sbuf b = sbuf_on(mem, SESSION_LINES_MAX);
-    bool first = l->state == LEG_CALLING || l->state == LEG_EARLY;
-    if (first || leg_is_up(l))
+    bool first = !leg_is_up(l);
+    if (!first || invite)
         session_put_request(&b, &e->cfg.session, &l->session, first);
     return sbuf_slice(&b);
 }

@@ -112,6 +112,8 @@ static void drop_leg(struct engine *e, struct leg *l) {
             port_pool_release(&e->ports, s->slot, s->generation, e->now - e->ports.quarantine_us);
     }
     leg_stop_ok(e, l);
+    leg_rel_stop(e, l);
+    leg_early_free(e, l);
     wheel_cancel(&e->wheel, &l->timer);
     wheel_cancel(&e->wheel, &l->session_timer);
     buf_unref(&e->bufs, &l->ack);

@@ -10,6 +10,7 @@
 #include "core/b2b/registrar.h"
 #include "core/b2b/transfer.h"
 #include "core/b2b/wire.h"
+#include "core/sip/rel100.h"
 #include "parser/sdp.h"
 #include "parser/sip_hdr.h"
 #include "parser/sip_uri.h"
@@ -54,6 +55,8 @@ static bool ring(struct engine *e, struct leg *caller, const struct sip_msg *msg
     if (!l)
         return false;
     l->peer = caller->self;
+    /* An offer in a 18x would have to be answered by a caller that cannot be asked. */
+    l->no_rel100 = !msg->body.n && !rel100_is_supported(msg);
     if (msg->body.n && !(sdp = media_describe(e, l, msg->body, -1)).p) {
         leg_end(e, l, 503, SLICE_NONE);
         return false;
@@ -275,6 +278,7 @@ void setup_on_request(struct engine *e, const struct sip_msg *msg, handle txn) {
     case SIP_M_BYE:
     case SIP_M_NOTIFY:
     case SIP_M_INFO:
+    case SIP_M_PRACK:
     case SIP_M_UPDATE: answer(e, msg, txn, 481, SLICE_NONE, SLICE_NONE); break;
     default: answer(e, msg, txn, 405, SLICE_NONE, SL("Allow: " UA_ALLOW ", REGISTER\r\n")); break;
     }

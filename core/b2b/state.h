@@ -82,6 +82,8 @@ struct leg {
     bool allows_refer;      /* the same, in Allow */
     bool allows_update;
     bool session_out;       /* a refresh by UPDATE is unanswered */
+    bool early_answer;      /* offer and answer of its INVITE were done before the 2xx (RFC 3262 section 5) */
+    bool no_rel100;         /* our INVITE does not offer it */
     bool refreshing;        /* the open re-INVITE is the session timer's */
     bool keep_on_bye;       /* a subscription outlives the INVITE usage */
     bool late_offer;        /* our open INVITE had no SDP: the ACK brings the answer */
@@ -103,6 +105,15 @@ struct leg {
     struct addr ok_dst;
     uint64_t ok_interval, ok_until; /* until 0: no ACK is waited for */
     struct wheel_node ok_timer;
+    uint32_t rseq;        /* of our last reliable 18x, which is `ok` until its PRACK; 0: none */
+    bool rel_sdp;         /* ... carried a description */
+    bool rel_wait_sdp;    /* ... and so does rel_wait */
+    uint16_t rel_wait_status;
+    struct buf *rel_wait; /* the next one, until then */
+    struct buf *rel_ok;   /* the 2xx, until then */
+    struct buf *early;    /* struct rel100_early: early dialogs of our INVITE */
+    uint32_t prack_rseq;  /* 18x with an offer that we have not acknowledged; 0: none */
+    bool prack_waits;     /* ... until the other party has answered it */
     struct buf *ack; /* the ACK to the last 2xx, repeated with it */
     uint32_t ack_cseq;
     struct addr ack_dst;
@@ -266,7 +277,8 @@ enum engine_timer { TIMER_LEG_OK = 32, TIMER_LEG, TIMER_TRANSFER, TIMER_BINDING,
                     TIMER_OWNER, TIMER_MOVE };
 
 /* txn.ctx_kind: what a client transaction of a leg is for. txn.ctx is the leg. */
-enum txn_purpose { FOR_NONE, FOR_INVITE, FOR_REINVITE, FOR_BYE, FOR_BRIDGED, FOR_NOTIFY, FOR_REFER, FOR_REFRESH };
+enum txn_purpose { FOR_NONE, FOR_INVITE, FOR_REINVITE, FOR_BYE, FOR_BRIDGED, FOR_NOTIFY, FOR_REFER, FOR_REFRESH,
+                   FOR_PRACK };
 
 struct registrar;
 

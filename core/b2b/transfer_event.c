@@ -39,7 +39,7 @@ static bool transferor_event(struct engine *e, struct transfer *t, struct leg *l
 static bool dialled_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
     if (ev->kind == LEG_EV_ANSWERED) {
         leg_ack(e, l, SLICE_NONE);
-        bool ok = ev->msg->body.n && media_check(ev->msg->body) == 0 && media_received(e, l, ev->msg->body, false);
+        bool ok = leg_take_description(e, l, ev->msg);
         t->transferee = l->self;
         transfer_drop_dialled(e, t, l);
         if (!ok)
@@ -93,7 +93,8 @@ static bool transferee_event(struct engine *e, struct transfer *t, struct leg *l
  * transferee's own offer follows by re-INVITE. */
 static void ack(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     struct slice sdp = SLICE_NONE;
-    if (l->late_offer && msg->body.n && media_check(msg->body) == 0 && media_received(e, l, msg->body, true))
+    bool offer = l->late_offer && msg->body.n && !l->early_answer;
+    if (offer && media_check(msg->body) == 0 && media_received(e, l, msg->body, true))
         sdp = media_describe(e, l, msg->body, SDP_INACTIVE);
     leg_ack(e, l, sdp);
     if (l->oa == OA_OFFER_RCVD)
@@ -109,7 +110,7 @@ static void target_answered(struct engine *e, struct transfer *t, struct leg *l,
         transfer_step(e, t, TRANSFER_EV_TARGET_YES, ev->status);
         return;
     }
-    if (!ev->msg->body.n || media_check(ev->msg->body) != 0 || !media_received(e, l, ev->msg->body, false)) {
+    if (!leg_take_description(e, l, ev->msg)) {
         transfer_fail(e, t, 488);
         return;
     }

@@ -201,7 +201,8 @@ static void put_identity(struct sbuf *b, const struct dialog *d, struct ua *ua, 
         sbuf_put(b, strs_get(&d->s, DLG_LOCAL_TAG));
         sbuf_char(b, '@');
         sbuf_put(b, ua->sent_by);
-        sbuf_lit(b, ">\r\nAllow: " UA_ALLOW "\r\nSupported: " UA_SUPPORTED "\r\n");
+        sbuf_lit(b, ">\r\nAllow: " UA_ALLOW "\r\n");
+        sip_put_hdr(b, SL("Supported"), r->no_rel100 ? SL(UA_SUPPORTED_LESS) : SL(UA_SUPPORTED));
     }
     if (ua->agent.n)
         sip_put_hdr(b, SL("User-Agent"), ua->agent);

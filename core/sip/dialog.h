@@ -69,6 +69,7 @@ struct dialog_request {
     uint32_t attempt;
     uint32_t max_forwards;
     bool contact;       /* write Contact, Allow, Supported */
+    bool no_rel100;     /* ... without 100rel */
     struct slice extra; /* header lines with CRLF, or absent */
     struct slice own;   /* more of them: those of the dialog itself */
     struct slice content_type;

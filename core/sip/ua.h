@@ -11,9 +11,10 @@
 #include "core/base/siphash.h"
 #include "parser/sip_msg.h"
 
-#define UA_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, NOTIFY, INFO, UPDATE, MESSAGE, SUBSCRIBE"
-/* Only what is built: no 100rel (so it is never required of a peer, nor accepted as required). */
-#define UA_SUPPORTED "replaces, timer, norefersub, nosub, explicitsub"
+#define UA_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, NOTIFY, INFO, UPDATE, MESSAGE, SUBSCRIBE, PRACK"
+/* Only what is built. Nothing of it is ever required of a peer but replaces, where a dialog is to be replaced. */
+#define UA_SUPPORTED_LESS "replaces, timer, norefersub, nosub, explicitsub"
+#define UA_SUPPORTED "100rel, " UA_SUPPORTED_LESS
 
 struct ua {
     struct buf_pool *bufs;

@@ -55,7 +55,7 @@ struct buf *uas_build(struct ua *ua, const struct sip_msg *request, const struct
 
 static bool is_supported_option(struct slice tag) {
     static const struct slice known[] = { { "replaces", 8 }, { "norefersub", 10 }, { "nosub", 5 },
-                                          { "explicitsub", 11 }, { "timer", 5 } };
+                                          { "explicitsub", 11 }, { "timer", 5 },     { "100rel", 6 } };
     for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
         if (slice_ieq(tag, known[i]))
             return true;
@@ -111,7 +111,7 @@ static struct uas_refusal check_body(const struct sip_msg *msg) {
     struct slice enc = sip_hdr_value(msg, SIP_H_CONTENT_ENCODING);
     if (enc.n && !slice_ieq(enc, SL("identity")))
         return refuse(415, SLICE_NONE, SL("Accept-Encoding: identity\r\n"));
-    if (msg->method == SIP_M_INVITE || msg->method == SIP_M_UPDATE) {
+    if (msg->method == SIP_M_INVITE || msg->method == SIP_M_UPDATE || msg->method == SIP_M_PRACK) {
         if (msg->body.n && !sip_is_media_type(msg->content_type, SL("application"), SL("sdp")))
             return refuse(415, SLICE_NONE, SL("Accept: application/sdp\r\n"));
         if (!accepts_sdp(msg))
@@ -125,7 +125,7 @@ struct uas_refusal uas_check(struct ua *ua, const struct sip_msg *msg) {
                                         sizeof("Allow: " UA_ALLOW ", REGISTER\r\n") - 1 };
     if (msg->method == SIP_M_UNKNOWN)
         return refuse(501, SLICE_NONE, allow);
-    if (msg->method == SIP_M_PRACK || msg->method == SIP_M_PUBLISH)
+    if (msg->method == SIP_M_PUBLISH)
         return refuse(405, SLICE_NONE, allow);
     if (msg->ruri.scheme != SIP_SCHEME_SIP && msg->ruri.scheme != SIP_SCHEME_SIPS && msg->ruri.scheme != SIP_SCHEME_TEL)
         return refuse(416, SLICE_NONE, SLICE_NONE);

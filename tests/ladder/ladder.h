@@ -91,6 +91,7 @@ struct dialog_side {
     unsigned tag_count;
     char local_uri[TEXT_MAX], remote_uri[TEXT_MAX], target[TEXT_MAX];
     uint32_t cseq, their_cseq[TAGS_MAX]; /* theirs: in the dialog of each of our tags */
+    uint32_t rseq, rseq_cseq; /* of the engine's last reliable 18x, and of its INVITE */
     uint32_t refer_cseq; /* of our last REFER */
     /* Of the last REFER to us, without its headers; or where the last one of ours can be watched. */
     char refer_to[TEXT_MAX];

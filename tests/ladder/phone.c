@@ -275,7 +275,9 @@ static void note_sent(struct world *w, struct dialog_side *d, struct slice bytes
         return;
     }
     exchange_add(w, d->sent, &d->sent_count, m);
-    if ((m->method == SIP_M_INVITE || m->method == SIP_M_UPDATE) && m->body.n)
+    if (m->method == SIP_M_PRACK && m->body.n && d->offer_theirs)
+        d->offer_theirs = false;
+    else if ((m->method == SIP_M_INVITE || m->method == SIP_M_UPDATE || m->method == SIP_M_PRACK) && m->body.n)
         d->offer_ours = true;
     if (m->method == SIP_M_REFER)
         d->refer_cseq = m->cseq;

@@ -66,7 +66,8 @@
  *   call-id:"..." (of the new dialog)
  *   In texts: {host} {x*8000} (as many x) {C} (its address of record) {C:contact} {B.consult:replaces} (escaped for a
  *   URI), and of a dialog :call-id (escaped) :plain-call-id :to-tag :from-tag (as Replaces to the engine names them)
- *   :target :refer-to (of the last REFER to it, or Refer-Events-At for the last one from it).
+ *   :target :rack (of the engine's last reliable 18x) :refer-to (of the last REFER to it, or Refer-Events-At for the
+ *   last one from it).
  *
  * What is checked of a read message, beside what rules.c holds against each:
  *   sdp:CODECS:DIRECTION (no sdp: none may be there), from:WHO to:WHO (users), ruri:URI, hdr:Name, hdr:"Name: value"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What holds of every message of the engine, whatever the script says. */
+#include "core/sip/rel100.h"
 #include "parser/sdp.h"
 #include "tests/ladder/ladder.h"
 
@@ -134,6 +135,8 @@ void rules_request(struct world *w, struct dialog_side *d, const struct sip_msg 
     check_offer(w, d, m);
     if (m->method == SIP_M_ACK)
         check_ack(w, d, m);
+    if (m->method == SIP_M_PRACK && has_sdp(m))
+        d->offer_ours = false;
     if (has_sdp(m))
         take_sdp(w, d, m->body);
 }
@@ -150,7 +153,7 @@ static void check_order(struct world *w, const struct sip_msg *m, const struct e
 }
 
 static void close_offer(struct world *w, struct dialog_side *d, const struct sip_msg *m, const struct exchange *x) {
-    bool invite = x->method == SIP_M_INVITE || x->method == SIP_M_UPDATE;
+    bool invite = x->method == SIP_M_INVITE || x->method == SIP_M_UPDATE || (x->method == SIP_M_PRACK && x->offer);
     if (!invite || m->status == 100)
         return;
     if (x->offer && m->status < 300 && has_sdp(m) && d->offer_theirs)
@@ -163,6 +166,19 @@ static void close_offer(struct world *w, struct dialog_side *d, const struct sip
         fail(w, "a 2xx that leaves the offer without an answer");
 }
 
+/* RFC 3262 section 3: numbered one by one, and none but the last without its PRACK. */
+static void check_rseq(struct world *w, struct dialog_side *d, const struct sip_msg *m) {
+    uint32_t rseq = rel100_rseq(m);
+    if (sip_list_has(m, SIP_H_REQUIRE, SL("100rel")) && !rseq)
+        fail(w, "Require: 100rel without RSeq, or in another response than 101 to 199");
+    if (!rseq)
+        return;
+    if (d->rseq && d->rseq_cseq == m->cseq && rseq != d->rseq + 1)
+        fail(w, "RSeq is %u, was %u", rseq, d->rseq);
+    d->rseq = rseq;
+    d->rseq_cseq = m->cseq;
+}
+
 void rules_response(struct world *w, struct dialog_side *d, const struct sip_msg *m, struct exchange *x) {
     check_order(w, m, x);
     bool known = d->remote_tag[0] && x->method != SIP_M_REGISTER && m->status > 100 && m->to_tag.p;
@@ -172,6 +188,7 @@ void rules_response(struct world *w, struct dialog_side *d, const struct sip_msg
         fail(w, "%u to INVITE without Contact", m->status);
     if (m->status == 405 && !sip_hdr_first(m, SIP_H_ALLOW))
         fail(w, "405 without Allow");
+    check_rseq(w, d, m);
     close_offer(w, d, m, x);
     if (has_sdp(m))
         take_sdp(w, d, m->body);

@@ -149,6 +149,8 @@ static void expand_name(struct world *w, char *name, struct sbuf *out) {
         put(out, "%s", own_tag(d));
     } else if (strcmp(what, "refer-to") == 0) {
         put(out, "%s", d->refer_to);
+    } else if (strcmp(what, "rack") == 0) {
+        put(out, "%u %u INVITE", d->rseq, d->rseq_cseq);
     } else if (strcmp(what, "target") == 0) {
         put(out, "%s", d->target);
     } else {

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Reliable provisional responses of a leg (RFC 3262), in both roles. Each leg acknowledges and is acknowledged by
+ * itself: only an offer in a 18x whose answer is the other party's waits for that one's PRACK. */
+#include "core/b2b/leg.h"
+#include "core/b2b/media.h"
+#include "core/b2b/wire.h"
+#include "core/base/check.h"
+#include "core/sip/rel100.h"
+#include "parser/sip_hdr.h"
+
+static const struct slice sdp_type = { "application/sdp", 15 };
+
+/* ---- UAC: early dialogs of our INVITE ---- */
+
+/* Only while it rings: in a buffer, not in the leg. */
+static struct rel100_early *early_all(struct engine *e, struct leg *l) {
+    if (!l->early) {
+        l->early = buf_get(&e->bufs, sizeof(struct rel100_early));
+        if (!l->early)
+            return NULL;
+        memset(l->early->data, 0, sizeof(struct rel100_early));
+    }
+    return (struct rel100_early *)(void *)l->early->data;
+}
+
+static struct rel100_dialog *early_dialog(struct engine *e, struct leg *l, struct slice tag) {
+    struct rel100_early *all = early_all(e, l);
+    struct rel100_dialog *d = all ? rel100_dialog(all, siphash64(e->map_key, tag.p, tag.n)) : NULL;
+    if (!d)
+        metrics_add(&e->metrics, M_pool_full, 1);
+    return d;
+}
+
+void leg_early_free(struct engine *e, struct leg *l) {
+    if (!l->early)
+        return;
+    struct rel100_early *all = early_all(e, l);
+    for (uint32_t i = 0; i < all->n; i++)
+        buf_unref(&e->bufs, &all->dialogs[i].sdp);
+    buf_unref(&e->bufs, &l->early);
+}
+
+/* An offer in a 18x of another fork has to wait: one at a time goes to the caller. */
+static bool offer_must_wait(const struct leg *l, const struct sip_msg *msg, uint32_t rseq) {
+    return rseq && msg->body.n && l->late_offer && (l->oa != OA_STABLE || l->early_answer) &&
+           !slice_eq(msg->to_tag, leg_str(l, DLG_REMOTE_TAG));
+}
+
+bool leg_early_heard(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    uint32_t rseq = rel100_rseq(msg);
+    if (!msg->to_tag.p || (!rseq && !msg->body.n))
+        return true;
+    struct rel100_dialog *d = early_dialog(e, l, msg->to_tag);
+    if (!d)
+        return !rseq; /* it is repeated, and may find room then */
+    if (offer_must_wait(l, msg, rseq) || (rseq && rel100_hear(d, rseq) != REL100_NEW))
+        return false;
+    if (msg->body.n) {
+        buf_unref(&e->bufs, &d->sdp);
+        d->sdp = buf_copy(&e->bufs, msg->body);
+    }
+    return true;
+}
+
+bool leg_prack(struct engine *e, struct leg *l, struct slice sdp) {
+    char lines[REL100_LINES_MAX];
+    struct sbuf b = sbuf_on(lines, sizeof lines);
+    rel100_put_rack(&b, l->prack_rseq, l->invite_cseq);
+    struct dialog_request r = { .extra = sbuf_slice(&b), .content_type = sdp_type, .body = sdp };
+    l->prack_rseq = 0;
+    l->prack_waits = false;
+    if (sdp.n && l->oa == OA_OFFER_RCVD) {
+        oa_step(&l->oa, OA_EV_SEND_ANSWER);
+        l->early_answer = true;
+    }
+    return leg_request(e, l, SL("PRACK"), FOR_PRACK, &r) != HANDLE_NONE;
+}
+
+void leg_early_acknowledge(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    uint32_t rseq = rel100_rseq(msg);
+    bool described = msg->body.n && media_check(msg->body) == 0;
+    if (!rseq)
+        return;
+    l->prack_rseq = rseq;
+    if (described && l->oa == OA_OFFER_SENT) {
+        oa_step(&l->oa, OA_EV_RECV_ANSWER);
+        l->early_answer = true;
+    } else if (described && l->late_offer && l->oa == OA_STABLE && !l->early_answer) {
+        oa_step(&l->oa, OA_EV_RECV_OFFER);
+        return; /* whoever the event goes to says what the answer is */
+    }
+    leg_prack(e, l, SLICE_NONE);
+}
+
+/* Nobody has an answer to its offer: it is answered with silence, and re-offered when the call is up. */
+void leg_early_settle(struct engine *e, struct leg *l, const struct leg_event *ev) {
+    if (ev->kind != LEG_EV_PROGRESS || !l->prack_rseq || l->prack_waits || !leg_is_live(l))
+        return;
+    struct slice sdp = SLICE_NONE;
+    if (media_received(e, l, ev->msg->body, true))
+        sdp = media_describe(e, l, ev->msg->body, SDP_INACTIVE);
+    leg_prack(e, l, sdp);
+}
+
+/* What the winner said in its own 18x counts, not what another fork said last. */
+void leg_early_won(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    struct rel100_early *all = l->early ? early_all(e, l) : NULL;
+    if (all && !msg->body.n && leg_is_live(l)) {
+        struct rel100_dialog *d = rel100_dialog(all, siphash64(e->map_key, msg->to_tag.p, msg->to_tag.n));
+        if (d && d->sdp && media_check(buf_slice(d->sdp)) == 0)
+            media_received(e, l, buf_slice(d->sdp), l->late_offer);
+    }
+    leg_early_free(e, l);
+}
+
+bool leg_take_description(struct engine *e, struct leg *l, const struct sip_msg *ok) {
+    if (!ok->body.n)
+        return l->early_answer && leg_str(l, LEG_SDP_REMOTE).p;
+    return media_check(ok->body) == 0 && media_received(e, l, ok->body, false);
+}
+
+/* ---- UAS: 18x to the peer's INVITE ---- */
+
+/* The first reliable one must bring the offer that the INVITE did not (RFC 3261 section 13.2.1). */
+static bool may_be_reliable(const struct leg *l, const struct sip_msg *invite, const struct uas_response *r) {
+    return invite->body.n || l->early_answer || l->oa != OA_STABLE || r->body.n;
+}
+
+static void repeat(struct engine *e, struct leg *l, struct buf *b, const struct txn *t, bool sdp) {
+    leg_stop_ok(e, l);
+    buf_ref(b);
+    l->ok = b;
+    l->ok_dst = t->dst;
+    l->ok_interval = e->cfg.t1_us;
+    l->ok_until = e->now + 64ull * e->cfg.t1_us;
+    l->rel_sdp = sdp;
+    l->rseq = l->rseq + 1;
+    wheel_set(&e->wheel, &l->ok_timer, e->now + l->ok_interval);
+}
+
+/* One at a time is unacknowledged; of those that wait the latest counts, unless it would take a description away. */
+static void send_or_wait(struct engine *e, struct leg *l, struct buf *b, const struct uas_response *r) {
+    const struct txn *t = txn_get(&e->txns, l->invite_in);
+    if (l->ok && l->rel_wait && l->rel_wait_sdp && !r->body.n) {
+        buf_unref(&e->bufs, &b);
+        return;
+    }
+    if (l->ok) {
+        buf_unref(&e->bufs, &l->rel_wait);
+        l->rel_wait = b;
+        l->rel_wait_sdp = r->body.n != 0;
+        l->rel_wait_status = r->status;
+        return;
+    }
+    wire_trace(e, "send", l, buf_slice(b), &t->dst);
+    repeat(e, l, b, t, r->body.n != 0);
+    txn_respond(&e->txns, e->out, e->now, l->invite_in, b, r->status);
+}
+
+static void send_reliably(struct engine *e, struct leg *l, const struct sip_msg *invite, struct uas_response *r) {
+    char lines[REL100_LINES_MAX];
+    struct sbuf own = sbuf_on(lines, sizeof lines);
+    const struct txn *t = txn_get(&e->txns, l->invite_in);
+    if (!l->rseq)
+        l->rseq = rel100_first(&e->rng) - 1;
+    rel100_put_rseq(&own, l->rseq + 1);
+    r->to_tag = r->contact_user = leg_str(l, DLG_LOCAL_TAG);
+    r->own = sbuf_slice(&own);
+    struct buf *b = uas_build(&e->ua, invite, &t->src, r);
+    if (!b) {
+        metrics_add(&e->metrics, M_pool_full, 1);
+        return;
+    }
+    if (r->body.n) {
+        oa_step(&l->oa, l->oa == OA_OFFER_RCVD ? OA_EV_SEND_ANSWER : OA_EV_SEND_OFFER);
+        l->early_answer = l->oa == OA_STABLE;
+    }
+    send_or_wait(e, l, b, r);
+}
+
+bool leg_may_describe_early(const struct leg *l) {
+    return !l->early_answer && l->oa != OA_OFFER_SENT;
+}
+
+bool leg_progress(struct engine *e, struct leg *l, const struct uas_response *r, bool reliably) {
+    const struct sip_msg *invite = wire_request_again(e, l->invite_in);
+    struct uas_response full = *r;
+    if (!invite || !txn_get(&e->txns, l->invite_in))
+        return false;
+    bool required = rel100_is_required(invite);
+    bool wanted = required || (rel100_is_supported(invite) && (full.body.n || reliably));
+    if (wanted && may_be_reliable(l, invite, r)) {
+        send_reliably(e, l, invite, &full);
+        return true;
+    }
+    /* What must be reliable and cannot be is not sent: a provisional response is no promise. */
+    if (required)
+        return false;
+    if (!invite->body.n)
+        full.body = SLICE_NONE;
+    leg_respond_invite(e, l, &full);
+    return false;
+}
+
+/* "the UAS SHOULD reject the original request with a 5xx response" (section 3). */
+struct leg_event leg_rel_on_timer(struct engine *e, struct leg *l) {
+    if (e->now >= l->ok_until) {
+        struct uas_response r = { .status = 504, .reason = SL("No PRACK") };
+        leg_respond_invite(e, l, &r);
+        return (struct leg_event){ .kind = LEG_EV_GONE, .status = 504 };
+    }
+    wire_send(e, l->ok, &l->ok_dst, &l->dlg.local);
+    metrics_add(&e->metrics, M_retransmissions_out, 1);
+    l->ok_interval *= 2;
+    uint64_t next = e->now + l->ok_interval;
+    wheel_set(&e->wheel, &l->ok_timer, next < l->ok_until ? next : l->ok_until);
+    return (struct leg_event){ .kind = LEG_EV_NONE };
+}
+
+bool leg_rel_holds_2xx(struct leg *l, struct buf *b) {
+    if (l->state != LEG_INCOMING || !l->ok || l->rel_ok || (!l->rel_sdp && !(l->rel_wait && l->rel_wait_sdp)))
+        return false;
+    l->rel_ok = b;
+    return true;
+}
+
+void leg_rel_stop(struct engine *e, struct leg *l) {
+    buf_unref(&e->bufs, &l->rel_wait);
+    buf_unref(&e->bufs, &l->rel_ok);
+}
+
+/* What waited for the PRACK goes out: another 18x first, the 2xx when none with a description is left. */
+static void send_waiting(struct engine *e, struct leg *l) {
+    struct buf *wait = l->rel_wait, *ok = l->rel_ok;
+    const struct txn *t = txn_get(&e->txns, l->invite_in);
+    if (wait && t) {
+        l->rel_wait = NULL;
+        wire_trace(e, "send", l, buf_slice(wait), &t->dst);
+        repeat(e, l, wait, t, l->rel_wait_sdp);
+        txn_respond(&e->txns, e->out, e->now, l->invite_in, wait, l->rel_wait_status);
+    } else if (ok && t) {
+        l->rel_ok = NULL;
+        leg_send_ok(e, l, ok);
+    }
+}
+
+/* An offer in the PRACK has to be answered here and now: with what the other party has agreed to, which hears of the
+ * rest when the call is up (RFC 6337 section 3.2.1: it cannot be refused). */
+static struct slice answer_offer(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    if (l->oa != OA_STABLE || media_check(msg->body) != 0 || !media_offered(e, l, msg->body))
+        return SLICE_NONE;
+    oa_step(&l->oa, OA_EV_RECV_OFFER);
+    struct slice sdp = media_answer_alone(e, l, msg->body);
+    media_offer_settled(e, l, sdp.p != NULL);
+    oa_step(&l->oa, sdp.p ? OA_EV_SEND_ANSWER : OA_EV_ABORT);
+    return sdp;
+}
+
+struct leg_event leg_rel_on_prack(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
+    const struct txn *t = txn_get(&e->txns, l->invite_in);
+    struct uas_response r = { .status = 200, .to_tag = leg_str(l, DLG_LOCAL_TAG), .content_type = sdp_type };
+    struct leg_event ev = { .kind = LEG_EV_NONE, .msg = msg };
+    if (l->state != LEG_INCOMING || !l->ok || !t || !rel100_matches(msg, l->rseq, t->cseq)) {
+        leg_respond(e, l, txn, msg, 481, SLICE_NONE);
+        return ev;
+    }
+    if (l->oa == OA_OFFER_SENT && l->rel_sdp) {
+        oa_step(&l->oa, msg->body.n ? OA_EV_RECV_ANSWER : OA_EV_ABORT);
+        l->early_answer = msg->body.n != 0;
+        ev.kind = LEG_EV_PRACK;
+    } else if (msg->body.n) {
+        r.body = answer_offer(e, l, msg);
+        r.status = r.body.n ? 200 : 488;
+    }
+    leg_stop_ok(e, l);
+    wire_respond(e, txn, msg, &r, l);
+    send_waiting(e, l);
+    return ev;
+}
