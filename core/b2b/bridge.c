@@ -467,6 +467,7 @@ void bridge_on_event(struct engine *e, struct leg *l, const struct leg_event *ev
     case LEG_EV_GONE: bridge_end_peers(e, l, ev->msg); break;
     case LEG_EV_REQUEST: on_request(e, l, ev); break;
     case LEG_EV_RESPONSE: on_response(e, l, ev); break;
+    case LEG_EV_SENT_AGAIN:
     case LEG_EV_NONE: break;
     }
 }

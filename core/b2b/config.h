@@ -59,6 +59,9 @@ struct peer_config {
     bool media_strict;
     enum refer_mode refer;
     enum hold_mode hold;
+    char username[CONFIG_NAME_MAX]; /* what its challenges are answered with; "": they are not */
+    char password[CONFIG_NAME_MAX];
+    char realm[CONFIG_HOST_MAX]; /* only challenges of this realm; "": any */
 };
 
 enum transfer_class { TRANSFER_TO_ANY, TRANSFER_TO_LOCAL, TRANSFER_TO_OUTSIDE };

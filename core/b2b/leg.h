@@ -26,6 +26,7 @@ enum leg_event_kind {
     LEG_EV_REREFUSED,   /* our re-INVITE failed; the session is as before. status; msg may be NULL */
     LEG_EV_BYE,         /* answered with 200 here. The leg is dead or LEFT */
     LEG_EV_REQUEST,     /* another request: txn is to be answered */
+    LEG_EV_SENT_AGAIN,  /* a request of `purpose` was refused for want of credentials and is on its way with them */
     LEG_EV_RESPONSE,    /* final response to a request of `purpose`; msg NULL on a time-out */
     LEG_EV_GONE,        /* the dialog is gone without BYE (481, 408, no ACK). The leg is dead or ending */
 };
@@ -185,7 +186,26 @@ struct leg_event leg_session_on_timer(struct engine *e, struct leg *l);
 void leg_session_resume(struct engine *e, struct leg *l);
 void leg_session_stop(struct engine *e, struct leg *l);
 
+/* ---- digest as a client (leg_auth.c) ---- */
+
+#define AUTH_LINE_MAX 1536 /* bytes of one header line with credentials */
+
+/* A 401 or 407 to this request of ours, transaction t: kept, and to be answered. False: we cannot, or did. */
+bool leg_auth_challenged(struct engine *e, struct leg *l, const struct sip_msg *msg, const struct sip_msg *request,
+                         const struct txn *t);
+/* The header line for a new request, if its party has challenged us before; uri: its Request-URI. */
+void leg_auth_put(struct engine *e, struct leg *l, struct slice method, struct slice uri, const struct addr *dst,
+                  struct sbuf *b);
+/* The line is Proxy-Authorization. */
+bool leg_auth_is_proxys(const struct leg *l);
+
 /* private to the leg_*.c files */
+/* Header lines that a request of the leg has by itself: session timer, credentials. mem: LEG_LINES_MAX bytes. */
+#define LEG_LINES_MAX (SESSION_LINES_MAX + AUTH_LINE_MAX)
+struct slice leg_own_lines(struct engine *e, struct leg *l, struct slice method, struct slice uri,
+                           const struct addr *dst, char *mem);
+/* Of an INVITE's: what its ACK repeats. Moves the leg's texts. */
+void leg_keep_credentials(struct engine *e, struct leg *l, struct slice lines);
 /* A response to a request in the dialog. */
 void leg_respond(struct engine *e, struct leg *l, handle txn, const struct sip_msg *msg, uint16_t status,
                  struct slice extra);

@@ -13,16 +13,17 @@ handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const s
     char mem[DIALOG_BRANCH_MAX];
     struct slice branch;
     struct addr dst;
-    char lines[SESSION_LINES_MAX];
+    char lines[LEG_LINES_MAX];
     struct dialog_request full = *r;
-    if (method == SIP_M_INVITE || method == SIP_M_UPDATE)
-        full.own = leg_session_request(e, l, method == SIP_M_INVITE, lines);
+    dialog_next_hop(&l->dlg, &dst);
+    full.own = leg_own_lines(e, l, r->method, dialog_request_uri(&l->dlg), &dst, lines);
     struct buf *b = dialog_build(&l->dlg, &e->ua, &full, mem, &branch);
     if (!b) {
         metrics_add(&e->metrics, M_pool_full, 1);
         return HANDLE_NONE;
     }
-    dialog_next_hop(&l->dlg, &dst);
+    if (method == SIP_M_INVITE)
+        leg_keep_credentials(e, l, full.own);
     const struct call *c = leg_call(e, l);
     wire_trace(e, "send", l, buf_slice(b), &dst);
     struct txn_client t = {
@@ -208,6 +209,7 @@ void leg_ack(struct engine *e, struct leg *l, struct slice sdp) {
         .cseq = l->invite_cseq,
         .attempt = 1,
         .max_forwards = LIMIT_HOPS_MAX,
+        .own = leg_str(l, LEG_CREDENTIALS),
         .content_type = sdp_type,
         .body = sdp,
     };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* A request that was refused and is sent once more with what the refusal asked for: 422 (RFC 4028 section 7.3). The
- * other side of the call never hears of it. */
+/* A request that was refused and is sent once more with what the refusal asked for: a longer session interval (422, RFC
+ * 4028 section 7.3) or credentials (401, 407, RFC 3261 section 22.2). The other side of the call never hears of it. */
 #include "core/b2b/call.h"
 #include "core/b2b/leg.h"
 #include "core/b2b/wire.h"
@@ -11,8 +11,9 @@
 #define TRIES_MAX 3
 
 /* What is written anew. */
-static bool is_replaced(uint8_t id) {
-    return id == SIP_H_VIA || id == SIP_H_CSEQ || id == SIP_H_SESSION_EXPIRES || id == SIP_H_MIN_SE ||
+static bool is_replaced(const struct leg *l, uint8_t id) {
+    uint8_t credentials = leg_auth_is_proxys(l) ? SIP_H_PROXY_AUTHORIZATION : SIP_H_AUTHORIZATION;
+    return id == credentials || id == SIP_H_VIA || id == SIP_H_CSEQ || id == SIP_H_SESSION_EXPIRES || id == SIP_H_MIN_SE ||
            id == SIP_H_CONTENT_TYPE || id == SIP_H_CONTENT_LENGTH;
 }
 
@@ -26,7 +27,7 @@ static struct buf *build(struct engine *e, struct leg *l, const struct sip_msg *
     sip_put_cseq(&b, cseq, req->method_name);
     for (unsigned i = 0; i < req->header_count; i++) {
         const struct sip_hdr *h = &req->headers[i];
-        if (!is_replaced(h->id))
+        if (!is_replaced(l, h->id))
             sip_put_hdr(&b, h->name, h->value);
     }
     sbuf_put(&b, lines);
@@ -55,19 +56,19 @@ static void note_sent(struct engine *e, struct leg *l, const struct txn *old, ha
     l->invite_out = h;
 }
 
+/* req: the one that was refused. */
 static bool send(struct engine *e, struct leg *l, const struct txn_event *ev, const struct txn *old,
-                 struct slice lines) {
-    char mem[DIALOG_BRANCH_MAX];
+                 const struct sip_msg *req) {
+    char mem[DIALOG_BRANCH_MAX], own[LEG_LINES_MAX];
     struct slice branch;
-    struct sip_fault fault;
-    struct sip_msg *req = &e->again;
-    uint32_t cseq = l->dlg.local_cseq + 1;
-    if (sip_parse(txn_refused(&e->txns), req, &fault) < 0)
-        return false;
     struct addr dst = old->dst, local = old->local;
+    uint32_t cseq = l->dlg.local_cseq + 1;
+    struct slice lines = leg_own_lines(e, l, req->method_name, req->ruri_text, &dst, own);
     struct buf *b = build(e, l, req, cseq, lines, mem, &branch);
     if (!b)
         return false;
+    if (req->method == SIP_M_INVITE)
+        leg_keep_credentials(e, l, lines);
     wire_trace(e, "send", l, buf_slice(b), &dst);
     struct txn_client c = {
         .request = b,
@@ -90,11 +91,23 @@ static bool send(struct engine *e, struct leg *l, const struct txn_event *ev, co
     return true;
 }
 
+static bool can_be_met(struct engine *e, struct leg *l, const struct txn *old, const struct sip_msg *req,
+                       const struct sip_msg *msg) {
+    switch (msg->status) {
+    case 401:
+    case 407: return leg_auth_challenged(e, l, msg, req, old);
+    case 422: return session_raise(&e->cfg.session, &l->session, msg);
+    default: return false;
+    }
+}
+
 bool leg_retry(struct engine *e, struct leg *l, const struct txn_event *ev, const struct sip_msg *msg) {
-    char mem[SESSION_LINES_MAX];
     const struct txn *old = txn_get(&e->txns, ev->txn);
-    if (ev->kind != TXN_FINAL || msg->status != 422 || !old || old->tries >= TRIES_MAX || !txn_refused(&e->txns).p ||
-        !is_wanted(l, ev) || !session_raise(&e->cfg.session, &l->session, msg))
+    struct sip_fault fault;
+    struct slice bytes = txn_refused(&e->txns);
+    if (ev->kind != TXN_FINAL || !old || old->tries >= TRIES_MAX || !bytes.p || !is_wanted(l, ev) ||
+        sip_parse(bytes, &e->again, &fault) < 0 || !can_be_met(e, l, old, &e->again, msg))
         return false;
-    return send(e, l, ev, old, leg_session_request(e, l, old->kind == TXN_ICT, mem));
+    leg_early_free(e, l);
+    return send(e, l, ev, old, &e->again);
 }

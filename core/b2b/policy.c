@@ -12,6 +12,21 @@ const struct peer_config *policy_peer(const struct engine *e, const struct addr 
     return NULL;
 }
 
+bool policy_credentials(const struct engine *e, struct slice principal, const struct addr *dst, struct slice realm,
+                        struct auth_user *out) {
+    for (uint32_t i = 0; i < e->policy.peer_count; i++) {
+        const struct peer_config *p = &e->policy.peers[i];
+        bool named = slice_has_prefix(principal, SL("peer:")) &&
+                     slice_eq(slice_of(principal.p + 5, principal.n - 5), slice_str(p->name));
+        if (!p->username[0] || (!named && !addr_in_net(dst, &p->net, p->bits)) ||
+            (p->realm[0] && !slice_eq(slice_str(p->realm), realm)))
+            continue;
+        *out = (struct auth_user){ .username = slice_str(p->username), .password = slice_str(p->password) };
+        return true;
+    }
+    return false;
+}
+
 const struct user_config *policy_user(const struct engine *e, struct slice name) {
     for (uint32_t i = 0; i < e->policy.user_count; i++)
         if (slice_eq(slice_str(e->policy.users[i].name), name))

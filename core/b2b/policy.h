@@ -23,6 +23,10 @@ void policy_route(struct engine *e, const struct sip_uri *uri, struct policy_cho
 
 /* The configured peer an address belongs to, or NULL. */
 const struct peer_config *policy_peer(const struct engine *e, const struct addr *src);
+/* What a challenge of this realm from there is answered with: of the peer that is the leg's principal, or has the
+ * address. False: nothing. */
+bool policy_credentials(const struct engine *e, struct slice principal, const struct addr *dst, struct slice realm,
+                        struct auth_user *out);
 const struct user_config *policy_user(const struct engine *e, struct slice name);
 /* host is one of our domains or ourselves. */
 bool policy_is_our_host(const struct engine *e, struct slice host);

@@ -57,6 +57,7 @@ static void forget_offer(struct engine *e, struct leg *l) {
 static void resume_leg(struct engine *e, struct leg *l) {
     l->dlg.local_cseq = l->dlg.local_cseq < INT32_MAX - RECORD_CSEQ_GAP ? l->dlg.local_cseq + RECORD_CSEQ_GAP
                                                                         : l->dlg.local_cseq;
+    l->auth_nc += l->auth_nc ? RECORD_CSEQ_GAP : 0;
     if (l->state != LEG_ANSWERED && l->state != LEG_UP)
         return;
     forget_offer(e, l);

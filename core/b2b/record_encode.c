@@ -119,6 +119,8 @@ static void put_leg(const struct encoder *x, const struct leg *l) {
     record_addr_put(x->out, LEG_TAG_LOCAL, &l->dlg.local);
     put_timer(x, LEG_TAG_TIMER, &l->timer);
     put_timer(x, LEG_TAG_SESSION_TIMER, &l->session_timer);
+    if (leg_str(l, LEG_CHALLENGE).p)
+        tlv_put(x->out, LEG_TAG_CHALLENGE, leg_str(l, LEG_CHALLENGE));
     put_leg_transfer(x, l);
     put_leg_texts(x, l);
     put_streams(x, l);

@@ -44,6 +44,7 @@ const struct record_field record_leg_fields[] = {
     NUMBER(LEG_TAG_SESSION_EXPIRES, leg, session.expires_s, UINT32_MAX),
     NUMBER(LEG_TAG_SESSION_MIN_SE, leg, session.min_se_s, UINT32_MAX),
     DEADLINE(LEG_TAG_SESSION_ENDS, leg, session_ends),
+    NUMBER(LEG_TAG_AUTH_NC, leg, auth_nc, UINT32_MAX),
     { 0 },
 };
 

@@ -62,6 +62,8 @@ enum record_leg_tag {
     LEG_TAG_SESSION_MIN_SE = OPT(27),
     LEG_TAG_SESSION_ENDS = OPT(28),
     LEG_TAG_SESSION_TIMER = OPT(29),
+    LEG_TAG_AUTH_NC = OPT(30), /* of the nonce in LEG_TAG_CHALLENGE */
+    LEG_TAG_CHALLENGE = OPT(31),
 };
 /* A text as it is; `n` is the number in record_leg_texts. */
 #define LEG_TAG_TEXT(n) CRIT(32 + (n))

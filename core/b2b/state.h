@@ -40,6 +40,8 @@ enum leg_field {
     LEG_SDP_BEFORE,             /* LEG_SDP_REMOTE from before the peer's offer that is open now */
     LEG_SDP_WANTED,             /* of a leg_reoffer that waits: becomes LEG_SDP_LOCAL when it is sent */
     LEG_AGENT,                  /* its User-Agent or Server */
+    LEG_CHALLENGE,              /* its last one that we have an answer to; see leg_auth.c */
+    LEG_CREDENTIALS,            /* header line of our last INVITE, for its ACK (section 22.1); absent: none */
     LEG_TRANSFER_AT,            /* the transfer it takes part in, where that is not in this engine; see record.h */
     LEG_FIELDS
 };
@@ -99,6 +101,7 @@ struct leg {
     struct dialog dlg;
     handle invite_in;     /* open INVITE or re-INVITE from the peer */
     handle invite_out;    /* open INVITE or re-INVITE to the peer */
+    uint32_t auth_nc;     /* requests sent with the nonce of LEG_CHALLENGE */
     uint32_t invite_cseq; /* of our last INVITE */
     struct buf *ok;       /* our 2xx, repeated until its ACK (section 13.3.1.4) */
     uint32_t ok_cseq;

@@ -199,6 +199,10 @@ static void pass_notify(struct engine *e, struct transfer *t, struct leg *a, con
 
 bool transfer_relay_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
     bool transferee = l->self == t->transferee;
+    if (transferee && ev->kind == LEG_EV_SENT_AGAIN && ev->purpose == FOR_REFER) {
+        t->relay_cseq = l->dlg.local_cseq; /* the id of its NOTIFYs is the CSeq that was accepted */
+        return true;
+    }
     if (transferee && ev->kind == LEG_EV_RESPONSE && ev->purpose == FOR_REFER) {
         on_refer_response(e, t, ev);
         return true;

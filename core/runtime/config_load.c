@@ -146,6 +146,8 @@ static bool check_item(struct loader *l, const struct config_list_def *d, const 
         return fail(l, line, "routes[].next_hop", "missing; every route needs an address and port to send to");
     if (strcmp(d->path, "peers") == 0 && (!p->name[0] || p->net.family == ADDR_NONE))
         return fail(l, line, "peers[]", "name or address missing; every peer needs both");
+    if (strcmp(d->path, "peers") == 0 && !p->username[0] != !p->password[0])
+        return fail(l, line, "peers[]", "username or password missing; both, or neither");
     return true;
 }
 

@@ -163,6 +163,11 @@ const struct config_key config_keys[] = {
     { "peers[].transfer", REFER_CHOICES, PEER(refer), .standard = "default", .help = "overrides transfer.mode" },
     { "peers[].hold", HOLD_CHOICES, PEER(hold), .standard = "default", .help = "overrides media.hold" },
 
+    { "peers[].username", CT_TEXT, PEER(username), .standard = "",
+      .help = "answers its 401 and 407 (digest); nothing: not answered" },
+    { "peers[].password", CT_TEXT, PEER(password), .standard = "", .help = "to that name" },
+    { "peers[].realm", CT_TEXT, PEER(realm), .standard = "", .help = "only challenges of this realm; nothing: any" },
+
     { "users[].name", CT_TEXT, USER(name), .standard = "", .help = "user part of the address, and digest user name" },
     { "users[].password", CT_TEXT, USER(password), .standard = "", .help = "or one or both of the hashes below" },
     { "users[].ha1_md5", CT_HEX, USER(ha1_md5), .standard = "", .help = "MD5 of name:realm:password, in hex" },

@@ -169,6 +169,13 @@ void dialog_next_hop(const struct dialog *d, struct addr *out) {
     *out = a;
 }
 
+struct slice dialog_request_uri(const struct dialog *d) {
+    struct sip_nameaddr route;
+    struct slice rest;
+    bool strict = first_route(d, &route, &rest) && !sip_uri_param(&route.uri, SL("lr")).p;
+    return strict ? route.uri.whole : strs_get(&d->s, DLG_TARGET);
+}
+
 /* A first route without lr is a strict router's: it takes the Request-URI, the target goes last (section 12.2.1.1). */
 static void put_target(struct sbuf *b, const struct dialog *d, struct slice method) {
     struct sip_nameaddr route;

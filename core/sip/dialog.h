@@ -80,6 +80,9 @@ struct dialog_request {
 struct buf *dialog_build(const struct dialog *d, struct ua *ua, const struct dialog_request *r, char *branch_mem,
                          struct slice *branch);
 
+/* The Request-URI of its requests: the remote target, or a strict router's (section 12.2.1.1). */
+struct slice dialog_request_uri(const struct dialog *d);
+
 /* "name-addr" without header parameters: display and <uri>. */
 void nameaddr_put_bare(struct sbuf *b, const struct sip_nameaddr *na);
 

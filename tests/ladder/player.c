@@ -18,7 +18,8 @@
  *   phone NAME ADDR:PORT user USER [supported:LIST] [allow:LIST] [refer:reject]   a user agent; its media is at
  *                                  ADDR:40000 and up
  *   route NAME PREFIX ADDR:PORT    calls to numbers with this prefix go there
- *   peer NAME ADDR                 a trusted address; NAME is its principal
+ *   peer NAME ADDR [user:U password:P] [realm:R]   a trusted address; NAME is its principal; its challenges are
+ *                                  answered with these
  *   include FILE                   the steps of another file, named from this one's folder; anywhere
  *
  * Steps. WHO is a phone (A), or one of several dialogs of a phone (B.consult): the name is made up here.
@@ -238,6 +239,11 @@ static void do_peer(struct world *w, struct words *ws) {
     word_addr(w, ws, 2, &p->net);
     p->bits = p->net.family == ADDR_V4 ? 32 : 128;
     p->trusted = true;
+    const char *user = words_value(ws, "user"), *password = words_value(ws, "password");
+    const char *realm = words_value(ws, "realm");
+    copy_text(p->username, sizeof p->username, slice_str(user ? user : ""));
+    copy_text(p->password, sizeof p->password, slice_str(password ? password : ""));
+    copy_text(p->realm, sizeof p->realm, slice_str(realm ? realm : ""));
 }
 
 static void rule_text(struct words *ws, const char *key, char *to, size_t cap) {

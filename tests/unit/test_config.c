@@ -163,6 +163,7 @@ static void test_complaints(void) {
     refuses("users:\n  - name: a\n", "2: users[].password: missing;");
     refuses("users:\n  - name: a\n    ha1_md5: 12\n", "3: users[].ha1_md5: is not a hash; exactly 32 hex digits");
     refuses("routes:\n  - prefix: a\n", "2: routes[].next_hop: missing;");
+    refuses("peers:\n  - { name: a, address: 10.0.0.1, username: u }\n", "2: peers[]: username or password missing");
     refuses("peers:\n  - { name: a, address: 10.0.0.0/33 }\n", "2: peers[].address: \"10.0.0.0/33\" is neither");
     refuses("version: 2\n", "1: version: \"2\" is not allowed; a number from 1 to 1,");
     refuses("runtime: { shards: 2 }\n", "1: runtime.shards: \"2\" is not allowed");

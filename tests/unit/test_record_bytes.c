@@ -340,6 +340,44 @@ static void test_resume(void) {
     rig_stop(&r);
 }
 
+/* Who refreshes, until when, and with what challenges were answered goes over too. The new owner does not know what was
+ * refreshed since the record: it asks soon, and hangs up on nobody at once. */
+static void test_resume_session(void) {
+    start();
+    rig_dialog_new(&a, ALICE, BOB);
+    rig_request(&r, &a, "INVITE", "Supported: timer\r\nSession-Expires: 300;refresher=uas\r\n",
+                rig_sdp("0 8", "sendrecv", 40000));
+    rig_reply(&r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
+    rig_learn(&r, &a, "SIP/2.0 200");
+    rig_request(&r, &a, "ACK", "", "");
+    struct leg *first = leg_get(r.e, call_at(0)->legs[0]);
+    CHECK_TRUE(first->session.ours && first->session.expires_s == 300);
+    leg_set(r.e, first, LEG_CHALLENGE, SL("WDigest realm=\"t\", nonce=\"n\""));
+    first->auth_nc = 5;
+    struct record_bytes was = record_of(r.e, call_at(0));
+    uint64_t ends = first->session_ends;
+    struct call *c;
+    void *old = r.mem;
+    r.now += 270000000;
+    r.e = rig_engine(&config, r.now, rig_wall_ms(&r), &r.mem);
+    free(old);
+    CHECK_EQ(record_decode(r.e, was.slice, &c), RECORD_OK);
+    first = leg_get(r.e, c->legs[0]);
+    CHECK_TRUE(first->session.ours && first->session.expires_s == 300);
+    CHECK_EQ(first->session_ends / 1000, ends / 1000);
+    CHECK_SLICE(leg_str(first, LEG_CHALLENGE), "WDigest realm=\"t\", nonce=\"n\"");
+    CHECK_EQ(first->auth_nc, 5);
+    record_resume(r.e, c);
+    CHECK_EQ(first->auth_nc, 5 + RECORD_CSEQ_GAP);
+    rig_wait(&r, 3000000);
+    CHECK_TRUE(strstr(rig_last(&r, ALICE, "INVITE", NULL), "Session-Expires: 300;refresher=uac") != NULL);
+    CHECK_TRUE(*rig_last(&r, ALICE, "BYE", NULL) == '\0');
+    rig_wait(&r, 64000000);
+    CHECK_TRUE(*rig_last(&r, ALICE, "BYE", NULL) != '\0'); /* it did not answer */
+    record_free(&was);
+    rig_stop(&r);
+}
+
 /* ---- size ---- */
 
 static void without_sdp(struct engine *e, const struct call *c) {
@@ -428,5 +466,5 @@ static void test_golden(void) {
 int main(void) {
     return UNIT_RUN("record_bytes", UNIT(test_golden), UNIT(test_truncated), UNIT(test_truncated_inside),
                     UNIT(test_corrupted), UNIT(test_unknown), UNIT(test_too_much_unknown), UNIT(test_version),
-                    UNIT(test_no_room), UNIT(test_drop), UNIT(test_ports_taken), UNIT(test_resume), UNIT(test_size));
+                    UNIT(test_no_room), UNIT(test_drop), UNIT(test_ports_taken), UNIT(test_resume), UNIT(test_resume_session), UNIT(test_size));
 }
