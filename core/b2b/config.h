@@ -145,6 +145,7 @@ struct engine_config {
     enum accept_code accept;
     bool transfer_music;         /* the transferee hears MEDIA_SOURCE_MUSIC while the target is called ... */
     bool transfer_ringback;      /* ... and MEDIA_SOURCE_RINGBACK when it rings */
+    bool transfer_early_media;   /* it hears what the target sends before it answers */
     bool notify_progress;        /* 18x of the target as NOTIFY */
     uint64_t replace_timeout_us; /* target silent on INVITE with Replaces: join */
     uint64_t ring_timeout_us;    /* target rings: transfer fails with 408 */

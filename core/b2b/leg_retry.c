@@ -13,8 +13,8 @@
 /* What is written anew. */
 static bool is_replaced(const struct leg *l, uint8_t id) {
     uint8_t credentials = leg_auth_is_proxys(l) ? SIP_H_PROXY_AUTHORIZATION : SIP_H_AUTHORIZATION;
-    return id == credentials || id == SIP_H_VIA || id == SIP_H_CSEQ || id == SIP_H_SESSION_EXPIRES || id == SIP_H_MIN_SE ||
-           id == SIP_H_CONTENT_TYPE || id == SIP_H_CONTENT_LENGTH;
+    return id == credentials || id == SIP_H_VIA || id == SIP_H_CSEQ || id == SIP_H_SESSION_EXPIRES ||
+           id == SIP_H_MIN_SE || id == SIP_H_CONTENT_TYPE || id == SIP_H_CONTENT_LENGTH;
 }
 
 static struct buf *build(struct engine *e, struct leg *l, const struct sip_msg *req, uint32_t cseq,

@@ -300,12 +300,16 @@ static void route_all(struct engine *e, const struct side *from, const struct si
     }
 }
 
+static void read_sides(const struct leg *a, const struct leg *b, struct side *x, struct side *y) {
+    x->leg = a;
+    y->leg = b;
+    media_types_read(a, &x->types);
+    media_types_read(b, &y->types);
+}
+
 static void connect(struct engine *e, const struct leg *a, const struct leg *b, bool early) {
     struct side x, y;
-    x.leg = a;
-    y.leg = b;
-    media_types_read(a, &x.types);
-    media_types_read(b, &y.types);
+    read_sides(a, b, &x, &y);
     route_all(e, &x, &y, false);
     route_all(e, &y, &x, early);
 }
@@ -316,6 +320,12 @@ void media_connect(struct engine *e, struct leg *a, struct leg *b) {
 
 void media_connect_early(struct engine *e, struct leg *a, struct leg *b) {
     connect(e, a, b, true);
+}
+
+void media_listen(struct engine *e, struct leg *a, struct leg *b) {
+    struct side x, y;
+    read_sides(a, b, &x, &y);
+    route_all(e, &y, &x, true);
 }
 
 void media_mute(struct engine *e, struct leg *l) {

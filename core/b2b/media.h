@@ -50,6 +50,8 @@ bool media_is_same(struct engine *e, struct leg *l, struct slice text, int direc
 void media_connect(struct engine *e, struct leg *a, struct leg *b);
 /* The same while `a` has not agreed to b's description yet: it is sent what its present session knows. */
 void media_connect_early(struct engine *e, struct leg *a, struct leg *b);
+/* What arrives from b goes to `a`, as far as a's present session knows it; where a's own goes stays as it is. */
+void media_listen(struct engine *e, struct leg *a, struct leg *b);
 /* What arrives from l goes nowhere. */
 void media_mute(struct engine *e, struct leg *l);
 /* l hears this instead of whom it heard, until it is connected again. False: it takes nothing now, or no G.711. */

@@ -233,6 +233,7 @@ struct transfer {
     uint64_t order_conn; /* an operator waits for the result; 0: none */
     handle consult_call;          /* of `consult`: where ringing targets may be */
     handle consult, replaced; /* transferor's and target's legs of the consultation call */
+    handle early;        /* the ringing target that the transferee hears */
     handle refer_txn;    /* relayed: the transferor's REFER, unanswered */
     uint32_t relay_cseq; /* relayed: of our REFER, id of the transferee's NOTIFYs */
     uint8_t recall_step; /* 0: not recalling; 1: the transferor; 2: the fallback */

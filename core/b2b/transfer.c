@@ -25,6 +25,8 @@ void transfer_role(struct engine *e, struct transfer *t, handle leg, enum transf
 /* The transferee is not left in silence while somebody else is called. */
 static void play_to_transferee(struct engine *e, const struct transfer *t, enum media_source source) {
     struct leg *a = leg_get(e, t->transferee);
+    if (transfer_hears_early(e, t))
+        return;
     bool wanted = source == MEDIA_SOURCE_MUSIC ? e->cfg.transfer_music : e->cfg.transfer_ringback;
     if (wanted && leg_is_up(a) && t->mode != MODE_RELAY)
         media_play(e, a, source);

@@ -93,6 +93,12 @@ void transfer_do_late_commit(struct engine *e, struct transfer *t, uint16_t stat
 void transfer_do_late_refused(struct engine *e, struct transfer *t, uint16_t status);
 /* The consultation's ringing legs become the target; the transferor's leg of it gets its 487. */
 void transfer_semi(struct engine *e, struct transfer *t);
+/* A 18x of a target with a description: the transferee hears it, if it can. */
+void transfer_early_heard(struct engine *e, struct transfer *t, struct leg *l, const struct sip_msg *msg);
+/* The same for what its LEG_SDP_REMOTE says already. */
+void transfer_early_media(struct engine *e, struct transfer *t, struct leg *l);
+/* A target that still rings is being heard. */
+bool transfer_hears_early(const struct engine *e, const struct transfer *t);
 /* Who the transferee talked with before: the transferor, or the leg that is being taken over. */
 struct leg *transfer_former_peer(const struct engine *e, const struct transfer *t);
 /* A take-over that failed: its INVITE gets the result. Nothing for any other transfer. */

@@ -120,7 +120,10 @@ static void target_answered(struct engine *e, struct transfer *t, struct leg *l,
 
 static bool target_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
     switch (ev->kind) {
-    case LEG_EV_PROGRESS: transfer_step(e, t, TRANSFER_EV_PROGRESS, ev->status); return true;
+    case LEG_EV_PROGRESS:
+        transfer_early_heard(e, t, l, ev->msg);
+        transfer_step(e, t, TRANSFER_EV_PROGRESS, ev->status);
+        return true;
     case LEG_EV_ANSWERED: target_answered(e, t, l, ev); return true;
     case LEG_EV_REFUSED:
         transfer_role(e, t, l->self, TR_NONE);

@@ -15,6 +15,8 @@ void transfer_semi(struct engine *e, struct transfer *t) {
         l->peer = HANDLE_NONE;
         t->target = l->self;
         transfer_role(e, t, l->self, TR_TARGET);
+        if (l->state == LEG_EARLY && !l->late_offer)
+            transfer_early_media(e, t, l);
         ringing++;
     }
     transfer_role(e, t, t->consult, TR_NONE);

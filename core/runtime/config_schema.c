@@ -127,6 +127,8 @@ const struct config_key config_keys[] = {
       .help = "the transferee hears media.music while the target is called" },
     { "transfer.ringback", CT_CHOICE, AT(ringback_choice), .choices = PLAYER_COUNTRIES, .standard = "off",
       .help = "the transferee hears this country's ringback tone as soon as the target rings" },
+    { "transfer.early_media", CT_BOOL, ENGINE(transfer_early_media), .standard = "true",
+      .help = "the transferee hears what the target sends before it answers, if it can take it as it is" },
     { "transfer.rules[].from", CT_TEXT, RULE(from), .standard = "",
       .help = "user:NAME, peer:NAME, user: or peer: for all of them; nothing: anybody" },
     { "transfer.rules[].prefix", CT_TEXT, RULE(prefix), .standard = "",

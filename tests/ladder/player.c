@@ -8,7 +8,7 @@
  *   config KEY VALUE               attended replace|join, splice offer|late-offer, relay splice|forward,
  *                                  refer local|relay|auto|reject,
  *                                  accept auto|200|202, progress on|off, recall on|off, hold pass|local, music on|off,
- *                                  ringback on|off, recall-uri URI; the times t1, recall-time,
+ *                                  ringback on|off, early-media on|off, recall-uri URI; the times t1, recall-time,
  *                                  replace-timeout, ring-timeout, bye-wait, invite-timeout (8s, 500ms); the numbers
  *                                  calls, ports (pairs), transactions, max-depth, subscription (seconds); echo NUMBER
  *                                  per-minute and pending (transfers of one party); session-expires, session-min-se
@@ -171,6 +171,8 @@ static void do_config(struct world *w, struct words *ws) {
         w->cfg.hold = strcmp(v, "local") == 0 ? HOLD_LOCAL : HOLD_PASS;
     else if (strcmp(key, "music") == 0)
         w->cfg.transfer_music = strcmp(v, "on") == 0;
+    else if (strcmp(key, "early-media") == 0)
+        w->cfg.transfer_early_media = strcmp(v, "on") == 0;
     else if (strcmp(key, "ringback") == 0)
         w->cfg.transfer_ringback = strcmp(v, "on") == 0;
     else if (strcmp(key, "recall") == 0)

@@ -466,5 +466,6 @@ static void test_golden(void) {
 int main(void) {
     return UNIT_RUN("record_bytes", UNIT(test_golden), UNIT(test_truncated), UNIT(test_truncated_inside),
                     UNIT(test_corrupted), UNIT(test_unknown), UNIT(test_too_much_unknown), UNIT(test_version),
-                    UNIT(test_no_room), UNIT(test_drop), UNIT(test_ports_taken), UNIT(test_resume), UNIT(test_resume_session), UNIT(test_size));
+                    UNIT(test_no_room), UNIT(test_drop), UNIT(test_ports_taken), UNIT(test_resume),
+                    UNIT(test_resume_session), UNIT(test_size));
 }
