@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
  * refereed: options, one configuration, one shard on this thread.
- * Exit status: 0 drained or told to stop, 1 could not start, 2 wrong option or configuration.
+ * Exit status: 0 drained or told to stop, 1 could not start, 2 wrong option or configuration; also when the store's
+ * server refuses user, password or database.
  */
 #define _GNU_SOURCE
 #include "core/base/check.h"
@@ -141,10 +142,11 @@ static int run(const struct options *o) {
         fprintf(stderr, "refereed %s ready: %s\n", VERSION, path ? path : "with defaults");
         shard_run(s);
     }
+    int status = ok || s->state != SHARD_RUNNING ? 0 : s->rejected ? 2 : 1;
     check_set_hook(NULL, NULL);
     shard_close(s);
     free(s);
-    return ok ? 0 : 1;
+    return status;
 }
 
 int main(int argc, char **argv) {

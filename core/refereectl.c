@@ -22,6 +22,7 @@ static const char usage[] =
     "  failures       transfers that failed      failure NUMBER  legs and ladder of one of them\n"
     "  registrations  who is registered          metrics        all counters\n"
     "  leftover       what is held now           version        of the daemon\n"
+    "  store          how the store is: servers, queues, latency, errors\n"
     "  transfer CALL LEG URI         that leg talks with URI; who it talked with is the transferor\n"
     "  transfer CALL LEG with CALL LEG  it talks with the other call's leg\n"
     "  nodes          of the cluster             buckets        and who owns them\n"

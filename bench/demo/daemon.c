@@ -39,8 +39,7 @@ static const char config_text[] =
     "  - name: %s\n    password: %s\n"
     "drain:\n"
     "  timeout: 1s\n"
-    "store:\n"
-    "  kind: memory\n"
+    "store: %s\n"
     "admin:\n"
     "  socket: %s\n"
     "log:\n"
@@ -68,7 +67,7 @@ static bool write_config(const struct demo *d) {
     if (!f)
         return false;
     fprintf(f, config_text, dd->port, dd->media_first, dd->media_last, users[A][0], users[A][1], users[B][0],
-            users[B][1], users[C][0], users[C][1], dd->socket, d->verbose ? "wire" : "info",
+            users[B][1], users[C][0], users[C][1], d->store, dd->socket, d->verbose ? "wire" : "info",
             d->flow.config ? d->flow.config : "");
     return fclose(f) == 0;
 }

@@ -76,6 +76,7 @@ struct demo {
     bool verbose, keep, colour;
     bool quick;                   /* listens to tones for less time */
     struct flow flow;
+    const char *store;            /* section of the configuration */
     uint64_t start_us, now_us;
     struct phone phones[WHO_COUNT];
     struct media *media[WHO_COUNT][PHONE_DIALOGS];

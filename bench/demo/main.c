@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "referee-demo --daemon PATH [--flow FLOW] [--lose N] [--quick] [--verbose] [--keep]\n"
+    "referee-demo --daemon PATH [--flow FLOW] [--store YAML] [--lose N] [--quick] [--verbose] [--keep]\n"
     "referee-demo --self-test [--verbose]\n"
     "  Starts PATH (refereed) on loopback with a configuration of its own, and three phones A, B, C that walk a call\n"
     "  transfer through it. Prints each message, ticks each expected line, listens whether A and C hear each other.\n"
@@ -20,6 +20,7 @@ static const char usage[] =
     "                semi: B refers A to C, who rings and rings on; order: nobody refers, refereectl does\n"
     "                pickup: P, another phone of B's user, takes B's call; click: A has B call C\n"
     "                recall: B has left when C refuses: it is rung again\n"
+    "  --store YAML  instead of { kind: memory }\n"
     "  --lose N      every N-th SIP datagram is lost, either way (not early-bye, semi, click: they need order)\n"
     "  --quick       tones are listened to for less time\n"
     "  --self-test   no daemon: the phones call each other directly\n"
@@ -122,7 +123,7 @@ static int read_options(struct demo *d, int argc, char **argv, const char **prog
         { "flow", required_argument, NULL, 'f' }, { "daemon", required_argument, NULL, 'd' },
         { "lose", required_argument, NULL, 'l' }, { "keep", no_argument, NULL, 'k' },
         { "quick", no_argument, NULL, 'q' }, { "verbose", no_argument, NULL, 'v' },
-        { "self-test", no_argument, NULL, 's' }, { "help", no_argument, NULL, 'h' }, { 0 } };
+        { "self-test", no_argument, NULL, 's' }, { "store", required_argument, NULL, 'y' }, { "help", no_argument, NULL, 'h' }, { 0 } };
     const char *flow = "attended";
     bool direct = false;
     int c;
@@ -133,6 +134,8 @@ static int read_options(struct demo *d, int argc, char **argv, const char **prog
             *program = optarg;
         else if (c == 'l')
             d->drop_every = (unsigned)strtoul(optarg, NULL, 10);
+        else if (c == 'y')
+            d->store = optarg;
         else if (c == 'k')
             d->keep = true;
         else if (c == 'q')
@@ -154,8 +157,8 @@ static int read_options(struct demo *d, int argc, char **argv, const char **prog
 int main(int argc, char **argv) {
     struct demo *d = &demo;
     const char *program = NULL;
-    *d = (struct demo){ .colour = isatty(1), .start_us = clock_us(), .fds = { -1, -1, -1, -1 }, .notify_final = -1,
-                        .near = A, .near_dlg = D1 };
+    *d = (struct demo){ .store = "{ kind: memory }", .colour = isatty(1), .start_us = clock_us(),
+                        .fds = { -1, -1, -1, -1 }, .notify_final = -1, .near = A, .near_dlg = D1 };
     int code = read_options(d, argc, argv, &program);
     if (code)
         return code - 1;

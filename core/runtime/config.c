@@ -141,7 +141,8 @@ static void resolve_policy(struct config *c) {
 }
 
 bool config_resolve(struct config *c, struct config_error *e) {
-    if (!resolve_sip(c, e) || !resolve_media(c, e) || !resolve_secret(c, e) || !resolve_cluster(c, e))
+    if (!resolve_sip(c, e) || !resolve_media(c, e) || !resolve_secret(c, e) || !resolve_cluster(c, e) ||
+        !config_resolve_store(c, e))
         return false;
     resolve_policy(c);
     return true;
@@ -204,7 +205,7 @@ static void print_key(FILE *to, const struct config_key *k, const char **section
     if (d && !d->sections)
         print_list_values(to, k->standard);
     else
-        fprintf(to, " %s\n", k->standard);
+        fprintf(to, k->type == CT_TEXT && strchr(k->standard, ':') ? " \"%s\"\n" : " %s\n", k->standard);
 }
 
 void config_print(FILE *to) {

@@ -8,12 +8,16 @@
 
 #include "core/b2b/config.h"
 #include "core/runtime/io.h"
+#include "store/redis.h"
 
 #include <stdio.h>
 
 #define CONFIG_VERSION 1
 #define CONFIG_PATH_MAX 108       /* of a UNIX socket */
 #define CONFIG_CDR_PATH_MAX 256
+
+#define STORE_KIND_MEMORY 0       /* indices of store.kind's choices */
+#define STORE_KIND_REDIS 1
 
 /* A growing array of the loader; what it holds is given by the schema. */
 struct config_list {
@@ -55,6 +59,12 @@ struct config {
     struct addr cluster_advertise;     /* by config_resolve; ADDR_NONE: as it listens */
     uint32_t store_kind;
     uint32_t store_records;
+    struct config_list store_servers;  /* struct addr */
+    struct store_redis_config redis;   /* completed by config_resolve */
+    char store_password_file[CONFIG_CDR_PATH_MAX];
+    char store_tls_ca[CONFIG_CDR_PATH_MAX], store_tls_cert[CONFIG_CDR_PATH_MAX], store_tls_key[CONFIG_CDR_PATH_MAX];
+    char store_tls_name[CONFIG_HOST_MAX];
+    bool store_cluster, store_required, store_tls;
 };
 
 struct config_error {
@@ -68,6 +78,9 @@ void config_free(struct config *c);
 /* Completes c->engine: addresses that "auto" stands for, the secret, the policy. Reads the routing table and the
  * kernel's random numbers. False: *e tells. */
 bool config_resolve(struct config *c, struct config_error *e);
+
+/* The part of it that concerns store.*. */
+bool config_resolve_store(struct config *c, struct config_error *e);
 
 /* "sip.t1=100ms" over what the file says; not for lists. False: *e tells. Before config_resolve. */
 bool config_override(struct config *c, const char *setting, struct config_error *e);

@@ -15,7 +15,7 @@ enum config_type {
     CT_DURATION,     /* uintN_t in units of `scale` microseconds */
     CT_CHOICE,       /* uint32_t: index into choices, plus min */
     CT_LISTEN,       /* struct addr, with an optional "udp:" in front */
-    CT_HOP,          /* struct addr with a port, 5060 when it is missing */
+    CT_HOP,          /* struct addr with a port; when it is missing `min`, and 5060 without that */
     CT_NET,          /* struct addr followed by the uint8_t at peer_config.bits */
     CT_PORTS,        /* two uint16_t: first and last */
     CT_HEX,          /* char[size], exactly size - 1 hex digits */

@@ -135,8 +135,9 @@ static bool set_addr(const struct config_key *k, struct addr *at, const char *te
         return false;
     }
     /* Port 0 lets the kernel choose: for tests. */
-    if (!addr_parse(s, 5060, at)) {
-        snprintf(why, n, "\"%.64s\" is not an address; 192.0.2.1:5060 or [2001:db8::1]:5060", text);
+    uint16_t port = k->min ? (uint16_t)k->min : 5060;
+    if (!addr_parse(s, port, at)) {
+        snprintf(why, n, "\"%.64s\" is not an address; 192.0.2.1:%u or [2001:db8::1]:%u", text, port, port);
         return false;
     }
     return true;

@@ -10,15 +10,14 @@
 
 /* Tags of sockets: what they are in the high byte, which one in the rest. */
 enum tag { TAG_LISTEN = 1 << 24, TAG_MEDIA = 2 << 24, TAG_ADMIN = 3 << 24, TAG_SIGNAL = 4 << 24,
-           TAG_LINK = 9 << 24 };
+           TAG_STORE = 5 << 24, TAG_LINK = 9 << 24 };
 #define TAG_KIND(t) ((t) & 0xff000000)
 #define TAG_INDEX(t) ((t) & 0x00ffffff)
 
-#define STORE_VALUE_BYTES 2048    /* a record with its SDP */
 #define TURN_DEADLINES_MAX 16
-#define TURN_ANSWERS_MAX 1024
+#define TURN_ANSWERS_MAX 65536      /* more than the store reads at a time */
 
-static void tell_time(struct shard *s) {
+void shard_tell_time(struct shard *s) {
     s->mono_us = clock_mono_us();
     s->wall_ms = clock_wall_ms();
 }
@@ -161,7 +160,7 @@ static void on_signals(struct shard *s) {
     }
 }
 
-static void on_event(struct shard *s, const struct io_event *ev) {
+void shard_event(struct shard *s, const struct io_event *ev) {
     if (ev->kind == IO_UNREACHABLE)
         on_unreachable(s, ev);
     else if (TAG_KIND(ev->tag) == TAG_LISTEN)
@@ -172,6 +171,8 @@ static void on_event(struct shard *s, const struct io_event *ev) {
         on_admin(s, TAG_INDEX(ev->tag));
     else if (TAG_KIND(ev->tag) == TAG_LINK)
         shard_on_link(s, TAG_INDEX(ev->tag));
+    else if (TAG_KIND(ev->tag) == TAG_STORE)
+        shard_store_ready(s, TAG_INDEX(ev->tag));
     else
         on_signals(s);
 }
@@ -183,10 +184,13 @@ static uint64_t time_to_wait(const struct shard *s) {
     uint64_t media = media_io_deadline(&s->media);
     if (s->state == SHARD_DRAINING && s->stop_us < until)
         until = s->stop_us;
+    uint64_t store = store_deadline(s->store);
     if (media < until)
         until = media;
     if (node_deadline(&s->node) < until)
         until = node_deadline(&s->node);
+    if (store < until)
+        until = store;
     if (until == UINT64_MAX)
         return UINT64_MAX;
     return until > now ? until - now : 0;
@@ -210,14 +214,16 @@ static void check_end(struct shard *s) {
 
 static void turn(struct shard *s) {
     uint32_t n = io_turn(s->io, time_to_wait(s), s->events);
-    tell_time(s);
+    shard_tell_time(s);
     node_tell_time(&s->node, s->mono_us, s->wall_ms);
+    shard_store_tick(s);
     shard_work(s); /* first of all: whether anything may be done */
     for (uint32_t i = 0; i < n; i++)
-        on_event(s, &s->events[i]);
+        shard_event(s, &s->events[i]);
     shard_work(s);
     for (int i = 0; i < TURN_DEADLINES_MAX && engine_deadline(s->engine) <= s->mono_us; i++)
         shard_step(s, &(struct event){ .kind = EV_DEADLINE });
+    shard_store_flush(s);
     media_io_turn(&s->media, engine_bufs(s->engine), s->mono_us);
     log_drain(&s->log, engine_trace(s->engine));
     cdr_file_flush(&s->cdr, s->mono_us);
@@ -256,8 +262,7 @@ static void lay_out(struct shard *s, struct arena *a, size_t used[3]) {
     size_t before = a->used;
     s->engine = engine_new(a, n, s->mono_us, s->wall_ms);
     used[0] = a->used - before;
-    size_t records = s->config->store_records;
-    s->store = store_memory_new(a, (uint32_t)records, records * STORE_VALUE_BYTES, n->seed);
+    s->store = shard_store_new(s, a);
     used[1] = a->used - before - used[0];
     node_lay_out(&s->node, a, s->config, s->mono_us);
     relay_init(&s->media.relay, a, s->media.count);
@@ -288,7 +293,8 @@ static bool open_io(struct shard *s) {
     const char *why;
     struct io_options o = { .backend = (enum io_backend)s->config->backend, .metrics = engine_metrics(s->engine),
                             .bufs = engine_bufs(s->engine) };
-    o.sockets_max = s->media.count * 2 + LISTEN_MAX + ADMIN_CONNS_MAX + 2 + (s->node.on ? LINK_TAGS : 0);
+    o.sockets_max = s->media.count * 2 + LISTEN_MAX + ADMIN_CONNS_MAX + STORE_CONNS_MAX + 2 +
+                    (s->node.on ? LINK_TAGS : 0);
     s->io = io_new(&o, &why);
     if (!s->io) {
         log_line(&s->log, TRACE_ERROR, "io", "%s", why);
@@ -297,6 +303,7 @@ static bool open_io(struct shard *s) {
     bool ok = io_watch(s->io, s->signal_fd, TAG_SIGNAL) >= 0 && listeners_start(&s->listeners, s->io, TAG_LISTEN) &&
               media_io_start(&s->media, s->io, engine_metrics(s->engine), TAG_MEDIA) &&
               admin_start(&s->admin, s->io, TAG_ADMIN) && node_start(&s->node, s->io, TAG_LINK);
+    store_io_start(&s->store_io, s->io, TAG_STORE);
     log_line(&s->log, ok ? TRACE_INFO : TRACE_ERROR, "io", "%s%s", io_describe(s->io), ok ? "" : ": sockets refused");
     return ok;
 }
@@ -337,19 +344,21 @@ bool shard_open(struct shard *s, struct config *config, const char *config_path,
         n->trace_level = TRACE_DEBUG;
     if (traced)
         n->trace_level = TRACE_WIRE;
-    tell_time(s);
-    if (!open_signals(s) || !open_sockets(s) || !open_memory(s))
+    shard_tell_time(s);
+    if (!open_signals(s) || !open_sockets(s) || !shard_store_open(s) || !open_memory(s))
         return false;
     open_fastpath(s);
     player_open(&s->media.player, config->music, config->ringback, &s->log);
     cdr_file_open(&s->cdr, config->cdr_file, engine_metrics(s->engine), &s->log);
-    return open_io(s);
+    return open_io(s) && shard_store_wait(s);
 }
 
 void shard_close(struct shard *s) {
     cdr_file_close(&s->cdr);
     admin_close(&s->admin);
     node_close(&s->node);
+    store_io_close(&s->store_io);
+    store_free(s->store);
     io_free(s->io);
     listeners_close(&s->listeners);
     media_io_close(&s->media);

@@ -14,7 +14,7 @@
 #include "core/runtime/log.h"
 #include "core/runtime/media_io.h"
 #include "core/runtime/node.h"
-#include "store/store.h"
+#include "core/runtime/store_io.h"
 
 #define DRAIN_GRACE_US UINT64_C(5000000)   /* after the deadline, for the BYEs' answers */
 
@@ -31,6 +31,8 @@ struct shard {
     struct io *io;
     struct engine *engine;
     struct store *store;
+    struct store_io store_io;
+    bool rejected;                /* by the store's server: who runs us must mend the configuration */
     struct listeners listeners;
     struct media_io media;
     struct admin admin;
@@ -65,6 +67,19 @@ void shard_work(struct shard *s);
 void shard_on_link(struct shard *s, uint32_t which);
 /* False: it is alone. */
 bool shard_leave(struct shard *s);
+/* In shard_store.c: lays the configured kind out; NULL while `a` counts. */
+struct store *shard_store_new(struct shard *s, struct arena *a);
+/* Before laying out; false: wrong files for TLS, the reason was logged. */
+bool shard_store_open(struct shard *s);
+/* Until the store is there or, where it is not required, was tried. False: it refuses us, or we are to stop. */
+bool shard_store_wait(struct shard *s);
+/* Begin and end of a turn; what arrived on connection i. */
+void shard_store_tick(struct shard *s);
+void shard_store_flush(struct shard *s);
+void shard_store_ready(struct shard *s, uint32_t conn);
+/* One event of the ring. */
+void shard_event(struct shard *s, const struct io_event *ev);
+void shard_tell_time(struct shard *s);
 
 /* In shard_order.c: orders that the shell answers itself. False: the engine's. */
 bool shard_order(struct shard *s, const struct admin_order *order);

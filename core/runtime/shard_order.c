@@ -23,6 +23,11 @@ bool shard_order(struct shard *s, const struct admin_order *order) {
         answer_node(s, order->conn, node_describe);
     } else if (slice_eq(order->line, SL("buckets"))) {
         answer_node(s, order->conn, node_describe_buckets);
+    } else if (slice_eq(order->line, SL("store"))) {
+        char lines[4096];
+        struct sbuf b = sbuf_on(lines, sizeof lines);
+        store_describe(s->store, &b);
+        admin_answer(&s->admin, order->conn, sbuf_slice(&b), true);
     } else if (slice_eq(order->line, SL("drain"))) {
         answer(s, order->conn, "draining\n", true);
         shard_drain(s);
