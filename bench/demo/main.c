@@ -123,7 +123,8 @@ static int read_options(struct demo *d, int argc, char **argv, const char **prog
         { "flow", required_argument, NULL, 'f' }, { "daemon", required_argument, NULL, 'd' },
         { "lose", required_argument, NULL, 'l' }, { "keep", no_argument, NULL, 'k' },
         { "quick", no_argument, NULL, 'q' }, { "verbose", no_argument, NULL, 'v' },
-        { "self-test", no_argument, NULL, 's' }, { "store", required_argument, NULL, 'y' }, { "help", no_argument, NULL, 'h' }, { 0 } };
+        { "self-test", no_argument, NULL, 's' },
+        { "store", required_argument, NULL, 'y' }, { "help", no_argument, NULL, 'h' }, { 0 } };
     const char *flow = "attended";
     bool direct = false;
     int c;

@@ -18,7 +18,7 @@ static bool read_password(struct config *c, struct config_error *e) {
         fclose(f);
     size_t n = strcspn(line, "\r\n");
     if (!ok || n == 0 || n >= sizeof c->redis.password)
-        return fail(e, "store.password_file", "not a file with a password of at most 127 bytes in its first line", path);
+        return fail(e, "store.password_file", "no file with a password in its first line, 127 bytes at most", path);
     memcpy(c->redis.password, line, n);
     c->redis.password[n] = 0;
     memset(line, 0, sizeof line);

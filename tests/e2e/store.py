@@ -3,6 +3,7 @@
 """tests/e2e/store.py FLOW...: calls while what happens to Redis happens: none of them fails, and all of them are in
 Redis again afterwards."""
 import os
+import queue
 import socket
 import subprocess
 import sys
@@ -32,6 +33,7 @@ class Daemon:
             f.write(f"version: 1\nsip: {{listen: ['{HOST}:{self.port}'], t1: 100ms}}\nusers: [{users}]\n"
                     f"media: {{ports: {media}-{media + 79}, quarantine: 0s}}\nstore: {store}\n"
                     f"admin: {{socket: '{sip.FOLDER}/admin'}}\nlimits: {{calls: 50}}\n")
+        open(self.log, "wb").close()
         self.child = spawn(f"refereed-{self.port}", PROGRAM, "-c", config)
         if wait:
             wait_for("refereed is ready", lambda: self.says("ready"))
@@ -129,7 +131,7 @@ def read_only():
 
 
 class Delay:
-    """A server in front of another that hands on each byte 100 ms later."""
+    """A server in front of another, 100 ms away from it."""
 
     def __init__(self, port, seconds=0.1):
         self.behind, self.seconds = port, seconds
@@ -142,15 +144,28 @@ class Delay:
             here = self.listener.accept()[0]
             there = socket.create_connection((HOST, self.behind))
             for a, b in ((here, there), (there, here)):
-                threading.Thread(target=self.carry, args=(a, b), daemon=True).start()
+                late = queue.Queue()
+                threading.Thread(target=self.take, args=(a, late), daemon=True).start()
+                threading.Thread(target=self.give, args=(b, late), daemon=True).start()
 
-    def carry(self, a, b):
-        try:
-            while data := a.recv(65536):
-                threading.Timer(self.seconds / 2, b.sendall, (data,)).start()
-            b.close()
-        except OSError:
-            pass
+    def take(self, a, late):
+        data = True
+        while data:
+            try:
+                data = a.recv(65536)
+            except OSError:
+                data = b""
+            late.put((time.monotonic() + self.seconds / 2, data))
+
+    @staticmethod
+    def give(b, late):
+        while (one := late.get())[1]:
+            time.sleep(max(0, one[0] - time.monotonic()))
+            try:
+                b.sendall(one[1])
+            except OSError:
+                break
+        b.close()
 
 
 def slow():
