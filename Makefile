@@ -6,6 +6,7 @@
 # make test       everything, in stages        make unit, ladders, e2e, tidy    one stage of it
 # make conformance  tests/CONFORMANCE.md, which test shows what, made from the tests
 # make asan tsan  the tests under sanitizers   make fuzz SECONDS=30    each fuzz target   make cov    line coverage
+# make bench-store  the Redis store beside redis-benchmark (ARGS='--takeover 1000000')
 # make bench-call  calls a second and their cost, beside Kamailio (SCENARIO=, RATE=, ARGS=)
 # make bench-engine  instructions a call of the engine alone, by callgrind (SCENARIO=)
 # make deps       the Debian packages          make install PREFIX=/usr/local DESTDIR=
@@ -42,6 +43,7 @@ PHONE_LIB := $(B)/libphone.a
 DEMO_SRC := $(if $(HAVE_ORTP),$(sort $(wildcard bench/demo/*.c)))
 BENCH_SRC := $(sort $(wildcard bench/*.c))
 CALL_SRC := $(sort $(wildcard bench/call/*.c))
+STORE_SRC := $(sort $(wildcard bench/store/*.c))
 # The same calls with the engine alone behind them.
 ENGINE_SRC := $(sort $(wildcard bench/engine/*.c)) $(filter-out %/main.c %/wire.c %/target.c,$(CALL_SRC))
 
@@ -60,6 +62,7 @@ PROGRAMS := $(if $(and $(wildcard core/main.c),$(wildcard core/b2b/engine.c)),$(
             $(if $(wildcard core/refereectl.c),$(B)/refereectl) \
             $(if $(DEMO_SRC),$(B)/referee-demo) \
             $(if $(CALL_SRC),$(B)/bench-call $(B)/bench-engine) \
+            $(if $(STORE_SRC),$(B)/bench-store) \
             $(patsubst bench/%.c,$(B)/bench-%,$(BENCH_SRC))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 LADDER_BIN := $(if $(LADDER_SRC),$(B)/ladder)
@@ -73,7 +76,7 @@ say = $(if $(V),,@echo '  $(1) $@';)
 
 .PHONY: all lib deps demo run install clean FORCE
 .PHONY: conformance test tidy unit ladders sim sim-smoke sim-mutants e2e programs-for-tests asan tsan cov fuzz
-.PHONY: fuzz-smoke fuzz-run bench-call bench-engine
+.PHONY: fuzz-smoke fuzz-run bench-call bench-engine bench-store
 all: lib $(PROGRAMS)
 lib: $(PURE_LIB)
 
@@ -125,6 +128,9 @@ $(B)/referee-demo: $(call objects,$(DEMO_SRC)) $(ARCHIVES)
 $(B)/bench-call: $(call objects,$(CALL_SRC)) $(ARCHIVES)
 	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS)
 
+$(B)/bench-store: $(call objects,$(STORE_SRC)) $(ARCHIVES)
+	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS)
+
 $(B)/bench-engine: $(call objects,$(ENGINE_SRC)) $(PURE_LIB)
 	$(call say,ld)$(LINK) $^ $(LIBS)
 
@@ -166,6 +172,11 @@ bench-call: build/deps.build-demo-bench
 	@$(MAKE) --no-print-directory all
 	$(B)/bench-call --daemon $(B)/refereed --scenario $(SCENARIO) --rate $(RATE) $(or $(ARGS), \
 	    --target direct --target referee --target kamailio --target referee --target kamailio)
+
+# Writes to Redis beside redis-benchmark, latency, bytes; ARGS='--takeover 1000000' for a node's death.
+bench-store: build/deps.build-demo-test
+	@$(MAKE) --no-print-directory all
+	$(B)/bench-store $(ARGS)
 
 bench-engine: build/deps.build-demo-bench $(B)/bench-engine
 	bench/engine/instructions.sh $(B)/bench-engine $(SCENARIO)

@@ -100,11 +100,11 @@ static struct redis_conn *ready_conn(struct redis *s) {
 static void ask_for_map(struct redis *s) {
     struct redis_conn *c = ready_conn(s);
     s->map_us = s->now_us + MAP_RETRY_US;
-    s->server_next++;
     if (!c) {
-        (void)conn_to(s, &s->c.servers[s->server_next % s->c.server_count]);
+        (void)conn_to(s, &s->c.servers[s->server_next++ % s->c.server_count]);
         return;
     }
+    s->server_next++;
     resp_words(&c->out, "CLUSTER SLOTS");
     if (c->pending_n == 0)
         c->heard_us = s->now_us;

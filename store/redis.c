@@ -158,11 +158,11 @@ static void tick(struct store *base, uint64_t mono_us, uint64_t wall_ms) {
     s->now_us = mono_us > s->now_us ? mono_us : s->now_us;
     s->wall_ms = wall_ms;
     redis_queue_expire(s);
+    if (s->c.topology == REDIS_CLUSTER)
+        redis_cluster_tick(s);
     for (uint32_t i = 0; i < STORE_CONNS_MAX; i++)
         if (s->conns[i].role != ROLE_UNUSED)
             redis_conn_tick(s, &s->conns[i]);
-    if (s->c.topology == REDIS_CLUSTER)
-        redis_cluster_tick(s);
 }
 
 static uint64_t deadline(const struct store *base) {

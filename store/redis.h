@@ -46,5 +46,7 @@ struct store_redis_config {
 
 /* The configuration is copied. NULL while `a` counts. */
 struct store *store_redis_new(struct arena *a, const struct store_redis_config *config);
+/* SHA-1, in hex, of the script of a fenced PUT: for who measures the server with it. */
+void store_redis_put_digest(char to[40]);
 
 #endif

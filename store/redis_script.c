@@ -62,17 +62,24 @@ const char *redis_script_text(enum redis_script which) {
     return texts[which];
 }
 
+static void digest_of(enum redis_script which, char to[40]) {
+    struct sha1_ctx h;
+    uint8_t digest[SHA1_DIGEST_SIZE];
+    struct sbuf hex = sbuf_on(to, 40);
+    sha1_init(&h);
+    sha1_update(&h, strlen(texts[which]), (const uint8_t *)texts[which]);
+    sha1_digest(&h, sizeof digest, digest);
+    for (size_t i = 0; i < sizeof digest; i++)
+        sbuf_hex(&hex, digest[i], 2);
+}
+
 void redis_scripts_init(struct redis *s) {
-    for (int i = 0; i < SCRIPTS; i++) {
-        struct sha1_ctx h;
-        uint8_t digest[SHA1_DIGEST_SIZE];
-        struct sbuf hex = sbuf_on(s->sha[i], sizeof s->sha[i]);
-        sha1_init(&h);
-        sha1_update(&h, strlen(texts[i]), (const uint8_t *)texts[i]);
-        sha1_digest(&h, sizeof digest, digest);
-        for (size_t j = 0; j < sizeof digest; j++)
-            sbuf_hex(&hex, digest[j], 2);
-    }
+    for (int i = 0; i < SCRIPTS; i++)
+        digest_of((enum redis_script)i, s->sha[i]);
+}
+
+void store_redis_put_digest(char to[40]) {
+    digest_of(SCRIPT_PUT, to);
 }
 
 void redis_write_script_load(struct sbuf *out, enum redis_script which) {

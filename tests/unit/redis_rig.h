@@ -166,7 +166,7 @@ static void rig_quiet(void) {
 }
 
 /* A single server that greeted us. */
-static void rig_up(void) {
+static inline void rig_up(void) {
     struct store_redis_config c = config_of(REDIS_SINGLE);
     rig_fresh(&c);
     rig_ready(0, 7001);

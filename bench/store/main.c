@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * bench-store [--seconds S] [--value BYTES] [--takeover RECORDS] [--survivors N]
+ * Writes a second of one shard and of one Redis core by batch size, plain and fenced, beside redis-benchmark with the
+ * same command on one connection; the client's cost; what a write waits; bytes a record.
+ */
+#include "bench/store/client.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KEYS 4096                  /* as many for redis-benchmark: a bucket each */
+#define LATENCIES 20000
+
+static const uint32_t batches[] = { 1, 8, 32, 128 };
+
+struct options {
+    double seconds;
+    uint32_t value, takeover, survivors;
+};
+
+static struct client client;
+static char value[4096];
+
+struct result {
+    double rate, client_us, server_us;
+};
+
+/* A batch out, all of its answers in, and again. */
+static struct result measure(struct server *s, uint32_t batch, bool fenced, const struct options *o) {
+    struct client *c = &client;
+    uint64_t end = bench_us() + (uint64_t)(o->seconds * 1e6), n = 0, base = c->ok + c->bad, bad = c->bad;
+    uint64_t begin = bench_us(), cpu = bench_cpu_us(), server = bench_cpu_of(s->pid);
+    while (bench_us() < end) {
+        for (uint32_t i = 0; i < batch; i++)
+            client_put(c, (uint32_t)(rand() % KEYS), slice_of(value, o->value), fenced);
+        n += batch;
+        client_until(c, base + n);
+    }
+    double wall = (double)(bench_us() - begin);
+    if (c->bad != bad)
+        printf("%llu writes failed\n", (unsigned long long)(c->bad - bad));
+    return (struct result){ (double)n / wall * 1e6, (double)(bench_cpu_us() - cpu) / (double)n,
+                            (double)(bench_cpu_of(s->pid) - server) / (double)n };
+}
+
+static void claim_all(struct client *c) {
+    for (uint32_t i = 0; i < 4096; i++) {
+        struct store_op claim = { .verb = STORE_CLAIM, .ticket = 1, .bucket = (uint16_t)i, .node = 1 };
+        client_submit(c, &claim);
+        if (i % 128 == 127)
+            client_until(c, i + 1);
+    }
+}
+
+/* The command as the store sends it, with random fields; the value with a header of the same size. Random versions
+ * would be refused: all are the same. */
+static void command_of(char *to, size_t n, bool fenced, uint32_t bytes, const char *sha) {
+    char data[4096];
+    memset(data, 'v', bytes);
+    data[bytes] = 0;
+    char header[] = "RF000000000000000001";
+    if (fenced)
+        snprintf(to, n, "evalsha %s 2 'referee:c:{__rand_int__}' 'referee:b:{__rand_int__}' 1.1 00000000deadbeef "
+                 "%s%s 0", sha, header, data);
+    else
+        snprintf(to, n, "hset 'referee:c:{__rand_int__}' 00000000deadbeef %s%s", header, data);
+}
+
+static void compare(struct server *s, const struct options *o, bool fenced) {
+    char command[8192], sha[41] = "";
+    store_redis_put_digest(sha);
+    command_of(command, sizeof command, fenced, o->value, sha);
+    for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
+        struct result r = measure(s, batches[i], fenced, o);
+        double other = server_benchmark(s, batches[i], (uint32_t)(r.rate * o->seconds) + 1000, command);
+        printf("%-7s %5u %10.0f %10.2f %10.2f %12.0f %7.0f %%\n", fenced ? "fenced" : "plain", batches[i], r.rate,
+               r.client_us, r.server_us, other, other > 0 ? r.rate / other * 100 : 0);
+        fflush(stdout);
+    }
+}
+
+static int by_value(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* What waits for its record waits so long: one write at a time. */
+static void latency(const struct options *o) {
+    static uint32_t us[LATENCIES];
+    struct client *c = &client;
+    for (uint32_t i = 0; i < LATENCIES; i++) {
+        uint64_t begin = bench_us();
+        client_put(c, i, slice_of(value, o->value), true);
+        client_until(c, c->ok + c->bad + 1);
+        us[i] = (uint32_t)(bench_us() - begin);
+    }
+    qsort(us, LATENCIES, sizeof *us, by_value);
+    printf("one fenced write, from its order to its answer: p50 %u us, p99 %u us\n", us[LATENCIES / 2],
+           us[LATENCIES / 100 * 99]);
+}
+
+static bool read_options(int argc, char **argv, struct options *o) {
+    static const struct option options[] = {
+        { "seconds", required_argument, NULL, 's' }, { "value", required_argument, NULL, 'v' },
+        { "takeover", required_argument, NULL, 't' }, { "survivors", required_argument, NULL, 'n' }, { 0 } };
+    int c;
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (c == 's')
+            o->seconds = strtod(optarg, NULL);
+        else if (c == 'v')
+            o->value = (uint32_t)strtoul(optarg, NULL, 10);
+        else if (c == 't')
+            o->takeover = (uint32_t)strtoul(optarg, NULL, 10);
+        else if (c == 'n')
+            o->survivors = (uint32_t)strtoul(optarg, NULL, 10);
+        else
+            return false;
+    }
+    return optind == argc && o->value <= 3000 && o->survivors > 0;
+}
+
+static void writes(struct server *s, const struct options *o) {
+    printf("records of %u bytes, one connection; redis-server on its own core\n", o->value);
+    printf("%-7s %5s %10s %10s %10s %12s %9s\n", "write", "batch", "writes/s", "client us", "redis us",
+           "redis-bench", "of it");
+    claim_all(&client);
+    server_own(s);
+    compare(s, o, false);
+    compare(s, o, true);
+    latency(o);
+}
+
+int main(int argc, char **argv) {
+    struct options o = { .seconds = 2, .value = 600, .survivors = 2 };
+    struct server s = { 0 };
+    if (!read_options(argc, argv, &o)) {
+        fputs("bench-store [--seconds S] [--value BYTES] [--takeover RECORDS] [--survivors N]\n", stderr);
+        return 2;
+    }
+    memset(value, 'v', sizeof value);
+    if (!server_start(&s)) {
+        fputs("no redis-server\n", stderr);
+        return 1;
+    }
+    int status = 0;
+    bench_pin(0);
+    if (o.takeover) {
+        status = bench_takeover(&s, o.takeover, o.survivors, o.value);
+    } else if (client_open(&client, s.port, 4096)) {
+        writes(&s, &o);
+        client_close(&client);
+        status = bench_takeover(&s, 100000, o.survivors, o.value);
+    }
+    server_stop(&s);
+    return status;
+}
