@@ -117,8 +117,12 @@ void transfer_settle_consult(struct engine *e, struct transfer *t) {
     struct leg *b = leg_get(e, t->consult), *c = leg_get(e, t->replaced);
     transfer_role(e, t, t->consult, TR_NONE);
     transfer_role(e, t, t->replaced, TR_NONE);
-    if (leg_is_live(b) && leg_is_live(c) && b->peer == c->self && c->peer == b->self)
+    if (leg_is_live(b) && leg_is_live(c) && b->peer == c->self && c->peer == b->self) {
+        /* A target that was joined already may be heard by the transferee. */
+        if (t->mode == MODE_JOIN)
+            media_connect(e, b, c);
         agree(e, b, c);
+    }
     if ((leg_is_live(b) && leg_is_live(c)) || (b && b->echo))
         return;
     if (leg_is_live(b) && leg_get(e, b->peer) == c)
@@ -355,6 +359,9 @@ static bool restore_joined(struct engine *e, struct transfer *t) {
     struct leg *c = leg_get(e, t->target);
     struct slice former = strs_get(&t->s, TRF_TARGET_SDP);
     struct leg *d = leg_get(e, t->consult);
+    /* Called without an offer and transferred before its ACK: it had no description when the transfer began. */
+    if (!former.p && d)
+        former = leg_str(d, LEG_SDP_REMOTE);
     if (t->mode != MODE_JOIN || !leg_is_up(c) || !leg_is_up(d) || !former.p || !leg_reoffer(e, c, former, -1))
         return false;
     media_connect(e, c, d);
