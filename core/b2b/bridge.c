@@ -414,6 +414,13 @@ static struct slice pass_update_answer(struct engine *e, struct leg *l, struct l
     return sdp.n ? leg_str(other, LEG_SDP_LOCAL) : SLICE_NONE;
 }
 
+void bridge_update_expired(struct engine *e, struct leg *l) {
+    if (l->oa != OA_OFFER_RCVD || l->invite_in != HANDLE_NONE || l->late_offer)
+        return;
+    media_offer_settled(e, l, false);
+    oa_step(&l->oa, OA_EV_ABORT);
+}
+
 static void on_response(struct engine *e, struct leg *l, const struct leg_event *ev) {
     const struct txn *asked = txn_get(&e->txns, ev->peer_txn);
     struct leg *other = asked ? leg_get(e, asked->ctx) : NULL, *peer = leg_peer(e, l);

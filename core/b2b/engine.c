@@ -137,8 +137,11 @@ static void on_stray_response(struct engine *e, const struct sip_msg *msg) {
 
 static void client_event(struct engine *e, const struct txn_event *t, const struct sip_msg *msg) {
     struct leg *l = leg_get(e, t->ctx);
-    if (t->kind == TXN_TIMEOUT && t->txn_kind != TXN_ICT && t->txn_kind != TXN_NICT)
+    if (t->kind == TXN_TIMEOUT && t->txn_kind != TXN_ICT && t->txn_kind != TXN_NICT) {
+        if (l && t->method == SIP_M_UPDATE)
+            bridge_update_expired(e, l);
         return;
+    }
     if (!l || t->ctx_kind == FOR_NONE)
         return;
     struct leg_event ev = leg_on_response(e, l, t, msg);

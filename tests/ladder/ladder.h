@@ -98,6 +98,7 @@ struct dialog_side {
     struct exchange sent[OPEN_MAX], got[OPEN_MAX];
     unsigned sent_count, got_count;
     bool offer_ours, offer_theirs; /* open */
+    uint64_t update_until;         /* theirs is of an UPDATE, and over then (Timer F); 0: it is not */
     struct own_session own;
     struct their_session theirs;
     uint16_t rtp_seq;

@@ -246,6 +246,8 @@ static void out_notify(struct world *w, const struct seen_dialog *d, const struc
 }
 
 static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg *m) {
+    /* Our re-INVITE had no answer at all: the dialog is over (section 12.2.1.2), whatever else is on it. */
+    bool deaf = d->invite_branch && w->now - d->invite_at >= T1_64;
     if (d->ok_at && d->ok_tag == sim_hash(m->to_tag) && w->now - d->ok_at < T1_64)
         sim_fail(w, "a BYE before the ACK to our 2xx (RFC 3261 section 15)");
     /* It never ACKed our 2xx: that dialog ends, whatever else is on it (section 13.3.1.4). */
@@ -254,7 +256,7 @@ static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg
         struct seen_sub *s = &w->seen.subs[i];
         s->excused = s->excused || (no_ack && s->key == d->key);
         bool waits = s->key == d->key && s->final && s->open && !s->excused && w->now - s->sent_at < T1_64;
-        if (!no_ack && waits && !d->bye_out)
+        if (!no_ack && !deaf && waits && !d->bye_out)
             sim_fail(w, "a BYE to the transferor before it answered the final NOTIFY");
     }
     d->bye_out = true;
