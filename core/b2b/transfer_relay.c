@@ -90,7 +90,14 @@ static void release_if_over(struct engine *e, struct transfer *t) {
         transfer_release(e, t);
 }
 
+/* First its token is over, then the time that a subscription lasts: a transferee that never sends its final NOTIFY does
+ * not keep the call from being transferred again. */
 void transfer_relay_timer(struct engine *e, struct transfer *t) {
+    t->token_used = true;
+    if (e->now < t->expires_us)
+        wheel_set(&e->wheel, &t->timer, t->expires_us);
+    else
+        t->relay_ended = true;
     release_if_over(e, t);
 }
 
@@ -214,8 +221,9 @@ bool transfer_relay_event(struct engine *e, struct transfer *t, struct leg *l, c
     }
     if (ev->kind == LEG_EV_BYE || ev->kind == LEG_EV_GONE) {
         t->relay_ended = true;
-        if (t->refer_txn != HANDLE_NONE && transferee) {
-            struct uas_response r = { .status = 481 };
+        if (t->refer_txn != HANDLE_NONE) {
+            /* Section 15.1.2: what a BYE leaves pending gets 487. The transferee's answer may find no leg any more. */
+            struct uas_response r = { .status = transferee ? 481 : 487 };
             wire_respond(e, t->refer_txn, NULL, &r, leg_get(e, t->transferor));
             t->refer_txn = HANDLE_NONE;
         }

@@ -31,6 +31,8 @@
 #define SIM_ITEMS 4096
 #define SIM_EVENTS 4096
 #define SIM_SCENES 180
+#define SIM_PORT_PAIRS 200
+#define SIM_ORDER_CONN 1000       /* EV_ADMIN.conn of orders that are answered later */
 #define SIM_START_US 1000000ull
 #define SIM_WALL_MS 1800000000000ull
 
@@ -58,7 +60,7 @@ bool sim_draw_chance(struct world *w, uint32_t who, uint32_t percent);
     X(CALL) X(LATE_CALL) X(HOLD) X(RESUME) X(REOFFER) X(LATE_REINVITE) X(BLIND) X(ATTENDED) X(ODD_REFER)      \
     X(FORGED_REFER) X(INVITE_REPLACES) X(BYE) X(CANCEL) X(UPDATE) X(INFO) X(MESSAGE) X(OPTIONS) X(SUBSCRIBE)  \
     X(UNSUBSCRIBE) X(ODD_REQUEST) X(REGISTER) X(UNREGISTER) X(POWER_OFF) X(POWER_ON) X(CUT) X(CLOG) X(ICMP)   \
-    X(GARBAGE) X(RELOAD) X(ADMIN)
+    X(GARBAGE) X(RELOAD) X(ADMIN) X(OUTSIDE_REFER) X(TARGET_DIALOG) X(QUIET_REFER) X(PICKUP) X(ORDER) X(DRAIN)
 enum sim_action {
 #define X(n) ACT_##n,
     SIM_ACTIONS(X)
@@ -94,8 +96,13 @@ struct sim_setup {
     uint32_t delay_us, jitter_us;
     bool auth, join, late_offer, progress, recall, hold_local;
     uint8_t accept;               /* enum accept_code */
+    uint8_t refer, relay;         /* enum refer_mode, relay_variant */
+    bool music, ringback, fallback, rules;
+    uint8_t depth, per_minute, pending; /* 0: as by default */
+    uint8_t users_refer[SIM_PHONES], users_hold[SIM_PHONES];
+    uint8_t odd_agents;           /* what is done otherwise for the user agent "Odd": bits of sim_config.c */
     bool hard;                    /* events that lose whole dialogs: power, cuts */
-    uint32_t quirks[SIM_PHONES];  /* enum sim_quirk bits */
+    uint64_t quirks[SIM_PHONES];  /* enum sim_quirk bits */
     uint64_t end;                 /* everybody hangs up */
 };
 
@@ -133,7 +140,8 @@ struct sim_path {
     X(NO_ACK) X(NO_NOTIFY_ANSWER) X(NOTIFY_481) X(NO_BYE_ANSWER) X(GLARE) X(GLARE_ALWAYS) X(REFUSE_REINVITE)  \
     X(LATE_OFFER) X(NO_REPLACES) X(REFUSE_REPLACES) X(IGNORE_REPLACES) X(KEEPS_REPLACED) X(EARLY_BYE) X(NO_BYE) \
     X(BYE_AT_NOTIFY) X(FORKS) X(SWAPS_TAGS) X(ODD_URI) X(RETRANSMITS) X(REDIRECTS) X(SLOW) X(NARROW) X(VIDEO)  \
-    X(REOFFERS) X(NO_PROVISIONAL) X(EARLY_MEDIA) X(CHALLENGES) X(NO_REFER_SUB) X(RFC2543_HOLD) X(SESSION_422)
+    X(REOFFERS) X(NO_PROVISIONAL) X(EARLY_MEDIA) X(CHALLENGES) X(NO_REFER_SUB) X(RFC2543_HOLD) X(SESSION_422) \
+    X(REFUSES_REFER) X(NO_ALLOW_REFER) X(NOTIFY_FIRST) X(NO_FINAL_NOTIFY) X(FORGETS_TOKEN) X(ODD_AGENT)
 enum sim_quirk_bit {
 #define X(n) QUIRK_##n,
     SIM_QUIRKS(X)
@@ -158,7 +166,8 @@ static inline bool txt_eq(const struct txt *t, struct slice s) {
     return slice_eq(txt_slice(t), s);
 }
 
-enum phone_state { PH_FREE, PH_CALLING, PH_RINGING, PH_ANSWERED, PH_UP, PH_ENDING };
+/* PH_SUB: a subscription alone, of a REFER outside a dialog. */
+enum phone_state { PH_FREE, PH_CALLING, PH_RINGING, PH_ANSWERED, PH_UP, PH_ENDING, PH_SUB };
 
 /* One side of a session as the phone knows it. */
 struct phone_sdp {
@@ -185,6 +194,9 @@ struct pdlg {
     uint8_t invite_client;        /* index + 1 of our open INVITE */
     uint8_t invite_server;        /* index + 1 of theirs */
     uint16_t outcome;             /* of a ringing call, drawn when it came */
+    uint32_t refer_in;            /* CSeq of the REFER that it has accepted and not yet told the end of; 0: none */
+    uint8_t for_dlg;              /* index + 1 of the dialog whose REFER made this call; 0: none */
+    uint32_t for_gen;
     struct txt replaces;          /* dialog to be ended when this one is answered: its Call-ID */
 };
 
@@ -208,7 +220,7 @@ struct pserver {
 struct phone {
     uint8_t index;
     bool off;
-    uint32_t quirks;
+    uint64_t quirks;
     struct addr addr;
     struct txt user, uri, contact, sent_by;
     uint32_t next_branch, next_tag, next_call;
@@ -269,6 +281,7 @@ struct seen_sub {
     uint32_t notify_cseq;         /* of the last NOTIFY out */
     bool open, final, excused;    /* open: a NOTIFY without answer */
     uint64_t sent_at;
+    bool relayed;                 /* the transferee is the notifier */
 };
 
 struct sim_seen_all {
@@ -311,10 +324,14 @@ struct world {
     struct user_config users[SIM_PHONES];
     struct route_config route;
     struct peer_config peer;
+    struct transfer_rule rules[2];
+    struct quirk_config odd;
     uint64_t transfers, messages, virtual_us;
     uint32_t same_time;
     uint64_t trace_seen;
     struct sim_seen_all seen;
+    uint32_t orders, orders_open; /* of an operator: given, and not answered */
+    bool drained;                 /* before its end */
     jmp_buf fail;
     char failure[400];
     uint32_t failure_kind;        /* of the text, without numbers: the shrinker looks for the same */
@@ -340,6 +357,12 @@ void world_hash(struct world *w, const void *p, size_t n);
 extern const struct addr sim_engine_addr;
 /* A phone has seen something: events that wait for it. */
 void world_seen(struct world *w, const struct phone *ph, enum sim_seen what, unsigned scene);
+
+/* ---- config: what the engine is told, and by whom ---- */
+
+void config_fill(struct world *w);
+/* Orders of an operator, reloads, drain. */
+void config_act(struct world *w, const struct sim_event *ev);
 
 /* ---- phone: for the world ---- */
 
@@ -376,6 +399,24 @@ void phone_register(struct world *w, struct phone *ph, uint32_t expires, bool st
 bool phone_invite(struct world *w, struct phone *ph, struct pdlg *d, struct slice extra, bool late);
 void phone_end(struct world *w, struct phone *ph, struct pdlg *d);
 
+struct phone_call {
+    uint8_t scene, call;
+    bool late;
+    struct slice target, extra;
+};
+/* NULL: it cannot. */
+struct pdlg *phone_call(struct world *w, struct phone *ph, const struct phone_call *c);
+struct pdlg *phone_dialog_at(struct phone *ph, unsigned scene, unsigned call);
+/* The URI by which others know phone `who`; from 200 on odd ones. */
+void phone_put_user(struct world *w, struct sbuf *b, unsigned who);
+/* A REFER outside a dialog, with Target-Dialog of o or (NULL) to whom it may concern. */
+void phone_refer_outside(struct world *w, struct phone *ph, const struct sim_event *ev, const struct pdlg *o);
+void phone_subscribe_at(struct world *w, struct phone *ph, struct slice uri);
+/* As transferee: the REFER, and what became of the call that it made. */
+void phone_on_refer(struct world *w, struct phone *ph, struct pdlg *d, struct pserver *s, const struct sip_msg *m);
+void phone_refer_result(struct world *w, struct phone *ph, const struct pdlg *made, uint16_t status);
+void phone_answer_plain(struct world *w, struct phone *ph, struct pserver *s, const struct sip_msg *m, uint16_t status);
+
 struct phone_response {
     uint16_t status;
     struct slice tag, extra, body;
@@ -405,7 +446,7 @@ void sdp_check_answer(struct world *w, const struct phone_sdp *offer, const stru
 void check_start(struct world *w);
 /* Once the engine has seen it, before what it sends. NULL: cannot be read. */
 void check_in(struct world *w, const struct sip_msg *msg);
-void check_out(struct world *w, const struct sip_msg *msg);
+void check_out(struct world *w, const struct sip_msg *msg, uint8_t to);
 /* After every step. */
 void check_step(struct world *w);
 /* Everybody has hung up and every timer but those of bindings has run out. */
@@ -418,6 +459,8 @@ void check_media(struct world *w);
 void check_dump(const struct world *w);
 void check_wires_end(struct world *w);
 uint64_t sim_hash(struct slice s);
+/* Of a header without an id of its own; absent: none. */
+struct slice sim_header(const struct sip_msg *m, struct slice name);
 
 /* ---- cover ---- */
 

@@ -4,6 +4,13 @@
 
 #define T1_64 32000000ull
 
+struct slice sim_header(const struct sip_msg *m, struct slice name) {
+    for (unsigned i = 0; i < m->header_count; i++)
+        if (m->headers[i].id == SIP_H_OTHER && slice_ieq(m->headers[i].name, name))
+            return m->headers[i].value;
+    return SLICE_NONE;
+}
+
 void check_start(struct world *w) {
     memset(&w->seen, 0, sizeof w->seen);
 }
@@ -115,6 +122,10 @@ static bool leg_is_there(const struct engine *e, struct slice call_id, struct sl
 static void in_request(struct world *w, const struct sip_msg *m) {
     uint64_t key = branch_key(m);
     bool again = branch_seen(w, key, m->method != SIP_M_ACK);
+    /* It asks for no subscription of its dialog (RFC 7614). */
+    if (m->method == SIP_M_REFER && (sip_list_has(m, SIP_H_REQUIRE, SL("nosub")) ||
+                                     sip_list_has(m, SIP_H_REQUIRE, SL("explicitsub"))))
+        branch_seen(w, key ^ 4, true);
     if (!m->to_tag.p)
         return;
     struct seen_dialog *d = dialog_of(w, m->call_id, m->to_tag);
@@ -219,18 +230,73 @@ static void out_ack(struct world *w, const struct sip_msg *m) {
     }
 }
 
+/* ---- subscriptions: each gets its final NOTIFY ---- */
+
+static struct seen_sub *note_sub(struct world *w, uint64_t key, uint32_t id) {
+    struct sim_seen_all *s = &w->seen;
+    for (uint32_t i = 0; i < s->sub_n; i++)
+        if (s->subs[i].key == key && (s->subs[i].id == id || !id))
+            return &s->subs[i];
+    if (s->sub_n == SEEN_SUBS)
+        sim_fail(w, "simulator: too many subscriptions");
+    s->subs[s->sub_n] = (struct seen_sub){ .key = key, .id = id };
+    return &s->subs[s->sub_n++];
+}
+
+static const struct transfer *transfer_of(const struct world *w, struct slice transferor, uint32_t refer_cseq) {
+    uint32_t cursor = 0;
+    handle h;
+    const struct transfer *t;
+    for (uint32_t n = w->e->transfers.used; n && (t = pool_next(&w->e->transfers, &cursor, &h)); n--) {
+        const struct leg *l = leg_get(w->e, t->transferor);
+        if (t->refer_cseq == refer_cseq && l && slice_eq(leg_str(l, DLG_LOCAL_TAG), transferor))
+            return t;
+    }
+    return NULL;
+}
+
+/* It goes on to the transferee, whose NOTIFYs may be quicker than its 2xx (RFC 3515 section 2.4.4). */
+static void note_relayed(struct world *w, const struct sip_msg *m) {
+    uint32_t cursor = 0;
+    handle h;
+    const struct transfer *t;
+    for (uint32_t n = w->e->transfers.used; n && (t = pool_next(&w->e->transfers, &cursor, &h)); n--) {
+        const struct leg *a = leg_get(w->e, t->transferee), *b = leg_get(w->e, t->transferor);
+        if (t->mode != MODE_RELAY || !a || !b || !slice_eq(leg_str(a, DLG_LOCAL_TAG), m->from_tag))
+            continue;
+        struct seen_sub *s = note_sub(w, key_of(leg_str(b, DLG_CALL_ID), leg_str(b, DLG_LOCAL_TAG)), t->refer_cseq);
+        s->relayed = s->excused = true;
+    }
+}
+
+static void note_accepted(struct world *w, const struct seen_dialog *d, const struct sip_msg *m, uint8_t to) {
+    bool odd = to < SIM_PHONES && (w->phones[to].quirks >> QUIRK_ODD_AGENT & 1) && w->odd.no_notify;
+    bool asked = !slice_has_prefix(sip_hdr_value(m, SIP_H_REFER_SUB), SL("false")) &&
+                 !branch_seen(w, branch_key(m) ^ 4, false);
+    if (m->cseq_method == SIP_M_REFER && asked && !odd) {
+        struct seen_sub *s = note_sub(w, d->key, m->cseq);
+        const struct transfer *t = transfer_of(w, m->to_tag, m->cseq);
+        /* The transferee would not, or could not: carried out here. */
+        if (s->relayed && t && t->mode != MODE_RELAY)
+            s->relayed = s->excused = false;
+    } else if (m->cseq_method == SIP_M_SUBSCRIBE) {
+        note_sub(w, d->key, 0);
+    }
+}
+
 static void out_notify(struct world *w, const struct seen_dialog *d, const struct sip_msg *m) {
     struct sip_event ev;
     struct sip_sub_state state;
     uint64_t id = 0;
-    if (sip_event_parse(sip_hdr_value(m, SIP_H_EVENT), &ev) < 0 || !slice_u64(ev.id, UINT32_MAX, &id) ||
+    /* Without an id: of a subscription that was asked for by SUBSCRIBE. */
+    if (sip_event_parse(sip_hdr_value(m, SIP_H_EVENT), &ev) < 0 || (ev.id.p && !slice_u64(ev.id, UINT32_MAX, &id)) ||
         sip_sub_state_parse(sip_hdr_value(m, SIP_H_SUBSCRIPTION_STATE), &state) < 0)
         sim_fail(w, "a NOTIFY without Event id or Subscription-State");
     for (uint32_t i = 0; i < w->seen.sub_n; i++) {
         struct seen_sub *s = &w->seen.subs[i];
         if (s->key != d->key || s->id != id)
             continue;
-        if (m->cseq == s->notify_cseq)
+        if (m->cseq == s->notify_cseq || s->relayed)
             return;
         if (s->final)
             sim_fail(w, "a NOTIFY behind the final one");
@@ -255,8 +321,9 @@ static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg
     for (uint32_t i = 0; i < w->seen.sub_n; i++) {
         struct seen_sub *s = &w->seen.subs[i];
         s->excused = s->excused || (no_ack && s->key == d->key);
-        bool waits = s->key == d->key && s->final && s->open && !s->excused && w->now - s->sent_at < T1_64;
-        if (!no_ack && !deaf && waits && !d->bye_out)
+        bool bound = s->key == d->key && !s->excused && !s->relayed;
+        bool waits = s->final && s->open && w->now - s->sent_at < T1_64;
+        if (!no_ack && !deaf && !w->drained && bound && waits && !d->bye_out)
             sim_fail(w, "a BYE to the transferor before it answered the final NOTIFY");
     }
     d->bye_out = true;
@@ -272,6 +339,7 @@ static void out_request(struct world *w, const struct sip_msg *m) {
         if (d->provisional_cseq != m->cseq)
             sim_fail(w, "a CANCEL before any provisional response (RFC 3261 section 9.1)");
         break;
+    case SIP_M_REFER: note_relayed(w, m); break;
     case SIP_M_NOTIFY: out_notify(w, d, m); break;
     case SIP_M_BYE: out_bye(w, d, m); break;
     default: break;
@@ -283,17 +351,7 @@ static void out_request(struct world *w, const struct sip_msg *m) {
         check_sdp(w, d, m->body);
 }
 
-static void note_refer(struct world *w, const struct seen_dialog *d, const struct sip_msg *m) {
-    struct sim_seen_all *s = &w->seen;
-    for (uint32_t i = 0; i < s->sub_n; i++)
-        if (s->subs[i].key == d->key && s->subs[i].id == m->cseq)
-            return;
-    if (s->sub_n == SEEN_SUBS)
-        sim_fail(w, "simulator: too many subscriptions");
-    s->subs[s->sub_n++] = (struct seen_sub){ .key = d->key, .id = m->cseq };
-}
-
-static void out_response(struct world *w, const struct sip_msg *m) {
+static void out_response(struct world *w, const struct sip_msg *m, uint8_t to) {
     if (!branch_seen(w, branch_key(m), false))
         sim_fail(w, "a response to a request that never came: %d", (int)m->status);
     struct seen_dialog *d = dialog_of(w, m->call_id, m->to_tag);
@@ -306,19 +364,18 @@ static void out_response(struct world *w, const struct sip_msg *m) {
             d->ok_tag = sim_hash(m->from_tag);
         }
     }
-    if (m->cseq_method == SIP_M_REFER && m->status >= 200 && m->status < 300 &&
-        !slice_has_prefix(sip_hdr_value(m, SIP_H_REFER_SUB), SL("false")))
-        note_refer(w, d, m);
+    if (m->status >= 200 && m->status < 300)
+        note_accepted(w, d, m, to);
     bool again = m->status >= 200 && branch_seen(w, sim_mix(branch_key(m), m->status) | 1, true);
     if (!again && m->body.n && sip_is_media_type(m->content_type, SL("application"), SL("sdp")))
         check_sdp(w, d, m->body);
 }
 
-void check_out(struct world *w, const struct sip_msg *msg) {
+void check_out(struct world *w, const struct sip_msg *msg, uint8_t to) {
     if (msg->is_request)
         out_request(w, msg);
     else
-        out_response(w, msg);
+        out_response(w, msg, to);
 }
 
 void check_excuse(struct world *w) {

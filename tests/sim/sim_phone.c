@@ -132,6 +132,16 @@ static void put_branch(struct sbuf *b, struct slice sent_by, uint32_t branch) {
     sip_put_via(b, SIP_UDP, sent_by, sbuf_slice(&t));
 }
 
+static void put_abilities(const struct phone *ph, struct sbuf *b) {
+    if (!(ph->quirks >> QUIRK_NO_REPLACES & 1))
+        sip_put_hdr(b, SL("Supported"), SL("replaces, norefersub"));
+    sip_put_hdr(b, SL("Allow"), ph->quirks >> QUIRK_NO_ALLOW_REFER & 1
+                                    ? SL("INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO")
+                                    : SL("INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, REFER, NOTIFY"));
+    if (ph->quirks >> QUIRK_ODD_AGENT & 1)
+        sip_put_hdr(b, SL("User-Agent"), SL("Odd/1.0"));
+}
+
 /* The message of a request of dialog d into p. */
 static void write_request(struct phone *ph, const struct pdlg *d, const struct phone_request *r, uint32_t branch,
                           struct packet *p) {
@@ -149,8 +159,8 @@ static void write_request(struct phone *ph, const struct pdlg *d, const struct p
     sip_put_hdr_u64(&b, SL("Max-Forwards"), 70);
     if (!r->no_contact)
         sip_put_hdr(&b, SL("Contact"), txt_slice(&ph->contact));
-    if (!(ph->quirks >> QUIRK_NO_REPLACES & 1) && !slice_eq(r->method, SL("ACK")))
-        sip_put_hdr(&b, SL("Supported"), SL("replaces, norefersub"));
+    if (!slice_eq(r->method, SL("ACK")))
+        put_abilities(ph, &b);
     if (r->extra.n)
         sbuf_put(&b, r->extra);
     sip_put_body(&b, r->type, r->body);
@@ -318,8 +328,7 @@ void phone_respond(struct world *w, struct phone *ph, struct pserver *s, const s
     sip_put_cseq(&b, req->cseq, req->cseq_method_name);
     if (r->contact) {
         sip_put_hdr(&b, SL("Contact"), txt_slice(&ph->contact));
-        if (!(ph->quirks >> QUIRK_NO_REPLACES & 1))
-            sip_put_hdr(&b, SL("Supported"), SL("replaces"));
+        put_abilities(ph, &b);
     }
     if (r->extra.n)
         sbuf_put(&b, r->extra);
@@ -345,7 +354,9 @@ static void client_gave_up(struct world *w, struct phone *ph, struct pclient *c)
         w->lost_peer = true;
     if (!d || d->state == PH_FREE)
         return;
-    if (method == SIP_M_BYE || (method == SIP_M_INVITE && d->state == PH_CALLING))
+    if (method == SIP_M_INVITE && d->state == PH_CALLING)
+        phone_refer_result(w, ph, d, 408);
+    if (method == SIP_M_BYE || (method == SIP_M_INVITE && d->state == PH_CALLING) || d->state == PH_SUB)
         phone_dialog_over(w, ph, d);
     else if (method == SIP_M_INVITE)
         d->invite_client = 0, d->offer_open = false;
@@ -440,6 +451,7 @@ void phone_end(struct world *w, struct phone *ph, struct pdlg *d) {
         /* Section 15: no BYE before the ACK. */
         break;
     case PH_UP: phone_bye(w, ph, d); break;
+    case PH_SUB: phone_dialog_over(w, ph, d); break;
     default: break;
     }
 }

@@ -3,7 +3,7 @@
 #include "parser/sip_uri.h"
 #include "tests/sim/sim.h"
 
-static struct pdlg *dialog_at(struct phone *ph, unsigned scene, unsigned call) {
+struct pdlg *phone_dialog_at(struct phone *ph, unsigned scene, unsigned call) {
     for (unsigned i = 0; i < PHONE_DIALOGS; i++)
         if (ph->dlg[i].state != PH_FREE && ph->dlg[i].scene == scene && ph->dlg[i].call == call)
             return &ph->dlg[i];
@@ -11,7 +11,7 @@ static struct pdlg *dialog_at(struct phone *ph, unsigned scene, unsigned call) {
 }
 
 /* "sip:USER@10.0.0.1" of a phone, or one of the odd ones. */
-static void put_user(struct world *w, struct sbuf *b, unsigned who) {
+void phone_put_user(struct world *w, struct sbuf *b, unsigned who) {
     static const char *const odd[] = { "sip:echo@10.0.0.1", "sip:nobody@10.0.0.1", "sip:9123@10.0.0.1",
                                        "tel:+4912345",      "sip:x@nowhere.example", "sips:u1@10.0.0.1" };
     if (who >= 200)
@@ -22,19 +22,17 @@ static void put_user(struct world *w, struct sbuf *b, unsigned who) {
         sbuf_put(b, txt_slice(&w->phones[who % SIM_PHONES].uri));
 }
 
-static void call(struct world *w, struct phone *ph, const struct sim_event *ev, struct slice extra) {
-    char mem[700];
+struct pdlg *phone_call(struct world *w, struct phone *ph, const struct phone_call *c) {
+    char mem[1000];
     struct sbuf h = sbuf_on(mem, sizeof mem);
-    struct pdlg *d = dialog_at(ph, ev->scene, ev->call) ? NULL : phone_dialog_new(w, ph);
+    struct pdlg *d = phone_dialog_new(w, ph);
     if (!d)
-        return;
+        return NULL;
     d->uac = true;
-    d->scene = ev->scene;
-    d->call = ev->call;
-    struct sbuf b = sbuf_on(d->target.p, sizeof d->target.p);
-    put_user(w, &b, ev->other);
-    d->target.n = (uint16_t)b.n;
-    b = sbuf_on(d->remote_uri.p, sizeof d->remote_uri.p);
+    d->scene = c->scene;
+    d->call = c->call;
+    txt_set(&d->target, c->target);
+    struct sbuf b = sbuf_on(d->remote_uri.p, sizeof d->remote_uri.p);
     sbuf_char(&b, '<');
     sbuf_put(&b, txt_slice(&d->target));
     sbuf_char(&b, '>');
@@ -47,13 +45,27 @@ static void call(struct world *w, struct phone *ph, const struct sim_event *ev, 
     sbuf_lit(&b, "@phone");
     d->call_id.n = (uint16_t)b.n;
     sbuf_lit(&h, "X-Scene: ");
-    sbuf_u64(&h, ev->scene * 10u + ev->call);
+    sbuf_u64(&h, c->scene * 10u + c->call);
     sbuf_lit(&h, "\r\n");
-    if (extra.n)
-        sbuf_put(&h, extra);
-    bool late = ev->action == ACT_LATE_CALL || phone_quirk(w, ph, QUIRK_LATE_OFFER);
-    if (!phone_invite(w, ph, d, sbuf_slice(&h), late))
-        phone_dialog_over(w, ph, d);
+    sbuf_put(&h, c->extra);
+    if (!h.overflow && phone_invite(w, ph, d, sbuf_slice(&h), c->late))
+        return d;
+    phone_dialog_over(w, ph, d);
+    return NULL;
+}
+
+static void call(struct world *w, struct phone *ph, const struct sim_event *ev, struct slice extra) {
+    char mem[80];
+    struct sbuf b = sbuf_on(mem, sizeof mem);
+    if (phone_dialog_at(ph, ev->scene, ev->call))
+        return;
+    phone_put_user(w, &b, ev->other);
+    struct phone_call c = { .scene = ev->scene,
+                            .call = ev->call,
+                            .late = ev->action == ACT_LATE_CALL || phone_quirk(w, ph, QUIRK_LATE_OFFER),
+                            .target = sbuf_slice(&b),
+                            .extra = extra };
+    phone_call(w, ph, &c);
 }
 
 static void reinvite(struct world *w, struct phone *ph, struct pdlg *d, enum sim_action action) {
@@ -112,13 +124,18 @@ static void refer(struct world *w, struct phone *ph, struct pdlg *d, struct slic
     phone_send(w, ph, d, &r);
 }
 
-static void blind(struct world *w, struct phone *ph, struct pdlg *d, unsigned other) {
+/* The call that it makes is the scene's too, by the number behind that of this dialog. */
+static void blind(struct world *w, struct phone *ph, struct pdlg *d, unsigned other, struct slice more) {
     char mem[256];
     struct sbuf b = sbuf_on(mem, sizeof mem);
     sbuf_char(&b, '<');
-    put_user(w, &b, other);
+    phone_put_user(w, &b, other);
+    if (other < 200 && sim_draw_chance(w, ph->index, 80)) {
+        sbuf_lit(&b, "?X-Scene=");
+        sbuf_u64(&b, d->scene * 10u + d->call % 3 + 1);
+    }
     sbuf_char(&b, '>');
-    refer(w, ph, d, sbuf_slice(&b), SL(""));
+    refer(w, ph, d, sbuf_slice(&b), more);
 }
 
 /* "CALL-ID;to-tag=REMOTE;from-tag=LOCAL" as the phone that owns o knows its dialog. */
@@ -207,6 +224,27 @@ static void invite_replaces(struct world *w, struct phone *ph, const struct sim_
     }
 }
 
+/* A call that rings at another phone of the same user. */
+static void pickup(struct world *w, struct phone *ph, const struct sim_event *ev) {
+    char mem[500], text[400];
+    struct sbuf b = sbuf_on(mem, sizeof mem), t = sbuf_on(text, sizeof text);
+    for (unsigned n = 0; n < SIM_PHONES * PHONE_DIALOGS; n++) {
+        const struct phone *other = &w->phones[n / PHONE_DIALOGS];
+        const struct pdlg *o = &other->dlg[n % PHONE_DIALOGS];
+        if (o->state != PH_RINGING || other == ph || !txt_eq(&ph->user, txt_slice(&other->user)))
+            continue;
+        put_replaces(&t, o, false, ev->other & 1);
+        sbuf_lit(&b, "Replaces: ");
+        if (!sip_unescape(&b, sbuf_slice(&t)))
+            return;
+        sbuf_lit(&b, "\r\nRequire: replaces\r\n");
+        struct sim_event mine = *ev;
+        mine.other = other->index;
+        call(w, ph, &mine, b.overflow ? SLICE_NONE : sbuf_slice(&b));
+        return;
+    }
+}
+
 static void odd_request(struct world *w, struct phone *ph, struct pdlg *d, unsigned variant) {
     static const struct slice methods[] = {
         { "PRACK", 5 }, { "PUBLISH", 7 }, { "NOTIFY", 6 }, { "FOO", 3 }, { "SUBSCRIBE", 9 }, { "INFO", 4 },
@@ -270,7 +308,10 @@ static void act_in_dialog(struct world *w, struct phone *ph, struct pdlg *d, con
     case ACT_RESUME:
     case ACT_REOFFER:
     case ACT_LATE_REINVITE: reinvite(w, ph, d, (enum sim_action)ev->action); break;
-    case ACT_BLIND: blind(w, ph, d, ev->other); break;
+    case ACT_BLIND: blind(w, ph, d, ev->other, SL("")); break;
+    case ACT_QUIET_REFER:
+        blind(w, ph, d, ev->other, ev->call & 1 ? SL("Require: explicitsub\r\n") : SL("Require: nosub\r\n"));
+        break;
     case ACT_ODD_REFER: odd_refer(w, ph, d, ev->other); break;
     case ACT_FORGED_REFER: forged(w, ph, d, ev->other); break;
     case ACT_BYE: phone_end(w, ph, d); break;
@@ -287,19 +328,25 @@ static void act_in_dialog(struct world *w, struct phone *ph, struct pdlg *d, con
 }
 
 void phone_act(struct world *w, struct phone *ph, const struct sim_event *ev) {
-    struct pdlg *d = dialog_at(ph, ev->scene, ev->call), *o;
+    struct pdlg *d = phone_dialog_at(ph, ev->scene, ev->call), *o;
     if (ph->off && ev->action != ACT_POWER_ON)
         return;
     switch (ev->action) {
     case ACT_CALL:
     case ACT_LATE_CALL: call(w, ph, ev, SLICE_NONE); return;
+    case ACT_PICKUP: pickup(w, ph, ev); return;
+    case ACT_OUTSIDE_REFER: phone_refer_outside(w, ph, ev, NULL); return;
+    case ACT_TARGET_DIALOG:
+        if (d && d->state == PH_UP)
+            phone_refer_outside(w, ph, ev, d);
+        return;
     case ACT_INVITE_REPLACES: invite_replaces(w, ph, ev); return;
     case ACT_REGISTER: phone_register(w, ph, ev->other & 1 ? 20 : 3600, false); return;
     case ACT_UNREGISTER: phone_register(w, ph, 0, ev->other & 1); return;
     case ACT_POWER_OFF: power(w, ph, false); return;
     case ACT_POWER_ON: power(w, ph, true); return;
     case ACT_ATTENDED:
-        o = dialog_at(ph, ev->scene, ev->call == 1 ? 2 : 1);
+        o = phone_dialog_at(ph, ev->scene, ev->call == 1 ? 2 : 1);
         if (d && o)
             attended(w, ph, d, o, ev->other);
         return;

@@ -54,7 +54,8 @@ static void tie(const struct phone *ph, struct pserver *s, const struct pdlg *d)
     s->dlg_gen = d->gen;
 }
 
-static void answer(struct world *w, struct phone *ph, struct pserver *s, const struct sip_msg *m, uint16_t status) {
+void phone_answer_plain(struct world *w, struct phone *ph, struct pserver *s, const struct sip_msg *m,
+                        uint16_t status) {
     struct phone_response r = { .status = status, .tag = SL("nobody") };
     phone_respond(w, ph, s, m, &r);
 }
@@ -236,12 +237,12 @@ static bool take_replaces(struct world *w, struct phone *ph, struct pserver *s, 
     if (!v.p || phone_quirk(w, ph, QUIRK_IGNORE_REPLACES))
         return true;
     if (sip_replaces_parse(v, &r) < 0) {
-        answer(w, ph, s, m, 400);
+        phone_answer_plain(w, ph, s, m, 400);
         return false;
     }
     struct pdlg *d = phone_dialog_find(ph, r.call_id, r.to_tag);
     if (!d || !txt_eq(&d->remote_tag, r.from_tag)) {
-        answer(w, ph, s, m, 481);
+        phone_answer_plain(w, ph, s, m, 481);
         return false;
     }
     *old = d;
@@ -279,7 +280,7 @@ static void on_new_invite(struct world *w, struct phone *ph, struct packet *p, s
                           const struct sip_msg *m) {
     struct pdlg *old, *d;
     if (w->calm) {
-        answer(w, ph, s, m, 480);
+        phone_answer_plain(w, ph, s, m, 480);
         s->repeats = true;
         return;
     }
@@ -287,7 +288,7 @@ static void on_new_invite(struct world *w, struct phone *ph, struct packet *p, s
         return;
     d = phone_dialog_new(w, ph);
     if (!d) {
-        answer(w, ph, s, m, 486);
+        phone_answer_plain(w, ph, s, m, 486);
         return;
     }
     start_dialog(ph, d, m);
@@ -354,10 +355,10 @@ static void on_notify(struct world *w, struct phone *ph, struct pdlg *d, struct 
     if (phone_quirk(w, ph, QUIRK_NO_NOTIFY_ANSWER))
         return;
     if (phone_quirk(w, ph, QUIRK_NOTIFY_481) || (!d && sim_draw_chance(w, ph->index, 70))) {
-        answer(w, ph, s, m, 481);
+        phone_answer_plain(w, ph, s, m, 481);
         return;
     }
-    answer(w, ph, s, m, 200);
+    phone_answer_plain(w, ph, s, m, 200);
     if (!d)
         return;
     uint16_t status = 0;
@@ -371,6 +372,8 @@ static void on_notify(struct world *w, struct phone *ph, struct pdlg *d, struct 
         sim_fail(w, "a transfer with somebody else's dialog has succeeded");
     if (last)
         d->refer_open = false;
+    if (last && d->state == PH_SUB)
+        phone_dialog_over(w, ph, d);
     if ((last || phone_quirk(w, ph, QUIRK_BYE_AT_NOTIFY)) && d->state == PH_UP && !phone_quirk(w, ph, QUIRK_NO_BYE)) {
         if (status < 300 && sim_draw_chance(w, ph->index, 80))
             later(w, ph, d, ITEM_BYE, sim_draw(w, ph->index, 3) * 20000);
@@ -381,11 +384,11 @@ static void on_update(struct world *w, struct phone *ph, struct pdlg *d, struct 
     char mem[1200];
     struct sbuf b = sbuf_on(mem, sizeof mem);
     if (m->body.n && (d->offer_open || d->invite_server)) {
-        answer(w, ph, s, m, 491);
+        phone_answer_plain(w, ph, s, m, 491);
         return;
     }
     if (m->body.n && (phone_quirk(w, ph, QUIRK_REFUSE_REINVITE) || !describe(w, ph, d, m, &b))) {
-        answer(w, ph, s, m, 488);
+        phone_answer_plain(w, ph, s, m, 488);
         return;
     }
     struct phone_response r = { .status = 200, .contact = true, .body = b.n ? sbuf_slice(&b) : SLICE_NONE };
@@ -395,7 +398,7 @@ static void on_update(struct world *w, struct phone *ph, struct pdlg *d, struct 
 static void on_bye(struct world *w, struct phone *ph, struct pdlg *d, struct pserver *s, const struct sip_msg *m) {
     if (phone_quirk(w, ph, QUIRK_NO_BYE_ANSWER))
         return;
-    answer(w, ph, s, m, 200);
+    phone_answer_plain(w, ph, s, m, 200);
     world_seen(w, ph, SEEN_BYE, d->scene);
     if (d->invite_server) {
         struct pserver *open = &ph->server[d->invite_server - 1];
@@ -416,7 +419,7 @@ static void on_cancel(struct world *w, struct phone *ph, struct pserver *s, cons
     for (unsigned i = 0; i < PHONE_SERVERS; i++)
         if (ph->server[i].used && ph->server[i].key == key)
             open = &ph->server[i];
-    answer(w, ph, s, m, open ? 200 : 481);
+    phone_answer_plain(w, ph, s, m, open ? 200 : 481);
     if (!open || !open->req || open->dlg >= PHONE_DIALOGS || ph->dlg[open->dlg].gen != open->dlg_gen)
         return;
     struct pdlg *d = &ph->dlg[open->dlg];
@@ -468,15 +471,18 @@ static bool was_ours(const struct phone *ph, struct slice call_id) {
 static void on_dialog_request(struct world *w, struct phone *ph, struct packet *p, struct pserver *s,
                               const struct sip_msg *m) {
     struct pdlg *d = phone_dialog_find(ph, m->call_id, m->to_tag);
+    /* A NOTIFY may come before the 2xx to what it is for (RFC 6665 section 4.1.2.4). */
+    if (d && d->state == PH_SUB && !d->remote_tag.n)
+        txt_set(&d->remote_tag, m->from_tag);
     if (!d || !txt_eq(&d->remote_tag, m->from_tag)) {
         if (m->method == SIP_M_NOTIFY && was_ours(ph, m->call_id))
             on_notify(w, ph, NULL, s, m);
         else
-            answer(w, ph, s, m, 481);
+            phone_answer_plain(w, ph, s, m, 481);
         return;
     }
     if (m->cseq < d->remote_cseq) {
-        answer(w, ph, s, m, 500);
+        phone_answer_plain(w, ph, s, m, 500);
         return;
     }
     d->remote_cseq = m->cseq;
@@ -485,7 +491,8 @@ static void on_dialog_request(struct world *w, struct phone *ph, struct packet *
     case SIP_M_BYE: on_bye(w, ph, d, s, m); break;
     case SIP_M_NOTIFY: on_notify(w, ph, d, s, m); break;
     case SIP_M_UPDATE: on_update(w, ph, d, s, m); break;
-    default: answer(w, ph, s, m, 200); break;
+    case SIP_M_REFER: phone_on_refer(w, ph, d, s, m); break;
+    default: phone_answer_plain(w, ph, s, m, 200); break;
     }
 }
 
@@ -510,5 +517,5 @@ void phone_on_request(struct world *w, struct phone *ph, struct packet *p, const
     else if (m->method == SIP_M_INVITE)
         on_new_invite(w, ph, p, s, m);
     else
-        answer(w, ph, s, m, m->method == SIP_M_OPTIONS ? 200 : 481);
+        phone_answer_plain(w, ph, s, m, m->method == SIP_M_OPTIONS ? 200 : 481);
 }

@@ -148,6 +148,8 @@ static void on_invite_ok(struct world *w, struct phone *ph, struct pdlg *d, cons
         phone_ack(w, ph, d, answer);
     if (first)
         d->state = PH_UP;
+    if (first)
+        phone_refer_result(w, ph, d, m->status);
     world_seen(w, ph, first ? SEEN_ANSWERED : SEEN_REANSWERED, d->scene);
     if (d->state == PH_UP && ((first && cancelled) || w->calm))
         phone_bye(w, ph, d);
@@ -171,6 +173,7 @@ static void on_invite_failed(struct world *w, struct phone *ph, struct pdlg *d, 
     d->invite_client = 0;
     d->offer_open = false;
     if (d->state == PH_CALLING) {
+        phone_refer_result(w, ph, d, m->status);
         phone_dialog_over(w, ph, d);
         return;
     }
@@ -194,6 +197,7 @@ static void on_invite_response(struct world *w, struct phone *ph, struct pclient
         c->provisional = true;
         if (d && m->status > 100 && d->state == PH_CALLING) {
             learn(d, m);
+            phone_refer_result(w, ph, d, m->status);
             world_seen(w, ph, SEEN_RINGING, d->scene);
         }
         if (d && w->calm && d->state == PH_CALLING)
@@ -225,8 +229,18 @@ static void on_invite_response(struct world *w, struct phone *ph, struct pclient
 /* ---- the rest ---- */
 
 static void on_refer_response(struct world *w, struct phone *ph, struct pdlg *d, const struct sip_msg *m) {
+    if (d->state == PH_SUB) {
+        learn(d, m);
+        if (m->status > 299 || slice_has_prefix(sip_hdr_value(m, SIP_H_REFER_SUB), SL("false")))
+            phone_dialog_over(w, ph, d);
+        return;
+    }
     if (m->status > 299)
         return;
+    struct sip_nameaddr at;
+    if (!w->calm && sip_nameaddr_parse(sim_header(m, SL("Refer-Events-At")), &at) >= 0 &&
+        sim_draw_chance(w, ph->index, 70))
+        phone_subscribe_at(w, ph, at.uri.whole);
     d->refer_open = m->status == 202;
     d->refer_cseq = m->cseq;
     world_seen(w, ph, SEEN_ACCEPTED, d->scene);
@@ -265,7 +279,7 @@ void phone_on_response(struct world *w, struct phone *ph, const struct sip_msg *
         return; /* the INVITE's 487 follows */
     if (method == SIP_M_BYE)
         phone_dialog_over(w, ph, d);
-    else if (method == SIP_M_REFER)
+    else if (method == SIP_M_REFER || d->state == PH_SUB)
         on_refer_response(w, ph, d, m);
     else if (method == SIP_M_UPDATE)
         on_update_response(w, d, m);

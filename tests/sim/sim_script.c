@@ -141,13 +141,64 @@ static void scene_odd(struct scene *sc) {
         add(sc, sc->at, ACT_ATTENDED, sc->b, 1);
 }
 
+/* Each target refers on, to whom it talks with no more. */
+static void scene_round(struct scene *sc) {
+    uint8_t who[] = { sc->b, sc->c }, call = 1;
+    first_call(sc);
+    for (uint32_t n = 2 + sim_below(sc->r, 7); n; n--) {
+        add_to(sc, sc->at, ACT_BLIND, who[0], who[1], call);
+        pass(sc, 2 * SECOND, 6 * SECOND);
+        call = call % 3 + 1;
+        who[0] ^= who[1], who[1] ^= who[0], who[0] ^= who[1];
+    }
+}
+
+static void scene_outside(struct scene *sc) {
+    if (sim_chance(sc->r, 60)) {
+        first_call(sc);
+        add_to(sc, sc->at, ACT_TARGET_DIALOG, sc->b, sc->c, 1);
+        return;
+    }
+    add_to(sc, sc->at, ACT_OUTSIDE_REFER, sc->a, sc->c, (uint8_t)sim_below(sc->r, SIM_PHONES));
+    pass(sc, 1 * SECOND, 6 * SECOND);
+}
+
+static void scene_quiet(struct scene *sc) {
+    first_call(sc);
+    hold(sc, 1, 40);
+    add_to(sc, sc->at, ACT_QUIET_REFER, sc->b, sc->c, 1);
+    if (sim_chance(sc->r, 30))
+        add(sc, sc->at + between(sc, 1 * MS, 3 * SECOND), ACT_SUBSCRIBE, sc->b, 1);
+}
+
+/* The first user has two phones. */
+static void scene_pickup(struct scene *sc) {
+    sc->b = 0;
+    sc->a = (uint8_t)(1 + sim_below(sc->r, 5));
+    sc->c = SIM_PHONES - 2;
+    add_to(sc, sc->at, sim_chance(sc->r, 8) ? ACT_LATE_CALL : ACT_CALL, sc->a, sc->b, 1);
+    pass(sc, 20 * MS, 900 * MS);
+    add(sc, sc->at, ACT_PICKUP, sim_chance(sc->r, 50) ? sc->b : sc->c, 2);
+    if (sim_chance(sc->r, 50)) {
+        pass(sc, 300 * MS, 3 * SECOND);
+        add_to(sc, sc->at, ACT_BLIND, sim_chance(sc->r, 50) ? sc->b : sc->c, 4, 2);
+    }
+}
+
+static void scene_order(struct scene *sc) {
+    scene_attended(sc);
+    sc->s->n--;
+    add_to(sc, sc->at, ACT_ORDER, sc->b, sim_chance(sc->r, 60) ? 0 : 16 + sc->c % 4, 1);
+}
+
 /* ---- disturbances ---- */
 
 static const uint8_t usual[] = {
     ACT_BYE,    ACT_BYE,     ACT_BYE,       ACT_CANCEL,      ACT_HOLD,        ACT_RESUME,      ACT_REOFFER,
     ACT_LATE_REINVITE, ACT_BLIND, ACT_ATTENDED, ACT_UPDATE,  ACT_INFO,        ACT_OPTIONS,     ACT_SUBSCRIBE,
     ACT_UNSUBSCRIBE, ACT_ODD_REFER, ACT_FORGED_REFER, ACT_INVITE_REPLACES, ACT_ODD_REQUEST, ACT_REGISTER,
-    ACT_UNREGISTER, ACT_GARBAGE, ACT_CLOG, ACT_RELOAD, ACT_ADMIN, ACT_MESSAGE,
+    ACT_UNREGISTER, ACT_GARBAGE, ACT_CLOG, ACT_RELOAD, ACT_ADMIN, ACT_MESSAGE,     ACT_TARGET_DIALOG,
+    ACT_QUIET_REFER, ACT_PICKUP, ACT_ORDER, ACT_OUTSIDE_REFER,
 };
 static const uint8_t rough[] = { ACT_POWER_OFF, ACT_CUT, ACT_ICMP, ACT_POWER_OFF };
 
@@ -183,6 +234,7 @@ static void make_scene(struct sim_script *s, struct sim_rng *r, uint8_t number, 
     static void (*const kinds[])(struct scene *) = {
         scene_blind,    scene_blind, scene_attended, scene_attended, scene_attended, scene_attended,
         scene_semi,     scene_semi,  scene_talk,     scene_chain,    scene_crossed,  scene_twice, scene_odd,
+        scene_round,    scene_round, scene_outside,  scene_quiet,    scene_pickup,   scene_order,
     };
     struct scene sc = { .s = s, .r = r, .number = number, .at = at };
     sc.a = (uint8_t)sim_below(r, SIM_PHONES);
@@ -196,6 +248,26 @@ static void make_scene(struct sim_script *s, struct sim_rng *r, uint8_t number, 
     hang_up(&sc);
     if (s->setup.end < sc.at + 8 * SECOND)
         s->setup.end = sc.at + 8 * SECOND;
+}
+
+/* What is rarely configured otherwise. */
+static void make_policy(struct sim_setup *u, struct sim_rng *r) {
+    static const uint8_t modes[] = { REFER_LOCAL, REFER_LOCAL, REFER_LOCAL, REFER_RELAY, REFER_AUTO };
+    u->refer = modes[sim_below(r, sizeof modes)];
+    u->relay = (uint8_t)sim_below(r, 2);
+    u->music = sim_chance(r, 25);
+    u->ringback = sim_chance(r, 25);
+    u->fallback = sim_chance(r, 50);
+    u->rules = sim_chance(r, 10);
+    u->depth = sim_chance(r, 10) ? (uint8_t)(1 + sim_below(r, 4)) : 0;
+    u->per_minute = sim_chance(r, 5) ? (uint8_t)(1 + sim_below(r, 6)) : 0;
+    u->pending = sim_chance(r, 5) ? 1 : 0;
+    u->odd_agents = sim_chance(r, 30) ? (uint8_t)(1 + sim_below(r, 15)) : 0;
+    bool mixed = sim_chance(r, 20), local = sim_chance(r, 8);
+    for (unsigned i = 0; i < SIM_PHONES; i++) {
+        u->users_refer[i] = mixed ? (uint8_t)sim_below(r, 5) : REFER_DEFAULT;
+        u->users_hold[i] = local && sim_chance(r, 30) ? HOLD_LOCAL : HOLD_DEFAULT;
+    }
 }
 
 static void make_setup(struct sim_setup *u, struct sim_rng *r) {
@@ -217,7 +289,8 @@ static void make_setup(struct sim_setup *u, struct sim_rng *r) {
     bool tame = sim_chance(r, 20);
     for (unsigned i = 0; i < SIM_PHONES; i++)
         for (unsigned q = 0; q < SIM_QUIRK_COUNT; q++)
-            u->quirks[i] |= (uint32_t)(!tame && sim_chance(r, 5)) << q;
+            u->quirks[i] |= (uint64_t)(!tame && sim_chance(r, 5)) << q;
+    make_policy(u, r);
 }
 
 void sim_script_make(struct sim_script *s, uint64_t seed) {
@@ -235,4 +308,8 @@ void sim_script_make(struct sim_script *s, uint64_t seed) {
     }
     for (uint32_t i = scenes; i <= SIM_SCENES; i++)
         s->first[i] = s->n;
+    if (sim_chance(&r, 5) && s->n < SIM_EVENTS)
+        s->ev[s->n++] = (struct sim_event){
+            .at = at - sim_below(&r, 60 * SECOND), .action = ACT_DRAIN, .other = (uint8_t)sim_below(&r, 20)
+        };
 }

@@ -148,6 +148,13 @@ static void check_views(struct world *w, const struct leg *la, const struct leg 
                  a->port);
 }
 
+static bool held_locally(const struct world *w) {
+    bool any = false;
+    for (unsigned i = 0; i < SIM_PHONES; i++)
+        any = any || w->script.setup.users_hold[i] == HOLD_LOCAL;
+    return any;
+}
+
 void check_media(struct world *w) {
     EACH(leg, l, &w->e->legs) {
         const struct leg *p = leg_get(w->e, l->peer);
@@ -155,7 +162,7 @@ void check_media(struct world *w) {
             continue;
         check_routes(w, l, p);
         /* Who refuses every re-INVITE cannot be told; with hold = local nobody is. */
-        if (!w->script.setup.hold_local && !l->session_unsure && !p->session_unsure)
+        if (!w->script.setup.hold_local && !held_locally(w) && !l->session_unsure && !p->session_unsure)
             check_views(w, l, p);
     }
 }
@@ -242,6 +249,8 @@ void check_end(struct world *w) {
                 sim_fail(w, "a phone's call does not end");
         expect_none(w, false);
     }
+    if (w->orders_open)
+        sim_fail(w, "an operator's order is not answered");
     check_wires_end(w);
 }
 

@@ -11,8 +11,6 @@
 
 #define SECOND 1000000ull
 #define STEPS_AT_ONCE 20000       /* without the time moving: the engine spins */
-#define PORT_MIN 30000
-#define PORT_PAIRS 200
 
 const struct addr sim_engine_addr = { .ip = { 10, 0, 0, 1 }, .port = 5060, .family = ADDR_V4 };
 
@@ -157,7 +155,7 @@ static void do_send(struct world *w, const struct out *o) {
     const struct sip_msg *m = packet_read(p);
     if (!m)
         sim_fail(w, "the engine sent what cannot be read");
-    check_out(w, m);
+    check_out(w, m, p->to);
     world_hash(w, bytes.p, bytes.n);
     world_say(w, "", p);
     if (p->to != SIM_ENGINE)
@@ -194,6 +192,8 @@ static void drain_outbox(struct world *w) {
             break;
         case OUT_ADMIN:
             b = o->u.admin.buf;
+            if (o->u.admin.conn >= SIM_ORDER_CONN && o->u.admin.last)
+                w->orders_open--;
             buf_unref(engine_bufs(w->e), &b);
             break;
         case OUT_CDR:
@@ -251,37 +251,6 @@ static void to_engine(struct world *w, struct packet *p) {
     world_step_engine(w, &ev);
 }
 
-/* ---- what a scenario does to the engine ---- */
-
-static void order(struct world *w, unsigned variant) {
-    static const char *const lines[] = { "calls", "registrations", "metrics", "leftover", "show 1", "nonsense" };
-    struct event ev = { .kind = EV_ADMIN };
-    ev.u.admin.conn = 1;
-    ev.u.admin.line = slice_str(lines[variant % 6]);
-    world_step_engine(w, &ev);
-}
-
-static void garbage(struct world *w, const struct sim_event *ev) {
-    static const char *const texts[] = {
-        "\r\n\r\n", "hello", "INVITE sip:u1@10.0.0.1 SIP/2.0\r\n\r\n", "SIP/2.0 200 OK\r\n\r\n",
-        "OPTIONS sip:10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.10:5060;branch=z9hG4bKg1\r\nFrom: <sip:a@b>;tag=1\r\n"
-        "To: <sip:10.0.0.1>\r\nCall-ID: g1\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 5\r\nContent-Length: 0\r\n\r\n",
-        "REFER sip:10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.10:5060;branch=z9hG4bKg2\r\nFrom: <sip:a@b>;tag=1\r\n"
-        "To: <sip:10.0.0.1>\r\nCall-ID: g2\r\nCSeq: 1 REFER\r\nRefer-To: <sip:u1@10.0.0.1>\r\nMax-Forwards: 5\r\n"
-        "Content-Length: 0\r\n\r\n",
-        "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKnone\r\nFrom: <sip:a@b>;tag=1\r\n"
-        "To: <sip:b@c>;tag=2\r\nCall-ID: g3\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n",
-    };
-    struct packet *p = packet_new(w);
-    struct slice s = slice_str(texts[ev->other % (sizeof texts / sizeof *texts)]);
-    memcpy(p->data, s.p, s.n);
-    p->n = s.n;
-    p->from = ev->phone;
-    p->to = SIM_ENGINE;
-    p->garbage = true;
-    net_send(w, p);
-}
-
 static void run_event(struct world *w, struct sim_event *ev) {
     struct event e = { .kind = EV_SEND_FAILED };
     if (w->calm && ev->action != ACT_POWER_ON)
@@ -293,9 +262,11 @@ static void run_event(struct world *w, struct sim_event *ev) {
     switch (ev->action) {
     case ACT_CUT:
     case ACT_CLOG: net_act(w, ev); break;
-    case ACT_GARBAGE: garbage(w, ev); break;
-    case ACT_RELOAD: engine_reload(w->e, &w->config.policy); break;
-    case ACT_ADMIN: order(w, ev->other); break;
+    case ACT_GARBAGE:
+    case ACT_RELOAD:
+    case ACT_ADMIN:
+    case ACT_ORDER:
+    case ACT_DRAIN: config_act(w, ev); break;
     case ACT_ICMP:
         w->lost_peer = true;
         e.u.failed.dst = w->phones[ev->phone].addr;
@@ -322,53 +293,6 @@ void world_seen(struct world *w, const struct phone *ph, enum sim_seen what, uns
 
 /* ---- from the start to the end ---- */
 
-static void fill_policy(struct world *w) {
-    struct engine_config *c = &w->config;
-    memset(w->users, 0, sizeof w->users);
-    for (unsigned i = 0; i < SIM_PHONES; i++) {
-        snprintf(w->users[i].name, sizeof w->users[i].name, "u%u", i);
-        snprintf(w->users[i].password, sizeof w->users[i].password, "secret");
-    }
-    w->route = (struct route_config){ .name = "gw", .prefix = "9", .next_hop = w->phones[SIM_PHONES - 1].addr };
-    w->peer = (struct peer_config){ .name = "gw", .net = w->phones[SIM_PHONES - 1].addr, .bits = 32, .trusted = true };
-    static const char echo[1][CONFIG_NAME_MAX] = { "echo" };
-    c->policy = (struct policy_config){ .users = w->users, .user_count = SIM_PHONES, .routes = &w->route,
-                                        .route_count = 1, .peers = &w->peer, .peer_count = 1, .echo = echo,
-                                        .echo_count = 1 };
-}
-
-static void fill_config(struct world *w) {
-    struct engine_config *c = &w->config;
-    const struct sim_setup *u = &w->script.setup;
-    engine_config_defaults(c);
-    c->cdr = true;
-    c->seed = (struct siphash_key){ sim_mix(w->seed, 1), sim_mix(w->seed, 2) };
-    for (unsigned i = 0; i < sizeof c->secret; i++)
-        c->secret[i] = (uint8_t)sim_mix(w->seed, 100 + i);
-    c->sip_addr = c->media_addr = sim_engine_addr;
-    c->media_port_min = PORT_MIN;
-    c->media_port_max = PORT_MIN + 2 * PORT_PAIRS - 1;
-    c->calls_max = 64;
-    c->txns_max = 512;
-    c->bindings_max = 64;
-    c->trace_lines = 256;
-    c->trace_level = w->opt.verbose ? TRACE_DEBUG : TRACE_ERROR;
-    c->auth_required = u->auth;
-    c->auth_sha256 = !(w->seed & 1);
-    c->expires_min_s = 10;
-    c->splice = u->late_offer ? SPLICE_LATE : SPLICE_OFFER;
-    c->attended = u->join ? ATTENDED_JOIN : ATTENDED_REPLACE;
-    c->notify_progress = u->progress;
-    c->recall = u->recall;
-    c->recall_time_us = 5 * SECOND;
-    c->hold = u->hold_local ? HOLD_LOCAL : HOLD_PASS;
-    c->accept = (enum accept_code)u->accept;
-    c->replace_timeout_us = 2 * SECOND;
-    c->ring_timeout_us = 20 * SECOND;
-    c->subscription_s = 20;
-    fill_policy(w);
-}
-
 static void lay_out(struct world *w) {
     struct arena a;
     struct siphash_key key = { 1, 2 };
@@ -376,7 +300,7 @@ static void lay_out(struct world *w) {
         arena_init(&a, NULL, 0);
         engine_new(&a, &w->config, 0, 0);
         store_memory_new(&a, 512, 256 << 10, key);
-        relay_init(&w->relay, &a, PORT_PAIRS);
+        relay_init(&w->relay, &a, SIM_PORT_PAIRS);
         w->memory_n = a.used;
         w->memory = malloc(a.used);
         if (!w->memory)
@@ -385,7 +309,7 @@ static void lay_out(struct world *w) {
     arena_init(&a, w->memory, w->memory_n);
     w->e = engine_new(&a, &w->config, SIM_START_US, SIM_WALL_MS + SIM_START_US / 1000);
     w->store = store_memory_new(&a, 512, 256 << 10, key);
-    relay_init(&w->relay, &a, PORT_PAIRS);
+    relay_init(&w->relay, &a, SIM_PORT_PAIRS);
     engine_set_relay(w->e, &w->relay);
 }
 
@@ -395,6 +319,8 @@ static void begin(struct world *w) {
     w->hash = w->seed;
     w->calm = w->lost_peer = false;
     w->arriving = NULL;
+    w->orders = w->orders_open = 0;
+    w->drained = false;
     w->draw_at = w->draw_n = 0;
     w->same_time = 0;
     w->trace_seen = 0;
@@ -404,7 +330,7 @@ static void begin(struct world *w) {
     sim_script_make(&w->script, w->seed);
     for (unsigned i = 0; i < SIM_PHONES; i++)
         phone_init(w, i);
-    fill_config(w);
+    config_fill(w);
     lay_out(w);
     check_start(w);
     for (uint32_t i = 0; i < w->script.n; i++) {
