@@ -179,12 +179,13 @@ static void pass_notify(struct engine *e, struct transfer *t, struct leg *a, con
     sbuf_u64(&h, t->refer_cseq);
     sbuf_lit(&h, "\r\n");
     sip_put_hdr(&h, SL("Subscription-State"), state);
-    if (sip_frag_status(ev->msg->body, &status, &reason))
+    bool readable = sip_frag_status(ev->msg->body, &status, &reason);
+    if (readable)
         sip_frag_put(&body, status, reason);
     struct dialog_request r = {
         .contact = true,
         .extra = sbuf_slice(&h),
-        .content_type = SL("message/sipfrag;version=2.0"),
+        .content_type = readable ? SL("message/sipfrag;version=2.0") : SLICE_NONE,
         .body = sbuf_slice(&body),
     };
     bool wanted = !(t->quirks & QUIRK_NO_NOTIFY);

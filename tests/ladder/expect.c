@@ -167,6 +167,20 @@ static void check_lists(struct world *w, const struct sip_msg *m, struct words *
                 fail(w, "%s: %s is not listed", lists[i].key, v);
 }
 
+static void check_frag(struct world *w, const struct sip_msg *m, const char *status) {
+    bool none = strcmp(status, "none") == 0;
+    must_be(w, "Content-Type", m->content_type, none ? "" : "message/sipfrag;version=2.0");
+    if (none) {
+        must_be(w, "the body", m->body, "");
+        return;
+    }
+    if (!has_text(m->body, "SIP/2.0 "))
+        fail(w, "its body is no status line");
+    must_be(w, "the status told", slice_of(m->body.p + 8, 3), status);
+    if (!slice_eq(slice_of(m->body.p + m->body.n - 2, 2), SL("\r\n")) || m->body.n < 14)
+        fail(w, "the status line told is not whole");
+}
+
 static void check_notify(struct world *w, const struct dialog_side *d, const struct sip_msg *m, struct words *ws) {
     const char *frag = words_value(ws, "frag"), *state = words_value(ws, "state"), *id = words_value(ws, "id");
     struct sip_event ev = { 0 };
@@ -180,14 +194,9 @@ static void check_notify(struct world *w, const struct dialog_side *d, const str
     must_be(w, "Event's id", ev.id, !id ? mem : strcmp(id, "none") == 0 ? "" : id);
     if (sip_sub_state_parse(sip_hdr_value(m, SIP_H_SUBSCRIPTION_STATE), &s) < 0)
         fail(w, "Subscription-State cannot be read");
-    must_be(w, "Content-Type", m->content_type, "message/sipfrag;version=2.0");
     if (!frag || !state)
         fail(w, "say frag: and state: of a NOTIFY");
-    if (!has_text(m->body, "SIP/2.0 "))
-        fail(w, "its body is no status line");
-    must_be(w, "the status told", slice_of(m->body.p + 8, 3), frag);
-    if (!slice_eq(slice_of(m->body.p + m->body.n - 2, 2), SL("\r\n")) || m->body.n < 14)
-        fail(w, "the status line told is not whole");
+    check_frag(w, m, frag);
     const char *reason = strchr(state, ',');
     must_be(w, "Subscription-State's reason", s.reason, reason ? reason + 1 : "");
     if (reason)

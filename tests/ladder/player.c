@@ -75,8 +75,8 @@
  *   no:Name has:"text" reason:"..." body:"..." of:METHOD mf:N cseq:N tag:T require:X supported:X unsupported:X allow:X
  *   replaces:C.consult (names that dialog as C itself knows it; no replaces: none may be there) or
  *   replaces:"ID;to-tag=T;from-tag=T" (as it stands)
- *   NOTIFY: frag:STATUS state:active or state:terminated,REASON; Event's id must be the last REFER's CSeq, or id:N
- *   (id:none)
+ *   NOTIFY: frag:STATUS (none: no body) state:active or state:terminated,REASON; Event's id must be the last REFER's
+ *   CSeq, or id:N (id:none)
  */
 #include "core/sip/token.h"
 #include "tests/ladder/ladder.h"

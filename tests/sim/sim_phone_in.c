@@ -363,7 +363,7 @@ static void on_notify(struct world *w, struct phone *ph, struct pdlg *d, struct 
         return;
     uint16_t status = 0;
     struct slice reason;
-    if (!sip_frag_status(m->body, &status, &reason))
+    if (!sip_frag_status(m->body, &status, &reason) && m->content_type.p)
         sim_fail(w, "a NOTIFY without a status line in its sipfrag");
     struct sip_event ev = { .package = SLICE_NONE };
     uint64_t id = 0;

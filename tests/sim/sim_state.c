@@ -8,8 +8,9 @@
 
 #include <stdio.h>
 
-/* Every wait of a transfer's states, one after the other, with the world's configuration. */
-#define TRANSFER_LIFE_US 200000000ull
+/* Every wait of a transfer's states, one after the other, with the world's configuration: Timer C and a CANCEL that is
+ * not answered of who is dialled first, then as much and the NOTIFYs of the target. */
+#define TRANSFER_LIFE_US 500000000ull
 
 /* Those that live in a pool; no further than there are any. */
 struct walk {
