@@ -59,7 +59,7 @@ void config_fill(struct world *w) {
     c->sip_addr = c->media_addr = sim_engine_addr;
     c->media_port_min = PORT_MIN;
     c->media_port_max = PORT_MIN + 2 * SIM_PORT_PAIRS - 1;
-    c->calls_max = 64;
+    c->calls_max = 100;
     c->txns_max = 512;
     c->bindings_max = 64;
     c->trace_lines = 256;

@@ -302,6 +302,12 @@ static void power(struct world *w, struct phone *ph, bool on) {
     ph->off = true;
 }
 
+static void scene_over(struct world *w, struct phone *ph, unsigned scene) {
+    for (unsigned i = 0; i < PHONE_DIALOGS; i++)
+        if (ph->dlg[i].state != PH_FREE && ph->dlg[i].scene == scene)
+            phone_end(w, ph, &ph->dlg[i]);
+}
+
 static void act_in_dialog(struct world *w, struct phone *ph, struct pdlg *d, const struct sim_event *ev) {
     switch (ev->action) {
     case ACT_HOLD:
@@ -334,6 +340,7 @@ void phone_act(struct world *w, struct phone *ph, const struct sim_event *ev) {
     switch (ev->action) {
     case ACT_CALL:
     case ACT_LATE_CALL: call(w, ph, ev, SLICE_NONE); return;
+    case ACT_SCENE_OVER: scene_over(w, ph, ev->scene); return;
     case ACT_PICKUP: pickup(w, ph, ev); return;
     case ACT_OUTSIDE_REFER: phone_refer_outside(w, ph, ev, NULL); return;
     case ACT_TARGET_DIALOG:

@@ -227,6 +227,9 @@ static void hang_up(struct scene *sc) {
         for (uint8_t call = 1; call < 3; call++)
             if (sim_chance(sc->r, 60))
                 add(sc, sc->at + between(sc, 200 * MS, patience * SECOND), ACT_BYE, who[i], call);
+    /* Calls do not pile up: phones would be busy. */
+    if (sim_chance(sc->r, 80))
+        add(sc, sc->at + between(sc, 8 * SECOND, 20 * SECOND), ACT_SCENE_OVER, sc->a, 0);
     sc->at += 200 * MS;
 }
 

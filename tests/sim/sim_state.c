@@ -73,9 +73,10 @@ static void check_leg(struct world *w, const struct leg *l) {
     const struct leg *p = leg_get(e, l->peer);
     if (l->transfer != HANDLE_NONE || l->echo || !leg_is_up(l))
         return;
-    if (!leg_is_live(p))
+    /* The deadline of draining ends calls a few at a step. */
+    if (!leg_is_live(p) && !(e->draining && w->now >= e->drain_until))
         sim_fail(w, "a leg that talks with nobody and is in no transfer: role %u", l->role);
-    if (leg_is_up(p) && p->transfer == HANDLE_NONE && p->peer != l->self)
+    if (p && leg_is_up(p) && p->transfer == HANDLE_NONE && p->peer != l->self)
         sim_fail(w, "two legs that do not agree on who talks with whom");
 }
 

@@ -267,6 +267,10 @@ static void run_event(struct world *w, struct sim_event *ev) {
     case ACT_ADMIN:
     case ACT_ORDER:
     case ACT_DRAIN: config_act(w, ev); break;
+    case ACT_SCENE_OVER:
+        for (unsigned i = 0; i < SIM_PHONES; i++)
+            phone_act(w, &w->phones[i], ev);
+        break;
     case ACT_ICMP:
         w->lost_peer = true;
         e.u.failed.dst = w->phones[ev->phone].addr;
