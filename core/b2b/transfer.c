@@ -420,6 +420,9 @@ static void do_abandon(struct engine *e, struct transfer *t, uint16_t status) {
     t->end_transferor = true;
     if (b)
         b->peer = HANDLE_NONE;
+    /* Whom it talked with, and would have talked with again. */
+    if (t->mode == MODE_TAKEOVER && leg_is_live(leg_get(e, t->consult)))
+        leg_end(e, leg_get(e, t->consult), 480, SLICE_NONE);
     if (t->result) {
         /* Whoever was being recalled has nobody to talk with either. */
         transfer_drop_targets(e, t, NULL);
@@ -431,8 +434,6 @@ static void do_abandon(struct engine *e, struct transfer *t, uint16_t status) {
     }
     transfer_set_result(e, t, 487);
     transfer_refuse_takeover(e, t);
-    if (t->mode == MODE_TAKEOVER && leg_is_live(leg_get(e, t->consult)))
-        leg_end(e, leg_get(e, t->consult), 480, SLICE_NONE);
     if (!restoring) {
         transfer_drop_targets(e, t, NULL);
         transfer_settle_consult(e, t);
