@@ -458,7 +458,9 @@ static void do_target_left(struct engine *e, struct transfer *t, uint16_t status
     transfer_drop_targets(e, t, NULL);
     transfer_go(e, t, TRANSFER_RESTORE_TRANSFEREE);
     media_connect(e, a, b);
-    transfer_settle_consult(e, t);
+    /* Who was to be replaced is whom it goes back to: it may leave before that. */
+    if (t->mode != MODE_TAKEOVER)
+        transfer_settle_consult(e, t);
     told(e, t);
 }
 
