@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* sim [--seed N] [--count N] [--seconds N] [--only 1,2,3] [--verbose] [--wire] [--hash] [--cover] [--no-shrink]
- *     [--survey]
+ *     [--survey] [--explained FILE]
  *
  *   --seed N      the first seed; without it fresh ones, printed
  *   --count N     so many seeds
@@ -10,6 +10,7 @@
  *   --verbose     the ladder; --wire: whole messages too
  *   --hash        the hash of all traces: the same on every machine
  *   --cover       rows of the tables that were never reached
+ *   --explained FILE  those of them that stand there with a reason are expected; any other is a failure
  */
 #include "tests/sim/sim.h"
 
@@ -48,6 +49,8 @@ static void parse(struct sim_options *o, int argc, char **argv) {
             o->hash = true;
         else if (!strcmp(a, "--cover"))
             o->cover = true;
+        else if (!strcmp(a, "--explained"))
+            o->cover = true, o->explained = v, i++;
         else if (!strcmp(a, "--no-shrink"))
             o->no_shrink = true;
         else if (!strcmp(a, "--survey"))
@@ -106,6 +109,8 @@ int main(int argc, char **argv) {
     if (!w)
         return 2;
     parse(&w->opt, argc, argv);
+    if (w->opt.explained && !cover_load(w->opt.explained))
+        fprintf(stderr, "sim: %s cannot be read\n", w->opt.explained), exit(2);
     if (!w->opt.count && !w->opt.seconds)
         w->opt.count = 1;
     uint64_t seed = w->opt.seed ? w->opt.seed : (uint64_t)time(NULL) * 1000003u % 1000000000u;
@@ -132,9 +137,8 @@ int main(int argc, char **argv) {
            (unsigned long long)(w->virtual_us / 1000000), took, (double)w->transfers / took * 60);
     if (failed)
         printf("sim: %llu seeds failed\n", (unsigned long long)failed);
-    if (w->opt.cover)
-        cover_report(true);
+    bool covered = !w->opt.cover || cover_report(true);
     free(w->memory);
     free(w);
-    return failed != 0;
+    return failed != 0 || (w->opt.explained && !covered);
 }

@@ -142,7 +142,8 @@ struct sim_path {
     X(LATE_OFFER) X(NO_REPLACES) X(REFUSE_REPLACES) X(IGNORE_REPLACES) X(KEEPS_REPLACED) X(EARLY_BYE) X(NO_BYE) \
     X(BYE_AT_NOTIFY) X(FORKS) X(SWAPS_TAGS) X(ODD_URI) X(RETRANSMITS) X(REDIRECTS) X(SLOW) X(NARROW) X(VIDEO)  \
     X(REOFFERS) X(NO_PROVISIONAL) X(EARLY_MEDIA) X(CHALLENGES) X(NO_REFER_SUB) X(RFC2543_HOLD) X(SESSION_422) \
-    X(REFUSES_REFER) X(NO_ALLOW_REFER) X(NOTIFY_FIRST) X(NO_FINAL_NOTIFY) X(FORGETS_TOKEN) X(ODD_AGENT)
+    X(REFUSES_REFER) X(NO_ALLOW_REFER) X(NOTIFY_FIRST) X(NO_FINAL_NOTIFY) X(FORGETS_TOKEN) X(ODD_AGENT) X(VERBOSE)  \
+    X(TRYING)
 enum sim_quirk_bit {
 #define X(n) QUIRK_##n,
     SIM_QUIRKS(X)
@@ -296,7 +297,7 @@ struct sim_seen_all {
 struct sim_options {
     uint64_t seed, count, seconds;
     bool verbose, hash, no_shrink, survey, cover, engine_trace, stop_on_first;
-    const char *only;
+    const char *only, *explained;
 };
 
 struct world {
@@ -416,6 +417,8 @@ void phone_subscribe_at(struct world *w, struct phone *ph, struct slice uri);
 /* As transferee: the REFER, and what became of the call that it made. */
 void phone_on_refer(struct world *w, struct phone *ph, struct pdlg *d, struct pserver *s, const struct sip_msg *m);
 void phone_refer_result(struct world *w, struct phone *ph, const struct pdlg *made, uint16_t status);
+/* One header line. */
+void headers_put(struct world *w, struct phone *ph, struct sbuf *b);
 void phone_answer_plain(struct world *w, struct phone *ph, struct pserver *s, const struct sip_msg *m, uint16_t status);
 
 struct phone_response {
@@ -465,7 +468,10 @@ struct slice sim_header(const struct sip_msg *m, struct slice name);
 
 /* ---- cover ---- */
 
-void cover_report(bool rows);
+/* Explained rows, from a file; false: it cannot be read. */
+bool cover_load(const char *path);
+/* False: a row is neither reached nor explained, or one is reached that is explained. */
+bool cover_report(bool rows);
 
 /* ---- shrink ---- */
 

@@ -142,8 +142,14 @@ static void put_abilities(const struct phone *ph, struct sbuf *b) {
         sip_put_hdr(b, SL("User-Agent"), SL("Odd/1.0"));
 }
 
+/* No header of it is read by anyone but for its own sake. */
+static bool is_plain(struct slice method) {
+    return slice_eq(method, SL("INVITE")) || slice_eq(method, SL("INFO")) || slice_eq(method, SL("UPDATE")) ||
+           slice_eq(method, SL("MESSAGE"));
+}
+
 /* The message of a request of dialog d into p. */
-static void write_request(struct phone *ph, const struct pdlg *d, const struct phone_request *r, uint32_t branch,
+static void write_request(struct world *w, struct phone *ph, const struct pdlg *d, const struct phone_request *r, uint32_t branch,
                           struct packet *p) {
     char mem[200];
     struct sbuf b = sbuf_on(p->data, sizeof p->data), from = sbuf_on(mem, sizeof mem);
@@ -163,6 +169,8 @@ static void write_request(struct phone *ph, const struct pdlg *d, const struct p
         put_abilities(ph, &b);
     if (r->extra.n)
         sbuf_put(&b, r->extra);
+    if (is_plain(r->method) && phone_quirk(w, ph, QUIRK_VERBOSE))
+        headers_put(w, ph, &b);
     sip_put_body(&b, r->type, r->body);
     p->n = b.n;
     p->from = ph->index;
@@ -182,7 +190,7 @@ struct pclient *phone_send(struct world *w, struct phone *ph, struct pdlg *d, co
     c->dlg = phone_dialog_index(ph, d);
     c->dlg_gen = d->gen;
     c->req = packet_new(w);
-    write_request(ph, d, &full, c->branch, c->req);
+    write_request(w, ph, d, &full, c->branch, c->req);
     c->interval = T1;
     c->until = w->now + 64 * T1;
     transmit(w, c->req);
@@ -198,7 +206,7 @@ void phone_ack(struct world *w, struct phone *ph, struct pdlg *d, struct slice s
         .method = SL("ACK"), .type = SL("application/sdp"), .body = sdp, .cseq = d->invite_cseq
     };
     struct packet *p = packet_new(w);
-    write_request(ph, d, &r, ++ph->next_branch, p);
+    write_request(w, ph, d, &r, ++ph->next_branch, p);
     net_send(w, p);
 }
 
@@ -298,7 +306,7 @@ void phone_register(struct world *w, struct phone *ph, uint32_t expires, bool st
     c->cseq = r.cseq;
     c->branch = ++ph->next_branch;
     c->req = packet_new(w);
-    write_request(ph, &d, &r, c->branch, c->req);
+    write_request(w, ph, &d, &r, c->branch, c->req);
     c->interval = T1;
     c->until = w->now + 64 * T1;
     transmit(w, c->req);
@@ -332,6 +340,8 @@ void phone_respond(struct world *w, struct phone *ph, struct pserver *s, const s
     }
     if (r->extra.n)
         sbuf_put(&b, r->extra);
+    if (req->cseq_method != SIP_M_REFER && phone_quirk(w, ph, QUIRK_VERBOSE))
+        headers_put(w, ph, &b);
     sip_put_body(&b, SL("application/sdp"), r->body);
     s->rsp->n = b.n;
     s->rsp->from = ph->index;

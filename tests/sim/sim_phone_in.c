@@ -57,6 +57,13 @@ static void tie(const struct phone *ph, struct pserver *s, const struct pdlg *d)
 void phone_answer_plain(struct world *w, struct phone *ph, struct pserver *s, const struct sip_msg *m,
                         uint16_t status) {
     struct phone_response r = { .status = status, .tag = SL("nobody") };
+    /* Not in its time (RFC 4320 section 4.1), and now and then alone. */
+    if (m->method != SIP_M_INVITE && m->method != SIP_M_CANCEL && phone_quirk(w, ph, QUIRK_TRYING)) {
+        struct phone_response trying = { .status = 100 };
+        phone_respond(w, ph, s, m, &trying);
+        if (m->method != SIP_M_BYE && m->method != SIP_M_NOTIFY && sim_draw_chance(w, ph->index, 30))
+            return;
+    }
     phone_respond(w, ph, s, m, &r);
 }
 
@@ -307,7 +314,7 @@ static void on_new_invite(struct world *w, struct phone *ph, struct packet *p, s
         ring(w, ph, d, s, m);
     uint64_t wait = old ? sim_draw(w, ph->index, 30000) : 1 + sim_draw(w, ph->index, 1500) * MS;
     if (phone_quirk(w, ph, QUIRK_SLOW))
-        wait *= 8;
+        wait *= old ? 200 : 8;
     later(w, ph, d, ITEM_ANSWER, wait);
 }
 

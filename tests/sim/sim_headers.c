@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Headers that user agents write and that nothing here depends on: each row of the bridge's table is reached by them. */
+#include "tests/sim/sim.h"
+
+static const char *const lines[] = {
+    "Accept: application/sdp",
+    "Accept-Encoding: identity",
+    "Accept-Language: en",
+    "Content-Language: en",
+    "Content-Disposition: session",
+    "Content-ID: <1@phone>",
+    "MIME-Version: 1.0",
+    "Authentication-Info: qop=auth",
+    "Expires: 120",
+    "Min-Expires: 60",
+    "Retry-After: 5",
+    "Reason: Q.850;cause=16;text=\"x\"",
+    "Warning: 399 phone \"y\"",
+    "Date: Sat, 13 Nov 2010 23:29:00 GMT",
+    "Timestamp: 54",
+    "Subject: s",
+    "Organization: o",
+    "Priority: normal",
+    "Server: Phone",
+    "Reply-To: <sip:a@b.example>",
+    "In-Reply-To: a@b",
+    "Alert-Info: <http://x.example/y>",
+    "Call-Info: <http://x.example/y>;purpose=info",
+    "Error-Info: <sip:x@y.example>",
+    "Event: x",
+    "Allow-Events: refer",
+    "Subscription-State: active",
+    "Referred-By: <sip:x@y.example>",
+    "Refer-Sub: true",
+    "Refer-To: <sip:x@y.example>",
+    "Target-Dialog: a;local-tag=b;remote-tag=c",
+    "Path: <sip:x.example;lr>",
+    "Service-Route: <sip:x.example;lr>",
+    "Unsupported: nothing",
+    "Privacy: none",
+    "P-Asserted-Identity: <sip:x@y.example>",
+    "P-Preferred-Identity: <sip:x@y.example>",
+    "P-Early-Media: supported",
+    "P-Charging-Vector: icid-value=1",
+    "P-Access-Network-Info: IEEE-802.11",
+    "Diversion: <sip:x@y.example>;reason=no-answer",
+    "History-Info: <sip:x@y.example>;index=1",
+    "Geolocation: <sip:x@y.example>",
+    "Identity: \"x\"",
+    "Identity-Info: <https://x.example/c>;alg=rsa-sha1",
+    "Request-Disposition: no-fork",
+    "Accept-Contact: *;audio",
+    "Reject-Contact: *;video",
+    "Join: a;to-tag=b;from-tag=c",
+    "WWW-Authenticate: Digest realm=\"x\", nonce=\"1\"",
+    "Proxy-Authenticate: Digest realm=\"x\", nonce=\"1\"",
+    "X-Anything: at all",
+};
+
+void headers_put(struct world *w, struct phone *ph, struct sbuf *b) {
+    sbuf_str(b, lines[sim_draw(w, ph->index, sizeof lines / sizeof *lines)]);
+    sbuf_lit(b, "\r\n");
+}
