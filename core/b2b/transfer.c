@@ -86,16 +86,6 @@ struct leg *transfer_former_peer(const struct engine *e, const struct transfer *
 
 /* ---- the end ---- */
 
-/* Phones that ring in parallel are more than the transfer names. */
-static void release_legs(struct engine *e, struct transfer *t, handle call) {
-    const struct call *c = call_get(e, call);
-    for (unsigned i = 0; c && i < c->leg_count; i++) {
-        const struct leg *l = leg_get(e, c->legs[i]);
-        if (l && l->transfer == t->self)
-            transfer_role(e, t, l->self, TR_NONE);
-    }
-}
-
 void transfer_release(struct engine *e, struct transfer *t) {
     struct leg *listener = leg_get(e, t->subscriber);
     const handle parties[] = { t->transferor, t->subscriber, t->transferee, t->target, t->consult, t->replaced };
@@ -104,8 +94,7 @@ void transfer_release(struct engine *e, struct transfer *t) {
         if (l && l->transfer == t->self)
             transfer_role(e, t, parties[i], TR_NONE);
     }
-    release_legs(e, t, t->call);
-    release_legs(e, t, t->consult_call);
+    transfer_release_legs(e, t);
     transfer_go(e, t, TRANSFER_DONE);
     if (listener)
         leg_subscription_ended(e, listener);

@@ -29,6 +29,19 @@ static struct leg *next_target(const struct engine *e, const struct transfer *t,
     return NULL;
 }
 
+static void release_legs(struct engine *e, struct transfer *t, const struct call *c) {
+    for (unsigned i = 0; c && i < c->leg_count; i++) {
+        const struct leg *l = leg_get(e, c->legs[i]);
+        if (l && l->transfer == t->self)
+            transfer_role(e, t, l->self, TR_NONE);
+    }
+}
+
+void transfer_release_legs(struct engine *e, struct transfer *t) {
+    release_legs(e, t, call_get(e, t->call));
+    release_legs(e, t, call_get(e, t->consult_call));
+}
+
 bool transfer_target_rings(const struct engine *e, const struct transfer *t) {
     unsigned cursor = 0;
     for (const struct leg *l; (l = next_target(e, t, &cursor));)

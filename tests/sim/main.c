@@ -137,8 +137,8 @@ int main(int argc, char **argv) {
            (unsigned long long)(w->virtual_us / 1000000), took, (double)w->transfers / took * 60);
     if (failed)
         printf("sim: %llu seeds failed\n", (unsigned long long)failed);
-    bool covered = !w->opt.cover || cover_report(true);
+    bool covered = !w->opt.cover || cover_report(true) || !w->opt.explained;
     free(w->memory);
     free(w);
-    return failed != 0 || (w->opt.explained && !covered);
+    return failed != 0 || !covered;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Headers that user agents write and that nothing here depends on: each row of the bridge's table is reached by them. */
+/* Headers that user agents write and that nothing here depends on, for the rows of the bridge's table. */
 #include "tests/sim/sim.h"
 
 static const char *const lines[] = {

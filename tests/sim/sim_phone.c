@@ -149,8 +149,8 @@ static bool is_plain(struct slice method) {
 }
 
 /* The message of a request of dialog d into p. */
-static void write_request(struct world *w, struct phone *ph, const struct pdlg *d, const struct phone_request *r, uint32_t branch,
-                          struct packet *p) {
+static void write_request(struct world *w, struct phone *ph, const struct pdlg *d, const struct phone_request *r,
+                          uint32_t branch, struct packet *p) {
     char mem[200];
     struct sbuf b = sbuf_on(p->data, sizeof p->data), from = sbuf_on(mem, sizeof mem);
     sip_put_request(&b, r->method, r->ruri.p ? r->ruri : txt_slice(&d->target));
