@@ -118,9 +118,18 @@ static void fit_lines(const struct leg *to, struct sdp *s) {
 }
 
 bool media_offered(struct engine *e, struct leg *l, struct slice text) {
+    struct sdp s;
     media_offer_settled(e, l, true);
+    if (!leg_str(l, LEG_SDP_REMOTE).p)
+        return media_received(e, l, text, true);
     l->media.own_before = l->media.own_direction;
-    return leg_set(e, l, LEG_SDP_BEFORE, leg_str(l, LEG_SDP_REMOTE)) && media_received(e, l, text, true);
+    /* What it can do at all is what it offered last and was not refused: told when it is settled. */
+    if (!leg_set(e, l, LEG_SDP_BEFORE, leg_str(l, LEG_SDP_REMOTE)) || !media_received(e, l, text, false) ||
+        sdp_parse(text, &s) < 0)
+        return false;
+    if (s.media_count)
+        l->media.own_direction = (uint8_t)s.media[0].direction;
+    return true;
 }
 
 void media_offer_settled(struct engine *e, struct leg *l, bool accepted) {
@@ -129,14 +138,15 @@ void media_offer_settled(struct engine *e, struct leg *l, bool accepted) {
     if (!before.p)
         return;
     /* Copied: setting a text of the leg moves the others. */
-    sbuf_put(&b, before);
+    sbuf_put(&b, accepted ? leg_str(l, LEG_SDP_REMOTE) : before);
     leg_set(e, l, LEG_SDP_BEFORE, SLICE_NONE);
     if (!accepted)
         l->media.own_direction = l->media.own_before;
     l->media.own_before = 0;
     if (accepted)
-        return;
-    media_received(e, l, sbuf_slice(&b), false);
+        leg_set(e, l, LEG_SDP_FULL, sbuf_slice(&b));
+    else
+        media_received(e, l, sbuf_slice(&b), false);
 }
 
 /* A description and what of it is changed. */
