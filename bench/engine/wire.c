@@ -131,7 +131,7 @@ static bool open_engine(void) {
     void *memory = calloc(1, need);
     if (!memory)
         return false;
-    arena_init(&a, memory, need);
+    arena_init_zeroed(&a, memory, need);
     lay_out(&a, &c);
     return true;
 }

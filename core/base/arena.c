@@ -24,6 +24,11 @@ void arena_init(struct arena *a, void *mem, size_t size) {
     unpoison(mem, size);
 }
 
+void arena_init_zeroed(struct arena *a, void *mem, size_t size) {
+    arena_init(a, mem, size);
+    a->zeroed = true;
+}
+
 void *arena_take(struct arena *a, size_t n) {
     CHECK(n <= SIZE_MAX / 2 && a->used <= SIZE_MAX / 2 - ARENA_ALIGN);
     size_t at = a->used;
@@ -33,6 +38,7 @@ void *arena_take(struct arena *a, size_t n) {
     }
     CHECK(at <= a->size && n <= a->size - at);
     a->used += round_up(n);
-    memset(a->mem + at, 0, n);
+    if (!a->zeroed)
+        memset(a->mem + at, 0, n);
     return a->mem + at;
 }

@@ -6,6 +6,7 @@
 #ifndef REFEREE_BASE_ARENA_H
 #define REFEREE_BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,9 +14,12 @@ struct arena {
     uint8_t *mem;   /* NULL: counting */
     size_t size;
     size_t used;
+    bool zeroed;    /* the memory is known to be zero, and is not touched to make it so */
 };
 
 void arena_init(struct arena *a, void *mem, size_t size);
+/* The same on memory that holds only zeros, as the kernel gives it. */
+void arena_init_zeroed(struct arena *a, void *mem, size_t size);
 /* Zeroed bytes aligned to 64; NULL while counting. A full arena is a bug (CHECK): sizes come from counting. */
 void *arena_take(struct arena *a, size_t n);
 

@@ -29,25 +29,30 @@ static struct buf *pop_free(struct buf_pool *p, uint32_t class_index) {
 void buf_pool_init(struct buf_pool *p, struct arena *a, const uint32_t count[BUF_CLASSES]) {
     *p = (struct buf_pool){ .used = { 0 } };
     for (uint32_t c = 0; c < BUF_CLASSES; c++) {
-        size_t stride = stride_of(class_cap[c]);
-        char *mem = arena_take(a, stride * count[c]);
+        size_t n = stride_of(class_cap[c]) * count[c];
         p->cap[c] = class_cap[c];
-        if (!mem)
+        p->fresh[c] = arena_take(a, n);
+        if (!p->fresh[c])
             continue;
-        p->count[c] = count[c];
-        for (uint32_t i = count[c]; i-- > 0;) {
-            struct buf *b = (struct buf *)(void *)(mem + stride * i);
-            *b = (struct buf){ .cap = class_cap[c], .class_index = c };
-            push_free(p, b);
-        }
+        p->count[c] = p->fresh_n[c] = count[c];
+        poison(p->fresh[c], n);
     }
+}
+
+static struct buf *carve(struct buf_pool *p, uint32_t class_index) {
+    struct buf *b = (struct buf *)(void *)p->fresh[class_index];
+    p->fresh[class_index] += stride_of(class_cap[class_index]);
+    p->fresh_n[class_index]--;
+    unpoison(b, sizeof *b + class_cap[class_index]);
+    *b = (struct buf){ .cap = class_cap[class_index], .class_index = class_index };
+    return b;
 }
 
 struct buf *buf_get(struct buf_pool *p, size_t need) {
     for (uint32_t c = 0; c < BUF_CLASSES; c++) {
-        if (class_cap[c] < need || !p->free[c])
+        if (class_cap[c] < need || (!p->free[c] && !p->fresh_n[c]))
             continue;
-        struct buf *b = pop_free(p, c);
+        struct buf *b = p->free[c] ? pop_free(p, c) : carve(p, c);
         CHECK(b->refs == 0 && b->class_index == c);
         b->refs = 1;
         b->len = 0;

@@ -21,8 +21,11 @@ struct buf {
     char data[];
 };
 
+/* Buffers are carved off `fresh` when one is first needed: memory that no load has asked for stays untouched. */
 struct buf_pool {
     struct buf *free[BUF_CLASSES];
+    char *fresh[BUF_CLASSES];
+    uint32_t fresh_n[BUF_CLASSES];
     uint32_t cap[BUF_CLASSES];      /* 512, 1024, 2048, 4096, 16384, 65536 */
     uint32_t count[BUF_CLASSES];
     uint32_t used[BUF_CLASSES];

@@ -281,7 +281,7 @@ static bool open_memory(struct shard *s) {
         log_line(&s->log, TRACE_ERROR, "memory", "%zu MiB cannot be had; lower limits.*", a.used >> 20);
         return false;
     }
-    arena_init(&a, s->memory, s->memory_bytes);
+    arena_init_zeroed(&a, s->memory, s->memory_bytes);
     lay_out(s, &a, used);
     log_line(&s->log, TRACE_INFO, "memory", "engine %zu KiB, store %zu KiB, relay %zu KiB; all laid out now",
              used[0] >> 10, used[1] >> 10, used[2] >> 10);

@@ -57,6 +57,15 @@ static void test_full_is_a_bug(void) {
     CHECK_FALSE(unit_dies(take_exactly));
 }
 
+/* What is known to be zero is not touched. */
+static void test_zeroed(void) {
+    struct arena a;
+    memset(memory, 0xaa, sizeof memory);
+    arena_init_zeroed(&a, memory, 128);
+    CHECK_TRUE(arena_take(&a, 64) == memory);
+    CHECK_EQ(memory[0], 0xaa);
+}
+
 int main(void) {
-    return UNIT_RUN("arena", UNIT(test_counting_suffices), UNIT(test_full_is_a_bug));
+    return UNIT_RUN("arena", UNIT(test_zeroed), UNIT(test_counting_suffices), UNIT(test_full_is_a_bug));
 }

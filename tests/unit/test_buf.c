@@ -48,6 +48,21 @@ static void test_classes(void) {
     }
 }
 
+/* The pages of buffers that are never needed are never written to. */
+static void test_untouched(void) {
+    struct arena a;
+    struct buf_pool p;
+    memset(memory, 0xaa, sizeof memory);
+    arena_init_zeroed(&a, memory, sizeof memory);
+    buf_pool_init(&p, &a, counts);
+    struct buf *b = buf_get(&p, 1);
+    uint32_t written = 0;
+    unpoison(memory, sizeof memory);
+    for (size_t i = 0; i < sizeof memory; i++)
+        written += memory[i] != 0xaa;
+    CHECK_TRUE(b != NULL && written <= sizeof *b);
+}
+
 static void test_too_large(void) {
     struct buf_pool p = fresh();
     CHECK_TRUE(buf_get(&p, 65537) == NULL);
@@ -110,6 +125,6 @@ static void test_free_bufs_are_poisoned(void) {
 }
 
 int main(void) {
-    return UNIT_RUN("buf", UNIT(test_classes), UNIT(test_too_large), UNIT(test_references),
+    return UNIT_RUN("buf", UNIT(test_classes), UNIT(test_untouched), UNIT(test_too_large), UNIT(test_references),
                     UNIT(test_misuse_is_a_bug), UNIT(test_free_bufs_are_poisoned));
 }
