@@ -4,6 +4,7 @@
 # make demo       three phones and an attended transfer (FLOW=blind: a blind one)
 # make sim        the simulator, a minute of fresh seeds (SEED=n, HOURS=n)    make sim-mutants  it finds planted faults
 # make test       everything, in stages        make unit, ladders, e2e, tidy    one stage of it
+# make bench-parse  the SIP parser against others (ROUNDS=n)
 # make conformance  tests/CONFORMANCE.md, which test shows what, made from the tests
 # make asan tsan  the tests under sanitizers   make fuzz SECONDS=30    each fuzz target   make cov    line coverage
 # make bench-store  the Redis store beside redis-benchmark (ARGS='--takeover 1000000')
@@ -21,8 +22,10 @@ WARN := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wstrict-prototypes -Wmissing-
 CFLAGS_ALL = -std=gnu17 $(WARN) $(OPT) -I. -isystem $(B)/skel -MMD -MP $(CFLAGS)
 LINK = $(CC) $(OPT) $(CFLAGS) -Wl,--as-needed $(LDFLAGS) -o $@
 
+X86 := $(findstring x86_64,$(shell $(CC) -dumpmachine))
 FLOW ?= attended
 SECONDS ?= 30
+ROUNDS ?= 101
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 
@@ -106,6 +109,10 @@ $(FASTPATH_SKEL): $(B)/skel/fastpath.bpf.o
 	    $(BPFTOOL) gen skeleton $(B)/skel/fastpath.linked.o name fastpath_bpf > $@.new && mv $@.new $@
 $(B)/core/runtime/fastpath.o: | $(FASTPATH_SKEL)
 
+# The parser once more for each instruction set; parser/sip_path.c picks at run time.
+$(B)/parser/sip_path_avx2.o: private CFLAGS_ALL += $(if $(X86),-mavx2 -mbmi -mbmi2 -mpopcnt)
+$(B)/parser/sip_path_avx512.o: private CFLAGS_ALL += $(if $(X86),-mavx2 -mbmi -mbmi2 -mpopcnt -mavx512bw -mavx512vl)
+
 $(PURE_LIB): $(call objects,$(PURE_SRC))
 $(RUNTIME_LIB): $(call objects,$(RUNTIME_SRC))
 $(PHONE_LIB): $(call objects,$(PHONE_SRC))
@@ -136,6 +143,14 @@ $(B)/bench-engine: $(call objects,$(ENGINE_SRC)) $(PURE_LIB)
 
 $(B)/bench-%: $(B)/bench/%.o $(ARCHIVES)
 	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS)
+
+# The parser's benchmark, and the part of it that counts instructions and needs no other parsers.
+PARSE_OURS := $(call objects,bench/parse/corpus.c bench/parse/ours.c)
+$(B)/bench-parse: $(call objects,bench/parse/main.c bench/parse/osip.c bench/parse/sofia.c) $(PARSE_OURS) $(PURE_LIB)
+	$(call say,ld)$(LINK) -Wl,--version-script=bench/parse/hide.map $^ $(shell pkg-config --libs libosip2 sofia-sip-ua)
+$(B)/bench/parse/sofia.o: private CFLAGS_ALL += $(shell pkg-config --cflags sofia-sip-ua)
+$(B)/parse-count: $(B)/bench/parse/count.o $(PARSE_OURS) $(PURE_LIB)
+	$(call say,ld)$(LINK) $^
 
 # One CUnit program a module: tests/unit/test_NAME.c with a main of its own. The phones have a dialog.c and a media.c
 # too: who names a function of both means the product's.
@@ -183,7 +198,7 @@ bench-engine: build/deps.build-demo-bench $(B)/bench-engine
 
 # ---- tests: each prints "NAME: N passed, N failed, N skipped"; tests/run.sh puts them in order and sums up
 
-STAGES ?= build tidy unit ladders sim-smoke fuzz-smoke e2e compilers
+STAGES ?= build tidy unit parse-count ladders sim-smoke fuzz-smoke e2e compilers
 test: build/deps.build-demo-test
 	@MAKE='$(MAKE)' B=$(B) tests/run.sh $(STAGES)
 
@@ -214,6 +229,16 @@ sim-smoke: $(SIM_BIN)
 	@tests/sim/run.sh $(SIM_BIN) 30
 sim-mutants:
 	@tests/sim/mutants.sh build/mutants
+
+# The parser's instructions a message: the gate in `make test`.
+.PHONY: parse-count bench-parse bench-parse-run
+parse-count: $(B)/parse-count
+	@bench/parse/count.sh $(B)
+# The parser against others, and by each instruction set. ROUNDS=n.
+bench-parse: build/deps.build-parsers
+	@$(MAKE) --no-print-directory bench-parse-run
+bench-parse-run: $(B)/bench-parse parse-count
+	@$(B)/bench-parse $(B)/parse-corpus $(ROUNDS)
 
 programs-for-tests: $(UNIT_BIN) $(LADDER_BIN) $(SIM_BIN)
 

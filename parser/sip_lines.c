@@ -43,50 +43,36 @@ enum sip_line sip_line_next(struct slice *rest, struct slice *name, struct slice
     return SIP_LINE_HEADER;
 }
 
-/* A second header that must be single is a fault and stays out of the chain, so that a copy of the id copies one. */
-static void add_header(struct sip_reader *r, const struct sip_hdr *h, uint16_t *last) {
-    struct sip_msg *m = r->msg;
-    uint16_t number = (uint16_t)(m->header_count + 1);
-    m->headers[m->header_count++] = *h;
-    if (h->id == SIP_H_OTHER)
-        return;
-    if (!m->first[h->id]) {
-        m->first[h->id] = number;
-    } else if (sip_hdr_flags((enum sip_hdr_id)h->id) & HDR_SINGLE) {
-        sip_reader_fault(r, SIP_E_HEADER_TWICE, h->name.p, (enum sip_hdr_id)h->id);
-        return;
-    } else {
-        m->headers[last[h->id] - 1].next = number;
-    }
-    last[h->id] = number;
+void sip_header_twice(struct sip_reader *r, const struct sip_hdr *h) {
+    sip_reader_fault(r, SIP_E_HEADER_TWICE, h->name.p, (enum sip_hdr_id)h->id);
 }
 
-void sip_read_headers(struct sip_reader *r) {
-    uint16_t last[SIP_H_COUNT] = { 0 };
+bool sip_read_header(struct sip_reader *r, uint16_t *last) {
     struct sip_hdr h = { .next = 0 };
-    for (;;) {
-        const char *at = r->rest.p;
-        switch (sip_line_next(&r->rest, &h.name, &h.value)) {
-        case SIP_LINE_END:
-            r->headers_ended = true;
-            return;
-        case SIP_LINE_SKIP:
-            sip_reader_fault(r, SIP_E_HEADER_LINE, at, SIP_H_OTHER);
-            continue;
-        case SIP_LINE_BARE:
-            sip_reader_fault(r, SIP_E_HEADER_LINE, at, SIP_H_OTHER);
-            return;
-        case SIP_LINE_CUT:
-            sip_reader_fault(r, SIP_E_HEADER_END, at, SIP_H_OTHER);
-            return;
-        case SIP_LINE_HEADER:
-            break;
-        }
-        if (r->msg->header_count == SIP_HEADERS_MAX) {
-            sip_reader_fault(r, SIP_E_TOO_MANY_HEADERS, at, SIP_H_OTHER);
-            return;
-        }
-        h.id = (uint16_t)sip_hdr_id_of(h.name);
-        add_header(r, &h, last);
+    const char *at = r->rest.p;
+    switch (sip_line_next(&r->rest, &h.name, &h.value)) {
+    case SIP_LINE_END:
+        r->headers_ended = true;
+        return false;
+    case SIP_LINE_SKIP:
+        sip_reader_fault(r, SIP_E_HEADER_LINE, at, SIP_H_OTHER);
+        return true;
+    case SIP_LINE_BARE:
+        sip_reader_fault(r, SIP_E_HEADER_LINE, at, SIP_H_OTHER);
+        return false;
+    case SIP_LINE_CUT:
+        sip_reader_fault(r, SIP_E_HEADER_END, at, SIP_H_OTHER);
+        return false;
+    case SIP_LINE_HEADER:
+        break;
     }
+    struct sip_msg *m = r->msg;
+    if (m->header_count == SIP_HEADERS_MAX) {
+        sip_reader_fault(r, SIP_E_TOO_MANY_HEADERS, at, SIP_H_OTHER);
+        return false;
+    }
+    h.id = (uint16_t)sip_hdr_id_of(h.name);
+    m->headers[m->header_count++] = h;
+    sip_chain_header(r, m->header_count, h.id, last);
+    return true;
 }

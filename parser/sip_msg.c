@@ -29,22 +29,22 @@ static const struct sip_hdr *mandatory(struct sip_reader *r, enum sip_hdr_id id)
     return h;
 }
 
-static void read_via(struct sip_reader *r) {
+void sip_read_via(struct sip_reader *r) {
     const struct sip_hdr *h = mandatory(r, SIP_H_VIA);
     struct slice rest, top;
     if (!h)
         return;
     rest = h->value;
-    if (!sip_list_next(&rest, &top) || sip_via_parse(top, &r->msg->via) < 0)
+    if (!sip_list_next(&rest, &top) || sip_plain_via(top, &r->msg->via) < 0)
         bad_value(r, h);
 }
 
 /* On a fault the raw value stays, an answer copies it. */
-static void read_from_to(struct sip_reader *r, enum sip_hdr_id id, struct sip_nameaddr *out, struct slice *tag) {
+void sip_read_from_to(struct sip_reader *r, enum sip_hdr_id id, struct sip_nameaddr *out, struct slice *tag) {
     const struct sip_hdr *h = mandatory(r, id);
     if (!h)
         return;
-    if (sip_nameaddr_parse(h->value, out) < 0) {
+    if (sip_plain_nameaddr(h->value, out) < 0) {
         *out = (struct sip_nameaddr){ .value = h->value };
         bad_value(r, h);
         return;
@@ -61,7 +61,7 @@ static void read_from_to(struct sip_reader *r, enum sip_hdr_id id, struct sip_na
     }
 }
 
-static void read_call_id(struct sip_reader *r) {
+void sip_read_call_id(struct sip_reader *r) {
     const struct sip_hdr *h = mandatory(r, SIP_H_CALL_ID);
     if (!h)
         return;
@@ -71,7 +71,7 @@ static void read_call_id(struct sip_reader *r) {
         bad_value(r, h);
 }
 
-static void read_cseq(struct sip_reader *r) {
+void sip_read_cseq(struct sip_reader *r) {
     struct sip_msg *m = r->msg;
     const struct sip_hdr *h = mandatory(r, SIP_H_CSEQ);
     uint64_t number;
@@ -98,7 +98,7 @@ static void read_cseq(struct sip_reader *r) {
 }
 
 /* -1: absent. */
-static int32_t read_number(struct sip_reader *r, enum sip_hdr_id id, uint32_t max) {
+int32_t sip_read_number(struct sip_reader *r, enum sip_hdr_id id, uint32_t max) {
     const struct sip_hdr *h = sip_hdr_first(r->msg, id);
     uint64_t number;
     if (!h)
@@ -110,7 +110,7 @@ static int32_t read_number(struct sip_reader *r, enum sip_hdr_id id, uint32_t ma
     return (int32_t)number;
 }
 
-static void read_body(struct sip_reader *r, const char *start) {
+void sip_read_body(struct sip_reader *r, const char *start) {
     struct sip_msg *m = r->msg;
     uint32_t length = r->rest.n;
     if (!r->headers_ended)
@@ -130,34 +130,57 @@ static void read_body(struct sip_reader *r, const char *start) {
 
 static void read_fields(struct sip_reader *r) {
     struct sip_msg *m = r->msg;
-    read_via(r);
-    read_from_to(r, SIP_H_FROM, &m->from, &m->from_tag);
-    read_from_to(r, SIP_H_TO, &m->to, &m->to_tag);
-    read_call_id(r);
-    read_cseq(r);
-    m->max_forwards = read_number(r, SIP_H_MAX_FORWARDS, 255);
-    m->content_length = read_number(r, SIP_H_CONTENT_LENGTH, INT32_MAX);
+    sip_read_via(r);
+    sip_read_from_to(r, SIP_H_FROM, &m->from, &m->from_tag);
+    sip_read_from_to(r, SIP_H_TO, &m->to, &m->to_tag);
+    sip_read_call_id(r);
+    sip_read_cseq(r);
+    m->max_forwards = sip_read_number(r, SIP_H_MAX_FORWARDS, SIP_MAX_FORWARDS_MAX);
+    m->content_length = sip_read_number(r, SIP_H_CONTENT_LENGTH, INT32_MAX);
     m->content_type = sip_hdr_value(m, SIP_H_CONTENT_TYPE);
 }
 
-int32_t sip_parse(struct slice bytes, struct sip_msg *msg, struct sip_fault *fault) {
-    struct sip_reader r = { .begin = bytes.p, .rest = bytes, .msg = msg, .fault = fault };
-    memset(msg, 0, offsetof(struct sip_msg, headers));
+bool sip_reader_begin(struct sip_reader *r, struct slice bytes, struct sip_msg *msg, struct sip_fault *fault) {
+    *r = (struct sip_reader){ .begin = bytes.p, .rest = bytes, .msg = msg, .fault = fault };
     msg->max_forwards = msg->content_length = -1;
     *fault = (struct sip_fault){ .error = SIP_E_NONE };
     if (bytes.n > INT32_MAX) {
-        sip_reader_fault(&r, SIP_E_TOO_LONG, bytes.p, SIP_H_OTHER);
-        return SIP_BAD;
+        sip_reader_fault(r, SIP_E_TOO_LONG, bytes.p, SIP_H_OTHER);
+        return false;
     }
-    while (r.rest.n >= 2 && r.rest.p[0] == '\r' && r.rest.p[1] == '\n')
-        scan_skip(&r.rest, 2);
+    while (r->rest.n >= 2 && r->rest.p[0] == '\r' && r->rest.p[1] == '\n')
+        scan_skip(&r->rest, 2);
+    return true;
+}
+
+static void read_headers(struct sip_reader *r) {
+    uint16_t last[SIP_H_COUNT];
+    while (sip_read_header(r, last))
+        continue;
+}
+
+int32_t sip_plain_parse(struct slice bytes, struct sip_msg *msg, struct sip_fault *fault) {
+    struct sip_reader r;
+    memset(msg, 0, offsetof(struct sip_msg, headers));
+    if (!sip_reader_begin(&r, bytes, msg, fault))
+        return SIP_BAD;
     const char *start = r.rest.p;
     if (!sip_read_start_line(&r))
         return SIP_BAD;
-    sip_read_headers(&r);
+    read_headers(&r);
     read_fields(&r);
-    read_body(&r, start);
+    sip_read_body(&r, start);
     return fault->error ? SIP_BAD : (int32_t)(r.rest.p - bytes.p);
+}
+
+int32_t sip_plain_headers(struct slice bytes, struct sip_msg *msg) {
+    struct sip_fault fault;
+    struct sip_reader r;
+    memset(msg, 0, offsetof(struct sip_msg, headers));
+    if (!sip_reader_begin(&r, bytes, msg, &fault) || !sip_read_start_line(&r))
+        return SIP_BAD;
+    read_headers(&r);
+    return fault.error ? SIP_BAD : (int32_t)(r.rest.p - bytes.p);
 }
 
 bool sip_answerable(const struct sip_msg *m) {

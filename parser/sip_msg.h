@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
  * sip_msg: bytes -> view of one SIP message (RFC 3261 section 7, 25). No copy, no allocation, no state. Every slice of
- * the view points into the caller's bytes and lives as long as they do.
+ * the view points into the caller's bytes and lives as long as they do. Nearly all messages are read 64 bytes at a time
+ * with the CPU's best instructions (sip_path.h, sip_fast.h); the results are the same whichever it has.
  *
  * Decoded at once: start line, top Via, From, To, Call-ID, CSeq, Max-Forwards, Content-Length, Content-Type. The rest
  * on demand, by the other headers of parser/.

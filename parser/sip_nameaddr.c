@@ -46,7 +46,7 @@ static bool read_addr(struct slice *s, struct sip_nameaddr *out) {
     if (out->brackets)
         scan_skip(s, 1);
     text = slice_trim(text);
-    if (sip_uri_parse(text, &out->uri) < 0)
+    if (sip_plain_uri(text, &out->uri) < 0)
         return false;
     return out->brackets || (slice_find(text, '?') < 0 && slice_find(text, ',') < 0);
 }
@@ -58,7 +58,7 @@ static bool params_ok(struct slice rest) {
     return rest.n == 0;
 }
 
-int32_t sip_nameaddr_parse(struct slice value, struct sip_nameaddr *out) {
+int32_t sip_plain_nameaddr(struct slice value, struct sip_nameaddr *out) {
     struct slice s = slice_trim(value);
     *out = (struct sip_nameaddr){ .value = s };
     if (!s.n || !read_display(&s, out) || !read_addr(&s, out))
@@ -89,21 +89,23 @@ static uint16_t qvalue(struct slice s) {
     return s.n || q > 1000 || (!whole.n && unit == 1000) ? 1000 : (uint16_t)q;
 }
 
-int32_t sip_contact_parse(struct slice value, struct sip_contact *out) {
+void sip_contact_params(struct sip_contact *out, struct slice expires, struct slice q) {
+    uint32_t seconds;
+    if (sip_delta_seconds(expires, &seconds))
+        out->expires = seconds;
+    if (q.p)
+        out->q = qvalue(q);
+}
+
+int32_t sip_plain_contact(struct slice value, struct sip_contact *out) {
     *out = (struct sip_contact){ .expires = -1, .q = 1000 };
     if (slice_eq(slice_trim(value), SL("*"))) {
         out->star = true;
         out->addr.value = slice_trim(value);
         return (int32_t)value.n;
     }
-    if (sip_nameaddr_parse(value, &out->addr) < 0)
+    if (sip_plain_nameaddr(value, &out->addr) < 0)
         return SIP_BAD;
-    struct slice expires = sip_param(out->addr.params, SL("expires"));
-    struct slice q = sip_param(out->addr.params, SL("q"));
-    uint32_t seconds;
-    if (sip_delta_seconds(expires, &seconds))
-        out->expires = seconds;
-    if (q.p)
-        out->q = qvalue(q);
+    sip_contact_params(out, sip_param(out->addr.params, SL("expires")), sip_param(out->addr.params, SL("q")));
     return (int32_t)value.n;
 }

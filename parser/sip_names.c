@@ -9,12 +9,9 @@ static const struct slice method_names[SIP_M_COUNT] = {
 #undef M
 };
 
-static const struct {
-    struct slice name;
-    unsigned flags;
-} headers[SIP_H_COUNT] = {
-    [SIP_H_OTHER] = { { "", 0 }, 0 },
-#define HDR(id, name, compact, flags) [SIP_H_##id] = { { name, sizeof(name) - 1 }, flags },
+static const struct slice header_names[SIP_H_COUNT] = {
+    [SIP_H_OTHER] = { "", 0 },
+#define HDR(id, name, compact, flags) [SIP_H_##id] = { name, sizeof(name) - 1 },
 #include "parser/sip_hdr.def"
 #undef HDR
 };
@@ -47,17 +44,14 @@ enum sip_hdr_id sip_hdr_id_of(struct slice name) {
     if (name.n == 1)
         return first - 'a' < 26 ? (enum sip_hdr_id)sip_compact_names[first - 'a'] : SIP_H_OTHER;
 
-    unsigned middle = (uint8_t)name.p[name.n / 2] | 0x20u;
-    unsigned last = (uint8_t)name.p[name.n - 2] | 0x20u;
-    unsigned slot = name.n * sip_name_hash.length + first * sip_name_hash.first + middle * sip_name_hash.middle + last;
-    unsigned id = sip_name_hash.ids[slot % SIP_NAME_HASH_SIZE];
-    return id && slice_ieq(headers[id].name, name) ? (enum sip_hdr_id)id : SIP_H_OTHER;
+    unsigned id = sip_name_ids[sip_name_slot(name.p, name.n)];
+    return id && slice_ieq(header_names[id], name) ? (enum sip_hdr_id)id : SIP_H_OTHER;
 }
 
 struct slice sip_hdr_name(enum sip_hdr_id id) {
-    return (unsigned)id < SIP_H_COUNT ? headers[id].name : headers[SIP_H_OTHER].name;
+    return (unsigned)id < SIP_H_COUNT ? header_names[id] : header_names[SIP_H_OTHER];
 }
 
 unsigned sip_hdr_flags(enum sip_hdr_id id) {
-    return (unsigned)id < SIP_H_COUNT ? headers[id].flags : 0;
+    return (unsigned)id < SIP_H_COUNT ? sip_known_names[id].flags : 0;
 }

@@ -6,7 +6,8 @@
 #ifndef REFEREE_PARSER_SIP_SCAN_H
 #define REFEREE_PARSER_SIP_SCAN_H
 
-#include "parser/sip_msg.h"
+#include "parser/sip_hdr.h"
+#include "parser/sip_tables.h"
 
 /* Byte classes (RFC 3261 section 25.1, widened as sip_msg.h says). */
 #define CH_TOKEN 0x01u
@@ -19,13 +20,26 @@
 #define CH_DIGIT 0x80u
 extern const uint8_t sip_class[256];
 
-#define SIP_NAME_HASH_SIZE 512u
-struct sip_name_hash {
-    uint8_t length, first, middle;
-    uint8_t ids[SIP_NAME_HASH_SIZE];
-};
-extern const struct sip_name_hash sip_name_hash;
+/* The byte c four times, for a vector of it. */
+extern const uint32_t sip_equal_bytes[128];
+
+/* Header names: perfect hash -> id -> name, as tools/sip_tables.py has written them. */
+extern const uint8_t sip_name_ids[1u << SIP_NAME_HASH_BITS];
 extern const uint8_t sip_compact_names[26];
+struct sip_known_name {
+    char lower[24];               /* with a colon behind it, then zeros */
+    uint32_t mask;                /* a bit for each byte, and for the colon */
+    uint32_t flags;
+};                                /* 32 bytes: looked at as a vector */
+extern const struct sip_known_name sip_known_names[SIP_H_COUNT];
+/* Of a name of two bytes or more: its length, first two and middle two bytes; | 0x20 makes letters lower. */
+static inline uint32_t sip_name_slot(const char *p, uint32_t n) {
+    uint16_t first, middle;
+    memcpy(&first, p, 2);
+    memcpy(&middle, p + (n - 1) / 2, 2);
+    uint32_t key = (first | (uint32_t)middle << 16) | 0x20202020u;
+    return (key + n) * SIP_NAME_HASH_FACTOR >> (32 - SIP_NAME_HASH_BITS);
+}
 
 static inline bool scan_is(char c, uint8_t class) {
     return sip_class[(uint8_t)c] & class;
@@ -100,7 +114,48 @@ struct sip_reader {
 void sip_reader_fault(struct sip_reader *r, enum sip_error e, const char *at, enum sip_hdr_id id);
 /* False: not a SIP message, or a response that cannot be used: stop. */
 bool sip_read_start_line(struct sip_reader *r);
-void sip_read_headers(struct sip_reader *r);
+/* One header line; `last` is the reader's memory of chains, not set at first. False: the headers are over. */
+bool sip_read_header(struct sip_reader *r, uint16_t *last);
+void sip_header_twice(struct sip_reader *r, const struct sip_hdr *h);
+
+/* Header `number` counts from 1 and is in its place. A second one that must be single is a fault and stays out of the
+ * chain, so that a copy of the id copies one. */
+static inline void sip_chain_header(struct sip_reader *r, uint32_t number, uint32_t id, uint16_t *last) {
+    struct sip_msg *m = r->msg;
+    if (id == SIP_H_OTHER)
+        return;
+    if (!m->first[id]) {
+        m->first[id] = (uint16_t)number;
+    } else if (sip_known_names[id].flags & HDR_SINGLE) {
+        sip_header_twice(r, &m->headers[number - 1]);
+        return;
+    } else {
+        m->headers[last[id] - 1].next = (uint16_t)number;
+    }
+    last[id] = (uint16_t)number;
+}
+
+/* The fields of a message, each from its header, in the order of faults. */
+void sip_read_via(struct sip_reader *r);
+void sip_read_from_to(struct sip_reader *r, enum sip_hdr_id id, struct sip_nameaddr *out, struct slice *tag);
+void sip_read_call_id(struct sip_reader *r);
+void sip_read_cseq(struct sip_reader *r);
+int32_t sip_read_number(struct sip_reader *r, enum sip_hdr_id id, uint32_t max);
+void sip_read_body(struct sip_reader *r, const char *start);
+#define SIP_MAX_FORWARDS_MAX 255u
+
+/* Begins a message that was cleared up to its headers: steps over leading CRLFs. False: too long. */
+bool sip_reader_begin(struct sip_reader *r, struct slice bytes, struct sip_msg *msg, struct sip_fault *fault);
+
+/* The plain twins of the public parsers: byte by byte, in any C. */
+int32_t sip_plain_parse(struct slice bytes, struct sip_msg *msg, struct sip_fault *fault);
+int32_t sip_plain_headers(struct slice bytes, struct sip_msg *msg);
+int32_t sip_plain_uri(struct slice text, struct sip_uri *out);
+int32_t sip_plain_nameaddr(struct slice value, struct sip_nameaddr *out);
+int32_t sip_plain_contact(struct slice value, struct sip_contact *out);
+int32_t sip_plain_via(struct slice value, struct sip_via *out);
+/* expires and q of a Contact, p == NULL: not given. */
+void sip_contact_params(struct sip_contact *out, struct slice expires, struct slice q);
 /* "SIP/2.0 200 OK" without line end. */
 enum sip_error sip_status_line(struct slice line, uint16_t *status, struct slice *reason);
 

@@ -61,7 +61,7 @@ static bool read_sip(struct slice s, struct sip_uri *out) {
     return s.n == 0;
 }
 
-int32_t sip_uri_parse(struct slice text, struct sip_uri *out) {
+int32_t sip_plain_uri(struct slice text, struct sip_uri *out) {
     struct slice s = text;
     *out = (struct sip_uri){ .scheme = SIP_SCHEME_OTHER, .whole = text };
     if (!scan_all(text, CH_URI) || !read_scheme(&s, out) || !s.n)
@@ -131,19 +131,16 @@ static int escaped_byte(struct slice s) {
 }
 
 bool sip_unescape(struct sbuf *out, struct slice text) {
-    while (text.n) {
-        if (text.p[0] != '%') {
-            sbuf_char(out, text.p[0]);
-            scan_skip(&text, 1);
-            continue;
-        }
+    for (;;) {
+        sbuf_put(out, take_until(&text, '%'));
+        if (!text.n)
+            return !out->overflow;
         int byte = escaped_byte(text);
         if (byte <= 0 || byte == '\r' || byte == '\n')
             return false;
         sbuf_char(out, (char)byte);
         scan_skip(&text, 3);
     }
-    return !out->overflow;
 }
 
 static void put_escaped(struct sbuf *out, struct slice text, struct slice also_plain) {

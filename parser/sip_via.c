@@ -34,7 +34,7 @@ static bool via_param(struct sip_via *out, struct slice name, struct slice value
     return true;
 }
 
-int32_t sip_via_parse(struct slice value, struct sip_via *out) {
+int32_t sip_plain_via(struct slice value, struct sip_via *out) {
     struct slice s = slice_trim(value), name, param;
     *out = (struct sip_via){ .transport = SIP_TRANSPORT_OTHER, .value = s };
     if (!sent_protocol(&s, out))

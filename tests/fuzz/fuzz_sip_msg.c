@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
  * Any bytes as a message: views stay inside, reading again gives the same, every value stands the parsers on demand,
- * and what was accepted and is written again is accepted again.
+ * what was accepted and is written again is accepted again, and all paths of the parser agree.
  */
 #include "core/base/check.h"
 #include "parser/sip_frag.h"
 #include "parser/sip_hdr.h"
 #include "parser/sip_msg.h"
+#include "parser/sip_path.h"
 #include "parser/sip_write.h"
+#include "tests/unit/sip_same.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -107,6 +109,11 @@ static void check_answer(const struct sip_msg *m) {
         CHECK(b.p[i] != '\n' || b.p[i - 1] == '\r');
 }
 
+static void check_paths(struct slice in) {
+    for (enum sip_path path = SIP_PATH_SSE2; path < SIP_PATH_COUNT; path++)
+        CHECK(!sip_path_usable(path) || same_parse(sip_path_ops(path), in));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct slice in = slice_of((const char *)data, size), reason;
     struct sip_fault fault, fault2;
@@ -114,6 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int32_t n = sip_parse(in, &msg, &fault);
     CHECK(n == SIP_BAD ? fault.error != SIP_E_NONE && fault.offset <= size : n > 0 && (uint32_t)n <= size);
     check_views(in, &msg);
+    check_paths(in);
     CHECK(sip_parse(in, &again, &fault2) == n && fault2.error == fault.error && fault2.offset == fault.offset);
     if (msg.header_count)
         walk_values(in, &msg);

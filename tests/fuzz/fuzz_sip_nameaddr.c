@@ -6,6 +6,7 @@
 #include "core/base/check.h"
 #include "parser/sip_hdr.h"
 #include "parser/sip_write.h"
+#include "tests/unit/sip_same.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -96,6 +97,8 @@ static void check_rewritten(struct slice in, int32_t verdict) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct slice in = slice_of((const char *)data, size);
     int32_t n = addresses(in);
+    for (enum sip_path path = SIP_PATH_SSE2; path < SIP_PATH_COUNT; path++)
+        CHECK(!sip_path_usable(path) || same_values(sip_path_ops(path), in));
     others(in);
     lists(in);
     check_rewritten(in, n);

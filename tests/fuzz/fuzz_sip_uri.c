@@ -5,6 +5,7 @@
  */
 #include "core/base/check.h"
 #include "parser/sip_uri.h"
+#include "tests/unit/sip_same.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -64,6 +65,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         b = slice_of(a.p + lf + 1, (uint32_t)(size - (size_t)lf - 1));
     }
     bool ok_x = parse(a, &x), ok_y = parse(b, &y);
+    for (enum sip_path path = SIP_PATH_SSE2; path < SIP_PATH_COUNT; path++)
+        CHECK(!sip_path_usable(path) || same_values(sip_path_ops(path), a));
     if (size < 2000 && ok_x && ok_y)
         CHECK(sip_uri_eq(&x, &y) == sip_uri_eq(&y, &x));
     if (ok_x && slice_eq(a, b))

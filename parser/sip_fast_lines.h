@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * Line ends, header names and values by masks; see sip_fast.h.
+ */
+#ifndef REFEREE_PARSER_SIP_FAST_LINES_H
+#define REFEREE_PARSER_SIP_FAST_LINES_H
+
+#include "parser/sip_fast.h"
+
+#define LINES_MAX 256u
+
+/* Ends of lines up to the empty one: offsets of each LF, all with a CR before. */
+struct lines {
+    uint32_t count;
+    bool ended;                   /* the last one is the empty line */
+    uint32_t lf[LINES_MAX + 68];
+};
+
+/* What goes from block to block. */
+struct line_scan {
+    uint64_t cr, lf;              /* the last CR and the last two LF of the block before */
+    uint64_t alone, empty;        /* in this block, up to its first empty line */
+    uint32_t *to;                 /* where the next line end goes */
+};
+
+/* The masks of one block into line ends. */
+ALWAYS void add_lines(struct line_scan *s, uint32_t base, uint64_t cr, uint64_t lf) {
+    /* A CR without LF behind it, a LF without CR before it. */
+    s->alone = lf ^ (cr << 1 | s->cr);
+    /* LF CR LF: with no CR or LF alone, two LF at distance 2 have a CR between them. */
+    s->empty = lf & (lf << 2 | s->lf);
+    s->cr = cr >> 63;
+    s->lf = lf >> 62;
+    if (__builtin_expect((s->alone | s->empty) != 0, 0)) {
+        uint64_t head = s->empty ^ (s->empty - 1);
+        s->alone &= head;
+        lf &= s->alone ? head & ((s->alone & -s->alone) - 1) : head;
+    }
+    /* Three are written always: a branch on how many there are would often be taken wrongly. */
+    uint32_t *to = s->to;
+    s->to += count_bits(lf);
+    to[0] = base + first_bit(lf);
+    lf &= lf - 1;
+    to[1] = base + first_bit(lf);
+    lf &= lf - 1;
+    to[2] = base + first_bit(lf);
+    for (lf &= lf - 1, to += 3; __builtin_expect(lf != 0, 0); lf &= lf - 1)
+        *to++ = base + first_bit(lf);
+}
+
+/* The one pass over the head of the message, 64 bytes a step. Stops before a CR or LF alone. */
+static __attribute__((noinline)) void find_lines(const char *p, uint32_t n, struct lines *out) {
+    struct line_scan s = { .to = out->lf };
+    uint32_t *const end = out->lf + LINES_MAX;
+    uint32_t base = 0;
+    for (; base + 64 <= n && s.to < end; base += 64) {
+        struct win w = win_load_whole(p + base);
+        add_lines(&s, base, win_eq(w, '\r'), win_eq(w, '\n'));
+        if (s.alone | s.empty)
+            break;
+    }
+    if (base < n && n - base < 64 && s.to < end) {
+        struct win w = win_load(p + base, n - base);
+        uint64_t inside = below(n - base);
+        add_lines(&s, base, win_eq(w, '\r') & inside, win_eq(w, '\n') & inside);
+    }
+    out->ended = s.empty && !s.alone;
+    out->count = (uint32_t)(s.to - out->lf);
+}
+
+/* The id of a known name of n bytes at p with a colon behind it, 0 < n < 32, h loaded there; 0: none. */
+ALWAYS uint32_t known_name(const char *p, uint32_t n, struct half h) {
+    if (n < 2) {
+        uint32_t letter = ((uint8_t)p[0] | 0x20u) - 'a';
+        return letter < 26 ? sip_compact_names[letter] : 0;
+    }
+    uint32_t id = sip_name_ids[sip_name_slot(p, n)];
+    const struct sip_known_name *known = &sip_known_names[id];
+    return half_differs(h, known->lower) & known->mask ? 0 : id;
+}
+
+/* The trimmed value between the colon and the line's CR, at which `end` is. */
+ALWAYS struct slice trim_value(const char *begin, const char *end) {
+    /* One SP before and a visible byte at both ends; the line has a CR and a LF to look at. */
+    if (__builtin_expect(begin[0] == ' ' && (uint8_t)begin[1] > ' ' && (uint8_t)end[-1] > ' ', 1))
+        return slice_of(begin + 1, (size_t)(end - begin - 1));
+    return slice_trim(slice_of(begin, (size_t)(end + 2 - begin)));
+}
+
+/* Header `number`, from 1, out of the line from p to its LF, as sip_read_header reads it. False: not of the usual form,
+ * nothing was done. */
+ALWAYS bool fast_header(struct sip_reader *r, uint32_t number, const char *p, const char *lf, uint16_t *last) {
+    struct half h = half_load(p, (uint32_t)(lf - p));
+    uint32_t colon = first_bit(half_eq(h, ':'));
+    if (colon - 1 >= 31)
+        return false;
+    /* A name that is known, or of the name class, has no LF in it: the colon lies in this line. */
+    uint32_t id = known_name(p, colon, h);
+    if (!id && (half_not_name(h) & below(colon)))
+        return false;
+    r->msg->headers[number - 1] = (struct sip_hdr){
+        .name = slice_of(p, colon), .value = trim_value(p + colon + 1, lf - 1), .id = (uint16_t)id
+    };
+    sip_chain_header(r, number, id, last);
+    return true;
+}
+
+/* All header lines behind the first one, l->count > 0. A line that is not of the usual form goes to the plain reader,
+ * and so does all that is left when there is no empty line, or when there are too many. */
+static __attribute__((noinline)) void fast_headers(struct sip_reader *r, const char *start, const struct lines *l) {
+    uint16_t last[SIP_H_COUNT];
+    const char *p = start + l->lf[0] + 1;
+    uint32_t number = 0, end = l->count <= SIP_HEADERS_MAX ? l->count - 1 : 0;
+    for (uint32_t i = 1; i < end; i++) {
+        const char *lf = start + l->lf[i];
+        /* A line that begins with a blank goes on with the one before. */
+        if ((uint8_t)lf[1] <= ' ' && (lf[1] == ' ' || lf[1] == '\t'))
+            continue;
+        if (fast_header(r, number + 1, p, lf, last)) {
+            number++;
+        } else {
+            r->msg->header_count = (uint16_t)number;
+            scan_skip(&r->rest, (uint32_t)(p - r->rest.p));
+            if (!sip_read_header(r, last))
+                return;
+            number = r->msg->header_count;
+        }
+        p = lf + 1;
+    }
+    r->msg->header_count = (uint16_t)number;
+    scan_skip(&r->rest, (uint32_t)(p - r->rest.p));
+    if (l->ended && end) {
+        scan_skip(&r->rest, 2);
+        r->headers_ended = true;
+        return;
+    }
+    while (sip_read_header(r, last))
+        continue;
+}
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * URI and name-addr by masks; see sip_fast.h.
+ */
+#ifndef REFEREE_PARSER_SIP_FAST_URI_H
+#define REFEREE_PARSER_SIP_FAST_URI_H
+
+#include "parser/sip_fast.h"
+
+/* hostname or IPv4address with port, as scan_hostport reads them, at p + at in a window that begins at p; `stops`: the
+ * bytes that are not of the name class, with the end. Gives where it ends, 0: look again. */
+ALWAYS uint32_t fast_hostport(const char *p, uint32_t n, uint64_t stops, uint32_t at, struct sip_host *out) {
+    uint32_t end = at < 64 ? first_bit(stops & ~below(at)) : 64, digits;
+    if (end == at || end == 64)
+        return 0;
+    out->host = slice_of(p + at, end - at);
+    if (end == n || p[end] != ':')
+        return end;
+    uint32_t port = read_digits(p + end + 1, n - end - 1, &digits);
+    if (digits > 5 || port == 0 || port > 65535)
+        return 0;
+    out->port = (uint16_t)port;
+    return end + 1 + digits;
+}
+
+/* Where the headers of a URI of over 64 bytes begin, or its end. */
+static __attribute__((noinline)) uint32_t question_behind(const char *p, uint32_t n) {
+    int32_t at = slice_find(slice_of(p + 64, n - 64), '?');
+    return at < 0 ? n : 64 + (uint32_t)at;
+}
+
+/* The user part may hold ; and ?: the first @ decides, whatever is before it. Gives where the host begins. */
+ALWAYS uint32_t odd_userinfo(const char *p, struct win w, uint64_t inside, uint32_t begin, struct sip_uri *out) {
+    uint64_t rest = inside & ~below(begin), at = win_eq(w, '@') & rest;
+    if (!at)
+        return begin;
+    uint32_t end = first_bit(at), colon = first_bit(win_eq(w, ':') & rest);
+    out->user = slice_of(p + begin, (colon < end ? colon : end) - begin);
+    if (colon < end)
+        out->password = slice_of(p + colon + 1, end - colon - 1);
+    return end + 1;
+}
+
+/* Parameters and headers, from i on. */
+ALWAYS void take_uri_tail(const char *p, uint32_t n, struct win w, uint64_t inside, uint32_t i, struct sip_uri *out) {
+    if (p[i] == ';') {
+        uint32_t end = first_bit(win_eq(w, '?') & inside & ~low_bits(i));
+        if (end == 64)
+            end = n <= 64 ? n : question_behind(p, n);
+        out->params = slice_of(p + i + 1, end - i - 1);
+        i = end;
+    }
+    if (i < n)
+        out->headers = slice_of(p + i + 1, n - i - 1);
+}
+
+/* sip: and sips:, w loaded at p. What is behind the window, if anything, is known to be of URI bytes. Host and port lie
+ * within the window. *out is zero but for what is set here. */
+ALWAYS bool fast_uri(const char *p, uint32_t n, struct win w, struct sip_uri *out) {
+    uint64_t inside = low_bits(n), stops = win_not_name(w) | ~inside;
+    if (n < 5)
+        return false;
+    uint32_t begin = 4, scheme = (uint32_t)load_8(p, n) | 0x20202020;
+    if (scheme == (uint32_t)WORD_8('s', 'i', 'p', 's', 0, 0, 0, 0) && p[4] == ':')
+        begin = 5;
+    else if (scheme != (uint32_t)WORD_8('s', 'i', 'p', ':', 0, 0, 0, 0) || p[3] != ':')
+        return false;
+    out->scheme = begin == 5 ? SIP_SCHEME_SIPS : SIP_SCHEME_SIP;
+    out->whole = slice_of(p, n);
+
+    /* Most users are of name bytes, or of digits behind a +. */
+    uint32_t user_end = first_bit(stops & ~below(begin + (p[begin] == '+'))), host = user_end + 1;
+    bool odd = user_end >= n || p[user_end] != '@';
+    if (__builtin_expect(!odd, 1)) {
+        out->user = slice_of(p + begin, user_end - begin);
+    } else {
+        host = odd_userinfo(p, w, inside, begin, out);
+        if (host == begin && n > 64)
+            return false;
+    }
+    uint32_t i = fast_hostport(p, n, stops, host, &out->host);
+    if (i == 0)
+        return false;
+    if (i < n) {
+        if (p[i] != ';' && p[i] != '?')
+            return false;
+        take_uri_tail(p, n, w, inside, i, out);
+    }
+    /* What was not found to be of name bytes. */
+    uint64_t unseen = odd ? inside : inside & ~low_bits(i);
+    return i >= n && !odd ? true : (win_not_uri(w) & unseen) == 0;
+}
+
+/* Quoted display name or none, then <: *at is set behind the <. */
+ALWAYS bool fast_display(struct slice v, struct sip_nameaddr *out, uint32_t *at) {
+    if (!v.n)
+        return false;
+    if (v.p[0] == '<') {
+        *at = 1;
+        return true;
+    }
+    struct half h = half_load(v.p, v.n);
+    uint64_t quotes = half_eq(h, '"') & low_bits(v.n);
+    if (!(quotes & 1))
+        return false;
+    uint32_t close = first_bit(quotes & ~(uint64_t)1);
+    if (close >= 30 || close + 2 >= v.n || (half_eq(h, '\\') & low_bits(close)))
+        return false;
+    uint32_t lt = close + 1 + (v.p[close + 1] == ' ');
+    if (v.p[lt] != '<')
+        return false;
+    out->display = slice_of(v.p, close + 1);
+    *at = lt + 1;
+    return true;
+}
+
+/* The > behind a URI of 64 bytes or more, all behind the first 64 being of URI bytes; 0: look again. */
+static __attribute__((noinline)) uint32_t uri_end(const char *p, uint32_t n) {
+    for (uint32_t base = 64; base < n; base += 64) {
+        struct win w = win_load(p + base, n - base);
+        uint32_t stop = first_bit(win_not_uri(w) & low_bits(n - base));
+        if (stop < 64)
+            return p[base + stop] == '>' ? base + stop : 0;
+    }
+    return 0;
+}
+
+/* "display" <sip:...>, then nothing or parameters, which are not looked at yet. `v` has no LWS round it; *out is zero.
+ * On true out->params is set to all that follows the first ';'. */
+ALWAYS bool fast_addr(struct slice v, struct sip_nameaddr *out) {
+    uint32_t at;
+    if (!fast_display(v, out, &at) || at == v.n)
+        return false;
+    const char *p = v.p + at;
+    struct win w = win_load(p, v.n - at);
+    uint32_t n = first_bit(win_eq(w, '>') & low_bits(v.n - at));
+    if (n == 64)
+        n = uri_end(p, v.n - at);
+    if (!fast_uri(p, n, w, &out->uri))
+        return false;
+    uint32_t end = at + n + 1;
+    if (end < v.n) {
+        if (v.p[end] != ';')
+            return false;
+        out->params = slice_of(v.p + end + 1, v.n - end - 1);
+    }
+    out->value = v;
+    out->brackets = true;
+    return true;
+}
+
+static inline bool fast_nameaddr(struct slice value, struct sip_nameaddr *out) {
+    struct slice v = slice_trim(value);
+    struct fast_param param;
+    *out = (struct sip_nameaddr){ .brackets = false };
+    if (!fast_addr(v, out))
+        return false;
+    struct slice rest = out->params;
+    while (next_param(&rest, &param))
+        continue;
+    return rest.n == 0;
+}
+
+static inline bool fast_contact(struct slice value, struct sip_contact *out) {
+    struct slice v = slice_trim(value), expires = SLICE_NONE, q = SLICE_NONE;
+    struct fast_param param;
+    *out = (struct sip_contact){ .expires = -1, .q = 1000 };
+    if (!fast_addr(v, &out->addr))
+        return false;
+    struct slice rest = out->addr.params;
+    while (next_param(&rest, &param)) {
+        if (param.key == KEY_EXPIRES && !expires.p)
+            expires = param.value.p ? param.value : slice_of(param.name.p + param.name.n, 0);
+        if (param.key == KEY_Q && !q.p)
+            q = param.value.p ? param.value : slice_of(param.name.p + param.name.n, 0);
+    }
+    if (rest.n)
+        return false;
+    sip_contact_params(out, expires, q);
+    return true;
+}
+
+#endif
