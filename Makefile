@@ -146,8 +146,10 @@ $(B)/bench-%: $(B)/bench/%.o $(ARCHIVES)
 
 # The parser's benchmark, and the part of it that counts instructions and needs no other parsers.
 PARSE_OURS := $(call objects,bench/parse/corpus.c bench/parse/ours.c)
-$(B)/bench-parse: $(call objects,bench/parse/main.c bench/parse/osip.c bench/parse/sofia.c) $(PARSE_OURS) $(PURE_LIB)
-	$(call say,ld)$(LINK) -Wl,--version-script=bench/parse/hide.map $^ $(shell pkg-config --libs libosip2 sofia-sip-ua)
+PARSE_RIVALS := $(call objects,bench/parse/osip.c bench/parse/sofia.c)
+PARSE_RIVAL_LIBS = $(shell pkg-config --libs libosip2 sofia-sip-ua)
+$(B)/bench-parse: $(call objects,bench/parse/main.c bench/parse/write.c) $(PARSE_RIVALS) $(PARSE_OURS) $(PURE_LIB)
+	$(call say,ld)$(LINK) -Wl,--version-script=bench/parse/hide.map $^ $(PARSE_RIVAL_LIBS)
 $(B)/bench/parse/sofia.o: private CFLAGS_ALL += $(shell pkg-config --cflags sofia-sip-ua)
 $(B)/parse-count: $(B)/bench/parse/count.o $(PARSE_OURS) $(PURE_LIB)
 	$(call say,ld)$(LINK) $^
@@ -167,6 +169,11 @@ $(B)/ladder: $(call objects,$(LADDER_SRC)) $(PURE_LIB)
 SIM_WRAPS := leg_fsm_cell transfer_cell oa_step txn_run bridge_method bridge_headers
 $(B)/sim: $(call objects,$(SIM_SRC)) $(PURE_LIB)
 	$(call say,ld)$(LINK) $(addprefix -Wl$(comma)--wrap=,$(SIM_WRAPS)) $^ $(LIBS)
+
+# Ours against the other parsers, on any bytes.
+$(B)/fuzz/fuzz_sip_rivals: $(B)/tests/fuzz/fuzz_sip_rivals.o $(PARSE_RIVALS) $(PARSE_OURS) $(PURE_LIB)
+	@mkdir -p $(@D)
+	$(call say,ld)$(LINK) -fsanitize=fuzzer -Wl,--version-script=bench/parse/hide.map $^ $(PARSE_RIVAL_LIBS)
 
 $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
@@ -230,12 +237,15 @@ sim-smoke: $(SIM_BIN)
 sim-mutants:
 	@tests/sim/mutants.sh build/mutants
 
+# RFC 4475 and RFC 5118, message by message.
+torture: $(B)/tests/test_sip_torture
+	@$< --table | sed -n 's/^ *\(ok\|FAIL\) /\1 /p'
 # The parser's instructions a message: the gate in `make test`.
-.PHONY: parse-count bench-parse bench-parse-run
+.PHONY: torture parse-count bench-parse bench-parse-run
 parse-count: $(B)/parse-count
 	@bench/parse/count.sh $(B)
 # The parser against others, and by each instruction set. ROUNDS=n.
-bench-parse: build/deps.build-parsers
+bench-parse: build/deps.build-demo-test
 	@$(MAKE) --no-print-directory bench-parse-run
 bench-parse-run: $(B)/bench-parse parse-count
 	@$(B)/bench-parse $(B)/parse-corpus $(ROUNDS)

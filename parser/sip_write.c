@@ -3,8 +3,35 @@
 #include "parser/sip_scan.h"
 #include "parser/sip_write.h"
 
+/* A byte of the word is zero: only there taking 1 away turns the top bit on, or below such a byte. */
+static inline uint64_t has_zero(uint64_t word) {
+    return (word - UINT64_C(0x0101010101010101)) & ~word & UINT64_C(0x8080808080808080);
+}
+static inline uint64_t has_line_end(const char *p) {
+    uint64_t word;
+    memcpy(&word, p, 8);
+    return has_zero(word ^ UINT64_C(0x0a0a0a0a0a0a0a0a)) | has_zero(word ^ UINT64_C(0x0d0d0d0d0d0d0d0d));
+}
+/* Neither CR nor LF, as in nearly every value. */
+static bool is_one_line(struct slice s) {
+    uint32_t i = 0;
+    if (s.n < 8) {
+        while (i < s.n && s.p[i] != '\r' && s.p[i] != '\n')
+            i++;
+        return i == s.n;
+    }
+    uint64_t found = has_line_end(s.p + s.n - 8);
+    for (; i + 8 <= s.n; i += 8)
+        found |= has_line_end(s.p + i);
+    return found == 0;
+}
+
 /* A value on one line: each run of LWS with a CR or LF in it becomes one SP, so that nothing can begin a new header. */
 static void put_value(struct sbuf *b, struct slice s) {
+    if (is_one_line(s)) {
+        sbuf_put(b, s);
+        return;
+    }
     while (s.n) {
         struct slice word = s;
         while (s.n && !scan_is(s.p[0], CH_LWS))

@@ -30,6 +30,16 @@ void corpus_shuffle(struct corpus *c, uint64_t seed);
 /* Every message once; the number that was accepted. Not inlined: callgrind collects in it. */
 unsigned corpus_walk(const struct corpus *c, const struct contender *who);
 
+/* Writers of messages that a leg of the B2BUA sends; each gives the bytes it wrote. */
+struct writer {
+    const char *name;
+    uint32_t (*write)(void);
+};
+extern const struct writer writers[];
+extern const unsigned writer_count;
+/* Makes the dialog of this INVITE, which stays the caller's. False: it is none. */
+bool writers_begin(struct slice invite);
+
 /* The line of FIELDS.txt behind the name. */
 void fields_put(struct sbuf *b, const struct fields *f);
 /* Messages on which the contender's fields differ from the oracle's; the first is printed. */

@@ -91,6 +91,25 @@ static void print(const struct row *rows, unsigned n, const struct corpus *c, un
     }
 }
 
+/* Each a thousand times a round, in turn. */
+static void run_writers(unsigned rounds) {
+    static double ns[8][ROUNDS_MAX];
+    for (unsigned r = 0; r < rounds; r++)
+        for (unsigned i = 0; i < writer_count; i++) {
+            uint64_t begin = now_ns();
+            for (unsigned k = 0; k < 1000; k++)
+                writers[i].write();
+            ns[i][r] = (double)(now_ns() - begin) / 1000;
+        }
+    printf("\n%-24s %10s %10s %10s\n", "", "ns/message", "best", "bytes");
+    for (unsigned i = 0; i < writer_count; i++) {
+        double best = ns[i][0];
+        for (unsigned r = 1; r < rounds; r++)
+            best = ns[i][r] < best ? ns[i][r] : best;
+        printf("%-24s %10.1f %10.1f %10u\n", writers[i].name, median(ns[i], rounds), best, writers[i].write());
+    }
+}
+
 static struct corpus load(const char *folder, const char *part) {
     char path[1024];
     snprintf(path, sizeof path, "%s/%s", folder, part);
@@ -111,6 +130,9 @@ int main(int argc, char **argv) {
     unsigned n = enter(rows, &mixed, &twelve), bad = 0;
     run(rows, n, &mixed, rounds);
     print(rows, n, &mixed, rounds);
+    if (!writers_begin(twelve.samples[0].message))
+        return 1;
+    run_writers(rounds);
     for (unsigned i = 0; i < n; i++)
         bad += !rows[i].fields_equal;
     return bad != 0;

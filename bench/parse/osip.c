@@ -67,6 +67,8 @@ static bool decode(struct slice bytes, struct fields *out) {
     memset(out, 0, offsetof(struct fields, rep_mem));
     if (osip_message_init(&message) || osip_message_parse(message, bytes.p, bytes.n))
         return false;
+    if (!message->from || !message->to || !message->call_id || !message->cseq)
+        return false;
     out->is_request = MSG_IS_REQUEST(message);
     out->status = (uint16_t)message->status_code;
     if (out->is_request)
@@ -83,7 +85,8 @@ static bool decode(struct slice bytes, struct fields *out) {
     take_uri(message->to->url, &out->to_user, &out->to_host, NULL);
     out->from_tag = take_tag(&message->from->gen_params);
     out->to_tag = take_tag(&message->to->gen_params);
-    struct sbuf b = sbuf_on(out->rep_mem + 128, 128);
+    static char call_id[1 << 16];
+    struct sbuf b = sbuf_on(call_id, sizeof call_id);
     out->call_id = text_of(message->call_id->number);
     if (message->call_id->host) {
         out->call_id = keep(&b, out->call_id);

@@ -21,7 +21,13 @@ static inline struct sbuf sbuf_on(char *mem, size_t cap) {
 static inline struct slice sbuf_slice(const struct sbuf *b) {
     return slice_of(b->p, b->n);
 }
+/* Of a length that the compiler does not know. */
+void sbuf_put_bytes(struct sbuf *b, struct slice s);
 static inline void sbuf_put(struct sbuf *b, struct slice s) {
+    if (!__builtin_constant_p(s.n)) {
+        sbuf_put_bytes(b, s);
+        return;
+    }
     if (s.n > b->cap - b->n) {
         b->overflow = true;
         return;
