@@ -80,7 +80,62 @@ static void test_corpus_as_a_stream(void) {
     CHECK_EQ(wrong, 0);
 }
 
+/* What a receiver of a stream sees: every frame's views, as offsets into the stream, summed up. */
+static uint64_t read_stream(const char *stream, uint32_t n, uint32_t cut) {
+    static char buffer[32768];
+    static struct sip_msg msg;
+    uint64_t sum = 14695981039346656037u;
+    uint32_t have = 0, begin = 0;
+    for (unsigned part = 0; part < 2; part++) {
+        uint32_t upto = part ? n : cut;
+        memcpy(buffer + have, stream + have, upto - have);
+        have = upto;
+        for (;;) {
+            enum sip_frame_kind kind = SIP_FRAME_PONG;
+            struct sip_fault fault;
+            struct slice waiting = slice_of(buffer + begin, have - begin);
+            int32_t got = sip_frame(waiting, SIP_MESSAGE_MAX, &kind);
+            if (got < 0) {
+                sum = got == SIP_PARTIAL ? sum : 0;
+                break;
+            }
+            if (kind == SIP_FRAME_MESSAGE && sip_parse(slice_of(waiting.p, (uint32_t)got), &msg, &fault) != got)
+                return 0;
+            const struct slice views[] = { msg.ruri.user,  msg.from_tag, msg.to_tag,
+                                           msg.via.branch, msg.call_id,  msg.body };
+            for (unsigned i = 0; i < sizeof views / sizeof *views; i++)
+                sum = (sum ^ (views[i].p ? (uint64_t)(views[i].p - buffer) << 20 | views[i].n : 1)) * 1099511628211u;
+            sum = (sum ^ (uint64_t)kind ^ (uint64_t)got << 8 ^ msg.header_count) * 1099511628211u;
+            begin += (uint32_t)got;
+        }
+    }
+    return begin == n ? sum : 0;
+}
+
+static void test_any_cut_gives_the_same_views(void) {
+    static char stream[32768];
+    uint32_t n = 0, wrong = 0;
+    for (unsigned i = 0; i < sizeof corpus / sizeof *corpus; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s.sip", corpus[i]);
+        struct slice bytes = sip_file("corpus", name);
+        memcpy(stream + n, bytes.p, bytes.n);
+        n += bytes.n;
+        free((void *)bytes.p);
+        /* Keep-alives between some. */
+        if (i % 4 == 1) {
+            memcpy(stream + n, "\r\n\r\n", 4);
+            n += 4;
+        }
+    }
+    uint64_t whole = read_stream(stream, n, 0);
+    CHECK_TRUE(whole != 0);
+    for (uint32_t cut = 1; cut <= n; cut++)
+        wrong += read_stream(stream, n, cut) != whole;
+    CHECK_EQ(wrong, 0);
+}
+
 int main(void) {
     return UNIT_RUN("sip_frame", UNIT(test_keep_alives), UNIT(test_content_length), UNIT(test_max),
-                    UNIT(test_corpus_as_a_stream));
+                    UNIT(test_corpus_as_a_stream), UNIT(test_any_cut_gives_the_same_views));
 }

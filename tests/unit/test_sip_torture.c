@@ -37,6 +37,8 @@ static bool verdict_ok(struct slice want, int32_t got, const struct sip_fault *f
     return slice_eq(want, SL("either")) || slice_eq(want, SL("semantic"));
 }
 
+static bool show_table;
+
 static void check_row(struct slice cells[COLUMNS]) {
     char name[128];
     struct sip_fault fault;
@@ -49,7 +51,11 @@ static void check_row(struct slice cells[COLUMNS]) {
     uint64_t status;
     if (got < 0 && msg.is_request && slice_u64(cells[ANSWER], 699, &status))
         ok = ok && fault.status == status;
-    if (!ok)
+    if (show_table)
+        printf("%-4s %-36s RFC %.*s %-10.*s want %-9.*s %-8.*s got %s%s, %u\n", ok ? "ok" : "FAIL", name,
+               SLICE_FMT(cells[1]), SLICE_FMT(cells[2]), SLICE_FMT(cells[PARSER]), SLICE_FMT(cells[ANSWER]),
+               got >= 0 ? "accepted" : "refused: ", got >= 0 ? "" : sip_error_text(fault.error), fault.status);
+    else if (!ok)
         printf("\n%s: want %.*s %.*s, got %d: %s, %u, header %u\n", name, SLICE_FMT(cells[PARSER]),
                SLICE_FMT(cells[ANSWER]), got, sip_error_text(fault.error), fault.status, fault.hdr);
     CU_ASSERT(ok);
@@ -170,7 +176,10 @@ static void test_5118_addresses(void) {
     free((void *)bytes.p);
 }
 
-int main(void) {
+/* With an argument: the table, message by message. */
+int main(int argc, char **argv) {
+    (void)argv;
+    show_table = argc > 1;
     return UNIT_RUN("sip_torture", UNIT(test_every_message_of_the_table), UNIT(test_4475_3_1_1_1_tortuous_invite),
                     UNIT(test_4475_characters_and_escapes), UNIT(test_4475_3_1_1_8_extra_octets_are_ignored),
                     UNIT(test_refused_requests_are_answerable), UNIT(test_5118_addresses));
