@@ -13,6 +13,8 @@ for program in "$@"; do
     corpus=("$build/corpus/$name")
     mkdir -p "${corpus[0]}"
     [ ! -d "tests/fuzz/corpus/$name" ] || corpus+=("tests/fuzz/corpus/$name")
+    # What is compared with other parsers begins where the others' views are known.
+    [ "$name" != sip_rivals ] || corpus+=(tests/data/sip/corpus tests/data/sip/torture tests/fuzz/corpus/sip_msg)
     options=(-max_total_time="$limit" -artifact_prefix="$build/crash-$name-" -timeout=10 -rss_limit_mb=2048)
     [ ! -e "tests/fuzz/$name.dict" ] || options+=(-dict="tests/fuzz/$name.dict")
     log=$build/fuzz-$name.log

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * Any bytes that we accept as a message and libosip2 or Sofia-SIP does too: the fields must be the same, but for the
+ * differences that tests/fuzz/RIVALS.md names, each with who is right. DIFFERENCES=1 in the environment prints the
+ * others and goes on.
+ */
+#include "bench/parse/bench.h"
+#include "bench/parse/rivals.h"
+#include "core/base/check.h"
+#include "parser/sip_path.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct fields mine, theirs;
+
+static struct slice number(char *mem, int64_t v) {
+    struct sbuf b = sbuf_on(mem, 24);
+    sbuf_i64(&b, v);
+    return sbuf_slice(&b);
+}
+
+static bool has_odd_byte(struct slice s) {
+    for (uint32_t i = 0; i < s.n; i++)
+        if ((uint8_t)s.p[i] <= 0x20 || (uint8_t)s.p[i] >= 0x7f)
+            return true;
+    return false;
+}
+
+static bool is_in_brackets(struct slice host, struct slice in) {
+    return in.n == host.n + 2 && in.p[0] == '[' && slice_eq(slice_of(in.p + 1, host.n), host);
+}
+
+/* The field is of a URI in which `f` has no host: to us its scheme is neither sip nor sips. */
+static bool is_of_no_host(const struct fields *f, const char *field) {
+    struct slice host = strncmp(field, "ruri_", 5) == 0   ? f->ruri_host
+                        : strncmp(field, "from_", 5) == 0 ? f->from_host
+                        : strncmp(field, "to_", 3) == 0   ? f->to_host
+                                                          : SL("x");
+    return host.n == 0 && !strstr(field, "_tag");
+}
+
+/* The numbers are those of RIVALS.md. */
+static bool excused(const struct contender *who, const char *field, struct slice a, struct slice b,
+                    struct slice message) {
+    return slice_find(message, '\0') >= 0                                               /* 1 */
+           || (slice_find(a, '%') >= 0 && strstr(field, "_user"))                        /* 2 */
+           || has_odd_byte(a) || has_odd_byte(b)                                         /* 3 */
+           || (who == &sofia && is_in_brackets(a, b))                                    /* 4 */
+           || is_of_no_host(&mine, field)                                                /* 5 */
+           || (who == &osip && strcmp(field, "content_length") == 0 && mine.content_length < 0) /* 6 */
+           || (strstr(field, "type") && mine.type.n == 0)                                /* 7 */
+           || slice_ieq(a, b)                                                            /* 8 */
+           || (who == &sofia && is_of_no_host(&theirs, field));                          /* 9 */
+}
+
+static void compare(const struct contender *who, const char *field, struct slice a, struct slice b,
+                    struct slice message) {
+    if (slice_eq(a, b) || excused(who, field, a, b, message))
+        return;
+    printf("%s, %s: ours \"%.*s\", theirs \"%.*s\"\n", who->name, field, SLICE_FMT(a), SLICE_FMT(b));
+    CHECK(getenv("DIFFERENCES"));
+}
+
+static void compare_number(const struct contender *who, const char *field, int64_t a, int64_t b, struct slice message) {
+    char mem[2][24];
+    compare(who, field, number(mem[0], a), number(mem[1], b), message);
+}
+
+static void compare_all(const struct contender *who, struct slice m) {
+#define TEXT(field) compare(who, #field, mine.field, theirs.field, m)
+#define NUMBER(field) compare_number(who, #field, mine.field, theirs.field, m)
+    NUMBER(is_request);
+    NUMBER(status);
+    TEXT(method);
+    TEXT(ruri_user);
+    TEXT(ruri_host);
+    NUMBER(ruri_port);
+    TEXT(via_transport);
+    TEXT(via_host);
+    NUMBER(via_port);
+    TEXT(via_branch);
+    TEXT(from_user);
+    TEXT(from_host);
+    TEXT(from_tag);
+    TEXT(to_user);
+    TEXT(to_host);
+    TEXT(to_tag);
+    TEXT(call_id);
+    NUMBER(cseq);
+    TEXT(cseq_method);
+    NUMBER(max_forwards);
+    NUMBER(content_length);
+    TEXT(type);
+    TEXT(subtype);
+#undef TEXT
+#undef NUMBER
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static const struct contender *const rivals[] = { &osip, &sofia };
+    static char text[1 << 16];
+    if (size == 0 || size >= sizeof text)
+        return 0;
+    /* Both want a NUL behind. */
+    memcpy(text, data, size);
+    text[size] = '\0';
+    struct slice message = slice_of(text, size);
+    if (!ours_best()->decode(message, &mine))
+        return 0;
+    for (unsigned i = 0; i < sizeof rivals / sizeof *rivals; i++) {
+        if (!rivals[i]->usable())
+            continue;
+        if (rivals[i]->decode(message, &theirs))
+            compare_all(rivals[i], message);
+        rivals[i]->release();
+    }
+    return 0;
+}
