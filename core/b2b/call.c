@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/call.h"
 
+#include "core/b2b/barrier.h"
 #include "core/b2b/cdr.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/owner.h"
@@ -41,6 +42,11 @@ void call_changed(struct engine *e, struct call *c) {
     call_touch(e, c);
 }
 
+void call_promised(struct engine *e, struct call *c) {
+    if (c && e->cfg.durability != DURABILITY_OFF)
+        call_changed(e, c);
+}
+
 void call_end(struct engine *e, struct call *c, uint16_t status, struct slice extra) {
     for (unsigned i = 0; i < c->leg_count; i++) {
         struct leg *l = leg_get(e, c->legs[i]);
@@ -70,6 +76,7 @@ bool call_move_leg(struct engine *e, struct leg *l, struct call *to) {
         break;
     }
     to->legs[to->leg_count++] = l->self;
+    barrier_move(e, l, from, to);
     l->call = to->self;
     l->number = to->next_leg++;
     call_changed(e, from);
@@ -93,12 +100,19 @@ static void reap_legs(struct engine *e, struct call *c) {
 }
 
 static void finish(struct engine *e, struct call *c) {
-    record_delete(e, c);
+    barrier_mark(e, c, false);
+    wheel_cancel(&e->wheel, &c->held_timer);
     cdr_call(e, c);
     metrics_add(&e->metrics, M_calls_ended, 1);
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("ended"));
     buf_unref(&e->bufs, &c->kept);
     pool_free(&e->calls, c->self);
+}
+
+/* One that nobody was called for yet is not worth a record. */
+static bool is_kept(const struct engine *e, const struct call *c) {
+    return c->answered || (e->cfg.durability != DURABILITY_OFF &&
+                           (c->leg_count > 1 || c->transfer != HANDLE_NONE || c->record_stored));
 }
 
 void call_reap(struct engine *e) {
@@ -109,9 +123,13 @@ void call_reap(struct engine *e) {
         c->dirty = false;
         cdr_note_legs(e, c);
         reap_legs(e, c);
-        if (c->leg_count == 0 && c->transfer == HANDLE_NONE)
-            finish(e, c);
-        else if (c->record_changed && c->answered)
+        bool over = c->leg_count == 0 && c->transfer == HANDLE_NONE;
+        if (over)
+            record_delete(e, c);
+        else if (c->record_changed && is_kept(e, c))
             record_store(e, c);
+        barrier_settle(e, c);
+        if (over && !barrier_holds(c))
+            finish(e, c);
     }
 }

@@ -14,6 +14,9 @@ struct call *call_new(struct engine *e, struct slice call_id);
 void call_touch(struct engine *e, struct call *c);
 /* The record of the call is to be written at the end of the step. */
 void call_changed(struct engine *e, struct call *c);
+/* The same where records are kept with care (durability), for what would be lost with us: an INVITE that was sent, a
+ * change of role. NULL: nothing. */
+void call_promised(struct engine *e, struct call *c);
 /* Ends every leg that still lives. */
 void call_end(struct engine *e, struct call *c, uint16_t status, struct slice extra);
 /* A leg goes over to another call: it keeps its token and dialog. False: no room there. */

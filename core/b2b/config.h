@@ -108,6 +108,13 @@ struct policy_config {
     uint32_t quirk_count;
 };
 
+/* When a record counts as kept; barrier.h. */
+enum durability {
+    DURABILITY_OFF,       /* written, and forgotten about */
+    DURABILITY_ASYNC,     /* written again until it is stored; nothing waits */
+    DURABILITY_CONFIRMED, /* what is promised waits, no longer than durability_budget_us */
+};
+
 struct engine_config {
     uint16_t shard;
     uint16_t cluster_id;
@@ -157,6 +164,9 @@ struct engine_config {
     uint8_t max_depth;           /* transfers of one call */
     uint32_t transfers_per_minute; /* of one user or peer; 0: any number */
     uint32_t transfers_pending;    /* of one user or peer, undecided at a time; 0: any number */
+
+    enum durability durability;
+    uint64_t durability_budget_us;
 
     bool cdr; /* call data records are wanted (OUT_CDR) */
 

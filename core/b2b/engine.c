@@ -2,12 +2,14 @@
 #include "core/b2b/engine.h"
 
 #include "core/b2b/admin.h"
+#include "core/b2b/barrier.h"
 #include "core/b2b/bridge.h"
 #include "core/b2b/call.h"
 #include "core/b2b/cdr.h"
 #include "core/b2b/move.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/owner.h"
+#include "core/b2b/recover.h"
 #include "core/b2b/registrar.h"
 #include "core/b2b/setup.h"
 #include "core/b2b/state.h"
@@ -16,8 +18,7 @@
 #include "core/base/check.h"
 #include "parser/sip_hdr.h"
 
-/* A leg's event goes to the transfer it takes part in, else across the bridge. */
-static void leg_event(struct engine *e, struct leg *l, const struct leg_event *ev) {
+void engine_leg_event(struct engine *e, struct leg *l, const struct leg_event *ev) {
     if (ev->kind == LEG_EV_NONE)
         return;
     cdr_note_event(e, l, ev);
@@ -63,13 +64,18 @@ static void on_new_request(struct engine *e, const struct sip_msg *msg, const st
         return;
     }
     if (!l) {
-        setup_on_request(e, msg, t->txn);
+        if (!recover_repeated(e, msg, t->txn))
+            setup_on_request(e, msg, t->txn);
+        return;
+    }
+    if (leg_call(e, l)->resuming) {
+        txn_drop(&e->txns, t->txn); /* it comes again, when the call has been taken over */
         return;
     }
     struct txn *txn = txn_get(&e->txns, t->txn);
     txn->ctx = l->self;
     struct leg_event ev = leg_on_request(e, l, msg, t->txn);
-    leg_event(e, l, &ev);
+    engine_leg_event(e, l, &ev);
 }
 
 /* The INVITE's transaction tells the leg only through the leg's own invite_in. */
@@ -87,7 +93,7 @@ static void on_cancel(struct engine *e, const struct sip_msg *msg, const struct 
         return;
     struct leg_event ev = leg_on_cancel(e, l, t->other);
     ev.msg = msg;
-    leg_event(e, l, &ev);
+    engine_leg_event(e, l, &ev);
 }
 
 static void on_request(struct engine *e, const struct sip_msg *msg, const struct event *in) {
@@ -111,7 +117,7 @@ static void on_request(struct engine *e, const struct sip_msg *msg, const struct
             break;
         }
         struct leg_event ev = leg_on_ack(e, l, msg);
-        leg_event(e, l, &ev);
+        engine_leg_event(e, l, &ev);
         break;
     case TXN_FULL: refuse_for_room(e, msg, in); break;
     default: break;
@@ -131,7 +137,7 @@ static void on_stray_response(struct engine *e, const struct sip_msg *msg) {
     if (msg->cseq_method != SIP_M_INVITE || msg->status < 200 || msg->status > 299)
         return;
     struct leg *l = leg_find(e, msg->call_id, msg->from_tag, msg->to_tag);
-    if (l)
+    if (l && !leg_call(e, l)->resuming)
         leg_on_stray_2xx(e, l, msg);
 }
 
@@ -145,7 +151,7 @@ static void client_event(struct engine *e, const struct txn_event *t, const stru
     if (!l || t->ctx_kind == FOR_NONE)
         return;
     struct leg_event ev = leg_on_response(e, l, t, msg);
-    leg_event(e, l, &ev);
+    engine_leg_event(e, l, &ev);
 }
 
 static void on_response(struct engine *e, const struct sip_msg *msg) {
@@ -275,6 +281,13 @@ static void drain_calls(struct engine *e) {
         wheel_set(&e->wheel, &e->drain_timer, e->now);
 }
 
+/* Read from a record, whose attempt is still being counted. */
+static bool is_resuming(const struct engine *e, handle call) {
+    const struct call *c = call_get(e, call);
+    return c && c->resuming;
+}
+#define RESUME_WAIT_US 2000
+
 static void on_timer(struct engine *e, struct wheel_node *n) {
     if (txn_is_timer(n)) {
         struct txn_event t = txn_timer(&e->txns, e->out, e->now, n);
@@ -284,31 +297,40 @@ static void on_timer(struct engine *e, struct wheel_node *n) {
             client_event(e, &t, NULL);
         return;
     }
-    struct leg *l;
-    struct transfer *t;
+    struct leg *l = n->kind <= TIMER_LEG || n->kind == TIMER_SESSION ? leg_get(e, n->owner) : NULL;
+    struct transfer *t = n->kind == TIMER_TRANSFER ? transfer_get(e, n->owner) : NULL;
     struct leg_event ev;
+    if ((l && is_resuming(e, l->call)) || (t && is_resuming(e, t->call))) {
+        wheel_set(&e->wheel, n, e->now + RESUME_WAIT_US);
+        return;
+    }
     switch (n->kind) {
     case TIMER_LEG_OK:
     case TIMER_LEG:
-        if (!(l = leg_get(e, n->owner)))
+        if (!l)
             break;
         ev = leg_on_timer(e, l, (enum engine_timer)n->kind);
-        leg_event(e, l, &ev);
+        engine_leg_event(e, l, &ev);
         break;
     case TIMER_SESSION:
-        if (!(l = leg_get(e, n->owner)))
+        if (!l)
             break;
         ev = leg_session_on_timer(e, l);
-        leg_event(e, l, &ev);
+        engine_leg_event(e, l, &ev);
         break;
     case TIMER_TRANSFER:
-        if ((t = transfer_get(e, n->owner)))
+        if (t)
             transfer_on_timer(e, t);
         break;
     case TIMER_BINDING: registrar_on_timer(e, n); break;
     case TIMER_DRAIN: drain_calls(e); break;
     case TIMER_OWNER: owner_on_timer(e); break;
     case TIMER_MOVE: move_on_timer(e, n->owner); break;
+    case TIMER_STORE: barrier_on_retry(e); break;
+    case TIMER_HELD:
+        if (call_get(e, n->owner))
+            barrier_on_timer(e, call_get(e, n->owner));
+        break;
     default: CHECK(n->kind == TIMER_LEG);
     }
 }
@@ -324,6 +346,13 @@ static void on_send_failed(struct engine *e, const struct addr *dst) {
     struct txn_event t;
     while (e->out->n < OUTBOX_MAX / 2 && (t = txn_transport_error(&e->txns, e->now, dst)).kind != TXN_NONE)
         client_event(e, &t, NULL);
+}
+
+static void on_store(struct engine *e, const struct event *ev) {
+    if (recover_on_store(e, ev) || barrier_on_store(e, ev) || move_on_store(e, ev))
+        return;
+    if (ev->u.store.status != STORE_OK && ev->u.store.status != STORE_MISSING)
+        metrics_add(&e->metrics, M_store_failures, 1);
 }
 
 static void on_drain(struct engine *e, uint64_t deadline_us) {
@@ -344,14 +373,10 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
         owner_forget_lost(e);
     switch (ev->kind) {
     case EV_DATAGRAM: on_datagram(e, ev); break;
-    case EV_STORE:
-        if (move_on_store(e, ev))
-            break;
-        if (ev->u.store.status != STORE_OK && ev->u.store.status != STORE_MISSING)
-            metrics_add(&e->metrics, M_store_failures, 1);
-        break;
+    case EV_STORE: on_store(e, ev); break;
     case EV_SEND_FAILED: on_send_failed(e, &ev->u.failed.dst); break;
     case EV_ADMIN: admin_on_line(e, ev->u.admin.conn, ev->u.admin.line); break;
+    case EV_RECORD: recover_record(e, ev->u.record.key, ev->u.record.value); break;
     case EV_DRAIN: on_drain(e, ev->u.drain.deadline_us); break;
     case EV_STORE_DOWN:
     case EV_STORE_UP:

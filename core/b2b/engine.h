@@ -35,10 +35,11 @@ struct buf_pool *engine_bufs(struct engine *e);
 struct trace *engine_trace(struct engine *e);
 struct metrics *engine_metrics(struct engine *e);
 
-/* What is held now: all but `transactions`, `timers`, `bindings` are 0 when no call is left. For tests, demo and
+/* What is held now: all but `transactions`, `timers`, `bindings` are 0 when no call is left and the store has answered.
+ * `held`: messages that wait for a record; `unprotected`: calls whose latest record is not stored. For tests, demo and
  * `leftover`. */
 struct engine_census {
-    uint32_t calls, legs, transfers, transactions, timers, ports, records, bindings, bufs;
+    uint32_t calls, legs, transfers, transactions, timers, ports, records, bindings, bufs, held, unprotected;
 };
 void engine_census(const struct engine *e, struct engine_census *out);
 

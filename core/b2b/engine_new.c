@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* How an engine is laid out, and what can be asked of it between steps. */
+#include "core/b2b/barrier.h"
 #include "core/b2b/failure.h"
 #include "core/b2b/move.h"
 #include "core/b2b/moved.h"
@@ -39,6 +40,7 @@ void engine_config_defaults(struct engine_config *c) {
         .recall_time_us = 30000000,
         .subscription_s = 180,
         .max_depth = LIMIT_TRANSFER_DEPTH,
+        .durability_budget_us = 30000,
         .invite_timeout_us = 180000000,
         .calls_max = LIMIT_CALLS_DEFAULT,
         .bindings_max = 4096,
@@ -71,6 +73,7 @@ static void layout_pools(struct engine *e, struct arena *a, const struct engine_
     failure_init(e, a, c->failures);
     moved_init(e, a);
     move_init(e, a);
+    barrier_init(e, a);
     layout_buffers(e, a, c);
 }
 
@@ -168,6 +171,7 @@ struct engine *engine_new(struct arena *a, const struct engine_config *config, u
     withhold_ports(e, mono_us);
     e->drain_timer.kind = TIMER_DRAIN;
     owner_init(e);
+    e->barrier.retry.kind = TIMER_STORE;
     return e;
 }
 
@@ -207,6 +211,8 @@ void engine_census(const struct engine *e, struct engine_census *out) {
         .timers = e->wheel.armed,
         .ports = e->ports.used - e->ports_withheld,
         .records = e->records,
+        .held = e->barrier.held.used,
+        .unprotected = barrier_unprotected(e),
         .bindings = registrar_count(e),
         .bufs = bufs,
     };

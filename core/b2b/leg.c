@@ -4,6 +4,7 @@
 #include "core/b2b/call.h"
 #include "core/b2b/media.h"
 #include "core/b2b/moved.h"
+#include "core/b2b/recover.h"
 #include "core/b2b/wire.h"
 #include "core/base/check.h"
 #include "core/sip/token.h"
@@ -225,6 +226,7 @@ void leg_free(struct engine *e, struct leg *l) {
     buf_unref(&e->bufs, &l->ack);
     if (leg_str(l, DLG_CALL_ID).p) {
         moved_leg_ended(e, l);
+        recover_unindex(e, l);
         leg_unindex(e, l);
         leg_bury(e, l);
     }

@@ -228,6 +228,8 @@ void leg_send_bye(struct engine *e, struct leg *l, struct slice extra);
 void leg_ack_late_offer(struct engine *e, struct leg *l);
 void leg_reoffer_decided(struct engine *e, struct leg *l);
 void leg_stop_ok(struct engine *e, struct leg *l);
+/* Our 2xx has gone out: it is repeated from now on. */
+void leg_ok_sent(struct engine *e, struct leg *l);
 /* Supported and Allow of an INVITE or its 2xx; what is not in the message stays as it was. */
 void leg_note_abilities(struct leg *l, const struct sip_msg *msg);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What we send on a leg. */
+#include "core/b2b/barrier.h"
 #include "core/b2b/call.h"
 #include "core/b2b/leg.h"
 #include "core/b2b/media.h"
@@ -7,6 +8,16 @@
 #include "core/base/check.h"
 
 static const struct slice sdp_type = { "application/sdp", 15 };
+
+/* What a request promises; barrier.h. The first INVITE to who is called does not wait: nobody was told anything. */
+static enum hold promise_of(const struct leg *l, enum sip_method method, const struct dialog_request *r,
+                            enum txn_purpose purpose) {
+    if (method == SIP_M_INVITE)
+        return purpose == FOR_REINVITE || l->transfer != HANDLE_NONE ? HOLD_RECORD : HOLD_BEHIND;
+    if (method == SIP_M_UPDATE && r->body.n)
+        return HOLD_RECORD;
+    return purpose == FOR_NOTIFY ? HOLD_RECORD : HOLD_BEHIND;
+}
 
 handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const struct dialog_request *r,
                 enum txn_purpose purpose) {
@@ -25,7 +36,6 @@ handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const s
     if (method == SIP_M_INVITE)
         leg_keep_credentials(e, l, full.own);
     const struct call *c = leg_call(e, l);
-    wire_trace(e, "send", l, buf_slice(b), &dst);
     struct txn_client t = {
         .request = b,
         .method = method,
@@ -39,7 +49,7 @@ handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const s
         .trace_call = c ? c->id : 0,
         .trace_leg = l->number,
     };
-    handle h = txn_client_start(&e->txns, e->out, e->now, &t);
+    handle h = barrier_request(e, l, promise_of(l, method, r, purpose), &t);
     if (h == HANDLE_NONE)
         metrics_add(&e->metrics, M_pool_full, 1);
     return h;
@@ -76,6 +86,7 @@ bool leg_invite(struct engine *e, struct leg *l, struct slice sdp, struct slice 
         return false;
     }
     wheel_set(&e->wheel, &l->timer, e->now + e->cfg.invite_timeout_us);
+    call_promised(e, leg_call(e, l));
     return true;
 }
 
@@ -221,8 +232,8 @@ void leg_ack(struct engine *e, struct leg *l, struct slice sdp) {
     }
     l->ack_cseq = l->invite_cseq;
     dialog_next_hop(&l->dlg, &l->ack_dst);
-    wire_trace(e, "send", l, buf_slice(l->ack), &l->ack_dst);
-    wire_send(e, l->ack, &l->ack_dst, &l->dlg.local);
+    buf_ref(l->ack);
+    barrier_send(e, l, HOLD_RECORD, l->ack, &l->ack_dst);
     if (sdp.n && l->oa == OA_OFFER_RCVD)
         oa_step(&l->oa, OA_EV_SEND_ANSWER);
 }
@@ -259,15 +270,20 @@ static void keep_ok(struct engine *e, struct leg *l, const struct txn *t, struct
     l->ok_dst = t->dst;
     l->ok_interval = e->cfg.t1_us;
     l->ok_until = e->now + 64ull * e->cfg.t1_us;
+}
+
+void leg_ok_sent(struct engine *e, struct leg *l) {
+    l->ok_until = e->now + 64ull * e->cfg.t1_us;
     wheel_set(&e->wheel, &l->ok_timer, e->now + l->ok_interval);
 }
 
 void leg_send_ok(struct engine *e, struct leg *l, struct buf *b) {
     const struct txn *t = txn_get(&e->txns, l->invite_in);
     CHECK(t);
-    wire_trace(e, "send", l, buf_slice(b), &t->dst);
     keep_ok(e, l, t, b);
-    txn_respond(&e->txns, e->out, e->now, l->invite_in, b, 200);
+    barrier_respond(e, l, HOLD_RECORD, l->invite_in, b, 200);
+    if (!barrier_has(e, l, b))
+        leg_ok_sent(e, l);
     l->invite_in = HANDLE_NONE;
     if (!l->answered_us) {
         l->answered_us = e->now;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Responses to what we sent on a leg. */
+#include "core/b2b/barrier.h"
 #include "core/b2b/call.h"
 #include "core/b2b/leg.h"
 #include "core/b2b/wire.h"
@@ -53,12 +54,15 @@ static void refuse_fork(struct engine *e, struct leg *l, const struct sip_msg *m
 void leg_on_stray_2xx(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     if (!slice_eq(msg->to_tag, leg_str(l, DLG_REMOTE_TAG)))
         refuse_fork(e, l, msg);
+    else if (l->ack && barrier_has(e, l, l->ack))
+        return; /* its ACK waits, and goes out soon */
     else if (l->ack && l->ack_cseq == msg->cseq)
         wire_send(e, l->ack, &l->ack_dst, &l->dlg.local); /* also with a re-INVITE under way already */
     else if (msg->cseq != l->invite_cseq)
         leg_ack_earlier(e, l, msg->cseq); /* its ACK was lost, and a later INVITE of ours has gone its way since */
     else if (!l->late_offer || l->oa != OA_OFFER_RCVD)
-        leg_ack(e, l, SLICE_NONE); /* its transaction was given up: a transport error, or no answer in time */
+        /* Its transaction was given up, or was a former owner's. */
+        leg_ack(e, l, l->late_offer ? leg_str(l, LEG_SDP_LOCAL) : SLICE_NONE);
 }
 
 static void take_answer(struct leg *l, const struct sip_msg *msg) {
@@ -217,15 +221,18 @@ static struct leg_event reinvite_answered(struct engine *e, struct leg *l, const
 
 static struct leg_event on_reinvite_response(struct engine *e, struct leg *l, const struct txn_event *t,
                                              const struct sip_msg *msg) {
+    bool adopted = l->adopted;
+    l->adopted = false;
     switch (t->kind) {
     case TXN_FINAL:
         if (leg_retry(e, l, t, msg))
             return nothing;
+        /* The peer may have answered it before, to its former owner: then our copy has an old CSeq. */
         if (msg->status >= 300)
-            return reinvite_failed(e, l, msg, msg->status);
+            return reinvite_failed(e, l, msg, adopted && msg->status == 500 ? 491 : msg->status);
         return reinvite_answered(e, l, msg);
     case TXN_2XX_AGAIN: leg_on_stray_2xx(e, l, msg); return nothing;
-    case TXN_TIMEOUT: return reinvite_failed(e, l, NULL, 408);
+    case TXN_TIMEOUT: return reinvite_failed(e, l, NULL, adopted ? 491 : 408);
     case TXN_FAILED: return reinvite_failed(e, l, NULL, 503);
     default: return nothing;
     }

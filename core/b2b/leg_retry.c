@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* A request that was refused and is sent once more with what the refusal asked for: a longer session interval (422, RFC
  * 4028 section 7.3) or credentials (401, 407, RFC 3261 section 22.2). The other side of the call never hears of it. */
+#include "core/b2b/barrier.h"
 #include "core/b2b/call.h"
 #include "core/b2b/leg.h"
 #include "core/b2b/wire.h"
@@ -54,6 +55,7 @@ static void note_sent(struct engine *e, struct leg *l, const struct txn *old, ha
         return;
     l->invite_cseq = cseq;
     l->invite_out = h;
+    call_promised(e, leg_call(e, l));
 }
 
 /* req: the one that was refused. */
@@ -69,7 +71,6 @@ static bool send(struct engine *e, struct leg *l, const struct txn_event *ev, co
         return false;
     if (req->method == SIP_M_INVITE)
         leg_keep_credentials(e, l, lines);
-    wire_trace(e, "send", l, buf_slice(b), &dst);
     struct txn_client c = {
         .request = b,
         .method = req->method,
@@ -83,7 +84,7 @@ static bool send(struct engine *e, struct leg *l, const struct txn_event *ev, co
         .trace_call = old->trace_call,
         .trace_leg = l->number,
     };
-    handle h = txn_client_start(&e->txns, e->out, e->now, &c);
+    handle h = barrier_request(e, l, HOLD_BEHIND, &c);
     old = txn_get(&e->txns, ev->txn);
     if (h == HANDLE_NONE || !old)
         return false;

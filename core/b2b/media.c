@@ -97,6 +97,23 @@ bool media_received(struct engine *e, struct leg *l, struct slice text, bool off
     return true;
 }
 
+void media_reopen(struct engine *e, struct leg *l) {
+    struct sbuf b = ua_body(&e->ua);
+    struct slice remote = leg_str(l, LEG_SDP_REMOTE);
+    for (unsigned i = 0; i < LEG_STREAMS; i++) {
+        struct leg_stream *s = &l->media.streams[i];
+        if (!s->open)
+            continue;
+        s->rtp = s->rtcp = (struct addr){ 0 };
+        command(e, MEDIA_OPEN, s);
+    }
+    if (!remote.p || !l->media.streams[0].open)
+        return;
+    /* Copied: setting a text of the leg moves the others. */
+    sbuf_put(&b, remote);
+    media_received(e, l, sbuf_slice(&b), false);
+}
+
 /* An answer has the m-lines of its offer, rejected where that rejects them, an offer all that there were before (RFC
  * 3264 sections 6 and 8). What is missing is there, rejected; what is too many and rejected comes from lines that were
  * put in here, and goes. */

@@ -52,6 +52,8 @@ void media_connect(struct engine *e, struct leg *a, struct leg *b);
 void media_connect_early(struct engine *e, struct leg *a, struct leg *b);
 /* What arrives from b goes to `a`, as far as a's present session knows it; where a's own goes stays as it is. */
 void media_listen(struct engine *e, struct leg *a, struct leg *b);
+/* The relay is told of l's streams as if they were new: it is not the one that had them. */
+void media_reopen(struct engine *e, struct leg *l);
 /* What arrives from l goes nowhere. */
 void media_mute(struct engine *e, struct leg *l);
 /* l hears this instead of whom it heard, until it is connected again. False: it takes nothing now, or no G.711. */

@@ -5,6 +5,7 @@
 #include "core/b2b/move.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/record.h"
+#include "core/b2b/recover.h"
 #include "core/b2b/registrar.h"
 #include "parser/sip_hdr.h"
 
@@ -319,6 +320,8 @@ static void on_record(struct engine *e, const struct event *ev) {
         registrar_learn(e, ev->u.bucket.key, ev->u.bucket.value);
     else if (slice_eq(table, SL("arriving")))
         move_on_record(e, ev->u.bucket.bucket, ev->u.bucket.value);
+    else if (slice_eq(table, SL("call")))
+        recover_record(e, ev->u.bucket.key, ev->u.bucket.value);
 }
 
 static void rewrite_all(struct engine *e, uint16_t bucket) {

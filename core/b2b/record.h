@@ -17,9 +17,9 @@ void record_store(struct engine *e, struct call *c);
 /* Deletes what record_store stored. */
 void record_delete(struct engine *e, struct call *c);
 
-/* Appends to out, which may not lie in e->ua.scratch. What is not in it: transactions, the buffers of a 2xx or an ACK
- * that is repeated, legs that have ended or wait for the answer to their BYE only. The same state gives the same bytes.
- * False: does not fit; out is then to be thrown away. */
+/* Appends to out, which may not lie in e->ua.scratch. What is not in it: transactions but those of INVITEs, the ACK to
+ * a 2xx, legs that have ended; with durability = off nothing in flight, and no leg that waits for the answer to its
+ * BYE only. The same state gives the same bytes. False: does not fit; out is then to be thrown away. */
 bool record_encode(struct engine *e, const struct call *c, struct sbuf *out);
 
 #define RECORD_ERRORS(X)                                  \
@@ -54,10 +54,14 @@ enum record_error record_decode(struct engine *e, struct slice bytes, struct cal
  * is). */
 void record_drop(struct engine *e, struct call *c);
 
+/* A party of the transfer, or its consultation call, is in a record that has not been decoded here. */
+bool transfer_awaits_party(const struct transfer *t);
+
 /* CSeq numbers a former owner may have used since it wrote the record (RFC 3261 section 12.2.1.1: gaps are legal). */
 #define RECORD_CSEQ_GAP 1000
-/* The call goes on here after its owner's death: CSeqs jump ahead, a 2xx counts as acknowledged (the ACK may have come
- * before), and the record is to be written again, so that the next owner jumps from there. Within a step. */
+/* The call goes on here after its owner's death: CSeqs jump ahead, what was in flight is as recover.h says, the relay is
+ * told of its streams, and the record is to be written again, so that the next owner jumps from there. Within a
+ * step. */
 void record_resume(struct engine *e, struct call *c);
 
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/barrier.h"
 #include "core/b2b/leg.h"
 #include "core/b2b/record_pack.h"
 #include "core/b2b/record_read.h"
+#include "core/b2b/recover.h"
 #include "core/base/check.h"
 
 /* ---- what every object is read with ---- */
@@ -117,6 +119,8 @@ static void drop_leg(struct engine *e, struct leg *l) {
     wheel_cancel(&e->wheel, &l->timer);
     wheel_cancel(&e->wheel, &l->session_timer);
     buf_unref(&e->bufs, &l->ack);
+    if (l->by_remote)
+        recover_unindex(e, l);
     if (leg_str(l, DLG_CALL_ID).p)
         leg_unindex(e, l);
     dialog_free(&l->dlg, &e->ua);
@@ -125,6 +129,7 @@ static void drop_leg(struct engine *e, struct leg *l) {
 
 void record_drop(struct engine *e, struct call *c) {
     struct transfer *t = transfer_get(e, c->transfer);
+    barrier_forget(e, c);
     for (unsigned i = 0; i < c->leg_count; i++)
         drop_leg(e, leg_get(e, c->legs[i]));
     if (t) {
@@ -185,6 +190,7 @@ enum record_error record_decode(struct engine *e, struct slice bytes, struct cal
         return x.error;
     }
     note_other_node(&x);
+    x.c->stored = x.c->version;
     *out = x.c;
     return RECORD_OK;
 }

@@ -91,7 +91,7 @@ static enum read_result read_token(struct decoder *x, struct leg *l, struct slic
 /* Empty behind the role: the transfer of this call. */
 static enum read_result read_leg_transfer(struct decoder *x, struct leg *l, struct slice in) {
     uint64_t role, bucket, id;
-    if (!varint_get(&in, &role) || role == TR_NONE || role > TR_REPLACED)
+    if (!varint_get(&in, &role) || role == TR_NONE || role > TR_SUBSCRIBER)
         return read_fail(x, RECORD_VALUE);
     l->transfer_role = (uint8_t)role;
     if (!in.n)
@@ -128,6 +128,9 @@ static enum read_result leg_field(struct decoder *x, void *object, const struct 
     case LEG_TAG_STREAM: return read_stream(x, l, t->value);
     case LEG_TAG_TRANSFER: return read_leg_transfer(x, l, t->value);
     case LEG_TAG_TOKEN: return read_token(x, l, t->value);
+    case LEG_TAG_OPEN_OUT: return set_text(x, l, LEG_OPEN_OUT, t->value);
+    case LEG_TAG_OPEN_IN: return set_text(x, l, LEG_OPEN_IN, t->value);
+    case LEG_TAG_OK: return set_text(x, l, LEG_OPEN_OK, t->value);
     default: break;
     }
     for (unsigned i = 0; i < RECORD_LEG_TEXTS; i++)

@@ -5,6 +5,7 @@
  */
 #include "core/b2b/leg.h"
 #include "core/b2b/record_read.h"
+#include "core/b2b/transfer_fsm.h"
 
 /* A leg of another call, as a party's value behind its 0 has it. */
 static bool party_at(struct slice in, struct slice *call_id, struct slice *local_tag) {
@@ -42,11 +43,25 @@ static enum read_result read_consult_call(struct decoder *x, struct transfer *t,
     return strs_set(&t->s, &x->e->bufs, TRF_CALL_AT, in) ? READ_TAKEN : read_fail(x, RECORD_NO_ROOM);
 }
 
+static enum read_result read_subscriber(struct decoder *x, struct transfer *t, const struct tlv *v) {
+    uint64_t number;
+    const struct leg *l = tlv_u64(v, UINT8_MAX + 1, &number) && number ? read_leg_of_number(x, number - 1) : NULL;
+    t->subscriber = l ? l->self : HANDLE_NONE;
+    return l ? READ_TAKEN : read_fail(x, RECORD_VALUE);
+}
+
+static enum read_result set_text(struct decoder *x, struct transfer *t, unsigned field, struct slice v) {
+    return strs_set(&t->s, &x->e->bufs, field, v) ? READ_TAKEN : read_fail(x, RECORD_NO_ROOM);
+}
+
 static enum read_result transfer_field(struct decoder *x, void *object, const struct tlv *v) {
     struct transfer *t = object;
     switch (v->tag) {
     case TRF_TAG_FLAGS: return read_flags(x, record_transfer_flags, t, v);
     case TRF_TAG_TIMER: return read_timer(x, &t->timer, v);
+    case TRF_TAG_SUBSCRIBER: return read_subscriber(x, t, v);
+    case TRF_TAG_BY: return set_text(x, t, TRF_BY, v->value);
+    case TRF_TAG_RECALL: return set_text(x, t, TRF_RECALL, v->value);
     case TRF_TAG_CONSULT_CALL: return read_consult_call(x, t, v->value);
     default: break;
     }
@@ -55,8 +70,7 @@ static enum read_result transfer_field(struct decoder *x, void *object, const st
             return read_party(x, t, p, v->value);
     for (unsigned i = 0; i < RECORD_TRANSFER_TEXTS; i++)
         if (v->tag == TRF_TAG_TEXT(i))
-            return strs_set(&t->s, &x->e->bufs, record_transfer_texts[i], v->value) ? READ_TAKEN
-                                                                                     : read_fail(x, RECORD_NO_ROOM);
+            return set_text(x, t, record_transfer_texts[i], v->value);
     return read_field(x, record_transfer_fields, t, v);
 }
 
@@ -70,7 +84,9 @@ bool read_transfer(struct decoder *x, struct slice in) {
     t->self = t->timer.owner = x->c->transfer = h;
     t->timer.kind = TIMER_TRANSFER;
     t->call = x->c->self;
-    return read_object(x, in, (struct record_where){ IN_TRANSFER, 0, 0 }, transfer_field, t);
+    if (!read_object(x, in, (struct record_where){ IN_TRANSFER, 0, 0 }, transfer_field, t))
+        return false;
+    return t->state != TRANSFER_DONE || read_fail(x, RECORD_VALUE) == READ_TAKEN;
 }
 
 /* ---- links; nothing here can fail once the first loop is over ---- */
@@ -127,8 +143,8 @@ static void find_consult_call(struct engine *e, struct transfer *t) {
     }
 }
 
-static bool awaits_party(const struct transfer *t) {
-    return t->s.present >> TRF_AT != 0;
+bool transfer_awaits_party(const struct transfer *t) {
+    return (t->s.present >> TRF_AT & ((1u << (TRF_CALL_AT + 1 - TRF_AT)) - 1)) != 0;
 }
 
 bool record_link(struct decoder *x) {
@@ -138,7 +154,7 @@ bool record_link(struct decoder *x) {
     if (!resolve_numbers(x))
         return false;
     for (struct transfer *t; (t = pool_next(&e->transfers, &transfers, &h));) {
-        if (awaits_party(t)) {
+        if (transfer_awaits_party(t)) {
             find_parties(e, t);
             find_consult_call(e, t);
         }

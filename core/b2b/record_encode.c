@@ -107,11 +107,65 @@ static void put_leg_transfer(const struct encoder *x, const struct leg *l) {
     tlv_close(x->out, from);
 }
 
+/* ---- what is in flight ---- */
+
+struct open {
+    struct slice bytes, kept; /* kept: as it was read, and nothing has been done with it yet */
+    const struct addr *addr;
+    uint64_t state;
+};
+
+static void put_open(const struct encoder *x, uint32_t tag, const struct open *o) {
+    if (!o->bytes.p && !o->kept.p)
+        return;
+    uint32_t from = tlv_open(x->out, tag);
+    if (o->kept.p) {
+        sbuf_put(x->out, o->kept);
+    } else {
+        tlv_put(x->out, OPEN_TAG_BYTES, o->bytes);
+        record_addr_put(x->out, OPEN_TAG_ADDR, o->addr);
+        if (o->state)
+            tlv_put_u64(x->out, OPEN_TAG_STATE, o->state);
+    }
+    tlv_close(x->out, from);
+}
+
+/* The next owner goes on with it: only where one may be wanted. */
+static void put_in_flight(const struct encoder *x, const struct leg *l) {
+    const struct txn *out = txn_get(&x->e->txns, l->invite_out), *in = txn_get(&x->e->txns, l->invite_in);
+    if (x->e->cfg.durability == DURABILITY_OFF)
+        return;
+    struct open o = { .kept = leg_str(l, LEG_OPEN_OUT) };
+    if (out)
+        o = (struct open){ buf_slice(out->request), SLICE_NONE, &out->dst, out->status > 0 };
+    put_open(x, LEG_TAG_OPEN_OUT, &o);
+    o = (struct open){ .kept = leg_str(l, LEG_OPEN_IN) };
+    if (in)
+        o = (struct open){ buf_slice(in->request), SLICE_NONE, &in->src, 0 };
+    put_open(x, LEG_TAG_OPEN_IN, &o);
+    o = (struct open){ .kept = leg_str(l, LEG_OPEN_OK) };
+    if (l->ok)
+        o = (struct open){ buf_slice(l->ok), SLICE_NONE, &l->ok_dst, 0 };
+    put_open(x, LEG_TAG_OK, &o);
+}
+
+/* One whose BYE is out ends again. */
+static void put_state(const struct encoder *x, const struct leg *l) {
+    struct leg ends;
+    if (l->state != LEG_BYE_SENT) {
+        put_fields(x, record_leg_fields, l);
+        return;
+    }
+    memcpy(&ends, l, sizeof ends);
+    ends.state = LEG_ENDING;
+    put_fields(x, record_leg_fields, &ends);
+}
+
 static void put_leg(const struct encoder *x, const struct leg *l) {
     const struct leg *peer = leg_get(x->e, l->peer);
     uint32_t from = tlv_open(x->out, REC_LEG);
     varint_put(x->out, l->number);
-    put_fields(x, record_leg_fields, l);
+    put_state(x, l);
     put_flags(x, LEG_TAG_FLAGS, record_leg_flags, l);
     if (record_has(peer) && peer->call == l->call)
         tlv_put_u64(x->out, LEG_TAG_PEER, peer->number + 1u);
@@ -124,6 +178,7 @@ static void put_leg(const struct encoder *x, const struct leg *l) {
     put_leg_transfer(x, l);
     put_leg_texts(x, l);
     put_streams(x, l);
+    put_in_flight(x, l);
     put_kept(x, (struct record_where){ IN_LEG, l->number, 0 });
     tlv_close(x->out, from);
 }
@@ -166,6 +221,18 @@ static void put_consult_call(const struct encoder *x, const struct transfer *t) 
     tlv_close(x->out, from);
 }
 
+/* What the next owner would miss. */
+static void put_care(const struct encoder *x, const struct transfer *t) {
+    const struct leg *l = t->subscriber != t->transferor ? leg_get(x->e, t->subscriber) : NULL;
+    struct slice by = strs_get(&t->s, TRF_BY), recall = strs_get(&t->s, TRF_RECALL);
+    if (record_has(l) && l->call == x->c->self)
+        tlv_put_u64(x->out, TRF_TAG_SUBSCRIBER, l->number + 1u);
+    if (by.p)
+        tlv_put(x->out, TRF_TAG_BY, by);
+    if (recall.p)
+        tlv_put(x->out, TRF_TAG_RECALL, recall);
+}
+
 static void put_transfer(const struct encoder *x, struct transfer *t) {
     uint32_t from = tlv_open(x->out, REC_TRANSFER);
     put_fields(x, record_transfer_fields, t);
@@ -179,8 +246,15 @@ static void put_transfer(const struct encoder *x, struct transfer *t) {
         if (text.p)
             tlv_put(x->out, TRF_TAG_TEXT(i), text);
     }
+    if (x->e->cfg.durability != DURABILITY_OFF)
+        put_care(x, t);
     put_kept(x, (struct record_where){ IN_TRANSFER, 0, 0 });
     tlv_close(x->out, from);
+}
+
+/* Its BYE may be lost with us. */
+static bool ends(const struct engine *e, const struct leg *l) {
+    return l->state == LEG_BYE_SENT && e->cfg.durability != DURABILITY_OFF;
 }
 
 static void put_call(const struct encoder *x) {
@@ -190,7 +264,7 @@ static void put_call(const struct encoder *x) {
     for (unsigned i = 0; i < x->c->leg_count; i++) {
         const struct leg *l = leg_get(x->e, x->c->legs[i]);
         CHECK(l);
-        if (record_has(l))
+        if (record_has(l) || ends(x->e, l))
             put_leg(x, l);
     }
     if (t)

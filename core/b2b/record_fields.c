@@ -20,6 +20,8 @@ const struct record_field record_call_fields[] = {
     NUMBER(REC_CREATED_MS, call, created_ms, UINT64_MAX),
     NUMBER(REC_ANSWERED_MS, call, answered_ms, UINT64_MAX),
     NUMBER(REC_NEXT_LEG, call, next_leg, UINT8_MAX),
+    NUMBER(REC_VERSION, call, version, UINT64_MAX),
+    NUMBER(REC_TAKEOVERS, call, takeovers, UINT8_MAX),
     { 0 },
 };
 
@@ -49,7 +51,9 @@ const struct record_field record_leg_fields[] = {
 };
 
 const struct record_field record_transfer_fields[] = {
-    NUMBER(TRF_TAG_STATE, transfer, state, TRANSFER_BYE_WAIT),
+    NUMBER(TRF_TAG_STATE, transfer, state, TRANSFER_OFFERED),
+    NUMBER(TRF_TAG_RECALL_STEP, transfer, recall_step, 2),
+    NUMBER(TRF_TAG_QUIRKS, transfer, quirks, UINT8_MAX),
     NUMBER(TRF_TAG_MODE, transfer, mode, MODE_TAKEOVER),
     NUMBER(TRF_TAG_REFER_CSEQ, transfer, refer_cseq, UINT32_MAX),
     NUMBER(TRF_TAG_RELAY_CSEQ, transfer, relay_cseq, UINT32_MAX),

@@ -30,6 +30,8 @@ enum record_call_tag {
     REC_MEDIA_ADDR = OPT(8), /* of the node that has the ports */
     REC_LEG = CRIT(9),
     REC_TRANSFER = CRIT(10),
+    REC_VERSION = OPT(11),   /* as the store knows it */
+    REC_TAKEOVERS = OPT(12), /* times that somebody tried to go on with it after an owner's death */
 };
 
 enum record_leg_tag {
@@ -64,6 +66,14 @@ enum record_leg_tag {
     LEG_TAG_SESSION_TIMER = OPT(29),
     LEG_TAG_AUTH_NC = OPT(30), /* of the nonce in LEG_TAG_CHALLENGE */
     LEG_TAG_CHALLENGE = OPT(31),
+    LEG_TAG_OPEN_OUT = OPT(96), /* our INVITE without final response: enum record_open_tag */
+    LEG_TAG_OPEN_IN = OPT(97),  /* theirs, the same */
+    LEG_TAG_OK = OPT(98),       /* our 2xx without ACK, the same */
+};
+enum record_open_tag {
+    OPEN_TAG_BYTES = CRIT(1),
+    OPEN_TAG_ADDR = CRIT(2),  /* where it goes; OPEN_IN: where it came from */
+    OPEN_TAG_STATE = CRIT(3), /* 1: a provisional response has come */
 };
 /* A text as it is; `n` is the number in record_leg_texts. */
 #define LEG_TAG_TEXT(n) CRIT(32 + (n))
@@ -88,6 +98,11 @@ enum record_transfer_tag {
     TRF_TAG_TIMER = CRIT(11),
     TRF_TAG_RELAY_CSEQ = CRIT(12),
     TRF_TAG_CONSULT_CALL = CRIT(13), /* bucket and id, or empty: the transferee's own */
+    TRF_TAG_SUBSCRIBER = OPT(48),    /* number + 1, where that is not the transferor */
+    TRF_TAG_BY = OPT(49),
+    TRF_TAG_RECALL = OPT(50),
+    TRF_TAG_RECALL_STEP = OPT(51),
+    TRF_TAG_QUIRKS = OPT(52),
 };
 /* A party: number + 1 of a leg of this call; or 0, length of Call-ID, Call-ID, local tag of a leg of another. */
 #define TRF_TAG_PARTY(p) CRIT(16 + (p))

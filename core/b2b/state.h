@@ -43,6 +43,9 @@ enum leg_field {
     LEG_CHALLENGE,              /* its last one that we have an answer to; see leg_auth.c */
     LEG_CREDENTIALS,            /* header line of our last INVITE, for its ACK (section 22.1); absent: none */
     LEG_TRANSFER_AT,            /* the transfer it takes part in, where that is not in this engine; see record.h */
+    LEG_OPEN_OUT,               /* of a record, until record_resume: what was in flight; enum record_open_tag */
+    LEG_OPEN_IN,
+    LEG_OPEN_OK,
     LEG_FIELDS
 };
 
@@ -95,6 +98,8 @@ struct leg {
     bool asks_offer;        /* the re-INVITE of ours that is not decided has no description: leg_ask_offer */
     bool session_unsure;    /* LEG_SDP_LOCAL was refused: not what the peer goes by */
     bool echo;
+    bool adopted;           /* its open INVITE is a former owner's, and no response has come */
+    bool by_remote;         /* also found by Call-ID and the peer's tag: see recover_repeated */
     bool holds_here;        /* its hold was answered by us: the other party hears music */
     uint16_t refused_status; /* forked call: its final answer, kept to choose the best */
     handle transfer;
@@ -158,6 +163,16 @@ struct call {
     handle next_dirty;
     handle legs[LIMIT_LEGS_PER_CALL];
     handle transfer; /* of which a leg of this call is the transferee */
+    uint64_t version, stored, refused; /* of its record: written last, and the last ones that the store has taken, and
+                                          has not; see barrier.h */
+    bool unprotected;         /* something was promised that is not stored */
+    bool rewrite;             /* its record could not be written: when the store is back */
+    bool resuming;            /* read from a record, and nothing done yet */
+    uint8_t takeovers;        /* attempts to go on with it after an owner's death */
+    uint64_t taken_us;
+    handle held_first, held_last; /* struct held, in the order of sending */
+    handle awaited_by;        /* a call of which something waits for this one's record too */
+    struct wheel_node held_timer;
     struct buf *kept; /* what its record held and this version does not know; see record.h */
     uint64_t created_ms, answered_ms;
     struct call_history history;
@@ -251,6 +266,7 @@ struct transfer {
     uint16_t queued;       /* status for the next NOTIFY, 0: none */
     bool notifying;        /* a NOTIFY is unanswered; the next one waits */
     bool final_sent;
+    bool resuming;         /* of a record, and not all its parties are here yet */
     uint64_t expires_us;
     struct strs s; /* enum transfer_field */
     struct wheel_node timer;
@@ -276,9 +292,31 @@ struct failure_ring {
     uint64_t last;
 };
 
+/* What the barrier holds back, and what of the store is not answered yet; see barrier.h. */
+struct barrier {
+    struct pool held, writes;
+    struct wheel_node retry;
+    uint64_t backoff_us;
+    uint32_t failures;    /* in a row */
+    uint32_t unprotected; /* calls */
+    uint32_t undeleted;   /* records of calls that are over: writes without a call that failed */
+    uint32_t cursor;      /* of calls to be written again */
+    bool down;
+};
+
 /* wheel_node.kind; 1..31 are the transaction layer's. */
-enum engine_timer { TIMER_LEG_OK = 32, TIMER_LEG, TIMER_TRANSFER, TIMER_BINDING, TIMER_DRAIN, TIMER_SESSION,
-                    TIMER_OWNER, TIMER_MOVE };
+enum engine_timer {
+    TIMER_LEG_OK = 32,
+    TIMER_LEG,
+    TIMER_TRANSFER,
+    TIMER_BINDING,
+    TIMER_DRAIN,
+    TIMER_SESSION,
+    TIMER_OWNER,
+    TIMER_MOVE,
+    TIMER_HELD,
+    TIMER_STORE
+};
 
 /* txn.ctx_kind: what a client transaction of a leg is for. txn.ctx is the leg. */
 enum txn_purpose { FOR_NONE, FOR_INVITE, FOR_REINVITE, FOR_BYE, FOR_BRIDGED, FOR_NOTIFY, FOR_REFER, FOR_REFRESH,
@@ -340,6 +378,7 @@ struct engine {
     uint64_t cdr_second;   /* in which cdr_refusals were written */
     uint32_t cdr_refusals;
     uint32_t records; /* stored and not yet deleted */
+    struct barrier barrier;
     bool draining;
     uint64_t drain_until;
     struct wheel_node drain_timer;

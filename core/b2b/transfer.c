@@ -19,11 +19,11 @@ void transfer_role(struct engine *e, struct transfer *t, handle leg, enum transf
         return;
     l->transfer = role == TR_NONE ? HANDLE_NONE : t->self;
     l->transfer_role = (uint8_t)role;
+    call_promised(e, leg_call(e, l));
     cdr_party(e, t, l, role);
 }
 
-/* The transferee is not left in silence while somebody else is called. */
-static void play_to_transferee(struct engine *e, const struct transfer *t, enum media_source source) {
+void transfer_play(struct engine *e, const struct transfer *t, enum media_source source) {
     struct leg *a = leg_get(e, t->transferee);
     if (transfer_hears_early(e, t))
         return;
@@ -42,10 +42,11 @@ void transfer_go(struct engine *e, struct transfer *t, enum transfer_state s) {
         trace_end(&e->trace, &d);
     }
     cdr_state(e, t, s);
+    call_promised(e, call_get(e, t->call));
     t->state = (uint8_t)s;
     wheel_cancel(&e->wheel, &t->timer);
     if (s == TRANSFER_TARGET || s == TRANSFER_JOIN || s == TRANSFER_ASK)
-        play_to_transferee(e, t, MEDIA_SOURCE_MUSIC);
+        transfer_play(e, t, MEDIA_SOURCE_MUSIC);
     /* A NOTIFY before it and the final one: Timer F twice. Its leg may die first, and nobody hears of it then. */
     if (s == TRANSFER_NOTIFYING)
         wheel_set(&e->wheel, &t->timer, e->now + 130ull * e->cfg.t1_us);
@@ -267,7 +268,7 @@ static void do_none(struct engine *e, struct transfer *t, uint16_t status) {
 
 static void do_tell_progress(struct engine *e, struct transfer *t, uint16_t status) {
     if (status >= 180)
-        play_to_transferee(e, t, MEDIA_SOURCE_RINGBACK);
+        transfer_play(e, t, MEDIA_SOURCE_RINGBACK);
     if (!e->cfg.notify_progress || status <= 100 || status == t->progress)
         return;
     t->progress = status;
@@ -587,7 +588,9 @@ void transfer_step(struct engine *e, struct transfer *t, enum transfer_event ev,
 }
 
 void transfer_on_timer(struct engine *e, struct transfer *t) {
-    if (t->mode == MODE_RELAY)
+    if (t->resuming)
+        transfer_resume(e, t);
+    else if (t->mode == MODE_RELAY)
         transfer_relay_timer(e, t);
     else
         transfer_step(e, t, TRANSFER_EV_TIMER, 408);

@@ -11,6 +11,7 @@
  *   transfer_relay.c   the REFER goes on to the transferee, who then calls through us
  *   transfer_takeover.c  INVITE with Replaces of a dialog of ours: the same table without a REFER (RFC 3891 section 3)
  *   transfer_notify.c  the implicit subscription (RFC 3515 section 2.4)
+ *   transfer_resume.c  it goes on here after the death of who ran it
  *   transfer_explicit.c  the subscription that is made by a SUBSCRIBE of its own (RFC 7614)
  */
 #ifndef REFEREE_B2B_TRANSFER_H
@@ -33,6 +34,10 @@ void transfer_on_outside_subscribe(struct engine *e, const struct sip_msg *msg, 
 /* An event of a leg that takes part in a transfer. False: the bridge is to handle it. */
 bool transfer_on_event(struct engine *e, struct leg *l, const struct leg_event *ev);
 void transfer_on_timer(struct engine *e, struct transfer *t);
+/* Goes on from the state in which its record was read; waits for the records of its other parties, but not for ever. */
+void transfer_resume(struct engine *e, struct transfer *t);
+/* A REFER that was accepted before the call was taken over comes again: the same answer (race 12). False: another. */
+bool transfer_accepted_again(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn);
 /* Every leg is about to be ended: the transferor is told 503 if it can be, and the transfer is over. */
 void transfer_shut_down(struct engine *e, struct transfer *t);
 /* Whom leg l talked with is gone. True: l is a transferor that is still being told how its transfer failed; its BYE
@@ -66,6 +71,8 @@ struct transfer *transfer_new(struct engine *e, struct call *c);
 void transfer_free(struct engine *e, struct transfer *t);
 
 void transfer_step(struct engine *e, struct transfer *t, enum transfer_event ev, uint16_t status);
+/* The transferee is not left in silence while somebody else is called. */
+void transfer_play(struct engine *e, const struct transfer *t, enum media_source source);
 void transfer_go(struct engine *e, struct transfer *t, enum transfer_state s);
 void transfer_role(struct engine *e, struct transfer *t, handle leg, enum transfer_role role);
 /* Ends in failure: releases the target, settles the consultation call, tells the transferor. */

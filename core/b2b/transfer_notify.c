@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/transfer.h"
+#include "core/b2b/call.h"
 #include "core/b2b/wire.h"
 #include "parser/sip_frag.h"
 #include "parser/sip_hdr.h"
@@ -65,6 +66,7 @@ void transfer_notify(struct engine *e, struct transfer *t, uint16_t status) {
     bool ran_out = !last && t->expires_us <= e->now;
     t->notifying = send_notify(e, t, l, status);
     t->final_sent = last;
+    call_promised(e, call_get(e, t->call));
     if (ran_out)
         t->silent = true;
     if (last && !t->notifying)
@@ -73,6 +75,7 @@ void transfer_notify(struct engine *e, struct transfer *t, uint16_t status) {
 
 void transfer_on_notify_response(struct engine *e, struct transfer *t, uint16_t status) {
     t->notifying = false;
+    call_promised(e, call_get(e, t->call));
     if (t->final_sent) {
         transfer_step(e, t, TRANSFER_EV_NOTIFIED, t->result);
         return;

@@ -249,7 +249,24 @@ void transfer_begin(struct engine *e, struct transfer *t, const struct sip_msg *
         transfer_call_target(e, t);
 }
 
+bool transfer_accepted_again(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
+    const struct transfer *t = transfer_get(e, l->transfer);
+    bool in_dialog = msg->to_tag.p != NULL;
+    if (!t || t->refer_cseq != msg->cseq || t->mode == MODE_RELAY ||
+        (l->self != t->transferor && l->self != t->subscriber))
+        return false;
+    struct sbuf h = ua_headers(&e->ua);
+    refer_put_accepted(e, &h, t, msg);
+    struct uas_response r = { .status = refer_accept_code(e, t, in_dialog),
+                              .to_tag = leg_str(l, DLG_LOCAL_TAG),
+                              .contact_user = leg_str(l, DLG_LOCAL_TAG),
+                              .extra = sbuf_slice(&h) };
+    return wire_respond(e, txn, msg, &r, l);
+}
+
 void transfer_on_refer(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
+    if (transfer_accepted_again(e, l, msg, txn))
+        return;
     struct refer r;
     struct leg *consult = NULL;
     uint16_t result = 0;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/wire.h"
 
+#include "core/b2b/barrier.h"
+#include "core/b2b/leg.h"
 #include "core/base/check.h"
 
 void wire_send(struct engine *e, struct buf *b, const struct addr *dst, const struct addr *src) {
@@ -26,6 +28,18 @@ const struct sip_msg *wire_request_again(struct engine *e, handle txn) {
     return &e->again;
 }
 
+/* What a response promises; barrier.h. */
+static enum hold promise_of(const struct sip_msg *req, const struct uas_response *r, const struct leg *l) {
+    bool ok = r->status >= 200 && r->status < 300;
+    switch (req->method) {
+    case SIP_M_INVITE: return ok || r->body.n ? HOLD_RECORD : HOLD_NEVER;
+    case SIP_M_REFER: return ok ? HOLD_RECORD : HOLD_NEVER;
+    case SIP_M_BYE: return ok && leg_is_up(l) ? HOLD_RECORD : HOLD_NEVER;
+    case SIP_M_UPDATE: return ok && r->body.n ? HOLD_RECORD : HOLD_NEVER;
+    default: return HOLD_NEVER;
+    }
+}
+
 bool wire_respond(struct engine *e, handle txn, const struct sip_msg *req, const struct uas_response *r,
                   const struct leg *leg) {
     const struct txn *t = txn_get(&e->txns, txn);
@@ -40,8 +54,7 @@ bool wire_respond(struct engine *e, handle txn, const struct sip_msg *req, const
         metrics_add(&e->metrics, M_pool_full, 1);
         return false;
     }
-    wire_trace(e, "send", leg, buf_slice(b), &t->dst);
-    txn_respond(&e->txns, e->out, e->now, txn, b, r->status);
+    barrier_respond(e, leg, promise_of(req, r, leg), txn, b, r->status);
     return true;
 }
 

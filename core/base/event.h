@@ -21,6 +21,7 @@ enum event_kind {
     EV_BUCKET,     /* who owns a bucket has changed, or a record of one that became ours; see core/b2b/owner.h */
     EV_ACT,        /* this node may not act for anything (a lease that ran out), or may again */
     EV_PEER,       /* from another engine of the cluster: what its OUT_PEER said */
+    EV_RECORD,     /* a record of the table "call" of a bucket that this engine has: the call goes on here */
     EV_DRAIN,      /* refuse new calls from now on; at `deadline_us` (mono) BYE what is left */
 };
 
@@ -73,6 +74,9 @@ struct event {
             uint32_t node;        /* OWNER, CLAIM, fenced: who owns the bucket; 0: nobody */
             uint64_t epoch;       /* the same: since which epoch */
         } store;
+        struct {
+            struct slice key, value;
+        } record;
         struct {
             struct addr dst;
         } failed;

@@ -212,6 +212,12 @@ const struct config_key config_keys[] = {
       .help = "address:port that the other nodes are told; auto: as in cluster.listen" },
     { "store.kind", CT_CHOICE, AT(store_kind), .choices = "memory|redis", .standard = "memory",
       .help = "where records of calls and registrations live: with this process, or in Redis" },
+    { "store.durability", CT_CHOICE, AT(store_durability), .choices = "auto|off|async|confirmed", .standard = "auto",
+      .help = "confirmed: what is promised to a party (200, 202, the final NOTIFY) leaves when its record is stored; "
+              "async: nothing waits, what could not be written is written again; off: neither; auto: confirmed with "
+              "redis, else off" },
+    { "store.budget", MICROS, ENGINE(durability_budget_us), RANGE(MS(1), S(10)), .standard = "30ms",
+      .help = "confirmed: after this the call goes on, counted as not protected" },
     { "store.records", CT_COUNT, AT(store_records), RANGE(16, 4000000), .standard = "16k",
       .help = "records held in memory" },
     { "store.servers[]", CT_HOP, .size = sizeof(struct addr), .min = 6379, .standard = "127.0.0.1:6379",

@@ -29,7 +29,7 @@ static struct txn *find(const struct txn_layer *l, struct key128 key) {
 
 /* ---- client ---- */
 
-handle txn_client_start(struct txn_layer *l, struct outbox *o, uint64_t now, const struct txn_client *c) {
+handle txn_client_make(struct txn_layer *l, const struct txn_client *c) {
     struct slice name = c->method == SIP_M_UNKNOWN ? c->method_name : sip_method_name(c->method);
     enum txn_kind kind = c->method == SIP_M_INVITE ? TXN_ICT : TXN_NICT;
     struct buf *request = c->request;
@@ -52,10 +52,33 @@ handle txn_client_start(struct txn_layer *l, struct outbox *o, uint64_t now, con
     t->trace_call = c->trace_call;
     t->trace_leg = c->trace_leg;
     txn_dst_link(l, t);
-    struct txn_event ev = { .kind = TXN_NONE };
-    struct txn_step s = { .layer = l, .outbox = o, .now = now, .txn = t, .ev = &ev };
-    txn_run(&s, kind == TXN_ICT ? (unsigned)ICT_EV_START : (unsigned)NICT_EV_START);
     return t->self;
+}
+
+static bool is_unsent(const struct txn *t) {
+    return t->kind <= TXN_NICT && t->state == (t->kind == TXN_ICT ? (unsigned)ICT_INIT : (unsigned)NICT_INIT);
+}
+
+void txn_client_send(struct txn_layer *l, struct outbox *o, uint64_t now, handle txn) {
+    struct txn_event ev = { .kind = TXN_NONE };
+    struct txn *t = txn_get(l, txn);
+    struct txn_step s = { .layer = l, .outbox = o, .now = now, .txn = t, .ev = &ev };
+    if (t && is_unsent(t))
+        txn_run(&s, t->kind == TXN_ICT ? (unsigned)ICT_EV_START : (unsigned)NICT_EV_START);
+}
+
+void txn_client_adopt(struct txn_layer *l, handle txn) {
+    struct txn *t = txn_get(l, txn);
+    if (!t || t->kind != TXN_ICT || !is_unsent(t))
+        return;
+    t->state = ICT_PROCEEDING;
+    t->status = 100;
+}
+
+handle txn_client_start(struct txn_layer *l, struct outbox *o, uint64_t now, const struct txn_client *c) {
+    handle h = txn_client_make(l, c);
+    txn_client_send(l, o, now, h);
+    return h;
 }
 
 static unsigned response_event(const struct txn *t, uint16_t status) {
@@ -67,7 +90,7 @@ static unsigned response_event(const struct txn *t, uint16_t status) {
 struct txn_event txn_recv_response(struct txn_layer *l, struct outbox *o, uint64_t now, const struct sip_msg *msg) {
     struct txn_event ev = { .kind = TXN_STRAY, .method = (uint8_t)msg->cseq_method };
     struct txn *t = msg->via.branch.n ? find(l, txn_key_client(l, msg->via.branch, msg->cseq_method_name)) : NULL;
-    if (!t) {
+    if (!t || is_unsent(t)) {
         metrics_add(l->metrics, M_responses_stray, 1);
         return ev;
     }

@@ -167,6 +167,12 @@ struct txn_client {
 /* Sends the request and arms the timers. HANDLE_NONE: no request (NULL), no room, or a transaction with this branch
  * and method exists. */
 handle txn_client_start(struct txn_layer *l, struct outbox *o, uint64_t now, const struct txn_client *c);
+/* The same in two steps, for a request that is held back: made it has no timer, and no response is for it; txn_cancel
+ * is remembered until the INVITE was sent. A handle that is over is ignored. */
+handle txn_client_make(struct txn_layer *l, const struct txn_client *c);
+void txn_client_send(struct txn_layer *l, struct outbox *o, uint64_t now, handle txn);
+/* One that was made of an INVITE which another process has sent, and had a provisional response to: Proceeding. */
+void txn_client_adopt(struct txn_layer *l, handle txn);
 
 /* Matched by top Via branch and CSeq method (section 17.1.3); that the Via is ours is for the caller to see (18.1.2).
  * The ACK to a non-2xx is made and sent here (17.1.1.3). msg is a response. */

@@ -113,9 +113,9 @@ static const struct txn_row rows[ICT_STATE_COUNT][ICT_EVENT_COUNT] = {
         ON(TIMER_B) = BUG(NOT_STARTED),
         ON(TIMER_D) = BUG(NOT_STARTED),
         ON(TIMER_M) = BUG(NOT_STARTED),
-        ON(CANCEL) = BUG(NOT_STARTED),
+        ON(CANCEL) = DO(make_cancel, ICT_INIT, "9.1: held back; goes out behind it"),
         ON(TIMER_CANCELLED) = BUG(NOT_STARTED),
-        ON(ERROR) = BUG(NOT_STARTED),
+        ON(ERROR) = IGNORE("held back: nothing of ours is in flight"),
     },
     STATE(CALLING) = {
         ON(START) = BUG(STARTED),

@@ -7,6 +7,7 @@
  *   player.c   lines of the script -> steps
  *   words.c    a line -> words; times; {names} in texts
  *   world.c    the engine, the relay, the store, time and the wire between
+ *   store.c    the store's delays and failures, and the engine's death
  *   phone.c    phones and their dialogs: what they send
  *   body.c     session descriptions
  *   expect.c   what they are sent, against what the script says
@@ -134,6 +135,10 @@ struct world {
     void *memory;
     struct relay relay;
     struct store *store;
+    void *store_memory;
+    struct waiting *store_queue; /* operations that are not answered yet */
+    uint64_t store_delay_us;
+    bool store_down, store_silent, store_mute;
     uint64_t now;
     uint64_t stamp; /* of the lines being printed; 0: now */
     struct packet *seen; /* all that was read, latest first */
@@ -172,9 +177,21 @@ void world_advance(struct world *w, uint64_t us, bool or_message);
 /* Fails if something lies unread in any inbox. */
 void world_all_read(struct world *w);
 void world_leftover(struct world *w);
+uint64_t world_wall_ms(const struct world *w);
+/* The engine and the relay are new, the store is not. */
+void world_renew(struct world *w);
 void world_media(struct world *w, struct dialog_side *from, const char *to, uint8_t sent, uint8_t heard);
 /* Fails unless this is played to d: music, ringback or off. */
 void world_played(struct world *w, const struct dialog_side *d, const char *what);
+
+/* store.c */
+void store_later(struct world *w, const struct store_op *op);
+uint64_t store_due(const struct world *w);
+bool store_take(struct world *w, struct event *ev);
+void store_step(struct world *w, const char *what, uint64_t delay_us);
+/* Nobody is there for so long. */
+void store_restart(struct world *w, uint64_t dead_us);
+void store_forget_queue(struct world *w);
 
 /* phone.c */
 struct phone *phone_find(struct world *w, const char *name);

@@ -20,20 +20,24 @@ static void world_free(struct world *w) {
     for (unsigned i = 0; i < w->phone_count; i++)
         for (unsigned j = 0; j < w->phones[i].dialog_count; j++)
             dialog_reset(w, &w->phones[i].dialogs[j]);
+    store_forget_queue(w);
+    free(w->store_memory);
     free(w->memory);
     free(w);
 }
 
 int main(int argc, char **argv) {
     struct world *w = calloc(1, sizeof *w);
-    if (argc != 2 || !w) {
-        fprintf(stderr, "usage: ladder FILE\n");
+    bool durable = argc == 3 && strcmp(argv[1], "--durable") == 0;
+    if ((argc != 2 && !durable) || !w) {
+        fprintf(stderr, "usage: ladder [--durable] FILE     durable: everything that promises waits for its record\n");
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
-    world_init(w, argv[1]);
+    world_init(w, argv[argc - 1]);
+    w->cfg.durability = durable ? DURABILITY_CONFIRMED : DURABILITY_OFF;
     check_set_hook(on_check, w);
-    play(w, argv[1]);
+    play(w, argv[argc - 1]);
     if (!w->ended)
         world_leftover(w);
     world_free(w);

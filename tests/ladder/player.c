@@ -8,7 +8,8 @@
  *   config KEY VALUE               attended replace|join, splice offer|late-offer, relay splice|forward,
  *                                  refer local|relay|auto|reject,
  *                                  accept auto|200|202, progress on|off, recall on|off, hold pass|local, music on|off,
- *                                  ringback on|off, early-media on|off, recall-uri URI; the times t1, recall-time,
+ *                                  ringback on|off, early-media on|off, recall-uri URI, durability off|async|confirmed;
+ *                                  the times budget, t1, recall-time,
  *                                  replace-timeout, ring-timeout, bye-wait, invite-timeout (8s, 500ms); the numbers
  *                                  calls, ports (pairs), transactions, max-depth, subscription (seconds); echo NUMBER
  *                                  per-minute and pending (transfers of one party); session-expires, session-min-se
@@ -44,6 +45,10 @@
  *   order WHO TARGET               the operator transfers the party in this dialog: to a URI or a phone, or
  *                                  `with WHO`: to who is in that dialog
  *   ordered TEXT                   the operator was told this since the order
+ *   store slow TIME|up|down|silent|mute   its answers take so long; no time; UNAVAILABLE at once; nothing is done nor
+ *                                  answered until further notice; everything is done and nothing answered
+ *   restart [TIME]                 the engine dies; a new one reads the records that the store has, after that time
+ *   unprotected N                  calls whose latest record is not stored; metric NAME N: a counter
  *   drain TIME                     no new calls; what is left after TIME is ended
  *   cdr TEXT...                    a call data record of before holds all of these texts; "!TEXT": and not this one
  *   expect nothing                 all that was sent has been read (every step that sends or waits says so by itself)
@@ -118,6 +123,7 @@ static bool config_time(struct world *w, const char *key, struct words *ws) {
         { "recall-time", &w->cfg.recall_time_us },
         { "bye-wait", &w->cfg.bye_wait_us },
         { "invite-timeout", &w->cfg.invite_timeout_us },
+        { "budget", &w->cfg.durability_budget_us },
     };
     for (unsigned i = 0; i < sizeof times / sizeof *times; i++) {
         if (strcmp(times[i].key, key) != 0)
@@ -181,6 +187,10 @@ static void do_config(struct world *w, struct words *ws) {
         copy_text(w->cfg.recall_uri, sizeof w->cfg.recall_uri, slice_str(v));
     else if (strcmp(key, "relay") == 0)
         w->cfg.relay = strcmp(v, "forward") == 0 ? RELAY_FORWARD_REPLACES : RELAY_SPLICE;
+    else if (strcmp(key, "durability") == 0)
+        w->cfg.durability = strcmp(v, "confirmed") == 0 ? DURABILITY_CONFIRMED
+                            : strcmp(v, "async") == 0   ? DURABILITY_ASYNC
+                                                        : DURABILITY_OFF;
     else if (strcmp(key, "accept") == 0)
         w->cfg.accept = strcmp(v, "200") == 0 ? ACCEPT_200 : strcmp(v, "202") == 0 ? ACCEPT_202 : ACCEPT_AUTO;
     else if (strcmp(key, "session-refresher") == 0)
@@ -316,6 +326,41 @@ static void do_unreachable(struct world *w, struct words *ws) {
     ev.u.failed.dst = p->addr;
     say(w, "%-12s is unreachable", p->name);
     world_event(w, &ev);
+}
+
+static void do_store(struct world *w, struct words *ws) {
+    const char *what = word(w, ws, 1);
+    store_step(w, what, strcmp(what, "slow") == 0 ? word_time(w, ws, 2) : 0);
+    world_advance(w, 0, false);
+}
+
+static void do_restart(struct world *w, struct words *ws) {
+    store_restart(w, ws->n > 1 ? word_time(w, ws, 1) : 0);
+}
+
+static void do_unprotected(struct world *w, struct words *ws) {
+    struct engine_census c;
+    engine_census(w->engine, &c);
+    if (c.unprotected != word_number(w, ws, 1))
+        fail(w, "unprotected calls: %u", c.unprotected);
+}
+
+static void do_metric(struct world *w, struct words *ws) {
+    static const char *const names[] = {
+#define METRIC(name, help) #name,
+#include "core/base/metrics.def"
+#undef METRIC
+    };
+    const char *name = word(w, ws, 1);
+    uint64_t n = word_number(w, ws, 2);
+    unsigned i = 0;
+    while (i < sizeof names / sizeof *names && strcmp(names[i], name) != 0)
+        i++;
+    if (i == sizeof names / sizeof *names)
+        fail(w, "there is no counter %s", name);
+    uint64_t is = metrics_get(engine_metrics(w->engine), (enum metric)i);
+    if (is != n)
+        fail(w, "%s is %lu, expected: %lu", name, (unsigned long)is, (unsigned long)n);
 }
 
 static void do_drain(struct world *w, struct words *ws) {
@@ -473,7 +518,8 @@ static const struct {
     { "register", do_register }, { "media", do_media }, { "drain", do_drain },   { "unreachable", do_unreachable },
     { "expect", do_expect },   { "leftover", do_leftover }, { "include", do_include },
     { "refuse", do_refuse },   { "cdr", do_cdr },         { "rule", do_rule },     { "quirk", do_quirk },
-    { "order", do_order },     { "ordered", do_ordered },
+    { "order", do_order },     { "ordered", do_ordered },   { "store", do_store }, { "restart", do_restart },
+    { "unprotected", do_unprotected }, { "metric", do_metric },
 };
 
 static void run(struct world *w, struct words *ws) {

@@ -71,23 +71,56 @@ void world_init(struct world *w, const char *file) {
 
 static void lay_out(struct world *w, struct arena *a) {
     uint32_t streams = (w->cfg.media_port_max - w->cfg.media_port_min + 1u) / 2;
-    w->engine = engine_new(a, &w->cfg, w->now, START_MS);
-    w->store = store_memory_new(a, 256, 256 * 4096, w->cfg.seed);
+    w->engine = engine_new(a, &w->cfg, w->now, world_wall_ms(w));
     relay_init(&w->relay, a, streams);
 }
 
-void world_start(struct world *w) {
+static void *memory_of(struct world *w, size_t n) {
+    void *p = aligned_alloc(64, (n + 63) / 64 * 64);
+    if (!p)
+        fail(w, "no memory");
+    return p;
+}
+
+static void start_store(struct world *w) {
     struct arena a;
-    if (w->engine)
-        return;
+    arena_init(&a, NULL, 0);
+    store_memory_new(&a, 256, 256 * 4096, w->cfg.seed);
+    size_t n = a.used;
+    w->store_memory = memory_of(w, n);
+    arena_init(&a, w->store_memory, n);
+    w->store = store_memory_new(&a, 256, 256 * 4096, w->cfg.seed);
+}
+
+static void start_engine(struct world *w) {
+    struct arena a;
     arena_init(&a, NULL, 0);
     lay_out(w, &a);
-    w->memory = aligned_alloc(64, (a.used + 63) / 64 * 64);
-    if (!w->memory)
-        fail(w, "no memory");
-    arena_init(&a, w->memory, a.used);
+    size_t n = a.used;
+    w->memory = memory_of(w, n);
+    memset(w->memory, 0, n);
+    arena_init(&a, w->memory, n);
     lay_out(w, &a);
     engine_set_relay(w->engine, &w->relay);
+}
+
+void world_start(struct world *w) {
+    if (w->engine)
+        return;
+    start_store(w);
+    start_engine(w);
+}
+
+void world_renew(struct world *w) {
+    free(w->memory);
+    w->cfg.seed.k0 += 77;
+    w->out.n = 0;
+    memset(&w->relay, 0, sizeof w->relay);
+    start_engine(w);
+}
+
+uint64_t world_wall_ms(const struct world *w) {
+    return START_MS + (w->now - START_US) / 1000;
 }
 
 /* ---- what the engine wants done */
@@ -150,7 +183,7 @@ static void drain_outbox(struct world *w) {
             break;
         case OUT_MEDIA: relay_command(&w->relay, &o->u.media, w->now); break;
         case OUT_STORE:
-            store_submit(w->store, &o->u.store, START_MS + (w->now - START_US) / 1000);
+            store_later(w, &o->u.store);
             buf_unref(engine_bufs(w->engine), &o->u.store.key);
             buf_unref(engine_bufs(w->engine), &o->u.store.value);
             break;
@@ -171,16 +204,18 @@ static void drain_outbox(struct world *w) {
 
 static void step(struct world *w, struct event *ev) {
     ev->mono_us = w->now;
-    ev->wall_ms = START_MS + (w->now - START_US) / 1000;
+    ev->wall_ms = world_wall_ms(w);
     engine_step(w->engine, ev, &w->out);
     drain_outbox(w);
 }
 
 static void answer_store(struct world *w) {
-    struct event ev = { 0 };
-    while (store_answer(w->store, &ev)) {
+    struct event ev;
+    while (store_take(w, &ev)) {
+        if (!ev.u.store.ticket)
+            continue;
         ev.mono_us = w->now;
-        ev.wall_ms = START_MS + (w->now - START_US) / 1000;
+        ev.wall_ms = world_wall_ms(w);
         engine_step(w->engine, &ev, &w->out);
         if (w->out.n)
             drain_outbox(w);
@@ -190,6 +225,7 @@ static void answer_store(struct world *w) {
 /* What is due now: timers, and work that the engine put off to its next step. */
 static void settle(struct world *w) {
     unsigned turns = 0;
+    answer_store(w);
     while (engine_deadline(w->engine) <= w->now) {
         step(w, &(struct event){ .kind = EV_DEADLINE });
         if (++turns > TURNS_MAX)
@@ -231,6 +267,8 @@ void world_advance(struct world *w, uint64_t us, bool or_message) {
         return;
     for (;;) {
         uint64_t due = engine_deadline(w->engine);
+        if (store_due(w) < due)
+            due = store_due(w);
         if (due > until)
             break;
         w->now = due > w->now ? due : w->now;
@@ -271,7 +309,7 @@ void world_leftover(struct world *w) {
     count(w, "transfers", c.transfers, 0);
     count(w, "ports", c.ports, 0);
     count(w, "records", c.records, 0);
-    count(w, "records in the store", store_count(w->store, SL("call"), START_MS + (w->now - START_US) / 1000), 0);
+    count(w, "records in the store", store_count(w->store, SL("call"), world_wall_ms(w)), 0);
     world_advance(w, 64ull * w->cfg.t1_us + w->cfg.t4_us, false);
     world_all_read(w);
     engine_census(w->engine, &c);

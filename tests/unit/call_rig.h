@@ -22,6 +22,12 @@ struct rig_sent {
     char text[RIG_TEXT];
 };
 
+struct rig_op {
+    enum store_verb verb;
+    uint64_t ticket, version;
+    char key[24];
+};
+
 struct rig {
     struct engine *e;
     struct outbox out;
@@ -33,6 +39,8 @@ struct rig {
     uint32_t cdr_n;
     char admin[65536]; /* answers to the last order */
     void (*on_out)(struct rig *r, const struct out *o); /* each entry of the outbox, before it is dealt with */
+    struct rig_op ops[64]; /* of the table "call": nobody answers them but rig_answer */
+    uint32_t op_n;
     void (*after)(struct rig *r); /* each step, when the outbox is empty again */
     void *arg;
 };
@@ -115,6 +123,14 @@ static inline uint64_t rig_wall_ms(const struct rig *r) {
     return RIG_START_MS + (r->now - RIG_START_US) / 1000;
 }
 
+static inline void rig_keep_op(struct rig *r, const struct store_op *op) {
+    if (!slice_eq(op->table, SL("call")) || r->op_n == sizeof r->ops / sizeof *r->ops)
+        return;
+    struct rig_op *k = &r->ops[r->op_n++];
+    *k = (struct rig_op){ .verb = op->verb, .ticket = op->ticket, .version = op->version };
+    snprintf(k->key, sizeof k->key, "%.*s", SLICE_FMT(buf_slice(op->key)));
+}
+
 static inline void rig_empty(struct rig *r) {
     struct buf_pool *p = engine_bufs(r->e);
     for (uint32_t i = 0; i < r->out.n; i++) {
@@ -127,6 +143,7 @@ static inline void rig_empty(struct rig *r) {
             snprintf(s->text, sizeof s->text, "%.*s", SLICE_FMT(buf_slice(o->u.send.buf)));
             buf_unref(p, &o->u.send.buf);
         } else if (o->kind == OUT_STORE) {
+            rig_keep_op(r, &o->u.store);
             buf_unref(p, &o->u.store.key);
             buf_unref(p, &o->u.store.value);
         } else if (o->kind == OUT_ADMIN) {
@@ -152,6 +169,13 @@ static inline void rig_step(struct rig *r, struct event *ev) {
     rig_empty(r);
     if (r->after)
         r->after(r);
+}
+
+static inline void rig_answer(struct rig *r, uint64_t ticket, enum store_status status) {
+    struct event ev = { .kind = EV_STORE };
+    ev.u.store.ticket = ticket;
+    ev.u.store.status = status;
+    rig_step(r, &ev);
 }
 
 static inline const char *rig_order(struct rig *r, const char *line) {

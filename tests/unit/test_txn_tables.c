@@ -10,7 +10,7 @@
 
 /*                          START R1XX R2XX R3XX_6XX TIMER_A TIMER_B TIMER_D TIMER_M CANCEL TIMER_CANCELLED ERROR */
 static const char *const want_ict[] = {
-    "INIT CALLING ! ! ! ! ! ! ! ! ! !",
+    "INIT CALLING ! ! ! ! ! ! ! INIT ! -",
     "CALLING ! PROCEEDING ACCEPTED COMPLETED CALLING TERMINATED ! ! CALLING ! TERMINATED",
     "PROCEEDING ! PROCEEDING ACCEPTED COMPLETED ! ! ! ! PROCEEDING TERMINATED -",
     "COMPLETED ! - COMPLETED COMPLETED ! ! TERMINATED ! - ! TERMINATED",
@@ -19,7 +19,7 @@ static const char *const want_ict[] = {
 };
 /*                           START R1XX R2XX_6XX TIMER_E TIMER_F TIMER_K ERROR */
 static const char *const want_nict[] = {
-    "INIT TRYING ! ! ! ! ! !",
+    "INIT TRYING ! ! ! ! ! -",
     "TRYING ! PROCEEDING COMPLETED TRYING TERMINATED ! TERMINATED",
     "PROCEEDING ! PROCEEDING COMPLETED PROCEEDING TERMINATED ! TERMINATED",
     "COMPLETED ! - - ! ! TERMINATED -",

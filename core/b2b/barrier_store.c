@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Which write of which record is stored, and what is written again. */
+#include "core/b2b/barrier.h"
+#include "core/b2b/call.h"
+#include "core/b2b/owner.h"
+#include "core/b2b/record.h"
+#include "core/b2b/recover.h"
+#include "core/b2b/ticket.h"
+
+#define WRITES_PER_CALL 2
+#define FAILURES_DOWN 3 /* in a row: the store is down */
+#define BACKOFF_FIRST_US 100000
+#define BACKOFF_LAST_US 2000000
+#define REWRITES_A_STEP 16
+/* Of versions, when a record is there that is younger than what we know: a former owner's last ones. */
+#define VERSION_GAP 1000
+
+/* One operation that is not answered; its handle is the ticket. */
+struct write {
+    handle call; /* HANDLE_NONE: it is over */
+    uint64_t id, version;
+    uint16_t bucket;
+    bool deletes;
+    bool failed; /* a deletion, to be tried again */
+};
+
+void barrier_init_store(struct engine *e, struct arena *a) {
+    pool_init(&e->barrier.writes, a, WRITES_PER_CALL * e->cfg.calls_max + 64, sizeof(struct write));
+}
+
+uint32_t barrier_unprotected(const struct engine *e) {
+    return e->barrier.unprotected + e->barrier.undeleted;
+}
+
+void barrier_mark(struct engine *e, struct call *c, bool unprotected) {
+    if (c->unprotected == unprotected)
+        return;
+    c->unprotected = unprotected;
+    e->barrier.unprotected += unprotected ? 1 : UINT32_MAX;
+}
+
+static void retry_later(struct engine *e) {
+    struct barrier *b = &e->barrier;
+    if (wheel_is_set(&b->retry))
+        return;
+    b->backoff_us = b->backoff_us ? b->backoff_us * 2 : BACKOFF_FIRST_US;
+    if (b->backoff_us > BACKOFF_LAST_US)
+        b->backoff_us = BACKOFF_LAST_US;
+    wheel_set(&e->wheel, &b->retry, e->now + b->backoff_us);
+}
+
+void barrier_rewrite(struct engine *e, struct call *c) {
+    c->rewrite = true;
+    barrier_mark(e, c, true);
+    retry_later(e);
+}
+
+/* ---- writing ---- */
+
+static void fill(const struct engine *e, struct store_op *op, const struct write *w, handle ticket) {
+    op->ticket = ticket_of(TICKET_WRITE, ticket);
+    op->bucket = w->bucket;
+    op->version = w->version;
+    owner_fence(e, op);
+}
+
+bool barrier_write(struct engine *e, struct call *c, struct store_op *op) {
+    handle ticket = HANDLE_NONE;
+    struct write plain = { .bucket = c->bucket, .version = c->version };
+    if (e->cfg.durability == DURABILITY_OFF) {
+        c->stored = c->version;
+        fill(e, op, &plain, HANDLE_NONE);
+        return true;
+    }
+    bool deletes = op->verb == STORE_DELETE;
+    struct write *w = e->barrier.down && !deletes ? NULL : pool_alloc(&e->barrier.writes, &ticket);
+    if (!w && !deletes) {
+        barrier_rewrite(e, c);
+        return false;
+    }
+    if (!w) {
+        metrics_add(&e->metrics, M_store_lost, 1);
+        fill(e, op, &plain, HANDLE_NONE);
+        return true;
+    }
+    *w = (struct write){ c->self, c->id, c->version, c->bucket, deletes, false };
+    fill(e, op, w, ticket);
+    return true;
+}
+
+/* ---- answers ---- */
+
+static void back_up(struct engine *e) {
+    struct barrier *b = &e->barrier;
+    b->failures = 0;
+    b->backoff_us = 0;
+    if (b->down)
+        trace_text(&e->trace, TRACE_INFO, "store", 0, 0xff, SL("takes records again"));
+    b->down = false;
+    if (b->unprotected || b->undeleted)
+        wheel_set(&e->wheel, &b->retry, e->now);
+}
+
+static void stored(struct engine *e, struct call *c, uint64_t version) {
+    if (version <= c->stored)
+        return;
+    c->stored = version;
+    if (c->stored == c->version) {
+        c->rewrite = false;
+        barrier_mark(e, c, false);
+    }
+    barrier_stored(e, c);
+}
+
+/* Another owner's, or a later one of a former owner's that nobody knew. */
+static void fenced(struct engine *e, struct call *c, const struct event *ev) {
+    metrics_add(&e->metrics, M_calls_fenced, 1);
+    if (!c)
+        return;
+    if (owner_is_shared(e) && (ev->u.store.node != e->cfg.node || ev->u.store.epoch != owner_epoch(e, c->bucket))) {
+        recover_forget(e, c);
+        return;
+    }
+    c->version += VERSION_GAP;
+    barrier_rewrite(e, c);
+}
+
+static void note_down(struct engine *e) {
+    uint32_t cursor = 0;
+    handle h;
+    if (e->barrier.down)
+        return;
+    e->barrier.down = true;
+    trace_text(&e->trace, TRACE_WARN, "store", 0, 0xff, SL("takes no records: calls go on without"));
+    for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));)
+        if (barrier_holds(c))
+            wheel_set(&e->wheel, &c->held_timer, e->now);
+}
+
+static void failed(struct engine *e, struct write *w, struct call *c, handle self) {
+    metrics_add(&e->metrics, M_store_failures, 1);
+    if (++e->barrier.failures >= FAILURES_DOWN)
+        note_down(e);
+    if (c && w->version > c->refused) {
+        c->refused = w->version;
+        barrier_stored(e, c);
+    }
+    if (w->deletes) {
+        w->failed = true;
+        e->barrier.undeleted++;
+        retry_later(e);
+        return;
+    }
+    pool_free(&e->barrier.writes, self);
+    /* A later version is on its way, or will be. */
+    if (c)
+        barrier_rewrite(e, c);
+}
+
+bool barrier_on_store(struct engine *e, const struct event *ev) {
+    handle self = ticket_handle(ev->u.store.ticket);
+    struct write *w = pool_get(&e->barrier.writes, self);
+    if (!ev->u.store.ticket || ticket_part(ev->u.store.ticket) != TICKET_WRITE)
+        return false;
+    if (!w || w->failed)
+        return true;
+    struct call *c = call_get(e, w->call);
+    struct write was = *w;
+    if (ev->u.store.status == STORE_UNAVAILABLE || ev->u.store.status == STORE_REFUSED) {
+        failed(e, w, c, self);
+        return true;
+    }
+    pool_free(&e->barrier.writes, self);
+    back_up(e);
+    if (ev->u.store.status == STORE_FENCED)
+        fenced(e, was.deletes ? NULL : c, ev);
+    else if (c)
+        stored(e, c, was.version);
+    return true;
+}
+
+void barrier_store_down(struct engine *e, bool down) {
+    if (e->cfg.durability == DURABILITY_OFF)
+        return;
+    if (down)
+        note_down(e);
+    else
+        back_up(e);
+}
+
+/* ---- again ---- */
+
+static void delete_again(struct engine *e, struct write *w, handle self) {
+    char key[16];
+    struct sbuf k = sbuf_on(key, sizeof key);
+    struct out *o = outbox_add(e->out, OUT_STORE);
+    if (!o)
+        return;
+    sbuf_hex(&k, w->id, 16);
+    o->u.store.verb = STORE_DELETE;
+    o->u.store.table = SL("call");
+    o->u.store.key = buf_copy(&e->bufs, sbuf_slice(&k));
+    w->failed = false;
+    w->call = HANDLE_NONE;
+    e->barrier.undeleted--;
+    fill(e, &o->u.store, w, self);
+    metrics_add(&e->metrics, M_store_rewrites, 1);
+}
+
+/* While the store is down one is tried: its answer tells. */
+void barrier_on_retry(struct engine *e) {
+    struct barrier *b = &e->barrier;
+    uint32_t writes = 0, n = 0, most = b->down ? 1 : REWRITES_A_STEP;
+    handle h;
+    bool probe = b->down;
+    b->down = false;
+    for (struct write *w; n < most && b->undeleted && (w = pool_next(&b->writes, &writes, &h));) {
+        if (!w->failed)
+            continue;
+        delete_again(e, w, h);
+        n++;
+    }
+    for (struct call *c; n < most && (c = pool_next(&e->calls, &b->cursor, &h));) {
+        if (!c->rewrite)
+            continue;
+        metrics_add(&e->metrics, M_store_rewrites, 1);
+        record_store(e, c);
+        n++;
+    }
+    b->down = probe;
+    if (n == most && !probe)
+        wheel_set(&e->wheel, &b->retry, e->now);
+    else if (b->unprotected || b->undeleted)
+        retry_later(e);
+    if (n < most)
+        b->cursor = 0;
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* A call goes on from its record; recover.h says what becomes of what was in flight. */
+#include "core/b2b/agree.h"
+#include "core/b2b/barrier.h"
+#include "core/b2b/call.h"
+#include "core/b2b/media.h"
+#include "core/b2b/record.h"
+#include "core/b2b/record_fields.h"
+#include "core/b2b/recover.h"
+#include "core/b2b/transfer.h"
+#include "core/b2b/wire.h"
+#include "core/base/check.h"
+#include "parser/sip_hdr.h"
+
+struct open {
+    struct slice bytes;
+    struct addr addr;
+    bool provisional;
+};
+
+/* What the record says was in flight; copied to e->ua.headers, since the leg's texts move. False: nothing. */
+static bool take_open(struct engine *e, struct leg *l, unsigned field, struct open *o) {
+    struct slice in = leg_str(l, field);
+    struct sbuf copy = ua_headers(&e->ua);
+    struct tlv t;
+    uint64_t v;
+    *o = (struct open){ .addr.family = ADDR_NONE };
+    while (in.n && tlv_next(&in, &t)) {
+        if (t.tag == OPEN_TAG_BYTES) {
+            sbuf_put(&copy, t.value);
+            o->bytes = sbuf_slice(&copy);
+        } else if (t.tag == OPEN_TAG_ADDR) {
+            record_addr_get(t.value, &o->addr);
+        } else if (t.tag == OPEN_TAG_STATE) {
+            o->provisional = tlv_u64(&t, 1, &v) && v;
+        }
+    }
+    leg_set(e, l, field, SLICE_NONE);
+    return o->bytes.n && o->addr.family != ADDR_NONE && !copy.overflow;
+}
+
+/* ---- transactions ---- */
+
+static handle adopt_client(struct engine *e, struct leg *l, const struct open *o, enum txn_purpose purpose) {
+    const struct call *c = leg_call(e, l);
+    struct sip_fault fault;
+    if (sip_parse(o->bytes, &e->again, &fault) < 0 || !e->again.is_request || e->again.method != SIP_M_INVITE)
+        return HANDLE_NONE;
+    struct txn_client t = {
+        .request = buf_copy(&e->bufs, o->bytes),
+        .method = SIP_M_INVITE,
+        .branch = e->again.via.branch,
+        .cseq = e->again.cseq,
+        .dst = &o->addr,
+        .local = &l->dlg.local,
+        .ctx_kind = purpose,
+        .ctx = l->self,
+        .trace_call = c->id,
+        .trace_leg = l->number,
+    };
+    handle h = txn_client_make(&e->txns, &t);
+    if (o->provisional) {
+        txn_client_adopt(&e->txns, h);
+    } else if (h != HANDLE_NONE) {
+        wire_trace(e, "send", l, o->bytes, &o->addr);
+        txn_client_send(&e->txns, e->out, e->now, h);
+    }
+    return h;
+}
+
+/* As if the INVITE came again: 100, and it waits for its answer. */
+static handle adopt_server(struct engine *e, struct leg *l, const struct open *o) {
+    struct sip_fault fault;
+    if (sip_parse(o->bytes, &e->again, &fault) < 0 || !e->again.is_request || e->again.method != SIP_M_INVITE)
+        return HANDLE_NONE;
+    struct txn_event t = txn_recv_request(&e->txns, e->out, e->now, &e->again, &o->addr, &l->dlg.local);
+    if (t.kind != TXN_NEW_REQUEST)
+        return HANDLE_NONE;
+    txn_get(&e->txns, t.txn)->ctx = l->self;
+    return t.txn;
+}
+
+/* The 2xx goes out again, and is repeated. False: there is none, or its time is over. */
+static bool restore_ok(struct engine *e, struct leg *l) {
+    struct open o;
+    uint64_t until = l->ok_until;
+    uint32_t cseq = l->ok_cseq;
+    if (!take_open(e, l, LEG_OPEN_OK, &o) || until <= e->now || !(l->ok = buf_copy(&e->bufs, o.bytes)))
+        return false;
+    l->ok_cseq = cseq;
+    l->ok_dst = o.addr;
+    l->ok_interval = e->cfg.t1_us;
+    wire_trace(e, "send", l, o.bytes, &o.addr);
+    wire_send(e, l->ok, &l->ok_dst, &l->dlg.local);
+    leg_ok_sent(e, l);
+    l->ok_until = until;
+    return true;
+}
+
+/* ---- legs ---- */
+
+/* An offer whose INVITE is not part of the record: it comes again, if it still matters. */
+static void forget_offer(struct engine *e, struct leg *l) {
+    struct slice before = leg_str(l, LEG_SDP_BEFORE);
+    if (!before.p || !leg_set(e, l, LEG_SDP_REMOTE, before))
+        return;
+    l->media.own_direction = l->media.own_before;
+    l->media.own_before = 0;
+    leg_set(e, l, LEG_SDP_BEFORE, SLICE_NONE);
+}
+
+static void resume_reinvite(struct engine *e, struct leg *l, const struct open *o) {
+    l->invite_out = o->bytes.n ? adopt_client(e, l, o, FOR_REINVITE) : HANDLE_NONE;
+    if (l->invite_out != HANDLE_NONE) {
+        l->adopted = !o->provisional;
+        if (l->invite_until <= e->now)
+            l->invite_until = e->now + 64ull * e->cfg.t1_us;
+        if (l->retry_until && l->retry_until < l->invite_until)
+            l->retry_until = l->invite_until;
+        wheel_set(&e->wheel, &l->timer, l->invite_until);
+    } else if (l->retry_until) {
+        if (!leg_str(l, LEG_SDP_WANTED).p && !l->asks_offer)
+            leg_set(e, l, LEG_SDP_WANTED, leg_str(l, LEG_SDP_LOCAL));
+        l->reoffer_waits = true;
+        wheel_set(&e->wheel, &l->timer, e->now + e->cfg.t1_us / 5);
+    }
+}
+
+/* Nothing that could close it is in flight. A late offer of the peer's waits for the answer in the other leg's ACK. */
+static void close_offer(struct leg *l) {
+    bool open = l->oa == OA_OFFER_SENT ? l->invite_out != HANDLE_NONE || l->ok
+                                       : l->invite_in != HANDLE_NONE || l->late_offer;
+    if (l->oa != OA_STABLE && !open)
+        oa_step(&l->oa, OA_EV_ABORT);
+}
+
+static void resume_up(struct engine *e, struct leg *l) {
+    struct open o;
+    if (!restore_ok(e, l)) {
+        leg_stop_ok(e, l);
+        leg_step(e, l, LEG_IN_RECV_ACK);
+    }
+    leg_session_resume(e, l);
+    if (take_open(e, l, LEG_OPEN_IN, &o))
+        l->invite_in = adopt_server(e, l, &o);
+    if (l->invite_in == HANDLE_NONE)
+        forget_offer(e, l);
+    take_open(e, l, LEG_OPEN_OUT, &o);
+    resume_reinvite(e, l, &o);
+    close_offer(l);
+}
+
+/* Nobody would ever answer it. */
+static void give_up(struct engine *e, struct leg *l, enum leg_event_kind kind) {
+    struct leg_event ev = { .kind = kind, .status = 503 };
+    wheel_cancel(&e->wheel, &l->timer);
+    oa_step(&l->oa, OA_EV_ABORT);
+    l->final_status = 503;
+    leg_step(e, l, LEG_IN_GONE);
+    engine_leg_event(e, l, &ev);
+}
+
+static void resume_calling(struct engine *e, struct leg *l) {
+    struct open o;
+    if (take_open(e, l, LEG_OPEN_OUT, &o))
+        l->invite_out = adopt_client(e, l, &o, FOR_INVITE);
+    if (l->invite_out == HANDLE_NONE)
+        give_up(e, l, LEG_EV_REFUSED);
+    else if (l->state == LEG_CANCELLING)
+        txn_cancel(&e->txns, e->out, e->now, l->invite_out, SLICE_NONE);
+    else if (!wheel_is_set(&l->timer))
+        wheel_set(&e->wheel, &l->timer, e->now + e->cfg.invite_timeout_us);
+}
+
+static void resume_incoming(struct engine *e, struct leg *l) {
+    struct open o;
+    if (take_open(e, l, LEG_OPEN_IN, &o))
+        l->invite_in = adopt_server(e, l, &o);
+    if (l->invite_in == HANDLE_NONE)
+        give_up(e, l, LEG_EV_GONE);
+}
+
+static void resume_leg(struct engine *e, struct leg *l) {
+    struct dialog *d = &l->dlg;
+    d->local_cseq = d->local_cseq < INT32_MAX - RECORD_CSEQ_GAP ? d->local_cseq + RECORD_CSEQ_GAP : d->local_cseq;
+    l->auth_nc += l->auth_nc ? RECORD_CSEQ_GAP : 0;
+    /* The answer to its last request may be lost: that comes again. */
+    if (d->remote_cseq_known && d->remote_cseq)
+        d->remote_cseq--;
+    recover_index(e, l);
+    switch (l->state) {
+    case LEG_CALLING:
+    case LEG_EARLY:
+    case LEG_CANCELLING: resume_calling(e, l); break;
+    case LEG_INCOMING: resume_incoming(e, l); break;
+    case LEG_ANSWERED:
+    case LEG_UP: resume_up(e, l); break;
+    case LEG_ENDING:
+        if (!restore_ok(e, l))
+            leg_stop_ok(e, l);
+        leg_send_bye(e, l, SLICE_NONE);
+        break;
+    case LEG_IDLE: leg_step(e, l, LEG_IN_GONE); break;
+    default: break;
+    }
+    for (unsigned f = LEG_OPEN_OUT; f <= LEG_OPEN_OK; f++)
+        leg_set(e, l, f, SLICE_NONE);
+}
+
+/* ---- who talks with whom ---- */
+
+static void resume_media(struct engine *e, struct call *c) {
+    for (unsigned i = 0; i < c->leg_count; i++)
+        media_reopen(e, leg_get(e, c->legs[i]));
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        struct leg *l = leg_get(e, c->legs[i]), *p = leg_peer(e, l);
+        if (leg_is_live(l) && l->echo)
+            media_echo(e, l);
+        else if (p && p->peer == l->self && p->number > l->number)
+            media_connect(e, l, p);
+        if (p && leg_is_up(l) && l->session_unsure && l->transfer == HANDLE_NONE && !l->retry_until)
+            agree_anew(e, l, p);
+    }
+}
+
+static bool rings_for(const struct engine *e, const struct call *c, const struct leg *caller) {
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        const struct leg *l = leg_get(e, c->legs[i]);
+        if (l->peer == caller->self && leg_is_live(l))
+            return true;
+    }
+    return false;
+}
+
+/* The other's end was under way. */
+static bool is_alone(const struct engine *e, const struct call *c, const struct leg *l) {
+    bool in_transfer = l->transfer != HANDLE_NONE || leg_str(l, LEG_TRANSFER_AT).p;
+    if (!leg_is_live(l) || in_transfer || l->echo)
+        return false;
+    return l->state == LEG_INCOMING ? !rings_for(e, c, l) : !leg_peer(e, l);
+}
+
+static void end_alone(struct engine *e, struct call *c) {
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        struct leg *l = leg_get(e, c->legs[i]);
+        if (is_alone(e, c, l))
+            leg_end(e, l, 480, SLICE_NONE);
+        else if (l->oa == OA_OFFER_RCVD && l->late_offer && l->transfer == HANDLE_NONE && !(leg_peer(e, l) && leg_peer(e, l)->ok))
+            leg_ack_late_offer(e, l);
+    }
+}
+
+static void resume_transfers(struct engine *e, const struct call *c) {
+    struct transfer *own = transfer_get(e, c->transfer);
+    if (own)
+        transfer_resume(e, own);
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        const struct leg *l = leg_get(e, c->legs[i]);
+        struct transfer *t = transfer_get(e, l->transfer);
+        if (t && t != own && t->resuming)
+            transfer_resume(e, t);
+    }
+}
+
+void record_resume(struct engine *e, struct call *c) {
+    c->resuming = false;
+    if (!c->record_stored)
+        e->records++;
+    c->record_stored = true;
+    call_changed(e, c);
+    for (unsigned i = 0; i < c->leg_count; i++)
+        resume_leg(e, leg_get(e, c->legs[i]));
+    resume_media(e, c);
+    resume_transfers(e, c);
+    end_alone(e, c);
+}

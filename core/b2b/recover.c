@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/recover.h"
+
+#include "core/b2b/barrier.h"
+#include "core/b2b/call.h"
+#include "core/b2b/owner.h"
+#include "core/b2b/record.h"
+#include "core/b2b/ticket.h"
+#include "core/b2b/transfer.h"
+#include "core/b2b/wire.h"
+
+static void skip(struct engine *e, struct slice key, const char *why) {
+    struct sbuf d = trace_begin(&e->trace, TRACE_WARN, "record", 0, 0xff);
+    sbuf_escaped(&d, key, 64);
+    sbuf_lit(&d, " is left alone: ");
+    sbuf_str(&d, why);
+    trace_end(&e->trace, &d);
+}
+
+void recover_record(struct engine *e, struct slice key, struct slice value) {
+    struct call *c = NULL;
+    enum record_error r = record_decode(e, value, &c);
+    if (r != RECORD_OK) {
+        skip(e, key, record_error_text(r));
+        metrics_add(&e->metrics, M_records_unreadable, r != RECORD_EXISTS);
+        return;
+    }
+    if (c->takeovers >= RECOVER_TAKEOVERS_MAX) {
+        skip(e, key, "two owners have died with it");
+        metrics_add(&e->metrics, M_calls_quarantined, 1);
+        record_drop(e, c);
+        return;
+    }
+    c->takeovers++;
+    c->taken_us = e->now;
+    c->record_stored = true;
+    e->records++;
+    metrics_add(&e->metrics, M_calls_recovered, 1);
+    trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("taken over"));
+    call_changed(e, c);
+    barrier_resume(e, c);
+}
+
+void recover_load(struct engine *e, uint16_t bucket) {
+    struct out *o = outbox_add(e->out, OUT_STORE);
+    if (!o) {
+        metrics_add(&e->metrics, M_store_failures, 1);
+        return;
+    }
+    o->u.store.verb = STORE_LOAD;
+    o->u.store.ticket = ticket_of(TICKET_LOAD, bucket + 1u);
+    o->u.store.bucket = bucket;
+    o->u.store.table = SL("call");
+}
+
+bool recover_on_store(struct engine *e, const struct event *ev) {
+    if (!ev->u.store.ticket || ticket_part(ev->u.store.ticket) != TICKET_LOAD)
+        return false;
+    if (ev->u.store.status == STORE_OK)
+        recover_record(e, ev->u.store.key, ev->u.store.value);
+    else if (ev->u.store.status != STORE_MISSING)
+        metrics_add(&e->metrics, M_store_failures, 1);
+    return true;
+}
+
+/* ---- a call that another node has ---- */
+
+/* Another call's transfer goes on without it; a leg of another call is in no transfer any more. */
+static void forget_transfer(struct engine *e, const struct transfer *t) {
+    uint32_t cursor = 0;
+    handle h;
+    for (struct leg *l; (l = pool_next(&e->legs, &cursor, &h));) {
+        if (l->transfer != t->self || l->call == t->call)
+            continue;
+        l->transfer = HANDLE_NONE;
+        l->transfer_role = TR_NONE;
+    }
+}
+
+static void undirty(struct engine *e, struct call *c) {
+    handle *at = &e->dirty;
+    while (*at != HANDLE_NONE && *at != c->self)
+        at = &call_get(e, *at)->next_dirty;
+    if (*at == c->self)
+        *at = c->next_dirty;
+    c->dirty = false;
+}
+
+void recover_forget(struct engine *e, struct call *c) {
+    struct transfer *t = transfer_get(e, c->transfer);
+    trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("another node has it"));
+    if (t)
+        forget_transfer(e, t);
+    if (c->dirty)
+        undirty(e, c);
+    owner_forget_call(e, c);
+}
+
+/* ---- requests without To tag that come again ---- */
+
+/* Beside what leg_index keeps: by the peer's tag in place of ours. */
+static struct key128 remote_key(const struct engine *e, struct slice call_id, struct slice tag) {
+    struct siphash h;
+    siphash_init(&h, e->map_key, true);
+    siphash_add(&h, "peer", 4);
+    siphash_add(&h, &call_id.n, sizeof call_id.n);
+    siphash_add(&h, call_id.p, call_id.n);
+    siphash_add(&h, tag.p, tag.n);
+    return siphash_end(&h);
+}
+
+static struct key128 key_of(const struct engine *e, const struct leg *l) {
+    return remote_key(e, leg_str(l, DLG_CALL_ID), leg_str(l, DLG_REMOTE_TAG));
+}
+
+void recover_index(struct engine *e, struct leg *l) {
+    l->by_remote = !l->dlg.uac && map_put(&e->leg_map, key_of(e, l), l->self);
+}
+
+void recover_unindex(struct engine *e, struct leg *l) {
+    struct key128 k = key_of(e, l);
+    if (l->by_remote && map_get(&e->leg_map, k) == l->self)
+        map_del(&e->leg_map, k);
+    l->by_remote = false;
+}
+
+bool recover_repeated(struct engine *e, const struct sip_msg *msg, handle txn) {
+    struct leg *l = leg_get(e, map_get(&e->leg_map, remote_key(e, msg->call_id, msg->from_tag)));
+    bool same = l && l->by_remote && slice_eq(leg_str(l, DLG_CALL_ID), msg->call_id) &&
+                slice_eq(leg_str(l, DLG_REMOTE_TAG), msg->from_tag);
+    if (!same || (msg->cseq != l->dlg.remote_cseq && msg->cseq != l->dlg.remote_cseq + 1))
+        return false;
+    if (msg->method == SIP_M_REFER)
+        return transfer_accepted_again(e, l, msg, txn);
+    if (msg->method != SIP_M_INVITE || !l->ok || l->ok_cseq != msg->cseq)
+        return false;
+    buf_ref(l->ok);
+    txn_respond(&e->txns, e->out, e->now, txn, l->ok, 200);
+    return true;
+}

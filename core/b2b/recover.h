@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * recover: calls that go on here after their owner's death, from their records. What was in flight then:
+ *
+ *   INVITE of ours, unanswered     sent again, byte by byte the same, unless a provisional response had come; then its
+ *                                  transaction waits for the final one. CANCEL and ACK are made from those bytes
+ *   re-INVITE of ours              the same; 500 (its CSeq is old, so it was answered before) or no response at all is as
+ *                                  491: offered anew after section 14.1's wait, or told to who waits for it
+ *   INVITE or re-INVITE of theirs  its server transaction lives again: a retransmission or CANCEL finds it
+ *   2xx of ours without ACK        repeated until the ACK comes
+ *   2xx to us without our ACK      the peer repeats it, and gets its ACK
+ *   BYE of ours                    sent again under a new CSeq (a second one gets 481)
+ *   NOTIFY of ours                 again under a new CSeq
+ *   other requests of theirs       they come again; the CSeq of the last one is accepted once more. A REFER that was
+ *                                  accepted gets its 202 again
+ *   deadlines that have passed     fire at once
+ *
+ * A call that two owners have died with is not touched by the third.
+ */
+#ifndef REFEREE_B2B_RECOVER_H
+#define REFEREE_B2B_RECOVER_H
+
+#include "core/b2b/leg.h"
+
+#define RECOVER_TAKEOVERS_MAX 2
+/* A call that has been fine for so long starts to be counted anew. */
+#define RECOVER_FINE_US 60000000
+
+/* One record of the table "call". What cannot be read, is here already or is in quarantine is skipped, traced and
+ * counted. Else its attempt is counted in the store first, then record_resume. Within a step. */
+void recover_record(struct engine *e, struct slice key, struct slice value);
+/* Asks the store for all records of a bucket that this node has just claimed. */
+void recover_load(struct engine *e, uint16_t bucket);
+/* An answer to that. False: not ours. */
+bool recover_on_store(struct engine *e, const struct event *ev);
+/* Another node owns the call: it is gone here, nothing is sent and nobody is told. Between or within steps. */
+void recover_forget(struct engine *e, struct call *c);
+
+/* ---- private to record_resume.c and engine.c ---- */
+
+/* A leg's event goes to the transfer it takes part in, else across the bridge. */
+void engine_leg_event(struct engine *e, struct leg *l, const struct leg_event *ev);
+/* An INVITE or REFER without To tag that made a leg of a call which was taken over: its answer is given again. */
+bool recover_repeated(struct engine *e, const struct sip_msg *msg, handle txn);
+/* Makes a leg that the peer began findable for recover_repeated, or not any more. */
+void recover_index(struct engine *e, struct leg *l);
+void recover_unindex(struct engine *e, struct leg *l);
+
+#endif

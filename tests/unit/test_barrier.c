@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * Durable before visible: what waits for which write, in which order, and for how long; what is written again.
+ */
+#include "core/b2b/barrier.h"
+#include "core/b2b/call.h"
+#include "core/b2b/recover.h"
+#include "tests/unit/record_rig.h"
+
+#define BUDGET_US 30000
+
+static struct rig r;
+static struct engine_config config;
+static struct rig_dialog a, b;
+
+static void start(enum durability d) {
+    rig_config(&config);
+    config.durability = d;
+    config.durability_budget_us = BUDGET_US;
+    rig_start(&r, &config);
+    r.arg = &config;
+}
+
+static struct engine_census census(void) {
+    struct engine_census c;
+    engine_census(r.e, &c);
+    return c;
+}
+
+static struct call *the_call(void) {
+    uint32_t cursor = 0;
+    handle h;
+    return pool_next(&r.e->calls, &cursor, &h);
+}
+
+static uint64_t counted(enum metric m) {
+    return metrics_get(engine_metrics(r.e), m);
+}
+
+/* Messages sent since the last look. */
+static uint32_t news(void) {
+    static uint32_t seen;
+    uint32_t n = r.sent_n < seen ? r.sent_n : r.sent_n - seen;
+    seen = r.sent_n;
+    return n;
+}
+
+/* Every write so far is stored. */
+static void store_all(void) {
+    for (uint32_t i = 0; i < r.op_n; i++)
+        rig_answer(&r, r.ops[i].ticket, STORE_OK);
+    r.op_n = 0;
+}
+
+/* Up, and nothing of it unanswered. */
+static void start_call(void) {
+    start(DURABILITY_CONFIRMED);
+    rig_invite(&r, &a, ALICE, BOB, rig_sdp("0", "sendrecv", 40000));
+    rig_reply(&r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
+    store_all();
+    rig_learn(&r, &a, "SIP/2.0 200");
+    rig_request(&r, &a, "ACK", "", "");
+    store_all();
+    news();
+}
+
+static void test_off(void) {
+    start(DURABILITY_OFF);
+    rig_invite(&r, &a, ALICE, BOB, rig_sdp("0", "sendrecv", 40000));
+    CHECK_EQ(r.op_n, 0);
+    rig_reply(&r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
+    CHECK_TRUE(rig_last(&r, ALICE, "SIP/2.0 200", "INVITE") != NULL);
+    CHECK_EQ(r.op_n, 1);
+    CHECK_EQ(r.ops[0].ticket, 0);
+    rig_stop(&r);
+}
+
+/* The early record goes out with the INVITE; the 200 and the ACK wait for the write of the same step, and no other. */
+static void test_order(void) {
+    start(DURABILITY_CONFIRMED);
+    rig_invite(&r, &a, ALICE, BOB, rig_sdp("0", "sendrecv", 40000));
+    CHECK_TRUE(rig_last(&r, BOB, "INVITE", NULL) != NULL);
+    CHECK_EQ(r.op_n, 1);
+    CHECK_EQ(r.ops[0].version, 1);
+    news();
+    rig_reply(&r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
+    CHECK_EQ(r.op_n, 2);
+    CHECK_EQ(r.ops[1].version, 2);
+    CHECK_EQ(news(), 0);
+    CHECK_EQ(census().held, 2);
+    rig_answer(&r, r.ops[0].ticket, STORE_OK);
+    CHECK_EQ(news(), 0);
+    rig_answer(&r, r.ops[1].ticket, STORE_OK);
+    CHECK_EQ(news(), 2);
+    CHECK_EQ(census().held, 0);
+    /* A ticket that is over, and one that never was. */
+    rig_answer(&r, r.ops[1].ticket, STORE_UNAVAILABLE);
+    rig_answer(&r, 12345, STORE_OK);
+    CHECK_EQ(census().unprotected, 0);
+    CHECK_EQ(counted(M_store_unprotected), 0);
+    rig_stop(&r);
+}
+
+/* Timers start when it leaves: the 200 that was held for 20 ms is repeated 500 ms after that. */
+static void test_timers(void) {
+    start(DURABILITY_CONFIRMED);
+    rig_invite(&r, &a, ALICE, BOB, rig_sdp("0", "sendrecv", 40000));
+    rig_reply(&r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
+    rig_wait(&r, 20000);
+    store_all();
+    news();
+    rig_wait(&r, 495000);
+    CHECK_EQ(news(), 0);
+    rig_wait(&r, 10000);
+    CHECK_EQ(news(), 1);
+    rig_stop(&r);
+}
+
+/* A request of the same leg stays behind what waits; another call's does not. */
+static void test_behind(void) {
+    start_call();
+    rig_request(&r, &a, "REFER", "Refer-To: <sip:carol@192.0.2.1>\r\n", "");
+    CHECK_EQ(news(), 0);
+    CHECK_EQ(census().held, 3); /* 202, NOTIFY behind it, INVITE to Carol */
+    rig_request(&r, &b, "INFO", "", "");
+    CHECK_EQ(news(), 0); /* passed on to Alice, behind her 202 and NOTIFY */
+    CHECK_EQ(census().held, 4);
+    rig_request(&r, &b, "OPTIONS", "", "");
+    CHECK_EQ(news(), 1); /* answers to other transactions do not wait */
+    uint32_t before = r.sent_n;
+    store_all();
+    CHECK_EQ(r.sent_n - before, 4);
+    unsigned order = 0;
+    for (uint32_t i = before; i < r.sent_n; i++) {
+        const char *t = r.sent[i % RIG_SENT].text;
+        order = order * 10 + (strncmp(t, "SIP/2.0 202", 11) == 0 ? 1
+                              : strncmp(t, "NOTIFY", 6) == 0     ? 2
+                              : strncmp(t, "INFO", 4) == 0       ? 4
+                                                                 : 3);
+    }
+    CHECK_TRUE(order == 1234 || order == 1324 || order == 1243);
+    rig_stop(&r);
+}
+
+static void test_budget(void) {
+    start(DURABILITY_CONFIRMED);
+    rig_invite(&r, &a, ALICE, BOB, rig_sdp("0", "sendrecv", 40000));
+    rig_reply(&r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
+    news();
+    rig_wait(&r, BUDGET_US - 2000);
+    CHECK_EQ(news(), 0);
+    rig_wait(&r, 4000);
+    CHECK_EQ(news(), 2);
+    CHECK_EQ(census().unprotected, 1);
+    CHECK_EQ(counted(M_store_unprotected), 2);
+    /* Late, but stored. */
+    store_all();
+    CHECK_EQ(census().unprotected, 0);
+    CHECK_EQ(r.op_n, 0);
+    rig_stop(&r);
+}
+
+/* Refused: it goes on at once, and the record is written again until it is stored. */
+static void test_refused(void) {
+    start(DURABILITY_CONFIRMED);
+    rig_invite(&r, &a, ALICE, BOB, rig_sdp("0", "sendrecv", 40000));
+    rig_reply(&r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
+    rig_answer(&r, r.ops[0].ticket, STORE_OK);
+    news();
+    rig_answer(&r, r.ops[1].ticket, STORE_REFUSED);
+    CHECK_EQ(news(), 2);
+    CHECK_EQ(census().unprotected, 1);
+    r.op_n = 0;
+    rig_wait(&r, 110000);
+    CHECK_EQ(r.op_n, 1);
+    CHECK_EQ(r.ops[0].version, 3);
+    rig_answer(&r, r.ops[0].ticket, STORE_UNAVAILABLE);
+    r.op_n = 0;
+    rig_wait(&r, 150000);
+    CHECK_EQ(r.op_n, 0); /* the back-off doubles */
+    rig_wait(&r, 60000);
+    CHECK_EQ(r.op_n, 1);
+    store_all();
+    CHECK_EQ(census().unprotected, 0);
+    CHECK_EQ(counted(M_store_rewrites), 2);
+    rig_wait(&r, 10000000);
+    CHECK_EQ(r.op_n, 0);
+    rig_stop(&r);
+}
+
+/* Three in a row: nothing waits any more, and changes are not written one by one; the first success brings the rest. */
+static void test_down(void) {
+    start_call();
+    for (unsigned i = 0; i < 3; i++) {
+        rig_request(&r, &a, "INVITE", "", rig_sdp("0", i & 1 ? "sendrecv" : "sendonly", 40000 + i));
+        for (uint32_t k = 0; k < r.op_n; k++)
+            rig_answer(&r, r.ops[k].ticket, STORE_UNAVAILABLE);
+        r.op_n = 0;
+        rig_reply(&r, BOB, "INVITE", 491, "", NULL);
+        rig_request(&r, &a, "ACK", "", "");
+    }
+    CHECK_TRUE(r.e->barrier.down);
+    CHECK_EQ(census().unprotected, 1);
+    news();
+    r.op_n = 0;
+    rig_request(&r, &a, "BYE", "", "");
+    CHECK_EQ(news(), 2); /* BYE to Bob, 200 to Alice: at once */
+    CHECK_EQ(r.op_n, 0);
+    rig_reply(&r, BOB, "BYE", 200, "", NULL);
+    CHECK_TRUE(r.op_n >= 1); /* perhaps the next try, and the end */
+    CHECK_EQ(r.ops[r.op_n - 1].verb, STORE_DELETE);
+    for (uint32_t k = 0; k < r.op_n; k++)
+        rig_answer(&r, r.ops[k].ticket, STORE_UNAVAILABLE);
+    CHECK_EQ(census().calls, 0);
+    CHECK_EQ(census().unprotected, 1); /* its record is still there */
+    r.op_n = 0;
+    rig_wait(&r, 3000000);
+    CHECK_TRUE(r.op_n >= 1);
+    CHECK_EQ(r.ops[0].verb, STORE_DELETE);
+    store_all();
+    CHECK_EQ(census().unprotected, 0);
+    CHECK_FALSE(r.e->barrier.down);
+    rig_wait(&r, 64000000);
+    CHECK_TRUE(record_nothing_left(r.e));
+    rig_stop(&r);
+}
+
+/* More is held than there is room for: the rest goes on, in order. */
+static void test_full(void) {
+    start_call();
+    r.e->barrier.held.free_head = 0;
+    rig_request(&r, &a, "REFER", "Refer-To: <sip:carol@192.0.2.1>\r\n", "");
+    CHECK_EQ(news(), 3);
+    CHECK_EQ(census().held, 0);
+    CHECK_TRUE(counted(M_store_unprotected) > 0);
+    rig_stop(&r);
+}
+
+/* Somebody else has the call: it is gone here, and nobody hears of it. */
+static void test_fenced(void) {
+    start(DURABILITY_CONFIRMED);
+    r.e->cfg.node = 1;
+    r.e->owners.shared = true;
+    for (uint32_t i = 0; i < LIMIT_BUCKETS; i++)
+        r.e->owners.of[i] = OWNER_MINE;
+    rig_invite(&r, &a, ALICE, BOB, rig_sdp("0", "sendrecv", 40000));
+    rig_reply(&r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
+    news();
+    struct event ev = { .kind = EV_STORE };
+    ev.u.store.ticket = r.ops[0].ticket;
+    ev.u.store.status = STORE_FENCED;
+    ev.u.store.node = 2;
+    ev.u.store.epoch = 7;
+    rig_step(&r, &ev);
+    CHECK_EQ(news(), 0);
+    CHECK_EQ(counted(M_calls_fenced), 1);
+    CHECK_TRUE(the_call() == NULL);
+    rig_wait(&r, 64000000);
+    CHECK_EQ(news(), 0);
+    CHECK_TRUE(record_nothing_left(r.e));
+    rig_stop(&r);
+}
+
+static void test_quarantine(void) {
+    start_call();
+    struct call *c = the_call();
+    c->takeovers = RECOVER_TAKEOVERS_MAX - 1;
+    struct record_bytes once = record_of(r.e, c);
+    c->takeovers = RECOVER_TAKEOVERS_MAX;
+    struct record_bytes poison = record_of(r.e, c);
+    struct record_twin twin = record_twin_of(&r);
+    void *old = r.mem;
+    r.e = twin.e;
+    r.mem = twin.mem;
+    struct event ev = { .kind = EV_RECORD };
+    ev.u.record.key = SL("00");
+    ev.u.record.value = poison.slice;
+    r.op_n = 0;
+    rig_step(&r, &ev);
+    CHECK_EQ(counted(M_calls_quarantined), 1);
+    CHECK_TRUE(record_nothing_left(r.e));
+    CHECK_EQ(r.op_n, 0);
+    ev.u.record.value = SL("garbage");
+    rig_step(&r, &ev);
+    CHECK_EQ(counted(M_records_unreadable), 1);
+    ev.u.record.value = once.slice;
+    rig_step(&r, &ev);
+    CHECK_TRUE(the_call() && the_call()->resuming);
+    /* The attempt is in the store before anything is done with the call. */
+    CHECK_EQ(r.op_n, 1);
+    store_all();
+    CHECK_TRUE(the_call() && !the_call()->resuming);
+    record_free(&once);
+    record_free(&poison);
+    free(old);
+    rig_stop(&r);
+}
+
+int main(void) {
+    return UNIT_RUN("barrier", UNIT(test_off), UNIT(test_order), UNIT(test_timers), UNIT(test_behind),
+                    UNIT(test_budget), UNIT(test_refused), UNIT(test_down), UNIT(test_full), UNIT(test_fenced), UNIT(test_quarantine));
+}
