@@ -314,7 +314,9 @@ void barrier_move(struct engine *e, const struct leg *l, struct call *from, stru
         }
         unlink(e, from, self, before);
         h->next = HANDLE_NONE;
-        h->sealed = false;
+        h->sealed = h->other_sealed = false;
+        h->other = from->self;
+        from->awaited_by = to->self;
         append(e, to, self);
     }
 }
