@@ -59,8 +59,8 @@ bool transfer_awaits_party(const struct transfer *t);
 
 /* CSeq numbers a former owner may have used since it wrote the record (RFC 3261 section 12.2.1.1: gaps are legal). */
 #define RECORD_CSEQ_GAP 1000
-/* The call goes on here after its owner's death: CSeqs jump ahead, what was in flight is as recover.h says, the relay is
- * told of its streams, and the record is to be written again, so that the next owner jumps from there. Within a
+/* The call goes on here after its owner's death: CSeqs jump ahead, what was in flight is as recover.h says, the relay
+ * is told of its streams, and the record is to be written again, so that the next owner jumps from there. Within a
  * step. */
 void record_resume(struct engine *e, struct call *c);
 

@@ -240,12 +240,18 @@ static bool is_alone(const struct engine *e, const struct call *c, const struct 
     return l->state == LEG_INCOMING ? !rings_for(e, c, l) : !leg_peer(e, l);
 }
 
+/* A 2xx with an offer whose answer is not on its way from anybody. */
+static bool owes_nobody(const struct engine *e, const struct leg *l) {
+    const struct leg *p = leg_peer(e, l);
+    return l->oa == OA_OFFER_RCVD && l->late_offer && l->transfer == HANDLE_NONE && !(p && p->ok);
+}
+
 static void end_alone(struct engine *e, struct call *c) {
     for (unsigned i = 0; i < c->leg_count; i++) {
         struct leg *l = leg_get(e, c->legs[i]);
         if (is_alone(e, c, l))
             leg_end(e, l, 480, SLICE_NONE);
-        else if (l->oa == OA_OFFER_RCVD && l->late_offer && l->transfer == HANDLE_NONE && !(leg_peer(e, l) && leg_peer(e, l)->ok))
+        else if (owes_nobody(e, l))
             leg_ack_late_offer(e, l);
     }
 }

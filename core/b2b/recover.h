@@ -4,8 +4,8 @@
  *
  *   INVITE of ours, unanswered     sent again, byte by byte the same, unless a provisional response had come; then its
  *                                  transaction waits for the final one. CANCEL and ACK are made from those bytes
- *   re-INVITE of ours              the same; 500 (its CSeq is old, so it was answered before) or no response at all is as
- *                                  491: offered anew after section 14.1's wait, or told to who waits for it
+ *   re-INVITE of ours              the same; 500 (its CSeq is old, so it was answered before) or no response at all is
+ *                                  as 491: offered anew after section 14.1's wait, or told to who waits for it
  *   INVITE or re-INVITE of theirs  its server transaction lives again: a retransmission or CANCEL finds it
  *   2xx of ours without ACK        repeated until the ACK comes
  *   2xx to us without our ACK      the peer repeats it, and gets its ACK

@@ -298,5 +298,6 @@ static void test_quarantine(void) {
 
 int main(void) {
     return UNIT_RUN("barrier", UNIT(test_off), UNIT(test_order), UNIT(test_timers), UNIT(test_behind),
-                    UNIT(test_budget), UNIT(test_refused), UNIT(test_down), UNIT(test_full), UNIT(test_fenced), UNIT(test_quarantine));
+                    UNIT(test_budget), UNIT(test_refused), UNIT(test_down), UNIT(test_full), UNIT(test_fenced),
+                    UNIT(test_quarantine));
 }
