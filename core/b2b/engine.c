@@ -378,8 +378,8 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
     case EV_ADMIN: admin_on_line(e, ev->u.admin.conn, ev->u.admin.line); break;
     case EV_RECORD: recover_record(e, ev->u.record.key, ev->u.record.value); break;
     case EV_DRAIN: on_drain(e, ev->u.drain.deadline_us); break;
-    case EV_STORE_DOWN:
-    case EV_STORE_UP:
+    case EV_STORE_DOWN: barrier_store_down(e, true); break;
+    case EV_STORE_UP: barrier_store_down(e, false); break;
     case EV_BUCKET: owner_on_bucket(e, ev); break;
     case EV_PEER: on_peer(e, ev); break;
     case EV_ACT: e->owners.suspended = ev->u.act.suspended; break;
