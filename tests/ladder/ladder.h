@@ -192,6 +192,8 @@ void store_step(struct world *w, const char *what, uint64_t delay_us);
 /* Nobody is there for so long. */
 void store_restart(struct world *w, uint64_t dead_us);
 void store_forget_queue(struct world *w);
+void store_unprotected(struct world *w, uint64_t n);
+void store_metric(struct world *w, const char *name, uint64_t n);
 
 /* phone.c */
 struct phone *phone_find(struct world *w, const char *name);

@@ -339,28 +339,11 @@ static void do_restart(struct world *w, struct words *ws) {
 }
 
 static void do_unprotected(struct world *w, struct words *ws) {
-    struct engine_census c;
-    engine_census(w->engine, &c);
-    if (c.unprotected != word_number(w, ws, 1))
-        fail(w, "unprotected calls: %u", c.unprotected);
+    store_unprotected(w, word_number(w, ws, 1));
 }
 
 static void do_metric(struct world *w, struct words *ws) {
-    static const char *const names[] = {
-#define METRIC(name, help) #name,
-#include "core/base/metrics.def"
-#undef METRIC
-    };
-    const char *name = word(w, ws, 1);
-    uint64_t n = word_number(w, ws, 2);
-    unsigned i = 0;
-    while (i < sizeof names / sizeof *names && strcmp(names[i], name) != 0)
-        i++;
-    if (i == sizeof names / sizeof *names)
-        fail(w, "there is no counter %s", name);
-    uint64_t is = metrics_get(engine_metrics(w->engine), (enum metric)i);
-    if (is != n)
-        fail(w, "%s is %lu, expected: %lu", name, (unsigned long)is, (unsigned long)n);
+    store_metric(w, word(w, ws, 1), word_number(w, ws, 2));
 }
 
 static void do_drain(struct world *w, struct words *ws) {

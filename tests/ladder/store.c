@@ -138,3 +138,28 @@ void store_restart(struct world *w, uint64_t dead_us) {
         free(x);
     }
 }
+
+/* ---- what the engine says of it */
+
+void store_unprotected(struct world *w, uint64_t n) {
+    struct engine_census c;
+    engine_census(w->engine, &c);
+    if (c.unprotected != n)
+        fail(w, "unprotected calls: %u", c.unprotected);
+}
+
+void store_metric(struct world *w, const char *name, uint64_t n) {
+    static const char *const names[] = {
+#define METRIC(name, help) #name,
+#include "core/base/metrics.def"
+#undef METRIC
+    };
+    unsigned i = 0;
+    while (i < sizeof names / sizeof *names && strcmp(names[i], name) != 0)
+        i++;
+    if (i == sizeof names / sizeof *names)
+        fail(w, "there is no counter %s", name);
+    uint64_t is = metrics_get(engine_metrics(w->engine), (enum metric)i);
+    if (is != n)
+        fail(w, "%s is %lu, expected: %lu", name, (unsigned long)is, (unsigned long)n);
+}
