@@ -58,6 +58,7 @@ struct config {
     char cluster_advertise_text[CONFIG_HOST_MAX];
     struct addr cluster_advertise;     /* by config_resolve; ADDR_NONE: as it listens */
     uint32_t store_kind;
+    uint32_t store_durability; /* 0: by the kind; else enum durability + 1 */
     uint32_t store_records;
     struct config_list store_servers;  /* struct addr */
     struct store_redis_config redis;   /* completed by config_resolve */

@@ -27,7 +27,11 @@ static bool read_password(struct config *c, struct config_error *e) {
 
 bool config_resolve_store(struct config *c, struct config_error *e) {
     struct store_redis_config *r = &c->redis;
-    if (c->store_kind != STORE_KIND_REDIS)
+    bool redis = c->store_kind == STORE_KIND_REDIS;
+    c->engine.durability = c->store_durability ? (enum durability)(c->store_durability - 1)
+                           : redis             ? DURABILITY_CONFIRMED
+                                               : DURABILITY_OFF;
+    if (!redis)
         return true;
     if (c->store_servers.count == 0)
         return fail(e, "store.servers", "at least one is needed for store.kind: redis", "");
