@@ -12,8 +12,10 @@ shopt -s nullglob
 
 for ladder in tests/ladder/*.ladder; do
     name=$(basename "$ladder" .ladder)
-    if timeout "${LADDER_LIMIT:-60}" "$player" "$ladder" >"$logs/ladder-$name.log" 2>&1 &&
-        { grep -q '^# Not so with durability = confirmed:' "$ladder" || timeout "${LADDER_LIMIT:-60}" "$player" --durable "$ladder" >"$logs/ladder-$name.log" 2>&1; }; then
+    play() {
+        timeout "${LADDER_LIMIT:-60}" "$player" "$@" "$ladder" >"$logs/ladder-$name.log" 2>&1
+    }
+    if play && { grep -q '^# Not so with durability = confirmed:' "$ladder" || play --durable; }; then
         echo "ok   $name"
         passed=$((passed + 1))
     else
