@@ -277,14 +277,15 @@ static bool on_load(struct redis *s, struct redis_conn *c, const struct resp_ite
     if (item->type == RESP_END)
         return answer_value(s, c, ev, STORE_MISSING, SLICE_NONE);
     if (item->index % 2 == 0) {
-        c->load_key_bad = item->cut || item->text.n > sizeof c->load_key;
+        c->load_key_bad = item->type != RESP_STRING || item->cut || item->text.n > sizeof c->load_key;
         c->load_key_n = c->load_key_bad ? 0 : item->text.n;
-        memcpy(c->load_key, item->text.p, c->load_key_n);
+        if (c->load_key_n)
+            memcpy(c->load_key, item->text.p, c->load_key_n);
         return false;
     }
     key = slice_of(c->load_key, c->load_key_n);
     if (c->load_key_bad) {
-        foreign(s, op, SL("(a key too long)"));
+        foreign(s, op, SL("(no key of ours)"));
         return false;
     }
     if (!live_value(s, op, key, item, &value) || !op->ticket)
@@ -308,7 +309,9 @@ static void keep_lease(struct redis *s, const struct resp_item *item) {
             s->lease[s->lease_n].node = (uint32_t)node;
     } else if (s->lease_node_known && item->text.n <= REDIS_LEASE_VALUE_MAX) {
         s->lease[s->lease_n].n = (uint8_t)item->text.n;
-        memcpy(s->lease[s->lease_n++].value, item->text.p, item->text.n);
+        if (item->text.n)
+            memcpy(s->lease[s->lease_n].value, item->text.p, item->text.n);
+        s->lease_n++;
     }
 }
 

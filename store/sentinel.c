@@ -41,7 +41,8 @@ static void on_master(struct redis *s, struct redis_conn *c, const struct resp_i
         redis_conn_fail(s, c, item->type == RESP_ERROR ? item->text : SL("it knows no master of that name"));
     } else if (item->depth == 1 && item->index == 0) {
         s->told_host_n = item->text.n < sizeof s->told_host ? item->text.n : 0;
-        memcpy(s->told_host, item->text.p, s->told_host_n);
+        if (s->told_host_n)
+            memcpy(s->told_host, item->text.p, s->told_host_n);
     } else if (item->depth == 1 && item->index == 1) {
         c->state = CONN_READY;
         c->failures = 0;

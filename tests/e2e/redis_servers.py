@@ -63,9 +63,10 @@ def until(what, condition, limit=LIMIT):
 
 
 class Redis:
-    def __init__(self, port=None, *options, ready=True):
+    def __init__(self, port=None, *options, ready=True, ask=()):
         self.port = port or free_ports(1)[0]
         self.options = options
+        self.ask = ask
         self.child = None
         self.start(ready)
 
@@ -79,7 +80,7 @@ class Redis:
 
     def cli(self, *words, check=True):
         """What it says; waits no longer than two seconds, so that one that is frozen does not stop the test."""
-        command = ["timeout", "2", "redis-cli", "-p", str(self.port), "--no-auth-warning", *words]
+        command = ["timeout", "2", "redis-cli", "-p", str(self.port), "--no-auth-warning", *self.ask, *words]
         run = subprocess.run(command, capture_output=True, text=True)
         if check and run.returncode:
             raise OSError(f"{words}: {run.stdout} {run.stderr}")
@@ -103,6 +104,21 @@ class Redis:
         keys = self.cli("keys", "referee:c:*", check=False).split()
         counts = [self.cli("hlen", key, check=False) for key in keys]
         return sum(int(n) for n in counts if n.isdigit())
+
+
+def certificates():
+    """Those of an authority, of a server and of another authority: their files, and the server's key."""
+    def run(*words):
+        subprocess.run(["openssl", *words], check=True, capture_output=True)
+    name = f"{FOLDER}/tls-"
+    for who in ("ca", "other"):
+        run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+            f"/CN={who}", "-keyout", f"{name}{who}.key", "-out", f"{name}{who}.pem")
+    run("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=redis.example",
+        "-addext", "subjectAltName=DNS:redis.example", "-keyout", f"{name}server.key", "-out", f"{name}server.csr")
+    run("x509", "-req", "-in", f"{name}server.csr", "-CA", f"{name}ca.pem", "-CAkey", f"{name}ca.key", "-days", "2",
+        "-copy_extensions", "copy", "-out", f"{name}server.pem")
+    return [f"{name}{file}" for file in ("ca.pem", "server.pem", "server.key", "other.pem")]
 
 
 class Guarded:

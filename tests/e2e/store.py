@@ -11,7 +11,7 @@ import threading
 import time
 
 import sip
-from redis_servers import HOST, Cluster, Guarded, Redis, free_ports, spawn
+from redis_servers import HOST, Cluster, Guarded, Redis, certificates, free_ports, spawn
 from sip import Phone, call, check, nothing_is_left, wait_for
 
 PROGRAM = f"{sip.BUILD}/refereed"
@@ -249,6 +249,25 @@ def missing():
     daemon.stop()
 
 
+def tls():
+    ca, cert, key, other = certificates()
+    port = free_ports(1)[0]
+    redis = Redis(port, "--port", "0", "--tls-port", str(port), "--tls-cert-file", cert, "--tls-key-file", key,
+                  "--tls-ca-cert-file", ca, "--tls-auth-clients", "yes",
+                  ask=("--tls", "--cacert", ca, "--cert", cert, "--key", key))
+    ours = f", tls: true, tls_cert: '{cert}', tls_key: '{key}'"
+    for wrong, text in ((f"{ours}, tls_ca: '{other}'", "certificate"),
+                        (f"{ours}, tls_ca: '{ca}', tls_name: redis.example.org", "mismatch")):
+        daemon = Daemon(store_of(redis, wrong))
+        check("a wrong certificate is named", daemon.says(text), text)
+        check("and nothing is written there", order("store").startswith("redis: connecting"), order("store"))
+        daemon.stop()
+    daemon = Daemon(store_of(redis, f", tls: true, tls_ca: '{other}x'"), wait=False)
+    check("without its file it does not start", ended(daemon) == 2, daemon.child.returncode)
+    through(redis, Daemon(store_of(redis, f"{ours}, tls_ca: '{ca}', tls_name: redis.example")),
+            redis.freeze, redis.thaw)
+
+
 # ---- Sentinel, cluster
 
 def sentinel():
@@ -301,5 +320,5 @@ def cluster():
 
 if __name__ == "__main__":
     FLOWS = (killed, frozen, full, read_only, slow, scripts_flushed, strangers, wrong_password, rights, missing,
-             sentinel, cluster)
+             tls, sentinel, cluster)
     sip.run({flow.__name__: flow for flow in FLOWS}, sys.argv[1:])
