@@ -133,6 +133,12 @@ struct redis_notices {
     uint16_t len[REDIS_NOTICES];
 };
 
+/* A key of a bucket as it is sent. */
+struct redis_key {
+    uint16_t n, digits;           /* where the bucket's begin */
+    char text[REDIS_TEXT_MAX + 64];
+};
+
 struct redis {
     struct store base;
     struct store_redis_config c;
@@ -158,6 +164,7 @@ struct redis {
     uint64_t rng;
     uint64_t ttl_us[LIMIT_BUCKETS]; /* when the bucket's time to live is to be renewed */
     char sha[SCRIPTS][40];
+    struct redis_key call_key, owner_key;
 
     /* Cluster. */
     uint16_t slot[LIMIT_BUCKETS + 1];    /* of each bucket */

@@ -73,11 +73,6 @@ static void digest_of(enum redis_script which, char to[40]) {
         sbuf_hex(&hex, digest[i], 2);
 }
 
-void redis_scripts_init(struct redis *s) {
-    for (int i = 0; i < SCRIPTS; i++)
-        digest_of((enum redis_script)i, s->sha[i]);
-}
-
 void store_redis_put_digest(char to[40]) {
     digest_of(SCRIPT_PUT, to);
 }
@@ -91,9 +86,10 @@ void redis_write_script_load(struct sbuf *out, enum redis_script which) {
 
 /* ---- pieces of a command */
 
-static void put_big_endian(struct sbuf *b, uint64_t v, int bytes) {
-    for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8)
-        sbuf_char(b, (char)(v >> shift));
+/* Six bytes. */
+static void big_endian_of(char *to, uint64_t v) {
+    for (int i = 5; i >= 0; i--, v >>= 8)
+        to[i] = (char)v;
 }
 
 static uint64_t big_endian(const char *p, int bytes) {
@@ -103,11 +99,11 @@ static uint64_t big_endian(const char *p, int bytes) {
     return v;
 }
 
-static void put_header(struct sbuf *b, const struct redis_op *op) {
-    sbuf_lit(b, "RF");
-    put_big_endian(b, op->expires_ms, 6);
-    put_big_endian(b, op->epoch, 6);
-    put_big_endian(b, op->version, 6);
+static void header_of(char to[REDIS_HEADER], const struct redis_op *op) {
+    memcpy(to, "RF", 2);
+    big_endian_of(to + 2, op->expires_ms);
+    big_endian_of(to + 8, op->epoch);
+    big_endian_of(to + 14, op->version);
 }
 
 bool redis_header_read(struct slice v, uint64_t *expires_ms, uint64_t *epoch, uint64_t *version) {
@@ -119,24 +115,44 @@ bool redis_header_read(struct slice v, uint64_t *expires_ms, uint64_t *epoch, ui
     return true;
 }
 
-static void put_key(const struct redis *s, struct sbuf *out, struct slice name, uint16_t bucket) {
+/* "$n prefix name:{000}": the digits are put in later. */
+static void frame_key(const struct redis *s, struct redis_key *k, struct slice name) {
     struct slice prefix = slice_str(s->c.prefix);
-    sbuf_char(out, '$');
-    sbuf_u64(out, prefix.n + name.n + 3 + LIMIT_BUCKET_DIGITS);
-    sbuf_lit(out, "\r\n");
-    sbuf_put(out, prefix);
-    sbuf_put(out, name);
-    sbuf_lit(out, ":{");
-    sbuf_hex(out, bucket, LIMIT_BUCKET_DIGITS);
-    sbuf_lit(out, "}\r\n");
+    struct sbuf b = sbuf_on(k->text, sizeof k->text);
+    sbuf_char(&b, '$');
+    sbuf_u64(&b, prefix.n + name.n + 3 + LIMIT_BUCKET_DIGITS);
+    sbuf_lit(&b, "\r\n");
+    sbuf_put(&b, prefix);
+    sbuf_put(&b, name);
+    sbuf_lit(&b, ":{");
+    k->digits = (uint16_t)b.n;
+    sbuf_lit(&b, "000}\r\n");
+    k->n = b.overflow ? 0 : (uint16_t)b.n;
+}
+
+static void put_key(struct sbuf *out, const struct redis_key *k, uint16_t bucket) {
+    static const char digits[] = "0123456789abcdef";
+    uint32_t at = out->n + k->digits;
+    sbuf_put(out, slice_of(k->text, k->n));
+    if (out->overflow)
+        return;
+    out->p[at] = digits[bucket >> 8];
+    out->p[at + 1] = digits[bucket >> 4 & 15];
+    out->p[at + 2] = digits[bucket & 15];
 }
 
 static void put_records_key(const struct redis *s, struct sbuf *out, const struct redis_op *op) {
-    put_key(s, out, slice_eq(op->table, SL("call")) ? SL("c") : op->table, op->bucket);
+    struct redis_key other;
+    if (slice_eq(op->table, SL("call"))) {
+        put_key(out, &s->call_key, op->bucket);
+        return;
+    }
+    frame_key(s, &other, op->table);
+    put_key(out, &other, op->bucket);
 }
 
 static void put_owner_key(const struct redis *s, struct sbuf *out, const struct redis_op *op) {
-    put_key(s, out, SL("b"), op->bucket);
+    put_key(out, &s->owner_key, op->bucket);
 }
 
 static void put_leases_key(const struct redis *s, struct sbuf *out) {
@@ -165,10 +181,12 @@ static void put_script(const struct redis *s, struct sbuf *out, enum redis_scrip
 
 static void put_value(struct sbuf *out, const struct redis_op *op) {
     struct slice v = redis_op_value(op);
+    char header[REDIS_HEADER];
+    header_of(header, op);
     sbuf_char(out, '$');
     sbuf_u64(out, REDIS_HEADER + v.n);
     sbuf_lit(out, "\r\n");
-    put_header(out, op);
+    sbuf_put(out, slice_of(header, sizeof header));
     sbuf_put(out, v);
     sbuf_lit(out, "\r\n");
 }
@@ -197,6 +215,7 @@ static void write_put(struct redis *s, struct sbuf *out, const struct redis_op *
 }
 
 static void write_delete(struct redis *s, struct sbuf *out, const struct redis_op *op) {
+    char header[REDIS_HEADER];
     if (op->node == 0) {
         resp_array(out, 3);
         resp_bulk(out, SL("HDEL"));
@@ -209,10 +228,8 @@ static void write_delete(struct redis *s, struct sbuf *out, const struct redis_o
     put_owner_key(s, out, op);
     put_owner(out, op->node, op->epoch);
     resp_bulk(out, redis_op_key(op));
-    sbuf_lit(out, "$12\r\n");
-    put_big_endian(out, op->epoch, 6);
-    put_big_endian(out, op->version, 6);
-    sbuf_lit(out, "\r\n");
+    header_of(header, op);
+    resp_bulk(out, slice_of(header + 8, 12));
 }
 
 static void write_owner_op(struct redis *s, struct sbuf *out, const struct redis_op *op) {
@@ -263,4 +280,11 @@ bool redis_write_op(struct redis *s, struct sbuf *out, struct redis_op *op) {
         return true;
     *out = before;
     return false;
+}
+
+void redis_scripts_init(struct redis *s) {
+    for (int i = 0; i < SCRIPTS; i++)
+        digest_of((enum redis_script)i, s->sha[i]);
+    frame_key(s, &s->call_key, SL("c"));
+    frame_key(s, &s->owner_key, SL("b"));
 }
