@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define KEYS 4096                  /* as many for redis-benchmark: a bucket each */
 #define LATENCIES 20000
@@ -25,14 +26,22 @@ static struct client client;
 static char value[4096];
 
 struct result {
-    double rate, client_us, server_us;
+    double rate, client_us, user_us, server_us;
 };
+
+/* Of the client's processor time, what is not the kernel's. */
+static double user_us(void) {
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)u.ru_utime.tv_sec * 1e6 + (double)u.ru_utime.tv_usec;
+}
 
 /* A batch out, all of its answers in, and again. */
 static struct result measure(struct server *s, uint32_t batch, bool fenced, const struct options *o) {
     struct client *c = &client;
     uint64_t end = bench_us() + (uint64_t)(o->seconds * 1e6), n = 0, base = c->ok + c->bad, bad = c->bad;
     uint64_t begin = bench_us(), cpu = bench_cpu_us(), server = bench_cpu_of(s->pid);
+    double user = user_us();
     while (bench_us() < end) {
         for (uint32_t i = 0; i < batch; i++)
             client_put(c, (uint32_t)(rand() % KEYS), slice_of(value, o->value), fenced);
@@ -43,6 +52,7 @@ static struct result measure(struct server *s, uint32_t batch, bool fenced, cons
     if (c->bad != bad)
         printf("%llu writes failed\n", (unsigned long long)(c->bad - bad));
     return (struct result){ (double)n / wall * 1e6, (double)(bench_cpu_us() - cpu) / (double)n,
+                            (user_us() - user) / (double)n,
                             (double)(bench_cpu_of(s->pid) - server) / (double)n };
 }
 
@@ -76,8 +86,8 @@ static void compare(struct server *s, const struct options *o, bool fenced) {
     for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
         struct result r = measure(s, batches[i], fenced, o);
         double other = server_benchmark(s, batches[i], (uint32_t)(r.rate * o->seconds) + 1000, command);
-        printf("%-7s %5u %10.0f %10.2f %10.2f %12.0f %7.0f %%\n", fenced ? "fenced" : "plain", batches[i], r.rate,
-               r.client_us, r.server_us, other, other > 0 ? r.rate / other * 100 : 0);
+        printf("%-7s %5u %10.0f %10.2f %10.2f %10.2f %12.0f %7.0f %%\n", fenced ? "fenced" : "plain", batches[i],
+               r.rate, r.client_us, r.user_us, r.server_us, other, other > 0 ? r.rate / other * 100 : 0);
         fflush(stdout);
     }
 }
@@ -124,7 +134,7 @@ static bool read_options(int argc, char **argv, struct options *o) {
 
 static void writes(struct server *s, const struct options *o) {
     printf("records of %u bytes, one connection; redis-server on its own core\n", o->value);
-    printf("%-7s %5s %10s %10s %10s %12s %9s\n", "write", "batch", "writes/s", "client us", "redis us",
+    printf("%-7s %5s %10s %10s %10s %10s %12s %9s\n", "write", "batch", "writes/s", "client us", "its user", "redis us",
            "redis-bench", "of it");
     claim_all(&client);
     server_own(s);
