@@ -124,7 +124,7 @@ static void take_map(struct redis *s) {
     for (c = s->conns; c < end; c++) {
         if (c->role != ROLE_DATA)
             continue;
-        c->hold = false;
+        c->hold = c->probing = false;
         if (!has_slots(s, c))
             redis_conn_unuse(s, c);
     }
