@@ -220,6 +220,31 @@ static bool documented(const char *text, const struct config_key *k) {
     return at && (!end || at < end);
 }
 
+static void check_store_complaint(const char *text, const char *key) {
+    struct config *c = load(text);
+    CHECK_TRUE(c && !config_resolve(c, &error));
+    CHECK_TRUE(strncmp(error.text, key, strlen(key)) == 0);
+    config_free(c);
+}
+
+static void test_store(void) {
+    struct config *c = load("store: { kind: redis, servers: [192.0.2.1, '[2001:db8::1]:7000'], sentinel: m,\n"
+                            "  user: u, db: 3, timeout: 200ms, replicas: 2, replica_wait: 40ms, queue: 100 }\n");
+    CHECK_TRUE(c && config_resolve(c, &error));
+    const struct store_redis_config *r = &c->redis;
+    CHECK_TRUE(r->topology == REDIS_SENTINEL && r->server_count == 2 && r->servers[0].port == 6379);
+    CHECK_TRUE(r->servers[1].port == 7000 && r->servers[1].family == ADDR_V6);
+    CHECK_TRUE(r->db == 3 && r->timeout_us == 200000 && r->replicas == 2 && r->replica_wait_ms == 40);
+    CHECK_TRUE(strcmp(r->prefix, "referee:") == 0 && strcmp(r->user, "u") == 0 && r->queue == 100);
+    config_free(c);
+    check_store_complaint("store: { kind: redis, sentinel: m, cluster: true }\n", "store.sentinel:");
+    check_store_complaint("store: { kind: redis, cluster: true, db: 1 }\n", "store.db:");
+    check_store_complaint("store: { kind: redis, prefix: 'a{b' }\n", "store.prefix:");
+    check_store_complaint("store: { kind: redis, timeout: 30ms }\n", "store.replica_wait:");
+    check_store_complaint("store: { kind: redis, password_file: /nowhere }\n", "store.password_file:");
+    check_store_complaint("store: { kind: redis, servers: [] }\n", "store.servers:");
+}
+
 static void test_sample_documents_every_key(void) {
     static char text[65536];
     FILE *f = fopen("deploy/refereed.yaml", "r");
@@ -263,7 +288,7 @@ int main(void) {
     close(fd);
     int failed = UNIT_RUN("config", UNIT(test_defaults_run), UNIT(test_defaults_agree_with_the_engine),
                           UNIT(test_values), UNIT(test_transfer_rules), UNIT(test_complaints),
-                          UNIT(test_resolve_complaints), UNIT(test_sample_documents_every_key),
+                          UNIT(test_resolve_complaints), UNIT(test_store), UNIT(test_sample_documents_every_key),
                           UNIT(test_printed_defaults_load));
     unlink(file);
     return failed;
