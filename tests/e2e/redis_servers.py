@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 
-FOLDER = os.environ.get("T", ".")
+FOLDER = os.path.abspath(os.environ.get("T", "."))
 LIMIT = float(os.environ.get("LIMIT", "20"))
 HOST = "127.0.0.1"
 started = []
