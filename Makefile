@@ -8,6 +8,7 @@
 # make conformance  tests/CONFORMANCE.md, which test shows what, made from the tests
 # make asan tsan  the tests under sanitizers   make fuzz SECONDS=30    each fuzz target   make cov    line coverage
 # make bench-store  the Redis store beside redis-benchmark (ARGS='--takeover 1000000')
+# make bench-relay RTP packets and their cost, beside rtpengine (ARGS=)
 # make bench-call  calls a second and their cost, beside Kamailio (SCENARIO=, RATE=, ARGS=)
 # make bench-engine  instructions a call of the engine alone, by callgrind (SCENARIO=)
 # make deps       the Debian packages          make install PREFIX=/usr/local DESTDIR=
@@ -107,7 +108,7 @@ $(B)/skel/fastpath.bpf.o: rtp/fastpath/fastpath.bpf.c | build/deps.build
 $(FASTPATH_SKEL): $(B)/skel/fastpath.bpf.o
 	$(call say,skel)$(BPFTOOL) gen object $(B)/skel/fastpath.linked.o $< && \
 	    $(BPFTOOL) gen skeleton $(B)/skel/fastpath.linked.o name fastpath_bpf > $@.new && mv $@.new $@
-$(B)/core/runtime/fastpath.o: | $(FASTPATH_SKEL)
+$(B)/core/runtime/fastpath.o $(B)/tests/unit/test_fastpath.o: | $(FASTPATH_SKEL)
 
 # The parser once more for each instruction set; parser/sip_path.c picks at run time.
 $(B)/parser/sip_path_avx2.o: private CFLAGS_ALL += $(if $(X86),-mavx2 -mbmi -mbmi2 -mpopcnt)
@@ -140,6 +141,9 @@ $(B)/bench-store: $(call objects,$(STORE_SRC)) $(ARCHIVES)
 
 $(B)/bench-engine: $(call objects,$(ENGINE_SRC)) $(PURE_LIB)
 	$(call say,ld)$(LINK) $^ $(LIBS)
+all: $(B)/bench-relay-load
+$(B)/bench-relay-load: $(B)/bench/relay/load.o
+	$(call say,ld)$(LINK) $^
 
 $(B)/bench-%: $(B)/bench/%.o $(ARCHIVES)
 	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS)
@@ -202,6 +206,11 @@ bench-store: build/deps.build-demo-test
 
 bench-engine: build/deps.build-demo-bench $(B)/bench-engine
 	bench/engine/instructions.sh $(B)/bench-engine $(SCENARIO)
+# Relays beside each other, as root: ARGS=--help.
+.PHONY: bench-relay
+bench-relay: build/deps.build-demo-bench
+	@$(MAKE) --no-print-directory all
+	B=$(B) python3 bench/relay/run.py $(ARGS)
 
 # ---- tests: each prints "NAME: N passed, N failed, N skipped"; tests/run.sh puts them in order and sums up
 

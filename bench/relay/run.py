@@ -1,0 +1,303 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""bench/relay/run.py [--calls 100,1000,4000] [--rates 50000,150000,300000] [--seconds 3] [--passes 2] [--relays ...]
+
+Relays side by side in one run: the bare wire, refereed by tc, by XDP, in user space, and rtpengine (user space, one
+thread). Each has a network namespace and a veth of its own to the parties' namespace; all have the same calls up. Then,
+for each number of calls and each rate (0: as many as go), one after the other and again: A B A B. Relay on CPU 0, load
+generator on CPU 1, both before all else there (SCHED_FIFO). 300000 packets a second are more than a relay in user space
+takes.
+
+ns a packet: time of the generator's sending (in which a veth's other end runs, and so tc and XDP; it runs before all
+else on its CPU), CPU time of the relay and of ksoftirqd, less what the bare wire costs for as many packets sent,
+divided by the packets that came through. Where more than a hundredth was lost, CPU time of a relay in user space alone:
+less than it really costs.
+"""
+import argparse
+import glob
+import json
+import math
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+from calls import Ng, Sip
+
+B = os.environ.get("B", "build/gcc")
+OUT = f"{B}/bench-relay"
+NAME = f"rb{os.getpid()}"
+RELAYS = ("wire", "tc", "xdp", "user", "rtpengine")
+# Before whatever else runs here.
+ON_CPU = ("chrt", "-f", "20", "taskset", "-c")
+PORTS = (20000, 36001)
+
+
+def sh(command, check=True):
+    return subprocess.run(command, shell=True, check=check, capture_output=True, text=True).stdout
+
+
+def inside(space, command):
+    return ["nsenter", f"--net=/run/netns/{space}", *command]
+
+
+def schedstat(pid):
+    total = 0
+    for path in glob.glob(f"/proc/{pid}/task/*/schedstat"):
+        with open(path, encoding="ascii") as f:
+            total += int(f.read().split()[0])
+    return total
+
+
+def ksoftirqd():
+    return [int(p) for p in sh("pgrep ksoftirqd", check=False).split()]
+
+
+class Relay:
+    def __init__(self, kind):
+        self.kind, self.number = kind, RELAYS.index(kind)
+        self.space, self.device = f"{NAME}-{kind}", f"rb{self.number}"
+        self.here, self.there = f"10.9{self.number}.0.2", f"10.9{self.number}.0.1"
+        self.process = self.calls = None
+        self.rss = {}
+
+    def wire(self):
+        sh(f"ip netns add {self.space}")
+        sh(f"ip link add {self.device} type veth peer name {self.device} netns {self.space}")
+        for prefix, address in (("", self.here), (f"-n {self.space}", self.there)):
+            sh(f"ip {prefix} addr add {address}/24 dev {self.device}; ip {prefix} link set {self.device} up")
+        sh(f"ip -n {self.space} link set lo up; ip -n {self.space} route add 10.200.0.0/16 via {self.here}")
+        self.mac = re.search(r"link/ether (\S+)", sh(f"ip -n {self.space} link show {self.device}"))[1]
+        if self.kind == "xdp":
+            with open(f"{OUT}/pass.c", "w", encoding="ascii") as f:
+                f.write('__attribute__((section("xdp"), used)) int pass(void *x) { return 2; }\n')
+            sh(f"clang -target bpf -O2 -g -c {OUT}/pass.c -o {OUT}/pass.o")
+            sh(f"ip link set dev {self.device} xdpdrv obj {OUT}/pass.o sec xdp")
+
+    def command(self):
+        if self.kind == "rtpengine":
+            return ["rtpengine", "--table=-1", "--num-threads=1", f"--interface={self.there}", "--foreground",
+                    f"--listen-ng={self.there}:2223", f"--port-min={PORTS[0]}", f"--port-max={PORTS[1]}",
+                    "--timeout=7200", "--silent-timeout=7200", "--log-stderr", "--log-level=3", "--no-fallback"]
+        config = f"{OUT}/{self.kind}.yaml"
+        mode = "off" if self.kind == "user" else self.kind
+        with open(config, "w", encoding="ascii") as f:
+            f.write(f"""version: 1
+sip: {{listen: ["{self.there}:5060"]}}
+media: {{ports: {PORTS[0]}-{PORTS[1]}, fastpath: {mode}, fastpath_pins: "off"}}
+limits: {{calls: 4100, transactions: 64k}}
+store: {{records: 32k}}
+admin: {{socket: "off"}}
+peers: [{{name: load, address: {self.here}, trusted: true}}]
+routes: [{{name: far, next_hop: "{self.here}:5070"}}]
+""")
+        return [f"{B}/refereed", "-c", config]
+
+    def start(self):
+        self.wire()
+        if self.kind != "wire":
+            self.begin()
+
+    def begin(self):
+        log = open(f"{OUT}/{self.kind}.log", "w", encoding="ascii")
+        self.process = subprocess.Popen(inside(self.space, [*ON_CPU, "0", *self.command()]), stdout=log,
+                                        stderr=log)
+        self.calls = Ng(self.there) if self.kind == "rtpengine" else Sip(self.there, self.here)
+        self.wait()
+        self.rss[0] = self.memory()
+
+    def is_ready(self):
+        if self.kind == "rtpengine":
+            return ":2223 " in sh(" ".join(inside(self.space, ["ss", "-Hlnu"])))
+        with open(f"{OUT}/{self.kind}.log", encoding="ascii") as f:
+            return " ready: " in f.read()
+
+    def wait(self):
+        for _ in range(400):
+            if self.is_ready():
+                return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        sys.exit(f"{self.kind} does not start: see {OUT}/{self.kind}.log")
+
+    def memory(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
+            return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1])
+
+    def fill(self, calls):
+        """New calls in a new process: a flood leaves some relays with streams that are dead."""
+        if not self.calls:
+            return
+        self.end()
+        self.begin()
+        self.calls.make(calls)
+        self.rss[calls] = self.memory()
+
+    def flows(self, calls):
+        """In a random order, the same for all."""
+        if self.calls:
+            flows = self.calls.flows(self.there, calls)
+        else:
+            flows = [(f"10.200.{p // 200}.{p % 200 + 1}", 4000, self.there, PORTS[0] + p) for p in range(2 * calls)]
+        random.Random(1).shuffle(flows)
+        path = f"{OUT}/{self.kind}.flows"
+        with open(path, "w", encoding="ascii") as f:
+            f.writelines("%s %d %s %d\n" % flow for flow in flows)
+        return path
+
+    def measure(self, path, rate, seconds):
+        command = [*ON_CPU, "1", f"{B}/bench-relay-load", path, self.device, self.mac, str(rate), str(seconds)]
+        if self.kind == "wire":
+            command += [self.device, f"/run/netns/{self.space}"]
+        threads = ksoftirqd() + ([self.process.pid] if self.process else [])
+        before = [schedstat(p) for p in threads]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        if run.returncode:
+            sys.exit(run.stderr)
+        result = json.loads(run.stdout)
+        result["relay_ns"] = sum(schedstat(p) - b for p, b in zip(threads, before))
+        return result
+
+    def end(self):
+        if self.process:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+            self.calls.close()
+
+    def stop(self):
+        self.end()
+        sh(f"ip link del {self.device}; ip netns del {self.space}", check=False)
+
+
+def cost(kind, m, wire):
+    """Not a number where less than half came through: there is nothing to divide by."""
+    if m["received"] < 0.5 * m["sent"]:
+        return math.nan
+    if kind in ("user", "rtpengine") and m["received"] < 0.99 * m["sent"]:
+        return m["relay_ns"] / max(1, m["received"])
+    return (m["send_ns"] + m["relay_ns"] - (0 if kind == "wire" else wire * m["sent"])) / max(1, m["received"])
+
+
+def cell(relays, calls, rate, options):
+    """Each relay in turn, `passes` times; medians."""
+    found = {r.kind: [] for r in relays}
+    paths = {r.kind: r.flows(calls) for r in relays}
+    for r in relays:
+        r.measure(paths[r.kind], 50000, 0.5)
+    for _ in range(options.passes):
+        for r in relays:
+            found[r.kind].append(r.measure(paths[r.kind], rate, options.seconds))
+    wire = statistics.median((m["send_ns"] + m["relay_ns"]) / m["sent"] for m in found["wire"])
+    rows = []
+    for r in relays:
+        ns = [cost(r.kind, m, wire) for m in found[r.kind]]
+        total = {k: sum(m[k] for m in found[r.kind]) for k in ("sent", "received", "bad", "disorder")}
+        row = {"relay": r.kind, "calls": calls, "rate": rate, "ns": statistics.median(ns), "spread": max(ns) - min(ns),
+               "offered": total["sent"] / options.passes / options.seconds,
+               "pps": total["received"] / options.passes / options.seconds,
+               "loss": 1 - total["received"] / total["sent"], "bad": total["bad"], "disorder": total["disorder"]}
+        row |= {k: statistics.median(m[k] for m in found[r.kind]) for k in ("p50_us", "p99_us", "max_us")}
+        rows.append(row)
+        print(line(row), flush=True)
+    return rows
+
+
+HEAD = (f"{'relay':10} {'calls':>5} {'offered':>8} {'through':>8} {'loss %':>7} {'ns/packet':>9} {'spread':>7} "
+        f"{'p50 us':>7} {'p99 us':>7} {'max us':>7} {'bad':>4}")
+
+
+def line(r):
+    return (f"{r['relay']:10} {r['calls']:5} {r['offered']:8.0f} {r['pps']:8.0f} {100 * r['loss']:7.2f} {r['ns']:9.0f} "
+            f"{r['spread']:7.0f} {r['p50_us']:7.0f} {r['p99_us']:7.0f} {r['max_us']:7.0f} {r['bad']:4}")
+
+
+def ratios(rows):
+    lines = []
+    for calls, rate in sorted({(r["calls"], r["rate"]) for r in rows}):
+        by = {r["relay"]: r for r in rows if (r["calls"], r["rate"]) == (calls, rate)}
+        if "rtpengine" in by:
+            parts = [f"{k} {by['rtpengine']['ns'] / by[k]['ns']:.1f}" for k in ("tc", "xdp", "user")
+                     if k in by and by[k]["ns"] > 0 and by["rtpengine"]["ns"] > 0] or ["(too little came through)"]
+            p99 = [f"{k} {by[k]['p99_us'] - by['wire']['p99_us']:+.0f}" for k in ("tc", "xdp") if k in by]
+            lines.append(f"{calls:5} calls, {rate or 'all'} pps: rtpengine costs so many times as much as "
+                         f"{', '.join(parts)}; p99 against the wire's, us: {', '.join(p99)}")
+    return lines
+
+
+def plot(rows):
+    """A bar a relay, in groups of calls and rate."""
+    groups = sorted({(r["calls"], r["rate"] or 10**9) for r in rows})
+    kinds = [k for k in RELAYS if k != "wire" and any(r["relay"] == k for r in rows)]
+    with open(f"{OUT}/relay.dat", "w", encoding="ascii") as f:
+        f.write("cell " + " ".join(kinds) + "\n")
+        for calls, rate in groups:
+            at = {r["relay"]: r["ns"] for r in rows if (r["calls"], r["rate"] or 10**9) == (calls, rate)}
+            name = f"{calls} calls\\n" + ("saturation" if rate == 10**9 else f"{rate // 1000}k pps")
+            f.write(f'"{name}" ' + " ".join(f"{max(1, at.get(k, 1)):.0f}" for k in kinds) + "\n")
+    for terminal, suffix in (("svg size 1100,500", "svg"), ("pngcairo size 1100,500", "png")):
+        sh(f"gnuplot -e \"terminal='{terminal}'; out='{OUT}/relay.{suffix}'; data='{OUT}/relay.dat'; "
+           f"columns={len(kinds) + 1}\" bench/relay/relay.gnuplot")
+
+
+def numbers(text):
+    return [int(n) for n in text.split(",")]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--calls", type=numbers, default=[100, 1000, 4000])
+    parser.add_argument("--rates", type=numbers, default=[50000, 150000, 300000])
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--passes", type=int, default=2)
+    parser.add_argument("--relays", default=",".join(RELAYS))
+    options = parser.parse_args()
+    kinds = options.relays.split(",")
+    if not shutil.which("rtpengine") and "rtpengine" in kinds:
+        print("rtpengine is not installed and left out")
+        kinds.remove("rtpengine")
+    os.makedirs(OUT, exist_ok=True)
+    if os.environ.get("BENCH_SPACE") is None:
+        sh(f"ip netns add {NAME}")
+        try:
+            sys.exit(subprocess.call(inside(NAME, [sys.executable, *sys.argv]), env={**os.environ, "BENCH_SPACE": "1"}))
+        finally:
+            sh(f"ip netns del {NAME}", check=False)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    sh("ip link set lo up")
+    relays, rows = [Relay(k) for k in kinds], []
+    try:
+        for r in relays:
+            r.start()
+        print(HEAD, flush=True)
+        for calls in options.calls:
+            for r in relays:
+                r.fill(calls)
+            for rate in options.rates:
+                rows += cell(relays, calls, rate, options)
+        report = [HEAD, *map(line, rows), "", *ratios(rows), ""]
+        for r in relays:
+            if r.process:
+                most = max(r.rss)
+                report.append(f"{r.kind:10} RSS {r.rss[0]} KiB, with {most} calls {r.rss[most]} KiB: "
+                              f"{(r.rss[most] - r.rss[0]) / most:.2f} KiB a call")
+        print("\n".join(report[len(rows) + 1:]))
+        with open(f"{OUT}/table.txt", "w", encoding="ascii") as f:
+            f.write("\n".join(report) + "\n")
+        with open(f"{OUT}/results.json", "w", encoding="ascii") as f:
+            json.dump(rows, f, indent=1)
+        plot(rows)
+        print(f"{OUT}/table.txt, relay.svg, relay.png")
+    finally:
+        for r in relays:
+            r.stop()
+
+
+main()
