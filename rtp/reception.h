@@ -30,9 +30,11 @@ int64_t reception_lost(const struct reception *r);
 /* In timestamp units. */
 uint32_t reception_jitter(const struct reception *r);
 
-/* Microseconds in units of a clock, modulo 2^32 and without overflow between. */
+/* Microseconds in units of a clock, modulo 2^32 and without overflow between. Two divisions: the kernel does it for
+ * each packet. */
 static inline uint32_t rtp_units(uint64_t us, uint32_t clock_rate) {
-    return (uint32_t)(us / 1000000 * clock_rate + us % 1000000 * clock_rate / 1000000);
+    uint64_t seconds = us / 1000000, rest = us - seconds * 1000000;
+    return (uint32_t)(seconds * clock_rate + rest * clock_rate / 1000000);
 }
 
 #endif
