@@ -128,14 +128,21 @@ static enum relay_drop patch_rtcp(const struct passage *p) {
         return RELAY_FORWARD;
     const struct egress *heard = &p->relay->out[p->in->stream].egress;
     bool passes = egress_rtcp(&p->out->egress, heard, source_key(p), p->in->bytes, p->in->n);
+    if (passes)
+        quality_sent(&p->to->quality, p->in->bytes, p->in->n, p->now_us);
     return passes ? RELAY_FORWARD : RELAY_DROP_RTCP;
 }
 
 static void count_in(const struct passage *p) {
     struct fast_in *in = p->heard;
     fast_count_in(in, (uint32_t)p->in->n);
-    if (p->is_rtcp)
+    if (p->is_rtcp) {
+        p->from->rtcp_us = p->now_us;
+        if (!p->from->srtp)
+            quality_heard(&p->from->quality, p->in->bytes, p->in->n, p->relay->out[p->in->stream].egress.ssrc,
+                          p->now_us);
         return;
+    }
     in->last_us = p->now_us;
     in->clock_rate = rtp_clock_rate(p->rtp.payload_type, p->from->negotiated_rate);
     reception_add(&in->reception, &p->rtp, in->clock_rate, p->now_us);
@@ -238,6 +245,27 @@ bool relay_play(struct relay *r, const struct relay_frame *f, uint64_t now_us, s
     return true;
 }
 
+static bool is_silent(const struct relay_stream *s, const struct fast_in *in, uint64_t timeout_us, uint64_t now_us) {
+    uint64_t last = s->remote_us;
+    if (in->last_us > last)
+        last = in->last_us;
+    if (s->rtcp_us > last)
+        last = s->rtcp_us;
+    return now_us > last && now_us - last >= timeout_us && now_us - s->told_us >= timeout_us / 4;
+}
+
+uint32_t relay_silent(struct relay *r, uint32_t *cursor, uint64_t timeout_us, uint64_t now_us) {
+    while (*cursor < r->count) {
+        uint32_t i = (*cursor)++;
+        struct relay_stream *s = &r->streams[i];
+        if (!s->open || !s->remote || !is_silent(s, &r->in[i], timeout_us, now_us))
+            continue;
+        s->told_us = now_us;
+        return i;
+    }
+    return MEDIA_NOWHERE;
+}
+
 struct relay_counters relay_counters(const struct relay *r, uint32_t stream) {
     const struct relay_stream *s = &r->streams[stream];
     const struct fast_in *in = &r->in[stream];
@@ -259,6 +287,22 @@ struct relay_counters relay_counters(const struct relay *r, uint32_t stream) {
     return c;
 }
 
+static uint32_t units_us(uint32_t units, uint32_t clock_rate) {
+    return clock_rate ? (uint32_t)((uint64_t)units * 1000000 / clock_rate) : 0;
+}
+
+/* A jitter buffer holds twice the jitter; a frame and the look ahead take another 25 ms. */
+static void judge_quality(const struct relay_stream *s, const struct fast_out *to, struct relay_stats *out) {
+    const struct quality *q = &s->quality;
+    out->reported = q->blocks > 0;
+    out->heard_lost = q->lost;
+    out->heard_jitter_us = units_us(q->jitter, to->egress.clock_rate);
+    out->rtt_us = q->rtt_us;
+    if (out->rtp_expected)
+        out->mos = quality_mos(25000 + 2 * (uint64_t)out->jitter_us + q->rtt_us / 2,
+                               out->rtp_lost > 0 ? (uint64_t)out->rtp_lost : 0, out->rtp_expected);
+}
+
 bool relay_stats(const struct relay *r, uint32_t stream, struct relay_stats *out) {
     if (stream >= r->count)
         return false;
@@ -276,8 +320,8 @@ bool relay_stats(const struct relay *r, uint32_t stream, struct relay_stats *out
         .rtp_expected = reception_expected(&in->reception),
         .rtp_lost = reception_lost(&in->reception),
     };
-    if (in->clock_rate)
-        out->jitter_us = (uint32_t)((uint64_t)reception_jitter(&in->reception) * 1000000 / in->clock_rate);
+    out->jitter_us = units_us(reception_jitter(&in->reception), in->clock_rate);
+    judge_quality(s, &r->out[stream], out);
     return true;
 }
 

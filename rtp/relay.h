@@ -27,6 +27,7 @@
 #include "core/base/arena.h"
 #include "core/base/outbox.h"
 #include "rtp/fastpath.h"
+#include "rtp/quality.h"
 
 enum relay_drop {
     RELAY_FORWARD,                /* not dropped */
@@ -95,13 +96,17 @@ struct relay_stream {
     uint32_t heard;                       /* the stream routed here last; MEDIA_NOWHERE */
     uint32_t heard_generation;
     uint32_t negotiated_rate;             /* of dynamic payload types */
+    bool resumed;                         /* and not told its remote yet */
     bool open, remote, nat, strict, rtcp_mux, srtp;
     struct relay_latch rtp, rtcp;
     struct addr signalling;               /* where its signalling comes from; port of no meaning */
     struct relay_candidate candidates[RELAY_CANDIDATES];
     struct relay_play play;
+    struct quality quality;               /* of what the party hears, by its own word */
     uint64_t dropped[RELAY_DROPS];
     uint64_t remote_us;
+    uint64_t rtcp_us;                     /* of the last RTCP that was accepted */
+    uint64_t told_us;                     /* silent, the last time */
 };
 
 struct relay {
@@ -127,6 +132,12 @@ struct relay_stats {
     uint64_t rtp_expected;                /* RFC 3550 appendix A.3 */
     int64_t rtp_lost;
     uint32_t jitter_us;                   /* appendix A.8 */
+    bool reported;                        /* the party has said how it hears: the next three */
+    int32_t heard_lost;
+    uint32_t heard_jitter_us;
+    uint32_t rtt_us;                      /* to the party and back; 0: not known */
+    uint32_t mos;                         /* times 100, of what comes from the party: loss, jitter, half a round trip;
+                                             0: nothing came */
 };
 
 /* Bytes of arena for so many streams. */
@@ -163,6 +174,10 @@ struct relay_frame {
     uint8_t *packet;
 };
 bool relay_play(struct relay *r, const struct relay_frame *f, uint64_t now_us, struct relay_verdict *out);
+
+/* The next stream from *cursor on (0 at first) whose party has sent neither RTP nor RTCP for so long, since it was told
+ * where to; told again each quarter of that. MEDIA_NOWHERE: no further one. */
+uint32_t relay_silent(struct relay *r, uint32_t *cursor, uint64_t timeout_us, uint64_t now_us);
 
 /* False: no such stream. */
 bool relay_stats(const struct relay *r, uint32_t stream, struct relay_stats *out);

@@ -32,8 +32,11 @@ static bool open_stream(struct relay *r, struct relay_stream *s, const struct me
         return false;
     stop_play(r, s);
     relay_fast_unhear(r, cmd->stream);
-    relay_fast_clear(r, cmd->stream, cmd->generation);
+    bool resumed = cmd->resume && s->generation == 0 && relay_fast_resume(r, cmd->stream, cmd->generation);
+    if (!resumed)
+        relay_fast_clear(r, cmd->stream, cmd->generation);
     *s = (struct relay_stream){
+        .resumed = resumed,
         .generation = cmd->generation,
         .route = MEDIA_NOWHERE,
         .heard = MEDIA_NOWHERE,
@@ -47,6 +50,9 @@ static bool set_remote(struct relay *r, struct relay_stream *s, const struct med
     s->rtp = (struct relay_latch){ .signalled = cmd->rtp };
     s->rtcp = (struct relay_latch){ .signalled = cmd->rtcp };
     s->remote = true;
+    if (s->resumed && cmd->nat && !cmd->strict)
+        s->rtp.learned = relay_fast_source(r, cmd->stream);
+    s->resumed = false;
     s->nat = cmd->nat;
     s->strict = cmd->strict;
     s->signalling = cmd->signalling;

@@ -36,6 +36,28 @@ void relay_fast_clear(struct relay *r, uint32_t stream, uint32_t generation) {
     relay_unlock(r, out);
 }
 
+bool relay_fast_resume(struct relay *r, uint32_t stream, uint32_t generation) {
+    struct fast_in *in = &r->in[stream];
+    uint32_t target = in->target;
+    if (!r->shared || target >= r->count)
+        return false;
+    struct fast_out *out = &r->out[target];
+    relay_lock(r, out);
+    /* The listener knows the source by its use of the slot. */
+    if (out->egress.source == fast_source_key(stream, in->generation))
+        out->egress.source = fast_source_key(stream, generation);
+    in->generation = generation;
+    relay_unlock(r, out);
+    return true;
+}
+
+struct addr relay_fast_source(const struct relay *r, uint32_t stream) {
+    const struct fast_addr *f = &r->in[stream].source;
+    struct addr a = { .port = f->port, .family = f->family };
+    memcpy(a.ip, f->ip, sizeof a.ip);
+    return a;
+}
+
 void relay_fast_restart(struct relay *r, uint32_t stream) {
     struct fast_out *out = &r->out[stream];
     relay_lock(r, out);

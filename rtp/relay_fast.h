@@ -25,6 +25,11 @@ void relay_fast_sync(struct relay *r, uint32_t stream);
 void relay_fast_unhear(struct relay *r, uint32_t listener);
 /* Both entries anew, for another use of the slot. */
 void relay_fast_clear(struct relay *r, uint32_t stream, uint32_t generation);
+/* The kernel forwards packets of this slot already, for a process that is no more: true, and both entries stay but for
+ * the number of their use. */
+bool relay_fast_resume(struct relay *r, uint32_t stream, uint32_t generation);
+/* The source that the kernel believes. */
+struct addr relay_fast_source(const struct relay *r, uint32_t stream);
 /* The gap to the party is measured afresh. */
 void relay_fast_restart(struct relay *r, uint32_t stream);
 

@@ -2,6 +2,7 @@
 #include "core/b2b/admin.h"
 
 #include "core/b2b/cdr.h"
+#include "core/b2b/cdr_media.h"
 #include "core/b2b/failure.h"
 #include "core/b2b/leg.h"
 #include "core/b2b/registrar.h"
@@ -61,6 +62,22 @@ static void list_calls(struct answer *a) {
         put_call_line(a, c);
 }
 
+static void put_quality(struct answer *a, uint32_t slot) {
+    struct relay_stats s;
+    if (!relay_stats(a->e->relay, slot, &s) || !s.mos)
+        return;
+    sbuf_lit(&a->b, " lost ");
+    sbuf_u64(&a->b, s.rtp_lost > 0 ? (uint64_t)s.rtp_lost : 0);
+    sbuf_lit(&a->b, " jitter_ms ");
+    sbuf_u64(&a->b, s.jitter_us / 1000);
+    if (s.rtt_us) {
+        sbuf_lit(&a->b, " rtt_ms ");
+        sbuf_u64(&a->b, s.rtt_us / 1000);
+    }
+    sbuf_lit(&a->b, " mos ");
+    cdr_put_mos(&a->b, s.mos);
+}
+
 static void put_stream(struct answer *a, const struct leg_stream *s) {
     const struct relay_stream *r = a->e->relay && s->slot < a->e->relay->count ? &a->e->relay->streams[s->slot] : NULL;
     sbuf_lit(&a->b, "    stream ");
@@ -75,6 +92,7 @@ static void put_stream(struct answer *a, const struct leg_stream *s) {
         sbuf_u64(&a->b, k.packets_out);
         sbuf_lit(&a->b, " gap_ms ");
         sbuf_u64(&a->b, k.gap_us / 1000);
+        put_quality(a, s->slot);
         if (r->rtp.learned.family != ADDR_NONE) {
             sbuf_lit(&a->b, " latched ");
             addr_put(&a->b, &r->rtp.learned);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/cdr.h"
 
+#include "core/b2b/cdr_media.h"
 #include "core/b2b/failure.h"
 #include "core/base/json.h"
 #include "parser/sip_hdr.h"
@@ -131,6 +132,7 @@ static void put_leg(const struct engine *e, struct sbuf *b, const struct leg *l,
     put_when(e, b, "answer", l->answered_us);
     put_when(e, b, "end", to ? e->now : l->ended_us);
     json_member_u64(b, "status", l->final_status);
+    cdr_put_media(e, b, l);
     if (to)
         put_call_number(b, "moved_to", to->id);
     sbuf_char(b, '}');
@@ -170,7 +172,7 @@ void cdr_note_legs(struct engine *e, struct call *c) {
 }
 
 static void put_end(struct sbuf *b, const struct call_history *h) {
-    static const char *const causes[] = { "local", "bye", "cancel", "lost", "refused", "drain" };
+    static const char *const causes[] = { "local", "bye", "cancel", "lost", "refused", "drain", "media" };
     bool ours = h->end == CALL_END_LOCAL || h->end == CALL_END_DRAIN;
     json_member_u64(b, "status", h->status);
     put_string(b, "ended_by", ours ? "us" : role_name(h->end_role));

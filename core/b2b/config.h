@@ -143,6 +143,7 @@ struct engine_config {
     uint32_t media_quarantine_us;
     enum hold_mode hold; /* HOLD_PASS or HOLD_LOCAL */
     bool media_nat; /* send to where a party's media comes from */
+    uint64_t media_timeout_us; /* a party silent for so long ends its call; 0: never */
     bool media_strict; /* no source but what the SDP names, of anybody */
 
     enum refer_mode refer; /* REFER_LOCAL or REFER_REJECT */

@@ -12,6 +12,7 @@
 #include "core/b2b/recover.h"
 #include "core/b2b/registrar.h"
 #include "core/b2b/setup.h"
+#include "core/b2b/silence.h"
 #include "core/b2b/state.h"
 #include "core/b2b/transfer.h"
 #include "core/b2b/wire.h"
@@ -384,6 +385,9 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
     case EV_PEER: on_peer(e, ev); break;
     case EV_ACT: e->owners.suspended = ev->u.act.suspended; break;
     case EV_MEDIA:
+        if (ev->u.media.what == MEDIA_EV_SILENT)
+            silence_noted(e, ev->u.media.stream, ev->u.media.generation);
+        break;
     case EV_DEADLINE: break;
     }
     run_timers(e);

@@ -28,6 +28,7 @@ void engine_config_defaults(struct engine_config *c) {
         .media_port_max = 30999,
         .media_quarantine_us = 5000000,
         .media_nat = true,
+        .media_timeout_us = 60000000,
         .refer = REFER_LOCAL,
         .hold = HOLD_PASS,
         .attended = ATTENDED_REPLACE,

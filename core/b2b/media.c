@@ -2,6 +2,7 @@
 #include "core/b2b/media.h"
 
 #include "core/b2b/call.h"
+#include "core/b2b/cdr_media.h"
 #include "core/b2b/media_types.h"
 #include "core/b2b/policy.h"
 #include "core/base/check.h"
@@ -85,6 +86,7 @@ bool media_received(struct engine *e, struct leg *l, struct slice text, bool off
     struct sdp s;
     if (sdp_parse(text, &s) < 0 || !leg_set(e, l, LEG_SDP_REMOTE, text))
         return false;
+    l->media.agreed_us = e->now;
     if (offer) {
         if (!leg_set(e, l, LEG_SDP_FULL, text))
             return false;
@@ -408,6 +410,7 @@ void media_close(struct engine *e, struct leg *l) {
         struct leg_stream *s = &l->media.streams[i];
         if (!s->open)
             continue;
+        cdr_count_media(e, l, i);
         command(e, MEDIA_CLOSE, s);
         port_pool_release(&e->ports, s->slot, s->generation, e->now);
         s->open = false;

@@ -71,6 +71,7 @@ struct leg_media {
     uint64_t session_id;   /* of our o= line to this leg */
     uint64_t version;      /* of what was sent last; rises by one when the description changes (RFC 3264 section 8) */
     uint8_t own_direction; /* enum sdp_direction of the peer's last offer: what it wants by itself */
+    uint64_t agreed_us;    /* when the peer last said what it sends */
     uint8_t own_before;    /* the same, with LEG_SDP_BEFORE */
     struct leg_stream streams[LEG_STREAMS];
 };
@@ -138,7 +139,8 @@ struct leg {
 };
 
 /* Who ended a call, for its record. The last one that left somebody alone counts, so that a transferor does not. */
-enum call_end_kind { CALL_END_LOCAL, CALL_END_BYE, CALL_END_CANCEL, CALL_END_LOST, CALL_END_REFUSED, CALL_END_DRAIN };
+enum call_end_kind { CALL_END_LOCAL, CALL_END_BYE, CALL_END_CANCEL, CALL_END_LOST, CALL_END_REFUSED, CALL_END_DRAIN,
+                     CALL_END_MEDIA };
 #define CALL_REASON_MAX 64
 
 struct call_history {

@@ -43,7 +43,7 @@ struct store_op {
 
 /* A stream is a slot of the relay: one port pair (RTP, RTCP) of ours that faces one party. */
 enum media_verb {
-    MEDIA_OPEN,    /* slot in use from now: counters zeroed, no remote, no route */
+    MEDIA_OPEN,    /* slot in use from now: counters zeroed, no remote, no route; `resume` as below */
     MEDIA_REMOTE,  /* where the party wants its packets (from its SDP); starts latching afresh */
     MEDIA_ROUTE,   /* what arrives on `stream` leaves through `to`; to == stream: echo; MEDIA_NOWHERE: dropped */
     MEDIA_PLAY,    /* the party on `stream` hears `source` instead of whom it heard, until a ROUTE to it or STOP */
@@ -70,6 +70,7 @@ struct media_cmd {
     enum media_verb verb;
     uint32_t stream;
     uint32_t generation;          /* of the slot's use; a command for an older use is ignored */
+    bool resume;                  /* MEDIA_OPEN: of a call that went on without us; what flows goes on as it did */
     uint32_t to;                  /* MEDIA_ROUTE */
     struct media_types types;     /* MEDIA_ROUTE */
     enum media_source source;     /* MEDIA_PLAY */

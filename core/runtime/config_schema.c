@@ -76,6 +76,8 @@ const struct config_key config_keys[] = {
       .help = "media may come from another port, or the address that the signalling comes from, and is sent there" },
     { "media.strict", CT_BOOL, ENGINE(media_strict), .standard = "false",
       .help = "media comes from the address and port in the SDP, or is dropped" },
+    { "media.timeout", MICROS, ENGINE(media_timeout_us), RANGE(0, S(86400)), .standard = "60s",
+      .help = "a party that sends neither RTP nor RTCP for so long, and is not on hold, ends its call; 0s: never" },
     { "media.fastpath", CT_CHOICE, AT(fastpath), .choices = "auto|tc|xdp|off", .standard = "auto",
       .help = "streams are forwarded in the kernel, by a BPF program at each interface's tc hook (auto, tc) "
               "or as native XDP; what cannot be had is logged, and user space serves" },

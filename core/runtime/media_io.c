@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#define SWEEP_US UINT64_C(500000)
 #define OTHER_DESCRIPTORS 128
 #define MEDIA_RCVBUF (256 << 10)
 
@@ -92,7 +93,19 @@ void media_io_command(struct media_io *m, const struct media_cmd *cmd, uint64_t 
 
 uint64_t media_io_deadline(const struct media_io *m) {
     uint64_t frame = player_deadline(&m->player, &m->relay), tick = fastpath_deadline(&m->fast);
-    return frame < tick ? frame : tick;
+    uint64_t first = frame < tick ? frame : tick;
+    return m->timeout_us && m->sweep_us < first ? m->sweep_us : first;
+}
+
+uint32_t media_io_silent(struct media_io *m, uint64_t now_us) {
+    if (!m->timeout_us || now_us < m->sweep_us)
+        return MEDIA_NOWHERE;
+    uint32_t stream = relay_silent(&m->relay, &m->cursor, m->timeout_us, now_us);
+    if (stream == MEDIA_NOWHERE) {
+        m->cursor = 0;
+        m->sweep_us = now_us + SWEEP_US;
+    }
+    return stream;
 }
 
 static void play_frame(struct media_io *m, struct buf_pool *bufs, uint32_t stream, uint64_t now_us) {

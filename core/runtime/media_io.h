@@ -21,6 +21,9 @@ struct media_io {
     struct relay relay;
     struct player player;
     struct fastpath fast;
+    uint64_t timeout_us;      /* of silence; 0: it is not looked for */
+    uint64_t sweep_us;        /* of the next look */
+    uint32_t cursor;          /* of the present one */
     struct media_pair *pairs;
     bool *usable;             /* by pair: for engine_config.media_port_usable */
     uint32_t count;
@@ -41,6 +44,8 @@ void media_io_command(struct media_io *m, const struct media_cmd *cmd, uint64_t 
 uint64_t media_io_deadline(const struct media_io *m);
 /* Sends what is due of music and tones; bufs is the pool that io_send gives back to. Looks after the fast path. */
 void media_io_turn(struct media_io *m, struct buf_pool *bufs, uint64_t now_us);
+/* A stream that is silent by now, for MEDIA_EV_SILENT; MEDIA_NOWHERE: none. At most some a turn. */
+uint32_t media_io_silent(struct media_io *m, uint64_t now_us);
 /* A packet on `port` (tag minus tag_base). True when it was the one that the stream latched on. */
 bool media_io_packet(struct media_io *m, uint32_t port, const struct io_event *ev, uint64_t now_us);
 

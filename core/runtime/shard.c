@@ -15,6 +15,7 @@ enum tag { TAG_LISTEN = 1 << 24, TAG_MEDIA = 2 << 24, TAG_ADMIN = 3 << 24, TAG_S
 #define TAG_INDEX(t) ((t) & 0x00ffffff)
 
 #define TURN_DEADLINES_MAX 16
+#define TURN_SILENT_MAX 16
 #define TURN_ANSWERS_MAX 65536      /* more than the store reads at a time */
 
 void shard_tell_time(struct shard *s) {
@@ -121,6 +122,18 @@ static void on_media(struct shard *s, const struct io_event *in) {
     shard_step(s, &ev);
 }
 
+static void tell_silent(struct shard *s) {
+    for (uint32_t i = 0; i < TURN_SILENT_MAX; i++) {
+        struct event ev = { .kind = EV_MEDIA };
+        ev.u.media.what = MEDIA_EV_SILENT;
+        ev.u.media.stream = media_io_silent(&s->media, s->mono_us);
+        if (ev.u.media.stream == MEDIA_NOWHERE)
+            return;
+        ev.u.media.generation = s->media.relay.streams[ev.u.media.stream].generation;
+        shard_step(s, &ev);
+    }
+}
+
 static void on_admin(struct shard *s, uint32_t which) {
     struct admin_order order;
     if (!admin_ready(&s->admin, which, &order) || shard_order(s, &order))
@@ -223,6 +236,7 @@ static void turn(struct shard *s) {
     shard_work(s);
     for (int i = 0; i < TURN_DEADLINES_MAX && engine_deadline(s->engine) <= s->mono_us; i++)
         shard_step(s, &(struct event){ .kind = EV_DEADLINE });
+    tell_silent(s);
     shard_store_flush(s);
     media_io_turn(&s->media, engine_bufs(s->engine), s->mono_us);
     log_drain(&s->log, engine_trace(s->engine));
@@ -330,6 +344,7 @@ static void open_fastpath(struct shard *s) {
     struct fastpath_options o = { .mode = (enum fastpath_mode)c->fastpath, .bind_to = c->media_bind,
                                   .first_port = c->engine.media_port_min, .last_port = c->engine.media_port_max,
                                   .pairs = s->media.count, .pins = c->fastpath_pins };
+    s->media.timeout_us = c->engine.media_timeout_us;
     media_io_fast(&s->media, &o, s->mono_us, &s->log);
 }
 

@@ -43,6 +43,27 @@ def in_kernel(mode, speakers):
     check(f"{mode}: of {sent} packets the daemon saw {seen}", holds and sent > 80)
 
 
+FORGER = 99
+
+
+def forge(listener, source, port):
+    """RTP in sequence, from where it must not come."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind((source, port))
+        for i in range(100):
+            s.sendto(struct.pack(">BBHII", 0x80, 0, i, 160 * i, 5) + struct.pack(">II", FORGER, i) * 20, listener.to)
+
+
+def rebinds(listener, speaker):
+    """NAT rebinding: silent for a while, then there again from another port, and heard and spoken to there."""
+    speaker.speaks = False
+    time.sleep(2.2)
+    speaker.rebind()
+    speaker.speaks = True
+    hears(listener, speaker.who)
+    hears(speaker, listener.who)
+
+
 def transfer(listener, dialog, phone, who, speaker):
     """The party of `dialog` refers A to `phone`, who begins to speak with its 200. Its dialog and speaker, and since
     when nobody may miss a packet of it."""
@@ -78,7 +99,8 @@ def check_splice(listener, before, after, index):
 
 def sender_report(speaker, listener_socket, listener):
     """RTCP follows: the report's SSRC and RTP time are as the listener knows the stream."""
-    report = struct.pack(">BBHIQIII", 0x80, 200, 6, speaker.ssrc, 1 << 63, speaker.stamp & 0xffffffff, 5, 800)
+    now = speaker.stamp   # it speaks on meanwhile
+    report = struct.pack(">BBHIQIII", 0x80, 200, 6, speaker.ssrc, 1 << 63, now & 0xffffffff, 5, 800)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         address, port = speaker.socket.getsockname()
         s.bind((address, port + 1))
@@ -88,7 +110,7 @@ def sender_report(speaker, listener_socket, listener):
     last = next(h for h in reversed(listener.heard) if h.who == speaker.who)
     said = 7000 * speaker.who + last.number * 160
     check("RTCP follows", ssrc == last.ssrc and (stamp - last.stamp) & 0xffffffff ==
-          (speaker.stamp - said) & 0xffffffff, data.hex())
+          (now - said) & 0xffffffff, data.hex())
 
 
 def chain(port, mode):
@@ -104,6 +126,9 @@ def chain(port, mode):
     hears(speaker, 0)
     start = time.monotonic()
     in_kernel(mode, (listener, speaker))
+    forge(listener, c.address, 0)
+    forge(speaker, c.address, 0)
+    forge(speaker, speaker.socket.getsockname()[0], 0)
     end = time.monotonic() - 2 * INTERVAL
     time.sleep(0.2)
     check_heard(listener, speaker, start, end, "before: B at A")
@@ -117,9 +142,12 @@ def chain(port, mode):
         check_splice(listener, former.who, speaker.who, i + 1)
     in_kernel(mode, (listener, speaker))
     sender_report(speaker, ear, listener)
+    found = faults(list(listener.heard))
+    rebinds(listener, speaker)
+    in_kernel(mode, (listener, speaker))
     listener.stop()
     speaker.stop()
-    found = faults(listener.heard)
+    check("nobody heard what was forged", not any(h.who == FORGER for s in (listener, speaker) for h in s.heard))
     check(f"A heard one stream of {len(listener.heard)} packets", not found and not listener.bad, found[:3])
     here.bye()
     there.answer_bye()

@@ -64,6 +64,13 @@ class Speaker(threading.Thread):
         who, number = struct.unpack(">II", data[12:20])
         self.heard.append(Heard(at, who, number, seq, stamp, ssrc, bool(kind & 0x80), kind & 0x7f, src))
 
+    def rebind(self):
+        """Another port of the same address, as a NAT gives that forgot."""
+        other = socket.socket(self.socket.family, socket.SOCK_DGRAM)
+        other.bind((self.socket.getsockname()[0], 0))
+        other.settimeout(0.1)
+        self.former, self.socket = self.socket, other
+
     def stop(self):
         self.on = False
         self.join()

@@ -39,6 +39,7 @@
  *   media WHO <-> WHO              both ways
  *   media WHO < music|ringback|off what is played to WHO now, which must be able to hear it
  *                                  type:100=96: sent with payload type 100, heard with 96 (0 if not said)
+ *   silent WHO                     the relay tells that nothing has come from it for media.timeout
  *   unreachable PHONE              the network reports that nobody is at its address
  *   refuse WHO STATUS TIME         for TIME, or until anything else is sent, every INVITE with a description to WHO is
  *                                  answered so, and its ACK read; two of them at least
@@ -317,6 +318,14 @@ static void do_media(struct world *w, struct words *ws) {
         world_media(w, dialog_named(w, to), from, (uint8_t)heard, (uint8_t)sent);
 }
 
+static void do_silent(struct world *w, struct words *ws) {
+    const struct dialog_side *d = dialog_named(w, word(w, ws, 1));
+    uint32_t stream = (d->theirs.port - (w->cfg.media_port_min + 1u) / 2 * 2) / 2;
+    struct event ev = { .kind = EV_MEDIA, .u.media = { MEDIA_EV_SILENT, stream, w->relay.streams[stream].generation } };
+    world_all_read(w);
+    world_event(w, &ev);
+}
+
 static void do_unreachable(struct world *w, struct words *ws) {
     struct event ev = { .kind = EV_SEND_FAILED };
     struct phone *p = phone_find(w, word(w, ws, 1));
@@ -499,7 +508,7 @@ static const struct {
 } steps[] = {
     { "config", do_config },   { "phone", do_phone },   { "route", do_route },   { "peer", do_peer },
     { "register", do_register }, { "media", do_media }, { "drain", do_drain },   { "unreachable", do_unreachable },
-    { "expect", do_expect },   { "leftover", do_leftover }, { "include", do_include },
+    { "expect", do_expect },   { "leftover", do_leftover }, { "include", do_include }, { "silent", do_silent },
     { "refuse", do_refuse },   { "cdr", do_cdr },         { "rule", do_rule },     { "quirk", do_quirk },
     { "order", do_order },     { "ordered", do_ordered },   { "store", do_store }, { "restart", do_restart },
     { "unprotected", do_unprotected }, { "metric", do_metric },

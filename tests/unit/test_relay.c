@@ -350,6 +350,37 @@ static void test_statistics(void) {
     CHECK_FALSE(relay_stats(&r.relay, STREAMS, &s));
 }
 
+/* Of streams 0 to 2 the first sends RTP, the second RTCP, the third nothing. */
+static void test_silence(void) {
+    struct rig r = rig_new();
+    uint32_t cursor = 0;
+    const uint64_t second = 1000000;
+    open_parties(&r, 3);
+    join(&r, 0, 1);
+    uint64_t begin = r.now;
+    for (uint16_t i = 0; i < 100; i++, r.now += FRAME_US) {
+        CHECK_EQ(say(&r, 0, (struct sent){ i, 160u * i, 1 }), RELAY_FORWARD);
+        uint8_t report[8] = { 0x80, RTCP_RR, 0, 1, 0, 0, 0, 7 };
+        memcpy(r.packet, report, r.n = sizeof report);
+        CHECK_EQ(arrive(&r, 1, true, at(1, 4001)), RELAY_FORWARD);
+    }
+    CHECK_EQ(relay_silent(&r.relay, &cursor, second, r.now), 2);
+    CHECK_EQ(relay_silent(&r.relay, &cursor, second, r.now), MEDIA_NOWHERE);
+    cursor = 0;
+    CHECK_EQ(relay_silent(&r.relay, &cursor, 3 * second, r.now), MEDIA_NOWHERE);
+    cursor = 0;
+    CHECK_EQ(relay_silent(&r.relay, &cursor, second, r.now + second / 8), MEDIA_NOWHERE);
+    cursor = 0;
+    r.now = begin + 10 * second;
+    for (uint32_t i = 0; i < 3; i++)
+        CHECK_EQ(relay_silent(&r.relay, &cursor, second, r.now), i);
+    cursor = 0;
+    CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_CLOSE, .stream = 0 }));
+    CHECK_TRUE(command(&r, remote_of(1)));
+    CHECK_EQ(relay_silent(&r.relay, &cursor, second, r.now + second / 2), 2);
+    CHECK_EQ(relay_silent(&r.relay, &cursor, second, r.now + second / 2), MEDIA_NOWHERE);
+}
+
 int main(void) {
     return UNIT_RUN("relay", UNIT(test_forward_unchanged), UNIT(test_drops),
                     UNIT(test_gaps_and_reordering_stay), UNIT(test_former_source_is_not_heard),
@@ -357,5 +388,5 @@ int main(void) {
                     UNIT(test_static_type_has_its_rate),
                     UNIT(test_echo), UNIT(test_srtp_is_not_patched),
                     UNIT(test_generations), UNIT(test_types_are_translated),
-                    UNIT(test_music), UNIT(test_players), UNIT(test_statistics));
+                    UNIT(test_music), UNIT(test_players), UNIT(test_statistics), UNIT(test_silence));
 }

@@ -167,8 +167,46 @@ static void another_use_of_the_slot(void) {
     CHECK_FALSE(shared_out[1].egress.started);
 }
 
+/* Another process takes the arrays over: not a packet is other than it would have been. */
+static void resumed(void) {
+    struct rig old = shared_rig();
+    struct media_cmd nat = remote_of(0);
+    open_parties(&old, 3);
+    nat.nat = true;
+    CHECK_TRUE(command(&old, nat));
+    join(&old, 2, 1);
+    CHECK_EQ(in_kernel(&old, 2, at(2, 4000), (struct sent){ 40, 4000, 9 }), FAST_SEND);
+    join(&old, 0, 1);
+    old.now += FRAME_US;
+    CHECK_EQ(rtp_from(&old, 0, at(0, 5000), (struct sent){ 6, 0, 1 }), RELAY_DROP_SOURCE);
+    CHECK_EQ(rtp_from(&old, 0, at(0, 5000), (struct sent){ 7, 0, 1 }), RELAY_FORWARD);
+    CHECK_HEARD(&old, 41, 4160, 9, true);
+    struct rig r = rig_new();
+    relay_share(&r.relay, shared_in, shared_out);
+    r.now = old.now;
+    for (uint32_t i = 0; i < 2; i++)
+        CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_OPEN, .stream = i, .generation = 3, .resume = true }));
+    CHECK_EQ(in_kernel(&r, 0, at(0, 5000), (struct sent){ 8, 160, 1 }), FAST_SEND);
+    CHECK_HEARD(&r, 42, 4320, 9, false);
+    nat.generation = 3;
+    CHECK_TRUE(command(&r, nat));
+    nat = remote_of(1);
+    nat.generation = 3;
+    CHECK_TRUE(command(&r, nat));
+    CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_ROUTE, .stream = 0, .to = 1, .generation = 3 }));
+    CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_ROUTE, .stream = 1, .to = 0, .generation = 3 }));
+    CHECK_EQ(in_kernel(&r, 0, at(0, 5000), (struct sent){ 9, 320, 1 }), FAST_SEND);
+    CHECK_HEARD(&r, 43, 4480, 9, false);
+    CHECK_EQ(rtp_from(&r, 0, at(0, 5000), (struct sent){ 10, 480, 1 }), RELAY_FORWARD);
+    CHECK_HEARD(&r, 44, 4640, 9, false);
+    CHECK_EQ(in_kernel(&r, 1, at(1, 4000), (struct sent){ 1, 1, 2 }), FAST_SEND);
+    /* A slot that nothing flows on is as new. */
+    CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_OPEN, .stream = 5, .generation = 3, .resume = true }));
+    CHECK_EQ(shared_in[5].target, FAST_NOWHERE);
+}
+
 int main(void) {
     return UNIT_RUN("relay_fast", UNIT(is_known_from_the_answer_on), UNIT(behind_nat_from_the_latch_on),
                     UNIT(either_way_without_a_jump), UNIT(a_transfer_goes_on_in_the_kernel), UNIT(what_ends_it),
-                    UNIT(payload_types), UNIT(another_use_of_the_slot));
+                    UNIT(payload_types), UNIT(another_use_of_the_slot), UNIT(resumed));
 }
