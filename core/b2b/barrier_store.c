@@ -224,6 +224,8 @@ void barrier_on_retry(struct engine *e) {
         if (!c->rewrite)
             continue;
         metrics_add(&e->metrics, M_store_rewrites, 1);
+        /* Once: while this one is on its way another would only make it the older one. */
+        c->rewrite = false;
         record_store(e, c);
         n++;
     }
