@@ -29,6 +29,12 @@ static bool send_notify(struct engine *e, struct transfer *t, struct leg *l, uin
     sbuf_lit(&h, "\r\n");
     put_subscription_state(e, &h, t, status);
     sip_frag_put(&b, status, sip_reason(status));
+    if (status == 488 || status == 606) {
+        /* Why, for whoever looks at it: one of the two could not take what the other sends (section 20.43). */
+        sbuf_lit(&b, "Warning: 305 ");
+        sbuf_put(&b, e->ua.host);
+        sbuf_lit(&b, " \"Incompatible media format\"\r\n");
+    }
     struct dialog_request r = {
         .contact = true,
         .extra = sbuf_slice(&h),
