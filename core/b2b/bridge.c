@@ -260,13 +260,20 @@ static void on_reanswered(struct engine *e, struct leg *l, const struct leg_even
     call_changed(e, leg_call(e, l));
 }
 
-/* The same description went out; what came back may have changed all the same. */
+/* The re-INVITEs of a transfer are its own, and when it ends its parties are brought together by it. */
+static void agree_unless_transferred(struct engine *e, struct leg *l, struct leg *other) {
+    if (l->transfer == HANDLE_NONE && other->transfer == HANDLE_NONE)
+        agree(e, l, other);
+}
+
+/* The same description went out; what came back may be less than was said before. */
 static void on_refreshed(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
     if (!ev->msg->body.n || slice_eq(ev->msg->body, leg_str(l, LEG_SDP_REMOTE)) || media_check(ev->msg->body) != 0 ||
         !media_received(e, l, ev->msg->body, false) || !other || other->peer != l->self)
         return;
     media_connect(e, l, other);
+    agree_unless_transferred(e, l, other);
     call_changed(e, leg_call(e, l));
 }
 
@@ -283,7 +290,7 @@ static void settle_early(struct engine *e, struct leg *l, struct leg *other, con
         media_received(e, l, ack->body, false);
     l->early_answer = other->early_answer = false;
     media_connect(e, l, other);
-    agree(e, l, other);
+    agree_unless_transferred(e, l, other);
     call_changed(e, leg_call(e, l));
 }
 

@@ -28,8 +28,9 @@ static void refuse_fork(struct engine *e, struct leg *l, const struct sip_msg *m
     struct dialog_request ack = {
         .method = SL("ACK"), .cseq = msg->cseq, .attempt = 2, .max_forwards = LIMIT_HOPS_MAX
     };
+    /* Behind any PRACK that went there. */
     struct dialog_request bye = {
-        .method = SL("BYE"), .cseq = msg->cseq + 1, .attempt = 2, .max_forwards = LIMIT_HOPS_MAX
+        .method = SL("BYE"), .cseq = ++l->dlg.local_cseq, .attempt = 2, .max_forwards = LIMIT_HOPS_MAX
     };
     if (dialog_from_response(&d, &e->ua, msg)) {
         dialog_next_hop(&d, &dst);

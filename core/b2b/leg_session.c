@@ -100,8 +100,7 @@ struct leg_event leg_session_on_timer(struct engine *e, struct leg *l) {
 void leg_session_refresh_refused(struct engine *e, struct leg *l, uint16_t status) {
     if (!l->session_ends)
         return;
-    if (status != 491)
-        l->session_ends = e->now + SECOND_US * session_end_after(&l->session);
+    l->session_ends = e->now + SECOND_US * session_end_after(&l->session);
     arm(e, l, e->now + (status == 491 ? leg_glare_wait_us(e, l) : SECOND_US * session_refresh_after(&l->session)));
 }
 

@@ -7,6 +7,7 @@
  *   sim_script  what people do: calls, holds, transfers, and what comes in between, made from the seed
  *   sim_net     paths between phones and engine: loss, duplication, reordering, delay, clogs, cuts
  *   sim_phone   user agents that do what real ones do and misdo
+ *   sim_extras  those of them that know session timers and reliable provisional responses
  *   sim_world   the queue of events, the engine with store and relay, one run from a seed to the end
  *   sim_check   what must hold after every step and at the end
  *   sim_cover   which cells of the engine's tables were reached
@@ -103,6 +104,9 @@ struct sim_setup {
     uint8_t users_refer[SIM_PHONES], users_hold[SIM_PHONES];
     uint8_t odd_agents;           /* what is done otherwise for the user agent "Odd": bits of sim_config.c */
     bool hard;                    /* events that lose whole dialogs: power, cuts */
+    uint8_t extras[SIM_PHONES];   /* enum sim_extra bits */
+    uint8_t session_s;            /* the engine's session timer; 0: it asks for none */
+    bool session_us;
     uint64_t quirks[SIM_PHONES];  /* enum sim_quirk bits */
     uint64_t end;                 /* everybody hangs up */
 };
@@ -151,6 +155,9 @@ enum sim_quirk_bit {
     SIM_QUIRK_COUNT
 };
 
+/* What a phone knows beyond the least. */
+enum sim_extra { EXTRA_TIMER = 1, EXTRA_RELIABLE = 2, EXTRA_UPDATE = 4 };
+
 #define PHONE_DIALOGS 12
 #define PHONE_CLIENTS 24
 #define PHONE_SERVERS 24
@@ -185,6 +192,8 @@ struct pdlg {
     uint8_t state;                /* enum phone_state */
     uint8_t scene, call;          /* 0xff: of none */
     bool uac, held, late, no_ack, refer_open;
+    bool early, unacknowledged;   /* offer and answer were done in a reliable 18x; which waits for its PRACK */
+    uint32_t rseq;                /* of the last reliable 18x to us */
     uint32_t forged_cseq;         /* of its REFER that names a dialog of somebody else's; 0: none */
     uint32_t gen;
     struct txt call_id, local_tag, remote_tag, target, remote_uri;
@@ -222,6 +231,7 @@ struct pserver {
 struct phone {
     uint8_t index;
     bool off;
+    uint8_t extras;
     uint64_t quirks;
     struct addr addr;
     struct txt user, uri, contact, sent_by;
@@ -253,7 +263,7 @@ struct sim_item {
 
 #define SEEN_DIALOGS 2048
 #define SEEN_BRANCHES 65536
-#define SEEN_OKS 1024
+#define SEEN_OKS 4096
 #define SEEN_SUBS 512
 
 struct seen_dialog {
@@ -477,5 +487,19 @@ bool cover_report(bool rows);
 
 /* w has failed with its script; leaves in w->masked what can be left out. */
 void sim_shrink(struct world *w);
+
+/* ---- extras: phones with session timers and 100rel ---- */
+
+void extras_make(struct sim_setup *u, uint64_t seed);
+void extras_config(struct engine_config *c, const struct sim_setup *u);
+/* Header lines of a phone's request, or of its response to one. */
+void extras_put(const struct phone *ph, struct sbuf *b, bool request, enum sip_method method, uint16_t status);
+/* Rings with a reliable 183; false: as ever. */
+bool extras_rings(struct world *w, struct phone *ph, struct pdlg *d, struct pserver *s, const struct sip_msg *m);
+/* Status of the answer to a PRACK. */
+uint16_t extras_on_prack(struct phone *ph, struct pdlg *d, const struct sip_msg *m);
+/* A 18x to the phone: its PRACK. */
+void extras_provisional(struct world *w, struct phone *ph, struct pdlg *d, const struct sip_msg *m);
+void extras_check_2xx(struct world *w, const struct pdlg *d, const struct sip_msg *m);
 
 #endif

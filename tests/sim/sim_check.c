@@ -151,8 +151,9 @@ static void note_ok(struct world *w, const struct sip_msg *m) {
 static void in_response(struct world *w, const struct sip_msg *m) {
     struct seen_dialog *d = dialog_of(w, m->call_id, m->from_tag);
     if (m->cseq_method == SIP_M_INVITE) {
+        /* One to an INVITE that has been sent again since is late. */
         if (m->status < 200)
-            d->provisional_cseq = m->cseq;
+            d->provisional_cseq = m->cseq > d->provisional_cseq ? m->cseq : d->provisional_cseq;
         else if (branch_key(m) == d->invite_branch)
             d->invite_branch = 0;
         if (m->status >= 200 && m->status < 300)

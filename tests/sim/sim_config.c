@@ -53,6 +53,7 @@ void config_fill(struct world *w) {
     const struct sim_setup *u = &w->script.setup;
     engine_config_defaults(c);
     c->cdr = true;
+    extras_config(c, u);
     c->seed = (struct siphash_key){ sim_mix(w->seed, 1), sim_mix(w->seed, 2) };
     for (unsigned i = 0; i < sizeof c->secret; i++)
         c->secret[i] = (uint8_t)sim_mix(w->seed, 100 + i);

@@ -13,6 +13,7 @@ void phone_init(struct world *w, unsigned index) {
     memset(ph, 0, sizeof *ph);
     ph->index = (uint8_t)index;
     ph->quirks = w->script.setup.quirks[index];
+    ph->extras = w->script.setup.extras[index];
     ph->addr = (struct addr){ .ip = { 10, 0, 0, (uint8_t)(10 + index) }, .port = 5060, .family = ADDR_V4 };
     struct sbuf b = sbuf_on(ph->user.p, sizeof ph->user.p);
     /* The last one but one is the second phone of the first one's user; the last one is the gateway. */
@@ -167,6 +168,9 @@ static void write_request(struct world *w, struct phone *ph, const struct pdlg *
         sip_put_hdr(&b, SL("Contact"), txt_slice(&ph->contact));
     if (!slice_eq(r->method, SL("ACK")))
         put_abilities(ph, &b);
+    enum sip_method method = sip_method_of(r->method);
+    if (method != SIP_M_ACK)
+        extras_put(ph, &b, true, method, 0);
     if (r->extra.n)
         sbuf_put(&b, r->extra);
     if (is_plain(r->method) && phone_quirk(w, ph, QUIRK_VERBOSE))
@@ -337,6 +341,7 @@ void phone_respond(struct world *w, struct phone *ph, struct pserver *s, const s
     if (r->contact) {
         sip_put_hdr(&b, SL("Contact"), txt_slice(&ph->contact));
         put_abilities(ph, &b);
+        extras_put(ph, &b, false, req->method, r->status);
     }
     if (r->extra.n)
         sbuf_put(&b, r->extra);

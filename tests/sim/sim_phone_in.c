@@ -155,7 +155,7 @@ static void accept(struct world *w, struct phone *ph, struct pdlg *d, struct pse
     char mem[1200];
     struct sbuf b = sbuf_on(mem, sizeof mem);
     bool first = d->state == PH_RINGING;
-    if (!describe(w, ph, d, m, &b)) {
+    if (!(first && d->early) && !describe(w, ph, d, m, &b)) {
         refuse(w, ph, d, s, m, 488);
         return;
     }
@@ -186,6 +186,10 @@ void phone_answer(struct world *w, struct phone *ph, struct pdlg *d) {
     if (!m)
         return;
     uint16_t outcome = d->outcome;
+    if (d->unacknowledged && outcome == 200 && !w->calm) {
+        later(w, ph, d, ITEM_ANSWER, 200 * MS);
+        return;
+    }
     if (w->calm && d->state == PH_RINGING)
         outcome = 480;
     if (outcome == 0)
@@ -221,7 +225,7 @@ static void ring(struct world *w, struct phone *ph, struct pdlg *d, struct pserv
     char mem[1200];
     struct sbuf b = sbuf_on(mem, sizeof mem);
     struct phone_response r = { .status = 180, .tag = txt_slice(&d->local_tag), .contact = true };
-    if (phone_quirk(w, ph, QUIRK_NO_PROVISIONAL))
+    if (phone_quirk(w, ph, QUIRK_NO_PROVISIONAL) || extras_rings(w, ph, d, s, m))
         return;
     if (phone_quirk(w, ph, QUIRK_FORKS)) {
         struct phone_response other = { .status = 180, .tag = SL("fork1"), .contact = true };
@@ -497,6 +501,7 @@ static void on_dialog_request(struct world *w, struct phone *ph, struct packet *
     case SIP_M_INVITE: on_reinvite(w, ph, d, p, s, m); break;
     case SIP_M_BYE: on_bye(w, ph, d, s, m); break;
     case SIP_M_NOTIFY: on_notify(w, ph, d, s, m); break;
+    case SIP_M_PRACK: answer(w, ph, s, m, extras_on_prack(ph, d, m)); break;
     case SIP_M_UPDATE: on_update(w, ph, d, s, m); break;
     case SIP_M_REFER: phone_on_refer(w, ph, d, s, m); break;
     default: phone_answer_plain(w, ph, s, m, 200); break;

@@ -128,6 +128,8 @@ static void on_invite_ok(struct world *w, struct phone *ph, struct pdlg *d, cons
     struct sbuf b = sbuf_on(mem, sizeof mem);
     struct slice answer = SLICE_NONE;
     bool first = d->state == PH_CALLING, cancelled = c->cancelled;
+    if (first)
+        extras_check_2xx(w, d, m);
     d->invite_client = 0;
     learn(d, m);
     if (d->late) {
@@ -198,6 +200,7 @@ static void on_invite_response(struct world *w, struct phone *ph, struct pclient
         if (d && m->status > 100 && d->state == PH_CALLING) {
             learn(d, m);
             phone_refer_result(w, ph, d, m->status);
+            extras_provisional(w, ph, d, m);
             world_seen(w, ph, SEEN_RINGING, d->scene);
         }
         if (d && w->calm && d->state == PH_CALLING)

@@ -301,6 +301,7 @@ void sim_script_make(struct sim_script *s, uint64_t seed) {
     uint64_t at = SIM_START_US + 4 * SECOND;
     s->n = 0;
     make_setup(&s->setup, &r);
+    extras_make(&s->setup, seed);
     /* Of the seed alone: what is drawn afterwards stays as it was. */
     s->setup.late_offer = sim_mix(seed, 79) % 4 == 0;
     uint32_t scenes = SIM_SCENES - sim_below(&r, 60);
