@@ -69,11 +69,13 @@ static void refuse_newcomer(struct engine *e, struct leg *newcomer, uint16_t sta
     leg_respond_invite(e, newcomer, &r);
 }
 
-/* The caller gets the newcomer, and what rings for it is cancelled. */
+/* The caller gets the newcomer, and what rings for it is cancelled. Where a reliable 18x has answered it, the two are
+ * brought together when it is up. */
 static void pick_up(struct engine *e, struct leg *newcomer, struct leg *caller) {
     newcomer->role = ROLE_CALLEE;
+    bool open = leg_may_describe_early(caller);
     if (!media_answer_common(e, newcomer, leg_str(caller, LEG_SDP_REMOTE)).p ||
-        !media_answer_common(e, caller, leg_str(newcomer, LEG_SDP_REMOTE)).p) {
+        (open && !media_answer_common(e, caller, leg_str(newcomer, LEG_SDP_REMOTE)).p)) {
         refuse_newcomer(e, newcomer, 488);
         return;
     }

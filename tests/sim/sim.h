@@ -156,7 +156,7 @@ enum sim_quirk_bit {
 };
 
 /* What a phone knows beyond the least. */
-enum sim_extra { EXTRA_TIMER = 1, EXTRA_RELIABLE = 2, EXTRA_UPDATE = 4 };
+enum sim_extra { EXTRA_TIMER = 1, EXTRA_RELIABLE = 2, EXTRA_NO_UPDATE = 4 };
 
 #define PHONE_DIALOGS 12
 #define PHONE_CLIENTS 24

@@ -319,6 +319,8 @@ static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg
         sim_fail(w, "a BYE before the ACK to our 2xx (RFC 3261 section 15)");
     /* It never ACKed our 2xx: that dialog ends, whatever else is on it (section 13.3.1.4). */
     bool no_ack = d->ok_at != 0 && d->ok_tag == sim_hash(m->to_tag);
+    /* Nor did it answer a refresh (RFC 4028 section 10). */
+    no_ack = no_ack || slice_eq(sip_hdr_value(m, SIP_H_REASON), SL("SIP;cause=408;text=\"Session expired\""));
     for (uint32_t i = 0; i < w->seen.sub_n; i++) {
         struct seen_sub *s = &w->seen.subs[i];
         s->excused = s->excused || (no_ack && s->key == d->key);

@@ -32,8 +32,6 @@ void extras_put(const struct phone *ph, struct sbuf *b, bool request, enum sip_m
         sip_put_hdr(b, SL("Supported"), SL("timer"));
     if (knows(ph, EXTRA_RELIABLE))
         sip_put_hdr(b, SL("Supported"), SL("100rel"));
-    if (knows(ph, EXTRA_UPDATE))
-        sip_put_hdr(b, SL("Allow"), SL("INVITE, ACK, CANCEL, BYE, REFER, NOTIFY, UPDATE, PRACK"));
     if (session && knows(ph, EXTRA_TIMER) && request)
         sbuf_lit(b, "Session-Expires: 60;refresher=uas\r\n");
     else if (session && knows(ph, EXTRA_TIMER) && status >= 200 && status < 300)

@@ -136,9 +136,9 @@ static void put_branch(struct sbuf *b, struct slice sent_by, uint32_t branch) {
 static void put_abilities(const struct phone *ph, struct sbuf *b) {
     if (!(ph->quirks >> QUIRK_NO_REPLACES & 1))
         sip_put_hdr(b, SL("Supported"), SL("replaces, norefersub"));
-    sip_put_hdr(b, SL("Allow"), ph->quirks >> QUIRK_NO_ALLOW_REFER & 1
-                                    ? SL("INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO")
-                                    : SL("INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, REFER, NOTIFY"));
+    sbuf_lit(b, "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, PRACK");
+    sbuf_put(b, ph->extras & EXTRA_NO_UPDATE ? SL("") : SL(", UPDATE"));
+    sbuf_put(b, ph->quirks >> QUIRK_NO_ALLOW_REFER & 1 ? SL("\r\n") : SL(", REFER, NOTIFY\r\n"));
     if (ph->quirks >> QUIRK_ODD_AGENT & 1)
         sip_put_hdr(b, SL("User-Agent"), SL("Odd/1.0"));
 }

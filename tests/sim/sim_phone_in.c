@@ -501,7 +501,7 @@ static void on_dialog_request(struct world *w, struct phone *ph, struct packet *
     case SIP_M_INVITE: on_reinvite(w, ph, d, p, s, m); break;
     case SIP_M_BYE: on_bye(w, ph, d, s, m); break;
     case SIP_M_NOTIFY: on_notify(w, ph, d, s, m); break;
-    case SIP_M_PRACK: answer(w, ph, s, m, extras_on_prack(ph, d, m)); break;
+    case SIP_M_PRACK: phone_answer_plain(w, ph, s, m, extras_on_prack(ph, d, m)); break;
     case SIP_M_UPDATE: on_update(w, ph, d, s, m); break;
     case SIP_M_REFER: phone_on_refer(w, ph, d, s, m); break;
     default: phone_answer_plain(w, ph, s, m, 200); break;
