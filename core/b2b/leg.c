@@ -185,6 +185,12 @@ struct leg *leg_find(const struct engine *e, struct slice call_id, struct slice 
     return l && slice_eq(leg_str(l, DLG_REMOTE_TAG), remote_tag) ? l : NULL;
 }
 
+struct leg *leg_find_named(const struct engine *e, struct slice call_id, struct slice local_tag,
+                           struct slice remote_tag) {
+    struct leg *l = leg_find(e, call_id, local_tag, remote_tag);
+    return l || !slice_eq(remote_tag, SL("0")) ? l : leg_find(e, call_id, local_tag, SLICE_NONE);
+}
+
 struct leg *leg_find_request(const struct engine *e, const struct sip_msg *msg) {
     return msg->to_tag.p ? leg_find(e, msg->call_id, msg->to_tag, msg->from_tag) : NULL;
 }

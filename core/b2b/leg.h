@@ -134,6 +134,10 @@ static inline struct leg *leg_peer(const struct engine *e, const struct leg *l) 
 }
 /* By Call-ID, local tag and remote tag. */
 struct leg *leg_find(const struct engine *e, struct slice call_id, struct slice local_tag, struct slice remote_tag);
+/* The same for tags as a header names them: "0" is also the one that a peer of RFC 2543 does not have (RFC 3891 section
+ * 3). */
+struct leg *leg_find_named(const struct engine *e, struct slice call_id, struct slice local_tag,
+                           struct slice remote_tag);
 struct leg *leg_find_request(const struct engine *e, const struct sip_msg *msg);
 /* By our side alone: for references between records. */
 struct leg *leg_find_local(const struct engine *e, struct slice call_id, struct slice local_tag);

@@ -53,7 +53,8 @@ void move_say(struct engine *e, enum peer_kind what, uint32_t to, uint64_t id) {
 static bool consult_bucket(struct engine *e, const struct sip_msg *msg, const struct sip_replaces *p,
                            uint16_t *bucket) {
     struct steer s = { .by = STEER_TAG };
-    if (leg_find(e, p->call_id, p->to_tag, p->from_tag) || leg_ended_lately(e, p->call_id, p->to_tag, p->from_tag))
+    if (leg_find_named(e, p->call_id, p->to_tag, p->from_tag) ||
+        leg_ended_lately(e, p->call_id, p->to_tag, p->from_tag))
         return false;
     if (!steer_token(&e->owners.steering, p->to_tag, &s.token) &&
         !steer_token(&e->owners.steering, p->from_tag, &s.token))

@@ -106,10 +106,10 @@ static bool find_replaced(struct engine *e, const struct sip_msg *msg, handle tx
         return false;
     }
     o->early_only = r.early_only;
-    o->replaced = leg_find(e, r.call_id, r.to_tag, r.from_tag);
+    o->replaced = leg_find_named(e, r.call_id, r.to_tag, r.from_tag);
     if (!o->replaced &&
         (policy_quirks(e, sip_hdr_value(msg, SIP_H_USER_AGENT), o->principal) & QUIRK_REPLACES_SWAPPED))
-        o->replaced = leg_find(e, r.call_id, r.from_tag, r.to_tag);
+        o->replaced = leg_find_named(e, r.call_id, r.from_tag, r.to_tag);
     if (o->replaced)
         return true;
     uint16_t bad = 0;

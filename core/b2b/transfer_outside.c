@@ -56,7 +56,7 @@ static struct leg *target_dialog(struct engine *e, const struct sip_msg *msg, st
         refer_bad(r, 400, SL("Bad Target-Dialog"));
         return NULL;
     }
-    struct leg *l = leg_find(e, d.call_id, d.to_tag, d.from_tag);
+    struct leg *l = leg_find_named(e, d.call_id, d.to_tag, d.from_tag);
     if (!l || !leg_is_up(l) || !leg_is_up(leg_peer(e, l))) {
         refer_bad(r, 481, SLICE_NONE);
         return NULL;

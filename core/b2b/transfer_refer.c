@@ -91,7 +91,7 @@ static bool is_of_ours(const struct engine *e, const struct sip_replaces *p) {
 /* Some write the tags as they are in their own dialog's messages. Passed on, they stand as they should. */
 static struct leg *find_swapped(const struct engine *e, struct refer *r) {
     const struct sip_replaces *p = &r->replaces;
-    struct leg *d = leg_find(e, p->call_id, p->from_tag, p->to_tag);
+    struct leg *d = leg_find_named(e, p->call_id, p->from_tag, p->to_tag);
     char mem[sizeof r->replaces_text];
     struct sbuf b = sbuf_on(mem, sizeof mem);
     if (!d)
@@ -112,7 +112,7 @@ static struct leg *find_swapped(const struct engine *e, struct refer *r) {
 /* The dialog that Replaces names. False: the REFER is refused. *result != 0: accepted, and then told to have failed. */
 static bool find_consult(struct engine *e, struct leg *l, struct refer *r, struct leg **consult, uint16_t *result) {
     const struct sip_replaces *p = &r->replaces;
-    struct leg *d = leg_find(e, p->call_id, p->to_tag, p->from_tag);
+    struct leg *d = leg_find_named(e, p->call_id, p->to_tag, p->from_tag);
     *consult = NULL;
     if (!d && (r->quirks & QUIRK_REPLACES_SWAPPED))
         d = find_swapped(e, r);

@@ -322,7 +322,8 @@ static void take_events_at(struct dialog_side *d, const struct sip_msg *m) {
 }
 
 static void read_request(struct world *w, struct dialog_side *d, const struct sip_msg *m) {
-    if (!m->to_tag.p && m->method != SIP_M_CANCEL && m->method != SIP_M_ACK)
+    bool known = d->phone->tagless && slice_eq(slice_str(d->call_id), m->call_id);
+    if (!m->to_tag.p && !known && m->method != SIP_M_CANCEL && m->method != SIP_M_ACK)
         begin_incoming(w, d, m);
     rules_request(w, d, m);
     take_contact(d, m);

@@ -107,6 +107,7 @@ struct dialog_side {
 
 struct phone {
     char name[NAME_MAX_LEN], user[NAME_MAX_LEN], supported[TEXT_MAX / 4], allow[TEXT_MAX / 4];
+    bool tagless; /* as RFC 2543 allowed */
     struct addr addr, media;
     struct dialog_side dialogs[DIALOGS_MAX];
     unsigned dialog_count;

@@ -27,6 +27,8 @@ static void dialog_clear(struct world *w, struct dialog_side *d) {
     d->own.media = p->media;
     d->own.media.port = (uint16_t)(p->media.port + 2 * (d - p->dialogs));
     snprintf(d->tags[0], sizeof d->tags[0], "%s%u", p->name, ++w->serial);
+    if (p->tagless)
+        copy_text(d->tags[0], sizeof d->tags[0], SL("0")); /* as Replaces names it */
     d->tag_count = 1;
 }
 
@@ -247,7 +249,8 @@ static void put_request(struct world *w, struct dialog_side *d, struct words *ws
     put(out, ";branch=%s;rport\r\n", r->branch);
     if (!mf || strcmp(mf, "none") != 0)
         put(out, "Max-Forwards: %s\r\n", mf ? mf : "70");
-    put(out, "From: %s;tag=%s\r\nTo: %s", d->local_uri, own_tag(d), d->remote_uri);
+    put(out, d->phone->tagless ? "From: %s\r\n" : "From: %s;tag=%s\r\n", d->local_uri, own_tag(d));
+    put(out, "To: %s", d->remote_uri);
     put(out, r->remote_tag[0] ? ";tag=%s\r\n" : "%s\r\n", r->remote_tag);
     put(out, "Call-ID: %s\r\nCSeq: %u %.*s\r\n", d->call_id, r->cseq, SLICE_FMT(r->method));
     if (contact) {
@@ -406,7 +409,7 @@ static void send_response(struct world *w, struct dialog_side *d, uint16_t statu
     sip_put_copy(&out, m, SIP_H_RECORD_ROUTE);
     sip_put_copy(&out, m, SIP_H_FROM);
     put(&out, "To: %.*s", SLICE_FMT(m->to.value));
-    put(&out, m->to_tag.p || status == 100 ? "\r\n" : ";tag=%s\r\n", own_tag(d));
+    put(&out, m->to_tag.p || status == 100 || d->phone->tagless ? "\r\n" : ";tag=%s\r\n", own_tag(d));
     sip_put_copy(&out, m, SIP_H_CALL_ID);
     sip_put_copy(&out, m, SIP_H_CSEQ);
     if (status > 100 && status < 300 && m->method != SIP_M_BYE) {

@@ -16,8 +16,8 @@
  *                                  (seconds), session-refresher auto|us|peer
  *   rule [allow] [from:WHO] [prefix:P] [domain:D] [class:local|outside]   a rule for transfers; without allow: deny
  *   quirk [agent:PREFIX] [peer:NAME] FLAG...   replaces_swapped no_notify bye_at_once accept_200; phones are "ladder"
- *   phone NAME ADDR:PORT user USER [supported:LIST] [allow:LIST] [refer:reject]   a user agent; its media is at
- *                                  ADDR:40000 and up
+ *   phone NAME ADDR:PORT user USER [supported:LIST] [allow:LIST] [tagless] [refer:reject]   a user agent; its media
+ *                                  is at ADDR:40000 and up; tagless: as RFC 2543 allowed
  *   route NAME PREFIX ADDR:PORT    calls to numbers with this prefix go there
  *   peer NAME ADDR [user:U password:P] [realm:R]   a trusted address; NAME is its principal; its challenges are
  *                                  answered with these
@@ -224,6 +224,7 @@ static void do_phone(struct world *w, struct words *ws) {
         fail(w, "phone NAME ADDR user USER");
     copy_text(p->user, sizeof p->user, slice_str(word(w, ws, 4)));
     const char *allow = words_value(ws, "allow");
+    p->tagless = words_flag(ws, "tagless");
     copy_text(p->allow, sizeof p->allow,
               slice_str(allow ? allow : "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, NOTIFY, INFO, UPDATE"));
     copy_text(p->supported, sizeof p->supported, slice_str(supported ? supported : "replaces, norefersub"));
