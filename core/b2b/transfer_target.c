@@ -66,8 +66,8 @@ static struct slice caller_identity(const struct engine *e, const struct transfe
     return leg_str(leg_get(e, t->transferee), DLG_REMOTE_URI);
 }
 
-/* Its own dialog, as the target knows it: to-tag is the target's tag, from-tag ours (RFC 3891 section 3); "0" is that of
- * a peer without one. */
+/* Its own dialog, as the target knows it: to-tag is the target's tag, from-tag ours (RFC 3891 section 3); "0" is that
+ * of a peer without one. */
 void transfer_put_replaces(struct sbuf *h, const struct leg *d) {
     struct slice theirs = leg_str(d, DLG_REMOTE_TAG);
     sbuf_lit(h, "Replaces: ");

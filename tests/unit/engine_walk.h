@@ -21,6 +21,7 @@
 struct walk_dialog {
     bool used, uac, confirmed;
     unsigned phone;
+    unsigned long rseq; /* of the last 18x to it */
     char call_id[128], local_tag[64], remote_tag[128], local[160], remote[160], target[256];
     unsigned long cseq, invite_cseq;
     char branch[64], ruri[256]; /* of our last INVITE */
@@ -199,6 +200,9 @@ static inline void walk_got_response(struct walk *w) {
     if (w->msg.to_tag.p && w->msg.status < 300) {
         walk_copy(d->remote_tag, sizeof d->remote_tag, w->msg.to_tag);
         walk_note_target(w, d);
+        uint64_t rseq = 0;
+        if (slice_u64(sip_hdr_value(&w->msg, SIP_H_RSEQ), UINT32_MAX, &rseq))
+            d->rseq = rseq;
         d->confirmed = d->confirmed || w->msg.status >= 200;
     }
 }
@@ -249,6 +253,30 @@ static inline void walk_head(struct walk *w, struct walk_dialog *d, const char *
         walk_add(w, "Supported: replaces\r\nUser-Agent: walker\r\n");
 }
 
+/* What a request says of sessions and of itself. */
+static inline void walk_asks(struct walk *w, const struct walk_dialog *d, const char *method) {
+    if (strcmp(method, "INVITE") == 0 && !walk_pick(w, 3))
+        walk_add(w, "%s: 100rel, timer\r\nSession-Expires: %u%s\r\n", walk_pick(w, 3) ? "Supported" : "Require",
+                 80 + walk_pick(w, 20), walk_pick(w, 2) ? ";refresher=uac" : "");
+    if (strcmp(method, "PRACK") == 0)
+        walk_add(w, "RAck: %lu %lu INVITE\r\n", d->rseq, d->invite_cseq);
+}
+
+/* What a response says of sessions and of itself. */
+static inline void walk_extras(struct walk *w, unsigned status, enum sip_method method) {
+    bool session = method == SIP_M_INVITE || method == SIP_M_UPDATE;
+    if (method == SIP_M_INVITE && status > 100 && status < 200 && walk_pick(w, 2))
+        walk_add(w, "Require: 100rel\r\nRSeq: %u\r\n", 1 + walk_pick(w, 4));
+    if (session && status / 100 == 2 && !walk_pick(w, 3))
+        walk_add(w, "Session-Expires: %u;refresher=%s\r\n", walk_pick(w, 200), walk_pick(w, 2) ? "uac" : "uas");
+    if (!walk_pick(w, 3))
+        walk_add(w, "Allow: INVITE, ACK, BYE, UPDATE, REFER\r\n");
+    if (status == 422)
+        walk_add(w, "Min-SE: %u\r\n", walk_pick(w, 250) * 20);
+    if (status == 401)
+        walk_add(w, "WWW-Authenticate: Digest realm=\"x\", nonce=\"%u\", qop=\"auth\"\r\n", walk_pick(w, 9));
+}
+
 static inline void walk_send(struct walk *w, struct walk_dialog *d) {
     walk_deliver(w, d->phone, w->text, (uint32_t)w->n);
 }
@@ -263,6 +291,7 @@ static inline void walk_call(struct walk *w) {
     snprintf(d->remote, sizeof d->remote, "sip:%s@example.com", walk_users[walk_pick(w, 8)]);
     walk_copy(d->ruri, sizeof d->ruri, slice_str(d->remote));
     walk_head(w, d, "INVITE", d->cseq);
+    walk_asks(w, d, "INVITE");
     const struct walk_dialog *other = &w->dialogs[walk_pick(w, WALK_DIALOGS)];
     if (other->remote_tag[0] && other->phone == phone && walk_pick(w, 2))
         walk_add(w, "Replaces: %s;to-tag=%s;from-tag=%s%s\r\n", other->call_id, other->remote_tag, other->local_tag,
@@ -283,8 +312,8 @@ static inline void walk_register(struct walk *w, unsigned phone, unsigned expire
 }
 
 static inline unsigned walk_status(struct walk *w, enum sip_method m) {
-    static const unsigned invite[] = { 100, 180, 183, 200, 200, 200, 200, 486, 603, 404, 401, 481, 491, 500, 302, 408 };
-    static const unsigned other[] = { 200, 200, 200, 200, 200, 202, 481, 491, 500, 501, 404, 408, 603, 302, 180, 100 };
+    static const unsigned invite[] = { 100, 180, 183, 200, 200, 200, 200, 486, 603, 422, 401, 481, 491, 500, 302, 408 };
+    static const unsigned other[] = { 200, 200, 200, 200, 200, 202, 481, 491, 500, 501, 401, 408, 422, 302, 180, 100 };
     if (walk_pick(w, 100) < w->willing_percent)
         return 200;
     return (m == SIP_M_INVITE ? invite : other)[walk_pick(w, 16)];
@@ -316,7 +345,9 @@ static inline void walk_respond(struct walk *w, struct walk_pending *p, unsigned
              walk_pick(w, 4) ? "Supported: replaces\r\n" : "");
     if (status == 500)
         walk_add(w, "Retry-After: %u\r\n", walk_pick(w, 6));
-    bool body = (method == SIP_M_INVITE || method == SIP_M_UPDATE) && (status / 100 == 2 || status == 183);
+    walk_extras(w, status, method);
+    bool body = (method == SIP_M_INVITE || method == SIP_M_UPDATE) &&
+                (status / 100 == 2 ? walk_pick(w, 8) > 0 : status == 183);
     walk_body(w, "application/sdp", body ? walk_sdp(w) : "");
     p->used = status < 200;
     walk_deliver(w, phone, w->text, (uint32_t)w->n);
@@ -367,7 +398,9 @@ static inline void walk_in_dialog(struct walk *w, struct walk_dialog *d) {
                                            "NOTIFY", "SUBSCRIBE", "SUBSCRIBE", "MESSAGE", "PRACK", "INVITE" };
     uint32_t k = walk_pick(w, 12);
     walk_head(w, d, methods[k], ++d->cseq);
-    bool sdp = strcmp(methods[k], "INVITE") == 0 || strcmp(methods[k], "UPDATE") == 0;
+    walk_asks(w, d, methods[k]);
+    bool sdp = strcmp(methods[k], "INVITE") == 0 || strcmp(methods[k], "UPDATE") == 0 ||
+               (strcmp(methods[k], "PRACK") == 0 && !walk_pick(w, 3));
     if (strcmp(methods[k], "INVITE") == 0)
         d->invite_cseq = d->cseq;
     if (strcmp(methods[k], "SUBSCRIBE") == 0 || strcmp(methods[k], "NOTIFY") == 0)
