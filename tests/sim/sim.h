@@ -480,8 +480,8 @@ struct slice sim_header(const struct sip_msg *m, struct slice name);
 
 /* Explained rows, from a file; false: it cannot be read. */
 bool cover_load(const char *path);
-/* False: a row is neither reached nor explained, or one is reached that is explained. */
-bool cover_report(bool rows);
+/* False: a row is neither reached, in enough transfers, nor explained, or one is reached that is explained. */
+bool cover_report(bool rows, bool enough);
 
 /* ---- shrink ---- */
 
