@@ -472,6 +472,8 @@ void check_media(struct world *w);
 /* Every leg of the engine, as it stands. */
 void check_dump(const struct world *w);
 void check_wires_end(struct world *w);
+/* When its final NOTIFY goes out. */
+void check_outcome(struct world *w, const struct transfer *t, uint16_t status);
 uint64_t sim_hash(struct slice s);
 /* Of a header without an id of its own; absent: none. */
 struct slice sim_header(const struct sip_msg *m, struct slice name);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What must hold of what is seen on the wires, whatever the phones do. */
+#include "parser/sip_frag.h"
 #include "tests/sim/sim.h"
 
 #define T1_64 32000000ull
@@ -307,6 +308,11 @@ static void out_notify(struct world *w, const struct seen_dialog *d, const struc
         s->sent_at = w->now;
         s->notify_cseq = m->cseq;
         s->final = slice_eq(state.state, SL("terminated"));
+        const struct transfer *t = transfer_of(w, m->from_tag, (uint32_t)id);
+        uint16_t status = 0;
+        struct slice reason;
+        if (t && sip_frag_status(m->body, &status, &reason) && status >= 200 && !w->drained)
+            check_outcome(w, t, status);
         return;
     }
     sim_fail(w, "a NOTIFY of no subscription");

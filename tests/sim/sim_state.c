@@ -169,6 +169,21 @@ void check_media(struct world *w) {
     }
 }
 
+/* ---- what became of a transfer ---- */
+
+/* Told to have succeeded: the transferee talks with somebody new. Told to have failed: with the transferor, as before.
+ * Or who is missing has hung up. */
+void check_outcome(struct world *w, const struct transfer *t, uint16_t status) {
+    const struct leg *a = leg_get(w->e, t->transferee), *b = leg_get(w->e, t->transferor);
+    const struct leg *p = a ? leg_get(w->e, a->peer) : NULL;
+    if (!leg_is_live(a) || a->echo || t->recall_step)
+        return;
+    if (status < 300 && (!leg_is_live(p) || p == b || p->peer != a->self))
+        sim_fail(w, "a transfer is told to have succeeded, and the transferee does not talk with the target");
+    if (status >= 300 && leg_is_live(b) && p != b)
+        sim_fail(w, "a transfer is told to have failed, and the transferee does not talk with the transferor");
+}
+
 /* ---- every step ---- */
 
 static uint32_t timers_of(const struct engine *e) {
