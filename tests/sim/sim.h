@@ -103,6 +103,7 @@ struct sim_setup {
     uint8_t depth, per_minute, pending; /* 0: as by default */
     uint8_t users_refer[SIM_PHONES], users_hold[SIM_PHONES];
     uint8_t odd_agents;           /* what is done otherwise for the user agent "Odd": bits of sim_config.c */
+    bool storm;                   /* much comes in between */
     bool hard;                    /* events that lose whole dialogs: power, cuts */
     uint8_t extras[SIM_PHONES];   /* enum sim_extra bits */
     uint8_t session_s;            /* the engine's session timer; 0: it asks for none */

@@ -246,7 +246,7 @@ static void make_scene(struct sim_script *s, struct sim_rng *r, uint8_t number, 
         sc.c = (uint8_t)sim_below(r, SIM_PHONES);
     while (sc.c == sc.b || (sc.c == sc.a && !sim_chance(r, 5)));
     kinds[sim_below(r, sizeof kinds / sizeof *kinds)](&sc);
-    for (uint32_t n = sim_below(r, 100); n < 60; n += 25)
+    for (uint32_t n = sim_below(r, 100); n < 60; n += s->setup.storm ? 8 : 25)
         disturb(&sc, at);
     hang_up(&sc);
     if (s->setup.end < sc.at + 8 * SECOND)
@@ -290,9 +290,11 @@ static void make_setup(struct sim_setup *u, struct sim_rng *r) {
     u->hold_local = sim_chance(r, 15);
     u->accept = (uint8_t)sim_below(r, 3);
     bool tame = sim_chance(r, 20);
+    u->storm = sim_chance(r, 20);
+    uint32_t odd = sim_chance(r, 15) ? 15 : 5;
     for (unsigned i = 0; i < SIM_PHONES; i++)
         for (unsigned q = 0; q < SIM_QUIRK_COUNT; q++)
-            u->quirks[i] |= (uint64_t)(!tame && sim_chance(r, 5)) << q;
+            u->quirks[i] |= (uint64_t)(!tame && sim_chance(r, odd)) << q;
     make_policy(u, r);
 }
 
