@@ -19,8 +19,9 @@ printf '%-44s %-8s %s\n' FAULT VERDICT 'SEED AND FINDING'
 while IFS='|' read -r class file script; do
     class=${class%% } file=${file// /} script=${script# }
     case $class in '#'* | '') continue ;; esac
+    cp -p "$dir/tree/$file" "$dir/original"
     sed -i -E "$script" "$dir/tree/$file"
-    if cmp -s "$file" "$dir/tree/$file"; then
+    if cmp -s "$dir/original" "$dir/tree/$file"; then
         verdict='NO SUCH' found="the script changes nothing in $file"
     elif ! $build >"$dir/build.log" 2>&1; then
         verdict='NO BUILD' found=$(grep -m 1 error "$dir/build.log")
@@ -34,7 +35,7 @@ while IFS='|' read -r class file script; do
     fi
     printf '%-44s %-8s %.100s\n' "$class" "$verdict" "$found"
     if [ "$verdict" = killed ]; then killed=$((killed + 1)); else alive=$((alive + 1)); fi
-    cp -p "$file" "$dir/tree/$file"
+    cp -p "$dir/original" "$dir/tree/$file"
     touch "$dir/tree/$file"
 done <"$table"
 
