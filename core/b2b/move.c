@@ -151,6 +151,8 @@ static void try(struct engine *e, struct move *m) {
         refuse(e, m, 503);
         return;
     }
+    if (e->owners.of[m->bucket] == OWNER_NOBODY)
+        owner_ask(e, m->bucket);
     bool sent = owner_peer(e, m->bucket) != PEER_NONE && owner_is_stable(e, c, m->txn) && offer(e, m, c);
     m->state = sent ? MOVE_OFFERED : MOVE_WAITS;
     wheel_set(&e->wheel, &m->timer, e->now + (sent ? ANSWER_US : LOOK_US));

@@ -137,6 +137,13 @@ void moved_hold(struct engine *e, const struct leg *l, uint64_t until_us) {
         s->held_us = until_us;
 }
 
+bool moved_has(const struct engine *e, const struct leg *l, uint16_t from) {
+    struct token t;
+    struct slice token = leg_token(l, &t);
+    const struct stub *s = token.p ? find(e, 't', token) : NULL;
+    return s && s->from == from && s->to != from;
+}
+
 /* As far as it is known here: stubs that others have are told by moved_on_ended. */
 static void remove_leg(struct engine *e, struct slice token) {
     struct stub *s = find(e, 't', token);

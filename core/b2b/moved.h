@@ -25,6 +25,8 @@ bool moved_put_leg(struct engine *e, const struct leg *l, uint16_t from, uint16_
 /* What comes for it before `until_us` is held off. */
 void moved_hold(struct engine *e, const struct leg *l, uint64_t until_us);
 void moved_put_call_id(struct engine *e, struct slice call_id, uint16_t from, uint16_t to);
+/* It lives in `from` no more, by what is known here. */
+bool moved_has(const struct engine *e, const struct leg *l, uint16_t from);
 /* The leg has ended: its stub goes, wherever it is. */
 void moved_leg_ended(struct engine *e, const struct leg *l);
 void moved_on_ended(struct engine *e, struct slice key);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/owner.h"
 
+#include "core/b2b/barrier.h"
 #include "core/b2b/call.h"
 #include "core/b2b/move.h"
 #include "core/b2b/moved.h"
@@ -69,9 +70,8 @@ void peer_pass(struct engine *e, const struct event *in, uint32_t to, uint16_t b
 
 /* ---- messages ---- */
 
-static void ask(struct engine *e, uint16_t bucket) {
+void owner_ask(struct engine *e, uint16_t bucket) {
     struct out *o = outbox_add(e->out, OUT_BUCKET);
-    metrics_add(&e->metrics, M_peer_dropped, 1);
     if (!o)
         return;
     o->u.bucket.what = BUCKET_ASKED;
@@ -84,12 +84,13 @@ static bool take_or_pass(struct engine *e, const struct event *in, uint16_t buck
     e->owners.here = bucket;
     if (of == OWNER_MINE)
         return true;
-    if (of == OWNER_LOADING)
-        metrics_add(&e->metrics, M_peer_dropped, 1);
-    else if (of == OWNER_NOBODY)
-        ask(e, bucket);
-    else
+    if (of != OWNER_LOADING && of != OWNER_NOBODY) {
         peer_pass(e, in, of, bucket);
+        return false;
+    }
+    metrics_add(&e->metrics, M_peer_dropped, 1);
+    if (of == OWNER_NOBODY)
+        owner_ask(e, bucket);
     return false;
 }
 
@@ -227,7 +228,7 @@ void owner_forget_lost(struct engine *e) {
 bool owner_is_stable(const struct engine *e, const struct call *c, handle but) {
     uint32_t cursor = 0;
     handle h;
-    if (c->transfer != HANDLE_NONE || !c->answered || c->dirty)
+    if (c->transfer != HANDLE_NONE || !c->answered || c->dirty || c->resuming || barrier_holds(c))
         return false;
     for (unsigned i = 0; i < c->leg_count; i++) {
         const struct leg *l = leg_get(e, c->legs[i]);
@@ -263,10 +264,23 @@ static void look_at_calls(struct engine *e, uint8_t busy[LIMIT_BUCKETS]) {
             busy[c->bucket] = owner_is_stable(e, c, HANDLE_NONE) ? 1 : 2;
 }
 
+/* Nobody dies of a call that is handed over (recover.h). */
+static void clear_takeovers(struct engine *e) {
+    uint32_t cursor = 0;
+    handle h;
+    for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));) {
+        if (!c->takeovers || c->resuming || e->owners.next[c->bucket] == PEER_NONE)
+            continue;
+        c->takeovers = 0;
+        call_changed(e, c);
+    }
+}
+
 void owner_on_timer(struct engine *e) {
     struct owners *o = &e->owners;
     uint8_t busy[LIMIT_BUCKETS] = { 0 };
     unsigned n = 0;
+    clear_takeovers(e);
     call_reap(e); /* what is to be written goes before what is given */
     look_at_calls(e, busy);
     for (uint32_t i = 0; i < LIMIT_BUCKETS && o->giving && n < GIVE_BUCKETS; i++) {
@@ -312,6 +326,24 @@ static void not_ours(struct engine *e, uint16_t bucket, uint32_t peer) {
     o->of[bucket] = peer == PEER_NONE ? OWNER_NOBODY : peer;
 }
 
+/* Its former owner died between the stubs and the end of the record: the call is where they lead. */
+static bool has_moved(struct engine *e, const struct event *ev) {
+    struct call *c;
+    bool moved = false;
+    if (!e->moved.stubs.used || record_decode(e, ev->u.bucket.value, &c) != RECORD_OK)
+        return false;
+    for (unsigned i = 0; i < c->leg_count; i++)
+        moved = moved || moved_has(e, leg_get(e, c->legs[i]), ev->u.bucket.bucket);
+    record_drop(e, c);
+    struct out *o = moved ? outbox_add(e->out, OUT_STORE) : NULL;
+    if (o) {
+        o->u.store = (struct store_op){ .verb = STORE_DELETE, .bucket = ev->u.bucket.bucket, .table = SL("call") };
+        o->u.store.key = buf_copy(&e->bufs, ev->u.bucket.key);
+        owner_fence(e, &o->u.store);
+    }
+    return moved;
+}
+
 static void on_record(struct engine *e, const struct event *ev) {
     struct slice table = ev->u.bucket.table;
     if (slice_eq(table, SL("moved")))
@@ -320,7 +352,7 @@ static void on_record(struct engine *e, const struct event *ev) {
         registrar_learn(e, ev->u.bucket.key, ev->u.bucket.value);
     else if (slice_eq(table, SL("arriving")))
         move_on_record(e, ev->u.bucket.bucket, ev->u.bucket.value);
-    else if (slice_eq(table, SL("call")))
+    else if (slice_eq(table, SL("call")) && !has_moved(e, ev))
         recover_record(e, ev->u.bucket.key, ev->u.bucket.value);
 }
 

@@ -31,6 +31,8 @@ static inline bool owner_is_mine(const struct engine *e, uint16_t bucket) {
 }
 /* The engine that owns it; PEER_NONE: this one, or nobody is known to. */
 uint32_t owner_peer(const struct engine *e, uint16_t bucket);
+/* Nobody is known to own it: the shell finds out, or has it claimed. */
+void owner_ask(struct engine *e, uint16_t bucket);
 /* Since when it is ours; 0: it is not, or nobody asks. */
 static inline uint64_t owner_epoch(const struct engine *e, uint16_t bucket) {
     return e->owners.epoch[bucket];

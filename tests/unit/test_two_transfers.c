@@ -158,6 +158,35 @@ static void test_death_on_arrival(void) {
     }
 }
 
+/* The first engine dies between its stubs and the end of its record: the record does not bring the call back. */
+static void test_death_behind_stubs(void) {
+    static char value[1 << 14];
+    struct scene s = scene_new(0, 0);
+    struct buf *key = calloc(1, sizeof *key + 64), *copy = (struct buf *)(void *)value;
+    unsigned bucket = pair_hash(&config, s.a.call_id);
+    struct store_op op = { .verb = STORE_LOAD, .ticket = 1, .bucket = (uint16_t)bucket, .table = SL("call") };
+    struct event ev = { 0 };
+    store_submit(s.p->store, &op, rig_wall_ms(&s.p->r));
+    CHECK_TRUE(store_answer(s.p->store, &ev) && ev.u.store.more);
+    key->len = ev.u.store.key.n;
+    memcpy(key->data, ev.u.store.key.p, key->len);
+    copy->len = ev.u.store.value.n;
+    memcpy(copy->data, ev.u.store.value.p, copy->len);
+    CHECK_TRUE(store_answer(s.p->store, &ev) && !ev.u.store.more);
+    rig_refer(&s.p->r, &s.b, CAROL, &s.c);
+    pair_wait(s.p, 100000);
+    CHECK_EQ(pair_calls(s.p, 1), 2);
+    op = (struct store_op){ .verb = STORE_PUT, .bucket = (uint16_t)bucket, .table = SL("call"), .key = key,
+                            .value = copy };
+    store_submit(s.p->store, &op, rig_wall_ms(&s.p->r));
+    pair_taken_over(s.p, 0, bucket);
+    CHECK_EQ(pair_calls(s.p, 0), 0);
+    CHECK_EQ(pair_calls(s.p, 1), 2);
+    CHECK_EQ(store_count(s.p->store, SL("call"), rig_wall_ms(&s.p->r)), 2);
+    free(key);
+    pair_end(s.p);
+}
+
 /* BOB hangs up between the record and its arrival: what went over is void. */
 static void test_changed_meanwhile(void) {
     struct scene s = scene_new(0, 0);
@@ -201,5 +230,5 @@ static void test_invite_replaces(void) {
 int main(void) {
     return UNIT_RUN("transfers over two engines", UNIT(test_attended), UNIT(test_refused), UNIT(test_unstable),
                     UNIT(test_no_link), UNIT(test_lost_messages), UNIT(test_death_on_arrival),
-                    UNIT(test_changed_meanwhile), UNIT(test_invite_replaces));
+                    UNIT(test_death_behind_stubs), UNIT(test_changed_meanwhile), UNIT(test_invite_replaces));
 }
