@@ -99,6 +99,8 @@ static bool resolve_cluster(struct config *c, struct config_error *e) {
     c->cluster_advertise.family = ADDR_NONE;
     if (c->engine.shared && is_auto(c->auth_secret))
         return fail(e, "cluster.node", "a cluster needs auth.secret", "the same text on every node");
+    if (c->engine.shared && c->store_kind != STORE_KIND_REDIS)
+        return fail(e, "cluster.node", "a cluster needs a store that all nodes share", "store.kind: redis");
     struct slice text = slice_str(c->cluster_advertise_text);
     if (!is_auto(c->cluster_advertise_text) && !addr_parse(text, 0, &c->cluster_advertise))
         return fail(e, "cluster.advertise", "not an address", "auto, or 192.0.2.1:7060");

@@ -229,8 +229,8 @@ static void turn(struct shard *s) {
     uint32_t n = io_turn(s->io, time_to_wait(s), s->events);
     shard_tell_time(s);
     node_tell_time(&s->node, s->mono_us, s->wall_ms);
-    shard_store_tick(s);
     shard_work(s); /* first of all: whether anything may be done */
+    shard_store_tick(s);
     for (uint32_t i = 0; i < n; i++)
         shard_event(s, &s->events[i]);
     shard_work(s);
