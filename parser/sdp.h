@@ -86,6 +86,8 @@ struct sdp_patch {
                                      SDP_FORMATS_MAX */
         const struct sdp_renumber *types;  /* NULL: as they are. In m=, rtpmap, fmtp (and its apt), rtcp-fb */
     } media[SDP_MEDIA_MAX];
+    bool pass;                    /* only o=, directions, `drop` and rejected lines change: addresses, a=rtcp and the
+                                     ports that are not 0 stay as they are */
     bool strip_ice;               /* a=candidate, ice-*, end-of-candidates, remote-candidates */
 };
 void sdp_rewrite(struct sbuf *out, const struct sdp *in, const struct sdp_patch *patch);

@@ -59,7 +59,7 @@ static struct directions directions_of(const struct sdp *in, const struct sdp_pa
     struct directions d = { .any = false };
     for (uint32_t i = 0; i < in->media_count; i++) {
         d.media[i] = patch->media[i].direction;
-        if (d.media[i] < 0 && in->media[i].zero_hold && !addr_is_any(&patch->address))
+        if (d.media[i] < 0 && in->media[i].zero_hold && !patch->pass && !addr_is_any(&patch->address))
             d.media[i] = in->media[i].direction & SDP_SENDONLY;
         d.any |= d.media[i] >= 0;
     }
@@ -79,7 +79,7 @@ static bool rewrite_session(struct sbuf *out, const struct sdp *in, const struct
             if (!origin)
                 put_origin(out, patch);
             origin = true;
-        } else if (line.p[0] == 'c') {
+        } else if (line.p[0] == 'c' && !patch->pass) {
             if (!connection)
                 put_connection(out, &patch->address);
             connection = true;
@@ -215,7 +215,9 @@ static void rewrite_media_line(struct rewriting *w, struct slice line) {
         put_connection(w->out, &w->patch->address);
         w->connection = w->own_connection = true;
     }
-    if (line.p[0] == 'c') {
+    if (w->patch->pass && (line.p[0] == 'c' || sdp_attribute(line, SL("rtcp"), &value))) {
+        put_line(w->out, line);
+    } else if (line.p[0] == 'c') {
         if (!w->own_connection)
             put_connection(w->out, &w->patch->address);
         w->own_connection = true;
@@ -260,7 +262,7 @@ void sdp_rewrite(struct sbuf *out, const struct sdp *in, const struct sdp_patch 
             .port = in->media[i].format_count ? patch->media[i].port : 0,
             .rtcp_port = patch->media[i].rtcp_port,
             .direction = directions.media[i],
-            .connection = connection,
+            .connection = connection || patch->pass,
         };
         rewrite_media(&w);
     }

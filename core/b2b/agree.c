@@ -2,6 +2,7 @@
 #include "core/b2b/agree.h"
 
 #include "core/b2b/call.h"
+#include "core/b2b/late.h"
 #include "core/b2b/media.h"
 
 /* What one leg's peer said last, and what it was told last. */
@@ -54,6 +55,10 @@ static void tell(struct engine *e, struct leg *a, struct leg *b, uint8_t rounds)
 }
 
 void agree(struct engine *e, struct leg *a, struct leg *b) {
+    if (a->direct) {
+        late_agree(e, a, b);
+        return;
+    }
     tell(e, a, b, AGREE_ROUNDS);
 }
 
@@ -61,6 +66,10 @@ void agree_anew(struct engine *e, struct leg *l, const struct leg *other) {
     struct slice said = leg_str(other, LEG_SDP_REMOTE);
     if (!leg_is_up(l) || !leg_is_up(other) || !said.p || media_is_same(e, l, said, -1))
         return;
+    if (l->direct) {
+        leg_ask_offer(e, l);
+        return;
+    }
     l->agreeing = AGREE_ROUNDS;
     leg_reoffer(e, l, said, -1);
 }
@@ -68,13 +77,15 @@ void agree_anew(struct engine *e, struct leg *l, const struct leg *other) {
 void agree_on_answer(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     struct leg *other = leg_peer(e, l);
     uint8_t rounds = l->agreeing;
-    if (msg->body.n && media_check(msg->body) == 0)
+    if (media_in(l, msg))
         media_received(e, l, msg->body, false);
     l->agreeing = 0;
     if (!other || other->peer != l->self)
         return;
     media_connect(e, l, other);
     call_changed(e, leg_call(e, l));
+    if (l->direct)
+        return;
     /* None: the re-INVITE was of a transfer that has ended meanwhile. */
     tell(e, l, other, rounds ? rounds - 1 : AGREE_ROUNDS);
 }

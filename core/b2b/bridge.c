@@ -34,8 +34,7 @@ static void on_progress(struct engine *e, struct leg *l, const struct leg_event 
         return;
     struct uas_response r = { .status = ev->status, .reason = ev->msg->reason, .content_type = SL("application/sdp") };
     bool offer = l->prack_rseq != 0;
-    if (ev->msg->body.n && l->late_offer == offer && media_check(ev->msg->body) == 0 &&
-        media_received(e, l, ev->msg->body, offer)) {
+    if (l->late_offer == offer && media_in(l, ev->msg) && media_received(e, l, ev->msg->body, offer)) {
         if (leg_may_describe_early(caller))
             r.body = media_describe(e, caller, ev->msg->body, -1);
         media_connect(e, caller, l);
@@ -91,8 +90,8 @@ static void on_answered(struct engine *e, struct leg *l, const struct leg_event 
     }
     /* A gateway that described itself in a 18x may leave it out of the 2xx. */
     struct slice sdp = SLICE_NONE, answer = ev->msg->body.n ? ev->msg->body : leg_str(l, LEG_SDP_REMOTE);
-    bool known = answer.p && (!ev->msg->body.n ||
-                              (media_check(answer) == 0 && media_received(e, l, answer, l->late_offer)));
+    bool known = answer.p && (!ev->msg->body.n || (media_check(l->direct, answer) == 0 &&
+                                                   media_received(e, l, answer, l->late_offer)));
     if (known)
         sdp = leg_may_describe_early(caller) ? media_describe(e, caller, answer, -1) : leg_str(caller, LEG_SDP_LOCAL);
     if (!sdp.p || !leg_answer(e, caller, sdp, bridge_headers(e, ev->msg))) {
@@ -149,7 +148,7 @@ static void answer_alone(struct engine *e, struct leg *l, const struct sip_msg *
     if (!msg->body.n) {
         sdp = leg_str(l, LEG_SDP_LOCAL);
     } else {
-        if (media_check(msg->body) != 0 || !media_offered(e, l, msg->body)) {
+        if (media_check(l->direct, msg->body) != 0 || !media_offered(e, l, msg->body)) {
             refuse_invite(e, l, 488, NULL);
             return;
         }
@@ -185,7 +184,8 @@ static bool is_talking(const struct leg *l) {
 static bool hold_here(struct engine *e, struct leg *l, struct leg *other, const struct sip_msg *msg) {
     struct sdp o;
     bool mirrored = false;
-    if (policy_hold_mode(e, leg_str(l, LEG_PRINCIPAL)) != HOLD_LOCAL || !may_answer_alone(l, msg->body, &o, &mirrored))
+    bool wanted = !l->direct && policy_hold_mode(e, leg_str(l, LEG_PRINCIPAL)) == HOLD_LOCAL;
+    if (!wanted || !may_answer_alone(l, msg->body, &o, &mirrored))
         return false;
     bool holds = o.media[0].zero_hold || !(o.media[0].direction & SDP_RECVONLY);
     bool resumes = !holds && l->holds_here && is_talking(other);
@@ -204,7 +204,7 @@ static bool hold_here(struct engine *e, struct leg *l, struct leg *other, const 
 static void on_reinvite(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
     struct slice body = ev->msg->body, sdp = SLICE_NONE;
-    uint16_t bad = body.n ? media_check(body) : 0;
+    uint16_t bad = body.n ? media_check(l->direct, body) : 0;
     if (bad) {
         refuse_invite(e, l, bad, NULL);
         return;
@@ -235,7 +235,16 @@ static void on_reanswered(struct engine *e, struct leg *l, const struct leg_even
     struct leg *other = leg_peer(e, l);
     struct slice sdp = SLICE_NONE;
     if (ev->own && l->late_offer && late_offered(e, l, ev->msg)) {
-        late_decline(e, l); /* it was asked by a transfer that is over */
+        /* Asked by late_agree, or by a transfer that is over. */
+        if (!l->direct || !leg_is_up(other) || !leg_reoffer(e, other, leg_str(l, LEG_SDP_REMOTE), -1))
+            late_decline(e, l);
+        return;
+    }
+    if (ev->own && other && leg_owes_answer(other)) {
+        bool said = ev->msg->body.n && media_received(e, l, ev->msg->body, false);
+        if (!said || !late_answer(e, other, l))
+            late_decline(e, other);
+        call_changed(e, leg_call(e, l));
         return;
     }
     if (ev->own) {
@@ -246,12 +255,12 @@ static void on_reanswered(struct engine *e, struct leg *l, const struct leg_even
         leg_ack(e, l, SLICE_NONE);
     if (!other || other->invite_in == HANDLE_NONE) {
         /* Whose offer it answers is gone, or was cancelled: now it has what nobody else has. */
-        if (ev->msg->body.n && media_check(ev->msg->body) == 0 && media_received(e, l, ev->msg->body, l->late_offer) &&
+        if (media_in(l, ev->msg) && media_received(e, l, ev->msg->body, l->late_offer) &&
             other)
             agree_anew(e, l, other);
         return;
     }
-    if (ev->msg->body.n && media_check(ev->msg->body) == 0 && media_received(e, l, ev->msg->body, l->late_offer))
+    if (media_in(l, ev->msg) && media_received(e, l, ev->msg->body, l->late_offer))
         sdp = media_describe(e, other, ev->msg->body, -1);
     if (!sdp.p || !leg_answer(e, other, sdp, bridge_headers(e, ev->msg)))
         refuse_invite(e, other, 488, NULL);
@@ -269,7 +278,7 @@ static void agree_unless_transferred(struct engine *e, struct leg *l, struct leg
 /* The same description went out; what came back may be less than was said before. */
 static void on_refreshed(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
-    if (!ev->msg->body.n || slice_eq(ev->msg->body, leg_str(l, LEG_SDP_REMOTE)) || media_check(ev->msg->body) != 0 ||
+    if (!media_in(l, ev->msg) || slice_eq(ev->msg->body, leg_str(l, LEG_SDP_REMOTE)) ||
         !media_received(e, l, ev->msg->body, false) || !other || other->peer != l->self)
         return;
     media_connect(e, l, other);
@@ -279,6 +288,8 @@ static void on_refreshed(struct engine *e, struct leg *l, const struct leg_event
 
 static void on_rerefused(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
+    if (ev->own && other && leg_owes_answer(other))
+        late_decline(e, other);
     if (!ev->own && other && other->invite_in != HANDLE_NONE)
         refuse_invite(e, other, for_caller(ev->status),
                       ev->msg && for_caller(ev->status) == ev->status ? ev->msg : NULL);
@@ -304,7 +315,7 @@ static void on_ack(struct engine *e, struct leg *l, const struct leg_event *ev) 
     }
     if (!other || !other->late_offer || other->oa != OA_OFFER_RCVD)
         return;
-    if (ev->msg->body.n && media_check(ev->msg->body) == 0 && media_received(e, l, ev->msg->body, false))
+    if (media_in(l, ev->msg) && media_received(e, l, ev->msg->body, false))
         sdp = media_describe(e, other, ev->msg->body, -1);
     leg_ack(e, other, sdp);
     if (!sdp.n)
@@ -359,7 +370,7 @@ static void pass_request(struct engine *e, struct leg *l, const struct leg_event
         bool open = other->oa != OA_STABLE ||
                     (leg_is_up(other) ? other->invite_in != HANDLE_NONE || other->invite_out != HANDLE_NONE
                                       : !other->early_answer);
-        uint16_t bad = open ? 491 : media_check(ev->msg->body);
+        uint16_t bad = open ? 491 : media_check(l->direct, ev->msg->body);
         if (!bad &&
             (!media_offered(e, l, ev->msg->body) || !(r.body = media_describe(e, other, ev->msg->body, -1)).p))
             bad = 488;

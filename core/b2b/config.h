@@ -24,6 +24,10 @@ enum attended_mode { ATTENDED_REPLACE, ATTENDED_JOIN };
  * 3725 flow IV). */
 enum splice_mode { SPLICE_OFFER, SPLICE_LATE };
 
+/* Media goes through our relay, or from party to party: their descriptions pass as they are, and no port is taken.
+ * Auto: from party to party where a description has DTLS, which nobody between could relay. */
+enum anchor_mode { ANCHOR_DEFAULT, ANCHOR_YES, ANCHOR_NO, ANCHOR_AUTO };
+
 /* A hold is passed on to the other party, or answered here while the other party hears music. */
 enum hold_mode { HOLD_DEFAULT, HOLD_PASS, HOLD_LOCAL };
 
@@ -38,6 +42,7 @@ struct user_config {
     char display[CONFIG_NAME_MAX];
     enum refer_mode refer;
     enum hold_mode hold;
+    enum anchor_mode anchor;
 };
 
 /* Routes are tried in order: the first whose prefix and domain both fit (an empty one fits all). */
@@ -59,6 +64,7 @@ struct peer_config {
     bool media_strict;
     enum refer_mode refer;
     enum hold_mode hold;
+    enum anchor_mode anchor;
     char username[CONFIG_NAME_MAX]; /* what its challenges are answered with; "": they are not */
     char password[CONFIG_NAME_MAX];
     char realm[CONFIG_HOST_MAX]; /* only challenges of this realm; "": any */
@@ -142,6 +148,7 @@ struct engine_config {
     const bool *media_port_usable; /* per pair of the range, or NULL: all could be bound */
     uint32_t media_quarantine_us;
     enum hold_mode hold; /* HOLD_PASS or HOLD_LOCAL */
+    enum anchor_mode anchor; /* not ANCHOR_DEFAULT */
     bool media_nat; /* send to where a party's media comes from */
     uint64_t media_timeout_us; /* a party silent for so long ends its call; 0: never */
     bool media_strict; /* no source but what the SDP names, of anybody */

@@ -34,6 +34,7 @@ void engine_config_defaults(struct engine_config *c) {
         .attended = ATTENDED_REPLACE,
         .splice = SPLICE_OFFER,
         .transfer_early_media = true,
+        .anchor = ANCHOR_AUTO,
         .notify_progress = true,
         .replace_timeout_us = 8000000,
         .ring_timeout_us = 120000000,

@@ -13,7 +13,7 @@ static void ack(struct engine *e, struct leg *l, struct slice sdp) {
 bool late_offered(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     if (!leg_owes_answer(l))
         return false;
-    if (media_check(msg->body) == 0 && media_offered(e, l, msg->body))
+    if (media_check(l->direct, msg->body) == 0 && media_offered(e, l, msg->body))
         return true;
     ack(e, l, media_refuse_all(e, l, msg->body));
     return false;
@@ -26,6 +26,16 @@ bool late_answer(struct engine *e, struct leg *l, const struct leg *other) {
         return false;
     ack(e, l, sdp);
     return true;
+}
+
+void late_agree(struct engine *e, struct leg *a, struct leg *b) {
+    struct slice of_a = leg_str(a, LEG_SDP_REMOTE), of_b = leg_str(b, LEG_SDP_REMOTE);
+    /* One that has just refused to hear of anything else keeps what it has. */
+    if (a->session_unsure || b->session_unsure)
+        return;
+    bool known = of_a.p && of_b.p && media_is_same(e, b, of_a, -1) && media_is_same(e, a, of_b, -1);
+    if (!known && leg_is_up(a) && leg_is_up(b))
+        leg_ask_offer(e, a);
 }
 
 bool late_decline(struct engine *e, struct leg *l) {

@@ -13,6 +13,9 @@
 bool late_offered(struct engine *e, struct leg *l, const struct sip_msg *msg);
 /* Its offer is answered with what `other` says. False: that does not fit, and the ACK is still owed. */
 bool late_answer(struct engine *e, struct leg *l, const struct leg *other);
+/* Two legs whose media goes from party to party: if one does not know what the other says, a is asked for an offer and
+ * b is shown it. */
+void late_agree(struct engine *e, struct leg *a, struct leg *b);
 /* Its offer is answered with the session as it was: formats, direction, and lines of before as far as the offer has
  * them. Nothing if no ACK is owed. True: it has a session as before; false: it must be told (leg_reoffer) what holds.
  */

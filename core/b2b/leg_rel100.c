@@ -116,7 +116,7 @@ void leg_early_won(struct engine *e, struct leg *l, const struct sip_msg *msg) {
 bool leg_take_description(struct engine *e, struct leg *l, const struct sip_msg *ok) {
     if (!ok->body.n)
         return l->early_answer && leg_str(l, LEG_SDP_REMOTE).p;
-    return media_check(ok->body) == 0 && media_received(e, l, ok->body, false);
+    return media_in(l, ok) && media_received(e, l, ok->body, l->late_offer);
 }
 
 /* ---- UAS: 18x to the peer's INVITE ---- */

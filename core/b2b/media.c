@@ -12,10 +12,29 @@ static bool is_relayed(const struct sdp_media *m) {
     return m->port != 0 && (slice_ieq(m->proto, SL("RTP/AVP")) || slice_ieq(m->proto, SL("RTP/AVPF")));
 }
 
-uint16_t media_check(struct slice text) {
+static bool has_fingerprint(struct slice text) {
+    static const char name[] = "\na=fingerprint:";
+    for (uint32_t i = 0; i + sizeof name <= text.n; i++)
+        if (text.p[i] == '\n' && slice_ieq(slice_of(text.p + i, sizeof name - 1), slice_str(name)))
+            return true;
+    return false;
+}
+
+bool media_goes_direct(const struct engine *e, struct slice principal, struct slice text) {
+    enum anchor_mode m = policy_anchor_mode(e, principal);
+    return m == ANCHOR_NO || (m == ANCHOR_AUTO && has_fingerprint(text));
+}
+
+void media_pair(struct leg *a, struct leg *b) {
+    a->direct = b->direct = a->direct || b->direct;
+}
+
+uint16_t media_check(bool direct, struct slice text) {
     struct sdp s;
     if (sdp_parse(text, &s) < 0)
         return 400;
+    if (direct)
+        return s.media_count ? 0 : 488;
     for (unsigned i = 0; i < s.media_count && i < LEG_STREAMS; i++)
         if (is_relayed(&s.media[i]))
             return 0;
@@ -94,7 +113,7 @@ bool media_received(struct engine *e, struct leg *l, struct slice text, bool off
             l->media.own_direction = (uint8_t)s.media[0].direction;
     }
     for (unsigned i = 0; i < s.media_count && i < LEG_STREAMS; i++)
-        if (is_relayed(&s.media[i]) && open_stream(e, &l->media.streams[i]))
+        if (!l->direct && is_relayed(&s.media[i]) && open_stream(e, &l->media.streams[i]))
             tell_remote(e, l, &l->media.streams[i], &s.media[i]);
     return true;
 }
@@ -131,7 +150,8 @@ static void fit_lines(const struct leg *to, struct sdp *s) {
         s->media[s->media_count] = model.media[s->media_count];
         s->media[s->media_count].port = 0;
     }
-    for (unsigned i = 0; answer && i < s->media_count; i++)
+    /* With a=bundle-only a line of an offer has port 0 and is none that is rejected (RFC 8843 section 6). */
+    for (unsigned i = 0; answer && !to->direct && i < s->media_count; i++)
         if (model.media[i].port == 0)
             s->media[i].port = 0;
 }
@@ -183,9 +203,14 @@ static bool fill_patch(struct engine *e, struct leg *to, int direction, struct r
                              .session_id = to->media.session_id,
                              .version = to->media.version,
                              .address = e->cfg.media_addr,
-                             .strip_ice = true };
+                             .pass = to->direct,
+                             .strip_ice = !to->direct };
     for (unsigned i = 0; i < s->media_count; i++) {
         p->media[i].direction = direction;
+        if (to->direct) {
+            p->media[i].port = s->media[i].port;
+            continue;
+        }
         if (i >= LEG_STREAMS || !is_relayed(&s->media[i]))
             continue;
         if (!open_stream(e, &to->media.streams[i]))
@@ -344,6 +369,11 @@ static void connect(struct engine *e, const struct leg *a, const struct leg *b, 
 }
 
 void media_connect(struct engine *e, struct leg *a, struct leg *b) {
+    if (a->direct && b->direct) {
+        media_close(e, a);
+        media_close(e, b);
+        return;
+    }
     connect(e, a, b, false);
 }
 

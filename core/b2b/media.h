@@ -6,6 +6,9 @@
  *
  * Rule for what is relayed: m-lines of RTP/AVP and RTP/AVPF, at most LEG_STREAMS; others (SRTP, T.38, ...) are rejected
  * with port 0, and a description of which nothing remains is refused with 488. ICE is stripped.
+ *
+ * A leg that is `direct` takes no port: its descriptions pass between the parties, all but the o= line, and nothing is
+ * relayed, played or recorded of it. Both legs of a pair are, or none.
  */
 #ifndef REFEREE_B2B_MEDIA_H
 #define REFEREE_B2B_MEDIA_H
@@ -13,8 +16,18 @@
 #include "core/b2b/state.h"
 #include "parser/sdp.h"
 
-/* Status a description deserves as an offer to us: 0 fine, 400 malformed, 488 nothing in it that we relay. */
-uint16_t media_check(struct slice sdp);
+/* Does the media of a party with this principal, who says this, go from party to party? text may be absent. */
+bool media_goes_direct(const struct engine *e, struct slice principal, struct slice text);
+/* Two legs that are to talk: if one is direct, both are; the ports of one that was not are kept until they are
+ * connected. */
+void media_pair(struct leg *a, struct leg *b);
+/* Status a description deserves as an offer to us: 0 fine, 400 malformed, 488 nothing in it that we relay (direct: no
+ * m-line). */
+uint16_t media_check(bool direct, struct slice sdp);
+/* A message of l's peer brings a description that deserves no refusal. */
+static inline bool media_in(const struct leg *l, const struct sip_msg *msg) {
+    return msg->body.n && media_check(l->direct, msg->body) == 0;
+}
 /* What the leg's peer sent: kept (as its full offer too, if `offer`), and its addresses are told to the relay. False:
  * it cannot be read, or no memory. */
 bool media_received(struct engine *e, struct leg *l, struct slice sdp, bool offer);

@@ -78,6 +78,12 @@ bool policy_media_strict(const struct engine *e, struct slice principal) {
     return e->cfg.media_strict || (p.peer && p.peer->media_strict);
 }
 
+enum anchor_mode policy_anchor_mode(const struct engine *e, struct slice principal) {
+    struct party p = party_of(e, principal);
+    enum anchor_mode m = p.user ? p.user->anchor : p.peer ? p.peer->anchor : ANCHOR_DEFAULT;
+    return m == ANCHOR_DEFAULT ? e->cfg.anchor : m;
+}
+
 static bool is_echo(const struct engine *e, struct slice user) {
     for (uint32_t i = 0; i < e->policy.echo_count; i++)
         if (slice_eq(slice_str(e->policy.echo[i]), user))

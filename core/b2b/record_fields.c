@@ -86,6 +86,7 @@ const uint16_t record_leg_flags[] = {
     FLAG(leg, allows_update),
     FLAG(leg, session.ours),
     FLAG(leg, asks_offer),
+    FLAG(leg, direct),
     0,
 };
 const uint16_t record_transfer_flags[] = {

@@ -32,7 +32,12 @@ static void refuse(struct engine *e, struct leg *l, uint16_t status, struct slic
 static void start_echo(struct engine *e, struct leg *caller, const struct sip_msg *msg) {
     struct slice sdp = SLICE_NONE;
     caller->echo = true;
-    if (msg->body.n)
+    /* What was to go from party to party comes here, if we can have it. */
+    if (caller->direct && msg->body.n && media_check(false, msg->body) == 0) {
+        caller->direct = false;
+        media_received(e, caller, msg->body, true);
+    }
+    if (msg->body.n && !caller->direct)
         sdp = media_describe(e, caller, msg->body, sdp_reverse((enum sdp_direction)caller->media.own_direction));
     if (!sdp.p || !leg_answer(e, caller, sdp, SLICE_NONE)) {
         refuse(e, caller, msg->body.n ? 503 : 488, SLICE_NONE);
@@ -55,6 +60,7 @@ static bool ring(struct engine *e, struct leg *caller, const struct sip_msg *msg
     if (!l)
         return false;
     l->peer = caller->self;
+    l->direct = caller->direct;
     /* An offer in a 18x would have to be answered by a caller that cannot be asked. */
     l->no_rel100 = !msg->body.n && !rel100_is_supported(msg);
     if (msg->body.n && !(sdp = media_describe(e, l, msg->body, -1)).p) {
@@ -70,6 +76,14 @@ static bool ring(struct engine *e, struct leg *caller, const struct sip_msg *msg
     return leg_invite(e, l, sdp, sbuf_slice(&h), hops);
 }
 
+/* One that wants no relay is among those who are to ring. */
+static bool wants_direct(const struct engine *e, const struct policy_choice *choice) {
+    for (uint32_t i = 0; i < choice->count; i++)
+        if (media_goes_direct(e, choice->targets[i].principal, SLICE_NONE))
+            return true;
+    return false;
+}
+
 static void route_call(struct engine *e, struct leg *caller, const struct sip_msg *msg, const struct sip_uri *uri) {
     struct policy_choice choice;
     unsigned ringing = 0;
@@ -81,6 +95,10 @@ static void route_call(struct engine *e, struct leg *caller, const struct sip_ms
     if (choice.kind == POLICY_ECHO) {
         start_echo(e, caller, msg);
         return;
+    }
+    if (wants_direct(e, &choice) && !caller->direct) {
+        caller->direct = true;
+        media_close(e, caller);
     }
     for (uint32_t i = 0; i < choice.count; i++)
         ringing += ring(e, caller, msg, &choice.targets[i], NULL);
@@ -127,6 +145,8 @@ static bool find_replaced(struct engine *e, const struct sip_msg *msg, handle tx
 static struct leg *new_caller(struct engine *e, const struct sip_msg *msg, handle txn, struct slice principal) {
     struct call *c = call_new(e, msg->call_id);
     struct leg *l = c ? leg_incoming(e, c, msg, txn) : NULL;
+    if (l)
+        l->direct = media_goes_direct(e, principal, msg->body);
     if (l && leg_set(e, l, LEG_PRINCIPAL, principal) && (!msg->body.n || media_received(e, l, msg->body, true)))
         return l;
     metrics_add(&e->metrics, M_pool_full, 1);
@@ -144,6 +164,7 @@ static void forward_replaces(struct engine *e, const struct sip_msg *msg, handle
     struct leg *d = leg_peer(e, o->replaced), *l = new_caller(e, msg, txn, o->principal);
     if (!l)
         return;
+    l->direct = l->direct || d->direct;
     struct leg_target to = { .uri = leg_str(d, DLG_TARGET),
                              .routes = leg_str(d, DLG_ROUTES),
                              .principal = leg_str(d, LEG_PRINCIPAL),
@@ -198,7 +219,8 @@ static void on_invite(struct engine *e, const struct sip_msg *msg, handle txn) {
     admission_check(e, msg, txn, &who);
     if (!who.admitted)
         return;
-    uint16_t bad = msg->body.n ? media_check(msg->body) : 0;
+    bool direct = media_goes_direct(e, who.principal, msg->body);
+    uint16_t bad = msg->body.n ? media_check(direct, msg->body) : 0;
     if (bad) {
         answer(e, msg, txn, bad, bad == 400 ? SL("Bad session description") : SLICE_NONE, SLICE_NONE);
         return;

@@ -120,6 +120,7 @@ void transfer_settle_consult(struct engine *e, struct transfer *t) {
     transfer_role(e, t, t->consult, TR_NONE);
     transfer_role(e, t, t->replaced, TR_NONE);
     if (leg_is_live(b) && leg_is_live(c) && b->peer == c->self && c->peer == b->self) {
+        c->direct = b->direct;
         /* A target that was joined already may be heard by the transferee. */
         if (t->mode == MODE_JOIN)
             media_connect(e, b, c);
@@ -140,6 +141,7 @@ static void back_to_former(struct engine *e, struct transfer *t) {
     if (!leg_is_live(a))
         return;
     if (leg_is_live(b)) {
+        a->direct = b->direct;
         a->peer = b->self;
         b->peer = a->self;
         media_connect(e, a, b);
@@ -248,11 +250,11 @@ void transfer_answered(struct engine *e, struct transfer *t, struct leg *target,
         t->target = target->self;
         transfer_drop_targets(e, t, target);
     }
-    if (media_is_same(e, a, sdp, -1)) {
+    if (!(target && transfer_target_waits(target)) && media_is_same(e, a, sdp, -1)) {
         transfer_commit(e, t);
         return;
     }
-    if (target && fits_now(a, sdp))
+    if (target && !a->direct && fits_now(a, sdp))
         media_connect_early(e, a, target);
     strs_set(&t->s, &e->bufs, TRF_TRANSFEREE_SDP, leg_str(a, LEG_SDP_LOCAL));
     transfer_go(e, t, TRANSFER_TRANSFEREE);
@@ -353,7 +355,10 @@ static void do_join_refused(struct engine *e, struct transfer *t, uint16_t statu
 
 static void do_commit(struct engine *e, struct transfer *t, uint16_t status) {
     (void)status;
-    transfer_commit(e, t);
+    if (transfer_answer_target(e, t))
+        transfer_commit(e, t);
+    else
+        transfer_roll_back(e, t, 488);
 }
 
 /* Join: the target goes back to the session it had with the transferor. */
@@ -364,7 +369,10 @@ static bool restore_joined(struct engine *e, struct transfer *t) {
     /* Called without an offer and transferred before its ACK: it had no description when the transfer began. */
     if (!former.p && d)
         former = leg_str(d, LEG_SDP_REMOTE);
-    if (t->mode != MODE_JOIN || !leg_is_up(c) || !leg_is_up(d) || !former.p || !leg_reoffer(e, c, former, -1))
+    if (t->mode != MODE_JOIN || !leg_is_up(c) || !leg_is_up(d) || !former.p)
+        return false;
+    c->direct = d->direct;
+    if (!leg_reoffer(e, c, former, -1))
         return false;
     media_connect(e, c, d);
     transfer_go(e, t, TRANSFER_RESTORE_TARGET);
@@ -438,6 +446,8 @@ static void do_target_left(struct engine *e, struct transfer *t, uint16_t status
     struct slice former = strs_get(&t->s, TRF_TRANSFEREE_SDP);
     (void)status;
     failure_note(e, t, 480);
+    if (leg_is_up(a) && leg_is_up(b))
+        a->direct = b->direct;
     if (t->state != TRANSFER_TRANSFEREE || !leg_is_up(a) || !leg_is_up(b) || !former.p ||
         !leg_reoffer(e, a, former, -1)) {
         transfer_fail(e, t, 480);

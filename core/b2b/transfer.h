@@ -90,6 +90,10 @@ bool transfer_recall(struct engine *e, struct transfer *t, uint16_t status);
 void transfer_set_result(struct engine *e, struct transfer *t, uint16_t status);
 /* One of the consultation's pair that is left alone is ended. */
 void transfer_settle_consult(struct engine *e, struct transfer *t);
+/* Its 2xx brought an offer, and its ACK waits for the transferee's answer. */
+bool transfer_target_waits(const struct leg *target);
+/* It gets that; nothing for any other. False: what the transferee said does not fit. */
+bool transfer_answer_target(struct engine *e, struct transfer *t);
 /* Both have agreed. */
 void transfer_commit(struct engine *e, struct transfer *t);
 /* Actions of the table. */

@@ -93,8 +93,8 @@ static bool transferee_event(struct engine *e, struct transfer *t, struct leg *l
  * transferee's own offer follows by re-INVITE. */
 static void ack(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     struct slice sdp = SLICE_NONE;
-    bool offer = l->late_offer && msg->body.n && !l->early_answer;
-    if (offer && media_check(msg->body) == 0 && media_received(e, l, msg->body, true))
+    bool offer = l->late_offer && !l->early_answer;
+    if (offer && media_in(l, msg) && media_received(e, l, msg->body, true))
         sdp = media_describe(e, l, msg->body, SDP_INACTIVE);
     leg_ack(e, l, sdp);
     if (l->oa == OA_OFFER_RCVD)
@@ -102,10 +102,10 @@ static void ack(struct engine *e, struct leg *l, const struct sip_msg *msg) {
 }
 
 static void target_answered(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
-    if (ev->kind == LEG_EV_ANSWERED)
+    if (ev->kind == LEG_EV_ANSWERED && !(l->direct && t->mode != MODE_SEMI && transfer_target_waits(l)))
         ack(e, l, ev->msg);
     if (t->state != TRANSFER_TARGET && t->state != TRANSFER_JOIN && t->state != TRANSFER_OFFERED) {
-        if (ev->msg->body.n && media_check(ev->msg->body) == 0)
+        if (media_in(l, ev->msg))
             media_received(e, l, ev->msg->body, false);
         transfer_step(e, t, TRANSFER_EV_TARGET_YES, ev->status);
         return;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Join by late offer (RFC 3725 section 4.4, flow IV): the transferee is asked for a fresh offer, the target's leg is
+/* A target that is called anew for media that does not come here gets an INVITE without an offer, and its own goes to
+ * the transferee (RFC 3725 section 4.3, flow III).
+ * Join by late offer (RFC 3725 section 4.4, flow IV): the transferee is asked for a fresh offer, the target's leg is
  * offered that, and the answer goes into the transferee's ACK. Where what is on record of the transferee was refused
  * (488, 606), or cannot be offered to anybody else. */
 #include "core/b2b/late.h"
@@ -24,9 +26,10 @@ void transfer_do_offer(struct engine *e, struct transfer *t, uint16_t status) {
         transfer_fail(e, t, 503);
 }
 
-/* What it was asked for it did not give: what is on record of it may do. */
+/* What it was asked for it did not give: what is on record of it may do, but for media that does not come here. */
 void transfer_do_not_asked(struct engine *e, struct transfer *t, uint16_t status) {
-    if (t->joined)
+    const struct leg *a = leg_get(e, t->transferee);
+    if (t->joined || a->direct)
         transfer_fail(e, t, status);
     else
         transfer_join(e, t);
@@ -39,6 +42,21 @@ void transfer_do_late_commit(struct engine *e, struct transfer *t, uint16_t stat
         transfer_commit(e, t);
     else
         transfer_roll_back(e, t, 488);
+}
+
+bool transfer_target_waits(const struct leg *target) {
+    return target->late_offer && target->oa == OA_OFFER_RCVD && target->invite_out == HANDLE_NONE;
+}
+
+bool transfer_answer_target(struct engine *e, struct transfer *t) {
+    struct leg *a = leg_get(e, t->transferee), *c = leg_get(e, t->target);
+    if (!c || !transfer_target_waits(c))
+        return true;
+    struct slice sdp = media_describe(e, c, leg_str(a, LEG_SDP_REMOTE), -1);
+    if (!sdp.p)
+        return false;
+    leg_ack(e, c, sdp);
+    return true;
 }
 
 void transfer_do_late_refused(struct engine *e, struct transfer *t, uint16_t status) {

@@ -21,6 +21,8 @@ static uint16_t decide_early(const struct engine *e, const struct leg *l, bool o
     const struct leg *peer = leg_peer(e, l);
     if (l->state != LEG_EARLY || !peer || peer->state != LEG_INCOMING)
         return 481;
+    if (l->direct)
+        return 488; /* two offers, and nobody between to answer them */
     if (l->transfer != HANDLE_NONE || peer->transfer != HANDLE_NONE || leg_call(e, peer)->transfer != HANDLE_NONE)
         return 491;
     return offer && leg_str(peer, LEG_SDP_REMOTE).p ? 0 : 488;
@@ -103,6 +105,8 @@ void transfer_on_replaces(struct engine *e, const struct sip_msg *msg, handle tx
         answer(e, msg, txn, 503);
         return;
     }
+    newcomer->direct = media_goes_direct(e, o->principal, msg->body);
+    media_pair(newcomer, peer);
     bool room =
         leg_set(e, newcomer, LEG_PRINCIPAL, o->principal) && media_received(e, newcomer, msg->body, true);
     if (room && l->state == LEG_EARLY) {

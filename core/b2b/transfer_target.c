@@ -104,10 +104,14 @@ static bool invite_target(struct engine *e, struct transfer *t, const struct leg
     struct leg *l = leg_outgoing(e, call_get(e, t->call), to, ROLE_TARGET);
     if (!l)
         return false;
-    struct slice offer = transfer_full_offer(e, t, &direction);
-    struct slice sdp = media_describe(e, l, offer, direction);
+    struct slice offer = transfer_full_offer(e, t, &direction), sdp = SLICE_NONE;
+    l->direct = media_goes_direct(e, to->principal, SLICE_NONE);
+    media_pair(l, leg_get(e, t->transferee));
+    /* What the transferee said last is of the association that it has with somebody else. */
+    if (!l->direct)
+        sdp = media_describe(e, l, offer, direction);
     transfer_role(e, t, l->self, TR_TARGET);
-    if (!sdp.p || !leg_invite(e, l, sdp, invite_headers(e, t, replaced), t->max_forwards)) {
+    if (!(sdp.p || l->direct) || !leg_invite(e, l, sdp, invite_headers(e, t, replaced), t->max_forwards)) {
         transfer_role(e, t, l->self, TR_NONE);
         leg_end(e, l, 503, SLICE_NONE);
         return false;
@@ -146,6 +150,10 @@ static bool names_a_party(const struct engine *e, const struct transfer *t, cons
 
 static void begin_echo(struct engine *e, struct transfer *t) {
     int direction;
+    if (leg_get(e, t->transferee)->direct) {
+        transfer_fail(e, t, 488);
+        return;
+    }
     t->mode = MODE_ECHO;
     transfer_answered(e, t, NULL, transfer_full_offer(e, t, &direction));
 }
@@ -186,12 +194,18 @@ static void call_by_policy(struct engine *e, struct transfer *t) {
     wheel_set(&e->wheel, &t->timer, e->now + (t->recall_step ? e->cfg.recall_time_us : e->cfg.ring_timeout_us));
 }
 
+static bool must_join(const struct engine *e, const struct transfer *t) {
+    const struct leg *d = leg_get(e, t->replaced);
+    return e->cfg.attended == ATTENDED_JOIN || !d->supports_replaces || d->direct ||
+           leg_get(e, t->transferee)->direct;
+}
+
 void transfer_call_target(struct engine *e, struct transfer *t) {
     if (t->mode == MODE_ECHO) {
         begin_echo(e, t);
         return;
     }
-    if (t->mode == MODE_REPLACE && (e->cfg.attended == ATTENDED_JOIN || !leg_get(e, t->replaced)->supports_replaces)) {
+    if (t->mode == MODE_REPLACE && must_join(e, t)) {
         transfer_join(e, t);
         return;
     }
@@ -216,7 +230,8 @@ void transfer_join(struct engine *e, struct transfer *t) {
     t->target = c->self;
     strs_set(&t->s, &e->bufs, TRF_TARGET_SDP, leg_str(c, LEG_SDP_LOCAL));
     transfer_role(e, t, c->self, TR_TARGET);
-    if (e->cfg.splice == SPLICE_LATE && !t->asked) {
+    media_pair(leg_get(e, t->transferee), c);
+    if ((e->cfg.splice == SPLICE_LATE || c->direct) && !t->asked) {
         transfer_ask(e, t);
         return;
     }

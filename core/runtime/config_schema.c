@@ -18,6 +18,7 @@
 #define MS(n) ((n)*UINT64_C(1000))
 #define S(n) ((n)*UINT64_C(1000000))
 #define REFER_CHOICES .type = CT_CHOICE, .choices = "default|local|reject|relay|auto"
+#define ANCHOR_CHOICES .type = CT_CHOICE, .choices = "default|yes|no|auto"
 #define HOLD_CHOICES .type = CT_CHOICE, .choices = "default|pass|local"
 
 const struct config_key config_keys[] = {
@@ -85,6 +86,9 @@ const struct config_key config_keys[] = {
       .help = "folder in a bpffs where its maps stay, so that media flows on while the daemon restarts; off: none" },
     { "media.music", CT_TEXT, AT(music), .standard = "off",
       .help = "WAV file (8000 Hz, one channel, A-law, mu-law or 16 bits) for who waits; off: silence" },
+    { "media.anchor", CT_CHOICE, AT(anchor), RANGE(ANCHOR_YES, 0), .choices = "yes|no|auto", .standard = "auto",
+      .help = "media goes through here; or from party to party: descriptions pass, no ports are taken; auto: so where "
+              "a description has DTLS" },
     { "media.hold", CT_CHOICE, AT(hold), RANGE(HOLD_PASS, 0), .choices = "pass|local", .standard = "pass",
       .help = "a hold goes to the other party; or it is answered here, and the other party hears music" },
 
@@ -165,6 +169,7 @@ const struct config_key config_keys[] = {
     { "peers[].trusted", CT_BOOL, PEER(trusted), .standard = "false", .help = "may call without digest" },
     { "peers[].media_strict", CT_BOOL, PEER(media_strict), .standard = "false", .help = "media.strict for this peer" },
     { "peers[].transfer", REFER_CHOICES, PEER(refer), .standard = "default", .help = "overrides transfer.mode" },
+    { "peers[].anchor", ANCHOR_CHOICES, PEER(anchor), .standard = "default", .help = "overrides media.anchor" },
     { "peers[].hold", HOLD_CHOICES, PEER(hold), .standard = "default", .help = "overrides media.hold" },
 
     { "peers[].username", CT_TEXT, PEER(username), .standard = "",
@@ -179,6 +184,7 @@ const struct config_key config_keys[] = {
       .help = "SHA-256 of name:realm:password, in hex" },
     { "users[].display", CT_TEXT, USER(display), .standard = "", .help = "display name" },
     { "users[].transfer", REFER_CHOICES, USER(refer), .standard = "default", .help = "overrides transfer.mode" },
+    { "users[].anchor", ANCHOR_CHOICES, USER(anchor), .standard = "default", .help = "overrides media.anchor" },
     { "users[].hold", HOLD_CHOICES, USER(hold), .standard = "default", .help = "overrides media.hold" },
 
     { "quirks[].agent", CT_TEXT, QUIRK(agent), .standard = "",

@@ -69,7 +69,14 @@ static void replace_same(const char *spec, const char *before, struct sbuf *out)
     sbuf_char(out, '\0');
 }
 
+/* "dtls" in front of the codecs is none: whose DTLS it is stands behind it in what is read, "dtls@A". */
+static bool is_dtls(const char *list) {
+    return strncmp(list, "dtls", 4) == 0;
+}
+
 static void put_formats(struct world *w, const char *list, bool maps, struct sbuf *out) {
+    if (is_dtls(list))
+        next_part(&list, ',');
     while (*list) {
         struct slice one = next_part(&list, ',');
         int32_t eq = slice_find(one, '=');
@@ -89,7 +96,8 @@ static void put_formats(struct world *w, const char *list, bool maps, struct sbu
 static void put_stream(struct world *w, const struct dialog_side *d, const struct spec *s, bool first,
                        struct sbuf *out) {
     bool reject = strcmp(s->direction, "reject") == 0, zero = strcmp(s->direction, "zero") == 0;
-    put(out, "m=%s %u RTP/AVP", first ? "audio" : "video", reject ? 0 : d->own.media.port + (first ? 0 : 1000));
+    put(out, "m=%s %u %s", first ? "audio" : "video", reject ? 0 : d->own.media.port + (first ? 0 : 1000),
+        is_dtls(s->codecs) ? "UDP/TLS/RTP/SAVPF" : "RTP/AVP");
     put_formats(w, s->codecs, false, out);
     sbuf_lit(out, "\r\nc=IN IP4 ");
     if (zero)
@@ -98,6 +106,9 @@ static void put_stream(struct world *w, const struct dialog_side *d, const struc
         addr_put_ip(out, &d->own.media);
     sbuf_lit(out, "\r\n");
     put_formats(w, s->codecs, true, out);
+    if (is_dtls(s->codecs))
+        put(out, "a=ice-ufrag:%s\r\na=candidate:1 1 UDP 1 192.0.2.77 40000 typ host\r\na=fingerprint:sha-256 %s\r\n",
+            d->phone->name, d->phone->name);
     if (!reject && !zero)
         put(out, "a=%s\r\n", s->direction);
 }
@@ -147,6 +158,17 @@ static const char *direction_name(const struct sdp_media *m) {
     return m->port == 0 ? "reject" : m->zero_hold ? "zero" : names[m->direction];
 }
 
+static void tell_dtls(const struct sdp_media *m, struct sbuf *out) {
+    static const char name[] = "a=fingerprint:sha-256 ";
+    for (uint32_t i = 0; i + sizeof name < m->lines.n; i++) {
+        if (memcmp(m->lines.p + i, name, sizeof name - 1) != 0)
+            continue;
+        const char *at = m->lines.p + i + sizeof name - 1;
+        put(out, "dtls@%.*s,", (int)strcspn(at, "\r"), at);
+        return;
+    }
+}
+
 void sdp_tell(struct slice text, struct sbuf *out) {
     struct sdp s;
     if (sdp_parse(text, &s) < 0) {
@@ -156,6 +178,7 @@ void sdp_tell(struct slice text, struct sbuf *out) {
     for (unsigned i = 0; i < s.media_count; i++) {
         const struct sdp_media *m = &s.media[i];
         put(out, i ? "+" : "");
+        tell_dtls(m, out);
         for (unsigned f = 0; f < m->format_count; f++) {
             put(out, f ? "," : "");
             tell_format(m, m->formats[f], out);

@@ -120,6 +120,7 @@ struct world {
     const char *file;
     int line;
     struct engine_config cfg;
+    bool some_direct; /* a user of whom media goes from party to party */
     struct user_config users[PHONES_MAX];
     struct route_config routes[PHONES_MAX];
     struct peer_config peers[PHONES_MAX];

@@ -8,16 +8,16 @@
  *   config KEY VALUE               attended replace|join, splice offer|late-offer, relay splice|forward,
  *                                  refer local|relay|auto|reject,
  *                                  accept auto|200|202, progress on|off, recall on|off, hold pass|local, music on|off,
- *                                  ringback on|off, early-media on|off, recall-uri URI, durability off|async|confirmed;
- *                                  the times budget, t1, recall-time,
+ *                                  ringback on|off, early-media on|off, anchor yes|no|auto, recall-uri URI,
+ *                                  durability off|async|confirmed; the times budget, t1, recall-time,
  *                                  replace-timeout, ring-timeout, bye-wait, invite-timeout (8s, 500ms); the numbers
  *                                  calls, ports (pairs), transactions, max-depth, subscription (seconds); echo NUMBER
  *                                  per-minute and pending (transfers of one party); session-expires, session-min-se
  *                                  (seconds), session-refresher auto|us|peer
  *   rule [allow] [from:WHO] [prefix:P] [domain:D] [class:local|outside]   a rule for transfers; without allow: deny
  *   quirk [agent:PREFIX] [peer:NAME] FLAG...   replaces_swapped no_notify bye_at_once accept_200; phones are "ladder"
- *   phone NAME ADDR:PORT user USER [supported:LIST] [allow:LIST] [tagless] [refer:reject]   a user agent; its media
- *                                  is at ADDR:40000 and up; tagless: as RFC 2543 allowed
+ *   phone NAME ADDR:PORT user USER [supported:LIST] [allow:LIST] [tagless] [refer:reject] [anchor:no]   a user
+ *                                  agent; its media is at ADDR:40000 and up; tagless: as RFC 2543 allowed
  *   route NAME PREFIX ADDR:PORT    calls to numbers with this prefix go there
  *   peer NAME ADDR [user:U password:P] [realm:R]   a trusted address; NAME is its principal; its challenges are
  *                                  answered with these
@@ -62,6 +62,7 @@
  *
  * What a sent message may carry:
  *   sdp:CODECS[:DIRECTION]   pcmu pcma g722 g729 gsm ilbc opus tel, separated by commas, other numbers as pcmu=96;
+ *                            dtls first among them: UDP/TLS/RTP/SAVPF with ICE and fingerprint; read as dtls@PHONE
  *                            full: pcmu,pcma,g722,tel; same: what this dialog said last. sendrecv (default) sendonly
  *                            recvonly inactive, zero (c=0.0.0.0), reject (port 0); pcmu+vp8:sendonly: with video
  *   hdr:"Name: value"        one more header             no:Supported   without this one
@@ -174,6 +175,8 @@ static void do_config(struct world *w, struct words *ws) {
                        : strcmp(v, "relay") == 0 ? REFER_RELAY
                        : strcmp(v, "auto") == 0  ? REFER_AUTO
                                                  : REFER_LOCAL;
+    else if (strcmp(key, "anchor") == 0)
+        w->cfg.anchor = strcmp(v, "no") == 0 ? ANCHOR_NO : strcmp(v, "yes") == 0 ? ANCHOR_YES : ANCHOR_AUTO;
     else if (strcmp(key, "hold") == 0)
         w->cfg.hold = strcmp(v, "local") == 0 ? HOLD_LOCAL : HOLD_PASS;
     else if (strcmp(key, "music") == 0)
@@ -213,6 +216,7 @@ static void word_addr(struct world *w, struct words *ws, unsigned i, struct addr
 
 static void do_phone(struct world *w, struct words *ws) {
     const char *name = word(w, ws, 1), *supported = words_value(ws, "supported"), *refer = words_value(ws, "refer");
+    const char *anchor = words_value(ws, "anchor");
     if (w->engine || w->phone_count == PHONES_MAX || phone_find(w, name))
         fail(w, "phone %s: too late, too many or twice", name);
     struct phone *p = &w->phones[w->phone_count];
@@ -235,6 +239,8 @@ static void do_phone(struct world *w, struct words *ws) {
     if (u) {
         copy_text(u->name, sizeof u->name, slice_str(p->user));
         u->refer = refer && strcmp(refer, "reject") == 0 ? REFER_REJECT : REFER_DEFAULT;
+        u->anchor = anchor && strcmp(anchor, "no") == 0 ? ANCHOR_NO : ANCHOR_DEFAULT;
+        w->some_direct |= u->anchor == ANCHOR_NO;
         w->cfg.policy.user_count++;
     }
     w->phone_count++;
