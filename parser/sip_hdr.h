@@ -54,6 +54,8 @@ struct sip_replaces {
     bool early_only;
 };
 int32_t sip_replaces_parse(struct slice value, struct sip_replaces *out);
+/* The same of a user agent that leaves tags out: they are absent then. */
+int32_t sip_replaces_parse_loosely(struct slice value, struct sip_replaces *out);
 int32_t sip_target_dialog_parse(struct slice value, struct sip_replaces *out);
 
 /* "refer;id=2" (RFC 6665 section 8.2.1). id.p == NULL: none. */

@@ -64,16 +64,19 @@ int32_t sip_sub_state_parse(struct slice value, struct sip_sub_state *out) {
 }
 
 /* callid *( ";" param ). A Call-ID may hold quotes and <>, so its end is the first ';'. */
-static int32_t dialog_id(struct slice value, struct slice to_name, struct slice from_name, struct sip_replaces *out) {
+static int32_t loose_dialog_id(struct slice value, struct slice to_name, struct slice from_name,
+                               struct sip_replaces *out) {
     struct slice rest = slice_trim(value), name, param;
     int32_t end = slice_find(rest, ';');
     *out = (struct sip_replaces){ .early_only = false };
-    if (end <= 0)
+    if (end < 0)
+        end = (int32_t)rest.n;
+    if (end == 0)
         return SIP_BAD;
     out->call_id = slice_trim(slice_of(rest.p, (uint32_t)end));
     if (!scan_all(out->call_id, CH_WORD))
         return SIP_BAD;
-    scan_skip(&rest, (uint32_t)end + 1);
+    scan_skip(&rest, (uint32_t)end < rest.n ? (uint32_t)end + 1 : (uint32_t)end);
     while (sip_param_next(&rest, &name, &param)) {
         struct slice *tag = slice_ieq(name, to_name)     ? &out->to_tag
                             : slice_ieq(name, from_name) ? &out->from_tag
@@ -85,7 +88,16 @@ static int32_t dialog_id(struct slice value, struct slice to_name, struct slice 
         else if (slice_ieq(name, SL("early-only")))
             out->early_only = true;
     }
-    return rest.n || !out->to_tag.p || !out->from_tag.p ? SIP_BAD : (int32_t)value.n;
+    return rest.n ? SIP_BAD : (int32_t)value.n;
+}
+
+static int32_t dialog_id(struct slice value, struct slice to_name, struct slice from_name, struct sip_replaces *out) {
+    int32_t n = loose_dialog_id(value, to_name, from_name, out);
+    return out->to_tag.p && out->from_tag.p ? n : SIP_BAD;
+}
+
+int32_t sip_replaces_parse_loosely(struct slice value, struct sip_replaces *out) {
+    return loose_dialog_id(value, SL("to-tag"), SL("from-tag"), out);
 }
 
 int32_t sip_replaces_parse(struct slice value, struct sip_replaces *out) {

@@ -20,6 +20,10 @@ enum relay_variant { RELAY_SPLICE, RELAY_FORWARD_REPLACES };
 /* Attended transfer: a new INVITE with Replaces to the target, or a re-INVITE of its existing leg. */
 enum attended_mode { ATTENDED_REPLACE, ATTENDED_JOIN };
 
+/* What the Replaces of a relayed REFER names: our own dialog with the transferor, under its own Call-ID or a token for it,
+ * in an INVITE that comes to us; or the target's, in an INVITE that goes straight there. */
+enum relay_replaces { RELAY_KEEP, RELAY_FAR_LEG, RELAY_OPAQUE };
+
 /* Joined legs: the target is offered what is on record of the transferee, or what the transferee says when asked (RFC
  * 3725 flow IV). */
 enum splice_mode { SPLICE_OFFER, SPLICE_LATE };
@@ -87,6 +91,7 @@ struct quirk_config {
     char agent[CONFIG_NAME_MAX]; /* beginning of the User-Agent or Server; "": any */
     char peer[CONFIG_NAME_MAX];  /* name of a peer; "": any */
     bool replaces_swapped;       /* to-tag and from-tag of its Replaces may be the wrong way round */
+    bool replaces_tagless;       /* ... or be missing: its only dialog of that Call-ID is meant */
     bool no_notify;              /* its REFER gets no NOTIFY at all */
     bool bye_at_once;            /* a transferor that waits for our BYE behind the final NOTIFY */
     bool accept_200;             /* its REFER gets 200, not 202 */
@@ -156,6 +161,7 @@ struct engine_config {
     enum refer_mode refer; /* REFER_LOCAL or REFER_REJECT */
     enum attended_mode attended;
     enum relay_variant relay;
+    enum relay_replaces relay_replaces;
     enum splice_mode splice;
     enum accept_code accept;
     bool transfer_music;         /* the transferee hears MEDIA_SOURCE_MUSIC while the target is called ... */
@@ -168,6 +174,7 @@ struct engine_config {
     bool recall;                 /* the transferor is gone and the transfer fails: ring it again, then recall_uri */
     uint64_t recall_time_us;     /* each of them */
     char recall_uri[CONFIG_HOST_MAX]; /* "": none */
+    uint64_t announcement_us;    /* length of MEDIA_SOURCE_ANNOUNCEMENT, heard by who is recalled in vain; 0: none */
     uint32_t subscription_s;     /* expires of the first NOTIFY */
     uint8_t max_depth;           /* transfers of one call */
     uint32_t transfers_per_minute; /* of one user or peer; 0: any number */

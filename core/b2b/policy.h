@@ -48,7 +48,8 @@ struct slice policy_transfer_limited(struct engine *e, struct slice principal);
 
 /* ---- policy_quirk.c */
 
-enum quirk { QUIRK_REPLACES_SWAPPED = 1, QUIRK_NO_NOTIFY = 2, QUIRK_BYE_AT_ONCE = 4, QUIRK_ACCEPT_200 = 8 };
+enum quirk { QUIRK_REPLACES_SWAPPED = 1, QUIRK_NO_NOTIFY = 2, QUIRK_BYE_AT_ONCE = 4, QUIRK_ACCEPT_200 = 8,
+             QUIRK_REPLACES_TAGLESS = 16 };
 /* enum quirk bits for a user agent that names itself so, of a party with this principal; either may be absent. */
 unsigned policy_quirks(const struct engine *e, struct slice agent, struct slice principal);
 

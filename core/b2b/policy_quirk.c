@@ -14,7 +14,8 @@ unsigned policy_quirks(const struct engine *e, struct slice agent, struct slice 
         if (!slice_has_prefix(agent, slice_str(q->agent)) || !peer_fits(q->peer, principal))
             continue;
         flags |= (q->replaces_swapped ? QUIRK_REPLACES_SWAPPED : 0u) | (q->no_notify ? QUIRK_NO_NOTIFY : 0u) |
-                 (q->bye_at_once ? QUIRK_BYE_AT_ONCE : 0u) | (q->accept_200 ? QUIRK_ACCEPT_200 : 0u);
+                 (q->bye_at_once ? QUIRK_BYE_AT_ONCE : 0u) | (q->accept_200 ? QUIRK_ACCEPT_200 : 0u) |
+                 (q->replaces_tagless ? QUIRK_REPLACES_TAGLESS : 0u);
     }
     return flags;
 }

@@ -8,6 +8,7 @@
 #include "core/b2b/media.h"
 #include "core/b2b/policy.h"
 #include "core/b2b/registrar.h"
+#include "core/b2b/replaces.h"
 #include "core/b2b/transfer.h"
 #include "core/b2b/wire.h"
 #include "core/sip/rel100.h"
@@ -109,25 +110,27 @@ static void route_call(struct engine *e, struct leg *caller, const struct sip_ms
     }
 }
 
+static bool is_whole(const struct sip_replaces *r, unsigned quirks) {
+    return (r->to_tag.p && r->from_tag.p) || (quirks & QUIRK_REPLACES_TAGLESS);
+}
+
 /* Which of our dialogs an INVITE is to replace, by its Replaces or by the token it was sent to. False: it is answered.
  */
 static bool find_replaced(struct engine *e, const struct sip_msg *msg, handle txn, const struct transfer *relayed,
                           struct takeover *o) {
     const struct sip_hdr *h = sip_hdr_first(msg, SIP_H_REPLACES);
     struct sip_replaces r;
+    unsigned quirks = policy_quirks(e, sip_hdr_value(msg, SIP_H_USER_AGENT), o->principal);
     if (!h) {
         o->replaced = relayed ? leg_get(e, relayed->consult) : NULL;
         return true;
     }
-    if (sip_hdr_next(msg, h) || sip_replaces_parse(h->value, &r) < 0) {
+    if (sip_hdr_next(msg, h) || sip_replaces_parse_loosely(h->value, &r) < 0 || !is_whole(&r, quirks)) {
         answer(e, msg, txn, 400, SL("Bad Replaces"), SLICE_NONE);
         return false;
     }
     o->early_only = r.early_only;
-    o->replaced = leg_find_named(e, r.call_id, r.to_tag, r.from_tag);
-    if (!o->replaced &&
-        (policy_quirks(e, sip_hdr_value(msg, SIP_H_USER_AGENT), o->principal) & QUIRK_REPLACES_SWAPPED))
-        o->replaced = leg_find_named(e, r.call_id, r.from_tag, r.to_tag);
+    o->replaced = replaces_find(e, &r, quirks, o->principal);
     if (o->replaced)
         return true;
     uint16_t bad = 0;

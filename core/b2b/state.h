@@ -254,7 +254,7 @@ struct transfer {
     handle early;        /* the ringing target that the transferee hears */
     handle refer_txn;    /* relayed: the transferor's REFER, unanswered */
     uint32_t relay_cseq; /* relayed: of our REFER, id of the transferee's NOTIFYs */
-    uint8_t recall_step; /* 0: not recalling; 1: the transferor; 2: the fallback */
+    uint8_t recall_step; /* 0: not recalling; 1: the transferor; 2: the fallback; 3: the announcement */
     bool relay_auto, relay_answered, relay_ended, token_used;
     bool asked, joined; /* the transferee for a fresh offer; the target with an offer that is on record */
     uint32_t refer_cseq;      /* id of the subscription */

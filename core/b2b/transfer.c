@@ -571,6 +571,7 @@ static transfer_fn *const actions[TRANSFER_ACTION_COUNT] = {
     [TRANSFER_DO_NOT_ASKED] = transfer_do_not_asked,
     [TRANSFER_DO_LATE_COMMIT] = transfer_do_late_commit,
     [TRANSFER_DO_LATE_REFUSED] = transfer_do_late_refused,
+    [TRANSFER_DO_ANNOUNCED] = transfer_do_announced,
     [TRANSFER_DO_DIALLED] = do_dialled,
     [TRANSFER_DO_NOT_DIALLED] = do_not_dialled,
     [TRANSFER_DO_NOTE_NOTIFIED] = do_note_notified,

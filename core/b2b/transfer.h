@@ -21,6 +21,9 @@
 #include "core/b2b/transfer_fsm.h"
 #include "parser/sip_hdr.h"
 
+/* In front of a token that stands for a relayed transfer. */
+#define TRANSFER_TOKEN_PREFIX "xfer."
+
 /* Bytes of a Refer-To and what is unescaped from it: phones with long x- parameters send 8 KiB. */
 #define REFER_TO_MAX 16384
 
@@ -102,6 +105,7 @@ void transfer_do_offer(struct engine *e, struct transfer *t, uint16_t status);
 void transfer_do_not_asked(struct engine *e, struct transfer *t, uint16_t status);
 void transfer_do_late_commit(struct engine *e, struct transfer *t, uint16_t status);
 void transfer_do_late_refused(struct engine *e, struct transfer *t, uint16_t status);
+void transfer_do_announced(struct engine *e, struct transfer *t, uint16_t status);
 /* The consultation's ringing legs become the target; the transferor's leg of it gets its 487. */
 void transfer_semi(struct engine *e, struct transfer *t);
 /* A 18x of a target with a description: the transferee hears it, if it can. */

@@ -20,7 +20,8 @@
     X(DONE)               /* to be freed */                                                               \
     X(DIAL)               /* the transferee itself is being called: REFER outside a dialog */             \
     X(ASK)                /* re-INVITE without a description to the transferee is open: RFC 3725 flow IV */ \
-    X(OFFERED)            /* its offer is with the target, and its ACK waits for the answer */
+    X(OFFERED)            /* its offer is with the target, and its ACK waits for the answer */            \
+    X(ANNOUNCE)           /* recalled in vain: the transferee hears why, and then its BYE */
 
 #define TRANSFER_EVENTS(X)                                                                                \
     X(PROGRESS)           /* 18x of the target */                                                         \
@@ -40,7 +41,7 @@
     X(NONE) X(TELL_PROGRESS) X(ANSWERED) X(REFUSED) X(FALL_BACK) X(GIVE_UP_TARGET) X(JOIN_REFUSED)        \
     X(COMMIT) X(ROLL_BACK) X(ABANDON) X(TARGET_LEFT) X(NOTE_TRANSFEROR) X(NOTE_CONSULT) X(NOTE_REPLACED)  \
     X(RESTORED) X(DIALLED) X(NOT_DIALLED) X(NOTE_NOTIFIED) X(FINISH) X(END_TRANSFEROR) X(LEAVE)           \
-    X(OFFER) X(NOT_ASKED) X(LATE_COMMIT) X(LATE_REFUSED)
+    X(OFFER) X(NOT_ASKED) X(LATE_COMMIT) X(LATE_REFUSED) X(ANNOUNCED)
 
 enum transfer_state {
 #define X(n) TRANSFER_##n,

@@ -174,6 +174,8 @@ void transfer_on_outside_refer(struct engine *e, const struct sip_msg *msg, hand
     struct refer r;
     bool ok = refer_read(msg, &r);
     r.quirks = refer_quirks(e, msg, NULL, principal);
+    r.quirks &= (uint8_t)~QUIRK_REPLACES_TAGLESS; /* it is passed on as it stands */
+    ok = ok && refer_replaces_whole(&r);
     if (ok && sip_hdr_first(msg, SIP_H_TARGET_DIALOG)) {
         struct leg *l = target_dialog(e, msg, principal, &r);
         ok = l && begin_in_dialog(e, msg, txn, l, &r);

@@ -44,7 +44,8 @@ static bool take_replaces(struct refer *r, struct slice escaped) {
     struct sbuf b = sbuf_on(r->replaces_text, sizeof r->replaces_text);
     if (r->has_replaces)
         return refer_bad(r, 400, SL("Replaces twice in Refer-To"));
-    if (!sip_unescape(&b, escaped) || b.overflow || sip_replaces_parse(sbuf_slice(&b), &r->replaces) < 0)
+    if (!sip_unescape(&b, escaped) || b.overflow ||
+        sip_replaces_parse_loosely(sbuf_slice(&b), &r->replaces) < 0)
         return refer_bad(r, 400, SL("Bad Replaces in Refer-To"));
     r->replaces_n = b.n;
     r->has_replaces = true;

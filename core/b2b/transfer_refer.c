@@ -4,6 +4,7 @@
 #include "core/b2b/cdr.h"
 #include "core/b2b/move.h"
 #include "core/b2b/policy.h"
+#include "core/b2b/replaces.h"
 #include "core/b2b/wire.h"
 #include "core/sip/token.h"
 #include "parser/sip_hdr.h"
@@ -88,36 +89,36 @@ static bool is_of_ours(const struct engine *e, const struct sip_replaces *p) {
            (token_parse(p->from_tag, &t) && t.cluster == (uint8_t)e->cfg.cluster_id);
 }
 
-/* Some write the tags as they are in their own dialog's messages. Passed on, they stand as they should. */
-static struct leg *find_swapped(const struct engine *e, struct refer *r) {
+bool refer_replaces_whole(struct refer *r) {
     const struct sip_replaces *p = &r->replaces;
-    struct leg *d = leg_find_named(e, p->call_id, p->from_tag, p->to_tag);
+    bool whole = !r->has_replaces || (p->to_tag.p && p->from_tag.p) || (r->quirks & QUIRK_REPLACES_TAGLESS);
+    return whole || refer_bad(r, 400, SL("Bad Replaces in Refer-To"));
+}
+
+/* Passed on, it stands as it should. False: no room. */
+static bool put_right(struct refer *r, const struct leg *d) {
     char mem[sizeof r->replaces_text];
     struct sbuf b = sbuf_on(mem, sizeof mem);
-    if (!d)
-        return NULL;
-    sbuf_put(&b, p->call_id);
-    sbuf_lit(&b, ";to-tag=");
-    sbuf_put(&b, p->from_tag);
-    sbuf_lit(&b, ";from-tag=");
-    sbuf_put(&b, p->to_tag);
-    sbuf_str(&b, p->early_only ? ";early-only" : "");
+    replaces_put(&b, d, leg_str(d, DLG_CALL_ID));
+    sbuf_str(&b, r->replaces.early_only ? ";early-only" : "");
     if (b.overflow)
-        return NULL;
+        return false;
     memcpy(r->replaces_text, mem, b.n);
     r->replaces_n = b.n;
-    return sip_replaces_parse(slice_of(r->replaces_text, b.n), &r->replaces) < 0 ? NULL : d;
+    return sip_replaces_parse(slice_of(r->replaces_text, b.n), &r->replaces) >= 0;
 }
 
 /* The dialog that Replaces names. False: the REFER is refused. *result != 0: accepted, and then told to have failed. */
 static bool find_consult(struct engine *e, struct leg *l, struct refer *r, struct leg **consult, uint16_t *result) {
     const struct sip_replaces *p = &r->replaces;
-    struct leg *d = leg_find_named(e, p->call_id, p->to_tag, p->from_tag);
+    struct leg *d = replaces_find(e, p, r->quirks, leg_str(l, LEG_PRINCIPAL));
     *consult = NULL;
-    if (!d && (r->quirks & QUIRK_REPLACES_SWAPPED))
-        d = find_swapped(e, r);
+    if (d && !replaces_is_right(p, d) && !put_right(r, d))
+        return refer_bad(r, 400, SL("Bad Replaces in Refer-To"));
     if (!d || !(leg_is_live(d))) {
         bool ended = d || leg_ended_lately(e, p->call_id, p->to_tag, p->from_tag);
+        if (!d && !(p->to_tag.p && p->from_tag.p)) /* it cannot be told to anybody else */
+            ended = true;
         if (ended)
             *result = 603;
         else if (policy_is_our_host(e, r->to.uri.host.host) && is_of_ours(e, p))
@@ -274,7 +275,7 @@ void transfer_on_refer(struct engine *e, struct leg *l, const struct sip_msg *ms
     if (ok && move_refer(e, l, msg, txn, &r))
         return;
     r.quirks = refer_quirks(e, msg, l, leg_str(l, LEG_PRINCIPAL));
-    ok = ok &&
+    ok = ok && refer_replaces_whole(&r) &&
               (!r.has_replaces || find_consult(e, l, &r, &consult, &result)) &&
               refer_within_rules(e, leg_str(l, LEG_PRINCIPAL), consult, &r);
     struct transfer *t = ok ? start(e, l, msg, &r, result ? NULL : consult) : NULL;

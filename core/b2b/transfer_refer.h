@@ -31,6 +31,8 @@ struct refer {
 bool refer_read(const struct sip_msg *msg, struct refer *r);
 /* Always false: the refusal is noted. */
 bool refer_bad(struct refer *r, uint16_t status, struct slice reason);
+/* False: its Replaces lacks a tag, and nobody knows this user agent for that. */
+bool refer_replaces_whole(struct refer *r);
 /* What of it the transfer keeps. False: no memory. */
 bool refer_keep(struct engine *e, struct transfer *t, const struct sip_msg *msg, const struct refer *r);
 /* The status of an accepted one, and what its response says of the subscription. */

@@ -6,6 +6,7 @@
 #include "core/b2b/call.h"
 #include "core/b2b/cdr.h"
 #include "core/b2b/policy.h"
+#include "core/b2b/replaces.h"
 #include "core/b2b/transfer.h"
 #include "core/b2b/wire.h"
 #include "core/sip/token.h"
@@ -13,34 +14,83 @@
 #include "parser/sip_uri.h"
 #include "parser/sip_write.h"
 
-#define TOKEN_PREFIX "xfer."
 #define TOKEN_LIFE_US 60000000
 
 static bool can_relay(const struct leg *a, bool replaces) {
     return a->allows_refer && (!replaces || a->supports_replaces);
 }
 
-/* Replaces is kept as the transferor wrote it: it names our own dialog with the transferor, and the INVITE comes to us.
- */
-static void put_refer_to(struct engine *e, struct sbuf *h, const struct transfer *t, struct slice token) {
-    struct slice replaces = strs_get(&t->s, TRF_REPLACES);
-    sbuf_lit(h, "Refer-To: <sip:");
-    sbuf_put(h, token);
+/* The target's leg, where the transferee is to replace that itself; else NULL. */
+static const struct leg *far_leg(const struct engine *e, const struct transfer *t) {
+    return e->cfg.relay_replaces == RELAY_FAR_LEG ? leg_get(e, t->replaced) : NULL;
+}
+
+/* The Replaces that the transferee is to send (FEATURES 3.4). Kept as the transferor wrote it, it names our own dialog with
+ * the transferor: the INVITE comes to us. */
+static void put_replaces(const struct engine *e, struct sbuf *b, const struct transfer *t) {
+    const struct leg *d = leg_get(e, t->consult), *far = far_leg(e, t);
+    if (far)
+        replaces_put_far(b, far);
+    else if (e->cfg.relay_replaces == RELAY_OPAQUE && d)
+        replaces_put(b, d, strs_get(&t->s, TRF_TOKEN));
+    else
+        sbuf_put(b, strs_get(&t->s, TRF_REPLACES));
+}
+
+/* To us by a token; or to the target itself, if the transferee is to go there past us. */
+static void put_uri(const struct engine *e, struct sbuf *h, const struct transfer *t) {
+    const struct leg *far = far_leg(e, t);
+    if (far) {
+        sbuf_put(h, leg_str(far, DLG_TARGET));
+        return;
+    }
+    sbuf_lit(h, "sip:");
+    sbuf_put(h, strs_get(&t->s, TRF_TOKEN));
     sbuf_char(h, '@');
     sbuf_put(h, e->ua.sent_by);
-    if (replaces.p) {
+}
+
+static void put_refer_to(const struct engine *e, struct sbuf *h, const struct transfer *t) {
+    char mem[REFER_TO_MAX / 4];
+    struct sbuf b = sbuf_on(mem, sizeof mem);
+    sbuf_lit(h, "Refer-To: <");
+    put_uri(e, h, t);
+    if (strs_get(&t->s, TRF_REPLACES).p) {
+        put_replaces(e, &b, t);
         sbuf_lit(h, "?Replaces=");
-        sip_escape_hvalue(h, replaces);
+        sip_escape_hvalue(h, sbuf_slice(&b));
         sbuf_lit(h, "&Require=replaces");
+        h->overflow |= b.overflow;
     }
     sbuf_lit(h, ">\r\n");
 }
 
+/* Of a dialog of ours it says which one that is for the transferee (RFC 4538 section 7: by its own view). */
+static void put_target_dialog(const struct engine *e, struct sbuf *h, const struct sip_msg *msg) {
+    struct sip_replaces r;
+    struct slice value = sip_hdr_value(msg, SIP_H_TARGET_DIALOG);
+    if (!value.p)
+        return;
+    bool readable = sip_target_dialog_parse(value, &r) >= 0;
+    struct leg *l = readable ? leg_find(e, r.call_id, r.to_tag, r.from_tag) : NULL, *far = l ? leg_peer(e, l) : NULL;
+    if (!far) {
+        sip_put_copy(h, msg, SIP_H_TARGET_DIALOG);
+        return;
+    }
+    sbuf_lit(h, "Target-Dialog: ");
+    sbuf_put(h, leg_str(far, DLG_CALL_ID));
+    sbuf_lit(h, ";local-tag=");
+    sbuf_put(h, leg_str(far, DLG_REMOTE_TAG));
+    sbuf_lit(h, ";remote-tag=");
+    sbuf_put(h, leg_str(far, DLG_LOCAL_TAG));
+    sbuf_lit(h, "\r\n");
+}
+
 static bool make_token(struct engine *e, struct transfer *t) {
-    char mem[TOKEN_LEN + sizeof TOKEN_PREFIX];
+    char mem[TOKEN_LEN + sizeof TRANSFER_TOKEN_PREFIX];
     const struct call *c = call_get(e, t->call);
     struct sbuf b = sbuf_on(mem, sizeof mem);
-    sbuf_lit(&b, TOKEN_PREFIX);
+    sbuf_lit(&b, TRANSFER_TOKEN_PREFIX);
     token_put(&b, &(struct token){ (uint8_t)e->cfg.cluster_id, c->bucket, c->id, 0, rng_u64(&e->rng) });
     return strs_set(&t->s, &e->bufs, TRF_TOKEN, sbuf_slice(&b));
 }
@@ -57,7 +107,8 @@ bool transfer_relay(struct engine *e, struct transfer *t, const struct sip_msg *
     if (!make_token(e, t) || !strs_set(&t->s, &e->bufs, TRF_PRINCIPAL, leg_str(a, LEG_PRINCIPAL)))
         return false;
     struct sbuf h = ua_headers(&e->ua);
-    put_refer_to(e, &h, t, strs_get(&t->s, TRF_TOKEN));
+    put_refer_to(e, &h, t);
+    put_target_dialog(e, &h, msg);
     sip_put_copy(&h, msg, SIP_H_REFERRED_BY);
     sip_put_copy(&h, msg, SIP_H_REFER_SUB);
     sip_put_copy(&h, msg, SIP_H_MIME_VERSION);
@@ -71,6 +122,7 @@ bool transfer_relay(struct engine *e, struct transfer *t, const struct sip_msg *
     if (h.overflow || leg_request(e, a, SL("REFER"), FOR_REFER, &r) == HANDLE_NONE)
         return false;
     t->mode = MODE_RELAY;
+    t->token_used = far_leg(e, t) != NULL;
     t->relay_auto = mode == REFER_AUTO;
     t->relay_cseq = a->dlg.local_cseq;
     t->refer_txn = txn;
@@ -238,7 +290,7 @@ struct transfer *transfer_use_token(struct engine *e, struct slice user, struct 
     uint32_t cursor = 0;
     handle h;
     *status = 0;
-    if (!slice_has_prefix(user, SL(TOKEN_PREFIX)))
+    if (!slice_has_prefix(user, SL(TRANSFER_TOKEN_PREFIX)))
         return NULL;
     *status = 403;
     for (struct transfer *t; (t = pool_next(&e->transfers, &cursor, &h));) {

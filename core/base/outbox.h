@@ -53,7 +53,7 @@ enum media_verb {
 #define MEDIA_NOWHERE UINT32_MAX
 
 /* What is played, in G.711: whose clock and bytes are the shell's business. */
-enum media_source { MEDIA_SOURCE_MUSIC, MEDIA_SOURCE_RINGBACK, MEDIA_SOURCES };
+enum media_source { MEDIA_SOURCE_MUSIC, MEDIA_SOURCE_RINGBACK, MEDIA_SOURCE_ANNOUNCEMENT, MEDIA_SOURCES };
 
 /* Payload types on their way from one party to another, where they are not the same number at both. */
 #define MEDIA_TYPES_MAX 16

@@ -122,12 +122,14 @@ static void resolve_policy(struct config *c) {
         *(algorithm[i] ? &n->auth_sha256 : &n->auth_md5) = true;
     n->refer = (enum refer_mode)c->refer;
     n->hold = (enum hold_mode)c->hold;
+    n->announcement_us = player_length_us(c->announcement);
     n->transfer_ringback = c->ringback_choice != 0;
     player_country(c->ringback_choice, c->ringback);
     n->anchor = (enum anchor_mode)c->anchor;
     n->attended = (enum attended_mode)c->attended;
     n->splice = (enum splice_mode)c->splice;
     n->relay = (enum relay_variant)c->relay;
+    n->relay_replaces = (enum relay_replaces)c->relay_replaces;
     n->accept = (enum accept_code)c->accept;
     n->cdr = strcmp(c->cdr_file, "off") != 0;
     n->trace_level = (enum trace_level)c->log_level;

@@ -39,6 +39,7 @@ struct config {
     char media_advertise[CONFIG_HOST_MAX];
     struct addr media_bind;            /* by config_resolve */
     char music[CONFIG_CDR_PATH_MAX];   /* WAV file, or "off" */
+    char announcement[CONFIG_CDR_PATH_MAX]; /* the same */
     uint32_t fastpath;                 /* enum fastpath_mode */
     char fastpath_pins[CONFIG_PATH_MAX];
     uint32_t ringback_choice;          /* by the schema's choices */
@@ -51,7 +52,7 @@ struct config {
     uint32_t shards;
     uint32_t receive_buffer;
     uint32_t log_level;                /* enum trace_level */
-    uint32_t anchor, refer, attended, splice, relay, accept, hold;  /* enums of the engine, by the schema's choices */
+    uint32_t anchor, refer, attended, splice, relay, relay_replaces, accept, hold;  /* enums of the engine, by the schema's choices */
     char cdr_file[CONFIG_CDR_PATH_MAX];
     char admin_socket[CONFIG_PATH_MAX];
     struct addr cluster_listen;

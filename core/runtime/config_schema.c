@@ -99,6 +99,9 @@ const struct config_key config_keys[] = {
     { "transfer.relay", CT_CHOICE, AT(relay), .choices = "splice|forward", .standard = "splice",
       .help =
           "relayed and attended: the target is re-INVITEd in its own dialog, or gets an INVITE with Replaces of it" },
+    { "transfer.relay_replaces", CT_CHOICE, AT(relay_replaces), .choices = "keep|far-leg|opaque", .standard = "keep",
+      .help = "relayed and attended: the Replaces is the transferor's own; or names the target's dialog, and the "
+              "Refer-To the target itself; or has a token for the Call-ID" },
     { "transfer.attended", CT_CHOICE, AT(attended), .choices = "replace|join", .standard = "replace",
       .help = "attended transfer by INVITE with Replaces "
               "(join if that fails), or by joining the existing leg at once" },
@@ -127,6 +130,8 @@ const struct config_key config_keys[] = {
       .help = "how long each of them may ring" },
     { "transfer.recall_uri", CT_TEXT, ENGINE(recall_uri), .standard = "",
       .help = "URI to ring when the transferor does not answer the recall" },
+    { "transfer.recall_announcement", CT_TEXT, AT(announcement), .standard = "off",
+      .help = "WAV file (as media.music) that the transferee hears when nobody answers the recall, before its BYE" },
     { "transfer.subscription_expires", SECONDS, ENGINE(subscription_s), RANGE(S(10), S(3600)), .standard = "180s",
       .help = "of the implicit subscription (RFC 3515)" },
     { "transfer.music", CT_BOOL, ENGINE(transfer_music), .standard = "false",
@@ -192,6 +197,8 @@ const struct config_key config_keys[] = {
     { "quirks[].peer", CT_TEXT, QUIRK(peer), .standard = "", .help = "name of a peer; nothing: any" },
     { "quirks[].replaces_swapped", CT_BOOL, QUIRK(replaces_swapped), .standard = "false",
       .help = "to-tag and from-tag of its Replaces may be the wrong way round" },
+    { "quirks[].replaces_tagless", CT_BOOL, QUIRK(replaces_tagless), .standard = "false",
+      .help = "its Replaces may lack tags: its only dialog of that Call-ID is meant" },
     { "quirks[].no_notify", CT_BOOL, QUIRK(no_notify), .standard = "false", .help = "its REFER gets no NOTIFY" },
     { "quirks[].bye_at_once", CT_BOOL, QUIRK(bye_at_once), .standard = "false",
       .help = "it waits for our BYE as soon as it has answered the final NOTIFY" },

@@ -165,7 +165,7 @@ void player_country(uint32_t n, char out[4]) {
 
 /* ---- the whole */
 
-static const char *read_music(struct player_source *s, const char *file) {
+static const char *read_file(struct player_source *s, const char *file) {
     FILE *f = fopen(file, "rb");
     if (!f)
         return "it cannot be read";
@@ -177,13 +177,27 @@ static const char *read_music(struct player_source *s, const char *file) {
     return why;
 }
 
-void player_open(struct player *p, const char *file, const char *country, struct log *log) {
+uint64_t player_length_us(const char *file) {
+    struct player_source s = { 0 };
+    if (strcmp(file, "off") != 0)
+        read_file(&s, file);
+    uint64_t us = s.frames * PLAYER_FRAME_US;
+    player_source_free(&s);
+    return us;
+}
+
+static void open_file(struct player_source *s, const char *file, struct log *log) {
+    const char *why = strcmp(file, "off") == 0 ? NULL : read_file(s, file);
+    if (why)
+        log_line(log, TRACE_WARN, "media", "%s: %s; silence is played instead", file, why);
+}
+
+void player_open(struct player *p, const char *music, const char *announcement, const char *country, struct log *log) {
     *p = (struct player){ .next_us = 0 };
     memset(p->quiet[0], g711_ulaw(0), PLAYER_FRAME);
     memset(p->quiet[1], g711_alaw(0), PLAYER_FRAME);
-    const char *why = strcmp(file, "off") == 0 ? NULL : read_music(&p->sources[MEDIA_SOURCE_MUSIC], file);
-    if (why)
-        log_line(log, TRACE_WARN, "media", "%s: %s; silence is played instead", file, why);
+    open_file(&p->sources[MEDIA_SOURCE_MUSIC], music, log);
+    open_file(&p->sources[MEDIA_SOURCE_ANNOUNCEMENT], announcement, log);
     if (!player_ringback(&p->sources[MEDIA_SOURCE_RINGBACK], country))
         log_line(log, TRACE_WARN, "media", "ringback tone %s is not known", country);
 }

@@ -29,9 +29,11 @@ struct player {
     uint64_t next_us;         /* of the next frame; 0: nobody listens */
 };
 
-/* file: "off" or a path; country: one of PLAYER_COUNTRIES. A file that cannot be used is said in the log, and
+/* How long an announcement is; 0: "off", or it cannot be used. */
+uint64_t player_length_us(const char *file);
+/* Files: "off" or a path; country: one of PLAYER_COUNTRIES. A file that cannot be used is said in the log, and
  * then there is silence; so there is where no source was named. */
-void player_open(struct player *p, const char *file, const char *country, struct log *log);
+void player_open(struct player *p, const char *music, const char *announcement, const char *country, struct log *log);
 void player_close(struct player *p);
 
 /* When player_frame wants to be asked next; UINT64_MAX: nobody is played to. */

@@ -363,7 +363,7 @@ bool shard_open(struct shard *s, struct config *config, const char *config_path,
     if (!open_signals(s) || !open_sockets(s) || !shard_store_open(s) || !open_memory(s))
         return false;
     open_fastpath(s);
-    player_open(&s->media.player, config->music, config->ringback, &s->log);
+    player_open(&s->media.player, config->music, config->announcement, config->ringback, &s->log);
     cdr_file_open(&s->cdr, config->cdr_file, engine_metrics(s->engine), &s->log);
     return open_io(s) && shard_store_wait(s);
 }

@@ -6,16 +6,17 @@
  *
  * Before the first message:
  *   config KEY VALUE               attended replace|join, splice offer|late-offer, relay splice|forward,
- *                                  refer local|relay|auto|reject,
+ *                                  relay-replaces keep|far-leg|opaque, refer local|relay|auto|reject,
  *                                  accept auto|200|202, progress on|off, recall on|off, hold pass|local, music on|off,
  *                                  ringback on|off, early-media on|off, anchor yes|no|auto, recall-uri URI,
- *                                  durability off|async|confirmed; the times budget, t1, recall-time,
+ *                                  durability off|async|confirmed; the times budget, t1, recall-time, announcement,
  *                                  replace-timeout, ring-timeout, bye-wait, invite-timeout (8s, 500ms); the numbers
  *                                  calls, ports (pairs), transactions, max-depth, subscription (seconds); echo NUMBER
  *                                  per-minute and pending (transfers of one party); session-expires, session-min-se
  *                                  (seconds), session-refresher auto|us|peer
  *   rule [allow] [from:WHO] [prefix:P] [domain:D] [class:local|outside]   a rule for transfers; without allow: deny
- *   quirk [agent:PREFIX] [peer:NAME] FLAG...   replaces_swapped no_notify bye_at_once accept_200; phones are "ladder"
+ *   quirk [agent:PREFIX] [peer:NAME] FLAG...   replaces_swapped replaces_tagless no_notify bye_at_once accept_200;
+ *                                  phones are "ladder"
  *   phone NAME ADDR:PORT user USER [supported:LIST] [allow:LIST] [tagless] [refer:reject] [anchor:no]   a user
  *                                  agent; its media is at ADDR:40000 and up; tagless: as RFC 2543 allowed
  *   route NAME PREFIX ADDR:PORT    calls to numbers with this prefix go there
@@ -37,7 +38,7 @@
  *   +TIME or message               no further than to the engine's next message
  *   media WHO -> WHO|none          a packet from where the first says its media comes from: who gets it
  *   media WHO <-> WHO              both ways
- *   media WHO < music|ringback|off what is played to WHO now, which must be able to hear it
+ *   media WHO < music|ringback|announcement|off   what is played to WHO now, which must be able to hear it
  *                                  type:100=96: sent with payload type 100, heard with 96 (0 if not said)
  *   silent WHO                     the relay tells that nothing has come from it for media.timeout
  *   unreachable PHONE              the network reports that nobody is at its address
@@ -75,7 +76,7 @@
  *   In texts: {host} {x*8000} (as many x) {C} (its address of record) {C:contact} {B.consult:replaces} (escaped for a
  *   URI), and of a dialog :call-id (escaped) :plain-call-id :to-tag :from-tag (as Replaces to the engine names them)
  *   :target :rack (of the engine's last reliable 18x) :refer-to (of the last REFER to it, or Refer-Events-At for the
- *   last one from it).
+ *   last one from it) :refer-token (its user).
  *
  * What is checked of a read message, beside what rules.c holds against each:
  *   sdp:CODECS:DIRECTION (no sdp: none may be there), from:WHO to:WHO (users), ruri:URI, hdr:Name, hdr:"Name: value"
@@ -123,6 +124,7 @@ static bool config_time(struct world *w, const char *key, struct words *ws) {
         { "replace-timeout", &w->cfg.replace_timeout_us },
         { "ring-timeout", &w->cfg.ring_timeout_us },
         { "recall-time", &w->cfg.recall_time_us },
+        { "announcement", &w->cfg.announcement_us },
         { "bye-wait", &w->cfg.bye_wait_us },
         { "invite-timeout", &w->cfg.invite_timeout_us },
         { "budget", &w->cfg.durability_budget_us },
@@ -195,6 +197,10 @@ static void do_config(struct world *w, struct words *ws) {
         w->cfg.durability = strcmp(v, "confirmed") == 0 ? DURABILITY_CONFIRMED
                             : strcmp(v, "async") == 0   ? DURABILITY_ASYNC
                                                         : DURABILITY_OFF;
+    else if (strcmp(key, "relay-replaces") == 0)
+        w->cfg.relay_replaces = strcmp(v, "far-leg") == 0 ? RELAY_FAR_LEG
+                                : strcmp(v, "opaque") == 0 ? RELAY_OPAQUE
+                                                           : RELAY_KEEP;
     else if (strcmp(key, "accept") == 0)
         w->cfg.accept = strcmp(v, "200") == 0 ? ACCEPT_200 : strcmp(v, "202") == 0 ? ACCEPT_202 : ACCEPT_AUTO;
     else if (strcmp(key, "session-refresher") == 0)
@@ -292,6 +298,7 @@ static void do_quirk(struct world *w, struct words *ws) {
     rule_text(ws, "agent", q->agent, sizeof q->agent);
     rule_text(ws, "peer", q->peer, sizeof q->peer);
     q->replaces_swapped = words_flag(ws, "replaces_swapped");
+    q->replaces_tagless = words_flag(ws, "replaces_tagless");
     q->no_notify = words_flag(ws, "no_notify");
     q->bye_at_once = words_flag(ws, "bye_at_once");
     q->accept_200 = words_flag(ws, "accept_200");

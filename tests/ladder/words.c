@@ -147,6 +147,9 @@ static void expand_name(struct world *w, char *name, struct sbuf *out) {
         put(out, "%s", d->remote_tag);
     } else if (strcmp(what, "from-tag") == 0) {
         put(out, "%s", own_tag(d));
+    } else if (strcmp(what, "refer-token") == 0) {
+        const char *user = strchr(d->refer_to, ':');
+        put(out, "%.*s", user ? (int)strcspn(user + 1, "@") : 0, user ? user + 1 : "");
     } else if (strcmp(what, "refer-to") == 0) {
         put(out, "%s", d->refer_to);
     } else if (strcmp(what, "rack") == 0) {

@@ -367,7 +367,7 @@ void world_media(struct world *w, struct dialog_side *d, const char *to, uint8_t
 }
 
 void world_played(struct world *w, const struct dialog_side *d, const char *what) {
-    static const char *const names[MEDIA_SOURCES] = { "music", "ringback" };
+    static const char *const names[MEDIA_SOURCES] = { "music", "ringback", "announcement" };
     static const uint8_t silence[160];
     uint8_t packet[RTP_HEADER_MIN + sizeof silence];
     struct relay_frame f = { .payload = silence, .n = sizeof silence, .packet = packet };

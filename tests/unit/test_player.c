@@ -135,7 +135,7 @@ static void test_beat(void) {
     struct player p;
     struct relay r = { 0 };
     struct relay_play play = { .on = true, .alaw = true };
-    player_open(&p, "off", "off", NULL);
+    player_open(&p, "off", "off", "off", NULL);
     CHECK_FALSE(player_due(&p, &r, 5000));
     CHECK_TRUE(player_deadline(&p, &r) == UINT64_MAX);
     r.player_count = 1;
