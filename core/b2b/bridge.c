@@ -34,7 +34,7 @@ static void on_progress(struct engine *e, struct leg *l, const struct leg_event 
         return;
     struct uas_response r = { .status = ev->status, .reason = ev->msg->reason, .content_type = SL("application/sdp") };
     bool offer = l->prack_rseq != 0;
-    if (l->late_offer == offer && media_in(l, ev->msg) && media_received(e, l, ev->msg->body, offer)) {
+    if (!caller->adopts && l->late_offer == offer && media_in(l, ev->msg) && media_received(e, l, ev->msg->body, offer)) {
         if (leg_may_describe_early(caller))
             r.body = media_describe(e, caller, ev->msg->body, -1);
         media_connect(e, caller, l);
@@ -47,7 +47,7 @@ static void on_progress(struct engine *e, struct leg *l, const struct leg_event 
 /* The caller has answered the offer of a 18x: that is the answer to whoever made it. */
 static void on_prack(struct engine *e, struct leg *l, const struct leg_event *ev) {
     const struct call *c = leg_call(e, l);
-    bool answered = ev->msg->body.n && media_check(ev->msg->body) == 0 && media_received(e, l, ev->msg->body, true);
+    bool answered = media_in(l, ev->msg) && media_received(e, l, ev->msg->body, true);
     for (unsigned i = 0; i < c->leg_count; i++) {
         struct leg *o = leg_get(e, c->legs[i]);
         if (!o || o->peer != l->self || !o->prack_waits)
@@ -80,6 +80,12 @@ void bridge_connect(struct engine *e, struct leg *caller, struct leg *l) {
     call_changed(e, c);
 }
 
+/* What l has said last, as the answer to its caller's offer. */
+static struct slice for_caller_of(struct engine *e, struct leg *caller, const struct leg *l) {
+    struct slice said = leg_str(l, LEG_SDP_REMOTE);
+    return caller->adopts ? media_answer_common(e, caller, said) : media_describe(e, caller, said, -1);
+}
+
 static void on_answered(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *caller = leg_get(e, l->peer);
     if (!l->late_offer || l->early_answer)
@@ -93,15 +99,18 @@ static void on_answered(struct engine *e, struct leg *l, const struct leg_event 
     bool known = answer.p && (!ev->msg->body.n || (media_check(l->direct, answer) == 0 &&
                                                    media_received(e, l, answer, l->late_offer)));
     if (known)
-        sdp = leg_may_describe_early(caller) ? media_describe(e, caller, answer, -1) : leg_str(caller, LEG_SDP_LOCAL);
+        sdp = leg_may_describe_early(caller) ? for_caller_of(e, caller, l) : leg_str(caller, LEG_SDP_LOCAL);
     if (!sdp.p || !leg_answer(e, caller, sdp, bridge_headers(e, ev->msg))) {
         if (l->late_offer && !l->early_answer)
             leg_ack(e, l, SLICE_NONE);
-        refuse_invite(e, caller, 502, NULL);
+        refuse_invite(e, caller, caller->adopts ? 488 : 502, NULL);
         leg_end(e, l, 0, SL("Reason: SIP;cause=488\r\n"));
         return;
     }
     bridge_connect(e, caller, l);
+    if (caller->adopts)
+        agree(e, caller, l);
+    caller->adopts = false;
 }
 
 /* Section 16.7 step 6: 6xx first, else the lowest class, with 401 and 407 as 403 since nobody behind us could answer
@@ -297,7 +306,7 @@ static void on_rerefused(struct engine *e, struct leg *l, const struct leg_event
 
 /* What was said before the answer, to one party or to both, may not be what the two have come to. */
 static void settle_early(struct engine *e, struct leg *l, struct leg *other, const struct sip_msg *ack) {
-    if (ack->body.n && !l->early_answer && media_check(ack->body) == 0)
+    if (!l->early_answer && media_in(l, ack))
         media_received(e, l, ack->body, false);
     l->early_answer = other->early_answer = false;
     media_connect(e, l, other);

@@ -20,8 +20,8 @@ enum relay_variant { RELAY_SPLICE, RELAY_FORWARD_REPLACES };
 /* Attended transfer: a new INVITE with Replaces to the target, or a re-INVITE of its existing leg. */
 enum attended_mode { ATTENDED_REPLACE, ATTENDED_JOIN };
 
-/* What the Replaces of a relayed REFER names: our own dialog with the transferor, under its own Call-ID or a token for it,
- * in an INVITE that comes to us; or the target's, in an INVITE that goes straight there. */
+/* What the Replaces of a relayed REFER names: our own dialog with the transferor, under its own Call-ID or a token for
+ * it, in an INVITE that comes to us; or the target's, in an INVITE that goes straight there. */
 enum relay_replaces { RELAY_KEEP, RELAY_FAR_LEG, RELAY_OPAQUE };
 
 /* Joined legs: the target is offered what is on record of the transferee, or what the transferee says when asked (RFC
@@ -162,6 +162,7 @@ struct engine_config {
     enum attended_mode attended;
     enum relay_variant relay;
     enum relay_replaces relay_replaces;
+    bool early_uas_replace; /* an INVITE may replace a caller that waits, though its dialog is not of our making */
     enum splice_mode splice;
     enum accept_code accept;
     bool transfer_music;         /* the transferee hears MEDIA_SOURCE_MUSIC while the target is called ... */

@@ -87,6 +87,7 @@ const uint16_t record_leg_flags[] = {
     FLAG(leg, session.ours),
     FLAG(leg, asks_offer),
     FLAG(leg, direct),
+    FLAG(leg, adopts),
     0,
 };
 const uint16_t record_transfer_flags[] = {

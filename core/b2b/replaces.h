@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
  * replaces: which leg of ours a Replaces names (RFC 3891 section 3), and how one is written for whom. By Call-ID and
- * both tags; never by less, but for a user agent that is known to write it wrongly, and then only among its own dialogs.
+ * both tags; never by less, but for a user agent that is known to write it wrongly, and then only among its own
+ * dialogs.
  */
 #ifndef REFEREE_B2B_REPLACES_H
 #define REFEREE_B2B_REPLACES_H

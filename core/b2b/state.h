@@ -98,6 +98,7 @@ struct leg {
     bool reoffer_waits;     /* a re-INVITE of ours waits for its turn */
     bool asks_offer;        /* the re-INVITE of ours that is not decided has no description: leg_ask_offer */
     bool session_unsure;    /* LEG_SDP_LOCAL was refused: not what the peer goes by */
+    bool adopts;            /* what rings for it was offered another caller's description, whose place it took */
     bool echo;
     bool adopted;           /* its open INVITE is a former owner's, and no response has come */
     bool by_remote;         /* also found by Call-ID and the peer's tag: see recover_repeated */

@@ -26,7 +26,7 @@ void transfer_early_media(struct engine *e, struct transfer *t, struct leg *l) {
     struct leg *a = leg_get(e, t->transferee), *former = transfer_former_peer(e, t);
     struct slice early = leg_str(l, LEG_SDP_REMOTE);
     bool other = transfer_hears_early(e, t) && t->early != l->self;
-    if (!e->cfg.transfer_early_media || t->state != TRANSFER_TARGET || t->mode == MODE_TAKEOVER || other ||
+    if (!e->cfg.transfer_early_media || l->direct || t->state != TRANSFER_TARGET || t->mode == MODE_TAKEOVER || other ||
         !leg_is_up(a) || !early.p || !can_hear(a, early))
         return;
     if (former)
@@ -36,7 +36,7 @@ void transfer_early_media(struct engine *e, struct transfer *t, struct leg *l) {
 }
 
 void transfer_early_heard(struct engine *e, struct transfer *t, struct leg *l, const struct sip_msg *msg) {
-    bool described = msg->body.n && !l->late_offer && media_check(msg->body) == 0;
+    bool described = !l->late_offer && media_in(l, msg);
     if (t->state == TRANSFER_TARGET && described && media_received(e, l, msg->body, false))
         transfer_early_media(e, t, l);
 }

@@ -23,7 +23,8 @@ void transfer_do_announced(struct engine *e, struct transfer *t, uint16_t status
 bool transfer_recall(struct engine *e, struct transfer *t, uint16_t status) {
     struct leg *a = leg_get(e, t->transferee), *b = transfer_former_peer(e, t);
     struct slice uri = t->recall_step ? slice_str(e->cfg.recall_uri) : strs_get(&t->s, TRF_RECALL);
-    if (!e->cfg.recall || t->recall_step == RECALL_ANNOUNCEMENT || leg_is_live(b) || !leg_is_up(a) || t->mode == MODE_TAKEOVER)
+    bool over = !e->cfg.recall || t->recall_step == RECALL_ANNOUNCEMENT || t->mode == MODE_TAKEOVER;
+    if (over || leg_is_live(b) || !leg_is_up(a))
         return false;
     transfer_set_result(e, t, status >= 300 ? status : 500);
     transfer_drop_targets(e, t, NULL);

@@ -25,8 +25,8 @@ static const struct leg *far_leg(const struct engine *e, const struct transfer *
     return e->cfg.relay_replaces == RELAY_FAR_LEG ? leg_get(e, t->replaced) : NULL;
 }
 
-/* The Replaces that the transferee is to send (FEATURES 3.4). Kept as the transferor wrote it, it names our own dialog with
- * the transferor: the INVITE comes to us. */
+/* The Replaces that the transferee is to send. Kept as the transferor wrote it, it names our own dialog with the
+ * transferor: the INVITE comes to us. */
 static void put_replaces(const struct engine *e, struct sbuf *b, const struct transfer *t) {
     const struct leg *d = leg_get(e, t->consult), *far = far_leg(e, t);
     if (far)

@@ -16,9 +16,32 @@ static void answer(struct engine *e, const struct sip_msg *msg, handle txn, uint
     wire_answer(e, txn, msg, &r);
 }
 
+static bool rings_for(const struct leg *o, const struct leg *caller) {
+    return o && o->peer == caller->self && (o->state == LEG_CALLING || o->state == LEG_EARLY);
+}
+
+/* A caller that waits: by the letter an early dialog that we did not initiate is none to be replaced (RFC 3891 section
+ * 3), unless the configuration says that those who may are let. */
+static uint16_t decide_waiting(const struct engine *e, const struct leg *l, bool offer) {
+    const struct call *c = leg_call(e, l);
+    bool rings = false, fits = offer && !l->direct && leg_str(l, LEG_SDP_REMOTE).p;
+    if (!e->cfg.early_uas_replace)
+        return 481;
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        const struct leg *o = leg_get(e, c->legs[i]);
+        rings |= rings_for(o, l);
+        fits &= !(rings_for(o, l) && o->late_offer);
+    }
+    if (l->transfer != HANDLE_NONE || c->transfer != HANDLE_NONE)
+        return 491;
+    return !rings ? 481 : fits ? 0 : 488;
+}
+
 /* An early dialog may be replaced where we called (RFC 3891 section 3): there the one who waits has an offer open. */
 static uint16_t decide_early(const struct engine *e, const struct leg *l, bool offer) {
     const struct leg *peer = leg_peer(e, l);
+    if (l->state == LEG_INCOMING)
+        return decide_waiting(e, l, offer);
     if (l->state != LEG_EARLY || !peer || peer->state != LEG_INCOMING)
         return 481;
     if (l->direct)
@@ -92,6 +115,25 @@ static void pick_up(struct engine *e, struct leg *newcomer, struct leg *caller) 
     bridge_connect(e, caller, newcomer);
 }
 
+/* The newcomer waits in the caller's place; what rings, rings on. */
+static void take_place(struct engine *e, struct leg *newcomer, struct leg *caller) {
+    const struct call *c = leg_call(e, caller);
+    uint16_t told = 0;
+    newcomer->role = ROLE_CALLER;
+    newcomer->adopts = true;
+    newcomer->refused_status = caller->refused_status;
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        struct leg *o = leg_get(e, c->legs[i]);
+        if (!rings_for(o, caller))
+            continue;
+        o->peer = newcomer->self;
+        told = o->state == LEG_EARLY ? 180 : told;
+    }
+    leg_end(e, caller, 487, SLICE_NONE);
+    if (told)
+        leg_respond_invite(e, newcomer, &(struct uas_response){ .status = told });
+}
+
 void transfer_on_replaces(struct engine *e, const struct sip_msg *msg, handle txn, const struct takeover *o) {
     uint16_t bad = decide(e, o, msg->body.n != 0);
     if (bad) {
@@ -100,15 +142,20 @@ void transfer_on_replaces(struct engine *e, const struct sip_msg *msg, handle tx
         return;
     }
     struct leg *l = o->replaced, *peer = leg_peer(e, l);
-    struct leg *newcomer = leg_incoming(e, leg_call(e, peer), msg, txn);
+    struct leg *newcomer = leg_incoming(e, leg_call(e, peer ? peer : l), msg, txn);
     if (!newcomer) {
         answer(e, msg, txn, 503);
         return;
     }
     newcomer->direct = media_goes_direct(e, o->principal, msg->body);
-    media_pair(newcomer, peer);
+    if (peer)
+        media_pair(newcomer, peer);
     bool room =
         leg_set(e, newcomer, LEG_PRINCIPAL, o->principal) && media_received(e, newcomer, msg->body, true);
+    if (room && l->state == LEG_INCOMING) {
+        take_place(e, newcomer, l);
+        return;
+    }
     if (room && l->state == LEG_EARLY) {
         pick_up(e, newcomer, peer);
         return;

@@ -108,6 +108,7 @@ static bool invite_target(struct engine *e, struct transfer *t, const struct leg
     l->direct = media_goes_direct(e, to->principal, SLICE_NONE);
     media_pair(l, leg_get(e, t->transferee));
     /* What the transferee said last is of the association that it has with somebody else. */
+    l->no_rel100 |= l->direct; /* an offer in a 18x would have to be answered before the transferee is asked */
     if (!l->direct)
         sdp = media_describe(e, l, offer, direction);
     transfer_role(e, t, l->self, TR_TARGET);

@@ -130,6 +130,7 @@ static void resolve_policy(struct config *c) {
     n->splice = (enum splice_mode)c->splice;
     n->relay = (enum relay_variant)c->relay;
     n->relay_replaces = (enum relay_replaces)c->relay_replaces;
+    n->early_uas_replace = c->early_uas_replace != 0;
     n->accept = (enum accept_code)c->accept;
     n->cdr = strcmp(c->cdr_file, "off") != 0;
     n->trace_level = (enum trace_level)c->log_level;

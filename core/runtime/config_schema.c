@@ -102,6 +102,9 @@ const struct config_key config_keys[] = {
     { "transfer.relay_replaces", CT_CHOICE, AT(relay_replaces), .choices = "keep|far-leg|opaque", .standard = "keep",
       .help = "relayed and attended: the Replaces is the transferor's own; or names the target's dialog, and the "
               "Refer-To the target itself; or has a token for the Call-ID" },
+    { "transfer.early_uas_replace", CT_CHOICE, AT(early_uas_replace), .choices = "deny|allow", .standard = "deny",
+      .help = "INVITE with Replaces of a call that its caller still waits for: 481, as RFC 3891 wants it; or the "
+              "newcomer waits in its place" },
     { "transfer.attended", CT_CHOICE, AT(attended), .choices = "replace|join", .standard = "replace",
       .help = "attended transfer by INVITE with Replaces "
               "(join if that fails), or by joining the existing leg at once" },

@@ -6,7 +6,8 @@
  *
  * Before the first message:
  *   config KEY VALUE               attended replace|join, splice offer|late-offer, relay splice|forward,
- *                                  relay-replaces keep|far-leg|opaque, refer local|relay|auto|reject,
+ *                                  early-uas-replace deny|allow, relay-replaces keep|far-leg|opaque,
+ *                                  refer local|relay|auto|reject,
  *                                  accept auto|200|202, progress on|off, recall on|off, hold pass|local, music on|off,
  *                                  ringback on|off, early-media on|off, anchor yes|no|auto, recall-uri URI,
  *                                  durability off|async|confirmed; the times budget, t1, recall-time, announcement,
@@ -197,6 +198,8 @@ static void do_config(struct world *w, struct words *ws) {
         w->cfg.durability = strcmp(v, "confirmed") == 0 ? DURABILITY_CONFIRMED
                             : strcmp(v, "async") == 0   ? DURABILITY_ASYNC
                                                         : DURABILITY_OFF;
+    else if (strcmp(key, "early-uas-replace") == 0)
+        w->cfg.early_uas_replace = strcmp(v, "allow") == 0;
     else if (strcmp(key, "relay-replaces") == 0)
         w->cfg.relay_replaces = strcmp(v, "far-leg") == 0 ? RELAY_FAR_LEG
                                 : strcmp(v, "opaque") == 0 ? RELAY_OPAQUE
