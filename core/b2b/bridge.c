@@ -34,7 +34,8 @@ static void on_progress(struct engine *e, struct leg *l, const struct leg_event 
         return;
     struct uas_response r = { .status = ev->status, .reason = ev->msg->reason, .content_type = SL("application/sdp") };
     bool offer = l->prack_rseq != 0;
-    if (!caller->adopts && l->late_offer == offer && media_in(l, ev->msg) && media_received(e, l, ev->msg->body, offer)) {
+    bool described = !caller->adopts && l->late_offer == offer && media_in(l, ev->msg);
+    if (described && media_received(e, l, ev->msg->body, offer)) {
         if (leg_may_describe_early(caller))
             r.body = media_describe(e, caller, ev->msg->body, -1);
         media_connect(e, caller, l);

@@ -84,7 +84,8 @@ class Party:
         if cseq is None:
             cseq = self.cseq.get(prefix, 0) + (method != "ACK")
             self.cseq[prefix] = cseq
-        text = f"{method} {uri} SIP/2.0\n{VIA}From: {sender}\nTo: {to}\nCall-ID: {prefix}[call_id]\nCSeq: {cseq} {method}\n"
+        text = f"{method} {uri} SIP/2.0\n{VIA}From: {sender}\nTo: {to}\nCall-ID: {prefix}[call_id]\n"
+        text += f"CSeq: {cseq} {method}\n"
         text += f"Contact: <sip:{self.name}@[local_ip]:[local_port]>\n" + extra
         text += self.body(direction, types) if types else "Content-Length: 0\n"
         self.message(text, again=method != "ACK")
@@ -114,10 +115,13 @@ def main():
     a.send(first, "INVITE", None, "0 8 101", ABLE)
     a.response("2", 100)
     a.response("5", 180, ("To", "tag="), ("Contact", "<sip:"))
-    a.response("8", 200, (*URL, "url"), ("To", "tag=(.*)", "tag"), ("Supported", "replaces"), of("sendrecv"), version(0),
-               ("Allow", "REFER.*NOTIFY"))
+    a.response("8", 200, (*URL, "url"), ("To", "tag=(.*)", "tag"), ("Supported", "replaces"), of("sendrecv"),
+               version(0), ("Allow", "REFER.*NOTIFY"))
     d1a = ("[$url]", f"{number(1001)};tag=a1", f"{number(1002)};tag=[$tag]", "")
     a.send(d1a, "ACK")
+    # B may hold A only when A's ACK has come (else 491): it hears of that by this.
+    a.send(d1a, "INFO")
+    a.response("INFO", 200)
     # ---- A: lines 12 to 14
     a.request("12", "INVITE", of("sendonly"), version(1), ("CSeq", "INVITE"), ("Max-Forwards", "[67][0-9]"))
     a.answer("200 OK", "recvonly", "0 101", extra=ABLE)
@@ -129,6 +133,8 @@ def main():
     b.answer("180 Ringing", tag="b1")
     b.answer("200 OK", None, "0 101", tag="b1", extra=ABLE)
     b.request("7", "ACK")
+    b.request("INFO", "INFO")
+    b.answer("200 OK")
     d1b = ("[$url]", "[$self];tag=b1", "[$peer]", "")
     b.send(d1b, "INVITE", "sendonly", "0 101")
     b.response("11", 100)
@@ -176,10 +182,8 @@ def notified(b, line, status, state):
 
 
 def replacing(c, line):
-    """C's second call: the INVITE with Replaces of its own dialog."""
-    c.put('<label id="replacing"/>')
-    # SIPp has it already; what it was is looked at in the 100 that it can send before it goes on.
-    c.put('<nop/>')
+    """C's second call: SIPp has the INVITE with Replaces of its own dialog already."""
+    c.put('<label id="replacing"/>\n<nop/>')
     c.answer("200 OK", None, "0 101", tag="c3", extra=ABLE)
     c.request(line, "ACK")
 
