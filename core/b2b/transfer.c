@@ -337,22 +337,6 @@ static void do_give_up_target(struct engine *e, struct transfer *t, uint16_t sta
     do_fall_back(e, t, status);
 }
 
-/* Another refusal than of what it was offered is the target's last word. */
-static bool may_ask(const struct engine *e, const struct transfer *t, uint16_t status) {
-    return (status == 488 || status == 606) && !t->asked && leg_is_up(leg_get(e, t->replaced)) &&
-           leg_is_up(leg_get(e, t->transferee));
-}
-
-static void do_join_refused(struct engine *e, struct transfer *t, uint16_t status) {
-    if (may_ask(e, t, status)) {
-        transfer_ask(e, t);
-        return;
-    }
-    transfer_role(e, t, t->target, TR_NONE);
-    t->target = HANDLE_NONE;
-    transfer_fail(e, t, status);
-}
-
 static void do_commit(struct engine *e, struct transfer *t, uint16_t status) {
     (void)status;
     if (transfer_answer_target(e, t))
@@ -558,7 +542,7 @@ static transfer_fn *const actions[TRANSFER_ACTION_COUNT] = {
     [TRANSFER_DO_REFUSED] = do_refused,
     [TRANSFER_DO_FALL_BACK] = do_fall_back,
     [TRANSFER_DO_GIVE_UP_TARGET] = do_give_up_target,
-    [TRANSFER_DO_JOIN_REFUSED] = do_join_refused,
+    [TRANSFER_DO_JOIN_REFUSED] = transfer_do_join_refused,
     [TRANSFER_DO_COMMIT] = do_commit,
     [TRANSFER_DO_ROLL_BACK] = transfer_roll_back,
     [TRANSFER_DO_ABANDON] = do_abandon,

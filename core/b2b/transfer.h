@@ -101,6 +101,7 @@ bool transfer_answer_target(struct engine *e, struct transfer *t);
 void transfer_commit(struct engine *e, struct transfer *t);
 /* Actions of the table. */
 void transfer_roll_back(struct engine *e, struct transfer *t, uint16_t status);
+void transfer_do_join_refused(struct engine *e, struct transfer *t, uint16_t status);
 void transfer_do_offer(struct engine *e, struct transfer *t, uint16_t status);
 void transfer_do_not_asked(struct engine *e, struct transfer *t, uint16_t status);
 void transfer_do_late_commit(struct engine *e, struct transfer *t, uint16_t status);

@@ -16,6 +16,22 @@ void transfer_ask(struct engine *e, struct transfer *t) {
     leg_ask_offer(e, a);
 }
 
+/* Another refusal than of what it was offered is the target's last word. */
+static bool may_ask(const struct engine *e, const struct transfer *t, uint16_t status) {
+    return (status == 488 || status == 606) && !t->asked && leg_is_up(leg_get(e, t->replaced)) &&
+           leg_is_up(leg_get(e, t->transferee));
+}
+
+void transfer_do_join_refused(struct engine *e, struct transfer *t, uint16_t status) {
+    if (may_ask(e, t, status)) {
+        transfer_ask(e, t);
+        return;
+    }
+    transfer_role(e, t, t->target, TR_NONE);
+    t->target = HANDLE_NONE;
+    transfer_fail(e, t, status);
+}
+
 void transfer_do_offer(struct engine *e, struct transfer *t, uint16_t status) {
     struct leg *a = leg_get(e, t->transferee), *c = leg_get(e, t->target);
     (void)status;
