@@ -84,6 +84,7 @@ struct transfer_rule {
     char domain[CONFIG_HOST_MAX];   /* of the destination, any case */
     uint32_t to;                    /* enum transfer_class: our users and echo numbers, or all else */
     uint32_t action;                /* enum transfer_verb */
+    bool calls;                     /* holds for calls too, by who calls */
 };
 
 /* User agents that need something done otherwise. What all entries say that fit holds together. */

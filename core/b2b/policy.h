@@ -41,6 +41,8 @@ bool policy_media_strict(const struct engine *e, struct slice principal);
 /* ---- policy_transfer.c: whose transfer, to where, how many */
 
 /* May a party with this principal transfer somebody to this address? Absent: yes; else why not, for a 403. */
+/* The same for a call of this party: by the rules that hold for calls. */
+struct slice policy_call_denied(const struct engine *e, struct slice principal, const struct sip_uri *to);
 struct slice policy_transfer_denied(const struct engine *e, struct slice principal, const struct sip_uri *to);
 /* The same for one more transfer now: limits of those undecided, and of those a minute. Absent: yes, and it counts. The
  * rate is that of a bucket that holds transfers_per_minute and fills at the same rate. Nobody (absent) is one party. */

@@ -57,17 +57,25 @@ static bool rule_fits(const struct engine *e, const struct transfer_rule *r, con
     return r->to == TRANSFER_TO_ANY || is_local(e, to, user) == (r->to == TRANSFER_TO_LOCAL);
 }
 
-struct slice policy_transfer_denied(const struct engine *e, struct slice principal, const struct sip_uri *to) {
+static bool is_denied(const struct engine *e, struct slice principal, const struct sip_uri *to, bool call) {
     char mem[256];
     struct sbuf b = sbuf_on(mem, sizeof mem);
     struct slice user = plain_user(to->user, &b);
     for (uint32_t i = 0; i < e->policy.rule_count; i++) {
         const struct transfer_rule *r = &e->policy.rules[i];
-        if (!from_fits(r->from, principal) || !rule_fits(e, r, to, user))
+        if ((call && !r->calls) || !from_fits(r->from, principal) || !rule_fits(e, r, to, user))
             continue;
-        return r->action == TRANSFER_DENY ? SL("Transfer to there not allowed") : SLICE_NONE;
+        return r->action == TRANSFER_DENY;
     }
-    return SLICE_NONE;
+    return false;
+}
+
+struct slice policy_transfer_denied(const struct engine *e, struct slice principal, const struct sip_uri *to) {
+    return is_denied(e, principal, to, false) ? SL("Transfer to there not allowed") : SLICE_NONE;
+}
+
+struct slice policy_call_denied(const struct engine *e, struct slice principal, const struct sip_uri *to) {
+    return is_denied(e, principal, to, true) ? SL("Call to there not allowed") : SLICE_NONE;
 }
 
 /* ---- limits */

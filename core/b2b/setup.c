@@ -88,6 +88,11 @@ static bool wants_direct(const struct engine *e, const struct policy_choice *cho
 static void route_call(struct engine *e, struct leg *caller, const struct sip_msg *msg, const struct sip_uri *uri) {
     struct policy_choice choice;
     unsigned ringing = 0;
+    struct slice denied = policy_call_denied(e, leg_str(caller, LEG_PRINCIPAL), uri);
+    if (denied.p) {
+        refuse(e, caller, 403, denied);
+        return;
+    }
     policy_route(e, uri, &choice);
     if (choice.kind == POLICY_REFUSED) {
         refuse(e, caller, choice.status, choice.reason);

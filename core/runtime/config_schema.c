@@ -150,6 +150,8 @@ const struct config_key config_keys[] = {
     { "transfer.rules[].domain", CT_TEXT, RULE(domain), .standard = "", .help = "transferred to; nothing: any" },
     { "transfer.rules[].class", CT_CHOICE, RULE(to), .choices = "any|local|outside", .standard = "any",
       .help = "local: users and echo numbers of ours; outside: all else" },
+    { "transfer.rules[].calls", CT_BOOL, RULE(calls), .standard = "false",
+      .help = "holds for calls too, by who calls: INVITE gets 403" },
     { "transfer.rules[].action", CT_CHOICE, RULE(action), .choices = "allow|deny", .standard = "deny",
       .help = "deny: the REFER gets 403" },
 

@@ -15,7 +15,8 @@
  *                                  calls, ports (pairs), transactions, max-depth, subscription (seconds); echo NUMBER
  *                                  per-minute and pending (transfers of one party); session-expires, session-min-se
  *                                  (seconds), session-refresher auto|us|peer
- *   rule [allow] [from:WHO] [prefix:P] [domain:D] [class:local|outside]   a rule for transfers; without allow: deny
+ *   rule [allow] [from:WHO] [prefix:P] [domain:D] [class:local|outside] [calls]   a rule for transfers, and for calls;
+ *                                  without allow: deny
  *   quirk [agent:PREFIX] [peer:NAME] FLAG...   replaces_swapped replaces_tagless no_notify bye_at_once accept_200;
  *                                  phones are "ladder"
  *   phone NAME ADDR:PORT user USER [supported:LIST] [allow:LIST] [tagless] [refer:reject] [anchor:no]   a user
@@ -292,6 +293,7 @@ static void do_rule(struct world *w, struct words *ws) {
     rule_text(ws, "domain", r->domain, sizeof r->domain);
     if (class)
         r->to = strcmp(class, "local") == 0 ? TRANSFER_TO_LOCAL : TRANSFER_TO_OUTSIDE;
+    r->calls = words_flag(ws, "calls");
 }
 
 static void do_quirk(struct world *w, struct words *ws) {
