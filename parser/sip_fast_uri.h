@@ -65,6 +65,8 @@ ALWAYS bool fast_uri(const char *p, uint32_t n, struct win w, struct sip_uri *ou
         begin = 5;
     else if (scheme != (uint32_t)WORD_8('s', 'i', 'p', ':', 0, 0, 0, 0) || p[3] != ':')
         return false;
+    if (n <= begin)
+        return false;
     out->scheme = begin == 5 ? SIP_SCHEME_SIPS : SIP_SCHEME_SIP;
     out->whole = slice_of(p, n);
 

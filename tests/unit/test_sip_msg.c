@@ -361,6 +361,30 @@ static void test_cseq_mismatch_of_an_unknown_method_is_501(void) {
     CHECK_FALSE(sip_answerable(&msg));
 }
 
+/* What two elements could read differently is refused: any header that must be single given twice, in either form of
+ * its name, and a NUL in a name (RFC 3261 section 7.3.1). */
+static void test_what_could_smuggle_is_refused(void) {
+    char text[512];
+    unsigned single = 0;
+    for (unsigned id = 1; id < SIP_H_COUNT; id++) {
+        struct slice name = sip_hdr_name((enum sip_hdr_id)id);
+        if (!(sip_hdr_flags((enum sip_hdr_id)id) & HDR_SINGLE))
+            continue;
+        snprintf(text, sizeof text, INVITE("%.*s: 1\r\nX: y\r\n%.*s : 2\r\n"), SLICE_FMT(name), SLICE_FMT(name));
+        CHECK_EQ(sip_parse(slice_str(text), &msg, &fault), SIP_BAD);
+        CHECK_EQ(fault.error, SIP_E_HEADER_TWICE);
+        CHECK_EQ(fault.hdr, id);
+        CHECK_EQ(fault.status, 400);
+        single++;
+    }
+    CHECK_TRUE(single >= 15);
+    struct slice two = SL(INVITE("i: c2\r\n")), nul = SL(INVITE("X\0: 1\r\n"));
+    CHECK_EQ(sip_parse(two, &msg, &fault), SIP_BAD);
+    CHECK_EQ(fault.hdr, SIP_H_CALL_ID);
+    CHECK_EQ(sip_parse(nul, &msg, &fault), SIP_BAD);
+    CHECK_EQ(fault.error, SIP_E_HEADER_LINE);
+}
+
 static void test_header_count_and_message_size_are_bounded(void) {
     static char text[70000];
     size_t n = (size_t)snprintf(text, sizeof text, "INVITE sip:b@x SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nFrom: <sip:a@x>\r\n"
@@ -400,5 +424,6 @@ int main(void) {
                     UNIT(test_rfc_2543_tolerances), UNIT(test_faults_of_the_start_line),
                     UNIT(test_faults_of_header_lines), UNIT(test_faults_of_mandatory_headers),
                     UNIT(test_cseq_mismatch_of_an_unknown_method_is_501),
+                    UNIT(test_what_could_smuggle_is_refused),
                     UNIT(test_header_count_and_message_size_are_bounded), UNIT(test_methods));
 }

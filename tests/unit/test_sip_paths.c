@@ -186,6 +186,24 @@ static void test_edges_of_steps(void) {
     CHECK_EQ(differences, 0);
 }
 
+/* The shortest of each thing, and what ends too early: nothing behind the last byte is read. */
+static void test_short_values_before_a_wall(void) {
+    static const char *const texts[] = {
+        "s",       "sip:",       "sips:",        "sip:a",        "sips:a",        "sip:@",          "sip:+",
+        "sips:+",  "sip:a@",     "sip:a@h",      "sip:a@h:",     "sip:a@h:5",     "sip:a@h;",       "sip:a@h?",
+        "<",       "<>",         "<sip:",        "<sips:",       "<sips:>",       "<sip:a@h",       "<sip:a@h>",
+        "<sip:h>;", "<sip:h>;t", "<sip:h>;tag",  "<sip:h>;tag=", "<sip:h>;tag=\"", "<sip:h>;tag=\"a", "<sip:h>;+",
+        "\"",      "\"a",        "\"a\"",       "\"a\" ",      "\"a\" <",       "\"a\"<",         "*",
+        "SIP/2.0/UDP ", "SIP/2.0/UDP h", "SIP/2.0/UDP h:", "SIP/2.0/UDP h:1", "SIP/2.0/UDP h;", "SIP/2.0/UDP h;a=",
+    };
+    load();
+    differences = 0;
+    for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++)
+        for (uint32_t gap = 0; gap < 66; gap++)
+            compare(at_wall(slice_str(texts[i]), gap));
+    CHECK_EQ(differences, 0);
+}
+
 static void test_the_best_path_is_used(void) {
     enum sip_path best = SIP_PATH_PLAIN;
     for (enum sip_path path = SIP_PATH_PLAIN; path < SIP_PATH_COUNT; path++)
@@ -197,5 +215,6 @@ static void test_the_best_path_is_used(void) {
 
 int main(void) {
     return UNIT_RUN("sip_paths", UNIT(test_every_sample_before_a_wall), UNIT(test_every_prefix),
-                    UNIT(test_random_changes), UNIT(test_edges_of_steps), UNIT(test_the_best_path_is_used));
+                    UNIT(test_random_changes), UNIT(test_edges_of_steps),
+                    UNIT(test_short_values_before_a_wall), UNIT(test_the_best_path_is_used));
 }
