@@ -179,10 +179,14 @@ static void carry_out_here(struct engine *e, struct transfer *t) {
 static void on_refer_response(struct engine *e, struct transfer *t, const struct leg_event *ev) {
     struct leg *b = leg_get(e, t->transferor);
     uint16_t status = ev->status == 401 || ev->status == 407 ? 403 : ev->status;
-    if (status >= 300 && t->relay_auto) {
+    /* It has begun, by its INVITE or a NOTIFY: then it is not done a second time, and its 2xx was lost. */
+    bool begun = t->token_used || t->relay_answered;
+    if (status >= 300 && t->relay_auto && !begun) {
         carry_out_here(e, t);
         return;
     }
+    if (begun && !ev->msg)
+        status = 202;
     struct sbuf h = ua_headers(&e->ua);
     if (status == 202 && (t->quirks & QUIRK_ACCEPT_200))
         status = 200;
@@ -200,7 +204,8 @@ static void on_refer_response(struct engine *e, struct transfer *t, const struct
         cdr_step(e, t, STEP_ACCEPTED);
     else
         cdr_result(e, t, status);
-    t->relay_ended = !t->relay_answered || slice_has_prefix(sip_hdr_value(ev->msg, SIP_H_REFER_SUB), SL("false"));
+    t->relay_ended = !t->relay_answered ||
+                     (ev->msg && slice_has_prefix(sip_hdr_value(ev->msg, SIP_H_REFER_SUB), SL("false")));
     if (!t->relay_answered) {
         wheel_cancel(&e->wheel, &t->timer);
         metrics_add(&e->metrics, M_transfers_failed, 1);
@@ -248,6 +253,7 @@ static void pass_notify(struct engine *e, struct transfer *t, struct leg *a, con
         answer_notify(e, a, ev->txn, wanted ? 503 : 200);
     if (wanted && !out)
         return;
+    t->relay_answered = true;
     if (status > 100 && status < 200)
         cdr_step(e, t, STEP_RINGING);
     if (slice_has_prefix(state, SL("terminated"))) {
