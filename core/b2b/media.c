@@ -126,7 +126,9 @@ void media_reopen(struct engine *e, struct leg *l) {
         if (!s->open)
             continue;
         s->rtp = s->rtcp = (struct addr){ 0 };
-        command(e, MEDIA_OPEN, s);
+        struct media_cmd *c = command(e, MEDIA_OPEN, s);
+        if (c)
+            c->resume = true;
     }
     if (!remote.p || !l->media.streams[0].open)
         return;

@@ -15,8 +15,8 @@ struct loader {
     bool has_event;
     struct config *c;
     struct config_error *e;
-    bool seen[128];             /* by key */
-    bool list_seen[32];
+    bool seen[CONFIG_KEYS_MAX]; /* by key */
+    bool list_seen[CONFIG_LISTS_MAX];
 };
 
 static bool fail(struct loader *l, size_t line, const char *key, const char *format, ...)

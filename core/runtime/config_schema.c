@@ -275,6 +275,7 @@ const struct config_key config_keys[] = {
       .help = "name that the server's certificate must bear; nothing: any" },
 };
 const uint32_t config_key_count = sizeof config_keys / sizeof *config_keys;
+_Static_assert(sizeof config_keys / sizeof *config_keys <= CONFIG_KEYS_MAX, "the loader's notes have room");
 
 #define LIST(field) offsetof(struct config, field)
 const struct config_list_def config_lists[] = {
@@ -293,6 +294,7 @@ const struct config_list_def config_lists[] = {
     { "store.servers", LIST(store_servers), sizeof(struct addr), REDIS_SERVERS_MAX, false, "" },
 };
 const uint32_t config_list_count = sizeof config_lists / sizeof *config_lists;
+_Static_assert(sizeof config_lists / sizeof *config_lists <= CONFIG_LISTS_MAX, "the loader's notes have room");
 
 const struct config_key *config_key_find(const char *path) {
     for (uint32_t i = 0; i < config_key_count; i++)

@@ -45,6 +45,10 @@ struct config_list_def {
 };
 
 extern const struct config_key config_keys[];
+/* What the loader has room for; config_schema.c asserts it. */
+#define CONFIG_KEYS_MAX 256
+#define CONFIG_LISTS_MAX 32
+
 extern const uint32_t config_key_count;
 extern const struct config_list_def config_lists[];
 extern const uint32_t config_list_count;

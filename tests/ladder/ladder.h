@@ -229,4 +229,12 @@ void rules_response(struct world *w, struct dialog_side *d, const struct sip_msg
 /* player.c */
 void play(struct world *w, const char *file);
 
+/* ---- config.c */
+
+/* The word of that number, marked as used; a ladder without it is wrong. */
+const char *word(struct world *w, struct words *ws, unsigned i);
+uint64_t word_time(struct world *w, struct words *ws, unsigned i);
+uint64_t word_number(struct world *w, struct words *ws, unsigned i);
+void do_config(struct world *w, struct words *ws);
+
 #endif
