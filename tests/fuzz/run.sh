@@ -16,6 +16,8 @@ for program in "$@"; do
     # What is compared with other parsers begins where the others' views are known.
     [ "$name" != sip_rivals ] || corpus+=(tests/data/sip/corpus tests/data/sip/torture tests/fuzz/corpus/sip_msg)
     options=(-max_total_time="$limit" -artifact_prefix="$build/crash-$name-" -timeout=10 -rss_limit_mb=2048)
+    # libosip2 loses the first of two Content-Type.
+    [ "$name" != sip_rivals ] || options+=(-detect_leaks=0)
     [ ! -e "tests/fuzz/$name.dict" ] || options+=(-dict="tests/fuzz/$name.dict")
     log=$build/fuzz-$name.log
     if "$program" "${options[@]}" "${corpus[@]}" >"$log" 2>&1; then
