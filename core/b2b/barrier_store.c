@@ -84,6 +84,7 @@ bool barrier_write(struct engine *e, struct call *c, struct store_op *op) {
         return true;
     }
     *w = (struct write){ c->self, c->id, c->version, c->bucket, deletes, false };
+    c->rewrite = false; /* unless this fails too */
     fill(e, op, w, ticket);
     return true;
 }

@@ -33,8 +33,6 @@ static struct out *operation(struct engine *e, struct call *c, enum store_verb v
 void record_store(struct engine *e, struct call *c) {
     struct sbuf b = ua_body(&e->ua);
     c->record_changed = false;
-    if (c->takeovers && e->now - c->taken_us > RECOVER_FINE_US)
-        c->takeovers = 0;
     c->version += step(e); /* the one that it will have */
     if (!record_encode(e, c, &b)) {
         metrics_add(&e->metrics, M_store_failures, 1);

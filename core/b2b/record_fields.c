@@ -22,6 +22,7 @@ const struct record_field record_call_fields[] = {
     NUMBER(REC_NEXT_LEG, call, next_leg, UINT8_MAX),
     NUMBER(REC_VERSION, call, version, UINT64_MAX),
     NUMBER(REC_TAKEOVERS, call, takeovers, UINT8_MAX),
+    TIME(REC_TAKEN, call, taken_us),
     { 0 },
 };
 

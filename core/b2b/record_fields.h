@@ -32,6 +32,7 @@ enum record_call_tag {
     REC_TRANSFER = CRIT(10),
     REC_VERSION = OPT(11),   /* as the store knows it */
     REC_TAKEOVERS = OPT(12), /* times that somebody tried to go on with it after an owner's death */
+    REC_TAKEN = OPT(13),     /* when that was last */
 };
 
 enum record_leg_tag {

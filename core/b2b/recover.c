@@ -25,6 +25,8 @@ void recover_record(struct engine *e, struct slice key, struct slice value) {
         metrics_add(&e->metrics, M_records_unreadable, r != RECORD_EXISTS);
         return;
     }
+    if (e->now - c->taken_us > RECOVER_FINE_US)
+        c->takeovers = 0;
     if (c->takeovers >= RECOVER_TAKEOVERS_MAX) {
         skip(e, key, "two owners have died with it");
         metrics_add(&e->metrics, M_calls_quarantined, 1);

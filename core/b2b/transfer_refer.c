@@ -253,8 +253,9 @@ void transfer_begin(struct engine *e, struct transfer *t, const struct sip_msg *
 bool transfer_accepted_again(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
     const struct transfer *t = transfer_get(e, l->transfer);
     bool in_dialog = msg->to_tag.p != NULL;
-    if (!t || t->refer_cseq != msg->cseq || t->mode == MODE_RELAY ||
-        (l->self != t->transferor && l->self != t->subscriber))
+    handle asked = t && t->subscriber != HANDLE_NONE ? t->subscriber : t ? t->transferor : HANDLE_NONE;
+    /* Only then may it be one that was accepted: else its CSeq has been seen. */
+    if (!t || !leg_call(e, l)->taken_us || t->refer_cseq != msg->cseq || t->mode == MODE_RELAY || l->self != asked)
         return false;
     struct sbuf h = ua_headers(&e->ua);
     refer_put_accepted(e, &h, t, msg);

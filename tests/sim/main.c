@@ -7,6 +7,7 @@
  *   --seconds N   as many seeds as fit
  *   --survey      goes on behind a failure, which is not shrunk
  *   --only LIST   of that seed's events only these: what a failure prints
+ *   --faults      the store is late, refuses and is down; engines die, and others go on with their records
  *   --verbose     the ladder; --wire: whole messages too
  *   --hash        the hash of all traces: the same on every machine
  *   --cover       rows of the tables that were never reached
@@ -44,6 +45,8 @@ static void parse(struct sim_options *o, int argc, char **argv) {
             o->seconds = strtoull(v, NULL, 0), i++;
         else if (!strcmp(a, "--only"))
             o->only = v, i++;
+        else if (!strcmp(a, "--faults"))
+            o->faults = true;
         else if (!strcmp(a, "--verbose"))
             o->verbose = true;
         else if (!strcmp(a, "--wire"))

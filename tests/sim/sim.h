@@ -9,6 +9,8 @@
  *   sim_phone   user agents that do what real ones do and misdo
  *   sim_extras  those of them that know session timers and reliable provisional responses
  *   sim_world   the queue of events, the engine with store and relay, one run from a seed to the end
+ *   sim_store   the store's delays and failures, and whether what is promised was stored
+ *   sim_node    the engine's death and the next one
  *   sim_check   what must hold after every step and at the end
  *   sim_cover   which cells of the engine's tables were reached
  *   sim_shrink  the fewest events that still fail
@@ -62,7 +64,7 @@ bool sim_draw_chance(struct world *w, uint32_t who, uint32_t percent);
     X(FORGED_REFER) X(INVITE_REPLACES) X(BYE) X(CANCEL) X(UPDATE) X(INFO) X(MESSAGE) X(OPTIONS) X(SUBSCRIBE)  \
     X(UNSUBSCRIBE) X(ODD_REQUEST) X(REGISTER) X(UNREGISTER) X(POWER_OFF) X(POWER_ON) X(CUT) X(CLOG) X(ICMP)   \
     X(GARBAGE) X(RELOAD) X(ADMIN) X(OUTSIDE_REFER) X(TARGET_DIALOG) X(QUIET_REFER) X(PICKUP) X(ORDER) X(DRAIN) \
-    X(SCENE_OVER)
+    X(SCENE_OVER) X(STORE_DOWN) X(DIE)
 enum sim_action {
 #define X(n) ACT_##n,
     SIM_ACTIONS(X)
@@ -96,6 +98,8 @@ struct sim_event {
 struct sim_setup {
     uint32_t loss, dup, reorder;  /* per mille */
     uint32_t delay_us, jitter_us;
+    bool durable;                 /* what is promised waits for the store; and engines die */
+    uint32_t store_delay_us, store_fails; /* per mille */
     bool auth, join, late_offer, progress, recall, hold_local;
     uint8_t accept;               /* enum accept_code */
     uint8_t refer, relay;         /* enum refer_mode, relay_variant */
@@ -248,7 +252,8 @@ struct phone {
 
 /* ---- world ---- */
 
-enum sim_item_kind { ITEM_PACKET, ITEM_EVENT, ITEM_CLIENT, ITEM_SERVER, ITEM_ANSWER, ITEM_BYE, ITEM_ACT, ITEM_HANGUP };
+enum sim_item_kind { ITEM_PACKET, ITEM_EVENT, ITEM_CLIENT, ITEM_SERVER, ITEM_ANSWER, ITEM_BYE, ITEM_ACT, ITEM_HANGUP,
+                     ITEM_STORE, ITEM_RISE };
 
 struct sim_item {
     uint64_t at, seq;
@@ -307,8 +312,42 @@ struct sim_seen_all {
 
 struct sim_options {
     uint64_t seed, count, seconds;
-    bool verbose, hash, no_shrink, survey, cover, engine_trace, stop_on_first;
+    bool faults, verbose, hash, no_shrink, survey, cover, engine_trace, stop_on_first;
     const char *only, *explained;
+};
+
+/* ---- store and node: what they lose ---- */
+
+#define SIM_KEPT 1024
+#define SIM_SURVIVORS 64
+
+/* The latest record of a call that the engine knows to be stored. */
+struct sim_kept {
+    uint64_t id, version;
+    struct buf *value;            /* NULL: deleted */
+    uint16_t bucket;
+    bool known, loaded;
+};
+struct sim_op;
+struct sim_op_record {
+    struct sim_op_record *next;
+    uint32_t n;
+    char bytes[];
+};
+struct sim_store {
+    struct sim_op *first, **last; /* on their way, in order */
+    uint64_t due, down_until;
+    struct sim_kept kept[SIM_KEPT];
+    uint32_t kept_n;
+    uint64_t unprotected;         /* messages that did not wait, of this engine */
+    uint32_t life;                /* which engine it is */
+    uint32_t doomed;              /* steps until it dies; 0: it does not */
+    uint8_t how;
+    uint32_t deaths, quarantined;
+    bool lost_some;               /* an engine died with something unprotected */
+    uint64_t survivors[SIM_SURVIVORS];
+    uint32_t survivor_n;
+    struct sim_op_record *records;
 };
 
 struct world {
@@ -327,6 +366,8 @@ struct world {
     uint32_t packets_used;        /* ever: those behind are as good as free */
     struct sim_path path[SIM_PHONES][2]; /* 0: to the engine */
     struct phone phones[SIM_PHONES];
+    struct sim_store faults;
+    bool dead;                    /* no engine is there */
     uint8_t *memory;
     size_t memory_n;
     struct engine *e;
@@ -370,6 +411,28 @@ void world_hash(struct world *w, const void *p, size_t n);
 extern const struct addr sim_engine_addr;
 /* A phone has seen something: events that wait for it. */
 void world_seen(struct world *w, const struct phone *ph, enum sim_seen what, unsigned scene);
+
+/* ---- sim_store, sim_node ---- */
+
+void sim_store_setup(struct sim_setup *u, uint64_t seed);
+void sim_store_script(struct sim_script *s, uint64_t seed);
+void sim_store_begin(struct world *w);
+void sim_store_op(struct world *w, const struct store_op *op);
+void sim_store_arrives(struct world *w);
+void sim_store_down(struct world *w, unsigned how);
+void sim_store_forget(struct world *w);
+/* Before it goes out: a record must promise it. */
+void sim_store_check(struct world *w, const struct sip_msg *m);
+void sim_store_check_end(struct world *w);
+void sim_node_doom(struct world *w, unsigned how);
+bool sim_node_dies(struct world *w);
+void sim_node_dead(struct world *w);
+void sim_node_rise(struct world *w);
+/* A new engine and relay beside the old store. */
+void world_renew(struct world *w);
+/* Whoever asked the engine for something may wait in vain, and what it had open is not known. */
+void check_died(struct world *w);
+const struct leg *leg_of_tag(const struct engine *e, struct slice call_id, struct slice tag);
 
 /* ---- config: what the engine is told, and by whom ---- */
 

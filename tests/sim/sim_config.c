@@ -75,6 +75,7 @@ void config_fill(struct world *w) {
     c->recall_time_us = 5 * SECOND;
     c->hold = u->hold_local ? HOLD_LOCAL : HOLD_PASS;
     c->accept = (enum accept_code)u->accept;
+    c->durability = u->durable ? DURABILITY_CONFIRMED : DURABILITY_OFF;
     c->replace_timeout_us = 2 * SECOND;
     c->ring_timeout_us = 20 * SECOND;
     c->subscription_s = 20;

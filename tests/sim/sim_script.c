@@ -306,6 +306,7 @@ void sim_script_make(struct sim_script *s, uint64_t seed) {
     extras_make(&s->setup, seed);
     /* Of the seed alone: what is drawn afterwards stays as it was. */
     s->setup.late_offer = sim_mix(seed, 79) % 4 == 0;
+    sim_store_setup(&s->setup, seed);
     uint32_t scenes = SIM_SCENES - sim_below(&r, 60);
     for (uint32_t i = 0; i < scenes; i++) {
         s->first[i] = s->n;
@@ -318,4 +319,5 @@ void sim_script_make(struct sim_script *s, uint64_t seed) {
         s->ev[s->n++] = (struct sim_event){
             .at = at - sim_below(&r, 60 * SECOND), .action = ACT_DRAIN, .other = (uint8_t)sim_below(&r, 20)
         };
+    sim_store_script(s, seed);
 }

@@ -168,13 +168,7 @@ static void do_send(struct world *w, const struct out *o) {
 
 static void do_store(struct world *w, const struct out *o) {
     struct buf *key = o->u.store.key, *value = o->u.store.value;
-    struct event answer;
-    uint64_t wall = SIM_WALL_MS + w->now / 1000;
-    if (!key)
-        sim_fail(w, "a store operation without a key");
-    store_submit(w->store, &o->u.store, wall);
-    while (store_answer(w->store, &answer))
-        ;
+    sim_store_op(w, &o->u.store);
     buf_unref(engine_bufs(w->e), &key);
     buf_unref(engine_bufs(w->e), &value);
 }
@@ -235,8 +229,12 @@ void world_step_engine(struct world *w, const struct event *ev) {
     w->steps++;
     if (++w->same_time > STEPS_AT_ONCE)
         sim_fail(w, "the engine spins: time does not move");
+    bool dies = sim_node_dies(w);
     drain_outbox(w);
-    check_step(w);
+    if (dies)
+        sim_node_dead(w);
+    else
+        check_step(w);
 }
 
 static void to_engine(struct world *w, struct packet *p) {
@@ -244,6 +242,8 @@ static void to_engine(struct world *w, struct packet *p) {
     ev.u.dgram.bytes = slice_of(p->data, p->n);
     ev.u.dgram.src = w->phones[p->from].addr;
     ev.u.dgram.dst = sim_engine_addr;
+    if (w->dead)
+        return;
     world_hash(w, p->data, p->n);
     world_say(w, "", p);
     w->messages++;
@@ -253,7 +253,8 @@ static void to_engine(struct world *w, struct packet *p) {
 
 static void run_event(struct world *w, struct sim_event *ev) {
     struct event e = { .kind = EV_SEND_FAILED };
-    if (w->calm && ev->action != ACT_POWER_ON)
+    bool of_engine = ev->action == ACT_RELOAD || ev->action == ACT_ADMIN || ev->action == ACT_ICMP;
+    if ((w->calm && ev->action != ACT_POWER_ON) || (w->dead && of_engine))
         return;
     if (w->opt.verbose)
         printf("%6llu.%06llu phone%u does %s (scene %u call %u, %u) #%u\n", (unsigned long long)(w->now / SECOND),
@@ -270,6 +271,14 @@ static void run_event(struct world *w, struct sim_event *ev) {
     case ACT_SCENE_OVER:
         for (unsigned i = 0; i < SIM_PHONES; i++)
             phone_act(w, &w->phones[i], ev);
+        break;
+    case ACT_STORE_DOWN:
+        if (w->opt.faults)
+            sim_store_down(w, ev->other);
+        break;
+    case ACT_DIE:
+        if (w->opt.faults)
+            sim_node_doom(w, ev->other);
         break;
     case ACT_ICMP:
         w->lost_peer = true;
@@ -303,8 +312,8 @@ static void lay_out(struct world *w) {
     if (!w->memory) {
         arena_init(&a, NULL, 0);
         engine_new(&a, &w->config, 0, 0);
-        store_memory_new(&a, 512, 256 << 10, key);
         relay_init(&w->relay, &a, SIM_PORT_PAIRS);
+        store_memory_new(&a, 512, 1 << 20, key);
         w->memory_n = a.used;
         w->memory = malloc(a.used);
         if (!w->memory)
@@ -312,7 +321,18 @@ static void lay_out(struct world *w) {
     }
     arena_init(&a, w->memory, w->memory_n);
     w->e = engine_new(&a, &w->config, SIM_START_US, SIM_WALL_MS + SIM_START_US / 1000);
-    w->store = store_memory_new(&a, 512, 256 << 10, key);
+    relay_init(&w->relay, &a, SIM_PORT_PAIRS);
+    w->store = store_memory_new(&a, 512, 1 << 20, key);
+    engine_set_relay(w->e, &w->relay);
+}
+
+void world_renew(struct world *w) {
+    struct arena a;
+    w->config.seed.k0 = sim_mix(w->config.seed.k0, w->faults.life);
+    w->out.n = 0;
+    w->trace_seen = 0;
+    arena_init(&a, w->memory, w->memory_n);
+    w->e = engine_new(&a, &w->config, w->now, SIM_WALL_MS + w->now / 1000);
     relay_init(&w->relay, &a, SIM_PORT_PAIRS);
     engine_set_relay(w->e, &w->relay);
 }
@@ -321,7 +341,8 @@ static void begin(struct world *w) {
     w->now = SIM_START_US;
     w->seq = w->heap_n = w->out.n = 0;
     w->hash = w->seed;
-    w->calm = w->lost_peer = false;
+    w->calm = w->lost_peer = w->dead = false;
+    sim_store_begin(w);
     w->arriving = NULL;
     w->orders = w->orders_open = 0;
     w->drained = false;
@@ -334,6 +355,8 @@ static void begin(struct world *w) {
     sim_script_make(&w->script, w->seed);
     for (unsigned i = 0; i < SIM_PHONES; i++)
         phone_init(w, i);
+    if (!w->opt.faults)
+        w->script.setup.store_delay_us = w->script.setup.store_fails = 0;
     config_fill(w);
     lay_out(w);
     check_start(w);
@@ -383,6 +406,8 @@ static void run_item(struct world *w, const struct sim_item *item) {
         break;
     case ITEM_EVENT: run_event(w, &w->script.ev[item->gen]); break;
     case ITEM_HANGUP: hang_up(w); break;
+    case ITEM_STORE: sim_store_arrives(w); break;
+    case ITEM_RISE: sim_node_rise(w); break;
     default: phone_item(w, item); break;
     }
 }
@@ -391,7 +416,7 @@ static void run_item(struct world *w, const struct sim_item *item) {
 static void run_until(struct world *w, uint64_t end) {
     struct event tick = { .kind = EV_DEADLINE };
     for (;;) {
-        uint64_t due = engine_deadline(w->e);
+        uint64_t due = w->dead ? UINT64_MAX : engine_deadline(w->e);
         uint64_t next = w->heap_n ? w->heap[0].at : UINT64_MAX;
         bool engine = due < next;
         if (engine)

@@ -264,6 +264,7 @@ static void test_fenced(void) {
 static void test_quarantine(void) {
     start_call();
     struct call *c = the_call();
+    c->taken_us = r.now - 1000000;
     c->takeovers = RECOVER_TAKEOVERS_MAX - 1;
     struct record_bytes once = record_of(r.e, c);
     c->takeovers = RECOVER_TAKEOVERS_MAX;

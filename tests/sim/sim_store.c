@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The store between engine and records: late, refusing, losing answers, out of reach. What it has said counts: what is
+ * promised on the wires must be in a record that it has acknowledged. */
+#include "core/b2b/record_fields.h"
+#include "core/b2b/record_pack.h"
+#include "core/sip/token.h"
+#include "tests/sim/sim.h"
+
+#include <stdlib.h>
+
+#define SECOND 1000000ull
+#define ANSWER_LOST_US 500000 /* the client gives up waiting */
+
+enum fate { FATE_DONE, FATE_REFUSED, FATE_ANSWER_LOST };
+
+struct sim_op {
+    struct sim_op *next;
+    struct store_op op;
+    struct buf *key, *value;
+    uint32_t life; /* of the engine that asked */
+    uint8_t fate;
+};
+
+/* ---- drawn with the world ---- */
+
+void sim_store_setup(struct sim_setup *u, uint64_t seed) {
+    static const uint32_t delays[] = { 0, 200, 2000, 12000, 100000 }, failing[] = { 0, 0, 0, 10, 200 };
+    struct sim_rng r = { sim_mix(seed, 83) };
+    u->durable = sim_chance(&r, 50);
+    u->store_delay_us = delays[sim_below(&r, 5)];
+    u->store_fails = failing[sim_below(&r, 5)];
+}
+
+/* Behind the scenes, so that their events keep their numbers. */
+void sim_store_script(struct sim_script *s, uint64_t seed) {
+    struct sim_rng r = { sim_mix(seed, 87) };
+    uint64_t begin = SIM_START_US + 5 * SECOND, span = s->setup.end - begin;
+    uint32_t outages = sim_chance(&r, 30) ? 1 + sim_below(&r, 3) : 0, deaths = sim_below(&r, 5);
+    for (uint32_t i = 0; s->setup.durable && i < outages + deaths && s->n < SIM_EVENTS; i++)
+        s->ev[s->n++] = (struct sim_event){ .at = begin + sim_next(&r) % span,
+                                            .action = i < outages ? ACT_STORE_DOWN : ACT_DIE,
+                                            .other = (uint8_t)sim_below(&r, 256) };
+}
+
+/* ---- operations ---- */
+
+static struct buf *copy(const struct buf *b) {
+    if (!b)
+        return NULL;
+    struct buf *c = malloc(sizeof *c + b->len);
+    if (!c)
+        abort();
+    *c = (struct buf){ .cap = b->len, .len = b->len, .refs = 1 };
+    memcpy(c->data, b->data, b->len);
+    return c;
+}
+
+static void op_free(struct sim_op *x) {
+    free(x->key);
+    free(x->value);
+    free(x);
+}
+
+void sim_store_begin(struct world *w) {
+    struct sim_store *s = &w->faults;
+    while (s->first) {
+        struct sim_op *x = s->first;
+        s->first = x->next;
+        op_free(x);
+    }
+    for (uint32_t i = 0; i < s->kept_n; i++)
+        free(s->kept[i].value);
+    memset(s, 0, sizeof *s);
+    s->last = &s->first;
+}
+
+static struct sim_kept *kept_of(struct world *w, uint64_t id, bool make) {
+    struct sim_store *s = &w->faults;
+    for (uint32_t i = 0; i < s->kept_n; i++)
+        if (s->kept[i].id == id)
+            return &s->kept[i];
+    if (!make)
+        return NULL;
+    if (s->kept_n == SIM_KEPT)
+        sim_fail(w, "simulator: too many records");
+    s->kept[s->kept_n] = (struct sim_kept){ .id = id };
+    return &s->kept[s->kept_n++];
+}
+
+static uint64_t id_of(struct slice key) {
+    uint64_t id = 0;
+    for (uint32_t i = 0; i < key.n; i++)
+        id = id << 4 | (uint64_t)(key.p[i] <= '9' ? key.p[i] - '0' : key.p[i] - 'a' + 10);
+    return id;
+}
+
+/* The engine knows that this is stored. */
+static void acknowledged(struct world *w, const struct store_op *op) {
+    struct sim_kept *k = kept_of(w, id_of(buf_slice(op->key)), true);
+    if (op->version < k->version)
+        return;
+    free(k->value);
+    k->value = copy(op->value);
+    k->version = op->version;
+    k->known = true;
+    k->bucket = op->bucket;
+}
+
+void sim_store_op(struct world *w, const struct store_op *op) {
+    struct sim_store *s = &w->faults;
+    const struct sim_setup *u = &w->script.setup;
+    struct event ignored;
+    uint64_t wall = SIM_WALL_MS + w->now / 1000;
+    if (!op->key)
+        sim_fail(w, "a store operation without a key");
+    if (!op->ticket) {
+        store_submit(w->store, op, wall);
+        while (store_answer(w->store, &ignored))
+            ;
+        return;
+    }
+    struct sim_op *x = calloc(1, sizeof *x);
+    if (!x)
+        abort();
+    x->op = *op;
+    x->op.key = x->key = copy(op->key);
+    x->op.value = x->value = copy(op->value);
+    x->life = s->life;
+    if (u->store_fails && sim_draw(w, 100, 1000) < u->store_fails)
+        x->fate = sim_draw(w, 101, 2) ? FATE_REFUSED : FATE_ANSWER_LOST;
+    *s->last = x;
+    s->last = &x->next;
+    uint64_t at = w->now + u->store_delay_us;
+    s->due = at > s->due ? at : s->due;
+    world_push(w, &(struct sim_item){ .at = s->due, .kind = ITEM_STORE });
+}
+
+static void answer(struct world *w, const struct sim_op *x, enum store_status status) {
+    struct event ev = { .kind = EV_STORE };
+    ev.u.store.ticket = x->op.ticket;
+    ev.u.store.status = status;
+    if (status == STORE_OK)
+        acknowledged(w, &x->op);
+    if (!w->dead && x->life == w->faults.life)
+        world_step_engine(w, &ev);
+}
+
+/* The oldest operation has arrived. */
+void sim_store_arrives(struct world *w) {
+    struct sim_store *s = &w->faults;
+    struct sim_op *x = s->first;
+    struct event ignored;
+    if (!x)
+        return;
+    s->first = x->next;
+    if (!s->first)
+        s->last = &s->first;
+    bool down = w->now < s->down_until || x->fate == FATE_REFUSED;
+    if (!down) {
+        store_submit(w->store, &x->op, SIM_WALL_MS + w->now / 1000);
+        while (store_answer(w->store, &ignored))
+            ;
+    }
+    enum store_status status = w->now < s->down_until ? STORE_UNAVAILABLE : down ? STORE_REFUSED : STORE_OK;
+    if (status == STORE_OK && x->fate == FATE_ANSWER_LOST)
+        status = STORE_UNAVAILABLE; /* done, and nobody knows */
+    answer(w, x, status);
+    op_free(x);
+}
+
+void sim_store_down(struct world *w, unsigned how) {
+    w->faults.down_until = w->now + (how & 3) * (how & 3) * 3 * SECOND + 200000;
+}
+
+/* A server that is promoted has not seen the last writes. */
+void sim_store_forget(struct world *w) {
+    struct sim_store *s = &w->faults;
+    while (s->first) {
+        struct sim_op *x = s->first;
+        s->first = x->next;
+        op_free(x);
+    }
+    s->last = &s->first;
+}
+
+/* ---- what was promised ---- */
+
+/* The value of the first field with this tag; absent: none. */
+static struct slice field(struct slice in, uint32_t tag) {
+    struct tlv t;
+    while (in.n && tlv_next(&in, &t))
+        if (t.tag == tag)
+            return t.value;
+    return SLICE_NONE;
+}
+
+static uint64_t number(struct slice v) {
+    uint64_t n = 0;
+    return v.p && varint_get(&v, &n) ? n : 0;
+}
+
+static bool fields_of(const struct sim_kept *k, struct sbuf *plain) {
+    struct slice v = buf_slice(k->value);
+    uint64_t n;
+    if (v.n < 5)
+        return false;
+    v = slice_of(v.p + 4, v.n - 4);
+    return varint_get(&v, &n) && pack_get(plain, v);
+}
+
+static bool says_answered(struct slice in, unsigned leg) {
+    struct tlv t;
+    uint64_t n;
+    while (in.n && tlv_next(&in, &t)) {
+        if (t.tag != REC_LEG || !varint_get(&t.value, &n) || n != leg)
+            continue;
+        uint64_t state = number(field(t.value, LEG_TAG_STATE));
+        return state >= LEG_ANSWERED && state != LEG_CANCELLING;
+    }
+    return false;
+}
+
+/* By the call's token in the tag that the engine wrote; but for its own word that it did not wait. */
+void sim_store_check(struct world *w, const struct sip_msg *m) {
+    static char mem[PACK_MAX];
+    struct sbuf plain = sbuf_on(mem, sizeof mem);
+    struct token t;
+    bool ok = !m->is_request && m->status >= 200 && m->status < 300 && m->to_tag.p;
+    bool refer = ok && m->cseq_method == SIP_M_REFER, invite = ok && m->cseq_method == SIP_M_INVITE;
+    uint64_t unprotected = metrics_get(engine_metrics(w->e), M_store_unprotected);
+    bool excused = unprotected != w->faults.unprotected;
+    w->faults.unprotected = unprotected;
+    if (!w->script.setup.durable || (!refer && !invite) || excused || !token_parse(m->to_tag, &t))
+        return;
+    const struct leg *l = leg_of_tag(w->e, m->call_id, m->to_tag);
+    const struct call *c = l ? call_get(w->e, l->call) : NULL;
+    if (!c || c->unprotected)
+        return;
+    const struct sim_kept *k = kept_of(w, c->id, false);
+    if (!k || !fields_of(k, &plain))
+        sim_fail(w, "a %d that no record promises", (int)m->status);
+    struct slice all = sbuf_slice(&plain);
+    if (invite && !says_answered(all, l->number))
+        sim_fail(w, "a 200 to INVITE, and the record does not say so");
+    const struct transfer *tr = transfer_get(w->e, l->transfer);
+    if (refer && tr && tr->call == c->self && number(field(field(all, REC_TRANSFER), TRF_TAG_REFER_CSEQ)) != m->cseq)
+        sim_fail(w, "a 202, and the record does not say so");
+}
+
+/* Nothing is kept of calls that are over. */
+void sim_store_check_end(struct world *w) {
+    uint32_t n = store_count(w->store, SL("call"), SIM_WALL_MS + w->now / 1000);
+    if (n > w->faults.quarantined && !w->lost_peer)
+        sim_fail(w, "records left in the store: %u", n);
+}
