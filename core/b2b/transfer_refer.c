@@ -253,9 +253,12 @@ void transfer_begin(struct engine *e, struct transfer *t, const struct sip_msg *
 bool transfer_accepted_again(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
     const struct transfer *t = transfer_get(e, l->transfer);
     bool in_dialog = msg->to_tag.p != NULL;
-    handle asked = t && t->subscriber != HANDLE_NONE ? t->subscriber : t ? t->transferor : HANDLE_NONE;
-    /* Only then may it be one that was accepted: else its CSeq has been seen. */
-    if (!t || !leg_call(e, l)->taken_us || t->refer_cseq != msg->cseq || t->mode == MODE_RELAY || l->self != asked)
+    /* Only in a call taken over may it be one that was accepted: else its CSeq has been seen. */
+    if (!t || !leg_call(e, l)->taken_us || t->refer_cseq != msg->cseq || t->mode == MODE_RELAY)
+        return false;
+    /* With a subscriber of its own it came from outside the transferor's dialog, whose numbers are others. */
+    bool own = t->subscriber == HANDLE_NONE || transfer_is_explicit(t);
+    if (l->self != t->subscriber && !(own && l->self == t->transferor))
         return false;
     struct sbuf h = ua_headers(&e->ua);
     refer_put_accepted(e, &h, t, msg);
