@@ -146,6 +146,8 @@ static void release_if_over(struct engine *e, struct transfer *t) {
  * not keep the call from being transferred again. */
 void transfer_relay_timer(struct engine *e, struct transfer *t) {
     t->token_used = true;
+    /* Longer than a request lasts: who is still to answer our REFER has no dialog any more. */
+    t->refer_txn = HANDLE_NONE;
     if (e->now < t->expires_us)
         wheel_set(&e->wheel, &t->timer, t->expires_us);
     else

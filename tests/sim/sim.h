@@ -267,7 +267,7 @@ struct sim_item {
 
 /* ---- check: what was seen on the wires ---- */
 
-#define SEEN_DIALOGS 2048
+#define SEEN_DIALOGS 4096
 #define SEEN_BRANCHES 65536
 #define SEEN_OKS 4096
 #define SEEN_SUBS 512
