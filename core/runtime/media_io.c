@@ -10,18 +10,25 @@
 
 #define SWEEP_US UINT64_C(500000)
 #define OTHER_DESCRIPTORS 128
+#define TOLD_MAX 4
 #define MEDIA_RCVBUF (256 << 10)
 
-/* Two descriptors a pair: more than a shell's usual limit. */
-static void raise_descriptors(uint32_t pairs, struct log *log) {
+/* Two descriptors a pair: more than a shell's usual limit. How many pairs may be opened, so that the rest of the daemon
+ * has its own. */
+static uint32_t raise_descriptors(uint32_t pairs, struct log *log) {
     struct rlimit r;
     rlim_t need = (rlim_t)pairs * 2 + OTHER_DESCRIPTORS;
     if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= need)
-        return;
+        return pairs;
+    rlim_t had = r.rlim_cur;
     r.rlim_cur = r.rlim_max == RLIM_INFINITY || need < r.rlim_max ? need : r.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur < need)
-        log_line(log, TRACE_WARN, "media", "%lu descriptors are allowed, %lu are needed for all media ports",
-                 (unsigned long)r.rlim_cur, (unsigned long)need);
+    if (setrlimit(RLIMIT_NOFILE, &r) < 0)
+        r.rlim_cur = had;
+    if (r.rlim_cur >= need)
+        return pairs;
+    log_line(log, TRACE_WARN, "media", "%lu descriptors are allowed, %lu are needed for all media ports",
+             (unsigned long)r.rlim_cur, (unsigned long)need);
+    return r.rlim_cur > OTHER_DESCRIPTORS ? (uint32_t)(r.rlim_cur - OTHER_DESCRIPTORS) / 2 : 0;
 }
 
 static bool open_pair(struct media_pair *p, struct addr at, int *tries) {
@@ -37,24 +44,32 @@ static bool open_pair(struct media_pair *p, struct addr at, int *tries) {
     return false;
 }
 
+/* The first few by name: a whole range may be somebody else's. */
+static void tell_unbound(uint32_t n, uint16_t port, struct log *log) {
+    if (n <= TOLD_MAX)
+        log_line(log, TRACE_WARN, "media", "ports %u and %u cannot be bound and are left out", port, port + 1u);
+}
+
 bool media_io_open(struct media_io *m, const struct addr *bind_to, uint16_t first, uint16_t last, struct log *log) {
-    uint32_t bound = 0;
+    uint32_t bound = 0, unbound = 0;
     int tries = UDP_TRIES;   /* of all pairs together */
     m->count = port_pool_pairs(first, last);
     m->pairs = calloc(m->count, sizeof *m->pairs);
     m->usable = calloc(m->count, sizeof *m->usable);
     if (!m->pairs || !m->usable)
         return false;
-    raise_descriptors(m->count, log);
+    uint32_t allowed = raise_descriptors(m->count, log);
     for (uint32_t i = 0; i < m->count; i++) {
         struct addr at = *bind_to;
         at.port = (uint16_t)(first + first % 2 + 2 * i);
-        m->usable[i] = open_pair(&m->pairs[i], at, &tries);
+        m->pairs[i].fd[0] = m->pairs[i].fd[1] = -1;
+        m->usable[i] = bound < allowed && open_pair(&m->pairs[i], at, &tries);
         bound += m->usable[i];
         if (!m->usable[i])
-            log_line(log, TRACE_WARN, "media", "ports %u and %u cannot be bound and are left out", at.port,
-                     at.port + 1u);
+            tell_unbound(++unbound, at.port, log);
     }
+    if (unbound > TOLD_MAX)
+        log_line(log, TRACE_WARN, "media", "%u pairs of ports are left out, %u are there", unbound, bound);
     return bound > 0;
 }
 
