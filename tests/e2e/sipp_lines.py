@@ -3,9 +3,11 @@
 """tests/e2e/sipp_lines.py FOLDER MODE: SIPp scenarios of A, B and C for an attended transfer, line by line as the
 design numbers them: 1 to 31 (A calls B, B holds A, B calls C, B holds C), then by MODE
   join      L32 to L47: carried out by us, in C's own dialog
-  replace   the same by INVITE with Replaces; C leaves the end of what it replaced to us
+  replace   the same by INVITE with Replaces; C itself ends the dialog that it replaced, R47'
   splice    R32 to R55: the REFER is A's, and C is re-INVITEd
-  forward   R32 to R55 with R42' to R48': C gets an INVITE with Replaces
+  forward   R32 to R55 with R42' to R49': C gets an INVITE with Replaces, and ends the dialog that it replaced
+  blind     1 to 16, then the blind variant of L32 to L47
+  semi      1 to 21, then the semi-attended variant: C rings
 Each message that is received must be the line's and say what the line says: SIPp compares it, not we."""
 import sys
 
@@ -30,6 +32,7 @@ def quoted(text):
 class Party:
     def __init__(self, name):
         self.name, self.steps, self.version, self.cseq, self.used = name, [], 0, {}, set()
+        self.two_calls = False
 
     def put(self, text):
         self.steps.append(text)
@@ -37,6 +40,7 @@ class Party:
     def write(self):
         with open(f"{OUT}/{self.name}.xml", "w", encoding="utf-8") as f:
             f.write('<?xml version="1.0" encoding="UTF-8"?>\n' f'<scenario name="{self.name} {MODE}">\n')
+            f.write('<Global variables="replaced"/>\n' if self.two_calls else "")
             f.write("\n".join(self.steps))
             f.write(f'\n<Reference variables="{",".join(sorted(self.used))}"/>\n' if self.used else "\n")
             f.write("</scenario>\n")
@@ -62,6 +66,11 @@ class Party:
             out.append(f'<ereg regexp="{quoted(expression.lstrip("!"))}" {place} '
                        f'check_it{"_inverse" if inverse else ""}="true" assign_to="{",".join(["all", *names])}"/>')
         return f"<!-- {line} --><action>" + "".join(out) + "</action>"
+
+    def extracts(self):
+        """What a dialog needs in which we are called."""
+        wanted = [("From", "(.*)", "peer"), ("To", "(.*)", "self"), (*URL, "url")]
+        return self.checks("", wanted).partition("<action>")[2].removesuffix("</action>")
 
     def request(self, line, method, *wanted):
         """A request must come now."""
@@ -140,24 +149,51 @@ def main():
     b.response("11", 100)
     b.response("15", 200, of("recvonly"), version(1))
     b.send(d1b, "ACK")
-    # ---- B: lines 17, 18, 21, 24, 25 and 26, 30, 31
+    by = f"<sip:1002@{US}>;x=\"as it was\""
+    if MODE == "blind":
+        b.send(d1b, "REFER", extra=f"Refer-To: <sip:1003@{US}>\nReferred-By: {by}\n")
+        blind(a, b, c, d1b, d1a)
+    else:
+        attended(a, b, c, d1b, d1a, by)
+    for party in (a, b, c):
+        party.write()
+
+
+def attended(a, b, c, d1b, d1a, by):
+    # ---- B: lines 17, 18, 21
     begin = (f"sip:1003@{US}", f"{number(1002)};tag=b2", number(1003), "consult///")
-    b.send(begin, "INVITE", None, "0 8 101", ABLE)
+    # While C rings it is B's offer that C answers: less than A's, so that what C is offered then is told from it.
+    b.send(begin, "INVITE", None, "0 101" if MODE == "semi" else "0 8 101", ABLE)
     b.response("18", 100)
-    b.response("21", 180, ("To", "tag="))
-    b.response("24", 200, (*URL, "curl"), ("To", "tag=(.*)", "ctag"), of("sendrecv"), version(0))
+    b.response("21", 180, ("To", "tag=(.*)", "ctag"), (*URL, "curl"))
     d2b = ("[$curl]", f"{number(1002)};tag=b2", f"{number(1003)};tag=[$ctag]", "consult///")
+    if MODE != "semi":
+        consultation(b, c, d2b)
+    # ---- L32, R32: the REFER
+    b.send(d1b, "REFER", extra=f"Refer-To: <sip:1003@{US}?Replaces=consult%2F%2F%2F[call_id]%3Bto-tag%3D[$ctag]%3B"
+           f"from-tag%3Db2>\nReferred-By: {by}\n")
+    if MODE == "semi":
+        semi(a, b, c, d1b, d1a)
+    elif RELAYED:
+        relayed(a, b, c, d1b, d1a)
+    else:
+        local(a, b, c, d1b, d1a)
+
+
+def consultation(b, c, d2b):
+    # ---- B: lines 24, 25 and 26, 30, 31
+    b.response("24", 200, ("Contact", "<sip:"), ("To", "tag="), of("sendrecv"), version(0))
     b.send(d2b, "ACK")
     b.send(d2b, "INVITE", "sendonly", "0 101")
     b.response("27", 100)
     b.response("30", 200, of("recvonly"), version(1))
     b.send(d2b, "ACK")
     # ---- C: lines 19, 20, 22, 23 and 27, 28, 29
-    calls = {"join": 1, "splice": 1, "replace": 2, "forward": 2}[MODE]
-    if calls == 2:
+    c.two_calls = MODE in ("replace", "forward")
+    if c.two_calls:
         # Both of C's calls come here: the one with Replaces goes on below.
         c.put('<recv request="INVITE"><action><ereg regexp="to-tag=c2;from-tag=" search_in="hdr" header="Replaces:" '
-              'assign_to="replaces"/></action></recv>\n<nop next="replacing" test="replaces"/>')
+              'assign_to="replaces"/>' + c.extracts() + '</action></recv>\n<nop next="replacing" test="replaces"/>')
     else:
         c.request("19", "INVITE", ("Max-Forwards", "69"), of("sendrecv"), version(0), ("From", "1002"))
     c.answer("180 Ringing", tag="c2")
@@ -166,13 +202,6 @@ def main():
     c.request("27", "INVITE", of("sendonly"), version(1), ("CSeq", "2 INVITE"))
     c.answer("200 OK", "recvonly", "0 101")
     c.request("29", "ACK")
-    # ---- L32, R32: the REFER
-    by = f"<sip:1002@{US}>;x=\"as it was\""
-    b.send(d1b, "REFER", extra=f"Refer-To: <sip:1003@{US}?Replaces=consult%2F%2F%2F[call_id]%3Bto-tag%3D[$ctag]%3B"
-           f"from-tag%3Db2>\nReferred-By: {by}\n")
-    (relayed if RELAYED else local)(a, b, c, d1b, d2b, d1a)
-    for party in (a, b, c):
-        party.write()
 
 
 def notified(b, line, status, state):
@@ -182,10 +211,16 @@ def notified(b, line, status, state):
 
 
 def replacing(c, line):
-    """C's second call: SIPp has the INVITE with Replaces of its own dialog already."""
-    c.put('<label id="replacing"/>\n<nop/>')
+    """C's first call waits until its second has replaced it, and ends; that one begins with the INVITE in hand."""
+    c.put('<label id="waiting"/>\n<nop next="ending" test="replaced"/>\n<pause milliseconds="10" next="waiting"/>\n'
+          '<label id="ending"/>\n<nop/>')
+    c.send(("[$url]", "[$self];tag=c2", "[$peer]", ""), "BYE")
+    c.response("R48'", 200)
+    c.put('<nop next="over"/>\n<label id="replacing"/>\n<nop/>')
     c.answer("200 OK", None, "0 101", tag="c3", extra=ABLE)
-    c.request(line, "ACK")
+    c.put(f'<!-- {line} --><recv request="ACK"><action><assign assign_to="replaced" value="1"/></action></recv>')
+    end_of(c, "BYE of A, crossing")
+    c.put('<label id="over"/>')
 
 
 def end_of(party, line):
@@ -193,32 +228,80 @@ def end_of(party, line):
     party.answer("200 OK")
 
 
-def local(a, b, c, d1b, d2b, _):
+def local(a, b, c, d1b, d1a):
     b.response("L33", 202, ("Contact", "<sip:"))
     notified(b, "L34", "100", "active;expires=")
     if MODE == "join":
-        c.request("L36", "INVITE", ("CSeq", "3 INVITE"), of("sendrecv"), version(2), ("body", "RTP/AVP 0 8 101"))
-        c.answer("200 OK", None, "0 101")
-        c.request("L38", "ACK")
-        end_of(c, "BYE of A, crossing")
+        joined(c, 3)
     else:
-        end_of(c, "BYE of what was replaced")
-        c.put('<nop next="over"/>')
         replacing(c, "L38")
-        end_of(c, "BYE of A, crossing")
-        c.put('<label id="over"/>')
+    agrees(a, d1a)
+    end_of(b, "L42")
+    notified(b, "L44", "200", "terminated;reason=noresource")
+    if MODE == "replace":
+        # Its BYE would have us end for C what C has not ended yet.
+        b.put('<pause milliseconds="1000"/>')
+    b.send(d1b, "BYE")
+    b.response("L47", 200)
+
+
+def joined(c, cseq):
+    c.request("L36", "INVITE", ("CSeq", f"{cseq} INVITE"), of("sendrecv"), version(cseq - 1),
+              ("body", "RTP/AVP 0 8 101"))
+    c.answer("200 OK", None, "0 101")
+    c.request("L38", "ACK")
+    end_of(c, "BYE of A, crossing")
+
+
+def agrees(a, d1a):
     a.request("L39", "INVITE", of("sendrecv"), version(2))
     a.answer("200 OK", None, "0 101")
     a.request("L41", "ACK")
-    a.send(("[$url]", f"{number(1001)};tag=a1", f"{number(1002)};tag=[$tag]", ""), "BYE")
+    a.send(d1a, "BYE")
     a.response("BYE", 200)
-    end_of(b, "L42")
+
+
+def blind(a, b, c, d1b, d1a):
+    b.response("L33", 202, ("Contact", "<sip:"))
+    notified(b, "L34", "100", "active;expires=")
+    c.request("L36'", "INVITE", ("CSeq", "1 INVITE"), ("Max-Forwards", "69"), ("From", "1001"), ("Replaces", "!."),
+              ("Require", "!."), ("Referred-By", "<sip:1002@.*>;x=\"as it was\""), of("sendrecv"), version(0),
+              ("body", "RTP/AVP 0 8 101"))
+    c.answer("180 Ringing", tag="c2")
+    c.put('<pause milliseconds="500"/>')
+    notified(b, "180", "180", "active;expires=")
+    c.answer("200 OK", None, "0 101", tag="c2", extra=ABLE)
+    c.request("L38", "ACK")
+    end_of(c, "BYE of A, crossing")
+    agrees(a, d1a)
     notified(b, "L44", "200", "terminated;reason=noresource")
     b.send(d1b, "BYE")
     b.response("L47", 200)
 
 
-def relayed(a, b, c, d1b, d2b, d1a):
+def semi(a, b, c, d1b, d1a):
+    b.response("L33", 202, ("Contact", "<sip:"))
+    notified(b, "L34", "100", "active;expires=")
+    b.response("487 of the consultation", 487, ("CSeq", "1 INVITE"))
+    b.message(f"ACK sip:1003@{US} SIP/2.0\n[last_Via:]\nMax-Forwards: 70\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n"
+              "CSeq: 1 ACK\nContent-Length: 0\n", again=False)
+    # C knows nothing of all that: it rings, rings on, and answers what B offered.
+    c.request("19", "INVITE", ("Max-Forwards", "69"), of("sendrecv"), version(0), ("From", "1002"),
+              ("body", "RTP/AVP 0 101"))
+    for _ in range(2):
+        c.answer("180 Ringing", tag="c2")
+        c.put('<pause milliseconds="1000"/>')
+    notified(b, "180", "180", "active;expires=")
+    c.answer("200 OK", None, "0 101", tag="c2", extra=ABLE)
+    c.request("23", "ACK")
+    joined(c, 2)
+    agrees(a, d1a)
+    notified(b, "L44", "200", "terminated;reason=noresource")
+    b.send(d1b, "BYE")
+    b.response("L47", 200)
+
+
+def relayed(a, b, c, d1b, d1a):
     a.request("R33", "REFER", ("Refer-To", "<(sip:xfer[.][^?>]*)", "target"), ("Max-Forwards", "69"),
               ("Refer-To", "Replaces=(consult.*)%3Bto-tag%3D(.*)%3Bfrom-tag%3D(.*)&Require=replaces>", "rid", "rto",
                "rfrom"), ("Referred-By", "<sip:1002@.*>;x=\"as it was\""), ("CSeq", "2 REFER"), ("Contact", "<sip:"))
@@ -235,6 +318,10 @@ def relayed(a, b, c, d1b, d2b, d1a):
     a.response("R45", 200, (*URL, "murl"), ("To", "tag=(.*)", "mtag"), of("sendrecv"), version(0))
     moved = ("[$murl]", f"{number(1001)};tag=a3", f"{number(1003)};tag=[$mtag]", "moved///")
     a.send(moved, "ACK")
+    if MODE == "forward":
+        # R49' comes before R50: A hears of it by this.
+        a.request("INFO", "INFO")
+        a.answer("200 OK")
     note(a, d1a, frag.format("terminated;reason=noresource", "200 OK"))
     a.response("R52", 200)
     end_of(a, "R54")
@@ -248,14 +335,11 @@ def relayed(a, b, c, d1b, d2b, d1a):
         end_of(b, "R47")
         notified(b, "R51", "200", "terminated;reason=noresource")
     else:
-        end_of(c, "R49': B ends the consultation, which C left to it")
-        c.put('<nop next="over"/>')
         replacing(c, "R44'")
-        end_of(c, "BYE of A, crossing")
-        c.put('<label id="over"/>')
+        end_of(b, "R49'")
+        b.send(d1b, "INFO")
+        b.response("INFO", 200)
         notified(b, "R51", "200", "terminated;reason=noresource")
-        b.send(d2b, "BYE")
-        b.response("R49'", 200)
     b.send(d1b, "BYE")
     b.response("R55", 200)
 
