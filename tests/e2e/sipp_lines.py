@@ -13,6 +13,8 @@ import sys
 
 OUT, MODE = sys.argv[1], sys.argv[2]
 RELAYED = MODE in ("splice", "forward")
+# What the INVITE with Replaces says of the transferor: B's word, or A's who was told.
+REFERRED = "&lt;sip:1002@example.com" if RELAYED else "&lt;sip:1002@.*&gt;;x=&quot;as it was"
 SDP = """v=0
 o={who} 1 {version} IN IP4 [local_ip]
 s=-
@@ -193,7 +195,10 @@ def consultation(b, c, d2b):
     if c.two_calls:
         # Both of C's calls come here: the one with Replaces goes on below.
         c.put('<recv request="INVITE"><action><ereg regexp="to-tag=c2;from-tag=" search_in="hdr" header="Replaces:" '
-              'assign_to="replaces"/>' + c.extracts() + '</action></recv>\n<nop next="replacing" test="replaces"/>')
+              'assign_to="replaces"/>'
+              '<ereg regexp="replaces" search_in="hdr" header="Require:" assign_to="required"/>'
+              f'<ereg regexp="{REFERRED}" search_in="hdr" header="Referred-By:" assign_to="referred"/>'
+              + c.extracts() + '</action></recv>\n<nop next="replacing" test="replaces"/>')
     else:
         c.request("19", "INVITE", ("Max-Forwards", "69"), of("sendrecv"), version(0), ("From", "1002"))
     c.answer("180 Ringing", tag="c2")
@@ -217,6 +222,9 @@ def replacing(c, line):
     c.send(("[$url]", "[$self];tag=c2", "[$peer]", ""), "BYE")
     c.response("R48'", 200)
     c.put('<nop next="over"/>\n<label id="replacing"/>\n<nop/>')
+    # What it did not say stops this call: no INVITE comes in it any more.
+    for held in ("required", "referred"):
+        c.put(f'<nop next="{held}" test="{held}"/>\n<recv request="INVITE"/>\n<label id="{held}"/>\n<nop/>')
     c.answer("200 OK", None, "0 101", tag="c3", extra=ABLE)
     c.put(f'<!-- {line} --><recv request="ACK"><action><assign assign_to="replaced" value="1"/></action></recv>')
     end_of(c, "BYE of A, crossing")
