@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * Attended transfers whose two calls are owned by two engines: the call of the REFER goes over to the engine of the
- * consultation, and everything is as if one engine had had both.
+ * Row 6. Attended transfers whose two calls are owned by two engines: the call of the REFER goes over to the engine
+ * of the consultation, and everything is as if one engine had had both.
  */
 #include "core/b2b/move.h"
 #include "tests/unit/pair_calls.h"
