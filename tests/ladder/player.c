@@ -217,7 +217,10 @@ static void do_media(struct world *w, struct words *ws) {
 static void do_silent(struct world *w, struct words *ws) {
     const struct dialog_side *d = dialog_named(w, word(w, ws, 1));
     uint32_t stream = (d->theirs.port - (w->cfg.media_port_min + 1u) / 2 * 2) / 2;
-    struct event ev = { .kind = EV_MEDIA, .u.media = { MEDIA_EV_SILENT, stream, w->relay.streams[stream].generation } };
+    struct event ev = { .kind = EV_MEDIA };
+    ev.u.media.what = MEDIA_EV_SILENT;
+    ev.u.media.stream = stream;
+    ev.u.media.generation = w->relay.streams[stream].generation;
     world_all_read(w);
     world_event(w, &ev);
 }
