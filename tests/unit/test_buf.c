@@ -52,6 +52,7 @@ static void test_classes(void) {
 static void test_untouched(void) {
     struct arena a;
     struct buf_pool p;
+    unpoison(memory, sizeof memory);
     memset(memory, 0xaa, sizeof memory);
     arena_init_zeroed(&a, memory, sizeof memory);
     buf_pool_init(&p, &a, counts);
