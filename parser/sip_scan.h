@@ -23,7 +23,7 @@ extern const uint8_t sip_class[256];
 /* The byte c four times, for a vector of it. */
 extern const uint32_t sip_equal_bytes[128];
 
-/* Header names: perfect hash -> id -> name, as tools/sip_tables.py has written them. */
+/* Header names: perfect hash -> id -> name, as parser/sip_tables.py has written them. */
 extern const uint8_t sip_name_ids[1u << SIP_NAME_HASH_BITS];
 extern const uint8_t sip_compact_names[26];
 struct sip_known_name {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Written by tools/sip_tables.py from parser/sip_hdr.def; do not edit. */
+/* Written by parser/sip_tables.py from parser/sip_hdr.def; do not edit. */
 #include "parser/sip_scan.h"
 
 const uint8_t sip_class[256] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Written by tools/sip_tables.py from parser/sip_hdr.def; do not edit. */
+/* Written by parser/sip_tables.py from parser/sip_hdr.def; do not edit. */
 #ifndef REFEREE_PARSER_SIP_TABLES_H
 #define REFEREE_PARSER_SIP_TABLES_H
 

@@ -48,7 +48,7 @@ def rows(cells, per_line):
 
 
 HEAD = """/* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Written by tools/sip_tables.py from parser/sip_hdr.def; do not edit. */
+/* Written by parser/sip_tables.py from parser/sip_hdr.def; do not edit. */
 """
 
 
