@@ -48,7 +48,7 @@ static void take_lazy(struct fields *out) {
     osip_message_header_get_byname(message, "refer-to", 0, &header);
     if (!header || osip_from_init(&refer))
         return;
-    if (osip_from_parse(refer, header->hvalue) == 0) {
+    if (osip_from_parse(refer, header->hvalue) == 0 && refer->url) {
         /* The fields outlive `refer`. */
         struct sbuf b = sbuf_on(out->rep_mem + 256, 256);
         struct slice user, host;
