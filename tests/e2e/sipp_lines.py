@@ -1,363 +1,478 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""tests/e2e/sipp_lines.py FOLDER MODE: SIPp scenarios of A, B and C for an attended transfer, line by line as the
-design numbers them: 1 to 31 (A calls B, B holds A, B calls C, B holds C), then by MODE
+"""tests/e2e/sipp_lines.py FOLDER MODE PORT: SIPp scenarios of A, B and C (at PORT + 1, 2, 3; refereed at PORT) for a
+transfer, line by line as the design numbers them: 1 to 31 (A calls B, B holds A, B calls C, B holds C), then by MODE
   join      L32 to L47: carried out by us, in C's own dialog
-  replace   the same by INVITE with Replaces; C itself ends the dialog that it replaced, R47'
+  replace   the same by INVITE with Replaces (R42'); C itself ends the dialog that it replaced, R47'
   splice    R32 to R55: the REFER is A's, and C is re-INVITEd
   forward   R32 to R55 with R42' to R49': C gets an INVITE with Replaces, and ends the dialog that it replaced
+  foreign   1 to 16; B calls C past us, and refers A to that dialog, which C then ends; before, to one C knows not
   blind     1 to 16, then the blind variant of L32 to L47
   semi      1 to 21, then the semi-attended variant: C rings
-Each message that is received must be the line's and say what the line says: SIPp compares it, not we."""
+  cancel    the same; B sends CANCEL after the REFER
+Each message that is received must be the line's and say what the line says: SIPp compares it, not we.
+tests/e2e/sipp_lines.py --table [--check]: what is looked at in which line, tests/e2e/sipp/README.md."""
+import os
 import sys
 
-OUT, MODE = sys.argv[1], sys.argv[2]
-RELAYED = MODE in ("splice", "forward")
-# What the INVITE with Replaces says of the transferor: B's word, or A's who was told.
-REFERRED = "&lt;sip:1002@example.com" if RELAYED else "&lt;sip:1002@.*&gt;;x=&quot;as it was"
-SDP = """v=0
-o={who} 1 {version} IN IP4 [local_ip]
-s=-
-c=IN IP4 [media_ip]
-t=0 0
-m=audio [media_port] RTP/AVP {types}
-a=rtpmap:101 telephone-event/8000
-{direction}"""
-VIA = "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\nMax-Forwards: 70\n"
+from sipp_party import HERE, Party
+
+MODES = ("join", "replace", "splice", "forward", "foreign", "blind", "semi", "cancel")
 ABLE = "Allow: INVITE, ACK, CANCEL, BYE, REFER, NOTIFY\nSupported: replaces\n"
+FULL, CHOSEN = "0 8 101", "0 101"
+# That of the consultation's INVITE: its CANCEL, and the ACK to a 487, have the same.
+BRANCH = "z9hG4bK-consultation-[pid]"
+# Referred-By as B says it, and in an INVITE that A makes of a REFER passed to it.
+BY_B, BY_A = "<sip:1002@.*>;x=\"as it was\"", "<sip:1002@example.com"
 
 
-def quoted(text):
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+class Flow:
+    def __init__(self, mode, port):
+        self.mode, self.port, self.us = mode, port, f"127.0.0.1:{port}"
+        self.a, self.b, self.c = (Party(name, port + i) for i, name in enumerate("abc", 1))
+        self.relayed = mode in ("splice", "forward")
+        self.ours = f"<(sip:[^>]*@127[.]0[.]0[.]1:{port}[^0-9>]*)>"
+        media = port // 2 * 2 + 10
+        self.media = f"m=audio ({'|'.join(str(media + i) for i in range(0, 80, 2))}) RTP"
+
+    # -- what messages of ours say
+
+    def contact(self, *names):
+        return ("Contact", self.ours, *names)
+
+    def description(self, version, direction, codecs, same="="):
+        """Of ours: the o= line, port and session are those of before (or else new: same="")."""
+        a = f"a={direction}" if direction != "sendrecv" else "!a=(sendonly|recvonly|inactive)"
+        return (("o=", f"o=referee ([0-9]+) {version} IN IP4 127[.]0[.]0[.]9", f"{same}session"),
+                ("c=", "c=IN IP4 127[.]0[.]0[.]9"), ("m=", self.media, f"{same}mport"),
+                ("codecs", f"RTP/AVP {codecs}[^0-9 ]"), ("direction", a))
+
+    def invite(self, party, uri, caller, called, codecs, replaces=("Require", "!.")):
+        """What each INVITE of ours says that begins a dialog."""
+        return (self.to(party, "INVITE", uri), ("Call-ID", "^ *~"), ("From", f"<sip:{caller}@.*>;tag=(~.*)", "xtag"),
+                ("To", f"<sip:{called}@"), ("To", "!tag="), ("CSeq", "1 INVITE"), ("Max-Forwards", "69"),
+                ("one Via", "!Via:.*Via:"), self.contact("url"), replaces, *self.able(),
+                *self.description(0, "sendrecv", codecs, same=""))
+
+    @staticmethod
+    def able():
+        return (("Supported", "100rel, replaces, timer, norefersub, nosub, explicitsub"),
+                ("Allow", "INVITE, ACK, CANCEL, BYE.*REFER, NOTIFY.*UPDATE"))
+
+    @staticmethod
+    def to(party, method, uri=None):
+        return ("Request-URI", f"^{method} sip:{(uri or party.contact).replace('.', '[.]')} SIP")
+
+    def within(self, party, method, cseq, tag, theirs="xtag"):
+        """A request of ours in a dialog: to whom it goes, and whose it is."""
+        return (self.to(party, method), ("From", "tag=(.*)", f"={theirs}"), ("To", f"tag={tag}"),
+                ("CSeq", f"{cseq} {method}"), self.contact())
+
+    def accepted(self, codecs, cseq="1 INVITE"):
+        """The 200 to an INVITE that began a dialog."""
+        return (self.contact("url"), ("To", "tag=(~.*)", "xtag"), ("CSeq", cseq), *self.able(),
+                *self.description(0, "sendrecv", codecs, same=""))
+
+    def number(self, user):
+        return f"<sip:{user}@{self.us}>"
+
+    def acked(self, party, line, cseq, uri=None):
+        party.request(line, "ACK", self.to(party, "ACK", uri), ("CSeq", f"{cseq} ACK"))
+
+    def told(self, line, status, state, refer=2, answer="L35"):
+        """B gets a NOTIFY."""
+        self.b.request(line, "NOTIFY", *self.within(self.b, "NOTIFY", "[0-9]+", "b1", "xtag1"),
+                       ("sipfrag", f"^SIP/2.0 {status}"), ("Event", f"refer;id={refer}"), ("Subscription-State", state),
+                       ("Content-Type", "message/sipfrag"))
+        self.b.sent(answer)
+        self.b.answer("200 OK")
+
+    # -- lines 1 to 16
+
+    def first_call(self):
+        a, b = self.a, self.b
+        d1a = (f"sip:1002@{self.us}", f"{self.number(1001)};tag=a1", self.number(1002), "")
+        a.sent("1")
+        a.send(d1a, "INVITE", None, FULL, ABLE)
+        a.response("2", 100, ("CSeq", "1 INVITE"), within=500)
+        a.response("5", 180, ("To", "tag=(~.*)", "xtag"), self.contact(), ("CSeq", "1 INVITE"))
+        a.response("8", 200, ("To", "tag=(~.*)", "=xtag"), *self.accepted(CHOSEN))
+        self.d1a = ("[$url]", f"{self.number(1001)};tag=a1", f"{self.number(1002)};tag=[$xtag]", "")
+        a.sent("9")
+        a.send(self.d1a, "ACK")
+        # B may hold A only when A's ACK has come (else 491): it hears of that by this.
+        a.send(self.d1a, "INFO")
+        a.put('<recv response="200"/>')
+        a.request("12", "INVITE", *self.within(a, "INVITE", 1, "a1"), *self.description(1, "sendonly", CHOSEN))
+        a.sent("13")
+        a.answer("200 OK", "recvonly", CHOSEN, extra=ABLE)
+        self.acked(a, "14", 1)
+        b.request("3", "INVITE", *self.invite(b, f"1002@127.0.0.1:{self.port + 2}", 1001, 1002, FULL),
+                  ("From", "(.*)", "peer"), ("From", "tag=(.*)", "xtag1"), ("To", "(.*)", "self"), self.contact("url1"))
+        b.sent("4")
+        b.answer("180 Ringing", tag="b1")
+        b.sent("6")
+        b.answer("200 OK", None, CHOSEN, tag="b1", extra=ABLE)
+        self.acked(b, "7", 1)
+        b.put('<recv request="INFO"/>')
+        b.answer("200 OK")
+        self.d1b = ("[$url1]", "[$self];tag=b1", "[$peer]", "")
+        b.sent("10")
+        b.send(self.d1b, "INVITE", "sendonly", CHOSEN)
+        b.response("11", 100, ("CSeq", "1 INVITE"))
+        b.response("15", 200, ("CSeq", "1 INVITE"), *self.description(1, "recvonly", CHOSEN))
+        b.sent("16")
+        b.send(self.d1b, "ACK")
+
+    # -- lines 17 to 31
+
+    def second_call(self):
+        """Up to 21: C rings. While it does it is B's offer that C answers: less than A's, so that what C is offered
+        after that is told from it."""
+        b, codecs = self.b, CHOSEN if self.rings else FULL
+        begin = (f"sip:1003@{self.us}", f"{self.number(1002)};tag=b2", self.number(1003), "consult///")
+        b.sent("17")
+        b.send(begin, "INVITE", None, codecs, ABLE, branch=BRANCH)
+        b.response("18", 100, ("CSeq", "1 INVITE"))
+        b.response("21", 180, ("To", "tag=(~.*)", "ctag"), self.contact("curl"), ("CSeq", "1 INVITE"))
+        self.d2b = ("[$curl]", f"{self.number(1002)};tag=b2", f"{self.number(1003)};tag=[$ctag]", "consult///")
+        return self.invite(self.c, f"1003@127.0.0.1:{self.port + 3}", 1002, 1003, codecs)
+
+    @property
+    def rings(self):
+        return self.mode in ("semi", "cancel")
+
+    def answered(self, nineteen):
+        b, c = self.b, self.c
+        b.response("24", 200, ("To", "tag=(~.*)", "=ctag"), *self.accepted(CHOSEN))
+        b.sent("25")
+        b.send(self.d2b, "ACK")
+        b.sent("26")
+        b.send(self.d2b, "INVITE", "sendonly", CHOSEN)
+        b.response("26'", 100, ("CSeq", "2 INVITE"))
+        b.response("30", 200, ("CSeq", "2 INVITE"), *self.description(1, "recvonly", CHOSEN))
+        b.sent("31")
+        b.send(self.d2b, "ACK")
+        if self.mode in ("replace", "forward"):
+            # Both of C's calls begin here; what the second needs to know of the first goes by global variables.
+            c.shared += ["d2_url", "d2_self", "d2_peer", "d2_id", "d2_tag"]
+            c.first_invite(("replacing", "Replaces", "."))
+            c.kept("19", *nineteen)
+            c.put('<nop><action>' + "".join(
+                f'<assignstr assign_to="d2_{name}" value="{value}"/>' for name, value in (
+                    ("url", "[$url]"), ("self", "[$h_To];tag=c2"), ("peer", "[$h_From]"), ("id", "[call_id]"),
+                    ("tag", "[$xtag]"))) + '</action></nop>')
+        else:
+            c.request("19", "INVITE", *nineteen)
+        c.sent("20")
+        c.answer("180 Ringing", tag="c2")
+        c.sent("22")
+        c.answer("200 OK", None, CHOSEN, tag="c2", extra=ABLE)
+        self.acked(c, "23", 1)
+        c.request("27", "INVITE", *self.within(c, "INVITE", 2, "c2"), *self.description(1, "sendonly", CHOSEN))
+        c.sent("28")
+        c.answer("200 OK", "recvonly", CHOSEN)
+        self.acked(c, "29", 2)
+
+    # -- the transfer
+
+    def refer(self, target):
+        self.b.sent("R32" if self.relayed else "L32")
+        by = f"{self.number(1002)};x=\"as it was\""
+        self.b.send(self.d1b, "REFER", extra=f"Refer-To: <{target}>\nReferred-By: {by}\n")
+
+    def refer_to_consultation(self):
+        self.refer(f"sip:1003@{self.us}?Replaces=consult%2F%2F%2F[call_id]%3Bto-tag%3D[$ctag]%3Bfrom-tag%3Db2")
+
+    def accepts(self, refer=2):
+        self.b.response("L33", 202, self.contact(), ("CSeq", f"{refer} REFER"))
+
+    def trying(self, refer=2):
+        self.told("L34", "100 Trying", "active;expires=", refer)
+
+    def ended(self, refer=2):
+        self.told("L44", "200 OK", "terminated;reason=noresource", refer, "L45")
+
+    def leaves(self):
+        self.b.sent("L46")
+        self.b.send(self.d1b, "BYE")
+        self.b.response("L47", 200, ("CSeq", "BYE"))
+
+    def ends(self, party, line, dialog=None):
+        """It gets a BYE."""
+        if line:
+            tag, theirs, call_id = dialog
+            party.request(line, "BYE", ("From", "tag=(.*)", f"={theirs}"), ("To", f"tag={tag}"), ("Call-ID", call_id))
+        else:
+            party.put('<recv request="BYE"/>')
+        party.answer("200 OK")
+
+    def b_is_left(self, line):
+        self.b.sent("L43" if not self.relayed else "R48")
+        self.ends(self.b, line, ("b2", "ctag", "^ *consult///"))
+
+    def joined(self, line, ack, cseq, version):
+        c = self.c
+        c.request(line, "INVITE", *self.within(c, "INVITE", cseq, "c2"), *self.description(version, "sendrecv", FULL))
+        c.sent({"L36": "L37", "R42": "R43"}[line])
+        c.answer("200 OK", None, CHOSEN)
+        self.acked(c, ack, cseq)
+        self.ends(c, None)
+
+    def replacing(self, referred):
+        """C's second call: it answers, and ends its first at once."""
+        c = self.c
+        c.put('<nop next="ending"/>\n<label id="replacing"/>\n<nop/>')
+        c.kept("R42'", *self.invite(c, None, 1001, 1003, FULL, ("Require", "replaces")), ("Referred-By", referred),
+               ("Replaces", "^ *([^;]*);to-tag=c2;from-tag=([^;]*)", "=d2_id", "=d2_tag"))
+        c.sent("R43'")
+        c.answer("200 OK", None, CHOSEN, tag="c3", extra=ABLE)
+        self.acked(c, "R44'", 1)
+        c.sent("R47'")
+        c.send(("[$d2_url]", "[$d2_self]", "[$d2_peer]", "", "[$d2_id]"), "BYE", again=False)
+        self.ends(c, None)
+        c.put('<nop next="over"/>\n<label id="ending"/>\n<nop/>')
+        c.response("R48'", 200, ("CSeq", "1 BYE"))
+
+    def agrees(self):
+        """A. What follows is B's affair: had it been told to A, it would be there within this pause."""
+        a = self.a
+        a.request("L39", "INVITE", *self.within(a, "INVITE", 2, "a1"), *self.description(2, "sendrecv", CHOSEN))
+        a.sent("L40")
+        a.answer("200 OK", None, CHOSEN)
+        self.acked(a, "L41", 2)
+        a.put('<pause milliseconds="300"/>')
+        a.send(self.d1a, "BYE")
+        a.put('<recv response="200"/>')
+
+    def local(self):
+        self.answered(self.second_call())
+        self.refer_to_consultation()
+        self.accepts()
+        self.trying()
+        if self.mode == "join":
+            self.joined("L36", "L38", 3, 2)
+        else:
+            self.replacing(BY_B)
+        self.agrees()
+        self.b_is_left("L42")
+        self.ended()
+        if self.mode == "replace":
+            # Its BYE would have us end for C what C has not ended yet, and B hears nothing of that.
+            self.b.put('<pause milliseconds="500"/>')
+        self.leaves()
+
+    def blind(self):
+        c = self.c
+        self.refer(f"sip:1003@{self.us}")
+        self.accepts()
+        self.trying()
+        c.request("blind L36'", "INVITE", *self.invite(c, f"1003@127.0.0.1:{self.port + 3}", 1001, 1003, FULL),
+                  ("Replaces", "!."), ("Referred-By", BY_B))
+        c.answer("180 Ringing", tag="c2")
+        # B has to have answered the NOTIFY before: C hears nothing of that.
+        c.put('<pause milliseconds="500"/>')
+        self.told("18x", "180 Ringing", "active;expires=")
+        c.answer("200 OK", None, CHOSEN, tag="c2", extra=ABLE)
+        self.acked(c, "L38", 1)
+        self.ends(c, None)
+        self.agrees()
+        self.ended()
+        self.leaves()
+
+    def semi(self):
+        b, c = self.b, self.c
+        nineteen = self.second_call()
+        self.refer_to_consultation()
+        self.accepts()
+        cancel = self.mode == "cancel"
+        via = f"Via: SIP/2.0/UDP {b.contact.partition('@')[2]};branch={BRANCH}\nMax-Forwards: 70\nFrom: " \
+              f"{self.number(1002)};tag=b2\nTo: {self.number(1003)}{{}}\nCall-ID: consult///[call_id]\nCSeq: 1 {{}}\n" \
+              "Content-Length: 0\n"
+        if cancel:
+            b.sent("semi CANCEL")
+            b.message(f"CANCEL sip:1003@{self.us} SIP/2.0\n" + via.format("", "CANCEL"), again=False)
+        self.trying()
+        b.response("semi 487", 487, ("CSeq", "1 INVITE"), ("To", "tag=(~.*)", "=ctag"), ("Call-ID", "^ *consult///"))
+        b.message(f"ACK sip:1003@{self.us} SIP/2.0\n" + via.format(";tag=[$ctag]", "ACK"), again=False)
+        if cancel:
+            b.response("semi CANCEL 200", 200, ("CSeq", "1 CANCEL"), ("Call-ID", "^ *consult///"))
+        # C knows nothing of all that: it rings, rings on, and answers what B offered.
+        c.request("19", "INVITE", *nineteen)
+        c.sent("20")
+        for _ in range(2):
+            c.answer("180 Ringing", tag="c2")
+            c.put('<pause milliseconds="700"/>')
+        self.told("18x", "180 Ringing", "active;expires=")
+        c.sent("22")
+        c.answer("200 OK", None, CHOSEN, tag="c2", extra=ABLE)
+        self.acked(c, "23", 1)
+        self.joined("L36", "L38", 2, 1)
+        self.agrees()
+        self.ended()
+        self.leaves()
+
+    def foreign(self):
+        b, c = self.b, self.c
+        at_c = f"127.0.0.1:{self.port + 3}"
+
+        def past_us(port):
+            b.put(f'<nop><action><setdest host="127.0.0.1" port="{port}" protocol="UDP"/></action></nop>')
+
+        # Past us, B calls C.
+        begin = (f"sip:1003@{at_c}", f"{self.number(1002)};tag=b2", self.number(1003), "consult///")
+        past_us(self.port + 3)
+        b.send(begin, "INVITE", None, CHOSEN, ABLE)
+        b.put('<recv response="200"/>')
+        b.send((f"sip:1003@{at_c}", begin[1], f"{self.number(1003)};tag=c2", "consult///"), "ACK")
+        past_us(self.port)
+        replaces = "?Replaces={}%3Bto-tag%3Dc2%3Bfrom-tag%3Db2"
+        self.refer("sip:1003@elsewhere.example" + replaces.format("gone%40x") + "&Require=replaces")
+        self.accepts()
+        self.trying()
+        self.told("foreign 481", "481 ", "terminated;reason=noresource")
+        self.refer("sip:1003@elsewhere.example" + replaces.format("consult%2F%2F%2F[call_id]"))
+        self.accepts(3)
+        self.trying(3)
+        # C's own BYE comes from C, so before or after our NOTIFY.
+        b.put('<recv request="BYE" optional="true" next="left"/>')
+        self.ended(3)
+        b.put('<recv request="BYE"/>')
+        b.sent("foreign BYE")
+        past_us(self.port + 3)
+        b.answer("200 OK")
+        b.put('<nop next="leaving"/>\n<label id="left"/>\n<nop/>')
+        past_us(self.port + 3)
+        b.answer("200 OK")
+        past_us(self.port)
+        self.ended(3)
+        b.put('<label id="leaving"/>\n<nop/>')
+        past_us(self.port)
+        self.leaves()
+        self.agrees()
+        self.foreign_target(c, self.invite(c, f"1003@{at_c}", 1001, 1003, FULL))
+
+    def foreign_target(self, c, said):
+        c.shared += ["replaced"]
+        c.first_invite(("refusing", "Replaces", "gone@x"), ("replacing", "Replaces", "."))
+        c.answer("200 OK", None, CHOSEN, tag="c2", extra=ABLE)
+        c.put('<recv request="ACK"/>\n<label id="waiting"/>\n<nop next="ending" test="replaced"/>\n'
+              '<pause milliseconds="10" next="waiting"/>\n<label id="ending"/>\n<nop/>')
+        c.send((f"sip:{self.b.contact}", "[$h_To];tag=c2", "[$h_From]", ""), "BYE")
+        c.put('<recv response="200"/>\n<nop next="over"/>\n<label id="refusing"/>\n<nop/>')
+        c.kept("foreign L36'", *[check if check[0] != "Require" else ("Require", "replaces") for check in said],
+               ("Replaces", "^ *gone@x;to-tag=c2;from-tag=b2$"), ("Referred-By", BY_B))
+        c.sent("foreign L37'")
+        c.answer("481 No Such Call", tag="c3")
+        self.acked(c, "foreign L38'", 1, f"1003@127.0.0.1:{self.port + 3}")
+        c.put('<nop next="over"/>\n<label id="replacing"/>\n<nop/>')
+        c.kept("foreign L36'", *said, ("Replaces", "^ *consult///[^;]+;to-tag=c2;from-tag=b2$"), ("Referred-By", BY_B))
+        c.answer("200 OK", None, CHOSEN, tag="c4", extra=ABLE)
+        self.acked(c, "foreign L38'", 1)
+        c.put('<nop><action><assign assign_to="replaced" value="1"/></action></nop>')
+        self.ends(c, None)
+
+    def relay(self):
+        a, b, c, forward = self.a, self.b, self.c, self.mode == "forward"
+        self.answered(self.second_call())
+        self.refer_to_consultation()
+        a.request("R33", "REFER", *self.within(a, "REFER", 2, "a1"), ("Max-Forwards", "69"), ("Referred-By", BY_B),
+                  ("Refer-To", "<(sip:xfer[.][^?>]*)", "target"),
+                  ("Refer-To", "Replaces=(consult.*)%3Bto-tag%3D(.*)%3Bfrom-tag%3D(b2)&Require=replaces>", "rid", "rto",
+                   "rfrom"))
+        a.sent("R34")
+        a.answer("202 Accepted")
+        b.response("R35", 202, self.contact(), ("CSeq", "2 REFER"))
+        a.sent("R36")
+        self.note("active;expires=60", "100 Trying")
+        a.response("R39", 200, ("CSeq", "NOTIFY"))
+        self.told("R37", "100 Trying", "active;expires=60", answer="R38")
+        start = ("[$target]", f"{self.number(1001)};tag=a3", self.number(1003), "moved///")
+        a.sent("R40")
+        a.send(start, "INVITE", None, FULL, "Replaces: [$rid];to-tag=[$rto];from-tag=[$rfrom]\nRequire: replaces\n"
+               "Referred-By: <sip:1002@example.com>\n" + ABLE)
+        a.response("R41", 100, ("CSeq", "1 INVITE"))
+        a.response("R45'" if forward else "R45", 200, self.contact("murl"), ("To", "tag=(~.*)", "mtag"),
+                   ("CSeq", "1 INVITE"), *self.able(), *self.description(0, "sendrecv", CHOSEN, same=""))
+        moved = ("[$murl]", f"{self.number(1001)};tag=a3", f"{self.number(1003)};tag=[$mtag]", "moved///")
+        a.sent("R46'" if forward else "R46")
+        a.send(moved, "ACK")
+        if forward:
+            self.replacing(BY_A)
+            self.b_is_left("R49'")
+            # R49' comes before R50: A hears of it by this.
+            b.send(self.d1b, "INFO")
+            b.put('<recv response="200"/>')
+            a.put('<recv request="INFO"/>')
+            a.answer("200 OK")
+        else:
+            self.joined("R42", "R44", 3, 2)
+            self.b_is_left("R47")
+        a.sent("R50")
+        self.note("terminated;reason=noresource", "200 OK")
+        a.response("R52", 200, ("CSeq", "NOTIFY"))
+        self.told("R51", "200 OK", "terminated;reason=noresource", answer="R38")
+        b.sent("R53")
+        b.send(self.d1b, "BYE")
+        b.response("R55", 200, ("CSeq", "BYE"))
+        self.ends(a, "R54", ("a1", "xtag", "@127"))
+        a.send(moved, "BYE")
+        a.put('<recv response="200"/>')
+
+    def note(self, state, frag):
+        self.a.send(self.d1a, "NOTIFY", body=f"Event: refer\nSubscription-State: {state}\n"
+                    f"Content-Type: message/sipfrag\nContent-Length: [len]\n\nSIP/2.0 {frag}")
+
+    def parties(self):
+        self.first_call()
+        {"blind": self.blind, "foreign": self.foreign, "semi": self.semi, "cancel": self.semi, "splice": self.relay,
+         "forward": self.relay}.get(self.mode, self.local)()
+        return self.a, self.b, self.c
 
 
-class Party:
-    def __init__(self, name):
-        self.name, self.steps, self.version, self.cseq, self.used = name, [], 0, {}, set()
-        self.two_calls = False
+def table():
+    """Which scenario has which line, and what is looked at there."""
+    seen = {line: ([], []) for line in Party.demanded}
+    for mode in MODES:
+        for party in Flow(mode, 20000).parties():
+            for line, words in party.lines.items():
+                seen[line][0].append(mode)
+                seen[line][1].extend(word for word in words if word not in seen[line][1])
+    never = [line for line, (modes, _) in seen.items() if not modes]
+    if never:
+        raise SystemExit(f"no scenario has the lines {', '.join(never)}")
+    rows = []
+    for line, (modes, words) in seen.items():
+        where = "all" if set(modes) == set(MODES) else ", ".join(mode for mode in MODES if mode in modes)
+        message = Party.demanded[line][0].replace(">", "&rarr;")
+        rows.append(f"| {line} | {message} | {', '.join(words) or 'sent by SIPp'} | {where} |")
+    return f"""# What SIPp judges
 
-    def put(self, text):
-        self.steps.append(text)
+The scenarios in this folder are for the tests `tests/e2e/sipp-*.test`. Those of `sipp-lines.test` are written by
+`tests/e2e/sipp_lines.py`, for the flow of a transfer message by message: A is transferee, B transferor, C target, X
+refereed. This table is made from them (`tests/e2e/sipp_lines.py --table`), and the test fails if it is not what they
+do, if a line of `lines.tsv` is in no scenario, or if one lacks a check that its line asks for. `SPOIL=N
+tests/e2e/sipp-lines.test MODE` turns the Nth check of a scenario round: it has to fail. Pauses stand where a party
+hears nothing of what it must wait for.
 
-    def write(self):
-        with open(f"{OUT}/{self.name}.xml", "w", encoding="utf-8") as f:
-            f.write('<?xml version="1.0" encoding="UTF-8"?>\n' f'<scenario name="{self.name} {MODE}">\n')
-            f.write('<Global variables="replaced"/>\n' if self.two_calls else "")
-            f.write("\n".join(self.steps))
-            f.write(f'\n<Reference variables="{",".join(sorted(self.used))}"/>\n' if self.used else "\n")
-            f.write("</scenario>\n")
-
-    def message(self, text, again=True):
-        self.put(f"<send{' retrans=' + chr(34) + '500' + chr(34) if again else ''}><![CDATA[\n{text}\n]]></send>")
-
-    def body(self, direction, types):
-        self.version += 1
-        return "Content-Type: application/sdp\nContent-Length: [len]\n\n" + SDP.format(
-            who=self.name, version=self.version, types=types, direction=f"a={direction}" if direction else "a=sendrecv")
-
-    def checks(self, line, wanted):
-        """Each (header or "body", expression[, variables])."""
-        if not wanted:
-            return ""
-        self.used.add("all")
-        out = []
-        for where, expression, *names in wanted:
-            self.used.update(names)
-            place = 'search_in="body"' if where == "body" else f'search_in="hdr" header="{where}:"'
-            inverse = expression.startswith("!")
-            out.append(f'<ereg regexp="{quoted(expression.lstrip("!"))}" {place} '
-                       f'check_it{"_inverse" if inverse else ""}="true" assign_to="{",".join(["all", *names])}"/>')
-        return f"<!-- {line} --><action>" + "".join(out) + "</action>"
-
-    def extracts(self):
-        """What a dialog needs in which we are called."""
-        wanted = [("From", "(.*)", "peer"), ("To", "(.*)", "self"), (*URL, "url")]
-        return self.checks("", wanted).partition("<action>")[2].removesuffix("</action>")
-
-    def request(self, line, method, *wanted):
-        """A request must come now."""
-        self.put(f'<recv request="{method}">{self.checks(line, wanted)}</recv>')
-
-    def response(self, line, status, *wanted):
-        self.put(f'<recv response="{status}">{self.checks(line, wanted)}</recv>')
-
-    def answer(self, status, direction=None, types=None, tag=None, extra=""):
-        """To the last request."""
-        text = f"SIP/2.0 {status}\n[last_Via:]\n[last_From:]\n[last_To:]{';tag=' + tag if tag else ''}\n" \
-               "[last_Call-ID:]\n[last_CSeq:]\n" + extra
-        text += f"Contact: <sip:{self.name}@[local_ip]:[local_port]>\n"
-        text += self.body(direction, types) if types else "Content-Length: 0\n"
-        self.message(text, again=types is not None)
-
-    def send(self, dialog, method, direction=None, types=None, extra="", cseq=None):
-        """In a dialog, or to begin it. A dialog is (Request-URI, From, To, prefix of the Call-ID)."""
-        uri, sender, to, prefix = dialog
-        if cseq is None:
-            cseq = self.cseq.get(prefix, 0) + (method != "ACK")
-            self.cseq[prefix] = cseq
-        text = f"{method} {uri} SIP/2.0\n{VIA}From: {sender}\nTo: {to}\nCall-ID: {prefix}[call_id]\n"
-        text += f"CSeq: {cseq} {method}\n"
-        text += f"Contact: <sip:{self.name}@[local_ip]:[local_port]>\n" + extra
-        text += self.body(direction, types) if types else "Content-Length: 0\n"
-        self.message(text, again=method != "ACK")
-
-
-US = "[us]"
-URL = ("Contact", "<(sip:[^>]*)>")
-
-
-def number(user):
-    return f"<sip:{user}@{US}>"
-
-
-def version(n):
-    return ("body", rf"o=[^ ]+ [0-9]+ {n} ")
-
-
-def of(direction):
-    """A description that says so; sendrecv is said by its absence too."""
-    return ("body", f"a={direction}") if direction != "sendrecv" else ("body", "!a=(sendonly|recvonly|inactive)")
+| line | message | SIPp looks at | scenarios |
+|---|---|---|---|
+""" + "\n".join(rows) + "\n"
 
 
 def main():
-    a, b, c = Party("a"), Party("b"), Party("c")
-    # ---- A: lines 1, 2, 5, 8, 9
-    first = (f"sip:1002@{US}", f"{number(1001)};tag=a1", number(1002), "")
-    a.send(first, "INVITE", None, "0 8 101", ABLE)
-    a.response("2", 100)
-    a.response("5", 180, ("To", "tag="), ("Contact", "<sip:"))
-    a.response("8", 200, (*URL, "url"), ("To", "tag=(.*)", "tag"), ("Supported", "replaces"), of("sendrecv"),
-               version(0), ("Allow", "REFER.*NOTIFY"))
-    d1a = ("[$url]", f"{number(1001)};tag=a1", f"{number(1002)};tag=[$tag]", "")
-    a.send(d1a, "ACK")
-    # B may hold A only when A's ACK has come (else 491): it hears of that by this.
-    a.send(d1a, "INFO")
-    a.response("INFO", 200)
-    # ---- A: lines 12 to 14
-    a.request("12", "INVITE", of("sendonly"), version(1), ("CSeq", "INVITE"), ("Max-Forwards", "[67][0-9]"))
-    a.answer("200 OK", "recvonly", "0 101", extra=ABLE)
-    a.request("14", "ACK")
-    # ---- B: lines 3, 4, 6, 7, 10, 11, 15, 16
-    b.request("3", "INVITE", ("From", "(.*)", "peer"), ("To", "(.*)", "self"), (*URL, "url"), ("Max-Forwards", "69"),
-              ("Supported", "replaces"), ("Allow", "REFER.*NOTIFY"), ("From", "tag="), of("sendrecv"), version(0),
-              ("Require", "!."))
-    b.answer("180 Ringing", tag="b1")
-    b.answer("200 OK", None, "0 101", tag="b1", extra=ABLE)
-    b.request("7", "ACK")
-    b.request("INFO", "INFO")
-    b.answer("200 OK")
-    d1b = ("[$url]", "[$self];tag=b1", "[$peer]", "")
-    b.send(d1b, "INVITE", "sendonly", "0 101")
-    b.response("11", 100)
-    b.response("15", 200, of("recvonly"), version(1))
-    b.send(d1b, "ACK")
-    by = f"<sip:1002@{US}>;x=\"as it was\""
-    if MODE == "blind":
-        b.send(d1b, "REFER", extra=f"Refer-To: <sip:1003@{US}>\nReferred-By: {by}\n")
-        blind(a, b, c, d1b, d1a)
-    else:
-        attended(a, b, c, d1b, d1a, by)
-    for party in (a, b, c):
-        party.write()
-
-
-def attended(a, b, c, d1b, d1a, by):
-    # ---- B: lines 17, 18, 21
-    begin = (f"sip:1003@{US}", f"{number(1002)};tag=b2", number(1003), "consult///")
-    # While C rings it is B's offer that C answers: less than A's, so that what C is offered then is told from it.
-    b.send(begin, "INVITE", None, "0 101" if MODE == "semi" else "0 8 101", ABLE)
-    b.response("18", 100)
-    b.response("21", 180, ("To", "tag=(.*)", "ctag"), (*URL, "curl"))
-    d2b = ("[$curl]", f"{number(1002)};tag=b2", f"{number(1003)};tag=[$ctag]", "consult///")
-    if MODE != "semi":
-        consultation(b, c, d2b)
-    # ---- L32, R32: the REFER
-    b.send(d1b, "REFER", extra=f"Refer-To: <sip:1003@{US}?Replaces=consult%2F%2F%2F[call_id]%3Bto-tag%3D[$ctag]%3B"
-           f"from-tag%3Db2>\nReferred-By: {by}\n")
-    if MODE == "semi":
-        semi(a, b, c, d1b, d1a)
-    elif RELAYED:
-        relayed(a, b, c, d1b, d1a)
-    else:
-        local(a, b, c, d1b, d1a)
-
-
-def consultation(b, c, d2b):
-    # ---- B: lines 24, 25 and 26, 30, 31
-    b.response("24", 200, ("Contact", "<sip:"), ("To", "tag="), of("sendrecv"), version(0))
-    b.send(d2b, "ACK")
-    b.send(d2b, "INVITE", "sendonly", "0 101")
-    b.response("27", 100)
-    b.response("30", 200, of("recvonly"), version(1))
-    b.send(d2b, "ACK")
-    # ---- C: lines 19, 20, 22, 23 and 27, 28, 29
-    c.two_calls = MODE in ("replace", "forward")
-    if c.two_calls:
-        # Both of C's calls come here: the one with Replaces goes on below.
-        c.put('<recv request="INVITE"><action><ereg regexp="to-tag=c2;from-tag=" search_in="hdr" header="Replaces:" '
-              'assign_to="replaces"/>'
-              '<ereg regexp="replaces" search_in="hdr" header="Require:" assign_to="required"/>'
-              f'<ereg regexp="{REFERRED}" search_in="hdr" header="Referred-By:" assign_to="referred"/>'
-              + c.extracts() + '</action></recv>\n<nop next="replacing" test="replaces"/>')
-    else:
-        c.request("19", "INVITE", ("Max-Forwards", "69"), of("sendrecv"), version(0), ("From", "1002"))
-    c.answer("180 Ringing", tag="c2")
-    c.answer("200 OK", None, "0 101", tag="c2", extra=ABLE)
-    c.request("23", "ACK")
-    c.request("27", "INVITE", of("sendonly"), version(1), ("CSeq", "2 INVITE"))
-    c.answer("200 OK", "recvonly", "0 101")
-    c.request("29", "ACK")
-
-
-def notified(b, line, status, state):
-    b.request(line, "NOTIFY", ("body", f"SIP/2.0 {status}"), ("Event", "refer;id=2"), ("Subscription-State", state),
-              ("Content-Type", "message/sipfrag"))
-    b.answer("200 OK")
-
-
-def replacing(c, line):
-    """C's first call waits until its second has replaced it, and ends; that one begins with the INVITE in hand."""
-    c.put('<label id="waiting"/>\n<nop next="ending" test="replaced"/>\n<pause milliseconds="10" next="waiting"/>\n'
-          '<label id="ending"/>\n<nop/>')
-    c.send(("[$url]", "[$self];tag=c2", "[$peer]", ""), "BYE")
-    c.response("R48'", 200)
-    c.put('<nop next="over"/>\n<label id="replacing"/>\n<nop/>')
-    # What it did not say stops this call: no INVITE comes in it any more.
-    for held in ("required", "referred"):
-        c.put(f'<nop next="{held}" test="{held}"/>\n<recv request="INVITE"/>\n<label id="{held}"/>\n<nop/>')
-    c.answer("200 OK", None, "0 101", tag="c3", extra=ABLE)
-    c.put(f'<!-- {line} --><recv request="ACK"><action><assign assign_to="replaced" value="1"/></action></recv>')
-    end_of(c, "BYE of A, crossing")
-    c.put('<label id="over"/>')
-
-
-def end_of(party, line):
-    party.request(line, "BYE")
-    party.answer("200 OK")
-
-
-def local(a, b, c, d1b, d1a):
-    b.response("L33", 202, ("Contact", "<sip:"))
-    notified(b, "L34", "100", "active;expires=")
-    if MODE == "join":
-        joined(c, 3)
-    else:
-        replacing(c, "L38")
-    agrees(a, d1a)
-    end_of(b, "L42")
-    notified(b, "L44", "200", "terminated;reason=noresource")
-    if MODE == "replace":
-        # Its BYE would have us end for C what C has not ended yet.
-        b.put('<pause milliseconds="1000"/>')
-    b.send(d1b, "BYE")
-    b.response("L47", 200)
-
-
-def joined(c, cseq):
-    c.request("L36", "INVITE", ("CSeq", f"{cseq} INVITE"), of("sendrecv"), version(cseq - 1),
-              ("body", "RTP/AVP 0 8 101"))
-    c.answer("200 OK", None, "0 101")
-    c.request("L38", "ACK")
-    end_of(c, "BYE of A, crossing")
-
-
-def agrees(a, d1a):
-    a.request("L39", "INVITE", of("sendrecv"), version(2))
-    a.answer("200 OK", None, "0 101")
-    a.request("L41", "ACK")
-    a.send(d1a, "BYE")
-    a.response("BYE", 200)
-
-
-def blind(a, b, c, d1b, d1a):
-    b.response("L33", 202, ("Contact", "<sip:"))
-    notified(b, "L34", "100", "active;expires=")
-    c.request("L36'", "INVITE", ("CSeq", "1 INVITE"), ("Max-Forwards", "69"), ("From", "1001"), ("Replaces", "!."),
-              ("Require", "!."), ("Referred-By", "<sip:1002@.*>;x=\"as it was\""), of("sendrecv"), version(0),
-              ("body", "RTP/AVP 0 8 101"))
-    c.answer("180 Ringing", tag="c2")
-    c.put('<pause milliseconds="500"/>')
-    notified(b, "180", "180", "active;expires=")
-    c.answer("200 OK", None, "0 101", tag="c2", extra=ABLE)
-    c.request("L38", "ACK")
-    end_of(c, "BYE of A, crossing")
-    agrees(a, d1a)
-    notified(b, "L44", "200", "terminated;reason=noresource")
-    b.send(d1b, "BYE")
-    b.response("L47", 200)
-
-
-def semi(a, b, c, d1b, d1a):
-    b.response("L33", 202, ("Contact", "<sip:"))
-    notified(b, "L34", "100", "active;expires=")
-    b.response("487 of the consultation", 487, ("CSeq", "1 INVITE"))
-    b.message(f"ACK sip:1003@{US} SIP/2.0\n[last_Via:]\nMax-Forwards: 70\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n"
-              "CSeq: 1 ACK\nContent-Length: 0\n", again=False)
-    # C knows nothing of all that: it rings, rings on, and answers what B offered.
-    c.request("19", "INVITE", ("Max-Forwards", "69"), of("sendrecv"), version(0), ("From", "1002"),
-              ("body", "RTP/AVP 0 101"))
-    for _ in range(2):
-        c.answer("180 Ringing", tag="c2")
-        c.put('<pause milliseconds="1000"/>')
-    notified(b, "180", "180", "active;expires=")
-    c.answer("200 OK", None, "0 101", tag="c2", extra=ABLE)
-    c.request("23", "ACK")
-    joined(c, 2)
-    agrees(a, d1a)
-    notified(b, "L44", "200", "terminated;reason=noresource")
-    b.send(d1b, "BYE")
-    b.response("L47", 200)
-
-
-def relayed(a, b, c, d1b, d1a):
-    a.request("R33", "REFER", ("Refer-To", "<(sip:xfer[.][^?>]*)", "target"), ("Max-Forwards", "69"),
-              ("Refer-To", "Replaces=(consult.*)%3Bto-tag%3D(.*)%3Bfrom-tag%3D(.*)&Require=replaces>", "rid", "rto",
-               "rfrom"), ("Referred-By", "<sip:1002@.*>;x=\"as it was\""), ("CSeq", "2 REFER"), ("Contact", "<sip:"))
-    a.answer("202 Accepted")
-    b.response("R35", 202)
-    frag = "Event: refer\nSubscription-State: {}\nContent-Type: message/sipfrag\nContent-Length: [len]\n\nSIP/2.0 {}"
-    note(a, d1a, frag.format("active;expires=60", "100 Trying"))
-    a.response("R39", 200)
-    notified(b, "R37", "100", "active;expires=60")
-    start = ("[$target]", f"{number(1001)};tag=a3", number(1003), "moved///")
-    a.send(start, "INVITE", None, "0 8 101", "Replaces: [$rid];to-tag=[$rto];from-tag=[$rfrom]\nRequire: replaces\n"
-           "Referred-By: <sip:1002@example.com>\n" + ABLE)
-    a.response("R41", 100)
-    a.response("R45", 200, (*URL, "murl"), ("To", "tag=(.*)", "mtag"), of("sendrecv"), version(0))
-    moved = ("[$murl]", f"{number(1001)};tag=a3", f"{number(1003)};tag=[$mtag]", "moved///")
-    a.send(moved, "ACK")
-    if MODE == "forward":
-        # R49' comes before R50: A hears of it by this.
-        a.request("INFO", "INFO")
-        a.answer("200 OK")
-    note(a, d1a, frag.format("terminated;reason=noresource", "200 OK"))
-    a.response("R52", 200)
-    end_of(a, "R54")
-    a.send(moved, "BYE")
-    a.response("BYE", 200)
-    if MODE == "splice":
-        c.request("R42", "INVITE", ("CSeq", "3 INVITE"), of("sendrecv"), version(2), ("body", "RTP/AVP 0 8 101"))
-        c.answer("200 OK", None, "0 101")
-        c.request("R44", "ACK")
-        end_of(c, "BYE of A, crossing")
-        end_of(b, "R47")
-        notified(b, "R51", "200", "terminated;reason=noresource")
-    else:
-        replacing(c, "R44'")
-        end_of(b, "R49'")
-        b.send(d1b, "INFO")
-        b.response("INFO", 200)
-        notified(b, "R51", "200", "terminated;reason=noresource")
-    b.send(d1b, "BYE")
-    b.response("R55", 200)
-
-
-def note(party, dialog, text):
-    """A NOTIFY, whose body is no description."""
-    uri, sender, to, prefix = dialog
-    party.cseq[prefix] = party.cseq.get(prefix, 0) + 1
-    party.message(f"NOTIFY {uri} SIP/2.0\n{VIA}From: {sender}\nTo: {to}\nCall-ID: {prefix}[call_id]\n"
-                  f"CSeq: {party.cseq[prefix]} NOTIFY\nContact: <sip:{party.name}@[local_ip]:[local_port]>\n{text}")
+    if sys.argv[1] == "--table":
+        path, text = f"{HERE}/sipp/README.md", table()
+        if "--check" not in sys.argv:
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+        elif not os.path.exists(path) or open(path, encoding="utf-8").read() != text:
+            raise SystemExit("tests/e2e/sipp/README.md is not what the scenarios do: tests/e2e/sipp_lines.py --table")
+        return
+    folder, mode, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    for party in Flow(mode, port).parties():
+        party.write(folder, mode)
+    print(next(Party.numbers) - 1)
 
 
 main()
