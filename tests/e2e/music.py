@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""tests/e2e/music.py PORT WAV: what a held phone hears of a daemon with hold = local. Without PORT: writes the WAV."""
+"""tests/e2e/music.py PORT WAV: what a held phone hears of a daemon with hold = local, and one whose transferor is gone.
+Without PORT: writes the WAV."""
 import math
 import socket
 import struct
@@ -93,7 +94,40 @@ def hold():
     nothing_is_left()
 
 
+def announcement():
+    """Row 26. B has left, C refuses, B does not answer the recall: A hears the file to its end, once, then gets BYE."""
+    a, b, c = (Phone(n, u, int(sys.argv[1])) for n, u in (("A", 1001), ("B", 1002), ("C", 1003)))
+    for phone in (a, b, c):
+        phone.register()
+    here, there = call(a, b)
+    left = Ear(here)
+    left.say()
+    check("B refers A to C", there.refer(f"<{b.url('1003')}>").status == 202)
+    there.notified()
+    to_c = c.request("INVITE")
+    there.bye()
+    c.respond(to_c, 486, tag="c")
+    c.request("ACK")
+    check("B is told", there.notified()[0] == 486)
+    recall = b.request("INVITE")
+    b.respond(recall, 180, tag="b")
+    cancel = b.request("CANCEL", recall.get("Call-ID"))
+    b.respond(cancel, 200)
+    b.respond(recall, 487, tag="b")
+    heard = [left.hear() for _ in range(2 * RATE // FRAME)]
+    part = share(sum((h[3] for h in heard), []), HERTZ)
+    check(f"A hears {HERTZ} Hz, all of the file", part > 0.97, part)
+    here.answer_bye()
+    left.socket.setblocking(False)
+    try:
+        left.hear()
+        check("and no more", False)
+    except BlockingIOError:
+        pass
+    nothing_is_left()
+
+
 if len(sys.argv) == 2:
     write_wav(sys.argv[1])
 else:
-    sip.run({"hold": hold}, [])
+    sip.run({"hold": hold, "announcement": announcement}, [])
