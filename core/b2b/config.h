@@ -47,6 +47,7 @@ struct user_config {
     enum refer_mode refer;
     enum hold_mode hold;
     enum anchor_mode anchor;
+    uint32_t transfers_per_minute; /* 0: as engine_config says */
 };
 
 /* Routes are tried in order: the first whose prefix and domain both fit (an empty one fits all). */
@@ -69,6 +70,7 @@ struct peer_config {
     enum refer_mode refer;
     enum hold_mode hold;
     enum anchor_mode anchor;
+    uint32_t transfers_per_minute; /* 0: as engine_config says */
     char username[CONFIG_NAME_MAX]; /* what its challenges are answered with; "": they are not */
     char password[CONFIG_NAME_MAX];
     char realm[CONFIG_HOST_MAX]; /* only challenges of this realm; "": any */
@@ -179,7 +181,7 @@ struct engine_config {
     uint64_t announcement_us;    /* length of MEDIA_SOURCE_ANNOUNCEMENT, heard by who is recalled in vain; 0: none */
     uint32_t subscription_s;     /* expires of the first NOTIFY */
     uint8_t max_depth;           /* transfers of one call */
-    uint32_t transfers_per_minute; /* of one user or peer; 0: any number */
+    uint32_t transfers_per_minute; /* of one user or peer that has no number of its own; 0: any number */
     uint32_t transfers_pending;    /* of one user or peer, undecided at a time; 0: any number */
 
     enum durability durability;

@@ -84,6 +84,12 @@ enum anchor_mode policy_anchor_mode(const struct engine *e, struct slice princip
     return m == ANCHOR_DEFAULT ? e->cfg.anchor : m;
 }
 
+uint32_t policy_transfers_per_minute(const struct engine *e, struct slice principal) {
+    struct party p = party_of(e, principal);
+    uint32_t n = p.user ? p.user->transfers_per_minute : p.peer ? p.peer->transfers_per_minute : 0;
+    return n ? n : e->cfg.transfers_per_minute;
+}
+
 static bool is_echo(const struct engine *e, struct slice user) {
     for (uint32_t i = 0; i < e->policy.echo_count; i++)
         if (slice_eq(slice_str(e->policy.echo[i]), user))

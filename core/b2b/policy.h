@@ -38,6 +38,9 @@ enum hold_mode policy_hold_mode(const struct engine *e, struct slice principal);
 /* Media of a party with this principal comes from its SDP's address and port, or is dropped. */
 bool policy_media_strict(const struct engine *e, struct slice principal);
 
+/* How many a party with this principal may ask for; 0: any number. */
+uint32_t policy_transfers_per_minute(const struct engine *e, struct slice principal);
+
 /* ---- policy_transfer.c: whose transfer, to where, how many */
 
 /* May a party with this principal transfer somebody to this address? Absent: yes; else why not, for a 403. */
@@ -45,7 +48,8 @@ bool policy_media_strict(const struct engine *e, struct slice principal);
 struct slice policy_call_denied(const struct engine *e, struct slice principal, const struct sip_uri *to);
 struct slice policy_transfer_denied(const struct engine *e, struct slice principal, const struct sip_uri *to);
 /* The same for one more transfer now: limits of those undecided, and of those a minute. Absent: yes, and it counts. The
- * rate is that of a bucket that holds transfers_per_minute and fills at the same rate. Nobody (absent) is one party. */
+ * rate is that of a bucket that holds policy_transfers_per_minute and fills at the same rate. Nobody (absent) is one
+ * party. */
 struct slice policy_transfer_limited(struct engine *e, struct slice principal);
 
 /* ---- policy_quirk.c */

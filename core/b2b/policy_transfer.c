@@ -105,9 +105,12 @@ static struct transfer_rate *rate_of(struct engine *e, struct slice principal) {
 }
 
 static bool take_rate(struct engine *e, struct slice principal) {
+    uint32_t per_minute = policy_transfers_per_minute(e, principal);
+    if (per_minute == 0)
+        return true;
     struct transfer_rate *r = rate_of(e, principal);
     uint64_t full = r->full_us > e->now ? r->full_us : e->now;
-    uint64_t one = MINUTE_US / e->cfg.transfers_per_minute;
+    uint64_t one = MINUTE_US / per_minute;
     if (full + one > e->now + MINUTE_US)
         return false;
     r->full_us = full + one;
@@ -117,7 +120,7 @@ static bool take_rate(struct engine *e, struct slice principal) {
 struct slice policy_transfer_limited(struct engine *e, struct slice principal) {
     if (e->cfg.transfers_pending && pending_of(e, principal) >= e->cfg.transfers_pending)
         return SL("Too many transfers at a time");
-    if (e->cfg.transfers_per_minute && !take_rate(e, principal))
+    if (!take_rate(e, principal))
         return SL("Too many transfers a minute");
     return SLICE_NONE;
 }

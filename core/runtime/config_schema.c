@@ -180,6 +180,8 @@ const struct config_key config_keys[] = {
     { "peers[].media_strict", CT_BOOL, PEER(media_strict), .standard = "false", .help = "media.strict for this peer" },
     { "peers[].transfer", REFER_CHOICES, PEER(refer), .standard = "default", .help = "overrides transfer.mode" },
     { "peers[].anchor", ANCHOR_CHOICES, PEER(anchor), .standard = "default", .help = "overrides media.anchor" },
+    { "peers[].per_minute", CT_COUNT, PEER(transfers_per_minute), RANGE(0, 1000000), .standard = "0",
+      .help = "overrides transfer.per_minute; 0: does not" },
     { "peers[].hold", HOLD_CHOICES, PEER(hold), .standard = "default", .help = "overrides media.hold" },
 
     { "peers[].username", CT_TEXT, PEER(username), .standard = "",
@@ -195,6 +197,8 @@ const struct config_key config_keys[] = {
     { "users[].display", CT_TEXT, USER(display), .standard = "", .help = "display name" },
     { "users[].transfer", REFER_CHOICES, USER(refer), .standard = "default", .help = "overrides transfer.mode" },
     { "users[].anchor", ANCHOR_CHOICES, USER(anchor), .standard = "default", .help = "overrides media.anchor" },
+    { "users[].per_minute", CT_COUNT, USER(transfers_per_minute), RANGE(0, 1000000), .standard = "0",
+      .help = "overrides transfer.per_minute; 0: does not" },
     { "users[].hold", HOLD_CHOICES, USER(hold), .standard = "default", .help = "overrides media.hold" },
 
     { "quirks[].agent", CT_TEXT, QUIRK(agent), .standard = "",

@@ -91,6 +91,8 @@ static void test_transfer_rules(void) {
     struct config *c = load("transfer:\n  per_minute: 30\n  pending: 2\n  rules:\n"
                             "    - { from: 'user:1001', prefix: '0900', class: outside }\n"
                             "    - { domain: example.net, action: allow }\n  max_depth: 3\n"
+                            "users:\n  - { name: a, password: b, per_minute: 7 }\n  - { name: b, password: b }\n"
+                            "peers:\n  - { name: trunk, address: 192.0.2.1, per_minute: 600 }\n"
                             "quirks:\n  - { agent: 'Old/1.', no_notify: true }\n"
                             "  - { peer: trunk, replaces_swapped: yes, bye_at_once: true, accept_200: true }\n");
     CHECK_TRUE(c && config_resolve(c, &error));
@@ -104,6 +106,8 @@ static void test_transfer_rules(void) {
     CHECK_TRUE(strcmp(p->rules[0].from, "user:1001") == 0 && strcmp(p->rules[0].prefix, "0900") == 0);
     CHECK_EQ(p->rules[0].to, TRANSFER_TO_OUTSIDE);
     CHECK_EQ(p->rules[0].action, TRANSFER_DENY);
+    CHECK_EQ(p->peers[0].transfers_per_minute, 600);
+    CHECK_TRUE(p->users[0].transfers_per_minute == 7 && p->users[1].transfers_per_minute == 0);
     CHECK_EQ(p->rules[1].to, TRANSFER_TO_ANY);
     CHECK_EQ(p->rules[1].action, TRANSFER_ALLOW);
     CHECK_EQ(p->quirk_count, 2);

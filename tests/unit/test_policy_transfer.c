@@ -142,6 +142,32 @@ static void test_rate(void) {
     rig_stop(&rig);
 }
 
+/* A peer's own number, less and more than everybody's, in place of it. */
+static void test_rate_of_one_peer(void) {
+    struct engine_config c;
+    struct rig_dialog a, b;
+    struct peer_config peers[8];
+    start(&c);
+    CHECK_TRUE(c.policy.peer_count <= 8);
+    memcpy(peers, c.policy.peers, c.policy.peer_count * sizeof *peers);
+    for (uint32_t i = 0; i < c.policy.peer_count; i++)
+        peers[i].transfers_per_minute = i == BOB ? 1 : i == ALICE ? 4 : 0;
+    c.policy.peers = peers;
+    c.transfers_per_minute = 2;
+    c.max_depth = 200;
+    rig_start(&rig, &c);
+    rig_call(&rig, &a, &b, ALICE, BOB);
+    CHECK_EQ(refer_status(&b, CAROL), 202);
+    finish_refused(&b);
+    CHECK_EQ(refer_status(&b, CAROL), 403);
+    for (unsigned i = 0; i < 4; i++) {
+        CHECK_EQ(refer_status(&a, CAROL), 202);
+        finish_refused(&a);
+    }
+    CHECK_EQ(refer_status(&a, CAROL), 403);
+    rig_stop(&rig);
+}
+
 static void test_pending(void) {
     struct engine_config c;
     struct rig_dialog a, b, a2, b2;
@@ -209,5 +235,6 @@ static void test_flood(void) {
 
 int main(void) {
     return UNIT_RUN("policy_transfer", UNIT(test_first_fit), UNIT(test_no_way_round), UNIT(test_rule_refuses_refer),
-                    UNIT(test_rule_sees_the_consultation), UNIT(test_rate), UNIT(test_pending), UNIT(test_flood));
+                    UNIT(test_rule_sees_the_consultation), UNIT(test_rate), UNIT(test_rate_of_one_peer),
+                    UNIT(test_pending), UNIT(test_flood));
 }
