@@ -345,7 +345,8 @@ static void run_timers(struct engine *e) {
 
 static void on_send_failed(struct engine *e, const struct addr *dst) {
     struct txn_event t;
-    while (e->out->n < OUTBOX_MAX / 2 && (t = txn_transport_error(&e->txns, e->now, dst)).kind != TXN_NONE)
+    uint32_t started = e->txns.started;
+    while (e->out->n < OUTBOX_MAX / 2 && (t = txn_transport_error(&e->txns, e->now, dst, started)).kind != TXN_NONE)
         client_event(e, &t, NULL);
 }
 

@@ -81,6 +81,7 @@ struct txn {
     struct addr local;            /* our address it sends from; ADDR_NONE: any */
     handle dst_next, dst_prev;    /* client: others to that address; txn_dst.c */
     bool dst_linked;
+    uint32_t started;             /* client: the how manieth of the layer, from 1 */
     uint64_t interval;            /* of the retransmission timer that runs */
     struct key128 key, merge;     /* in the map */
     struct wheel_node retransmit; /* A, E, G, TRYING */
@@ -100,6 +101,7 @@ struct txn_layer {
     struct trace *trace;
     struct buf *refused;          /* see txn_refused */
     handle by_dst[TXN_DST_CHAINS];
+    uint32_t started;             /* client transactions, ever; it wraps */
 };
 
 struct txn_layer_config {
@@ -217,8 +219,9 @@ void txn_response_dst(const struct sip_msg *request, const struct addr *src, str
 struct txn_event txn_timer(struct txn_layer *l, struct outbox *o, uint64_t now, struct wheel_node *n);
 
 /* The kernel reported an error for dst: client transactions to it that wait for an answer fail, one event a call; call
- * until TXN_NONE. */
-struct txn_event txn_transport_error(struct txn_layer *l, uint64_t now, const struct addr *dst);
+ * until TXN_NONE. `started` is the layer's from before the first call: the error is not about what is sent on account
+ * of it. */
+struct txn_event txn_transport_error(struct txn_layer *l, uint64_t now, const struct addr *dst, uint32_t started);
 
 /* NULL: ended. The pointer is good until the next call into the layer. */
 static inline struct txn *txn_get(const struct txn_layer *l, handle h) {

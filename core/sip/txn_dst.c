@@ -21,6 +21,7 @@ void txn_dst_link(struct txn_layer *l, struct txn *t) {
         first->dst_prev = t->self;
     *head = t->self;
     t->dst_linked = true;
+    t->started = ++l->started;
 }
 
 void txn_dst_unlink(struct txn_layer *l, struct txn *t) {
@@ -36,12 +37,12 @@ void txn_dst_unlink(struct txn_layer *l, struct txn *t) {
     t->dst_linked = false;
 }
 
-struct txn_event txn_transport_error(struct txn_layer *l, uint64_t now, const struct addr *dst) {
+struct txn_event txn_transport_error(struct txn_layer *l, uint64_t now, const struct addr *dst, uint32_t started) {
     struct txn_event ev = { .kind = TXN_NONE };
     handle next;
     for (struct txn *t = txn_get(l, *chain_of(l, dst)); t && ev.kind == TXN_NONE; t = txn_get(l, next)) {
         next = t->dst_next;
-        if (!addr_eq(&t->dst, dst))
+        if (!addr_eq(&t->dst, dst) || (int32_t)(t->started - started) > 0)
             continue;
         struct txn_step s = { .layer = l, .now = now, .txn = t, .ev = &ev };
         txn_run(&s, t->kind == TXN_ICT ? (unsigned)ICT_EV_ERROR : (unsigned)NICT_EV_ERROR);

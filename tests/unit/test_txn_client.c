@@ -326,15 +326,19 @@ static void test_transport_error(void) {
     /* What is answered is not found any more; in the midst of the others. */
     handle d = fix_start(f, SIP_M_BYE, "z9hG4bKfour"), first = fix_start(f, SIP_M_BYE, "z9hG4bKfive");
     fix_recv(f, fix_response(200, "BYE", "z9hG4bKfour", "tt"));
-    CHECK_EQ(txn_transport_error(&f->layer, f->now, &other).kind, TXN_NONE);
-    struct txn_event ev = txn_transport_error(&f->layer, f->now, &f->far);
+    /* Sent on account of the error: it is not about that. */
+    uint32_t started = f->layer.started;
+    handle after = fix_start(f, SIP_M_INVITE, "z9hG4bKsix");
+    CHECK_EQ(txn_transport_error(&f->layer, f->now, &other, started).kind, TXN_NONE);
+    struct txn_event ev = txn_transport_error(&f->layer, f->now, &f->far, started);
     CHECK_TRUE(ev.kind == TXN_FAILED && ev.txn == first);
-    ev = txn_transport_error(&f->layer, f->now, &f->far);
+    ev = txn_transport_error(&f->layer, f->now, &f->far, started);
     CHECK_TRUE(ev.kind == TXN_FAILED && ev.txn == b && ev.method == SIP_M_BYE);
-    ev = txn_transport_error(&f->layer, f->now, &f->far);
+    ev = txn_transport_error(&f->layer, f->now, &f->far, started);
     CHECK_TRUE(ev.kind == TXN_FAILED && ev.txn == a && ev.txn_kind == TXN_ICT);
-    CHECK_EQ(txn_transport_error(&f->layer, f->now, &f->far).kind, TXN_NONE);
-    CHECK_TRUE(txn_get(&f->layer, c) && txn_get(&f->layer, d) && txn_count(&f->layer) == 2);
+    CHECK_EQ(txn_transport_error(&f->layer, f->now, &f->far, started).kind, TXN_NONE);
+    CHECK_TRUE(txn_get(&f->layer, c) && txn_get(&f->layer, d) && txn_get(&f->layer, after));
+    CHECK_EQ(txn_count(&f->layer), 3);
     fix_end(f);
 }
 
