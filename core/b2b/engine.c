@@ -266,7 +266,8 @@ static void drain_calls(struct engine *e) {
     uint32_t cursor = 0, n = 0;
     handle h;
     for (struct call *c; n < DRAIN_CALLS_A_STEP && (c = pool_next(&e->calls, &cursor, &h));) {
-        bool live = false;
+        /* A transfer whose own parties have left may still wait for the target, a leg of another call. */
+        bool live = c->transfer != HANDLE_NONE;
         for (unsigned i = 0; i < c->leg_count; i++)
             live = live || leg_is_live(leg_get(e, c->legs[i]));
         if (!live)
