@@ -37,7 +37,8 @@ static uint16_t decide_waiting(const struct engine *e, const struct leg *l, bool
     return !rings ? 481 : fits ? 0 : 488;
 }
 
-/* An early dialog may be replaced where we called (RFC 3891 section 3): there the one who waits has an offer open. */
+/* An early dialog may be replaced where we called (RFC 3891 section 3): there the one who waits has an offer open.
+ * offer: the newcomer has one that we can answer in somebody's name. */
 static uint16_t decide_early(const struct engine *e, const struct leg *l, bool offer) {
     const struct leg *peer = leg_peer(e, l);
     if (l->state == LEG_INCOMING)
@@ -52,15 +53,15 @@ static uint16_t decide_early(const struct engine *e, const struct leg *l, bool o
 }
 
 /* The decision table of RFC 3891 section 3; 0: go on. Authorisation comes first, so that a stranger learns nothing. */
-static uint16_t decide(const struct engine *e, const struct takeover *o, bool offer) {
+static uint16_t decide(const struct engine *e, const struct takeover *o, const struct sip_msg *msg) {
     const struct leg *l = o->replaced, *peer = leg_peer(e, l);
-    bool same = o->principal.p && slice_eq(o->principal, leg_str(l, LEG_PRINCIPAL));
+    bool same = o->principal.p && slice_eq(o->principal, leg_str(l, LEG_PRINCIPAL)), offer = msg->body.n != 0;
     if (!same && !o->by_token)
         return 403;
     if (!leg_is_live(l))
         return 603;
     if (!leg_is_up(l))
-        return decide_early(e, l, offer);
+        return decide_early(e, l, offer && !media_goes_direct(e, o->principal, msg->body));
     if (o->early_only)
         return 486;
     if (l->transfer != HANDLE_NONE || (peer && peer->transfer != HANDLE_NONE))
@@ -135,7 +136,7 @@ static void take_place(struct engine *e, struct leg *newcomer, struct leg *calle
 }
 
 void transfer_on_replaces(struct engine *e, const struct sip_msg *msg, handle txn, const struct takeover *o) {
-    uint16_t bad = decide(e, o, msg->body.n != 0);
+    uint16_t bad = decide(e, o, msg);
     if (bad) {
         cdr_refused(e, &(struct cdr_refusal){ "replaces", NULL, o->principal, msg, bad, SLICE_NONE });
         answer(e, msg, txn, bad);
