@@ -276,18 +276,29 @@ struct slice media_describe(struct engine *e, struct leg *to, struct slice text,
     return settle(e, to, &r, now);
 }
 
+/* An answer is of its offer's transport (RFC 3264 section 6); feedback or none is no matter to a relay. */
+static bool same_transport(const struct sdp_media *a, const struct sdp_media *b) {
+    return slice_ieq(a->proto, b->proto) || (is_relayed(a) && is_relayed(b));
+}
+
+/* 0.0.0.0 takes nothing, whatever direction stands beside it (RFC 2543's hold). */
+static enum sdp_direction wanted(const struct sdp_media *m) {
+    return m->zero_hold ? m->direction & SDP_SENDONLY : m->direction;
+}
+
 /* False: nothing remains. */
 static bool keep_common(struct rewrite *r, const struct sdp *offer) {
     bool any = false;
     for (unsigned i = 0; i < r->from.media_count; i++) {
         const struct sdp_media *m = &r->from.media[i], *o = &offer->media[i];
-        uint32_t drop = i < offer->media_count ? sdp_foreign_formats(m, o) : UINT32_MAX;
+        bool fits = i < offer->media_count && same_transport(m, o);
+        uint32_t drop = fits ? sdp_foreign_formats(m, o) : UINT32_MAX;
         if (drop == UINT32_MAX) {
             r->patch.media[i].port = 0;
             continue;
         }
         r->patch.media[i].drop = drop;
-        r->patch.media[i].direction = (int)(m->direction & sdp_reverse(o->direction));
+        r->patch.media[i].direction = (int)(m->direction & sdp_reverse(wanted(o)));
         any |= r->patch.media[i].port != 0;
     }
     return any;
@@ -321,11 +332,10 @@ struct slice media_answer_alone(struct engine *e, struct leg *l, struct slice of
     struct slice before = leg_str(l, LEG_SDP_LOCAL);
     if (sdp_parse(offer, &o) < 0 || !before.p || o.media_count == 0)
         return SLICE_NONE;
-    /* 0.0.0.0 takes nothing, whatever direction stands beside it (RFC 2543's hold). */
-    enum sdp_direction theirs = o.media[0].direction;
-    if (o.media[0].zero_hold)
-        theirs &= SDP_SENDONLY;
-    return media_describe(e, l, before, sdp_reverse(theirs));
+    /* Nobody translates between the two: no more than what both have said. */
+    if (l->direct)
+        return media_answer_common(e, l, before);
+    return media_describe(e, l, before, sdp_reverse(wanted(&o.media[0])));
 }
 
 static void route(struct engine *e, const struct leg_stream *from, const struct leg_stream *to,
