@@ -127,6 +127,10 @@ static inline bool leg_is_up(const struct leg *l) {
 static inline bool leg_owes_answer(const struct leg *l) {
     return l->own_invite && l->late_offer && l->oa == OA_OFFER_RCVD && l->invite_out == HANDLE_NONE;
 }
+/* Its re-INVITEs are a transfer's. */
+static inline bool leg_is_transferred(const struct leg *l) {
+    return l->transfer != HANDLE_NONE && (l->transfer_role == TR_TRANSFEREE || l->transfer_role == TR_TARGET);
+}
 /* The live leg it talks with, or NULL. */
 static inline struct leg *leg_peer(const struct engine *e, const struct leg *l) {
     struct leg *p = leg_get(e, l->peer);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What a leg's event means for the transfer it takes part in. */
 #include "core/b2b/bridge.h"
+#include "core/b2b/call.h"
 #include "core/b2b/late.h"
 #include "core/b2b/media.h"
 #include "core/b2b/transfer.h"
@@ -56,6 +57,22 @@ static bool dialled_event(struct engine *e, struct transfer *t, struct leg *l, c
     return false;
 }
 
+/* The end of a re-INVITE of ours from before: the transfer's own still waits for its turn, or the other party of that
+ * time waits for this answer in its ACK (late.h). False: it is the transfer's. */
+static bool earlier_event(struct engine *e, struct leg *l, const struct leg_event *ev) {
+    struct leg *other = leg_peer(e, l);
+    bool answered = ev->kind == LEG_EV_REANSWERED, owed = other && leg_owes_answer(other);
+    if (!ev->own || !(answered || ev->kind == LEG_EV_REREFUSED) || !(owed || l->reoffer_waits))
+        return false;
+    if (answered && l->late_offer && late_offered(e, l, ev->msg))
+        late_decline(e, l);
+    bool said = answered && !l->late_offer && media_in(l, ev->msg) && media_received(e, l, ev->msg->body, false);
+    if (owed && !(said && late_answer(e, other, l)))
+        late_decline(e, other);
+    call_changed(e, leg_call(e, l));
+    return true;
+}
+
 static void transferee_answered(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
     bool ok = true;
     if (l->late_offer)
@@ -74,6 +91,8 @@ static bool transferee_event(struct engine *e, struct transfer *t, struct leg *l
         transfer_step(e, t, TRANSFER_EV_TRANSFEREE_GONE, ev->status);
         return true;
     }
+    if (earlier_event(e, l, ev))
+        return true;
     if (ev->kind == LEG_EV_REANSWERED && ev->own) {
         transferee_answered(e, t, l, ev);
         return true;
@@ -119,6 +138,8 @@ static void target_answered(struct engine *e, struct transfer *t, struct leg *l,
 }
 
 static bool target_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
+    if (earlier_event(e, l, ev))
+        return true;
     switch (ev->kind) {
     case LEG_EV_PROGRESS:
         transfer_early_heard(e, t, l, ev->msg);
