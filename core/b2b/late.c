@@ -40,9 +40,19 @@ void late_agree(struct engine *e, struct leg *a, struct leg *b) {
         leg_ask_offer(e, a);
 }
 
+/* Its offer was one that nothing here can carry, and the ACK said so: it has no session at all. */
+static bool was_refused(const struct leg *l) {
+    struct sdp s;
+    struct slice told = leg_str(l, LEG_SDP_LOCAL);
+    bool any = !told.p || sdp_parse(told, &s) < 0;
+    for (unsigned i = 0; !any && i < s.media_count; i++)
+        any = s.media[i].port != 0;
+    return !any;
+}
+
 bool late_decline(struct engine *e, struct leg *l) {
     if (!leg_owes_answer(l))
-        return true;
+        return !was_refused(l);
     uint64_t version = l->media.version;
     struct slice sdp = media_answer_as_before(e, l);
     bool same = sdp.p && l->media.version == version;

@@ -17,8 +17,8 @@ bool late_answer(struct engine *e, struct leg *l, const struct leg *other);
  * b is shown it. */
 void late_agree(struct engine *e, struct leg *a, struct leg *b);
 /* Its offer is answered with the session as it was: formats, direction, and lines of before as far as the offer has
- * them. Nothing if no ACK is owed. True: it has a session as before; false: it must be told (leg_reoffer) what holds.
- */
+ * them. Nothing if no ACK is owed. True: it has a session as before; false: it must be told (leg_reoffer) what holds:
+ * it has less, or its ACK has refused all (late_offered). */
 bool late_decline(struct engine *e, struct leg *l);
 
 #endif

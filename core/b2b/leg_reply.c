@@ -61,9 +61,11 @@ void leg_on_stray_2xx(struct engine *e, struct leg *l, const struct sip_msg *msg
         wire_send(e, l->ack, &l->ack_dst, &l->dlg.local); /* also with a re-INVITE under way already */
     else if (msg->cseq != l->invite_cseq)
         leg_ack_earlier(e, l, msg->cseq); /* its ACK was lost, and a later INVITE of ours has gone its way since */
-    else if (!l->late_offer || l->oa != OA_OFFER_RCVD)
-        /* Its transaction was given up, or was a former owner's. */
+    else if (!l->late_offer || l->oa != OA_OFFER_RCVD) {
+        /* Its transaction was given up, or was a former owner's: its offer is answered unread. */
         leg_ack(e, l, l->late_offer ? leg_str(l, LEG_SDP_LOCAL) : SLICE_NONE);
+        l->session_unsure = l->session_unsure || l->late_offer;
+    }
 }
 
 static void take_answer(struct leg *l, const struct sip_msg *msg) {

@@ -145,10 +145,8 @@ static void back_to_former(struct engine *e, struct transfer *t) {
         a->peer = b->self;
         b->peer = a->self;
         media_connect(e, a, b);
-        if (late_decline(e, a))
+        if (late_decline(e, a) || !leg_reoffer(e, a, strs_get(&t->s, TRF_TRANSFEREE_SDP), -1))
             agree(e, a, b);
-        else
-            leg_reoffer(e, a, strs_get(&t->s, TRF_TRANSFEREE_SDP), -1);
     } else {
         leg_end(e, a, 480, SL("Reason: SIP;cause=480;text=\"Transfer failed\"\r\n"));
     }
