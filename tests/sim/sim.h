@@ -8,6 +8,7 @@
  *   sim_net     paths between phones and engine: loss, duplication, reordering, delay, clogs, cuts
  *   sim_phone   user agents that do what real ones do and misdo
  *   sim_extras  those of them that know session timers and reliable provisional responses
+ *   sim_direct  those with DTLS and ICE, whose media goes from party to party
  *   sim_world   the queue of events, the engine with store and relay, one run from a seed to the end
  *   sim_store   the store's delays and failures, and whether what is promised was stored
  *   sim_node    the engine's death and the next one
@@ -110,6 +111,9 @@ struct sim_setup {
     bool storm;                   /* much comes in between */
     bool hard;                    /* events that lose whole dialogs: power, cuts */
     uint8_t extras[SIM_PHONES];   /* enum sim_extra bits */
+    uint8_t anchor, users_anchor[SIM_PHONES]; /* enum anchor_mode */
+    uint8_t speaks[SIM_PHONES];   /* enum sim_speaks bits */
+    bool announces;               /* a recall in vain ends with an announcement */
     uint8_t session_s;            /* the engine's session timer; 0: it asks for none */
     bool session_us;
     uint64_t quirks[SIM_PHONES];  /* enum sim_quirk bits */
@@ -163,6 +167,9 @@ enum sim_quirk_bit {
 /* What a phone knows beyond the least. */
 enum sim_extra { EXTRA_TIMER = 1, EXTRA_RELIABLE = 2, EXTRA_NO_UPDATE = 4 };
 
+/* What media a phone knows. */
+enum sim_speaks { SPEAKS_RTP = 1, SPEAKS_DTLS = 2 };
+
 #define PHONE_DIALOGS 12
 #define PHONE_CLIENTS 24
 #define PHONE_SERVERS 24
@@ -191,6 +198,8 @@ struct phone_sdp {
     uint8_t live;                 /* bit i: m= line i has a port */
     uint16_t port;                /* of the first */
     bool zero;                    /* held by 0.0.0.0, with no direction */
+    bool dtls;
+    uint64_t text;                /* of what was read: hash of all but o= and rejected lines */
 };
 
 struct pdlg {
@@ -207,6 +216,8 @@ struct pdlg {
     uint16_t port;
     struct phone_sdp mine, theirs, offered, got; /* agreed twice; our open offer; the peer's open offer */
     bool offer_open;
+    bool ok_offers;               /* the open offer is in our 2xx: its ACK answers */
+    bool stubborn;                /* refused what it was offered last */
     uint8_t invite_client;        /* index + 1 of our open INVITE */
     uint8_t invite_server;        /* index + 1 of theirs */
     uint16_t outcome;             /* of a ringing call, drawn when it came */
@@ -237,6 +248,7 @@ struct phone {
     uint8_t index;
     bool off;
     uint8_t extras;
+    uint8_t speaks;
     uint64_t quirks;
     struct addr addr;
     struct txt user, uri, contact, sent_by;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What must hold of what is seen on the wires, whatever the phones do. */
 #include "parser/sip_frag.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/sim_direct.h"
 
 #define T1_64 32000000ull
 
@@ -344,6 +344,8 @@ static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg
 static void out_request(struct world *w, const struct sip_msg *m) {
     struct seen_dialog *d = dialog_of(w, m->call_id, m->from_tag);
     bool new = check_cseq(w, d, m);
+    if (new)
+        direct_check_out(w, m);
     switch (m->method) {
     case SIP_M_INVITE: out_invite(w, d, m); break;
     case SIP_M_ACK: out_ack(w, m); break;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What the engine is told: its configuration, and what an operator does to it. */
 #include "core/b2b/engine.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/sim_direct.h"
 
 #include <stdio.h>
 
@@ -12,6 +12,7 @@ static void fill_users(struct world *w, const uint8_t *refer, const uint8_t *hol
     for (unsigned i = 0; i < SIM_PHONES; i++) {
         w->users[i].refer = (enum refer_mode)refer[i];
         w->users[i].hold = (enum hold_mode)hold[i];
+        w->users[i].anchor = (enum anchor_mode)w->script.setup.users_anchor[i];
     }
 }
 
@@ -54,6 +55,7 @@ void config_fill(struct world *w) {
     engine_config_defaults(c);
     c->cdr = true;
     extras_config(c, u);
+    direct_config(w);
     c->seed = (struct siphash_key){ sim_mix(w->seed, 1), sim_mix(w->seed, 2) };
     for (unsigned i = 0; i < sizeof c->secret; i++)
         c->secret[i] = (uint8_t)sim_mix(w->seed, 100 + i);

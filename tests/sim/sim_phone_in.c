@@ -89,7 +89,7 @@ static const struct sip_msg *request_again(struct world *w, const struct pserver
 static bool describe(struct world *w, struct phone *ph, struct pdlg *d, const struct sip_msg *m, struct sbuf *b) {
     if (!m->body.n) {
         sdp_offer(w, ph, d, &d->offered);
-        d->offer_open = true;
+        d->offer_open = d->ok_offers = true;
         sdp_write(b, ph, d, &d->offered);
         return true;
     }
@@ -98,6 +98,7 @@ static bool describe(struct world *w, struct phone *ph, struct pdlg *d, const st
         return false;
     d->theirs = offer;
     d->mine = mine;
+    d->stubborn = false;
     sdp_write(b, ph, d, &mine);
     return true;
 }
@@ -117,6 +118,7 @@ static void refuse(struct world *w, struct phone *ph, struct pdlg *d, struct pse
     packet_free(w, s->req);
     s->req = NULL;
     d->invite_server = 0;
+    d->stubborn = true;
     if (d->state == PH_RINGING)
         phone_dialog_over(w, ph, d);
 }
@@ -399,6 +401,7 @@ static void on_update(struct world *w, struct phone *ph, struct pdlg *d, struct 
         return;
     }
     if (m->body.n && (phone_quirk(w, ph, QUIRK_REFUSE_REINVITE) || !describe(w, ph, d, m, &b))) {
+        d->stubborn = true;
         phone_answer_plain(w, ph, s, m, 488);
         return;
     }
@@ -457,11 +460,12 @@ static void on_ack(struct world *w, struct phone *ph, const struct sip_msg *m) {
     d->ok_cseq = 0;
     if (d->state == PH_ANSWERED)
         d->state = PH_UP;
-    if (d->offer_open && !d->invite_client) {
-        d->offer_open = false;
+    if (d->ok_offers && !d->invite_client) {
+        d->offer_open = d->ok_offers = false;
         if (m->body.n && sdp_read(m->body, &d->theirs)) {
             sdp_check_answer(w, &d->offered, &d->theirs);
             d->mine = d->offered;
+            d->stubborn = false;
         }
     }
     world_seen(w, ph, SEEN_ACK, d->scene);
@@ -493,6 +497,7 @@ static void on_dialog_request(struct world *w, struct phone *ph, struct packet *
         return;
     }
     if (m->cseq < d->remote_cseq) {
+        d->stubborn = d->stubborn || m->method == SIP_M_INVITE || m->method == SIP_M_UPDATE;
         phone_answer_plain(w, ph, s, m, 500);
         return;
     }

@@ -119,6 +119,7 @@ static void take_answer(struct world *w, struct pdlg *d, struct slice body) {
         sdp_check_answer(w, &d->offered, &s);
         d->theirs = s;
         d->mine = d->offered;
+        d->stubborn = false;
     }
 }
 

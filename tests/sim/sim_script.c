@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What happens in a world, drawn from its seed before anything runs: scenes of two or three people, each a template of
  * a call or transfer with disturbances at any moment. */
-#include "tests/sim/sim.h"
+#include "tests/sim/sim_direct.h"
 
 #define SECOND 1000000u
 #define MS 1000u
@@ -191,6 +191,19 @@ static void scene_order(struct scene *sc) {
     add_to(sc, sc->at, ACT_ORDER, sc->b, sim_chance(sc->r, 60) ? 0 : 16 + sc->c % 4, 1);
 }
 
+/* The transfer fails behind the transferor's BYE, and it cannot be called any more. */
+static void scene_recall(struct scene *sc) {
+    first_call(sc);
+    hold(sc, 1, 50);
+    add(sc, sc->at, ACT_UNREGISTER, sc->b, 0)->other = 1;
+    struct sim_event *bye = add(sc, sc->at, ACT_BYE, sc->b, 1);
+    bye->seen = SEEN_ACCEPTED;
+    bye->delay = sim_below(sc->r, 2) * sim_below(sc->r, 300 * MS);
+    add_to(sc, sc->at + 20 * MS, ACT_BLIND, sc->b, sim_chance(sc->r, 60) ? 201 : sc->c, 1);
+    pass(sc, 1 * SECOND, 12 * SECOND);
+    add(sc, sc->at + 15 * SECOND, ACT_REGISTER, sc->b, 0);
+}
+
 /* ---- disturbances ---- */
 
 static const uint8_t usual[] = {
@@ -245,7 +258,10 @@ static void make_scene(struct sim_script *s, struct sim_rng *r, uint8_t number, 
     do
         sc.c = (uint8_t)sim_below(r, SIM_PHONES);
     while (sc.c == sc.b || (sc.c == sc.a && !sim_chance(r, 5)));
-    kinds[sim_below(r, sizeof kinds / sizeof *kinds)](&sc);
+    if (s->setup.announces && sim_chance(r, 25))
+        scene_recall(&sc);
+    else
+        kinds[sim_below(r, sizeof kinds / sizeof *kinds)](&sc);
     for (uint32_t n = sim_below(r, 100); n < 60; n += s->setup.storm ? 8 : 25)
         disturb(&sc, at);
     hang_up(&sc);
@@ -304,6 +320,7 @@ void sim_script_make(struct sim_script *s, uint64_t seed) {
     s->n = 0;
     make_setup(&s->setup, &r);
     extras_make(&s->setup, seed);
+    direct_make(&s->setup, seed);
     /* Of the seed alone: what is drawn afterwards stays as it was. */
     s->setup.late_offer = sim_mix(seed, 79) % 4 == 0;
     sim_store_setup(&s->setup, seed);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The phones' session descriptions: one audio line, now and then a video line. */
 #include "parser/sdp.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/sim_direct.h"
 
 #define CODECS 4
 static const struct {
@@ -12,7 +12,8 @@ static void put_line(struct sbuf *b, const struct phone_sdp *as, unsigned i, uin
     sbuf_lit(b, "m=");
     sbuf_str(b, i ? "video " : "audio ");
     sbuf_u64(b, as->live >> i & 1 ? port + 2u * i : 0);
-    sbuf_lit(b, " RTP/AVP");
+    sbuf_char(b, ' ');
+    sbuf_put(b, direct_proto(as->dtls));
     for (unsigned c = 0; c < CODECS; c++) {
         if (!i && as->codecs >> c & 1) {
             sbuf_char(b, ' ');
@@ -54,6 +55,8 @@ struct slice sdp_write(struct sbuf *b, const struct phone *ph, struct pdlg *d, c
     sbuf_lit(b, "\r\nt=0 0\r\n");
     for (unsigned i = 0; i < as->lines; i++) {
         put_line(b, as, i, d->port);
+        if (as->dtls)
+            direct_put(b, ph, d->port);
         if (as->dir != SDP_SENDRECV && !zero) {
             sbuf_lit(b, "a=");
             sbuf_str(b, names[as->dir]);
@@ -69,8 +72,9 @@ bool sdp_read(struct slice text, struct phone_sdp *out) {
     if (sdp_parse(text, &s) < 0 || s.media_count == 0)
         return false;
     out->lines = (uint8_t)s.media_count;
-    out->dir = (uint8_t)s.media[0].direction;
+    out->dir = (uint8_t)(s.media[0].direction & (s.media[0].zero_hold ? SDP_SENDONLY : SDP_SENDRECV));
     out->port = s.media[0].port;
+    direct_read(&s, out);
     for (unsigned i = 0; i < s.media_count; i++)
         out->live |= (uint8_t)((s.media[i].port != 0) << i);
     for (unsigned f = 0; f < s.media[0].format_count; f++)
@@ -91,6 +95,7 @@ void sdp_offer(struct world *w, const struct phone *ph, const struct pdlg *d, st
     out->dir = d->held ? SDP_SENDONLY : SDP_SENDRECV;
     out->port = d->port;
     out->zero = (ph->quirks >> QUIRK_RFC2543_HOLD & 1) && d->held;
+    out->dtls = direct_offers(w, ph, d);
     if (video && lines < 2)
         lines = 2;
     if (lines > 1)
@@ -108,12 +113,14 @@ bool sdp_answer(struct world *w, const struct phone *ph, const struct pdlg *d, c
     out->dir = (uint8_t)(sdp_reverse((enum sdp_direction)offer->dir) & want);
     out->port = d->port;
     out->live = offer->live & (ph->quirks >> QUIRK_VIDEO & 1 ? 3 : 1);
-    return out->codecs != 0 && (out->live & 1);
+    return out->codecs != 0 && (out->live & 1) && direct_takes(ph, offer);
 }
 
 void sdp_check_answer(struct world *w, const struct phone_sdp *offer, const struct phone_sdp *answer) {
     if (answer->lines != offer->lines)
         sim_fail(w, "an answer with %u m-lines to an offer with %u", answer->lines, offer->lines);
+    if (answer->dtls != offer->dtls)
+        sim_fail(w, "an answer of another transport than its offer");
     if (answer->live & ~offer->live)
         sim_fail(w, "an answer takes an m-line that was not offered");
     if (!offer->zero && answer->dir & ~sdp_reverse((enum sdp_direction)offer->dir))

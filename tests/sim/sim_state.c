@@ -4,7 +4,7 @@
 #include "core/b2b/leg.h"
 #include "core/b2b/transfer_fsm.h"
 #include "parser/sdp.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/sim_direct.h"
 
 #include <stdio.h>
 
@@ -99,11 +99,16 @@ static bool is_idle(const struct leg *l) {
            !l->ok && !l->retry_until && l->transfer == HANDLE_NONE;
 }
 
-static const struct pdlg *phone_side(struct world *w, const struct leg *l) {
+static struct phone *phone_of(struct world *w, const struct leg *l) {
     unsigned i = (unsigned)l->dlg.flow.ip[3] - 10;
-    if (i >= SIM_PHONES)
+    return i < SIM_PHONES ? &w->phones[i] : NULL;
+}
+
+static const struct pdlg *phone_side(struct world *w, const struct leg *l) {
+    struct phone *ph = phone_of(w, l);
+    if (!ph)
         return NULL;
-    const struct pdlg *d = phone_dialog_find(&w->phones[i], leg_str(l, DLG_CALL_ID), leg_str(l, DLG_REMOTE_TAG));
+    const struct pdlg *d = phone_dialog_find(ph, leg_str(l, DLG_CALL_ID), leg_str(l, DLG_REMOTE_TAG));
     bool idle = d && d->state == PH_UP && !d->offer_open && !d->invite_client && !d->invite_server && !d->ok_cseq &&
                 !d->no_ack && d->mine.lines;
     return idle ? d : NULL;
@@ -130,7 +135,7 @@ static void check_routes(struct world *w, const struct leg *l, const struct leg 
 }
 
 static bool sends(const struct phone_sdp *mine, const struct phone_sdp *theirs) {
-    return (mine->dir & SDP_SENDONLY) && (theirs->dir & SDP_RECVONLY);
+    return (mine->live & theirs->live & 1) && (mine->dir & SDP_SENDONLY) && (theirs->dir & SDP_RECVONLY);
 }
 
 /* What one sends the other expects, in a codec that it named. */
@@ -138,14 +143,19 @@ static void check_views(struct world *w, const struct leg *la, const struct leg 
     const struct pdlg *a = phone_side(w, la), *b = phone_side(w, lb);
     if (!a || !b)
         return;
+    /* Who has refused to be asked for an offer cannot be told. */
+    if (la->direct && (a->stubborn || b->stubborn))
+        return;
     bool to_b = sends(&a->mine, &a->theirs), at_b = sends(&b->theirs, &b->mine);
     if (to_b != at_b)
         sim_fail(w, "one-way audio: A has %u/%u, B has %u/%u", a->mine.dir, a->theirs.dir, b->mine.dir, b->theirs.dir);
     uint8_t may_send = a->mine.codecs & a->theirs.codecs;
     if (to_b && (may_send & ~b->mine.codecs))
         sim_fail(w, "A may send codecs %x, B named %x", may_send, b->mine.codecs);
+    if (la->direct)
+        direct_check_views(w, phone_of(w, la), a, phone_of(w, lb), b);
     const struct leg_stream *s = &la->media.streams[0];
-    if (s->open && w->relay.streams[s->slot].rtp.signalled.port != a->port)
+    if (s->open && (a->mine.live & 1) && w->relay.streams[s->slot].rtp.signalled.port != a->port)
         sim_fail(w, "the relay sends to port %u, the phone is at %u", w->relay.streams[s->slot].rtp.signalled.port,
                  a->port);
 }
@@ -169,6 +179,7 @@ void check_media(struct world *w) {
         if (!p || p->peer != l->self || !is_idle(l) || !is_idle(p) || is_resuming(w->e, l))
             continue;
         check_routes(w, l, p);
+        direct_check(w, l, p);
         /* Who refuses every re-INVITE cannot be told; with hold = local nobody is. */
         if (!w->script.setup.hold_local && !held_locally(w) && !l->session_unsure && !p->session_unsure)
             check_views(w, l, p);
@@ -183,6 +194,9 @@ void check_outcome(struct world *w, const struct transfer *t, uint16_t status) {
     const struct leg *a = leg_get(w->e, t->transferee), *b = leg_get(w->e, t->transferor);
     const struct leg *p = a ? leg_get(w->e, a->peer) : NULL;
     if (!leg_is_live(a) || a->echo || t->recall_step)
+        return;
+    /* It was decided before the NOTIFY before was answered, and others have begun to transfer it since. */
+    if (a->transfer != HANDLE_NONE && a->transfer != t->self)
         return;
     if (status < 300 && (!leg_is_live(p) || p == b || p->peer != a->self))
         sim_fail(w, "a transfer is told to have succeeded, and the transferee does not talk with the target");
@@ -235,6 +249,7 @@ static void check_owners(struct world *w) {
         const struct call *k = call_get(e, t->call);
         if (w->now - t->started_us > TRANSFER_LIFE_US)
             sim_fail(w, "a transfer does not end: in %s", transfer_state_name(t->state));
+        direct_check_announced(w, t);
         if (!k || k->transfer != t->self)
             sim_fail(w, "a transfer that its call does not know");
     }
