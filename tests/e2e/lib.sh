@@ -45,12 +45,17 @@ wait_for() {
 }
 
 # free_port [UDP port count]: the first of so many adjacent ports of 127.0.0.1 that nobody uses, by UDP or TCP.
-# Each test asks below the kernel's own range for outgoing ports, at a place that depends on its process.
+# Each test asks below the kernel's own range for outgoing ports, in its lane's (6000 from PORTS_FROM on), at a place
+# that depends on its process.
 free_port() {
-    local count=${1:-1} first port
-    for ((first = 20000 + ($$ * 37 + RANDOM) % 12000; ; first = 20000 + (first + count - 20000) % 12000)); do
+    local count=${1:-1} from=${PORTS_FROM:-20000} first port
+    local -A used=()
+    while read -r port; do
+        used[$port]=1
+    done < <(ss -Hlnut | awk '{ sub(/.*:/, "", $5); print $5 }')
+    for ((first = from + ($$ * 37 + RANDOM) % 6000; ; first = from + (first + count - from) % 6000)); do
         for ((port = first; port < first + count; port++)); do
-            [ -z "$(ss -Hlnut "sport = :$port")" ] || continue 2
+            [ -z "${used[$port]-}" ] || continue 2
         done
         echo "$first"
         return

@@ -4,8 +4,8 @@
 # status 0: passed, 77: skipped, its reason is printed; all else: failed, its log is printed. Logs stay in $B/e2e/NAME.
 # Tests that call need_root are privileged: with CI=true none of them may be skipped.
 #
-# Most of the time goes by in waiting for timers, so there are two lanes: the tests with the demo's phones, and the
-# others. Within a lane one test runs at a time. The lanes take their ports from different ranges.
+# Most of the time goes by in waiting for timers, so there are three lanes: the tests with the demo's phones, those with
+# a Redis, and the others. Within a lane one test runs at a time. The lanes take their ports from different ranges.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 export B=${B:-build/gcc}
@@ -16,7 +16,7 @@ tests=(tests/e2e/*.test)
 [ $# -eq 0 ] || tests=("${@/#/tests/e2e/}") tests=("${tests[@]/%/.test}")
 
 run_one() {
-    export T=$B/e2e/$1
+    export T=$B/e2e/$1 PORTS_FROM=$2
     rm -rf "$T"
     mkdir -p "$T"
     # In a shell of its own. SIGTERM first: the test's trap stops what it started.
@@ -54,7 +54,7 @@ run_lane() {
         name=$(basename "$test" .test)
         privileged=$(grep -c '^ *need_root' "$test")
         before=$SECONDS
-        run_one "$name" &
+        run_one "$name" $((14000 + 6000 * lane)) &
         wait $!
         status=$?
         report "$name" $status $((SECONDS - before)) >"$B/e2e/report.$lane"
@@ -65,10 +65,12 @@ run_lane() {
 
 mkdir -p "$B/e2e"
 rm -f "$B"/e2e/results.*
-demo=() other=()
+demo=() redis=() other=()
 for test in "${tests[@]}"; do
     if grep -q referee-demo "$test"; then
         demo+=("$test")
+    elif grep -qE 'redis-server|store\.py' "$test"; then
+        redis+=("$test")
     else
         other+=("$test")
     fi
@@ -76,6 +78,8 @@ done
 run_lane 0 "${demo[@]}" &
 lanes=$!
 run_lane 1 "${other[@]}" &
+lanes+=" $!"
+run_lane 2 "${redis[@]}" &
 lanes+=" $!"
 # shellcheck disable=SC2086
 trap 'kill -TERM $lanes 2>/dev/null; wait; exit 143' TERM INT
