@@ -2,7 +2,7 @@
 #include "core/b2b/barrier.h"
 
 #include "core/b2b/call.h"
-#include "core/b2b/record.h"
+#include "core/b2b/recover.h"
 #include "core/b2b/wire.h"
 #include "core/base/check.h"
 
@@ -59,7 +59,7 @@ static void release(struct engine *e, struct call *c, struct held *h) {
         wire_trace(e, "send", l, buf_slice(h->buf), &h->dst);
         wire_send(e, h->buf, &h->dst, &h->src);
         break;
-    case HELD_RESUME: record_resume(e, c); break;
+    case HELD_RESUME: recover_resume(e, c); break;
     }
 }
 
@@ -122,9 +122,9 @@ static void run(struct engine *e, struct call *c, bool force) {
         next = before == HANDLE_NONE ? c->held_first : held_get(e, before)->next;
     }
     const struct held *first = held_get(e, c->held_first);
-    if (!first)
+    if (!first && !c->resume_ready)
         wheel_cancel(&e->wheel, &c->held_timer);
-    else if (first->sealed)
+    else if (first && first->sealed)
         wheel_set(&e->wheel, &c->held_timer, first->deadline > e->now ? first->deadline : e->now + 1000);
 }
 
@@ -138,6 +138,8 @@ static void run_and_look(struct engine *e, struct call *c) {
 }
 
 void barrier_on_timer(struct engine *e, struct call *c) {
+    if (c->resume_ready)
+        recover_resume(e, c);
     run_and_look(e, c);
 }
 
@@ -266,8 +268,9 @@ void barrier_send(struct engine *e, const struct leg *l, enum hold how, struct b
 void barrier_resume(struct engine *e, struct call *c) {
     const struct leg *l = leg_get(e, c->legs[0]);
     c->resuming = true;
+    e->resuming++;
     if (!hold(e, l, HOLD_RECORD, HELD_RESUME))
-        record_resume(e, c);
+        recover_resume(e, c);
 }
 
 bool barrier_has(const struct engine *e, const struct leg *l, const struct buf *b) {

@@ -53,6 +53,11 @@ static bool is_short_of_room(const struct engine *e) {
     return txn_count(&e->txns) > e->txns.pool.count - e->txns.pool.count / 8;
 }
 
+/* While calls are being taken over it may name a dialog of one of them, which is not as its party knows it yet. */
+static bool names_dialogs(const struct sip_msg *msg) {
+    return msg->method == SIP_M_REFER || sip_hdr_first(msg, SIP_H_REPLACES);
+}
+
 static void on_new_request(struct engine *e, const struct sip_msg *msg, const struct txn_event *t) {
     struct uas_refusal r = uas_check(&e->ua, msg);
     struct leg *l = leg_find_request(e, msg);
@@ -64,13 +69,13 @@ static void on_new_request(struct engine *e, const struct sip_msg *msg, const st
         refuse(e, msg, t->txn, &r);
         return;
     }
+    if ((e->resuming && names_dialogs(msg)) || (l && leg_call(e, l)->resuming)) {
+        txn_drop(&e->txns, t->txn); /* it comes again, when the call has been taken over */
+        return;
+    }
     if (!l) {
         if (!recover_repeated(e, msg, t->txn))
             setup_on_request(e, msg, t->txn);
-        return;
-    }
-    if (leg_call(e, l)->resuming) {
-        txn_drop(&e->txns, t->txn); /* it comes again, when the call has been taken over */
         return;
     }
     struct txn *txn = txn_get(&e->txns, t->txn);
@@ -113,7 +118,7 @@ static void on_request(struct engine *e, const struct sip_msg *msg, const struct
     case TXN_CANCEL: on_cancel(e, msg, &t); break;
     case TXN_ACK_2XX:
         l = leg_find_request(e, msg);
-        if (!l) {
+        if (!l || leg_call(e, l)->resuming) { /* of the latter the 2xx is repeated, and so is this */
             metrics_add(&e->metrics, M_acks_stray, 1);
             break;
         }

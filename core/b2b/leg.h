@@ -169,6 +169,8 @@ struct leg_event leg_rel_on_timer(struct engine *e, struct leg *l);
 /* True: the 2xx waits for a PRACK (section 3), and the reference has been taken. */
 bool leg_rel_holds_2xx(struct leg *l, struct buf *b);
 void leg_rel_stop(struct engine *e, struct leg *l);
+/* The 18x that a former owner has sent, and whose PRACK has not come, goes out again. */
+void leg_rel_resume(struct engine *e, struct leg *l, struct slice bytes, const struct addr *dst);
 /* LEG_SDP_REMOTE is what the 2xx describes, or a 18x answered before. False: neither. */
 bool leg_take_description(struct engine *e, struct leg *l, const struct sip_msg *ok);
 

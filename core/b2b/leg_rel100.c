@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Reliable provisional responses of a leg (RFC 3262), in both roles. Each leg acknowledges and is acknowledged by
  * itself: only an offer in a 18x whose answer is the other party's waits for that one's PRACK. */
+#include "core/b2b/barrier.h"
 #include "core/b2b/leg.h"
 #include "core/b2b/media.h"
 #include "core/b2b/wire.h"
@@ -126,21 +127,28 @@ static bool may_be_reliable(const struct leg *l, const struct sip_msg *invite, c
     return invite->body.n || l->early_answer || l->oa != OA_STABLE || r->body.n;
 }
 
-static void repeat(struct engine *e, struct leg *l, struct buf *b, const struct txn *t, bool sdp) {
+static void repeat(struct engine *e, struct leg *l, struct buf *b, const struct addr *dst, bool sdp) {
     leg_stop_ok(e, l);
     buf_ref(b);
     l->ok = b;
-    l->ok_dst = t->dst;
+    l->ok_dst = *dst;
     l->ok_interval = e->cfg.t1_us;
     l->ok_until = e->now + 64ull * e->cfg.t1_us;
     l->rel_sdp = sdp;
-    l->rseq = l->rseq + 1;
-    wheel_set(&e->wheel, &l->ok_timer, e->now + l->ok_interval);
+}
+
+/* Its number must be known to the next owner of the call before the peer hears it: the one after it is one more. */
+static void send_first(struct engine *e, struct leg *l, struct buf *b, bool sdp, uint16_t status) {
+    const struct txn *t = txn_get(&e->txns, l->invite_in);
+    repeat(e, l, b, &t->dst, sdp);
+    l->rseq++;
+    barrier_respond(e, l, HOLD_RECORD, l->invite_in, b, status);
+    if (!barrier_has(e, l, b))
+        leg_ok_sent(e, l);
 }
 
 /* One at a time is unacknowledged; of those that wait the latest counts, unless it would take a description away. */
 static void send_or_wait(struct engine *e, struct leg *l, struct buf *b, const struct uas_response *r) {
-    const struct txn *t = txn_get(&e->txns, l->invite_in);
     if (l->ok && l->rel_wait && l->rel_wait_sdp && !r->body.n) {
         buf_unref(&e->bufs, &b);
         return;
@@ -152,9 +160,7 @@ static void send_or_wait(struct engine *e, struct leg *l, struct buf *b, const s
         l->rel_wait_status = r->status;
         return;
     }
-    wire_trace(e, "send", l, buf_slice(b), &t->dst);
-    repeat(e, l, b, t, r->body.n != 0);
-    txn_respond(&e->txns, e->out, e->now, l->invite_in, b, r->status);
+    send_first(e, l, b, r->body.n != 0, r->status);
 }
 
 static void send_reliably(struct engine *e, struct leg *l, const struct sip_msg *invite, struct uas_response *r) {
@@ -235,9 +241,7 @@ static void send_waiting(struct engine *e, struct leg *l) {
     const struct txn *t = txn_get(&e->txns, l->invite_in);
     if (wait && t) {
         l->rel_wait = NULL;
-        wire_trace(e, "send", l, buf_slice(wait), &t->dst);
-        repeat(e, l, wait, t, l->rel_wait_sdp);
-        txn_respond(&e->txns, e->out, e->now, l->invite_in, wait, l->rel_wait_status);
+        send_first(e, l, wait, l->rel_wait_sdp, l->rel_wait_status);
     } else if (ok && t) {
         l->rel_ok = NULL;
         leg_send_ok(e, l, ok);
@@ -256,10 +260,26 @@ static struct slice answer_offer(struct engine *e, struct leg *l, const struct s
     return sdp;
 }
 
+/* Its owner died before the 200: what the PRACK says is in the record. */
+static bool prack_again(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
+    const struct txn *t = txn_get(&e->txns, l->invite_in);
+    const struct sip_msg *invite = t ? wire_request_again(e, l->invite_in) : NULL;
+    struct uas_response r = { .status = 200, .to_tag = leg_str(l, DLG_LOCAL_TAG), .content_type = sdp_type };
+    if (!leg_call(e, l)->taken_us || !l->rseq || (l->state == LEG_INCOMING && l->ok) ||
+        !rel100_matches(msg, l->rseq, t ? t->cseq : l->ok_cseq))
+        return false;
+    if (msg->body.n && invite && invite->body.n)
+        r.body = answer_offer(e, l, msg);
+    wire_respond(e, txn, msg, &r, l);
+    return true;
+}
+
 struct leg_event leg_rel_on_prack(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
     const struct txn *t = txn_get(&e->txns, l->invite_in);
     struct uas_response r = { .status = 200, .to_tag = leg_str(l, DLG_LOCAL_TAG), .content_type = sdp_type };
     struct leg_event ev = { .kind = LEG_EV_NONE, .msg = msg };
+    if (prack_again(e, l, msg, txn))
+        return ev;
     if (l->state != LEG_INCOMING || !l->ok || !t || !rel100_matches(msg, l->rseq, t->cseq)) {
         leg_respond(e, l, txn, msg, 481, SLICE_NONE);
         return ev;
@@ -276,4 +296,26 @@ struct leg_event leg_rel_on_prack(struct engine *e, struct leg *l, const struct 
     wire_respond(e, txn, msg, &r, l);
     send_waiting(e, l);
     return ev;
+}
+
+/* ---- a former owner's ---- */
+
+void leg_rel_resume(struct engine *e, struct leg *l, struct slice bytes, const struct addr *dst) {
+    struct sip_fault f;
+    struct buf *b = sip_parse(bytes, &e->again, &f) >= 0 ? buf_copy(&e->bufs, bytes) : NULL;
+    uint16_t status = e->again.status;
+    if (!b) {
+        leg_rel_stop(e, l);
+        return;
+    }
+    repeat(e, l, b, dst, e->again.body.n != 0);
+    wire_trace(e, "send", l, bytes, dst);
+    txn_respond(&e->txns, e->out, e->now, l->invite_in, b, status);
+    leg_ok_sent(e, l);
+    if (!l->rel_wait || sip_parse(buf_slice(l->rel_wait), &e->again, &f) < 0) {
+        buf_unref(&e->bufs, &l->rel_wait);
+        return;
+    }
+    l->rel_wait_sdp = e->again.body.n != 0;
+    l->rel_wait_status = e->again.status;
 }

@@ -63,5 +63,8 @@ bool transfer_awaits_party(const struct transfer *t);
  * is told of its streams, and the record is to be written again, so that the next owner jumps from there. Within a
  * step. */
 void record_resume(struct engine *e, struct call *c);
+/* The same in two parts, of which the second acts on other calls: of a transfer first all calls' legs. */
+void record_resume_legs(struct engine *e, struct call *c);
+void record_resume_rest(struct engine *e, struct call *c);
 
 #endif

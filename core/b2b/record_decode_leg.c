@@ -115,6 +115,13 @@ static enum read_result read_addr(struct decoder *x, struct addr *a, const struc
     return record_addr_get(t->value, a) ? READ_TAKEN : read_fail(x, RECORD_VALUE);
 }
 
+static enum read_result read_buf(struct decoder *x, struct buf **to, struct slice v) {
+    if (*to)
+        return read_fail(x, RECORD_VALUE);
+    *to = buf_copy(&x->e->bufs, v);
+    return *to ? READ_TAKEN : read_fail(x, RECORD_NO_ROOM);
+}
+
 static enum read_result leg_field(struct decoder *x, void *object, const struct tlv *t) {
     struct leg *l = object;
     switch (t->tag) {
@@ -131,6 +138,8 @@ static enum read_result leg_field(struct decoder *x, void *object, const struct 
     case LEG_TAG_OPEN_OUT: return set_text(x, l, LEG_OPEN_OUT, t->value);
     case LEG_TAG_OPEN_IN: return set_text(x, l, LEG_OPEN_IN, t->value);
     case LEG_TAG_OK: return set_text(x, l, LEG_OPEN_OK, t->value);
+    case LEG_TAG_REL_WAIT: return read_buf(x, &l->rel_wait, t->value);
+    case LEG_TAG_REL_OK: return read_buf(x, &l->rel_ok, t->value);
     default: break;
     }
     for (unsigned i = 0; i < RECORD_LEG_TEXTS; i++)

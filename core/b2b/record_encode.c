@@ -147,6 +147,10 @@ static void put_in_flight(const struct encoder *x, const struct leg *l) {
     if (l->ok)
         o = (struct open){ buf_slice(l->ok), SLICE_NONE, &l->ok_dst, 0 };
     put_open(x, LEG_TAG_OK, &o);
+    if (l->rel_wait)
+        tlv_put(x->out, LEG_TAG_REL_WAIT, buf_slice(l->rel_wait));
+    if (l->rel_ok)
+        tlv_put(x->out, LEG_TAG_REL_OK, buf_slice(l->rel_ok));
 }
 
 /* One whose BYE is out ends again. */
@@ -237,7 +241,10 @@ static void put_transfer(const struct encoder *x, struct transfer *t) {
     uint32_t from = tlv_open(x->out, REC_TRANSFER);
     put_fields(x, record_transfer_fields, t);
     put_flags(x, TRF_TAG_FLAGS, record_transfer_flags, t);
-    put_timer(x, TRF_TAG_TIMER, &t->timer);
+    if (!t->resuming)
+        put_timer(x, TRF_TAG_TIMER, &t->timer);
+    else if (t->deadline_us)
+        tlv_put_u64(x->out, TRF_TAG_TIMER, record_wall_ms(x->e, t->deadline_us));
     for (unsigned p = 0; p < PARTY_COUNT; p++)
         put_party(x, t, (enum transfer_party)p);
     put_consult_call(x, t);

@@ -48,12 +48,14 @@ const struct record_field record_leg_fields[] = {
     NUMBER(LEG_TAG_SESSION_MIN_SE, leg, session.min_se_s, UINT32_MAX),
     DEADLINE(LEG_TAG_SESSION_ENDS, leg, session_ends),
     NUMBER(LEG_TAG_AUTH_NC, leg, auth_nc, UINT32_MAX),
+    NUMBER(LEG_TAG_REFER_DONE, leg, refer_done, UINT32_MAX),
+    NUMBER(LEG_TAG_RSEQ, leg, rseq, UINT32_MAX),
     { 0 },
 };
 
 const struct record_field record_transfer_fields[] = {
-    NUMBER(TRF_TAG_STATE, transfer, state, TRANSFER_OFFERED),
-    NUMBER(TRF_TAG_RECALL_STEP, transfer, recall_step, 2),
+    NUMBER(TRF_TAG_STATE, transfer, state, TRANSFER_ANNOUNCE),
+    NUMBER(TRF_TAG_RECALL_STEP, transfer, recall_step, 3),
     NUMBER(TRF_TAG_QUIRKS, transfer, quirks, UINT8_MAX),
     NUMBER(TRF_TAG_MODE, transfer, mode, MODE_TAKEOVER),
     NUMBER(TRF_TAG_REFER_CSEQ, transfer, refer_cseq, UINT32_MAX),
@@ -89,6 +91,7 @@ const uint16_t record_leg_flags[] = {
     FLAG(leg, asks_offer),
     FLAG(leg, direct),
     FLAG(leg, adopts),
+    FLAG(leg, early_answer),
     0,
 };
 const uint16_t record_transfer_flags[] = {

@@ -69,7 +69,11 @@ enum record_leg_tag {
     LEG_TAG_CHALLENGE = OPT(31),
     LEG_TAG_OPEN_OUT = OPT(96), /* our INVITE without final response: enum record_open_tag */
     LEG_TAG_OPEN_IN = OPT(97),  /* theirs, the same */
-    LEG_TAG_OK = OPT(98),       /* our 2xx without ACK, the same */
+    LEG_TAG_OK = OPT(98),       /* our 2xx without ACK, or 18x without PRACK, the same */
+    LEG_TAG_REFER_DONE = OPT(99), /* CSeq of its last REFER whose transfer is over */
+    LEG_TAG_RSEQ = OPT(100),      /* of our last reliable 18x, which LEG_TAG_OK is until its PRACK */
+    LEG_TAG_REL_WAIT = OPT(101),  /* the next 18x, until then */
+    LEG_TAG_REL_OK = OPT(102),    /* the 2xx, until then */
 };
 enum record_open_tag {
     OPEN_TAG_BYTES = CRIT(1),

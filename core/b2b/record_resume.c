@@ -83,17 +83,15 @@ static handle adopt_server(struct engine *e, struct leg *l, const struct open *o
 /* The 2xx goes out again, and is repeated. False: there is none, or its time is over. */
 static bool restore_ok(struct engine *e, struct leg *l) {
     struct open o;
-    uint64_t until = l->ok_until;
     uint32_t cseq = l->ok_cseq;
-    if (!take_open(e, l, LEG_OPEN_OK, &o) || until <= e->now || !(l->ok = buf_copy(&e->bufs, o.bytes)))
+    if (!take_open(e, l, LEG_OPEN_OK, &o) || l->ok_until <= e->now || !(l->ok = buf_copy(&e->bufs, o.bytes)))
         return false;
     l->ok_cseq = cseq;
     l->ok_dst = o.addr;
     l->ok_interval = e->cfg.t1_us;
     wire_trace(e, "send", l, o.bytes, &o.addr);
     wire_send(e, l->ok, &l->ok_dst, &l->dlg.local);
-    leg_ok_sent(e, l);
-    l->ok_until = until;
+    leg_ok_sent(e, l); /* for the whole of its time: it may not have been sent before */
     return true;
 }
 
@@ -164,6 +162,9 @@ static void resume_calling(struct engine *e, struct leg *l) {
     struct open o;
     if (take_open(e, l, LEG_OPEN_OUT, &o))
         l->invite_out = adopt_client(e, l, &o, FOR_INVITE);
+    /* An offer in a reliable 18x comes again, until its PRACK. */
+    if (l->oa == OA_OFFER_RCVD)
+        oa_step(&l->oa, OA_EV_ABORT);
     if (l->invite_out == HANDLE_NONE)
         give_up(e, l, LEG_EV_REFUSED);
     else if (l->state == LEG_CANCELLING)
@@ -178,6 +179,8 @@ static void resume_incoming(struct engine *e, struct leg *l) {
         l->invite_in = adopt_server(e, l, &o);
     if (l->invite_in == HANDLE_NONE)
         give_up(e, l, LEG_EV_GONE);
+    else if (l->rseq && take_open(e, l, LEG_OPEN_OK, &o))
+        leg_rel_resume(e, l, o.bytes, &o.addr);
 }
 
 static void resume_leg(struct engine *e, struct leg *l) {
@@ -268,8 +271,9 @@ static void resume_transfers(struct engine *e, const struct call *c) {
     }
 }
 
-void record_resume(struct engine *e, struct call *c) {
-    c->resuming = false;
+void record_resume_legs(struct engine *e, struct call *c) {
+    e->resuming -= c->resuming;
+    c->resuming = c->resume_ready = false;
     if (!c->record_stored)
         e->records++;
     c->record_stored = true;
@@ -277,6 +281,14 @@ void record_resume(struct engine *e, struct call *c) {
     for (unsigned i = 0; i < c->leg_count; i++)
         resume_leg(e, leg_get(e, c->legs[i]));
     resume_media(e, c);
+}
+
+void record_resume_rest(struct engine *e, struct call *c) {
     resume_transfers(e, c);
     end_alone(e, c);
+}
+
+void record_resume(struct engine *e, struct call *c) {
+    record_resume_legs(e, c);
+    record_resume_rest(e, c);
 }

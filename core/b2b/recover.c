@@ -17,6 +17,20 @@ static void skip(struct engine *e, struct slice key, const char *why) {
     trace_end(&e->trace, &d);
 }
 
+/* Counted once more, so that it is left alone however long ago it was taken over. */
+static void quarantine(struct engine *e, struct slice key, struct call *c) {
+    skip(e, key, "two owners have died with it");
+    if (c->takeovers == RECOVER_TAKEOVERS_MAX) {
+        metrics_add(&e->metrics, M_calls_quarantined, 1);
+        c->takeovers++;
+        c->record_stored = true;
+        e->records++;
+        record_store(e, c);
+        e->records--;
+    }
+    record_drop(e, c);
+}
+
 void recover_record(struct engine *e, struct slice key, struct slice value) {
     struct call *c = NULL;
     enum record_error r = record_decode(e, value, &c);
@@ -25,12 +39,10 @@ void recover_record(struct engine *e, struct slice key, struct slice value) {
         metrics_add(&e->metrics, M_records_unreadable, r != RECORD_EXISTS);
         return;
     }
-    if (e->now - c->taken_us > RECOVER_FINE_US)
+    if (e->now - c->taken_us > RECOVER_FINE_US && c->takeovers <= RECOVER_TAKEOVERS_MAX)
         c->takeovers = 0;
     if (c->takeovers >= RECOVER_TAKEOVERS_MAX) {
-        skip(e, key, "two owners have died with it");
-        metrics_add(&e->metrics, M_calls_quarantined, 1);
-        record_drop(e, c);
+        quarantine(e, key, c);
         return;
     }
     c->takeovers++;

@@ -7,15 +7,15 @@
  *   re-INVITE of ours              the same; 500 (its CSeq is old, so it was answered before) or no response at all is
  *                                  as 491: offered anew after section 14.1's wait, or told to who waits for it
  *   INVITE or re-INVITE of theirs  its server transaction lives again: a retransmission or CANCEL finds it
- *   2xx of ours without ACK        repeated until the ACK comes
+ *   2xx of ours without ACK        repeated until the ACK comes; the same for a reliable 18x without PRACK
  *   2xx to us without our ACK      the peer repeats it, and gets its ACK
  *   BYE of ours                    sent again under a new CSeq (a second one gets 481)
  *   NOTIFY of ours                 again under a new CSeq
  *   other requests of theirs       they come again; the CSeq of the last one is accepted once more. A REFER that was
- *                                  accepted gets its 202 again
+ *                                  accepted gets its 202 again, also when its transfer is over
  *   deadlines that have passed     fire at once
  *
- * A call that two owners have died with is not touched by the third.
+ * A call that two owners have died with is not touched by the third, nor by anybody after it.
  */
 #ifndef REFEREE_B2B_RECOVER_H
 #define REFEREE_B2B_RECOVER_H
@@ -33,6 +33,8 @@ void recover_record(struct engine *e, struct slice key, struct slice value);
 void recover_load(struct engine *e, uint16_t bucket);
 /* An answer to that. False: not ours. */
 bool recover_on_store(struct engine *e, const struct event *ev);
+/* That record is stored, or will not be: the call goes on, once those that a transfer binds it to may as well. */
+void recover_resume(struct engine *e, struct call *c);
 /* Another node owns the call: it is gone here, nothing is sent and nobody is told. Between or within steps. */
 void recover_forget(struct engine *e, struct call *c);
 

@@ -111,6 +111,7 @@ struct leg {
     handle invite_out;    /* open INVITE or re-INVITE to the peer */
     uint32_t auth_nc;     /* requests sent with the nonce of LEG_CHALLENGE */
     uint32_t invite_cseq; /* of our last INVITE */
+    uint32_t refer_done;  /* CSeq of its last REFER whose transfer is over; 0: none */
     struct buf *ok;       /* our 2xx, repeated until its ACK (section 13.3.1.4) */
     uint32_t ok_cseq;
     struct addr ok_dst;
@@ -172,6 +173,7 @@ struct call {
     bool unprotected;         /* something was promised that is not stored */
     bool rewrite;             /* its record could not be written: when the store is back */
     bool resuming;            /* read from a record, and nothing done yet */
+    bool resume_ready;        /* ... because another call of its transfer has to be resumed with it */
     uint8_t takeovers;        /* attempts to go on with it after an owner's death */
     uint64_t taken_us;
     handle held_first, held_last; /* struct held, in the order of sending */
@@ -271,6 +273,7 @@ struct transfer {
     bool notifying;        /* a NOTIFY is unanswered; the next one waits */
     bool final_sent;
     bool resuming;         /* of a record, and not all its parties are here yet */
+    uint64_t deadline_us;  /* ... of its timer, which counts that wait meanwhile; 0: none */
     uint64_t expires_us;
     struct strs s; /* enum transfer_field */
     struct wheel_node timer;
@@ -382,6 +385,7 @@ struct engine {
     uint64_t cdr_second;   /* in which cdr_refusals were written */
     uint32_t cdr_refusals;
     uint32_t records; /* stored and not yet deleted */
+    uint32_t resuming; /* calls */
     struct barrier barrier;
     bool draining;
     uint64_t drain_until;

@@ -88,7 +88,7 @@ struct leg *transfer_former_peer(const struct engine *e, const struct transfer *
 /* ---- the end ---- */
 
 void transfer_release(struct engine *e, struct transfer *t) {
-    struct leg *listener = leg_get(e, t->subscriber);
+    struct leg *listener = leg_get(e, t->subscriber), *b = leg_get(e, t->transferor);
     const handle parties[] = { t->transferor, t->subscriber, t->transferee, t->target, t->consult, t->replaced };
     for (unsigned i = 0; i < sizeof parties / sizeof *parties; i++) {
         struct leg *l = leg_get(e, parties[i]);
@@ -96,6 +96,8 @@ void transfer_release(struct engine *e, struct transfer *t) {
             transfer_role(e, t, parties[i], TR_NONE);
     }
     transfer_release_legs(e, t);
+    if (b && t->subscriber == t->transferor)
+        b->refer_done = t->refer_cseq;
     transfer_go(e, t, TRANSFER_DONE);
     if (listener)
         leg_subscription_ended(e, listener);

@@ -250,10 +250,22 @@ void transfer_begin(struct engine *e, struct transfer *t, const struct sip_msg *
         transfer_call_target(e, t);
 }
 
+/* Its owner died before the 202, and the next one has carried the transfer to its end. */
+static bool answer_done(struct engine *e, const struct leg *l, const struct sip_msg *msg, handle txn) {
+    bool quiet = slice_has_prefix(sip_hdr_value(msg, SIP_H_REFER_SUB), SL("false"));
+    struct uas_response r = { .status = quiet || e->cfg.accept == ACCEPT_200 ? 200 : 202,
+                              .to_tag = leg_str(l, DLG_LOCAL_TAG),
+                              .contact_user = leg_str(l, DLG_LOCAL_TAG),
+                              .extra = quiet ? SL("Refer-Sub: false\r\n") : SLICE_NONE };
+    return wire_respond(e, txn, msg, &r, l);
+}
+
 bool transfer_accepted_again(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
     const struct transfer *t = transfer_get(e, l->transfer);
     bool in_dialog = msg->to_tag.p != NULL;
     /* Only in a call taken over may it be one that was accepted: else its CSeq has been seen. */
+    if (leg_call(e, l)->taken_us && in_dialog && l->refer_done == msg->cseq)
+        return answer_done(e, l, msg, txn);
     if (!t || !leg_call(e, l)->taken_us || t->refer_cseq != msg->cseq || t->mode == MODE_RELAY)
         return false;
     /* With a subscriber of its own it came from outside the transferor's dialog, whose numbers are others. */

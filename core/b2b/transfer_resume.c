@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What its legs have in flight is theirs to resume (recover.h); here is what follows from the state alone. */
 #include "core/b2b/call.h"
+#include "core/b2b/media.h"
 #include "core/b2b/record.h"
 #include "core/b2b/transfer.h"
 
@@ -10,11 +11,17 @@
 static bool waits_for_parties(struct engine *e, struct transfer *t) {
     bool missing = transfer_awaits_party(t);
     if (!missing || (t->resuming && !wheel_is_set(&t->timer))) {
+        if (t->resuming && t->deadline_us)
+            wheel_set(&e->wheel, &t->timer, t->deadline_us > e->now ? t->deadline_us : e->now);
+        else if (t->resuming)
+            wheel_cancel(&e->wheel, &t->timer);
         t->resuming = false;
         return false;
     }
-    if (!t->resuming)
+    if (!t->resuming) {
+        t->deadline_us = wheel_is_set(&t->timer) ? t->timer.deadline_us : 0;
         wheel_set(&e->wheel, &t->timer, e->now + PARTIES_WAIT_US);
+    }
     t->resuming = true;
     return true;
 }
@@ -109,6 +116,10 @@ static void resume_state(struct engine *e, struct transfer *t) {
         break;
     case TRANSFER_NOTIFYING: resume_notifying(e, t); break;
     case TRANSFER_BYE_WAIT: resume_bye_wait(e, t); break;
+    case TRANSFER_ANNOUNCE:
+        if (leg_is_up(leg_get(e, t->transferee)))
+            media_play(e, leg_get(e, t->transferee), MEDIA_SOURCE_ANNOUNCEMENT);
+        break;
     default: break;
     }
 }

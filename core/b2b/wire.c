@@ -35,6 +35,7 @@ static enum hold promise_of(const struct sip_msg *req, const struct uas_response
     case SIP_M_INVITE: return ok || r->body.n ? HOLD_RECORD : HOLD_NEVER;
     case SIP_M_REFER: return ok ? HOLD_RECORD : HOLD_NEVER;
     case SIP_M_BYE: return ok && leg_is_up(l) ? HOLD_RECORD : HOLD_NEVER;
+    case SIP_M_PRACK: return ok ? HOLD_RECORD : HOLD_NEVER;
     case SIP_M_UPDATE: return ok && r->body.n ? HOLD_RECORD : HOLD_NEVER;
     default: return HOLD_NEVER;
     }

@@ -269,6 +269,9 @@ static void test_quarantine(void) {
     struct record_bytes once = record_of(r.e, c);
     c->takeovers = RECOVER_TAKEOVERS_MAX;
     struct record_bytes poison = record_of(r.e, c);
+    c->takeovers = RECOVER_TAKEOVERS_MAX + 1;
+    c->taken_us = r.now - 2 * RECOVER_FINE_US;
+    struct record_bytes marked = record_of(r.e, c);
     struct record_twin twin = record_twin_of(&r);
     void *old = r.mem;
     r.e = twin.e;
@@ -277,6 +280,13 @@ static void test_quarantine(void) {
     ev.u.record.key = SL("00");
     ev.u.record.value = poison.slice;
     r.op_n = 0;
+    rig_step(&r, &ev);
+    CHECK_EQ(counted(M_calls_quarantined), 1);
+    /* Written with that mark: however long ago it was taken over, nobody tries again. */
+    CHECK_EQ(r.op_n, 1);
+    store_all();
+    CHECK_TRUE(record_nothing_left(r.e));
+    ev.u.record.value = marked.slice;
     rig_step(&r, &ev);
     CHECK_EQ(counted(M_calls_quarantined), 1);
     CHECK_TRUE(record_nothing_left(r.e));
@@ -293,6 +303,7 @@ static void test_quarantine(void) {
     CHECK_TRUE(the_call() && !the_call()->resuming);
     record_free(&once);
     record_free(&poison);
+    record_free(&marked);
     free(old);
     rig_stop(&r);
 }

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Calls that a transfer binds together go on together: what it does to one of them needs that one's legs as they were
+ * left, not as they are read. */
+#include "core/b2b/record.h"
+#include "core/b2b/recover.h"
+
+/* Two of one transfer, and each of those in another at most. */
+#define GROUP_MAX 8
+#define LOOK_AGAIN_US 5000
+
+struct group {
+    unsigned n;
+    struct call *calls[GROUP_MAX];
+};
+
+static void add(const struct engine *e, struct group *g, handle call) {
+    struct call *c = call_get(e, call);
+    for (unsigned i = 0; i < g->n; i++)
+        if (g->calls[i] == c)
+            return;
+    if (c && g->n < GROUP_MAX)
+        g->calls[g->n++] = c;
+}
+
+static void add_leg(const struct engine *e, struct group *g, handle leg) {
+    const struct leg *l = leg_get(e, leg);
+    if (l)
+        add(e, g, l->call);
+}
+
+static void add_bound(const struct engine *e, struct group *g, const struct transfer *t) {
+    if (!t)
+        return;
+    const handle legs[] = { t->transferor, t->transferee, t->target, t->consult, t->replaced, t->subscriber };
+    add(e, g, t->call);
+    add(e, g, t->consult_call);
+    for (unsigned i = 0; i < sizeof legs / sizeof *legs; i++)
+        add_leg(e, g, legs[i]);
+}
+
+static void fill(const struct engine *e, struct group *g, const struct call *first) {
+    add(e, g, first->self);
+    for (unsigned i = 0; i < g->n; i++) {
+        const struct call *c = g->calls[i];
+        add_bound(e, g, transfer_get(e, c->transfer));
+        for (unsigned k = 0; k < c->leg_count; k++)
+            add_bound(e, g, transfer_get(e, leg_get(e, c->legs[k])->transfer));
+    }
+}
+
+void recover_resume(struct engine *e, struct call *c) {
+    struct group g = { 0 };
+    unsigned n = 0;
+    c->resume_ready = true;
+    fill(e, &g, c);
+    for (unsigned i = 0; i < g.n; i++) {
+        if (g.calls[i]->resuming && !g.calls[i]->resume_ready) {
+            /* That one's turn resumes this one, unless it is forgotten. */
+            c->held_timer.kind = TIMER_HELD;
+            c->held_timer.owner = c->self;
+            wheel_set(&e->wheel, &c->held_timer, e->now + LOOK_AGAIN_US);
+            return;
+        }
+        if (g.calls[i]->resume_ready)
+            g.calls[n++] = g.calls[i];
+    }
+    for (unsigned i = 0; i < n; i++)
+        record_resume_legs(e, g.calls[i]);
+    for (unsigned i = 0; i < n; i++)
+        record_resume_rest(e, g.calls[i]);
+}
