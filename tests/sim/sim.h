@@ -310,6 +310,7 @@ struct seen_sub {
     uint32_t id;
     uint32_t notify_cseq;         /* of the last NOTIFY out */
     bool open, final, excused;    /* open: a NOTIFY without answer */
+    bool unsaid;                  /* no record says that the final one was answered: the next owner repeats it */
     uint64_t sent_at;
     bool relayed;                 /* the transferee is the notifier */
 };

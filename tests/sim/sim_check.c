@@ -132,7 +132,9 @@ static void in_request(struct world *w, const struct sip_msg *m) {
     struct seen_dialog *d = dialog_of(w, m->call_id, m->to_tag);
     if (m->method == SIP_M_ACK && m->cseq == d->ok_cseq)
         d->ok_at = d->ok_cseq = 0;
-    if (m->method == SIP_M_INVITE && !again)
+    const struct leg *l = leg_of_tag(w->e, m->call_id, m->to_tag);
+    /* Of a call that has just been read it is dropped, and comes again. */
+    if (m->method == SIP_M_INVITE && !again && !(l && call_get(w->e, l->call)->resuming))
         d->in_invite = key;
 }
 
@@ -300,8 +302,9 @@ static void out_notify(struct world *w, const struct seen_dialog *d, const struc
             continue;
         if (m->cseq == s->notify_cseq || s->relayed)
             return;
-        if (s->final)
+        if (s->final && !s->unsaid)
             sim_fail(w, "a NOTIFY behind the final one");
+        s->unsaid = false;
         if (s->open && w->now - s->sent_at < T1_64)
             sim_fail(w, "a NOTIFY while one is unanswered");
         s->open = true;
@@ -319,6 +322,7 @@ static void out_notify(struct world *w, const struct seen_dialog *d, const struc
     if (!w->faults.deaths)
         sim_fail(w, "a NOTIFY of no subscription");
     note_sub(w, d->key, (uint32_t)id);
+    out_notify(w, d, m);
 }
 
 static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg *m) {
@@ -412,6 +416,16 @@ const struct leg *leg_of_tag(const struct engine *e, struct slice call_id, struc
     return l;
 }
 
+/* The latest of the dialog's call is stored. */
+static bool is_recorded(const struct engine *e, uint64_t dialog) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct leg *l; (l = pool_next(&e->legs, &cursor, &h));)
+        if (key_of(leg_str(l, DLG_CALL_ID), leg_str(l, DLG_LOCAL_TAG)) == dialog)
+            return call_get(e, l->call)->stored == call_get(e, l->call)->version;
+    return false;
+}
+
 void check_died(struct world *w) {
     for (uint32_t i = 0; i < SEEN_DIALOGS; i++) {
         struct seen_dialog *d = &w->seen.dialogs[i];
@@ -425,6 +439,7 @@ void check_died(struct world *w) {
     for (uint32_t i = 0; i < w->seen.sub_n; i++) {
         struct seen_sub *s = &w->seen.subs[i];
         bool was_open = s->open;
+        s->unsaid = s->final && !is_recorded(w->e, s->key);
         s->final = s->final && !s->open;
         s->open = false;
         s->excused = s->excused || w->faults.lost_some || (was_open && w->now - s->sent_at >= T1_64);

@@ -71,6 +71,8 @@ void sim_node_dead(struct world *w) {
     s->lost_some = s->lost_some || metrics_get(engine_metrics(w->e), M_store_unprotected) ||
                    metrics_get(engine_metrics(w->e), M_store_failures) || w->now < s->down_until;
     s->life++;
+    /* Who ordered something sees the node go, and asks the next one. */
+    w->orders_open = 0;
     w->dead = true;
     if (s->how & 0x80)
         sim_store_forget(w);

@@ -6,6 +6,7 @@
 #include "core/sip/token.h"
 #include "tests/sim/sim.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define SECOND 1000000ull
@@ -145,6 +146,14 @@ static void answer(struct world *w, const struct sim_op *x, enum store_status st
         world_step_engine(w, &ev);
 }
 
+static void say(const struct world *w, const struct sim_op *x, enum store_status status) {
+    static const char *const names[] = { "done", "missing", "refused", "fenced", "unavailable" };
+    if (w->opt.verbose)
+        printf("%6llu.%06llu store: %s %.*s version %llu: %s\n", (unsigned long long)(w->now / SECOND),
+               (unsigned long long)(w->now % SECOND), x->op.verb == STORE_PUT ? "put" : "delete",
+               (int)buf_slice(x->key).n, buf_slice(x->key).p, (unsigned long long)x->op.version, names[status]);
+}
+
 /* The oldest operation has arrived. */
 void sim_store_arrives(struct world *w) {
     struct sim_store *s = &w->faults;
@@ -164,6 +173,7 @@ void sim_store_arrives(struct world *w) {
     enum store_status status = w->now < s->down_until ? STORE_UNAVAILABLE : down ? STORE_REFUSED : STORE_OK;
     if (status == STORE_OK && x->fate == FATE_ANSWER_LOST)
         status = STORE_UNAVAILABLE; /* done, and nobody knows */
+    say(w, x, status);
     answer(w, x, status);
     op_free(x);
 }
@@ -243,8 +253,9 @@ void sim_store_check(struct world *w, const struct sip_msg *m) {
     if (invite && !says_answered(all, l->number))
         sim_fail(w, "a 200 to INVITE, and the record does not say so");
     const struct transfer *tr = transfer_get(w->e, l->transfer);
+    bool asked = l->transfer_role == TR_TRANSFEROR || l->transfer_role == TR_SUBSCRIBER;
     /* The answer to an earlier REFER that came again promises nothing new. */
-    if (refer && tr && tr->call == c->self && tr->refer_cseq == m->cseq &&
+    if (refer && tr && asked && tr->call == c->self && tr->refer_cseq == m->cseq &&
         number(field(field(all, REC_TRANSFER), TRF_TAG_REFER_CSEQ)) != m->cseq)
         sim_fail(w, "a 202, and the record does not say so");
 }

@@ -253,7 +253,8 @@ static void to_engine(struct world *w, struct packet *p) {
 
 static void run_event(struct world *w, struct sim_event *ev) {
     struct event e = { .kind = EV_SEND_FAILED };
-    bool of_engine = ev->action == ACT_RELOAD || ev->action == ACT_ADMIN || ev->action == ACT_ICMP;
+    bool of_engine = ev->action == ACT_RELOAD || ev->action == ACT_ADMIN || ev->action == ACT_ICMP ||
+                     ev->action == ACT_ORDER || ev->action == ACT_DRAIN;
     if ((w->calm && ev->action != ACT_POWER_ON) || (w->dead && of_engine))
         return;
     if (w->opt.verbose)
@@ -447,6 +448,7 @@ static void run(struct world *w) {
     struct event drain = { .kind = EV_DRAIN };
     run_until(w, end + 420 * SECOND);
     check_end(w);
+    w->faults.doomed = 0;
     drain.u.drain.deadline_us = w->now;
     world_step_engine(w, &drain);
     unregister(w);
