@@ -146,6 +146,8 @@ bool recover_repeated(struct engine *e, const struct sip_msg *msg, handle txn) {
         return false;
     if (msg->method == SIP_M_REFER)
         return transfer_accepted_again(e, l, msg, txn);
+    if (msg->method == SIP_M_SUBSCRIBE)
+        return transfer_subscribed_again(e, l, msg, txn);
     if (msg->method != SIP_M_INVITE || !l->ok || l->ok_cseq != msg->cseq)
         return false;
     buf_ref(l->ok);

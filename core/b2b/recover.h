@@ -42,7 +42,7 @@ void recover_forget(struct engine *e, struct call *c);
 
 /* A leg's event goes to the transfer it takes part in, else across the bridge. */
 void engine_leg_event(struct engine *e, struct leg *l, const struct leg_event *ev);
-/* An INVITE or REFER without To tag that made a leg of a call which was taken over: its answer is given again. */
+/* An INVITE, REFER or SUBSCRIBE without To tag that made a leg of a call which was taken over: its answer is given again. */
 bool recover_repeated(struct engine *e, const struct sip_msg *msg, handle txn);
 /* Makes a leg that the peer began findable for recover_repeated, or not any more. */
 void recover_index(struct engine *e, struct leg *l);

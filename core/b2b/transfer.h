@@ -41,6 +41,8 @@ void transfer_on_timer(struct engine *e, struct transfer *t);
 void transfer_resume(struct engine *e, struct transfer *t);
 /* A REFER that was accepted before the call was taken over comes again: the same answer (race 12). False: another. */
 bool transfer_accepted_again(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn);
+/* The same of a SUBSCRIBE outside a dialog that made leg l. */
+bool transfer_subscribed_again(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn);
 /* Every leg is about to be ended: the transferor is told 503 if it can be, and the transfer is over. */
 void transfer_shut_down(struct engine *e, struct transfer *t);
 /* Whom leg l talked with is gone. True: l is a transferor that is still being told how its transfer failed; its BYE

@@ -79,3 +79,12 @@ void transfer_on_outside_subscribe(struct engine *e, const struct sip_msg *msg, 
     struct leg_event ev = { .kind = LEG_EV_REQUEST, .msg = msg, .txn = txn };
     transfer_on_subscribe(e, t, l, &ev);
 }
+
+bool transfer_subscribed_again(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
+    struct transfer *t = transfer_get(e, l->transfer);
+    struct leg_event ev = { .kind = LEG_EV_REQUEST, .msg = msg, .txn = txn };
+    if (!t || l->self != t->subscriber)
+        return false;
+    transfer_on_subscribe(e, t, l, &ev);
+    return true;
+}

@@ -71,6 +71,19 @@ static void resume_transferee(struct engine *e, struct transfer *t) {
         transfer_answered(e, t, c, leg_str(c, LEG_SDP_REMOTE));
 }
 
+/* The record of the consultation is older than that of the transfer: its end was not stored. */
+static void end_consult(struct engine *e, struct transfer *t) {
+    const struct call *c = t->committed ? call_get(e, t->consult_call) : NULL;
+    for (unsigned i = 0; c && i < c->leg_count; i++) {
+        struct leg *l = leg_get(e, c->legs[i]);
+        if (l->transfer != t->self || l->transfer_role != TR_CONSULT)
+            continue;
+        transfer_role(e, t, l->self, TR_NONE);
+        if (leg_is_live(l))
+            leg_end(e, l, 487, SLICE_NONE);
+    }
+}
+
 static void resume_notifying(struct engine *e, struct transfer *t) {
     if (!t->final_sent)
         transfer_notify(e, t, t->result);
@@ -141,6 +154,8 @@ void transfer_resume(struct engine *e, struct transfer *t) {
         resume_relayed(e, t);
         return;
     }
+    if (t->state == TRANSFER_NOTIFYING || t->state == TRANSFER_BYE_WAIT)
+        end_consult(e, t);
     notify_again(e, t);
     if (transfer_get(e, self))
         resume_state(e, t);

@@ -33,7 +33,8 @@ static enum hold promise_of(const struct sip_msg *req, const struct uas_response
     bool ok = r->status >= 200 && r->status < 300;
     switch (req->method) {
     case SIP_M_INVITE: return ok || r->body.n ? HOLD_RECORD : HOLD_NEVER;
-    case SIP_M_REFER: return ok ? HOLD_RECORD : HOLD_NEVER;
+    case SIP_M_REFER:
+    case SIP_M_SUBSCRIBE: return ok ? HOLD_RECORD : HOLD_NEVER;
     case SIP_M_BYE: return ok && leg_is_up(l) ? HOLD_RECORD : HOLD_NEVER;
     case SIP_M_PRACK: return ok ? HOLD_RECORD : HOLD_NEVER;
     case SIP_M_UPDATE: return ok && r->body.n ? HOLD_RECORD : HOLD_NEVER;
