@@ -334,6 +334,7 @@ static void on_timer(struct engine *e, struct wheel_node *n) {
     case TIMER_OWNER: owner_on_timer(e); break;
     case TIMER_MOVE: move_on_timer(e, n->owner); break;
     case TIMER_STORE: barrier_on_retry(e); break;
+    case TIMER_STRAYS: recover_on_timer(e); break;
     case TIMER_HELD:
         if (call_get(e, n->owner))
             barrier_on_timer(e, call_get(e, n->owner));

@@ -66,5 +66,9 @@ void record_resume(struct engine *e, struct call *c);
 /* The same in two parts, of which the second acts on other calls: of a transfer first all calls' legs. */
 void record_resume_legs(struct engine *e, struct call *c);
 void record_resume_rest(struct engine *e, struct call *c);
+/* Legs that have nobody to talk with, and are in no transfer, end. */
+void record_end_alone(struct engine *e, struct call *c);
+/* Some leg waits for a transfer whose call is not in this engine. */
+bool record_awaits_transfer(const struct engine *e, const struct call *c);
 
 #endif

@@ -249,7 +249,7 @@ static bool owes_nobody(const struct engine *e, const struct leg *l) {
     return l->oa == OA_OFFER_RCVD && l->late_offer && l->transfer == HANDLE_NONE && !(p && p->ok);
 }
 
-static void end_alone(struct engine *e, struct call *c) {
+void record_end_alone(struct engine *e, struct call *c) {
     for (unsigned i = 0; i < c->leg_count; i++) {
         struct leg *l = leg_get(e, c->legs[i]);
         if (is_alone(e, c, l))
@@ -283,9 +283,18 @@ void record_resume_legs(struct engine *e, struct call *c) {
     resume_media(e, c);
 }
 
+bool record_awaits_transfer(const struct engine *e, const struct call *c) {
+    for (unsigned i = 0; i < c->leg_count; i++)
+        if (leg_str(leg_get(e, c->legs[i]), LEG_TRANSFER_AT).p)
+            return true;
+    return false;
+}
+
 void record_resume_rest(struct engine *e, struct call *c) {
+    if (record_awaits_transfer(e, c) && !wheel_is_set(&e->strays_timer))
+        wheel_set(&e->wheel, &e->strays_timer, e->now + RECOVER_STRAY_US);
     resume_transfers(e, c);
-    end_alone(e, c);
+    record_end_alone(e, c);
 }
 
 void record_resume(struct engine *e, struct call *c) {

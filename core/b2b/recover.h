@@ -25,6 +25,8 @@
 #define RECOVER_TAKEOVERS_MAX 2
 /* A call that has been fine for so long starts to be counted anew. */
 #define RECOVER_FINE_US 60000000
+/* A leg of a transfer in another call waits so long for that one: longer than a transfer does for its parties. */
+#define RECOVER_STRAY_US 12000000
 
 /* One record of the table "call". What cannot be read, is here already or is in quarantine is skipped, traced and
  * counted. Else its attempt is counted in the store first, then record_resume. Within a step. */
@@ -35,6 +37,8 @@ void recover_load(struct engine *e, uint16_t bucket);
 bool recover_on_store(struct engine *e, const struct event *ev);
 /* That record is stored, or will not be: the call goes on, once those that a transfer binds it to may as well. */
 void recover_resume(struct engine *e, struct call *c);
+/* Legs whose transfer, in another call, has not come: what they are without it. */
+void recover_on_timer(struct engine *e);
 /* Another node owns the call: it is gone here, nothing is sent and nobody is told. Between or within steps. */
 void recover_forget(struct engine *e, struct call *c);
 
@@ -42,7 +46,8 @@ void recover_forget(struct engine *e, struct call *c);
 
 /* A leg's event goes to the transfer it takes part in, else across the bridge. */
 void engine_leg_event(struct engine *e, struct leg *l, const struct leg_event *ev);
-/* An INVITE, REFER or SUBSCRIBE without To tag that made a leg of a call which was taken over: its answer is given again. */
+/* An INVITE, REFER or SUBSCRIBE without To tag that made a leg of a call which was taken over: its answer is given
+ * again. */
 bool recover_repeated(struct engine *e, const struct sip_msg *msg, handle txn);
 /* Makes a leg that the peer began findable for recover_repeated, or not any more. */
 void recover_index(struct engine *e, struct leg *l);

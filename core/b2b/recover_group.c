@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Calls that a transfer binds together go on together: what it does to one of them needs that one's legs as they were
  * left, not as they are read. */
+#include "core/b2b/call.h"
 #include "core/b2b/record.h"
 #include "core/b2b/recover.h"
 
 /* Two of one transfer, and each of those in another at most. */
 #define GROUP_MAX 8
 #define LOOK_AGAIN_US 5000
+#define STRAYS_LOOK_US 1000000
 
 struct group {
     unsigned n;
@@ -68,4 +70,33 @@ void recover_resume(struct engine *e, struct call *c) {
         record_resume_legs(e, g.calls[i]);
     for (unsigned i = 0; i < n; i++)
         record_resume_rest(e, g.calls[i]);
+}
+
+static void leave_transfers(struct engine *e, struct call *c) {
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        struct leg *l = leg_get(e, c->legs[i]);
+        if (!leg_str(l, LEG_TRANSFER_AT).p)
+            continue;
+        leg_set(e, l, LEG_TRANSFER_AT, SLICE_NONE);
+        l->transfer_role = TR_NONE;
+    }
+    trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("the other call of its transfer has not come"));
+    call_changed(e, c);
+    record_end_alone(e, c);
+}
+
+void recover_on_timer(struct engine *e) {
+    uint32_t cursor = 0;
+    handle h;
+    bool more = false;
+    for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));) {
+        if (!record_awaits_transfer(e, c))
+            continue;
+        if (c->resuming || e->now - c->taken_us < RECOVER_STRAY_US)
+            more = true;
+        else
+            leave_transfers(e, c);
+    }
+    if (more)
+        wheel_set(&e->wheel, &e->strays_timer, e->now + STRAYS_LOOK_US);
 }

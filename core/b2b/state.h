@@ -322,7 +322,8 @@ enum engine_timer {
     TIMER_OWNER,
     TIMER_MOVE,
     TIMER_HELD,
-    TIMER_STORE
+    TIMER_STORE,
+    TIMER_STRAYS
 };
 
 /* txn.ctx_kind: what a client transaction of a leg is for. txn.ctx is the leg. */
@@ -386,6 +387,7 @@ struct engine {
     uint32_t cdr_refusals;
     uint32_t records; /* stored and not yet deleted */
     uint32_t resuming; /* calls */
+    struct wheel_node strays_timer; /* recover_on_timer */
     struct barrier barrier;
     bool draining;
     uint64_t drain_until;

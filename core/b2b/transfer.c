@@ -47,9 +47,8 @@ void transfer_go(struct engine *e, struct transfer *t, enum transfer_state s) {
     wheel_cancel(&e->wheel, &t->timer);
     if (s == TRANSFER_TARGET || s == TRANSFER_JOIN || s == TRANSFER_ASK)
         transfer_play(e, t, MEDIA_SOURCE_MUSIC);
-    /* A NOTIFY before it and the final one: Timer F twice. Its leg may die first, and nobody hears of it then. */
     if (s == TRANSFER_NOTIFYING)
-        wheel_set(&e->wheel, &t->timer, e->now + 130ull * e->cfg.t1_us);
+        wheel_set(&e->wheel, &t->timer, e->now + TRANSFER_NOTIFYING_T1 * e->cfg.t1_us);
 }
 
 struct transfer *transfer_new(struct engine *e, struct call *c) {

@@ -37,8 +37,13 @@ void transfer_on_outside_subscribe(struct engine *e, const struct sip_msg *msg, 
 /* An event of a leg that takes part in a transfer. False: the bridge is to handle it. */
 bool transfer_on_event(struct engine *e, struct leg *l, const struct leg_event *ev);
 void transfer_on_timer(struct engine *e, struct transfer *t);
+/* A NOTIFY before it and the final one, each with Timer F: NOTIFYING lasts no longer, in T1. Its leg may die first, and
+ * nobody hears of it then. */
+#define TRANSFER_NOTIFYING_T1 130ull
 /* Goes on from the state in which its record was read; waits for the records of its other parties, but not for ever. */
 void transfer_resume(struct engine *e, struct transfer *t);
+/* Something happened to a party: the wait for the others is over, and its timer is what it was. */
+void transfer_wait_over(struct engine *e, struct transfer *t);
 /* A REFER that was accepted before the call was taken over comes again: the same answer (race 12). False: another. */
 bool transfer_accepted_again(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn);
 /* The same of a SUBSCRIBE outside a dialog that made leg l. */

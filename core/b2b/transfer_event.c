@@ -73,6 +73,12 @@ static bool earlier_event(struct engine *e, struct leg *l, const struct leg_even
     return true;
 }
 
+/* Its call was lost, or is another node's, since an owner died. */
+static bool is_without_target(const struct engine *e, const struct transfer *t) {
+    bool needed = t->state == TRANSFER_ASK || t->state == TRANSFER_TRANSFEREE;
+    return needed && t->mode != MODE_ECHO && !leg_get(e, t->target);
+}
+
 static void transferee_answered(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
     bool ok = true;
     if (l->late_offer)
@@ -81,7 +87,10 @@ static void transferee_answered(struct engine *e, struct transfer *t, struct leg
         media_received(e, l, ev->msg->body, false);
     if (t->state != TRANSFER_ASK)
         late_decline(e, l); /* it was asked for what nobody wants any more */
-    transfer_step(e, t, ok ? TRANSFER_EV_TRANSFEREE_YES : TRANSFER_EV_TRANSFEREE_NO, ok ? ev->status : 488);
+    if (ok && is_without_target(e, t))
+        transfer_step(e, t, TRANSFER_EV_TARGET_GONE, 480);
+    else
+        transfer_step(e, t, ok ? TRANSFER_EV_TRANSFEREE_YES : TRANSFER_EV_TRANSFEREE_NO, ok ? ev->status : 488);
 }
 
 static bool transferee_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
@@ -173,6 +182,7 @@ bool transfer_on_event(struct engine *e, struct leg *l, const struct leg_event *
     struct transfer *t = transfer_get(e, l->transfer);
     if (!t)
         return false;
+    transfer_wait_over(e, t);
     if (t->mode == MODE_RELAY)
         return transfer_relay_event(e, t, l, ev);
     switch (l->transfer_role) {

@@ -7,15 +7,19 @@
 
 #define PARTIES_WAIT_US 5000000
 
+void transfer_wait_over(struct engine *e, struct transfer *t) {
+    if (t->resuming && t->deadline_us)
+        wheel_set(&e->wheel, &t->timer, t->deadline_us > e->now ? t->deadline_us : e->now);
+    else if (t->resuming)
+        wheel_cancel(&e->wheel, &t->timer);
+    t->resuming = false;
+}
+
 /* Records of its other parties may still come: nothing is decided without them before the wait is over. */
 static bool waits_for_parties(struct engine *e, struct transfer *t) {
     bool missing = transfer_awaits_party(t);
     if (!missing || (t->resuming && !wheel_is_set(&t->timer))) {
-        if (t->resuming && t->deadline_us)
-            wheel_set(&e->wheel, &t->timer, t->deadline_us > e->now ? t->deadline_us : e->now);
-        else if (t->resuming)
-            wheel_cancel(&e->wheel, &t->timer);
-        t->resuming = false;
+        transfer_wait_over(e, t);
         return false;
     }
     if (!t->resuming) {
@@ -85,6 +89,9 @@ static void end_consult(struct engine *e, struct transfer *t) {
 }
 
 static void resume_notifying(struct engine *e, struct transfer *t) {
+    /* The NOTIFY that has just been sent again has the whole of its time. */
+    if (t->notifying)
+        wheel_set(&e->wheel, &t->timer, e->now + TRANSFER_NOTIFYING_T1 * e->cfg.t1_us);
     if (!t->final_sent)
         transfer_notify(e, t, t->result);
     else if (!t->notifying)

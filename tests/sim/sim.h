@@ -99,7 +99,8 @@ struct sim_event {
 struct sim_setup {
     uint32_t loss, dup, reorder;  /* per mille */
     uint32_t delay_us, jitter_us;
-    bool durable;                 /* what is promised waits for the store; and engines die */
+    bool durable;                 /* what is promised waits for the store */
+    bool faults;                  /* ... which fails, and engines die */
     uint32_t store_delay_us, store_fails; /* per mille */
     bool auth, join, late_offer, progress, recall, hold_local;
     uint8_t accept;               /* enum accept_code */

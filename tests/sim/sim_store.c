@@ -30,6 +30,7 @@ void sim_store_setup(struct sim_setup *u, uint64_t seed) {
     u->durable = sim_chance(&r, 50);
     u->store_delay_us = delays[sim_below(&r, 5)];
     u->store_fails = failing[sim_below(&r, 5)];
+    u->faults = u->durable && sim_chance(&r, 66);
 }
 
 /* Behind the scenes, so that their events keep their numbers. */

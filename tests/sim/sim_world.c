@@ -274,11 +274,11 @@ static void run_event(struct world *w, struct sim_event *ev) {
             phone_act(w, &w->phones[i], ev);
         break;
     case ACT_STORE_DOWN:
-        if (w->opt.faults)
+        if (w->script.setup.faults)
             sim_store_down(w, ev->other);
         break;
     case ACT_DIE:
-        if (w->opt.faults)
+        if (w->script.setup.faults)
             sim_node_doom(w, ev->other);
         break;
     case ACT_ICMP:
@@ -356,7 +356,8 @@ static void begin(struct world *w) {
     sim_script_make(&w->script, w->seed);
     for (unsigned i = 0; i < SIM_PHONES; i++)
         phone_init(w, i);
-    if (!w->opt.faults)
+    w->script.setup.faults = w->script.setup.durable && (w->script.setup.faults || w->opt.faults);
+    if (!w->script.setup.faults)
         w->script.setup.store_delay_us = w->script.setup.store_fails = 0;
     config_fill(w);
     lay_out(w);
