@@ -55,7 +55,7 @@ static bool is_short_of_room(const struct engine *e) {
 
 /* While calls are being taken over it may name a dialog of one of them, which is not as its party knows it yet. */
 static bool names_dialogs(const struct sip_msg *msg) {
-    return msg->method == SIP_M_REFER || sip_hdr_first(msg, SIP_H_REPLACES);
+    return msg->method == SIP_M_REFER || msg->method == SIP_M_SUBSCRIBE || sip_hdr_first(msg, SIP_H_REPLACES);
 }
 
 static void on_new_request(struct engine *e, const struct sip_msg *msg, const struct txn_event *t) {

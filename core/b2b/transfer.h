@@ -42,8 +42,10 @@ void transfer_on_timer(struct engine *e, struct transfer *t);
 #define TRANSFER_NOTIFYING_T1 130ull
 /* Goes on from the state in which its record was read; waits for the records of its other parties, but not for ever. */
 void transfer_resume(struct engine *e, struct transfer *t);
-/* Something happened to a party: the wait for the others is over, and its timer is what it was. */
-void transfer_wait_over(struct engine *e, struct transfer *t);
+/* Something happens to a party: the wait for the others is over, and the timer is what it was. True: it had waited, and
+ * behind that event transfer_resume_now is due; t may be NULL. */
+bool transfer_wait_over(struct engine *e, struct transfer *t);
+void transfer_resume_now(struct engine *e, struct transfer *t);
 /* A REFER that was accepted before the call was taken over comes again: the same answer (race 12). False: another. */
 bool transfer_accepted_again(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn);
 /* The same of a SUBSCRIBE outside a dialog that made leg l. */

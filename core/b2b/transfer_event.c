@@ -178,11 +178,7 @@ static bool target_event(struct engine *e, struct transfer *t, struct leg *l, co
     }
 }
 
-bool transfer_on_event(struct engine *e, struct leg *l, const struct leg_event *ev) {
-    struct transfer *t = transfer_get(e, l->transfer);
-    if (!t)
-        return false;
-    transfer_wait_over(e, t);
+static bool on_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
     if (t->mode == MODE_RELAY)
         return transfer_relay_event(e, t, l, ev);
     switch (l->transfer_role) {
@@ -205,4 +201,15 @@ bool transfer_on_event(struct engine *e, struct leg *l, const struct leg_event *
         return true;
     default: return false;
     }
+}
+
+bool transfer_on_event(struct engine *e, struct leg *l, const struct leg_event *ev) {
+    struct transfer *t = transfer_get(e, l->transfer);
+    if (!t)
+        return false;
+    handle self = t->self;
+    bool waited = transfer_wait_over(e, t), done = on_event(e, t, l, ev);
+    if (waited)
+        transfer_resume_now(e, transfer_get(e, self));
+    return done;
 }

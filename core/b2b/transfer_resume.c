@@ -7,12 +7,14 @@
 
 #define PARTIES_WAIT_US 5000000
 
-void transfer_wait_over(struct engine *e, struct transfer *t) {
+bool transfer_wait_over(struct engine *e, struct transfer *t) {
+    bool waited = t->resuming;
     if (t->resuming && t->deadline_us)
         wheel_set(&e->wheel, &t->timer, t->deadline_us > e->now ? t->deadline_us : e->now);
     else if (t->resuming)
         wheel_cancel(&e->wheel, &t->timer);
     t->resuming = false;
+    return waited;
 }
 
 /* Records of its other parties may still come: nothing is decided without them before the wait is over. */
@@ -38,6 +40,7 @@ static void notify_again(struct engine *e, struct transfer *t) {
     if (!unsure)
         return;
     t->queued = 0;
+    t->silent = false; /* it may be the one that says that the subscription has run out */
     if (t->final_sent)
         status = t->result;
     t->final_sent = false;
@@ -150,13 +153,8 @@ static void resume_relayed(struct engine *e, struct transfer *t) {
         transfer_release(e, t);
 }
 
-void transfer_resume(struct engine *e, struct transfer *t) {
+static void resume(struct engine *e, struct transfer *t) {
     handle self = t->self;
-    t->order_conn = 0;
-    if (t->subscriber == HANDLE_NONE && !transfer_is_explicit(t))
-        t->subscriber = t->transferor;
-    if (waits_for_parties(e, t))
-        return;
     if (t->mode == MODE_RELAY) {
         resume_relayed(e, t);
         return;
@@ -166,4 +164,17 @@ void transfer_resume(struct engine *e, struct transfer *t) {
     notify_again(e, t);
     if (transfer_get(e, self))
         resume_state(e, t);
+}
+
+void transfer_resume(struct engine *e, struct transfer *t) {
+    t->order_conn = 0;
+    if (t->subscriber == HANDLE_NONE && !transfer_is_explicit(t))
+        t->subscriber = t->transferor;
+    if (!waits_for_parties(e, t))
+        resume(e, t);
+}
+
+void transfer_resume_now(struct engine *e, struct transfer *t) {
+    if (t)
+        resume(e, t);
 }

@@ -28,11 +28,16 @@ const struct sip_msg *wire_request_again(struct engine *e, handle txn) {
     return &e->again;
 }
 
+static bool is_open(const struct leg *l, handle txn) {
+    return l && leg_is_up(l) && l->invite_in == txn;
+}
+
 /* What a response promises; barrier.h. */
-static enum hold promise_of(const struct sip_msg *req, const struct uas_response *r, const struct leg *l) {
+static enum hold promise_of(const struct sip_msg *req, const struct uas_response *r, const struct leg *l, handle txn) {
     bool ok = r->status >= 200 && r->status < 300;
     switch (req->method) {
-    case SIP_M_INVITE: return ok || r->body.n ? HOLD_RECORD : HOLD_NEVER;
+    /* A re-INVITE that is refused is open in the record until then. */
+    case SIP_M_INVITE: return ok || r->body.n || (r->status >= 300 && is_open(l, txn)) ? HOLD_RECORD : HOLD_NEVER;
     case SIP_M_REFER:
     case SIP_M_SUBSCRIBE: return ok ? HOLD_RECORD : HOLD_NEVER;
     case SIP_M_BYE: return ok && leg_is_up(l) ? HOLD_RECORD : HOLD_NEVER;
@@ -56,7 +61,7 @@ bool wire_respond(struct engine *e, handle txn, const struct sip_msg *req, const
         metrics_add(&e->metrics, M_pool_full, 1);
         return false;
     }
-    barrier_respond(e, leg, promise_of(req, r, leg), txn, b, r->status);
+    barrier_respond(e, leg, promise_of(req, r, leg, txn), txn, b, r->status);
     return true;
 }
 

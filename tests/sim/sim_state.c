@@ -180,6 +180,10 @@ void check_media(struct world *w) {
             continue;
         check_routes(w, l, p);
         direct_check(w, l, p);
+        const struct call *c = call_get(w->e, l->call);
+        /* What was last agreed to may have died unstored with the owner that was told. */
+        if (w->faults.lost_some && c->taken_us)
+            continue;
         /* Who refuses every re-INVITE cannot be told; with hold = local nobody is. */
         if (!w->script.setup.hold_local && !held_locally(w) && !l->session_unsure && !p->session_unsure)
             check_views(w, l, p);
