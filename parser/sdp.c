@@ -3,22 +3,32 @@
 
 #include "parser/sdp_line.h"
 
+/* The first two letters of an attribute's name, in lower case: most lines are none that we read. */
+#define ATTRIBUTE(a, b) ((a) << 8 | (b))
+static unsigned attribute_of(struct slice line) {
+    return line.n < 4 || line.p[0] != 'a'
+               ? 0
+               : (unsigned)ATTRIBUTE(ascii_lower((uint8_t)line.p[2]), ascii_lower((uint8_t)line.p[3]));
+}
+
 int sdp_line_direction(struct slice line) {
     struct slice value;
-    if (sdp_attribute(line, SL("sendrecv"), &value))
-        return SDP_SENDRECV;
-    if (sdp_attribute(line, SL("sendonly"), &value))
-        return SDP_SENDONLY;
-    if (sdp_attribute(line, SL("recvonly"), &value))
-        return SDP_RECVONLY;
-    return sdp_attribute(line, SL("inactive"), &value) ? SDP_INACTIVE : -1;
+    switch (attribute_of(line)) {
+    case ATTRIBUTE('s', 'e'):
+        if (sdp_attribute(line, SL("sendrecv"), &value))
+            return SDP_SENDRECV;
+        return sdp_attribute(line, SL("sendonly"), &value) ? SDP_SENDONLY : -1;
+    case ATTRIBUTE('r', 'e'): return sdp_attribute(line, SL("recvonly"), &value) ? SDP_RECVONLY : -1;
+    case ATTRIBUTE('i', 'n'): return sdp_attribute(line, SL("inactive"), &value) ? SDP_INACTIVE : -1;
+    default: return -1;
+    }
 }
 
 /* What a session or an m-line may both say. */
 struct common {
     struct addr connection;
     bool has_connection;
-    int direction;                /* -1: not said */
+    int direction; /* -1: not said */
     bool ice, dtls;
 };
 
@@ -37,19 +47,17 @@ static struct addr connection_of(struct slice value) {
     return a;
 }
 
-static void read_common(struct common *c, struct slice line) {
-    struct slice value;
-    if (line.p[0] == 'c' && !c->has_connection) {
-        c->connection = connection_of(sdp_skip(line, 2));
-        c->has_connection = true;
-    }
-    if (line.p[0] != 'a')
+static void read_connection(struct common *c, struct slice line) {
+    if (c->has_connection)
         return;
+    c->connection = connection_of(sdp_skip(line, 2));
+    c->has_connection = true;
+}
+
+static void read_direction(struct common *c, struct slice line) {
     int direction = sdp_line_direction(line);
     if (direction >= 0 && c->direction < 0)
         c->direction = direction;
-    c->ice |= sdp_attribute(line, SL("ice-ufrag"), &value) || sdp_attribute(line, SL("candidate"), &value);
-    c->dtls |= sdp_attribute(line, SL("fingerprint"), &value);
 }
 
 static void read_origin(struct sdp *out, struct slice value) {
@@ -89,15 +97,28 @@ static void read_rtcp(struct sdp_media *m, struct slice value) {
     m->rtcp.port = (uint16_t)number;
 }
 
-static void read_media_line(struct sdp_media *m, struct common *own, struct slice line) {
+/* Of an m-line, or of the session, where m is NULL. */
+static void read_attribute(struct common *c, struct sdp_media *m, struct slice line) {
     struct slice value;
-    read_common(own, line);
-    if (line.p[0] != 'a')
+    switch (attribute_of(line)) {
+    case ATTRIBUTE('s', 'e'):
+    case ATTRIBUTE('r', 'e'):
+    case ATTRIBUTE('i', 'n'): read_direction(c, line); return;
+    case ATTRIBUTE('i', 'c'): c->ice |= sdp_attribute(line, SL("ice-ufrag"), &value); return;
+    case ATTRIBUTE('c', 'a'): c->ice |= sdp_attribute(line, SL("candidate"), &value); return;
+    case ATTRIBUTE('f', 'i'): c->dtls |= sdp_attribute(line, SL("fingerprint"), &value); return;
+    case ATTRIBUTE('c', 'r'):
+        if (m)
+            m->crypto |= sdp_attribute(line, SL("crypto"), &value);
         return;
-    if (sdp_attribute(line, SL("rtcp"), &value))
-        read_rtcp(m, value);
-    m->rtcp_mux |= sdp_attribute(line, SL("rtcp-mux"), &value);
-    m->crypto |= sdp_attribute(line, SL("crypto"), &value);
+    case ATTRIBUTE('r', 't'):
+        if (m && sdp_attribute(line, SL("rtcp"), &value))
+            read_rtcp(m, value);
+        if (m)
+            m->rtcp_mux |= sdp_attribute(line, SL("rtcp-mux"), &value);
+        return;
+    default: return;
+    }
 }
 
 static void finish_media(struct sdp_media *m, const struct common *own, const struct common *session) {
@@ -110,58 +131,60 @@ static void finish_media(struct sdp_media *m, const struct common *own, const st
     m->dtls = own->dtls || session->dtls;
 }
 
-/* The lines of one m-line, already cut out. */
-static bool read_media(struct sdp_media *m, const struct common *session) {
-    struct common own = { .direction = -1 };
-    struct slice rest = m->lines, line;
-    if (!sdp_next_line(&rest, &line) || !read_m_line(m, sdp_skip(line, 2)))
+/* What the walk over the lines stands at. */
+struct reading {
+    struct sdp *out;
+    struct sdp_media *m;        /* NULL: before the first m-line */
+    struct common session, own; /* own: of m */
+};
+
+static bool open_media(struct reading *r, struct slice line) {
+    struct sdp *out = r->out;
+    if (r->m)
+        finish_media(r->m, &r->own, &r->session);
+    if (out->media_count == SDP_MEDIA_MAX)
         return false;
-    while (sdp_next_line(&rest, &line))
-        read_media_line(m, &own, line);
-    finish_media(m, &own, session);
-    return true;
+    r->m = &out->media[out->media_count++];
+    *r->m = (struct sdp_media){ .lines = slice_of(line.p, 0) };
+    r->own = (struct common){ .direction = -1 };
+    return read_m_line(r->m, sdp_skip(line, 2));
 }
 
-/* Cuts text into the session's part and one part an m-line; every line is checked to be x=... */
-static bool cut(struct slice text, struct sdp *out) {
-    struct slice rest = text, line;
-    struct slice *part = &out->session;
-    *part = slice_of(text.p, 0);
-    while (sdp_next_line(&rest, &line)) {
-        if (line.n < 2 || line.p[1] != '=')
-            return false;
-        if (line.p[0] == 'm') {
-            if (out->media_count == SDP_MEDIA_MAX)
-                return false;
-            out->media[out->media_count] = (struct sdp_media){ .lines = slice_of(line.p, 0) };
-            part = &out->media[out->media_count++].lines;
-        }
-        part->n = (uint32_t)(rest.p - part->p);
+static bool read_line(struct reading *r, struct slice line) {
+    struct common *c = r->m ? &r->own : &r->session;
+    if (line.n < 2 || line.p[1] != '=')
+        return false;
+    switch (line.p[0]) {
+    case 'm': return open_media(r, line);
+    case 'o':
+        if (!r->m && !r->out->origin.p)
+            read_origin(r->out, sdp_skip(line, 2));
+        return true;
+    case 'c': read_connection(c, line); return true;
+    case 'a': read_attribute(c, r->m, line); return true;
+    default: return true;
     }
-    return true;
 }
 
 int32_t sdp_parse(struct slice text, struct sdp *out) {
-    struct common session = { .direction = -1 };
-    struct slice rest, line;
+    struct reading r = { .out = out, .session = { .direction = -1 } };
+    struct slice rest = text, line;
     /* An m-line is zeroed when it is met: eight of them are more than a description. */
     memset(out, 0, offsetof(struct sdp, media));
     out->text = text;
-    if (text.n > INT32_MAX || !cut(text, out))
+    out->session = slice_of(text.p, 0);
+    if (text.n > INT32_MAX || !sdp_next_line(&rest, &line) || !slice_eq(line, SL("v=0")))
         return SDP_BAD;
-    rest = out->session;
-    if (!sdp_next_line(&rest, &line) || !slice_eq(line, SL("v=0")))
-        return SDP_BAD;
-    while (sdp_next_line(&rest, &line)) {
-        if (line.p[0] == 'o' && !out->origin.p)
-            read_origin(out, sdp_skip(line, 2));
-        read_common(&session, line);
-    }
+    do {
+        if (!read_line(&r, line))
+            return SDP_BAD;
+        struct slice *part = r.m ? &r.m->lines : &out->session;
+        part->n = (uint32_t)(rest.p - part->p);
+    } while (sdp_next_line(&rest, &line));
     if (!out->origin.p)
         return SDP_BAD;
-    for (uint32_t i = 0; i < out->media_count; i++)
-        if (!read_media(&out->media[i], &session))
-            return SDP_BAD;
+    if (r.m)
+        finish_media(r.m, &r.own, &r.session);
     return (int32_t)text.n;
 }
 
