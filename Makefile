@@ -206,6 +206,7 @@ bench-store: build/deps.build-demo-test
 
 bench-engine: build/deps.build-demo-bench $(B)/bench-engine
 	bench/engine/instructions.sh $(B)/bench-engine $(SCENARIO)
+	bench/engine/instructions.sh $(B)/bench-engine $(SCENARIO) records
 # Relays beside each other, as root: ARGS=--help.
 .PHONY: bench-relay
 bench-relay: build/deps.build-demo-bench

@@ -7,6 +7,9 @@
 
 #include "core/b2b/engine.h"
 
+/* Before the calls: whether theirs go to the store. */
+void bench_engine_records(bool on);
+
 struct engine_cost {
     uint64_t ns, steps;         /* within engine_step */
     struct engine_census census;

@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
-# bench/engine/instructions.sh BENCH-ENGINE SCENARIO: instructions within engine_step for each call, counted by
-# callgrind: the difference of two runs, so that what comes first only is left out. The last line is the number.
+# bench/engine/instructions.sh BENCH-ENGINE SCENARIO [records]: instructions within engine_step for each call, counted
+# by callgrind: the difference of two runs, so that what comes first only is left out. The last line is the number.
 set -euo pipefail
-program=$1 scenario=$2 few=200 many=600
+program=$1 scenario=$2 records=${3:-} few=200 many=600
 
 count() {
-    valgrind --tool=callgrind --toggle-collect=engine_step --callgrind-out-file=/dev/null "$program" "$scenario" "$1" \
-        2>&1 | awk '/Collected/ { print $NF }'
+    valgrind --tool=callgrind --toggle-collect=engine_step --callgrind-out-file=/dev/null \
+        "$program" "$scenario" "$1" $records 2>&1 | awk '/Collected/ { print $NF }'
 }
 
 a=$(count $few)
 b=$(count $many)
-echo "$scenario: $(((b - a) / (many - few))) instructions a call"
+echo "$scenario${records:+ with records}: $(((b - a) / (many - few))) instructions a call"

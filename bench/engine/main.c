@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * bench-engine SCENARIO CALLS: that many calls, one after the other in virtual time; what they take within
- * engine_step. Under `valgrind --tool=callgrind --toggle-collect=engine_step` the instructions.
+ * bench-engine SCENARIO CALLS [records]: that many calls, one after the other in virtual time; what they take within
+ * engine_step; with records as where the store is Redis, else as where it is the memory. The instructions of that:
+ * under `valgrind --tool=callgrind --toggle-collect=engine_step`.
  */
 #include "bench/call/call.h"
 #include "bench/engine/bench_engine.h"
@@ -24,11 +25,12 @@ int main(int argc, char **argv) {
     static struct load l;
     struct load_options o = { .rate = CALLS_A_SECOND, .calls_max = 4096 };
     struct engine_cost cost;
-    long calls = argc == 3 ? strtol(argv[2], NULL, 10) : 0;
+    long calls = argc >= 3 ? strtol(argv[2], NULL, 10) : 0;
     if (calls < 1 || calls > 1000000 || !read_scenario(argv[1], &o.scenario)) {
-        fprintf(stderr, "usage: bench-engine call|hold|blind|attended CALLS\n");
+        fprintf(stderr, "usage: bench-engine call|hold|blind|attended CALLS [records]\n");
         return 2;
     }
+    bench_engine_records(argc == 4 && strcmp(argv[3], "records") == 0);
     o.seconds_us = (uint64_t)calls * 1000000 / CALLS_A_SECOND;
     if (!load_open(&l, &o) || !wire_open(&l))
         return 1;

@@ -30,8 +30,13 @@ static struct {
     struct addr addr, parties[PARTIES];
     struct datagram queue[QUEUE_MAX];
     uint32_t first, waiting;
+    bool records;
 } w = { .now_us = 1000000 };
 static char room[WIRE_MESSAGE_MAX];
+
+void bench_engine_records(bool on) {
+    w.records = on;
+}
 
 uint64_t clock_us(void) {
     return w.now_us;
@@ -105,6 +110,7 @@ static bool open_engine(void) {
     static struct engine_config c;
     struct arena a;
     engine_config_defaults(&c);
+    c.records = w.records;
     c.sip_addr = w.addr;
     c.media_addr = w.addr;
     c.calls_max = 4096;

@@ -111,6 +111,8 @@ static void finish(struct engine *e, struct call *c) {
 
 /* One that nobody was called for yet is not worth a record. */
 static bool is_kept(const struct engine *e, const struct call *c) {
+    if (!e->cfg.records && !owner_is_shared(e))
+        return false;
     return c->answered || (e->cfg.durability != DURABILITY_OFF &&
                            (c->leg_count > 1 || c->transfer != HANDLE_NONE || c->record_stored));
 }

@@ -184,6 +184,7 @@ struct engine_config {
     uint32_t transfers_per_minute; /* of one user or peer that has no number of its own; 0: any number */
     uint32_t transfers_pending;    /* of one user or peer, undecided at a time; 0: any number */
 
+    bool records; /* of calls are written to the store: no need where nobody else can read it */
     enum durability durability;
     uint64_t durability_budget_us;
 

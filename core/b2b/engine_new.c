@@ -42,6 +42,7 @@ void engine_config_defaults(struct engine_config *c) {
         .recall_time_us = 30000000,
         .subscription_s = 180,
         .max_depth = LIMIT_TRANSFER_DEPTH,
+        .records = true,
         .durability_budget_us = 30000,
         .invite_timeout_us = 180000000,
         .calls_max = LIMIT_CALLS_DEFAULT,

@@ -31,6 +31,7 @@ bool config_resolve_store(struct config *c, struct config_error *e) {
     c->engine.durability = c->store_durability ? (enum durability)(c->store_durability - 1)
                            : redis             ? DURABILITY_CONFIRMED
                                                : DURABILITY_OFF;
+    c->engine.records = redis || c->engine.durability != DURABILITY_OFF;
     if (!redis)
         return true;
     if (c->store_servers.count == 0)
