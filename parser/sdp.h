@@ -85,10 +85,13 @@ struct sdp_patch {
         uint32_t drop;            /* bit i: formats[i] goes, with its rtpmap, fmtp and rtcp-fb; not 0: so do those past
                                      SDP_FORMATS_MAX */
         const struct sdp_renumber *types;  /* NULL: as they are. In m=, rtpmap, fmtp (and its apt), rtcp-fb */
+        struct slice proto;       /* of the m= line; absent: as it is */
+        struct slice crypto;      /* whole a=crypto lines behind all others, unless the m-line is rejected */
     } media[SDP_MEDIA_MAX];
     bool pass;                    /* only o=, directions, `drop` and rejected lines change: addresses, a=rtcp and the
                                      ports that are not 0 stay as they are */
     bool strip_ice;               /* a=candidate, ice-*, end-of-candidates, remote-candidates */
+    bool strip_crypto;            /* a=crypto as it stands */
 };
 void sdp_rewrite(struct sbuf *out, const struct sdp *in, const struct sdp_patch *patch);
 

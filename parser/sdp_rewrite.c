@@ -158,6 +158,7 @@ struct rewriting {
     const struct sdp_media *in;
     const struct sdp_patch *patch;
     const struct sdp_renumber *types;
+    struct slice proto, crypto;
     uint32_t drop;
     uint16_t port, rtcp_port;
     int direction;
@@ -174,11 +175,16 @@ static void rewrite_m_line(struct rewriting *w, struct slice line) {
     sbuf_char(w->out, ' ');
     sbuf_u64(w->out, w->port);
     sdp_next_word(&rest, &word);
+    if (w->proto.p) {
+        sdp_next_word(&rest, &word);
+        sbuf_char(w->out, ' ');
+        sbuf_put(w->out, w->proto);
+    }
     if (!w->types && !w->drop) {
         put_line(w->out, rest);
         return;
     }
-    for (bool format = false; sdp_next_word(&rest, &word); format = true) {
+    for (bool format = w->proto.p != NULL; sdp_next_word(&rest, &word); format = true) {
         if (format && is_dropped(w->in, w->drop, word))
             continue;
         sbuf_char(w->out, ' ');
@@ -229,7 +235,8 @@ static void rewrite_media_line(struct rewriting *w, struct slice line) {
         return;
     } else if (w->types && put_format_attribute(w->out, line, w->types)) {
         return;
-    } else if (!(w->patch->strip_ice && is_ice(line))) {
+    } else if (!(w->patch->strip_ice && is_ice(line)) &&
+               !(w->patch->strip_crypto && sdp_attribute(line, SL("crypto"), &value))) {
         put_line(w->out, line);
     }
 }
@@ -247,6 +254,8 @@ static void rewrite_media(struct rewriting *w) {
         put_rtcp(w->out, w->rtcp_port, NULL);
     if (w->direction >= 0)
         rewrite_direction(w);
+    if (w->port)
+        sbuf_put(w->out, w->crypto);
 }
 
 void sdp_rewrite(struct sbuf *out, const struct sdp *in, const struct sdp_patch *patch) {
@@ -258,6 +267,8 @@ void sdp_rewrite(struct sbuf *out, const struct sdp *in, const struct sdp_patch 
             .in = &in->media[i],
             .patch = patch,
             .types = patch->media[i].types,
+            .proto = patch->media[i].proto,
+            .crypto = patch->media[i].crypto,
             .drop = patch->media[i].drop,
             .port = in->media[i].format_count ? patch->media[i].port : 0,
             .rtcp_port = patch->media[i].rtcp_port,

@@ -1,15 +1,31 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
  * Any bytes as a session description: views stay inside, and what the rewriter writes is read back with the patch in
- * it. The first two bytes choose the patch.
+ * it, as are a=crypto lines. The first two bytes choose the patch.
  */
 #include "core/base/check.h"
 #include "parser/sdp.h"
+#include "parser/sdp_crypto.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_inside(struct slice text, struct slice s) {
     CHECK(s.n == 0 || (s.p >= text.p && s.p + s.n <= text.p + text.n));
+}
+
+static void check_crypto(struct slice lines) {
+    struct sdp_crypto c, again;
+    struct slice rest = lines;
+    while (sdp_crypto_next(&rest, &c)) {
+        char mem[SDP_CRYPTO_LINE_MAX];
+        struct sbuf b = sbuf_on(mem, sizeof mem);
+        c.mki_n = 0;
+        memset(c.mki, 0, sizeof c.mki);
+        sdp_crypto_put(&b, &c);
+        struct slice line = sbuf_slice(&b);
+        CHECK(!b.overflow && sdp_crypto_next(&line, &again) && memcmp(&c, &again, sizeof c) == 0);
+    }
+    sdp_crypto_best(lines);
 }
 
 static void check_views(const struct sdp *s) {
@@ -20,6 +36,7 @@ static void check_views(const struct sdp *s) {
         const struct sdp_media *m = &s->media[i];
         check_inside(s->text, m->lines);
         check_inside(m->lines, m->proto);
+        check_crypto(m->lines);
         CHECK(sdp_clock_rate(m) > 0);
         for (uint32_t j = 0; j < m->format_count; j++)
             check_inside(m->lines, m->formats[j]);
@@ -30,11 +47,14 @@ static void check_views(const struct sdp *s) {
 
 static struct sdp_patch patch_of(const uint8_t *data) {
     struct sdp_patch p = { .username = SL("r"), .session_id = data[0], .version = data[1], .strip_ice = data[0] & 1 };
+    p.strip_crypto = data[1] & 1;
     p.address = (struct addr){ .ip = { 192, 0, 2, 1 }, .family = ADDR_V4 };
     for (uint32_t i = 0; i < SDP_MEDIA_MAX; i++) {
         p.media[i].port = (uint16_t)(data[0] >> i & 1 ? 4000 + i * 2 : 0);
         p.media[i].rtcp_port = (uint16_t)(data[1] >> i & 1 ? 4001 + i * 3 : 0);
         p.media[i].direction = (data[0] + data[1] + (int)i) % 5 - 1;
+        p.media[i].proto = data[1] & 2 ? SL("RTP/SAVP") : SLICE_NONE;
+        p.media[i].crypto = data[1] & 4 ? SL("a=crypto:1 X inline:y\r\n") : SLICE_NONE;
     }
     return p;
 }
@@ -54,6 +74,8 @@ static void check_rewritten(const struct sdp *in, const struct sdp_patch *p) {
         CHECK(p->media[i].direction < 0 || (int)again.media[i].direction == p->media[i].direction);
         CHECK(again.media[i].format_count == in->media[i].format_count);
         CHECK(!p->strip_ice || !again.media[i].ice);
+        CHECK(!p->strip_crypto || again.media[i].crypto == (p->media[i].crypto.p && again.media[i].port));
+        CHECK(!p->media[i].proto.p || slice_eq(again.media[i].proto, p->media[i].proto));
     }
 }
 
