@@ -58,7 +58,7 @@ FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
 # Archives in the order of the include direction, then the libraries; --as-needed drops what a program does not use.
 ARCHIVES := $(if $(PHONE_SRC),$(PHONE_LIB)) $(if $(RUNTIME_SRC),$(RUNTIME_LIB)) $(PURE_LIB)
-LIBS := -lssl -lcrypto -lhiredis -lnettle -luring -lcyaml -lyaml -lbpf -lpthread -lm
+LIBS := -lssl -lcrypto -lhiredis -lnettle -luring -lcyaml -lyaml -lbpf -lsrtp2 -lpthread -lm
 ORTP_LIBS := $(if $(PHONE_SRC),$(shell pkg-config --libs ortp 2>/dev/null))
 JEMALLOC ?= -ljemalloc
 

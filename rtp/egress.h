@@ -46,10 +46,6 @@ struct egress_source {
 enum egress_result egress_rtp(struct egress *e, const struct egress_source *source, uint8_t *p,
                               const struct rtp_view *v, uint64_t now_us);
 
-/* The same for a packet that must not be patched: the listener hears the source's own SSRC from now on. */
-enum egress_result egress_pass(struct egress *e, const struct egress_source *source, const struct rtp_view *v,
-                               uint64_t now_us);
-
 /* Patches a compound packet from `source` for the listener of `e`. `heard` is what the sender hears itself: its
  * report blocks speak of that, and are mapped back to what the other side really sends. False: must not be passed (a
  * sender report whose timestamps have no mapping yet). */

@@ -84,10 +84,6 @@ static uint64_t source_key(const struct passage *p) {
     return fast_source_key(p->in->stream, p->from->generation);
 }
 
-static bool must_not_patch(const struct passage *p) {
-    return p->from->srtp || p->to->srtp;
-}
-
 uint8_t relay_type(const struct media_types *types, uint8_t own) {
     for (uint32_t i = 0; i < types->count; i++)
         if (types->pair[i].from == own)
@@ -108,10 +104,8 @@ static enum relay_drop patch_rtp(const struct passage *p, const struct reception
     struct egress *egress = &p->out->egress;
     if (type == MEDIA_TYPE_DROP)
         return RELAY_DROP_TYPE;
-    if (!must_not_patch(p))
-        rtp_patch_type(p->in->bytes, type);
-    switch (must_not_patch(p) ? egress_pass(egress, &source, &p->rtp, p->now_us)
-                              : egress_rtp(egress, &source, p->in->bytes, &p->rtp, p->now_us)) {
+    rtp_patch_type(p->in->bytes, type);
+    switch (egress_rtp(egress, &source, p->in->bytes, &p->rtp, p->now_us)) {
     case EGRESS_LATE:
         return RELAY_DROP_LATE;
     case EGRESS_SPLICED:
@@ -124,8 +118,6 @@ static enum relay_drop patch_rtp(const struct passage *p, const struct reception
 }
 
 static enum relay_drop patch_rtcp(const struct passage *p) {
-    if (must_not_patch(p))
-        return RELAY_FORWARD;
     const struct egress *heard = &p->relay->out[p->in->stream].egress;
     bool passes = egress_rtcp(&p->out->egress, heard, source_key(p), p->in->bytes, p->in->n);
     if (passes)
@@ -138,9 +130,7 @@ static void count_in(const struct passage *p) {
     fast_count_in(in, (uint32_t)p->in->n);
     if (p->is_rtcp) {
         p->from->rtcp_us = p->now_us;
-        if (!p->from->srtp)
-            quality_heard(&p->from->quality, p->in->bytes, p->in->n, p->relay->out[p->in->stream].egress.ssrc,
-                          p->now_us);
+        quality_heard(&p->from->quality, p->in->bytes, p->in->n, p->relay->out[p->in->stream].egress.ssrc, p->now_us);
         return;
     }
     in->last_us = p->now_us;
@@ -200,9 +190,13 @@ void relay_packet(struct relay *r, const struct relay_in *in, uint64_t now_us, s
     if (out->drop == RELAY_FORWARD)
         return;
     *out = (struct relay_verdict){ .drop = out->drop, .out_stream = MEDIA_NOWHERE };
-    r->dropped[out->drop]++;
-    if (p.from)
-        p.from->dropped[out->drop]++;
+    relay_dropped(r, in->stream, out->drop);
+}
+
+void relay_dropped(struct relay *r, uint32_t stream, enum relay_drop why) {
+    r->dropped[why]++;
+    if (stream < r->count)
+        r->streams[stream].dropped[why]++;
 }
 
 /* No stream of a party has this bit. */
@@ -233,7 +227,7 @@ bool relay_play(struct relay *r, const struct relay_frame *f, uint64_t now_us, s
     s->play.frames++;
     s->play.timestamp += (uint32_t)f->n;
     s->play.octets += (uint32_t)f->n;
-    if (s->srtp || !choose_destination(s, false, out) || !rtp_parse(f->packet, RTP_HEADER_MIN + f->n, &v))
+    if (!choose_destination(s, false, out) || !rtp_parse(f->packet, RTP_HEADER_MIN + f->n, &v))
         return false;
     struct fast_out *to = &r->out[f->stream];
     relay_lock(r, to);
@@ -327,7 +321,7 @@ bool relay_stats(const struct relay *r, uint32_t stream, struct relay_stats *out
 
 const char *relay_drop_name(enum relay_drop drop) {
     static const char *const names[RELAY_DROPS] = { "forward",   "closed",   "malformed",  "source", "no_remote",
-                                                    "no_route", "no_address", "late", "type", "rtcp" };
+                                                    "no_route", "no_address", "late", "type", "rtcp", "srtp" };
     CHECK(drop < RELAY_DROPS);
     return names[drop];
 }

@@ -14,8 +14,10 @@
  * party whose signalled address is ADDR_NONE, 0.0.0.0 or port 0.
  *
  * Listener. A stream hears one other: the last that was routed to it. What it hears is continuous, see egress.h, and
- * under the payload types it knows (struct media_types of the route); but SRTP is authenticated end to end, so between
- * two streams of which one is `srtp` every byte passes as it came.
+ * under the payload types it knows (struct media_types of the route).
+ *
+ * SRTP. The relay sees plain packets only: who has the keys takes them off what arrives on a stream that is `srtp`, and
+ * puts them on what leaves through one. What does not prove to be the party's never comes here.
  *
  * Fast path. Where relay_share was called, a program in the kernel forwards by itself what is plainly RTP from the
  * known source of a stream to its listener, on the same counters and continuity (fastpath.h). The relay tells it
@@ -40,6 +42,7 @@ enum relay_drop {
     RELAY_DROP_LATE,              /* older than the splice it belongs behind */
     RELAY_DROP_TYPE,              /* a payload type that the listener has not agreed to */
     RELAY_DROP_RTCP,              /* a sender report before the first RTP of its source */
+    RELAY_DROP_SRTP,              /* forged, repeated, or not to be read or written with the keys: by who has these */
     RELAY_DROPS,
 };
 
@@ -97,7 +100,8 @@ struct relay_stream {
     uint32_t heard_generation;
     uint32_t negotiated_rate;             /* of dynamic payload types */
     bool resumed;                         /* and not told its remote yet */
-    bool open, remote, nat, strict, rtcp_mux, srtp;
+    bool open, remote, nat, strict, rtcp_mux;
+    bool srtp;                            /* never given to the kernel, on either side */
     struct relay_latch rtp, rtcp;
     struct addr signalling;               /* where its signalling comes from; port of no meaning */
     struct relay_candidate candidates[RELAY_CANDIDATES];
@@ -163,10 +167,12 @@ struct relay_in {
 };
 
 void relay_packet(struct relay *r, const struct relay_in *in, uint64_t now_us, struct relay_verdict *out);
+/* Counts what was dropped on its way to or from the relay. */
+void relay_dropped(struct relay *r, uint32_t stream, enum relay_drop why);
 
 /* The next frame for a stream that is played to: RTP_HEADER_MIN + n bytes at `packet`, of which n from `payload` (at
  * 8000 Hz, one byte a sample). It continues what the party heard, as any source does. False: nothing is to be sent
- * now (no address, SRTP); time goes on all the same. */
+ * now (no address); time goes on all the same. */
 struct relay_frame {
     uint32_t stream;
     const uint8_t *payload;

@@ -46,6 +46,13 @@ static bool open_stream(struct relay *r, struct relay_stream *s, const struct me
     return true;
 }
 
+/* What arrives on the stream, and what it hears. */
+static void sync_both_ways(struct relay *r, const struct relay_stream *s, uint32_t stream) {
+    relay_fast_sync(r, stream);
+    if (s->heard != MEDIA_NOWHERE)
+        relay_fast_sync(r, s->heard);
+}
+
 static bool set_remote(struct relay *r, struct relay_stream *s, const struct media_cmd *cmd, uint64_t now_us) {
     s->rtp = (struct relay_latch){ .signalled = cmd->rtp };
     s->rtcp = (struct relay_latch){ .signalled = cmd->rtcp };
@@ -58,13 +65,16 @@ static bool set_remote(struct relay *r, struct relay_stream *s, const struct med
     s->signalling = cmd->signalling;
     memset(s->candidates, 0, sizeof s->candidates);
     s->rtcp_mux = cmd->rtcp_mux;
-    s->srtp = cmd->srtp;
     s->negotiated_rate = cmd->clock_rate ? cmd->clock_rate : 8000;
     s->remote_us = now_us;
     relay_fast_restart(r, cmd->stream);
-    relay_fast_sync(r, cmd->stream);
-    if (s->heard != MEDIA_NOWHERE)
-        relay_fast_sync(r, s->heard);
+    sync_both_ways(r, s, cmd->stream);
+    return true;
+}
+
+static bool set_srtp(struct relay *r, struct relay_stream *s, const struct media_cmd *cmd) {
+    s->srtp = cmd->keys.suite != SRTP_NONE;
+    sync_both_ways(r, s, cmd->stream);
     return true;
 }
 
@@ -110,6 +120,8 @@ static bool execute(struct relay *r, const struct media_cmd *cmd, uint64_t now_u
         relay_fast_unhear(r, cmd->stream);
         s->open = false;
         return true;
+    case MEDIA_SRTP:
+        return set_srtp(r, s, cmd);
     case MEDIA_OPEN:
         break;
     }

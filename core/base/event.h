@@ -7,6 +7,7 @@
 #define REFEREE_BASE_EVENT_H
 
 #include "core/base/addr.h"
+#include "core/base/srtp.h"
 
 enum event_kind {
     EV_DATAGRAM,   /* bytes arrived */
@@ -53,7 +54,8 @@ enum peer_kind {
     PEER_BINDING,  /* contacts of an address of record have changed; see core/b2b/registrar.h */
 };
 
-enum media_event { MEDIA_EV_LATCHED, MEDIA_EV_SILENT };
+/* ROC: rollover counters of SRTP, what comes from the party and what goes to it, are these now. */
+enum media_event { MEDIA_EV_LATCHED, MEDIA_EV_SILENT, MEDIA_EV_ROC };
 
 struct event {
     enum event_kind kind;
@@ -85,6 +87,7 @@ struct event {
             uint32_t stream;
             uint32_t generation;
             struct addr addr;
+            struct srtp_roc in, out;
         } media;
         struct {
             uint64_t conn;        /* echoed in OUT_ADMIN */

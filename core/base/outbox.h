@@ -10,6 +10,7 @@
 #include "core/base/buf.h"
 #include "core/base/event.h"
 #include "core/base/siphash.h"
+#include "core/base/srtp.h"
 
 #define OUTBOX_MAX 256
 
@@ -49,6 +50,7 @@ enum media_verb {
     MEDIA_PLAY,    /* the party on `stream` hears `source` instead of whom it heard, until a ROUTE to it or STOP */
     MEDIA_STOP,
     MEDIA_CLOSE,   /* packets dropped; the port goes into quarantine */
+    MEDIA_SRTP,    /* what is spoken with the party from now on; where a key is as before, its counters go on */
 };
 #define MEDIA_NOWHERE UINT32_MAX
 
@@ -72,17 +74,21 @@ struct media_cmd {
     uint32_t generation;          /* of the slot's use; a command for an older use is ignored */
     bool resume;                  /* MEDIA_OPEN: of a call that went on without us; what flows goes on as it did */
     uint32_t to;                  /* MEDIA_ROUTE */
-    struct media_types types;     /* MEDIA_ROUTE */
     enum media_source source;     /* MEDIA_PLAY */
     uint8_t payload_type;         /* MEDIA_PLAY: of PCMA or PCMU at the party */
     bool alaw;                    /* MEDIA_PLAY: PCMA, else PCMU */
-    struct addr rtp, rtcp;        /* MEDIA_REMOTE; ADDR_NONE: nothing is sent */
-    struct addr signalling;       /* MEDIA_REMOTE: where the party's signalling comes from; port of no meaning */
     bool nat;                     /* MEDIA_REMOTE: what is learned is the destination; rtp/relay.h, Source */
     bool strict;                  /* MEDIA_REMOTE: nothing is learned */
     bool rtcp_mux;
-    bool srtp;                    /* MEDIA_REMOTE: RTP/SAVP or the like: no packet of or to it is patched */
     uint32_t clock_rate;          /* MEDIA_REMOTE: of dynamic payload types, for timestamps at a splice; 0: 8000 */
+    union {
+        struct media_types types; /* MEDIA_ROUTE */
+        struct {
+            struct addr rtp, rtcp;    /* MEDIA_REMOTE; ADDR_NONE: nothing is sent */
+            struct addr signalling;   /* MEDIA_REMOTE: where the party's signalling comes from; port of no meaning */
+        };
+        struct srtp_keys keys;    /* MEDIA_SRTP */
+    };
 };
 
 /* What the engine says about a bucket. */

@@ -56,7 +56,7 @@ bool media_io_open(struct media_io *m, const struct addr *bind_to, uint16_t firs
     m->count = port_pool_pairs(first, last);
     m->pairs = calloc(m->count, sizeof *m->pairs);
     m->usable = calloc(m->count, sizeof *m->usable);
-    if (!m->pairs || !m->usable)
+    if (!m->pairs || !m->usable || !srtp_io_open(&m->srtp, m->count))
         return false;
     uint32_t allowed = raise_descriptors(m->count, log);
     for (uint32_t i = 0; i < m->count; i++) {
@@ -87,6 +87,7 @@ bool media_io_start(struct media_io *m, struct io *io, struct metrics *metrics, 
 
 void media_io_close(struct media_io *m) {
     fastpath_close(&m->fast);
+    srtp_io_close(&m->srtp);
     for (uint32_t i = 0; m->pairs && m->usable && i < m->count; i++)
         for (uint32_t k = 0; m->usable[i] && k < 2; k++)
             close(m->pairs[i].fd[k]);
@@ -102,7 +103,10 @@ void media_io_fast(struct media_io *m, const struct fastpath_options *o, uint64_
 }
 
 void media_io_command(struct media_io *m, const struct media_cmd *cmd, uint64_t now_us) {
-    if (relay_command(&m->relay, cmd, now_us) && cmd->verb == MEDIA_REMOTE)
+    if (!relay_command(&m->relay, cmd, now_us))
+        return;
+    srtp_io_command(&m->srtp, cmd);
+    if (cmd->verb == MEDIA_REMOTE)
         fastpath_destination(&m->fast, cmd->stream);
 }
 
@@ -124,7 +128,8 @@ uint32_t media_io_silent(struct media_io *m, uint64_t now_us) {
 }
 
 static void play_frame(struct media_io *m, struct buf_pool *bufs, uint32_t stream, uint64_t now_us) {
-    uint8_t packet[RTP_HEADER_MIN + PLAYER_FRAME];
+    uint8_t packet[RTP_HEADER_MIN + PLAYER_FRAME + SRTP_IO_ROOM];
+    size_t n = RTP_HEADER_MIN + PLAYER_FRAME;
     struct relay_frame f = {
         .stream = stream,
         .payload = player_payload(&m->player, &m->relay.streams[stream].play),
@@ -132,9 +137,10 @@ static void play_frame(struct media_io *m, struct buf_pool *bufs, uint32_t strea
         .packet = packet,
     };
     struct relay_verdict v;
-    if (!relay_play(&m->relay, &f, now_us, &v) || stream >= m->count || !m->usable[stream])
+    if (!relay_play(&m->relay, &f, now_us, &v) || stream >= m->count || !m->usable[stream] ||
+        !srtp_io_out(&m->srtp, stream, packet, &n))
         return;
-    struct buf *b = buf_copy(bufs, slice_of((const char *)packet, sizeof packet));
+    struct buf *b = buf_copy(bufs, slice_of((const char *)packet, n));
     if (!b)
         return;
     io_send(m->io, m->pairs[stream].slot[0], &v.dst, &(struct addr){ 0 }, b);
@@ -148,21 +154,51 @@ void media_io_turn(struct media_io *m, struct buf_pool *bufs, uint64_t now_us) {
             play_frame(m, bufs, m->relay.players[i], now_us);
 }
 
+/* False: it is dropped. */
+static bool pass(struct media_io *m, struct relay_in *in, uint64_t now_us, struct relay_verdict *v) {
+    *v = (struct relay_verdict){ .drop = RELAY_DROP_SRTP, .out_stream = MEDIA_NOWHERE };
+    if (!srtp_io_in(&m->srtp, in->stream, in->bytes, &in->n)) {
+        relay_dropped(&m->relay, in->stream, RELAY_DROP_SRTP);
+        return false;
+    }
+    relay_packet(&m->relay, in, now_us, v);
+    if (v->drop != RELAY_FORWARD || v->out_stream >= m->count || !m->usable[v->out_stream])
+        return false;
+    if (srtp_io_out(&m->srtp, v->out_stream, in->bytes, &in->n))
+        return true;
+    relay_dropped(&m->relay, in->stream, RELAY_DROP_SRTP);
+    return false;
+}
+
 bool media_io_packet(struct media_io *m, uint32_t port, const struct io_event *ev, uint64_t now_us) {
     struct relay_in in = { .stream = port / 2, .rtcp_port = port % 2, .src = ev->src, .bytes = ev->data, .n = ev->n };
     const struct relay_stream *stream = &m->relay.streams[in.stream];
     bool latched = stream->rtp.learned.family != ADDR_NONE;
     struct relay_verdict v;
     metrics_add(m->metrics, M_rtp_in, 1);
-    relay_packet(&m->relay, &in, now_us, &v);
+    bool passes = pass(m, &in, now_us, &v);
     bool latches = !latched && stream->rtp.learned.family != ADDR_NONE;
     if (latches)
         fastpath_destination(&m->fast, in.stream);
-    if (v.drop != RELAY_FORWARD || v.out_stream >= m->count || !m->usable[v.out_stream]) {
+    if (!passes) {
         metrics_add(m->metrics, M_rtp_dropped, 1);
         return latches;
     }
-    io_forward(m->io, m->pairs[v.out_stream].slot[v.out_rtcp_port], ev, ev->n, &v.dst);
+    io_forward(m->io, m->pairs[v.out_stream].slot[v.out_rtcp_port], ev, (uint32_t)in.n, &v.dst);
     metrics_add(m->metrics, M_rtp_out, 1);
     return latches;
+}
+
+bool media_io_rolled(struct media_io *m, struct event *ev) {
+    uint32_t stream;
+    struct srtp_roc in, out;
+    if (!srtp_io_changed(&m->srtp, &stream, &in, &out))
+        return false;
+    *ev = (struct event){ .kind = EV_MEDIA };
+    ev->u.media.what = MEDIA_EV_ROC;
+    ev->u.media.stream = stream;
+    ev->u.media.generation = m->relay.streams[stream].generation;
+    ev->u.media.in = in;
+    ev->u.media.out = out;
+    return true;
 }

@@ -10,6 +10,7 @@
 #include "core/runtime/io.h"
 #include "core/runtime/log.h"
 #include "core/runtime/player.h"
+#include "core/runtime/srtp_io.h"
 #include "rtp/relay.h"
 
 struct media_pair {
@@ -21,6 +22,7 @@ struct media_io {
     struct relay relay;
     struct player player;
     struct fastpath fast;
+    struct srtp_io srtp;
     uint64_t timeout_us;      /* of silence; 0: it is not looked for */
     uint64_t sweep_us;        /* of the next look */
     uint32_t cursor;          /* of the present one */
@@ -48,5 +50,7 @@ void media_io_turn(struct media_io *m, struct buf_pool *bufs, uint64_t now_us);
 uint32_t media_io_silent(struct media_io *m, uint64_t now_us);
 /* A packet on `port` (tag minus tag_base). True when it was the one that the stream latched on. */
 bool media_io_packet(struct media_io *m, uint32_t port, const struct io_event *ev, uint64_t now_us);
+/* For MEDIA_EV_ROC: a stream whose rollover counters have changed. False: none, or no more. */
+bool media_io_rolled(struct media_io *m, struct event *ev);
 
 #endif

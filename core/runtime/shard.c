@@ -122,6 +122,12 @@ static void on_media(struct shard *s, const struct io_event *in) {
     shard_step(s, &ev);
 }
 
+static void tell_rolled(struct shard *s) {
+    struct event ev;
+    while (media_io_rolled(&s->media, &ev))
+        shard_step(s, &ev);
+}
+
 static void tell_silent(struct shard *s) {
     for (uint32_t i = 0; i < TURN_SILENT_MAX; i++) {
         struct event ev = { .kind = EV_MEDIA };
@@ -239,6 +245,7 @@ static void turn(struct shard *s) {
     tell_silent(s);
     shard_store_flush(s);
     media_io_turn(&s->media, engine_bufs(s->engine), s->mono_us);
+    tell_rolled(s);
     log_drain(&s->log, engine_trace(s->engine));
     cdr_file_flush(&s->cdr, s->mono_us);
     check_end(s);

@@ -39,7 +39,6 @@ static void give_command(struct relay *r, uint8_t what, uint8_t argument, uint64
         .rtcp = party(argument, 4001),
         .nat = what & 32,
         .rtcp_mux = what & 64,
-        .srtp = what & 16 && what & 64,
         .clock_rate = argument & 128 ? 48000 : 0,
     };
     relay_command(r, &cmd, now_us);
