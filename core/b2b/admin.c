@@ -5,6 +5,7 @@
 #include "core/b2b/cdr_media.h"
 #include "core/b2b/failure.h"
 #include "core/b2b/leg.h"
+#include "core/b2b/media_srtp.h"
 #include "core/b2b/registrar.h"
 #include "core/b2b/transfer.h"
 #include "rtp/relay.h"
@@ -84,6 +85,10 @@ static void put_stream(struct answer *a, const struct leg_stream *s) {
     sbuf_u64(&a->b, port_pool_rtp_port(&a->e->ports, s->slot));
     sbuf_lit(&a->b, " to ");
     addr_put(&a->b, &s->rtp);
+    if (s->suite) {
+        sbuf_lit(&a->b, " srtp ");
+        sbuf_put(&a->b, media_srtp_name(s));
+    }
     if (r) {
         struct relay_counters k = relay_counters(a->e->relay, s->slot);
         sbuf_lit(&a->b, " in ");

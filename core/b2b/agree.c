@@ -77,7 +77,7 @@ void agree_anew(struct engine *e, struct leg *l, const struct leg *other) {
 void agree_on_answer(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     struct leg *other = leg_peer(e, l);
     uint8_t rounds = l->agreeing;
-    if (media_in(l, msg))
+    if (media_in(e, l, msg))
         media_received(e, l, msg->body, false);
     l->agreeing = 0;
     if (!other || other->peer != l->self)

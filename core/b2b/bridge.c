@@ -34,7 +34,7 @@ static void on_progress(struct engine *e, struct leg *l, const struct leg_event 
         return;
     struct uas_response r = { .status = ev->status, .reason = ev->msg->reason, .content_type = SL("application/sdp") };
     bool offer = l->prack_rseq != 0;
-    bool described = !caller->adopts && l->late_offer == offer && media_in(l, ev->msg);
+    bool described = !caller->adopts && l->late_offer == offer && media_in(e, l, ev->msg);
     if (described && media_received(e, l, ev->msg->body, offer)) {
         if (leg_may_describe_early(caller))
             r.body = media_describe(e, caller, ev->msg->body, -1);
@@ -48,7 +48,7 @@ static void on_progress(struct engine *e, struct leg *l, const struct leg_event 
 /* The caller has answered the offer of a 18x: that is the answer to whoever made it. */
 static void on_prack(struct engine *e, struct leg *l, const struct leg_event *ev) {
     const struct call *c = leg_call(e, l);
-    bool answered = media_in(l, ev->msg) && media_received(e, l, ev->msg->body, true);
+    bool answered = media_in(e, l, ev->msg) && media_received(e, l, ev->msg->body, true);
     for (unsigned i = 0; i < c->leg_count; i++) {
         struct leg *o = leg_get(e, c->legs[i]);
         if (!o || o->peer != l->self || !o->prack_waits)
@@ -97,7 +97,7 @@ static void on_answered(struct engine *e, struct leg *l, const struct leg_event 
     }
     /* A gateway that described itself in a 18x may leave it out of the 2xx. */
     struct slice sdp = SLICE_NONE, answer = ev->msg->body.n ? ev->msg->body : leg_str(l, LEG_SDP_REMOTE);
-    bool known = answer.p && (!ev->msg->body.n || (media_check(l->direct, answer) == 0 &&
+    bool known = answer.p && (!ev->msg->body.n || (media_check(e, l, answer) == 0 &&
                                                    media_received(e, l, answer, l->late_offer)));
     if (known)
         sdp = leg_may_describe_early(caller) ? for_caller_of(e, caller, l) : leg_str(caller, LEG_SDP_LOCAL);
@@ -158,7 +158,7 @@ static void answer_alone(struct engine *e, struct leg *l, const struct sip_msg *
     if (!msg->body.n) {
         sdp = leg_str(l, LEG_SDP_LOCAL);
     } else {
-        if (media_check(l->direct, msg->body) != 0 || !media_offered(e, l, msg->body)) {
+        if (media_check(e, l, msg->body) != 0 || !media_offered(e, l, msg->body)) {
             refuse_invite(e, l, 488, NULL);
             return;
         }
@@ -214,7 +214,7 @@ static bool hold_here(struct engine *e, struct leg *l, struct leg *other, const 
 static void on_reinvite(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
     struct slice body = ev->msg->body, sdp = SLICE_NONE;
-    uint16_t bad = body.n ? media_check(l->direct, body) : 0;
+    uint16_t bad = body.n ? media_check(e, l, body) : 0;
     if (bad) {
         refuse_invite(e, l, bad, NULL);
         return;
@@ -266,12 +266,12 @@ static void on_reanswered(struct engine *e, struct leg *l, const struct leg_even
         leg_ack(e, l, SLICE_NONE);
     if (!other || other->invite_in == HANDLE_NONE) {
         /* Whose offer it answers is gone, or was cancelled: now it has what nobody else has. */
-        if (media_in(l, ev->msg) && media_received(e, l, ev->msg->body, l->late_offer) &&
+        if (media_in(e, l, ev->msg) && media_received(e, l, ev->msg->body, l->late_offer) &&
             other)
             agree_anew(e, l, other);
         return;
     }
-    if (media_in(l, ev->msg) && media_received(e, l, ev->msg->body, l->late_offer))
+    if (media_in(e, l, ev->msg) && media_received(e, l, ev->msg->body, l->late_offer))
         sdp = media_describe(e, other, ev->msg->body, -1);
     if (!sdp.p || !leg_answer(e, other, sdp, bridge_headers(e, ev->msg)))
         refuse_invite(e, other, 488, NULL);
@@ -289,7 +289,7 @@ static void agree_unless_transferred(struct engine *e, struct leg *l, struct leg
 /* The same description went out; what came back may be less than was said before. */
 static void on_refreshed(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
-    if (!media_in(l, ev->msg) || slice_eq(ev->msg->body, leg_str(l, LEG_SDP_REMOTE)) ||
+    if (!media_in(e, l, ev->msg) || slice_eq(ev->msg->body, leg_str(l, LEG_SDP_REMOTE)) ||
         !media_received(e, l, ev->msg->body, false) || !other || other->peer != l->self)
         return;
     media_connect(e, l, other);
@@ -308,7 +308,7 @@ static void on_rerefused(struct engine *e, struct leg *l, const struct leg_event
 
 /* What was said before the answer, to one party or to both, may not be what the two have come to. */
 static void settle_early(struct engine *e, struct leg *l, struct leg *other, const struct sip_msg *ack) {
-    if (!l->early_answer && media_in(l, ack))
+    if (!l->early_answer && media_in(e, l, ack))
         media_received(e, l, ack->body, false);
     l->early_answer = other->early_answer = false;
     media_connect(e, l, other);
@@ -327,7 +327,7 @@ static void on_ack(struct engine *e, struct leg *l, const struct leg_event *ev) 
     }
     if (!other || !other->late_offer || other->oa != OA_OFFER_RCVD)
         return;
-    if (media_in(l, ev->msg) && media_received(e, l, ev->msg->body, false))
+    if (media_in(e, l, ev->msg) && media_received(e, l, ev->msg->body, false))
         sdp = media_describe(e, other, ev->msg->body, -1);
     leg_ack(e, other, sdp);
     if (!sdp.n)
@@ -382,7 +382,7 @@ static void pass_request(struct engine *e, struct leg *l, const struct leg_event
         bool open = other->oa != OA_STABLE ||
                     (leg_is_up(other) ? other->invite_in != HANDLE_NONE || other->invite_out != HANDLE_NONE
                                       : !other->early_answer);
-        uint16_t bad = open ? 491 : media_check(l->direct, ev->msg->body);
+        uint16_t bad = open ? 491 : media_check(e, l, ev->msg->body);
         if (!bad &&
             (!media_offered(e, l, ev->msg->body) || !(r.body = media_describe(e, other, ev->msg->body, -1)).p))
             bad = 488;

@@ -11,9 +11,9 @@
  *    "transfers":N,"legs":[{"leg":N,"role":"caller|callee|target","call_id":TEXT,"uri":URI,"as":PRINCIPAL|null,
  *    "agent":TEXT|null,"start":MS,"answer":MS|null,"end":MS,"status":N,
  *    "media":MEDIA|null[,"moved_to":HEX]}...][,"legs_cut":true]}
- *   MEDIA, of the leg's first stream: {"in":PACKETS,"out":PACKETS,"lost":N,"jitter_ms":N,"mos":N.NN|null,
- *    "rtt_ms":N|null,"heard_lost":N|null,"heard_jitter_ms":N|null}: what came from the party as we saw it, an E-model
- *    estimate of it, and what the party's RTCP said last of what it hears
+ *   MEDIA, of the leg's first stream: {"srtp":SUITE|null,"in":PACKETS,"out":PACKETS,"lost":N,"jitter_ms":N,
+ *    "mos":N.NN|null,"rtt_ms":N|null,"heard_lost":N|null,"heard_jitter_ms":N|null}: what came from the party as
+ *    we saw it, an E-model estimate of it, and what the party's RTCP said last of what it hears
  *   {"type":"transfer","call":HEX,"consult_call":HEX|null,"refer":CSEQ,"mode":NAME,"transferor":WHO,"transferee":WHO,
  *    "target":WHO,"refer_to":URI|null,"referred_by":TEXT|null,"start":MS,"steps":{STEP:MS,...},"result":N|null,
  *    "reinvites":N,"gap_ms":N|null,"depth":N}                          WHO is {"uri":URI,"as":PRINCIPAL|null} or null

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/cdr_media.h"
 
+#include "core/b2b/media_srtp.h"
 #include "core/base/json.h"
 
 #define MOS_POOR 360
+#define SUITE_BYTES 40
 
 bool cdr_media_stats(const struct engine *e, const struct leg *l, unsigned stream, struct relay_stats *out) {
     const struct leg_stream *s = &l->media.streams[stream];
@@ -46,6 +48,7 @@ void cdr_put_media(const struct engine *e, struct sbuf *b, const struct leg *l) 
         return;
     }
     sbuf_char(b, '{');
+    json_member(b, "srtp", media_srtp_name(&l->media.streams[0]), SUITE_BYTES);
     json_member_u64(b, "in", s.counters.packets_in);
     json_member_u64(b, "out", s.counters.packets_out);
     put_known(b, "lost", true, s.rtp_lost);

@@ -32,6 +32,11 @@ enum splice_mode { SPLICE_OFFER, SPLICE_LATE };
  * Auto: from party to party where a description has DTLS, which nobody between could relay. */
 enum anchor_mode { ANCHOR_DEFAULT, ANCHOR_YES, ANCHOR_NO, ANCHOR_AUTO };
 
+/* SRTP with keys in the description (SDES, RFC 4568). Off: its m-lines are rejected. Accept: what a party offers is
+ * taken, and what we offer is plain RTP. Offer: our offers are of RTP with keys beside it (RFC 8643), too. Require:
+ * plain RTP is refused, and what we offer is SRTP. What a leg has agreed to stays, whatever this says. */
+enum srtp_mode { SRTP_MODE_DEFAULT, SRTP_MODE_OFF, SRTP_MODE_ACCEPT, SRTP_MODE_OFFER, SRTP_MODE_REQUIRE };
+
 /* A hold is passed on to the other party, or answered here while the other party hears music. */
 enum hold_mode { HOLD_DEFAULT, HOLD_PASS, HOLD_LOCAL };
 
@@ -48,6 +53,7 @@ struct user_config {
     enum hold_mode hold;
     enum anchor_mode anchor;
     uint32_t transfers_per_minute; /* 0: as engine_config says */
+    enum srtp_mode srtp;
 };
 
 /* Routes are tried in order: the first whose prefix and domain both fit (an empty one fits all). */
@@ -71,6 +77,7 @@ struct peer_config {
     enum hold_mode hold;
     enum anchor_mode anchor;
     uint32_t transfers_per_minute; /* 0: as engine_config says */
+    enum srtp_mode srtp;
     char username[CONFIG_NAME_MAX]; /* what its challenges are answered with; "": they are not */
     char password[CONFIG_NAME_MAX];
     char realm[CONFIG_HOST_MAX]; /* only challenges of this realm; "": any */
@@ -157,6 +164,7 @@ struct engine_config {
     uint32_t media_quarantine_us;
     enum hold_mode hold; /* HOLD_PASS or HOLD_LOCAL */
     enum anchor_mode anchor; /* not ANCHOR_DEFAULT */
+    enum srtp_mode srtp; /* not SRTP_MODE_DEFAULT */
     bool media_nat; /* send to where a party's media comes from */
     uint64_t media_timeout_us; /* a party silent for so long ends its call; 0: never */
     bool media_strict; /* no source but what the SDP names, of anybody */

@@ -6,6 +6,7 @@
 #include "core/b2b/bridge.h"
 #include "core/b2b/call.h"
 #include "core/b2b/cdr.h"
+#include "core/b2b/media_srtp.h"
 #include "core/b2b/move.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/owner.h"
@@ -395,6 +396,8 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
     case EV_MEDIA:
         if (ev->u.media.what == MEDIA_EV_SILENT)
             silence_noted(e, ev->u.media.stream, ev->u.media.generation);
+        else if (ev->u.media.what == MEDIA_EV_ROC)
+            media_srtp_rolled(e, ev);
         break;
     case EV_DEADLINE: break;
     }

@@ -5,6 +5,7 @@
 #include "core/b2b/move.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/owner.h"
+#include "core/b2b/policy.h"
 #include "core/b2b/registrar.h"
 #include "core/b2b/state.h"
 #include "core/base/check.h"
@@ -35,6 +36,7 @@ void engine_config_defaults(struct engine_config *c) {
         .splice = SPLICE_OFFER,
         .transfer_early_media = true,
         .anchor = ANCHOR_AUTO,
+        .srtp = SRTP_MODE_ACCEPT,
         .notify_progress = true,
         .replace_timeout_us = 8000000,
         .ring_timeout_us = 120000000,
@@ -162,7 +164,7 @@ struct engine *engine_new(struct arena *a, const struct engine_config *config, u
         return NULL;
     }
     e->cfg = *config;
-    e->policy = config->policy;
+    engine_reload(e, &config->policy);
     e->now = mono_us;
     e->wall_ms = wall_ms;
     rng_init(&e->rng, config->seed);
@@ -181,6 +183,7 @@ struct engine *engine_new(struct arena *a, const struct engine_config *config, u
 
 void engine_reload(struct engine *e, const struct policy_config *policy) {
     e->policy = *policy;
+    e->own_srtp = policy_has_own_srtp(policy);
 }
 
 void engine_set_relay(struct engine *e, const struct relay *relay) {

@@ -79,7 +79,7 @@ bool leg_prack(struct engine *e, struct leg *l, struct slice sdp) {
 
 void leg_early_acknowledge(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     uint32_t rseq = rel100_rseq(msg);
-    bool described = media_in(l, msg);
+    bool described = media_in(e, l, msg);
     if (!rseq)
         return;
     l->prack_rseq = rseq;
@@ -108,7 +108,7 @@ void leg_early_won(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     struct rel100_early *all = l->early ? early_all(e, l) : NULL;
     if (all && !msg->body.n && leg_is_live(l)) {
         struct rel100_dialog *d = rel100_dialog(all, siphash64(e->map_key, msg->to_tag.p, msg->to_tag.n));
-        if (d && d->sdp && media_check(l->direct, buf_slice(d->sdp)) == 0)
+        if (d && d->sdp && media_check(e, l, buf_slice(d->sdp)) == 0)
             media_received(e, l, buf_slice(d->sdp), l->late_offer);
     }
     leg_early_free(e, l);
@@ -117,7 +117,7 @@ void leg_early_won(struct engine *e, struct leg *l, const struct sip_msg *msg) {
 bool leg_take_description(struct engine *e, struct leg *l, const struct sip_msg *ok) {
     if (!ok->body.n)
         return l->early_answer && leg_str(l, LEG_SDP_REMOTE).p;
-    return media_in(l, ok) && media_received(e, l, ok->body, l->late_offer);
+    return media_in(e, l, ok) && media_received(e, l, ok->body, l->late_offer);
 }
 
 /* ---- UAS: 18x to the peer's INVITE ---- */
@@ -251,7 +251,7 @@ static void send_waiting(struct engine *e, struct leg *l) {
 /* An offer in the PRACK has to be answered here and now: with what the other party has agreed to, which hears of the
  * rest when the call is up (RFC 6337 section 3.2.1: it cannot be refused). */
 static struct slice answer_offer(struct engine *e, struct leg *l, const struct sip_msg *msg) {
-    if (l->oa != OA_STABLE || media_check(l->direct, msg->body) != 0 || !media_offered(e, l, msg->body))
+    if (l->oa != OA_STABLE || media_check(e, l, msg->body) != 0 || !media_offered(e, l, msg->body))
         return SLICE_NONE;
     oa_step(&l->oa, OA_EV_RECV_OFFER);
     struct slice sdp = media_answer_alone(e, l, msg->body);

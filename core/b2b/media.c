@@ -3,14 +3,10 @@
 
 #include "core/b2b/call.h"
 #include "core/b2b/cdr_media.h"
+#include "core/b2b/media_srtp.h"
 #include "core/b2b/media_types.h"
 #include "core/b2b/policy.h"
 #include "core/base/check.h"
-
-/* The rule of media.h for what is relayed. */
-static bool is_relayed(const struct sdp_media *m) {
-    return m->port != 0 && (slice_ieq(m->proto, SL("RTP/AVP")) || slice_ieq(m->proto, SL("RTP/AVPF")));
-}
 
 static bool has_fingerprint(struct slice text) {
     static const char name[] = "\na=fingerprint:";
@@ -29,16 +25,42 @@ void media_pair(struct leg *a, struct leg *b) {
     a->direct = b->direct = a->direct || b->direct;
 }
 
-uint16_t media_check(bool direct, struct slice text) {
+static uint16_t check(enum srtp_mode mode, bool direct, struct slice text, struct slice *why) {
     struct sdp s;
-    if (sdp_parse(text, &s) < 0)
+    *why = SLICE_NONE;
+    if (sdp_parse(text, &s) < 0) {
+        *why = SL("Bad session description");
         return 400;
+    }
     if (direct)
         return s.media_count ? 0 : 488;
     for (unsigned i = 0; i < s.media_count && i < LEG_STREAMS; i++)
-        if (is_relayed(&s.media[i]))
+        if (media_srtp_fits(mode, &s.media[i]))
             return 0;
+    *why = media_srtp_refusal(mode, &s);
     return 488;
+}
+
+uint16_t media_check(const struct engine *e, struct leg *l, struct slice text) {
+    struct slice why;
+    return check(media_srtp_mode(e, l), l->direct, text, &why);
+}
+
+uint16_t media_check_new(const struct engine *e, struct slice principal, bool direct, struct slice text,
+                         struct slice *why) {
+    return check(policy_srtp_mode(e, principal), direct, text, why);
+}
+
+struct leg *media_leg(const struct engine *e, uint32_t stream, uint32_t generation, unsigned *index) {
+    uint32_t cursor = 0;
+    handle h;
+    for (struct leg *l; (l = pool_next(&e->legs, &cursor, &h));)
+        for (*index = 0; *index < LEG_STREAMS; ++*index) {
+            const struct leg_stream *s = &l->media.streams[*index];
+            if (s->open && s->slot == stream && s->generation == generation)
+                return l;
+        }
+    return NULL;
 }
 
 static struct media_cmd *command(struct engine *e, enum media_verb verb, const struct leg_stream *s) {
@@ -54,14 +76,20 @@ static struct media_cmd *command(struct engine *e, enum media_verb verb, const s
     return &o->u.media;
 }
 
+bool media_tell_keys(struct engine *e, const struct leg_stream *s, const struct srtp_keys *keys) {
+    struct media_cmd *c = command(e, MEDIA_SRTP, s);
+    if (c)
+        c->keys = *keys;
+    return c != NULL;
+}
+
 static bool open_stream(struct engine *e, struct leg_stream *s) {
     if (s->open)
         return true;
     s->slot = port_pool_take(&e->ports, e->now, &s->generation);
     if (s->slot == PORT_POOL_NONE)
         return false;
-    s->open = true;
-    s->rtp = s->rtcp = (struct addr){ 0 };
+    *s = (struct leg_stream){ .slot = s->slot, .generation = s->generation, .open = true };
     command(e, MEDIA_OPEN, s);
     return true;
 }
@@ -113,14 +141,21 @@ bool media_received(struct engine *e, struct leg *l, struct slice text, bool off
             l->media.own_direction = (uint8_t)s.media[0].direction;
     }
     for (unsigned i = 0; i < s.media_count && i < LEG_STREAMS; i++)
-        if (!l->direct && is_relayed(&s.media[i]) && open_stream(e, &l->media.streams[i]))
+        if (!l->direct && media_srtp_is_live(&s.media[i]))
+            open_stream(e, &l->media.streams[i]);
+    /* Keys before addresses: nothing of a party passes as plain RTP that is not. */
+    if (!offer && l->oa != OA_OFFER_RCVD && !leg_str(l, LEG_SDP_BEFORE).p)
+        media_srtp_settle(e, l, leg_str(l, LEG_SDP_REMOTE));
+    for (unsigned i = 0; i < s.media_count && i < LEG_STREAMS; i++)
+        if (l->media.streams[i].open && media_srtp_is_live(&s.media[i]))
             tell_remote(e, l, &l->media.streams[i], &s.media[i]);
     return true;
 }
 
 void media_reopen(struct engine *e, struct leg *l) {
     struct sbuf b = ua_body(&e->ua);
-    struct slice remote = leg_str(l, LEG_SDP_REMOTE);
+    struct slice remote = leg_str(l, LEG_SDP_REMOTE), before = leg_str(l, LEG_SDP_BEFORE);
+    media_srtp_reopen(l);
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
         struct leg_stream *s = &l->media.streams[i];
         if (!s->open)
@@ -130,6 +165,8 @@ void media_reopen(struct engine *e, struct leg *l) {
         if (c)
             c->resume = true;
     }
+    /* Of an offer that is open the keys are not in force yet. */
+    media_srtp_settle(e, l, before.p ? before : remote);
     if (!remote.p || !l->media.streams[0].open)
         return;
     /* Copied: setting a text of the leg moves the others. */
@@ -186,6 +223,8 @@ void media_offer_settled(struct engine *e, struct leg *l, bool accepted) {
     l->media.own_before = 0;
     if (accepted)
         leg_set(e, l, LEG_SDP_FULL, sbuf_slice(&b));
+    if (accepted)
+        media_srtp_settle(e, l, leg_str(l, LEG_SDP_REMOTE));
     else
         media_received(e, l, sbuf_slice(&b), false);
 }
@@ -195,25 +234,42 @@ struct rewrite {
     struct sdp from;
     struct sdp_patch patch;
     struct sdp_renumber types[LEG_STREAMS];
+    struct media_srtp_line srtp[LEG_STREAMS];
 };
 
-/* Ports, directions and payload types of a patch; streams are opened where needed. */
+/* Profile and keys of m-line i, of those that are relayed. False: it is rejected. */
+static bool secure_line(struct engine *e, const struct media_srtp *x, struct rewrite *r, unsigned i) {
+    const struct sdp_media *m = &r->from.media[i];
+    struct media_srtp_line *line = &r->srtp[i];
+    bool live = media_srtp_is_live(m);
+    if (!live && !x->answer)
+        return false;
+    bool taken = media_srtp_line(e, x, i, m, line);
+    r->patch.media[i].proto = line->proto;
+    r->patch.media[i].crypto = line->crypto;
+    return live && taken;
+}
+
+/* Ports, directions, payload types and keys of a patch; streams are opened where needed. */
 static bool fill_patch(struct engine *e, struct leg *to, int direction, struct rewrite *r) {
     const struct sdp *s = &r->from;
     struct sdp_patch *p = &r->patch;
+    struct media_srtp x;
+    media_srtp_begin(e, to, s->text, &x);
     *p = (struct sdp_patch){ .username = SL("referee"),
                              .session_id = to->media.session_id,
                              .version = to->media.version,
                              .address = e->cfg.media_addr,
                              .pass = to->direct,
-                             .strip_ice = !to->direct };
+                             .strip_ice = !to->direct,
+                             .strip_crypto = !to->direct };
     for (unsigned i = 0; i < s->media_count; i++) {
         p->media[i].direction = direction;
         if (to->direct) {
             p->media[i].port = s->media[i].port;
             continue;
         }
-        if (i >= LEG_STREAMS || !is_relayed(&s->media[i]))
+        if (i >= LEG_STREAMS || !secure_line(e, &x, r, i))
             continue;
         if (!open_stream(e, &to->media.streams[i]))
             return false;
@@ -255,7 +311,7 @@ struct slice media_compose(struct engine *e, struct leg *to, struct slice text, 
 }
 
 /* `now` is what r says, with the o= line that `to` had last. */
-static struct slice settle(struct engine *e, struct leg *to, struct rewrite *r, struct slice now) {
+static struct slice keep(struct engine *e, struct leg *to, struct rewrite *r, struct slice now) {
     struct slice before = leg_str(to, LEG_SDP_LOCAL);
     if (!now.p)
         return SLICE_NONE;
@@ -270,6 +326,13 @@ static struct slice settle(struct engine *e, struct leg *to, struct rewrite *r, 
     return leg_str(to, LEG_SDP_LOCAL);
 }
 
+static struct slice settle(struct engine *e, struct leg *to, struct rewrite *r, struct slice now) {
+    struct slice kept = keep(e, to, r, now);
+    if (kept.p && to->oa == OA_OFFER_RCVD)
+        media_srtp_settle(e, to, leg_str(to, LEG_SDP_REMOTE));
+    return kept;
+}
+
 struct slice media_describe(struct engine *e, struct leg *to, struct slice text, int direction) {
     struct rewrite r;
     struct slice now = write_for(e, to, text, direction, &r);
@@ -278,7 +341,7 @@ struct slice media_describe(struct engine *e, struct leg *to, struct slice text,
 
 /* An answer is of its offer's transport (RFC 3264 section 6); feedback or none is no matter to a relay. */
 static bool same_transport(const struct sdp_media *a, const struct sdp_media *b) {
-    return slice_ieq(a->proto, b->proto) || (is_relayed(a) && is_relayed(b));
+    return slice_ieq(a->proto, b->proto) || (media_srtp_is_live(a) && media_srtp_is_live(b));
 }
 
 /* 0.0.0.0 takes nothing, whatever direction stands beside it (RFC 2543's hold). */
@@ -417,7 +480,7 @@ static const struct sdp_codec *g711_of(const struct sdp_media *m, struct sdp_cod
 /* By what both last said of it: the stream is sent, is taken, and there is G.711 in it. */
 static const struct sdp_codec *playable(const struct sdp_media *theirs, const struct sdp_media *ours,
                                         struct sdp_codec *codecs, bool *alaw) {
-    bool flows = is_relayed(theirs) && ours->port && (theirs->direction & SDP_RECVONLY) &&
+    bool flows = media_srtp_is_live(theirs) && ours->port && (theirs->direction & SDP_RECVONLY) &&
                  (ours->direction & SDP_SENDONLY);
     return flows && slice_ieq(theirs->kind, SL("audio")) ? g711_of(theirs, codecs, alaw) : NULL;
 }

@@ -4,8 +4,9 @@
  * the relay through the outbox. A leg sees one payload type for a codec as long as it lives, whoever it talks with (RFC
  * 3264 section 8.3.2).
  *
- * Rule for what is relayed: m-lines of RTP/AVP and RTP/AVPF, at most LEG_STREAMS; others (SRTP, T.38, ...) are rejected
- * with port 0, and a description of which nothing remains is refused with 488. ICE is stripped.
+ * Rule for what is relayed: m-lines of RTP/AVP, RTP/AVPF and, with a=crypto, RTP/SAVP and RTP/SAVPF, at most
+ * LEG_STREAMS, as enum srtp_mode of the party lets them (media_srtp.h); others (DTLS, T.38, ...) are rejected with port
+ * 0, and a description of which nothing remains is refused with 488. ICE is stripped.
  *
  * A leg that is `direct` takes no port: its descriptions pass between the parties, all but the o= line, and nothing is
  * relayed, played or recorded of it. Both legs of a pair are, or none.
@@ -21,13 +22,20 @@ bool media_goes_direct(const struct engine *e, struct slice principal, struct sl
 /* Two legs that are to talk: if one is direct, both are; the ports of one that was not are kept until they are
  * connected. */
 void media_pair(struct leg *a, struct leg *b);
-/* Status a description deserves as an offer to us: 0 fine, 400 malformed, 488 nothing in it that we relay (direct: no
+/* Status a description of l's peer deserves: 0 fine, 400 malformed, 488 nothing in it that we relay (direct: no
  * m-line). */
-uint16_t media_check(bool direct, struct slice sdp);
+uint16_t media_check(const struct engine *e, struct leg *l, struct slice sdp);
+/* The same for who has no leg yet. *why: for the reason of the refusal; absent: the usual one. */
+uint16_t media_check_new(const struct engine *e, struct slice principal, bool direct, struct slice sdp,
+                         struct slice *why);
 /* A message of l's peer brings a description that deserves no refusal. */
-static inline bool media_in(const struct leg *l, const struct sip_msg *msg) {
-    return msg->body.n && media_check(l->direct, msg->body) == 0;
+static inline bool media_in(const struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    return msg->body.n && media_check(e, l, msg->body) == 0;
 }
+/* The leg that a stream of the relay faces, and its number there. NULL: none, or no more. */
+struct leg *media_leg(const struct engine *e, uint32_t stream, uint32_t generation, unsigned *index);
+/* MEDIA_SRTP. False: no room; nothing is told. */
+bool media_tell_keys(struct engine *e, const struct leg_stream *s, const struct srtp_keys *keys);
 /* What the leg's peer sent: kept (as its full offer too, if `offer`), and its addresses are told to the relay. False:
  * it cannot be read, or no memory. */
 bool media_received(struct engine *e, struct leg *l, struct slice sdp, bool offer);

@@ -90,6 +90,23 @@ uint32_t policy_transfers_per_minute(const struct engine *e, struct slice princi
     return n ? n : e->cfg.transfers_per_minute;
 }
 
+bool policy_has_own_srtp(const struct policy_config *p) {
+    bool own = false;
+    for (uint32_t i = 0; i < p->user_count; i++)
+        own |= p->users[i].srtp != SRTP_MODE_DEFAULT;
+    for (uint32_t i = 0; i < p->peer_count; i++)
+        own |= p->peers[i].srtp != SRTP_MODE_DEFAULT;
+    return own;
+}
+
+enum srtp_mode policy_srtp_mode(const struct engine *e, struct slice principal) {
+    if (!e->own_srtp)
+        return e->cfg.srtp;
+    struct party p = party_of(e, principal);
+    enum srtp_mode m = p.user ? p.user->srtp : p.peer ? p.peer->srtp : SRTP_MODE_DEFAULT;
+    return m == SRTP_MODE_DEFAULT ? e->cfg.srtp : m;
+}
+
 static bool is_echo(const struct engine *e, struct slice user) {
     for (uint32_t i = 0; i < e->policy.echo_count; i++)
         if (slice_eq(slice_str(e->policy.echo[i]), user))

@@ -32,8 +32,11 @@ const struct user_config *policy_user(const struct engine *e, struct slice name)
 bool policy_is_our_host(const struct engine *e, struct slice host);
 /* What a REFER from a party with this principal gets: REFER_LOCAL or REFER_REJECT. */
 enum refer_mode policy_refer_mode(const struct engine *e, struct slice principal);
-/* HOLD_PASS or HOLD_LOCAL, for a hold by a party with this principal. */
 enum anchor_mode policy_anchor_mode(const struct engine *e, struct slice principal);
+enum srtp_mode policy_srtp_mode(const struct engine *e, struct slice principal);
+/* Some user or peer has one that is not everybody's. */
+bool policy_has_own_srtp(const struct policy_config *p);
+/* HOLD_PASS or HOLD_LOCAL, for a hold by a party with this principal. */
 enum hold_mode policy_hold_mode(const struct engine *e, struct slice principal);
 /* Media of a party with this principal comes from its SDP's address and port, or is dropped. */
 bool policy_media_strict(const struct engine *e, struct slice principal);

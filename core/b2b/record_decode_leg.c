@@ -8,7 +8,16 @@
 struct stream {
     uint64_t port;
     struct addr rtp, rtcp;
+    struct srtp_roc in, out;
 };
+
+static bool read_roc(struct slice in, struct srtp_roc *out) {
+    uint64_t ssrc, roc;
+    if (!varint_get(&in, &ssrc) || !varint_get(&in, &roc) || in.n || ssrc > UINT32_MAX || roc > UINT32_MAX)
+        return false;
+    *out = (struct srtp_roc){ (uint32_t)ssrc, (uint32_t)roc };
+    return true;
+}
 
 static enum read_result stream_field(struct decoder *x, void *object, const struct tlv *t) {
     struct stream *s = object;
@@ -17,6 +26,8 @@ static enum read_result stream_field(struct decoder *x, void *object, const stru
     case STREAM_TAG_PORT: ok = tlv_u64(t, UINT16_MAX, &s->port); break;
     case STREAM_TAG_RTP: ok = record_addr_get(t->value, &s->rtp); break;
     case STREAM_TAG_RTCP: ok = record_addr_get(t->value, &s->rtcp); break;
+    case STREAM_TAG_IN_ROC: ok = read_roc(t->value, &s->in); break;
+    case STREAM_TAG_OUT_ROC: ok = read_roc(t->value, &s->out); break;
     default: return READ_UNKNOWN;
     }
     return ok ? READ_TAKEN : read_fail(x, RECORD_VALUE);
@@ -60,6 +71,8 @@ static enum read_result read_stream(struct decoder *x, struct leg *l, struct sli
     to->open = true;
     to->rtp = s.rtp;
     to->rtcp = s.rtcp;
+    to->in_roc = s.in;
+    to->out_roc = s.out;
     if (s.rtp.family != ADDR_NONE && s.rtcp.family == ADDR_NONE) {
         to->rtcp = s.rtp;
         to->rtcp.port++;

@@ -72,6 +72,15 @@ static void put_leg_texts(const struct encoder *x, const struct leg *l) {
     }
 }
 
+static void put_roc(struct sbuf *out, uint32_t tag, const struct srtp_roc *r) {
+    if (!r->roc)
+        return;
+    uint32_t from = tlv_open(out, tag);
+    varint_put(out, r->ssrc);
+    varint_put(out, r->roc);
+    tlv_close(out, from);
+}
+
 static void put_streams(const struct encoder *x, const struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
         const struct leg_stream *s = &l->media.streams[i];
@@ -85,6 +94,8 @@ static void put_streams(const struct encoder *x, const struct leg *l) {
         record_addr_put(x->out, STREAM_TAG_RTP, &s->rtp);
         if (!addr_eq(&next, &s->rtcp))
             record_addr_put(x->out, STREAM_TAG_RTCP, &s->rtcp);
+        put_roc(x->out, STREAM_TAG_IN_ROC, &s->in_roc);
+        put_roc(x->out, STREAM_TAG_OUT_ROC, &s->out_roc);
         put_kept(x, (struct record_where){ IN_STREAM, l->number, (uint8_t)i });
         tlv_close(x->out, from);
     }

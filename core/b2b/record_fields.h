@@ -87,6 +87,8 @@ enum record_stream_tag {
     STREAM_TAG_PORT = CRIT(1),
     STREAM_TAG_RTP = CRIT(2),
     STREAM_TAG_RTCP = CRIT(3), /* unless it is the next port */
+    STREAM_TAG_IN_ROC = OPT(4),  /* SSRC and rollover counter of SRTP from the party, unless that is 0 */
+    STREAM_TAG_OUT_ROC = OPT(5), /* to it */
 };
 
 enum record_transfer_tag {

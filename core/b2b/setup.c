@@ -34,7 +34,9 @@ static void start_echo(struct engine *e, struct leg *caller, const struct sip_ms
     struct slice sdp = SLICE_NONE;
     caller->echo = true;
     /* What was to go from party to party comes here, if we can have it. */
-    if (caller->direct && msg->body.n && media_check(false, msg->body) == 0) {
+    struct slice why;
+    if (caller->direct && msg->body.n &&
+        media_check_new(e, leg_str(caller, LEG_PRINCIPAL), false, msg->body, &why) == 0) {
         caller->direct = false;
         media_received(e, caller, msg->body, true);
     }
@@ -228,9 +230,10 @@ static void on_invite(struct engine *e, const struct sip_msg *msg, handle txn) {
     if (!who.admitted)
         return;
     bool direct = media_goes_direct(e, who.principal, msg->body);
-    uint16_t bad = msg->body.n ? media_check(direct, msg->body) : 0;
+    struct slice why;
+    uint16_t bad = msg->body.n ? media_check_new(e, who.principal, direct, msg->body, &why) : 0;
     if (bad) {
-        answer(e, msg, txn, bad, bad == 400 ? SL("Bad session description") : SLICE_NONE, SLICE_NONE);
+        answer(e, msg, txn, bad, why, SLICE_NONE);
         return;
     }
     if (session_is_too_short(&e->cfg.session, msg)) {

@@ -3,19 +3,8 @@
 
 #include "core/b2b/call.h"
 #include "core/b2b/leg.h"
+#include "core/b2b/media.h"
 #include "parser/sdp.h"
-
-static struct leg *leg_of_stream(const struct engine *e, uint32_t stream, uint32_t generation) {
-    uint32_t cursor = 0;
-    handle h;
-    for (struct leg *l; (l = pool_next(&e->legs, &cursor, &h));)
-        for (unsigned i = 0; i < LEG_STREAMS; i++) {
-            const struct leg_stream *s = &l->media.streams[i];
-            if (s->open && s->slot == stream && s->generation == generation)
-                return l;
-        }
-    return NULL;
-}
 
 /* Both directions, by what both last said: a hold is none, whoever holds. */
 static bool flows(const struct leg *l) {
@@ -35,7 +24,8 @@ static bool is_missed(const struct engine *e, const struct leg *l, uint32_t stre
 }
 
 void silence_noted(struct engine *e, uint32_t stream, uint32_t generation) {
-    struct leg *l = leg_of_stream(e, stream, generation);
+    unsigned i;
+    struct leg *l = media_leg(e, stream, generation, &i);
     struct call *c = l ? leg_call(e, l) : NULL;
     if (!c || !e->cfg.media_timeout_us || l->transfer_role != TR_NONE || transfer_get(e, c->transfer) ||
         !is_missed(e, l, stream))

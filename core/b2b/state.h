@@ -64,7 +64,10 @@ struct leg_stream {
     uint32_t slot;
     uint32_t generation;
     bool open;
-    struct addr rtp, rtcp; /* last told to the relay */
+    uint8_t suite;                   /* enum srtp_suite; this and the rest: last told to the relay */
+    uint32_t key_in, key_out;        /* marks of the keys; media_srtp.h */
+    struct srtp_roc in_roc, out_roc; /* last told by it */
+    struct addr rtp, rtcp;
 };
 
 struct leg_media {
@@ -84,6 +87,7 @@ struct leg {
     uint8_t role;           /* enum leg_role */
     uint8_t oa;             /* enum oa_state */
     uint8_t transfer_role;  /* enum transfer_role in `transfer` */
+    uint8_t srtp;           /* enum srtp_mode of its party, once it was asked for; media_srtp.h */
     bool supports_replaces; /* listed in its last INVITE or 2xx */
     bool allows_refer;      /* the same, in Allow */
     bool allows_update;
@@ -359,6 +363,7 @@ struct moved {
 struct engine {
     struct engine_config cfg;
     struct policy_config policy;
+    bool own_srtp; /* some user or peer has a media.srtp of its own */
     struct ua ua;
     struct wheel wheel;
     struct buf_pool bufs;

@@ -36,7 +36,7 @@ void transfer_early_media(struct engine *e, struct transfer *t, struct leg *l) {
 }
 
 void transfer_early_heard(struct engine *e, struct transfer *t, struct leg *l, const struct sip_msg *msg) {
-    bool described = !l->late_offer && media_in(l, msg);
+    bool described = !l->late_offer && media_in(e, l, msg);
     if (t->state == TRANSFER_TARGET && described && media_received(e, l, msg->body, false))
         transfer_early_media(e, t, l);
 }

@@ -66,7 +66,7 @@ static bool earlier_event(struct engine *e, struct leg *l, const struct leg_even
         return false;
     if (answered && l->late_offer && late_offered(e, l, ev->msg))
         late_decline(e, l);
-    bool said = answered && !l->late_offer && media_in(l, ev->msg) && media_received(e, l, ev->msg->body, false);
+    bool said = answered && !l->late_offer && media_in(e, l, ev->msg) && media_received(e, l, ev->msg->body, false);
     if (owed && !(said && late_answer(e, other, l)))
         late_decline(e, other);
     call_changed(e, leg_call(e, l));
@@ -122,7 +122,7 @@ static bool transferee_event(struct engine *e, struct transfer *t, struct leg *l
 static void ack(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     struct slice sdp = SLICE_NONE;
     bool offer = l->late_offer && !l->early_answer;
-    if (offer && media_in(l, msg) && media_received(e, l, msg->body, true))
+    if (offer && media_in(e, l, msg) && media_received(e, l, msg->body, true))
         sdp = media_describe(e, l, msg->body, SDP_INACTIVE);
     leg_ack(e, l, sdp);
     if (l->oa == OA_OFFER_RCVD)
@@ -133,7 +133,7 @@ static void target_answered(struct engine *e, struct transfer *t, struct leg *l,
     if (ev->kind == LEG_EV_ANSWERED && !(l->direct && t->mode != MODE_SEMI && transfer_target_waits(l)))
         ack(e, l, ev->msg);
     if (t->state != TRANSFER_TARGET && t->state != TRANSFER_JOIN && t->state != TRANSFER_OFFERED) {
-        if (media_in(l, ev->msg))
+        if (media_in(e, l, ev->msg))
             media_received(e, l, ev->msg->body, false);
         transfer_step(e, t, TRANSFER_EV_TARGET_YES, ev->status);
         return;

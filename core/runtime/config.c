@@ -126,6 +126,7 @@ static void resolve_policy(struct config *c) {
     n->transfer_ringback = c->ringback_choice != 0;
     player_country(c->ringback_choice, c->ringback);
     n->anchor = (enum anchor_mode)c->anchor;
+    n->srtp = (enum srtp_mode)c->srtp;
     n->attended = (enum attended_mode)c->attended;
     n->splice = (enum splice_mode)c->splice;
     n->relay = (enum relay_variant)c->relay;

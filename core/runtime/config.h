@@ -52,7 +52,7 @@ struct config {
     uint32_t shards;
     uint32_t receive_buffer;
     uint32_t log_level;                /* enum trace_level */
-    uint32_t anchor, refer, attended, splice, relay, relay_replaces, early_uas_replace, accept, hold;
+    uint32_t anchor, srtp, refer, attended, splice, relay, relay_replaces, early_uas_replace, accept, hold;
                                        /* enums of the engine, by the schema's choices */
     char cdr_file[CONFIG_CDR_PATH_MAX];
     char admin_socket[CONFIG_PATH_MAX];

@@ -19,6 +19,7 @@
 #define S(n) ((n)*UINT64_C(1000000))
 #define REFER_CHOICES .type = CT_CHOICE, .choices = "default|local|reject|relay|auto"
 #define ANCHOR_CHOICES .type = CT_CHOICE, .choices = "default|yes|no|auto"
+#define SRTP_CHOICES .type = CT_CHOICE, .choices = "default|off|accept|offer|require"
 #define HOLD_CHOICES .type = CT_CHOICE, .choices = "default|pass|local"
 
 const struct config_key config_keys[] = {
@@ -89,6 +90,10 @@ const struct config_key config_keys[] = {
     { "media.anchor", CT_CHOICE, AT(anchor), RANGE(ANCHOR_YES, 0), .choices = "yes|no|auto", .standard = "auto",
       .help = "media goes through here; or from party to party: descriptions pass, no ports are taken; auto: so where "
               "a description has DTLS" },
+    { "media.srtp", CT_CHOICE, AT(srtp), RANGE(SRTP_MODE_OFF, 0), .choices = "off|accept|offer|require",
+      .standard = "accept",
+      .help = "SRTP with keys in SDP (RFC 4568): rejected; taken where a party offers it; also offered beside plain "
+              "RTP (RFC 8643); or nothing else" },
     { "media.hold", CT_CHOICE, AT(hold), RANGE(HOLD_PASS, 0), .choices = "pass|local", .standard = "pass",
       .help = "a hold goes to the other party; or it is answered here, and the other party hears music" },
 
@@ -182,6 +187,7 @@ const struct config_key config_keys[] = {
     { "peers[].anchor", ANCHOR_CHOICES, PEER(anchor), .standard = "default", .help = "overrides media.anchor" },
     { "peers[].per_minute", CT_COUNT, PEER(transfers_per_minute), RANGE(0, 1000000), .standard = "0",
       .help = "overrides transfer.per_minute; 0: does not" },
+    { "peers[].srtp", SRTP_CHOICES, PEER(srtp), .standard = "default", .help = "overrides media.srtp" },
     { "peers[].hold", HOLD_CHOICES, PEER(hold), .standard = "default", .help = "overrides media.hold" },
 
     { "peers[].username", CT_TEXT, PEER(username), .standard = "",
@@ -199,6 +205,7 @@ const struct config_key config_keys[] = {
     { "users[].anchor", ANCHOR_CHOICES, USER(anchor), .standard = "default", .help = "overrides media.anchor" },
     { "users[].per_minute", CT_COUNT, USER(transfers_per_minute), RANGE(0, 1000000), .standard = "0",
       .help = "overrides transfer.per_minute; 0: does not" },
+    { "users[].srtp", SRTP_CHOICES, USER(srtp), .standard = "default", .help = "overrides media.srtp" },
     { "users[].hold", HOLD_CHOICES, USER(hold), .standard = "default", .help = "overrides media.hold" },
 
     { "quirks[].agent", CT_TEXT, QUIRK(agent), .standard = "",

@@ -97,12 +97,14 @@ static void test_version(void) {
 }
 
 static void test_check(void) {
-    CHECK_EQ(media_check(false, SL(AUDIO)), 0);
-    CHECK_EQ(media_check(false, SL("nonsense")), 400);
-    CHECK_EQ(media_check(false, SL(HEAD)), 488);
-    CHECK_EQ(media_check(false, SL(HEAD "m=audio 0 RTP/AVP 0\r\n")), 488);
-    CHECK_EQ(media_check(false, SL(HEAD "m=image 5000 udptl t38\r\n")), 488);
-    CHECK_EQ(media_check(false, SL(HEAD "m=audio 5000 RTP/AVPF 0\r\n")), 0);
+    struct pair p = default_pair();
+    CHECK_EQ(media_check(p.e, p.a, SL(AUDIO)), 0);
+    CHECK_EQ(media_check(p.e, p.a, SL("nonsense")), 400);
+    CHECK_EQ(media_check(p.e, p.a, SL(HEAD)), 488);
+    CHECK_EQ(media_check(p.e, p.a, SL(HEAD "m=audio 0 RTP/AVP 0\r\n")), 488);
+    CHECK_EQ(media_check(p.e, p.a, SL(HEAD "m=image 5000 udptl t38\r\n")), 488);
+    CHECK_EQ(media_check(p.e, p.a, SL(HEAD "m=audio 5000 RTP/AVPF 0\r\n")), 0);
+    end_pair(&p);
 }
 
 /* What is not relayed is answered with port 0; the m-lines stay in their places (row 40). */
