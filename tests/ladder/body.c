@@ -69,13 +69,18 @@ static void replace_same(const char *spec, const char *before, struct sbuf *out)
     sbuf_char(out, '\0');
 }
 
+/* What of a stream's formats is none, but says how they are sent: "dtls", or as srtp.c reads it. */
+static bool is_profile(const char *list) {
+    return strncmp(list, "dtls", 4) == 0 || srtp_is_spec(list);
+}
+
 /* "dtls" in front of the codecs is none: whose DTLS it is stands behind it in what is read, "dtls@A". */
 static bool is_dtls(const char *list) {
     return strncmp(list, "dtls", 4) == 0;
 }
 
 static void put_formats(struct world *w, const char *list, bool maps, struct sbuf *out) {
-    if (is_dtls(list))
+    if (is_profile(list))
         next_part(&list, ',');
     while (*list) {
         struct slice one = next_part(&list, ',');
@@ -93,11 +98,15 @@ static void put_formats(struct world *w, const char *list, bool maps, struct sbu
     }
 }
 
+static const char *profile_of(const char *list) {
+    return is_dtls(list) ? "UDP/TLS/RTP/SAVPF" : srtp_is_spec(list) ? srtp_profile(list) : "RTP/AVP";
+}
+
 static void put_stream(struct world *w, const struct dialog_side *d, const struct spec *s, bool first,
                        struct sbuf *out) {
     bool reject = strcmp(s->direction, "reject") == 0, zero = strcmp(s->direction, "zero") == 0;
     put(out, "m=%s %u %s", first ? "audio" : "video", reject ? 0 : d->own.media.port + (first ? 0 : 1000),
-        is_dtls(s->codecs) ? "UDP/TLS/RTP/SAVPF" : "RTP/AVP");
+        profile_of(s->codecs));
     put_formats(w, s->codecs, false, out);
     sbuf_lit(out, "\r\nc=IN IP4 ");
     if (zero)
@@ -111,6 +120,8 @@ static void put_stream(struct world *w, const struct dialog_side *d, const struc
             d->phone->name, d->phone->name);
     if (!reject && !zero)
         put(out, "a=%s\r\n", s->direction);
+    if (srtp_is_spec(s->codecs) && !reject)
+        srtp_put(d, s->codecs, first ? 0 : 1, out);
 }
 
 void sdp_make(struct world *w, struct dialog_side *d, const char *spec, struct sbuf *out) {
@@ -179,6 +190,7 @@ void sdp_tell(struct slice text, struct sbuf *out) {
         const struct sdp_media *m = &s.media[i];
         put(out, i ? "+" : "");
         tell_dtls(m, out);
+        srtp_tell(m, out);
         for (unsigned f = 0; f < m->format_count; f++) {
             put(out, f ? "," : "");
             tell_format(m, m->formats[f], out);

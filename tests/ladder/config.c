@@ -91,6 +91,8 @@ void do_config(struct world *w, struct words *ws) {
                                                  : REFER_LOCAL;
     else if (strcmp(key, "anchor") == 0)
         w->cfg.anchor = strcmp(v, "no") == 0 ? ANCHOR_NO : strcmp(v, "yes") == 0 ? ANCHOR_YES : ANCHOR_AUTO;
+    else if (strcmp(key, "srtp") == 0 && srtp_mode_named(v, &w->cfg.srtp))
+        return;
     else if (strcmp(key, "hold") == 0)
         w->cfg.hold = strcmp(v, "local") == 0 ? HOLD_LOCAL : HOLD_PASS;
     else if (strcmp(key, "music") == 0)

@@ -6,6 +6,7 @@
  *   main.c     a file is played; exit status 0: as expected
  *   player.c   lines of the script -> steps
  *   words.c    a line -> words; times; {names} in texts
+ *   srtp.c     keys in descriptions, and whether the relay has the same
  *   world.c    the engine, the relay, the store, time and the wire between
  *   store.c    the store's delays and failures, and the engine's death
  *   phone.c    phones and their dialogs: what they send
@@ -17,6 +18,7 @@
 #define REFEREE_LADDER_H
 
 #include "core/b2b/engine.h"
+#include "parser/sdp.h"
 #include "parser/sip_hdr.h"
 #include "parser/sip_msg.h"
 #include "rtp/relay.h"
@@ -136,6 +138,7 @@ struct world {
     struct engine *engine; /* NULL: not started yet */
     void *memory;
     struct relay relay;
+    struct srtp_keys *keys; /* by stream */
     struct store *store;
     void *store_memory;
     struct waiting *store_queue; /* operations that are not answered yet */
@@ -215,6 +218,18 @@ void sdp_make(struct world *w, struct dialog_side *d, const char *spec, struct s
 void sdp_tell(struct slice text, struct sbuf *out);
 /* The same form from what a script says. */
 void sdp_spec(const char *spec, struct sbuf *out);
+
+/* srtp.c: "srtp" (RTP/SAVP) or "osrtp" (RTP/AVP with keys), with flags behind '/'; player.c has them. */
+bool srtp_is_spec(const char *list);
+const char *srtp_profile(const char *list);
+/* a=crypto of m-line `line`: tag and suite as the phone was told of last, or its own. */
+void srtp_put(const struct dialog_side *d, const char *list, unsigned line, struct sbuf *out);
+void srtp_tell(const struct sdp_media *m, struct sbuf *out);
+/* What the engine told the relay. */
+void srtp_note(struct world *w, const struct media_cmd *cmd);
+/* Phone and relay have the same keys, or none. */
+void srtp_check(struct world *w, const struct dialog_side *d, uint32_t stream);
+bool srtp_mode_named(const char *name, enum srtp_mode *out);
 
 /* expect.c */
 void expect(struct world *w, struct dialog_side *d, const char *what, struct words *ws);

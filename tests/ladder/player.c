@@ -10,6 +10,7 @@
  *                                  refer local|relay|auto|reject,
  *                                  accept auto|200|202, progress on|off, recall on|off, hold pass|local, music on|off,
  *                                  ringback on|off, early-media on|off, anchor yes|no|auto, recall-uri URI,
+ *                                  srtp off|accept|offer|require,
  *                                  durability off|async|confirmed; the times budget, t1, recall-time, announcement,
  *                                  replace-timeout, ring-timeout, bye-wait, invite-timeout (8s, 500ms); the numbers
  *                                  calls, ports (pairs), transactions, max-depth, subscription (seconds); echo NUMBER
@@ -19,11 +20,11 @@
  *                                  without allow: deny
  *   quirk [agent:PREFIX] [peer:NAME] FLAG...   replaces_swapped replaces_tagless no_notify bye_at_once accept_200;
  *                                  phones are "ladder"
- *   phone NAME ADDR:PORT user USER [supported:LIST] [allow:LIST] [tagless] [refer:reject] [anchor:no]   a user
- *                                  agent; its media is at ADDR:40000 and up; tagless: as RFC 2543 allowed
+ *   phone NAME ADDR:PORT user USER [supported:LIST] [allow:LIST] [tagless] [refer:reject] [anchor:no] [srtp:MODE]
+ *                                  a user agent; its media is at ADDR:40000 and up; tagless: as RFC 2543 allowed
  *   route NAME PREFIX ADDR:PORT    calls to numbers with this prefix go there
- *   peer NAME ADDR [user:U password:P] [realm:R]   a trusted address; NAME is its principal; its challenges are
- *                                  answered with these
+ *   peer NAME ADDR [user:U password:P] [realm:R] [srtp:MODE]   a trusted address; NAME is its principal; its
+ *                                  challenges are answered with these
  *   include FILE                   the steps of another file, named from this one's folder; anywhere
  *
  * Steps. WHO is a phone (A), or one of several dialogs of a phone (B.consult): the name is made up here.
@@ -39,9 +40,11 @@
  *   +TIME                          2.1s 300ms
  *   +TIME or message               no further than to the engine's next message
  *   media WHO -> WHO|none          a packet from where the first says its media comes from: who gets it
- *   media WHO <-> WHO              both ways
+ *   media WHO <-> WHO              both ways; where SRTP is spoken, the relay must have the keys that were agreed on
  *   media WHO < music|ringback|announcement|off   what is played to WHO now, which must be able to hear it
  *                                  type:100=96: sent with payload type 100, heard with 96 (0 if not said)
+ *   rolled WHO IN OUT              the relay tells that rollover counters of SRTP from and to it are these now
+ *   counters WHO IN OUT            the relay was told to go on from these, with the keys
  *   silent WHO                     the relay tells that nothing has come from it for media.timeout
  *   unreachable PHONE              the network reports that nobody is at its address
  *   refuse WHO STATUS TIME         for TIME, or until anything else is sent, every INVITE with a description to WHO is
@@ -66,6 +69,10 @@
  * What a sent message may carry:
  *   sdp:CODECS[:DIRECTION]   pcmu pcma g722 g729 gsm ilbc opus tel, separated by commas, other numbers as pcmu=96;
  *                            dtls first among them: UDP/TLS/RTP/SAVPF with ICE and fingerprint; read as dtls@PHONE
+ *                            srtp first: RTP/SAVP with a=crypto, of the first suite that is offered; osrtp: RTP/AVP
+ *                            with it. Flags: srtp/32 /gcm /256 (suites) /new (another key) /f (SAVPF) /mki /none (no
+ *                            key) /bad (malformed, nothing else) /f8 (an unknown suite first) /only (nothing behind
+ *                            it) /tag (not the offered one). Read without them, but for srtp/none
  *                            full: pcmu,pcma,g722,tel; same: what this dialog said last. sendrecv (default) sendonly
  *                            recvonly inactive, zero (c=0.0.0.0), reject (port 0); pcmu+vp8:sendonly: with video
  *   hdr:"Name: value"        one more header             no:Supported   without this one
@@ -103,7 +110,7 @@ static void word_addr(struct world *w, struct words *ws, unsigned i, struct addr
 
 static void do_phone(struct world *w, struct words *ws) {
     const char *name = word(w, ws, 1), *supported = words_value(ws, "supported"), *refer = words_value(ws, "refer");
-    const char *anchor = words_value(ws, "anchor");
+    const char *anchor = words_value(ws, "anchor"), *srtp = words_value(ws, "srtp");
     if (w->engine || w->phone_count == PHONES_MAX || phone_find(w, name))
         fail(w, "phone %s: too late, too many or twice", name);
     struct phone *p = &w->phones[w->phone_count];
@@ -128,6 +135,7 @@ static void do_phone(struct world *w, struct words *ws) {
         u->refer = refer && strcmp(refer, "reject") == 0 ? REFER_REJECT : REFER_DEFAULT;
         u->anchor = anchor && strcmp(anchor, "no") == 0 ? ANCHOR_NO : ANCHOR_DEFAULT;
         w->some_direct |= u->anchor == ANCHOR_NO;
+        srtp_mode_named(srtp, &u->srtp);
         w->cfg.policy.user_count++;
     }
     w->phone_count++;
@@ -151,6 +159,7 @@ static void do_peer(struct world *w, struct words *ws) {
     copy_text(p->username, sizeof p->username, slice_str(user ? user : ""));
     copy_text(p->password, sizeof p->password, slice_str(password ? password : ""));
     copy_text(p->realm, sizeof p->realm, slice_str(realm ? realm : ""));
+    srtp_mode_named(words_value(ws, "srtp"), &p->srtp);
 }
 
 static void rule_text(struct words *ws, const char *key, char *to, size_t cap) {
@@ -214,9 +223,36 @@ static void do_media(struct world *w, struct words *ws) {
         world_media(w, dialog_named(w, to), from, (uint8_t)heard, (uint8_t)sent);
 }
 
-static void do_silent(struct world *w, struct words *ws) {
+static uint32_t stream_of(struct world *w, struct words *ws) {
     const struct dialog_side *d = dialog_named(w, word(w, ws, 1));
-    uint32_t stream = (d->theirs.port - (w->cfg.media_port_min + 1u) / 2 * 2) / 2;
+    return (d->theirs.port - (w->cfg.media_port_min + 1u) / 2 * 2) / 2;
+}
+
+static struct srtp_roc counter(struct world *w, struct words *ws, unsigned i) {
+    return (struct srtp_roc){ 0x11220000 + i, (uint32_t)word_number(w, ws, i) };
+}
+
+static void do_rolled(struct world *w, struct words *ws) {
+    struct event ev = { .kind = EV_MEDIA };
+    ev.u.media.what = MEDIA_EV_ROC;
+    ev.u.media.stream = stream_of(w, ws);
+    ev.u.media.generation = w->relay.streams[ev.u.media.stream].generation;
+    ev.u.media.in = counter(w, ws, 2);
+    ev.u.media.out = counter(w, ws, 3);
+    world_all_read(w);
+    world_event(w, &ev);
+}
+
+static void do_counters(struct world *w, struct words *ws) {
+    const struct srtp_keys *k = &w->keys[stream_of(w, ws)];
+    struct srtp_roc in = counter(w, ws, 2), out = counter(w, ws, 3);
+    if (k->in_roc.roc != in.roc || k->out_roc.roc != out.roc || (in.roc && k->in_roc.ssrc != in.ssrc) ||
+        (out.roc && k->out_roc.ssrc != out.ssrc))
+        fail(w, "the relay goes on from %u and %u", k->in_roc.roc, k->out_roc.roc);
+}
+
+static void do_silent(struct world *w, struct words *ws) {
+    uint32_t stream = stream_of(w, ws);
     struct event ev = { .kind = EV_MEDIA };
     ev.u.media.what = MEDIA_EV_SILENT;
     ev.u.media.stream = stream;
@@ -411,6 +447,7 @@ static const struct {
     { "refuse", do_refuse },   { "cdr", do_cdr },         { "rule", do_rule },     { "quirk", do_quirk },
     { "order", do_order },     { "ordered", do_ordered },   { "store", do_store }, { "restart", do_restart },
     { "unprotected", do_unprotected }, { "metric", do_metric },
+    { "rolled", do_rolled },   { "counters", do_counters },
 };
 
 static void run(struct world *w, struct words *ws) {

@@ -73,6 +73,7 @@ static void lay_out(struct world *w, struct arena *a) {
     uint32_t streams = (w->cfg.media_port_max - w->cfg.media_port_min + 1u) / 2;
     w->engine = engine_new(a, &w->cfg, w->now, world_wall_ms(w));
     relay_init(&w->relay, a, streams);
+    w->keys = arena_take(a, streams * sizeof *w->keys);
 }
 
 static void *memory_of(struct world *w, size_t n) {
@@ -181,7 +182,10 @@ static void drain_outbox(struct world *w) {
             deliver(w, &o->u.send.dst, buf_slice(o->u.send.buf));
             buf_unref(engine_bufs(w->engine), &o->u.send.buf);
             break;
-        case OUT_MEDIA: relay_command(&w->relay, &o->u.media, w->now); break;
+        case OUT_MEDIA:
+            if (relay_command(&w->relay, &o->u.media, w->now))
+                srtp_note(w, &o->u.media);
+            break;
         case OUT_STORE:
             store_later(w, &o->u.store);
             buf_unref(engine_bufs(w->engine), &o->u.store.key);
@@ -351,12 +355,14 @@ void world_media(struct world *w, struct dialog_side *d, const char *to, uint8_t
                            .bytes = rtp, .n = sizeof rtp };
     if (!d->theirs.port)
         fail(w, "%s knows no port to send media to", d->phone->name);
+    srtp_check(w, d, in.stream);
     relay_packet(&w->relay, &in, w->now, &v);
     if (v.drop == RELAY_FORWARD) {
         uint16_t port = (uint16_t)((w->cfg.media_port_min + 1u) / 2 * 2 + 2 * v.out_stream);
         const struct dialog_side *at = who_listens(w, &v.dst, port);
         if (!at)
             fail(w, "media of %s goes to an address and port that no phone has agreed on", d->phone->name);
+        srtp_check(w, at, v.out_stream);
         full_name(at, heard, sizeof heard);
     }
     say(w, "%s ~ media ~> %s%s%s", d->phone->name, heard, v.drop ? ": " : "", v.drop ? relay_drop_name(v.drop) : "");
@@ -378,6 +384,7 @@ void world_played(struct world *w, const struct dialog_side *d, const char *what
         fail(w, "%s knows no port to be played to at", d->phone->name);
     const struct relay_play *play = &w->relay.streams[f.stream].play;
     const char *now = play->on ? names[play->source] : "off";
+    srtp_check(w, d, f.stream);
     say(w, "%s <~ %s", d->phone->name, now);
     if (strcmp(now, what) != 0)
         fail(w, "what is played is %s, expected: %s", now, what);
