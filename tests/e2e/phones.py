@@ -155,13 +155,16 @@ class Phone:
 class Baresip(Phone):
     """Orders and events by ctrl_tcp: JSON in netstrings."""
 
-    def __init__(self, name, user, address, ports):
+    def __init__(self, name, user, address, ports, secure=False):
+        """secure: it speaks SRTP (keys in SDP), and nothing else."""
         self.name = name
         self.prepare()
         self.ear = Ear(f"{self.home}/ear")
-        self.write("config", BARESIP.format(address=address, sip=ports[1], control=ports[0], home=self.home))
+        config = BARESIP.format(address=address, sip=ports[1], control=ports[0], home=self.home)
+        self.write("config", config + ("module srtp.so\n" if secure else ""))
         self.write("accounts", f"<sip:{user}@127.0.0.1:{ports[2]}>;auth_user={user};auth_pass=secret{user};regint=600"
-                               ";answermode=auto;audio_codecs=PCMU/8000/1\n")
+                               ";answermode=auto;audio_codecs=PCMU/8000/1" +
+                   (";mediaenc=srtp-mand\n" if secure else "\n"))
         self.write(".asoundrc", f'pcm.ear {{ type file slave.pcm "null" file "{self.home}/ear" format raw }}\n')
         with open(f"{FOLDER}/{name}.log", "wb") as log:
             super().__init__(name, ["baresip", "-v", "-f", self.home], stdin=subprocess.DEVNULL, stdout=log)
@@ -286,13 +289,14 @@ reg_sendregister=1
 
 
 class Scene:
-    """Three phones, registered, and A talking with B."""
+    """Three phones, registered, and A talking with B. secure: names of those that speak SRTP alone."""
 
-    def __init__(self, port, c_is=Baresip):
+    def __init__(self, port, c_is=Baresip, secure=""):
         self.port = port
-        self.a = Baresip("A", 1001, "127.0.0.2", (port + 1, port, port))
+        self.a = Baresip("A", 1001, "127.0.0.2", (port + 1, port, port), "A" in secure)
         self.b = Linphonec("B", 1002, "127.0.0.3", (port + 4, port, port))
-        self.c = c_is("C", 1003, "127.0.0.4", (port + (6 if c_is is Linphonec else 2), port, port))
+        more = {"secure": True} if "C" in secure else {}
+        self.c = c_is("C", 1003, "127.0.0.4", (port + (6 if c_is is Linphonec else 2), port, port), **more)
         wait_for("all are registered", lambda: self.held("bindings") == 3)
         self.a.order("dial", self.uri(1002))
         wait_for("A is connected", lambda: self.a.has("CALL_ESTABLISHED"))
@@ -302,9 +306,19 @@ class Scene:
     def uri(self, user):
         return f"sip:{user}@127.0.0.1:{self.port}"
 
+    def order(self, *words):
+        command = [f"{BUILD}/refereectl", "-s", f"{FOLDER}/admin", *words]
+        return subprocess.run(command, capture_output=True, text=True).stdout
+
     def ask(self, order):
-        command = [f"{BUILD}/refereectl", "-s", f"{FOLDER}/admin", order]
-        return dict(re.findall(r"^(\w+) (\d+)", subprocess.run(command, capture_output=True, text=True).stdout, re.M))
+        return dict(re.findall(r"^(\w+) (\d+)", self.order(order), re.M))
+
+    def suites(self):
+        """Of each stream of all calls, as refereectl shows it: its party's address and what is spoken with it."""
+        calls = re.findall(r"^(?:call )?([0-9a-f]{16})", self.order("calls"), re.M)
+        shown = "".join(self.order("show", call) for call in calls)
+        return {(address, suite or "RTP") for address, suite in
+                re.findall(r"stream \d+ to ([\d.]+):\d+(?: srtp (\S+))?", shown)}
 
     def held(self, what):
         return int(self.ask("leftover").get(what, -1))
@@ -356,6 +370,27 @@ def consult_and_transfer(s):
     wait_for("one transfer is done", lambda: s.count("transfers_done") == 1)
 
 
+SUITE = "AES_CM_128_HMAC_SHA1_80"
+
+
+def srtp_attended(s):
+    """T-7.4: A speaks SRTP, B and C plain RTP."""
+    check("A by SRTP, B by RTP", s.suites() == {("127.0.0.2", SUITE), ("127.0.0.3", "RTP")})
+    consult_and_transfer(s)
+    check("A by SRTP, C by RTP", s.suites() == {("127.0.0.2", SUITE), ("127.0.0.4", "RTP")})
+    s.hang_up(s.a, s.c)
+
+
+def srtp_blind(s):
+    """T-7.4: A speaks plain RTP, C, to whom it is transferred, SRTP."""
+    s.b.order("transfer 1 " + s.uri(1003))
+    s.talk(s.a, s.c)
+    s.b.expect("Call 1 with .* ended")
+    wait_for("one transfer is done", lambda: s.count("transfers_done") == 1)
+    check("A by RTP, C by SRTP", s.suites() == {("127.0.0.2", "RTP"), ("127.0.0.4", SUITE)})
+    s.hang_up(s.c, s.a)
+
+
 def blind_linphonec(s):
     """First to nobody: the call stays as it was."""
     s.b.order("transfer 1 " + s.uri(1009))
@@ -379,7 +414,9 @@ def blind_baresip(s):
     s.nothing_is_left()
 
 
-FLOWS = {f.__name__: f for f in (attended, attended_replaces, blind_linphonec, blind_baresip)}
+FLOWS = {f.__name__: f for f in (attended, attended_replaces, blind_linphonec, blind_baresip, srtp_attended,
+                                 srtp_blind)}
+SECURE = {"srtp_attended": "A", "srtp_blind": "C"}
 
 
 def stopped(*_):
@@ -391,7 +428,8 @@ def stopped(*_):
 def main(flow, port):
     signal.signal(signal.SIGTERM, stopped)
     try:
-        FLOWS[flow](Scene(int(port), Linphonec if flow == "attended_replaces" else Baresip))
+        c_is = Linphonec if flow == "attended_replaces" else Baresip
+        FLOWS[flow](Scene(int(port), c_is, SECURE.get(flow, "")))
     finally:
         for phone in Phone.running:
             phone.end()
