@@ -9,9 +9,11 @@
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>
+#include <srtp2/srtp.h>
 #include <unistd.h>
 
 #define PAIRS 4
+#define RTP_BYTES 172
 
 static struct log quiet;
 static struct metrics metrics;
@@ -87,14 +89,22 @@ static void command(enum media_verb verb, uint32_t stream, uint32_t to, const st
     media_io_command(&media, &cmd, 1000);
 }
 
+static void make_packet(uint8_t rtp[RTP_BYTES], int from, uint16_t seq) {
+    memset(rtp, 0, RTP_BYTES);
+    rtp[0] = 0x80;
+    rtp[2] = (uint8_t)(seq >> 8);
+    rtp[3] = (uint8_t)seq;
+    rtp[7] = 1;
+    rtp[11] = (uint8_t)(7 + from);
+}
+
 /* Sends from peer `from` to a stream's RTP port and lets it through; true when the stream latched. */
-static bool packet(int from, uint32_t stream, uint16_t seq) {
-    uint8_t rtp[172] = { 0x80, 0, (uint8_t)(seq >> 8), (uint8_t)seq, 0, 0, 0, 1, 0, 0, 0, (uint8_t)(7 + from) };
+static bool send_bytes(int from, uint32_t stream, uint8_t *bytes, size_t bytes_n) {
     struct addr to = loopback((uint16_t)(first_port + 2 * stream));
     struct udp_msg m;
     bool latched = false;
-    udp_fill(&m, rtp, sizeof rtp, &to, &(struct addr){ 0 });
-    CHECK_EQ(sendmsg(peer[from], &m.h, 0), sizeof rtp);
+    udp_fill(&m, bytes, (uint32_t)bytes_n, &to, &(struct addr){ 0 });
+    CHECK_EQ(sendmsg(peer[from], &m.h, 0), bytes_n);
     uint32_t n = io_turn(io, 1000000, events);
     CHECK_EQ(n, 1);
     if (n)
@@ -103,8 +113,15 @@ static bool packet(int from, uint32_t stream, uint16_t seq) {
     return latched;
 }
 
+static bool packet(int from, uint32_t stream, uint16_t seq) {
+    uint8_t rtp[RTP_BYTES];
+    make_packet(rtp, from, seq);
+    return send_bytes(from, stream, rtp, sizeof rtp);
+}
+
+static uint8_t data[512]; /* heard last */
 static ssize_t hears(int to, struct addr *from) {
-    uint8_t data[512], name[UDP_NAME_MAX];
+    uint8_t name[UDP_NAME_MAX];
     socklen_t len = sizeof name;
     ssize_t n = recvfrom(peer[to], data, sizeof data, 0, (struct sockaddr *)(void *)name, &len);
     if (n >= 0)
@@ -135,6 +152,66 @@ static void relays(void) {
     command(MEDIA_CLOSE, 0, 0, NULL);
     CHECK_FALSE(packet(0, 0, 4));
     CHECK_TRUE(hears(1, &from) < 0);
+}
+
+static void open_secured(srtp_t *sends, srtp_t *hears_it) {
+    struct media_cmd keys = { .verb = MEDIA_SRTP, .stream = 0, .generation = 1 };
+    srtp_policy_t p = { .key = keys.keys.in };
+    keys.keys.suite = SRTP_AES_CM_128_HMAC_SHA1_80;
+    memset(keys.keys.in, 1, sizeof keys.keys.in);
+    memset(keys.keys.out, 2, sizeof keys.keys.out);
+    command(MEDIA_OPEN, 0, 0, NULL);
+    command(MEDIA_OPEN, 2, 0, NULL);
+    media_io_command(&media, &keys, 1000);
+    srtp_crypto_policy_set_rtp_default(&p.rtp);
+    srtp_crypto_policy_set_rtcp_default(&p.rtcp);
+    p.ssrc.type = ssrc_any_outbound;
+    CHECK_EQ(srtp_create(sends, &p), srtp_err_status_ok);
+    p.key = keys.keys.out;
+    p.ssrc.type = ssrc_any_inbound;
+    CHECK_EQ(srtp_create(hears_it, &p), srtp_err_status_ok);
+}
+
+/* SRTP on one side, RTP on the other. What is not proved to be the party's moves no latch. */
+static void secures(void) {
+    struct addr from;
+    srtp_t sends, hears_it;
+    uint8_t rtp[RTP_BYTES + SRTP_MAX_TRAILER_LEN], plain[RTP_BYTES];
+    int n = RTP_BYTES;
+    open_secured(&sends, &hears_it);
+    command(MEDIA_REMOTE, 0, 0, &peer_at[0]);
+    command(MEDIA_REMOTE, 2, 0, &peer_at[1]);
+    command(MEDIA_ROUTE, 0, 2, NULL);
+    command(MEDIA_ROUTE, 2, 0, NULL);
+    CHECK_FALSE(packet(0, 0, 1));
+    CHECK_EQ(relay_counters(&media.relay, 0).dropped[RELAY_DROP_SRTP], 1);
+    CHECK_EQ(relay_counters(&media.relay, 0).packets_in, 0);
+    CHECK_TRUE(hears(1, &from) < 0);
+    make_packet(rtp, 0, 2);
+    make_packet(plain, 0, 2);
+    CHECK_EQ(srtp_protect(sends, rtp, &n), srtp_err_status_ok);
+    CHECK_TRUE(send_bytes(0, 0, rtp, (size_t)n));
+    CHECK_EQ(hears(1, &from), RTP_BYTES);
+    CHECK_TRUE(memcmp(data, plain, RTP_BYTES) == 0);
+    CHECK_TRUE(packet(1, 2, 5));
+    n = (int)hears(0, &from);
+    CHECK_EQ(n, RTP_BYTES + 10);
+    make_packet(plain, 1, 5);
+    CHECK_TRUE(memcmp(data + RTP_HEADER_MIN, plain + RTP_HEADER_MIN, RTP_BYTES - RTP_HEADER_MIN) != 0);
+    CHECK_EQ(srtp_unprotect(hears_it, data, &n), srtp_err_status_ok);
+    CHECK_TRUE(n == RTP_BYTES && memcmp(data, plain, RTP_BYTES) == 0);
+    struct event ev;
+    CHECK_FALSE(media_io_rolled(&media, &ev));
+    srtp_dealloc(sends);
+    srtp_dealloc(hears_it);
+}
+
+static void test_secures(void) {
+    for (enum io_backend b = IO_URING; b <= IO_EPOLL; b++)
+        if (open_media(b)) {
+            secures();
+            close_media();
+        }
 }
 
 static void test_relays(void) {
@@ -191,5 +268,5 @@ static void test_listeners_choose_the_source(void) {
 }
 
 int main(void) {
-    return UNIT_RUN("media_io", UNIT(test_relays), UNIT(test_listeners_choose_the_source));
+    return UNIT_RUN("media_io", UNIT(test_relays), UNIT(test_secures), UNIT(test_listeners_choose_the_source));
 }
