@@ -9,7 +9,7 @@ import time
 
 import sip
 from nodes import Cluster, Node, Roaming, bucket_of, call, calls_of, settle
-from sip import Failed, check, sdp
+from sip import Failed, Message, check, sdp
 
 NET = sys.argv[1]
 SLACK = 0.3  # of the sampling of owners, and of what was on its way
@@ -98,6 +98,42 @@ def is_well(nodes):
     return nodes.count("linked") == 2 and not any(bad in nodes for bad in ("no link", "suspended", "without"))
 
 
+def serves(phone, node):
+    """Is an OPTIONS to it, as a balancer in front sends it, answered?"""
+    probe = Message(phone.new("OPTIONS", f"sip:{node.host}:{node.port}"))
+    phone.socket.sendto(probe.data, (node.host, node.port))
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        phone.receive(end)
+        for m in [m for m in phone.waiting if m.get("Call-ID") == probe.get("Call-ID")]:
+            phone.waiting.remove(m)
+            return m.status == 200
+    return False
+
+
+def all_without_store(cluster, pairs):
+    """Redis out of reach of all: each keeps its own calls, as long as it takes, and nobody claims anything."""
+    print("== no Redis for anybody", flush=True)
+    talkers = [Talker(pair[1]) for pair in pairs]
+    buckets = [bucket_of(pair[0]) for pair in pairs]
+    owners, since = [cluster.owner(k) for k in buckets], time.monotonic()
+    for node in cluster.nodes:
+        link("store", node, False)
+    check("each has lost it", stir(talkers, until=lambda: all("without" in n.ctl("nodes") for n in cluster.nodes)))
+    before = [t.answered for t in talkers]
+    stir(talkers, 2)
+    check("and goes on with its calls", all(t.answered > n for t, n in zip(talkers, before)), before)
+    for node in cluster.nodes:
+        link("store", node, True)
+    check("Redis is there again", stir(talkers, until=lambda: all(is_well(n.ctl("nodes")) for n in cluster.nodes)))
+    stir(talkers, 4)
+    finish(talkers)
+    now = [cluster.owner(k) for k in buckets]
+    check("the owners are the same", [n for n, _ in now] == [n for n, _ in owners], (owners, now))
+    wrong = acted_wrongly(cluster, pairs, since)
+    check("and nobody else acted", not wrong, wrong)
+
+
 def cut(cluster, name, nets, victim, pairs):
     """One of the three partitions, and its end."""
     print(f"== {name}: node {victim.number}", flush=True)
@@ -112,7 +148,8 @@ def cut(cluster, name, nets, victim, pairs):
         check("the others take its buckets", stir(talkers, until=lambda: cluster.all_owned(others)))
         took = time.monotonic() - since
         print(f"   within {took:.1f} s", flush=True)
-    stir(talkers, 1.5 if "store" in nets else 3)
+        check("who asks it whether it serves is told nothing", nets == ["store"] or not serves(Roaming.all[0], victim))
+    stir(talkers, 1.5)
     finish(talkers)
     now = [cluster.owner(k) for k in buckets]
     check("owners changed where the store was lost, and only there",
@@ -148,6 +185,8 @@ def partition(cluster):
     cluster.watch([pair[0] for pair in pairs])
     for name, nets in (("no Redis", ["store"]), ("no peers", ["peer"]), ("neither", ["store", "peer"])):
         cut(cluster, name, nets, cluster.node_of(pairs[0][0]), pairs)
+    all_without_store(cluster, pairs)
+    check("each serves again", all(serves(a, n) for n in nodes))
     for pair in (*pairs, call(a, b)):
         pair[0].bye()
         pair[1].answer_bye()

@@ -206,12 +206,13 @@ def bucket_of(dialog):
 
 
 class Roaming(Phone):
-    """Its messages go to the nodes in `alive`, one at random, or to `at`. What it gets is kept with time and sender."""
+    """Its requests go to the nodes in `alive`, one at random, or to `at`. Its answers go to where the question came
+    from (RFC 3581), and so do its ACKs: a balancer in front keeps to that. What it gets is kept with its sender."""
     alive, all = [], []
     at = None
 
     def __init__(self, name, user, address=None, port=5060):
-        self.got, self.said, self.dialogs, self.automatic = [], {}, [], True
+        self.got, self.said, self.came, self.dialogs, self.automatic = [], {}, {}, [], True
         Roaming.all.append(self)
         super().__init__(name, user, Roaming.alive[0].port, address, port)
 
@@ -221,7 +222,10 @@ class Roaming(Phone):
             self.said["ACK", m.get("Call-ID"), m.cseq] = data
         elif m.status >= 200:
             self.said[m.method, m.get("Via")] = data
-        self.socket.sendto(data, (node.host, node.port))
+        to = (node.host, node.port)
+        if not self.at:
+            to = self.came.get(m.get("Via") if not m.is_request else (m.get("Call-ID"), m.start[:4]), to)
+        self.socket.sendto(data, to)
 
     def again(self, m):
         """What has been answered, or acknowledged, and comes again gets the same again: RFC 3261, 13.2.2.4, 17.2."""
@@ -244,6 +248,7 @@ class Roaming(Phone):
             return
         m = Message(data)
         self.got.append((time.monotonic(), source, m))
+        self.came[m.get("Via") if m.is_request else (m.get("Call-ID"), "ACK ")] = source
         print(f"   {self.name} <- {m!r} from {source[0]}:{source[1]}", flush=True)
         again = self.again(m)
         if again:
@@ -268,8 +273,8 @@ class Roaming(Phone):
         end, again = time.monotonic() + sip.LIMIT, time.monotonic() + 0.7
         while time.monotonic() < end:
             for m in self.waiting:
-                if m.status >= 200 and m.cseq == sent.cseq and (m.method, m.get("Call-ID")) == (sent.method,
-                                                                                            sent.get("Call-ID")):
+                if m.status >= 200 and m.cseq == sent.cseq and m.method == sent.method and \
+                        m.get("Call-ID") == sent.get("Call-ID"):
                     self.waiting.remove(m)
                     return m
             if not self.receive(min(end, again)) and time.monotonic() >= again:
