@@ -222,6 +222,7 @@ enum transfer_field {
     TRF_AT, /* and PARTY_COUNT - 1 more: a party that is a leg of a call not in this engine; see record.h */
     TRF_CALL_AT = TRF_AT + PARTY_COUNT, /* the same for consult_call */
     TRF_BY, /* principal of the transferor, who may be gone before the end */
+    TRF_REASON, /* reason phrase of the target's latest response, for the NOTIFY; not in the record */
 };
 
 enum cdr_step {
@@ -274,6 +275,7 @@ struct transfer {
     uint16_t result;       /* final status, 0: none yet */
     uint16_t progress;     /* last 1xx told */
     uint16_t queued;       /* status for the next NOTIFY, 0: none */
+    uint16_t reason_of;    /* whose phrase TRF_REASON is */
     bool notifying;        /* a NOTIFY is unanswered; the next one waits */
     bool final_sent;
     bool resuming;         /* of a record, and not all its parties are here yet */

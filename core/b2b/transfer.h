@@ -160,6 +160,8 @@ void transfer_release(struct engine *e, struct transfer *t);
 
 /* Queues a NOTIFY with this status; one at a time is open. A final one ends the subscription. */
 void transfer_notify(struct engine *e, struct transfer *t, uint16_t status);
+/* The target's own words: a NOTIFY of this status says them (RFC 3515 section 2.4.5). */
+void transfer_note_reason(struct engine *e, struct transfer *t, const struct sip_msg *response);
 void transfer_on_notify_response(struct engine *e, struct transfer *t, uint16_t status);
 /* Explicit subscription: the URI for it, in TRF_TOKEN; then its header, or nothing where there is none. */
 bool transfer_make_events_at(struct engine *e, struct transfer *t);

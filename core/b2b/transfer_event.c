@@ -149,6 +149,8 @@ static void target_answered(struct engine *e, struct transfer *t, struct leg *l,
 static bool target_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
     if (earlier_event(e, l, ev))
         return true;
+    if (ev->msg && !ev->msg->is_request)
+        transfer_note_reason(e, t, ev->msg);
     switch (ev->kind) {
     case LEG_EV_PROGRESS:
         transfer_early_heard(e, t, l, ev->msg);

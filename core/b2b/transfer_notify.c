@@ -6,6 +6,8 @@
 #include "parser/sip_hdr.h"
 #include "parser/sip_write.h"
 
+#define REASON_MAX 64 /* a longer phrase gives way to ours */
+
 static void put_subscription_state(struct engine *e, struct sbuf *h, const struct transfer *t, uint16_t status) {
     if (status >= 200 || t->expires_us <= e->now) {
         sbuf_str(h, status >= 200 ? "Subscription-State: terminated;reason=noresource\r\n"
@@ -15,6 +17,16 @@ static void put_subscription_state(struct engine *e, struct sbuf *h, const struc
     sbuf_lit(h, "Subscription-State: active;expires=");
     sbuf_u64(h, (t->expires_us - e->now) / 1000000);
     sbuf_lit(h, "\r\n");
+}
+
+void transfer_note_reason(struct engine *e, struct transfer *t, const struct sip_msg *response) {
+    bool kept = response && !response->is_request && response->reason.n && response->reason.n <= REASON_MAX &&
+                strs_set(&t->s, &e->bufs, TRF_REASON, response->reason);
+    t->reason_of = kept ? response->status : 0;
+}
+
+static struct slice reason_for(const struct transfer *t, uint16_t status) {
+    return t->reason_of == status ? strs_get(&t->s, TRF_REASON) : sip_reason(status);
 }
 
 static bool send_notify(struct engine *e, struct transfer *t, struct leg *l, uint16_t status) {
@@ -28,7 +40,7 @@ static bool send_notify(struct engine *e, struct transfer *t, struct leg *l, uin
     }
     sbuf_lit(&h, "\r\n");
     put_subscription_state(e, &h, t, status);
-    sip_frag_put(&b, status, sip_reason(status));
+    sip_frag_put(&b, status, reason_for(t, status));
     if (status == 488 || status == 606) {
         /* Why, for whoever looks at it: one of the two could not take what the other sends (section 20.43). */
         sbuf_lit(&b, "Warning: 305 ");

@@ -330,7 +330,7 @@ class Flow:
         self.refer("sip:1003@elsewhere.example" + replaces.format("gone%40x") + "&Require=replaces")
         self.accepts()
         self.trying()
-        self.told("foreign 481", "481 ", "terminated;reason=noresource")
+        self.told("foreign 481", "481 No Such Call", "terminated;reason=noresource")
         self.refer("sip:1003@elsewhere.example" + replaces.format("consult%2F%2F%2F[call_id]"))
         self.accepts(3)
         self.trying(3)

@@ -167,7 +167,7 @@ static void check_lists(struct world *w, const struct sip_msg *m, struct words *
                 fail(w, "%s: %s is not listed", lists[i].key, v);
 }
 
-static void check_frag(struct world *w, const struct sip_msg *m, const char *status) {
+static void check_frag(struct world *w, const struct sip_msg *m, const char *status, const char *phrase) {
     bool none = strcmp(status, "none") == 0;
     must_be(w, "Content-Type", m->content_type, none ? "" : "message/sipfrag;version=2.0");
     if (none) {
@@ -179,6 +179,8 @@ static void check_frag(struct world *w, const struct sip_msg *m, const char *sta
     must_be(w, "the status told", slice_of(m->body.p + 8, 3), status);
     if (!slice_eq(slice_of(m->body.p + m->body.n - 2, 2), SL("\r\n")) || m->body.n < 14)
         fail(w, "the status line told is not whole");
+    if (phrase)
+        must_be(w, "the phrase told", slice_of(m->body.p + 12, slice_find(m->body, '\r') - 12u), phrase);
 }
 
 static void check_notify(struct world *w, const struct dialog_side *d, const struct sip_msg *m, struct words *ws) {
@@ -196,7 +198,7 @@ static void check_notify(struct world *w, const struct dialog_side *d, const str
         fail(w, "Subscription-State cannot be read");
     if (!frag || !state)
         fail(w, "say frag: and state: of a NOTIFY");
-    check_frag(w, m, frag);
+    check_frag(w, m, frag, words_value(ws, "phrase"));
     const char *reason = strchr(state, ',');
     must_be(w, "Subscription-State's reason", s.reason, reason ? reason + 1 : "");
     if (reason)
