@@ -256,6 +256,7 @@ static void settle_stream(struct engine *e, struct leg_stream *s, struct srtp_ke
         s->in_roc = (struct srtp_roc){ 0 };
     if (s->key_out && s->key_out != out)
         s->out_roc = (struct srtp_roc){ 0 };
+    k->resumed = s->resumed;
     k->in_roc = s->in_roc;
     k->out_roc = s->out_roc;
     if (!media_tell_keys(e, s, k))
@@ -291,6 +292,7 @@ void media_srtp_reopen(struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
         struct leg_stream *s = &l->media.streams[i];
         s->suite = SRTP_NONE;
+        s->resumed = true;
         s->key_in = s->key_out = 0;
     }
 }

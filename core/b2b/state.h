@@ -64,6 +64,7 @@ struct leg_stream {
     uint32_t slot;
     uint32_t generation;
     bool open;
+    bool resumed;                    /* from a record: a former owner has used its keys */
     uint8_t suite;                   /* enum srtp_suite; this and the rest: last told to the relay */
     uint32_t key_in, key_out;        /* marks of the keys; media_srtp.h */
     struct srtp_roc in_roc, out_roc; /* last told by it */

@@ -6,6 +6,7 @@
 #ifndef REFEREE_BASE_SRTP_H
 #define REFEREE_BASE_SRTP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Name, bytes of the master key and of its salt. */
@@ -41,7 +42,8 @@ struct srtp_keys {
     uint8_t mki_n;              /* bytes that each packet of the party carries to name its key; 0: none */
     uint8_t mki[SRTP_MKI_MAX];
     uint8_t in[SRTP_KEY_MAX], out[SRTP_KEY_MAX];
-    struct srtp_roc in_roc, out_roc; /* where a former owner of the stream was */
+    bool resumed;               /* a former owner of the stream has used them, and was there: */
+    struct srtp_roc in_roc, out_roc;
 };
 
 #endif

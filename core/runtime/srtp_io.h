@@ -6,6 +6,9 @@
  *
  * Rollover counters. A source that is new begins at 0. Where a former owner of the stream was further (srtp_keys), and
  * for the same source under a new key, its counter and the next one are tried too: a packet proves which is right.
+ *
+ * Indices of RTCP are told to nobody, and must not be used again with a key (section 9.1): after a former owner some
+ * are passed over, more than it can have used, a few with each packet; until then no RTCP goes out.
  */
 #ifndef REFEREE_RUNTIME_SRTP_IO_H
 #define REFEREE_RUNTIME_SRTP_IO_H
@@ -18,6 +21,8 @@
 
 #define SRTP_IO_PACKET_MAX 1700  /* longer ones are dropped */
 #define SRTP_IO_ROOM 32          /* bytes that srtp_io_out may need behind a packet */
+#define SRTP_IO_RTCP_SKIP 1024   /* indices of RTCP passed over, for each round of RTP: one report a second is less */
+#define SRTP_IO_RTCP_SKIP_MAX 16384
 #define SRTP_IO_SOURCES 32       /* SSRCs of a direction that are known at a time; the oldest is forgotten */
 
 struct srtp_io_stream;
