@@ -19,7 +19,7 @@ walk_fastpath() {
     make_namespaces
     [ "$mode" != xdp ] || prepare_for_xdp
     write_config "$T/refereed.yaml" "$port" "sip.listen=[$DAEMON_ADDRESS:$port]" "media.fastpath=$mode" \
-        media.ports=30000-30079 "$@"
+        media.ports=30000-30079 "media.address=\"$MEDIA_ADDRESS\"" "$@"
     start_daemon_there "$T/refereed.yaml"
     # The test is of XDP alone.
     [ "$mode" != xdp ] || at_daemon tc qdisc del dev "$NET" clsact || fail "tc was not there"

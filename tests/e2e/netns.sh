@@ -8,6 +8,14 @@ need ip nsenter python3
 NET=ref$$
 DAEMON_ADDRESS=10.99.0.1
 PHONE_ADDRESSES="10.99.0.11 10.99.0.12 10.99.0.13"
+MEDIA_ADDRESS=$DAEMON_ADDRESS
+PHONE_MEDIA_ADDRESSES=$PHONE_ADDRESSES
+
+# Signalling by IPv4, media by IPv6. Before the namespaces are made.
+media_by_ipv6() {
+    MEDIA_ADDRESS=fd99::1
+    PHONE_MEDIA_ADDRESSES="fd99::11 fd99::12 fd99::13"
+}
 
 end_with_namespaces() {
     local status=$?
@@ -41,7 +49,8 @@ at_daemon() {
 }
 
 at_phones() {
-    exec_in_subshell nsenter --net="/run/netns/$NET-p" env DAEMON=$DAEMON_ADDRESS PHONES="$PHONE_ADDRESSES" "$@"
+    exec_in_subshell nsenter --net="/run/netns/$NET-p" env DAEMON=$DAEMON_ADDRESS PHONES="$PHONE_ADDRESSES" \
+        MEDIA=$MEDIA_ADDRESS PHONES_MEDIA="$PHONE_MEDIA_ADDRESSES" "$@"
 }
 
 # start_daemon_there CONFIG: like start_refereed.

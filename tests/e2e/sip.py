@@ -109,7 +109,8 @@ def message(start, headers, body=""):
 
 
 def sdp(address, port, direction="sendrecv", version=1, formats="0 8 101"):
-    return (f"v=0\r\no=- 7 {version} IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
+    net = f"IN IP{6 if ':' in address else 4} {address}"
+    return (f"v=0\r\no=- 7 {version} {net}\r\ns=-\r\nc={net}\r\nt=0 0\r\n"
             f"m=audio {port} RTP/AVP {formats}\r\na=rtpmap:101 telephone-event/8000\r\na={direction}\r\n")
 
 
@@ -130,11 +131,12 @@ def digest(challenge, user, method, uri):
 
 
 class Phone:
-    """A socket, and a user's name."""
+    """A socket, and a user's name. media: its address in SDP, which may be of another family."""
 
     def __init__(self, name, user, daemon, address=None, port=5060):
         self.name, self.user, self.daemon = name, user, (HOST, daemon)
         self.address, self.port = address or loopback(), port
+        self.media = self.address
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((self.address, port))
         self.waiting = []
@@ -258,7 +260,7 @@ class Dialog:
         return self
 
     def answer(self, status=200, headers=()):
-        body = sdp(self.phone.address, self.rtp) if status < 300 else ""
+        body = sdp(self.phone.media, self.rtp) if status < 300 else ""
         self.phone.respond(self.invite, status, headers, body, self.tag)
         self.phone.request("ACK", self.call_id)
 
@@ -303,7 +305,7 @@ class Dialog:
     def reinvite(self, direction):
         """The direction that the other side answers."""
         self.sdp_version += 1
-        answer = self.ask("INVITE", body=sdp(self.phone.address, self.rtp, direction, self.sdp_version))
+        answer = self.ask("INVITE", body=sdp(self.phone.media, self.rtp, direction, self.sdp_version))
         self.ack(self.cseq)
         check(f"{self.phone.name}'s re-INVITE {direction}", answer.status == 200, answer)
         self.see(answer.body)
@@ -316,7 +318,7 @@ class Dialog:
         offered = direction_of(invite.body)
         mirror = {"sendonly": "recvonly", "recvonly": "sendonly"}.get(offered, offered)
         self.sdp_version += 1
-        body = sdp(self.phone.address, self.rtp, direction or mirror, self.sdp_version) if status < 300 else ""
+        body = sdp(self.phone.media, self.rtp, direction or mirror, self.sdp_version) if status < 300 else ""
         self.phone.respond(invite, status, body=body)
         self.phone.request("ACK", self.call_id)
         return offered
@@ -351,7 +353,7 @@ class Dialog:
 def invite(caller, callee, rtp=20000, headers=()):
     """Sends one, with credentials; it is not yet answered."""
     uri = caller.url(callee.user)
-    first = Message(caller.new("INVITE", uri, headers, sdp(caller.address, rtp)))
+    first = Message(caller.new("INVITE", uri, headers, sdp(caller.media, rtp)))
     caller.send(first.data)
     challenge = caller.final(first)
     caller.send(caller.ack_refusal(first, challenge))

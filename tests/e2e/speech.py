@@ -18,7 +18,7 @@ class Speaker(threading.Thread):
         super().__init__(daemon=True)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
-        self.socket.bind((address or dialog.phone.address, dialog.rtp))
+        self.socket.bind((address or dialog.phone.media, dialog.rtp))
         self.to, self.who, self.kind = (host, dialog.relay), who, kind
         self.ssrc, self.seq, self.stamp = 0x1000 * (who + 1) + dialog.rtp, 1000 * who + dialog.rtp, 7000 * who
         self.sent, self.heard, self.bad, self.on, self.speaks = [], [], [], True, True
