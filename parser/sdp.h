@@ -77,6 +77,7 @@ struct sdp_renumber {
 struct sdp_patch {
     struct slice username;        /* o= of ours: username, session id, version */
     uint64_t session_id, version;
+    struct slice origin_at;       /* network type, address type and address of o=; absent: from `address` */
     struct addr address;          /* into o= and every c=, session's and media's; added where an m-line has none */
     struct {
         uint16_t port;            /* 0: m-line rejected; its attributes are kept. One without formats stays so */
@@ -93,6 +94,8 @@ struct sdp_patch {
     bool strip_ice;               /* a=candidate, ice-*, end-of-candidates, remote-candidates */
     bool strip_crypto;            /* a=crypto as it stands */
 };
+/* Network type, address type and address of its o=; absent: it is cut short. */
+struct slice sdp_origin_at(const struct sdp *s);
 void sdp_rewrite(struct sbuf *out, const struct sdp *in, const struct sdp_patch *patch);
 
 /* True if both say the same but for the o= line: then no new version is needed (RFC 3264 section 8). */

@@ -31,8 +31,22 @@ static void put_origin(struct sbuf *out, const struct sdp_patch *patch) {
     sbuf_char(out, ' ');
     sbuf_u64(out, patch->version);
     sbuf_char(out, ' ');
-    put_net_address(out, &patch->address);
+    if (patch->origin_at.n)
+        sbuf_put(out, patch->origin_at);
+    else
+        put_net_address(out, &patch->address);
     sbuf_lit(out, "\r\n");
+}
+
+struct slice sdp_origin_at(const struct sdp *s) {
+    struct slice at = s->origin;
+    for (unsigned i = 0; i < 3; i++) {
+        int32_t blank = slice_find(at, ' ');
+        if (blank < 0)
+            return SLICE_NONE;
+        at = slice_of(at.p + blank + 1, at.n - (uint32_t)blank - 1);
+    }
+    return at;
 }
 
 static void put_direction(struct sbuf *out, int direction) {

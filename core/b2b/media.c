@@ -250,6 +250,14 @@ static bool secure_line(struct engine *e, const struct media_srtp *x, struct rew
     return live && taken;
 }
 
+/* That of the session's first description: o= may differ by its version only (RFC 3264 section 8), also when another
+ * node goes on with it. */
+static struct slice origin_at(const struct leg *to) {
+    struct sdp before;
+    struct slice text = leg_str(to, LEG_SDP_LOCAL);
+    return text.p && sdp_parse(text, &before) >= 0 ? sdp_origin_at(&before) : SLICE_NONE;
+}
+
 /* Ports, directions, payload types and keys of a patch; streams are opened where needed. */
 static bool fill_patch(struct engine *e, struct leg *to, int direction, struct rewrite *r) {
     const struct sdp *s = &r->from;
@@ -257,6 +265,7 @@ static bool fill_patch(struct engine *e, struct leg *to, int direction, struct r
     struct media_srtp x;
     media_srtp_begin(e, to, s->text, &x);
     *p = (struct sdp_patch){ .username = SL("referee"),
+                             .origin_at = origin_at(to),
                              .session_id = to->media.session_id,
                              .version = to->media.version,
                              .address = e->cfg.media_addr,

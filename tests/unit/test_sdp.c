@@ -135,6 +135,10 @@ static void test_rewrite_connection(void) {
                   "m=video 6002 RTP/AVP 31\r\n" OURS_C "b=AS:1\r\n");
     check_rewrite(HEAD "m=audio 1 RTP/AVP 0\r\n", &p,
                   "v=0\r\n" OURS_O "s=-\r\nm=audio 6000 RTP/AVP 0\r\n" OURS_C);
+    p.origin_at = SL("IN IP4 192.0.2.99");
+    check_rewrite(HEAD "m=audio 1 RTP/AVP 0\r\n", &p,
+                  "v=0\r\no=referee 7 9 IN IP4 192.0.2.99\r\ns=-\r\nm=audio 6000 RTP/AVP 0\r\n" OURS_C);
+    p.origin_at = SLICE_NONE;
     p.address = ip("2001:db8::7");
     p.username = SLICE_NONE;
     check_rewrite(HEAD CONN "m=audio 1 RTP/AVP 0\r\nc=IN IP4 0.0.0.1\r\n", &p,
