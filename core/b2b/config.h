@@ -167,6 +167,7 @@ struct engine_config {
     enum srtp_mode srtp; /* not SRTP_MODE_DEFAULT */
     bool media_nat; /* send to where a party's media comes from */
     uint64_t media_timeout_us; /* a party silent for so long ends its call; 0: never */
+    uint32_t reinvites_per_second; /* of legs whose ports are others after a takeover; 0: any number */
     bool media_strict; /* no source but what the SDP names, of anybody */
 
     enum refer_mode refer; /* REFER_LOCAL or REFER_REJECT */

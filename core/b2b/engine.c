@@ -10,6 +10,7 @@
 #include "core/b2b/move.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/owner.h"
+#include "core/b2b/reanchor.h"
 #include "core/b2b/recover.h"
 #include "core/b2b/registrar.h"
 #include "core/b2b/setup.h"
@@ -336,6 +337,7 @@ static void on_timer(struct engine *e, struct wheel_node *n) {
     case TIMER_MOVE: move_on_timer(e, n->owner); break;
     case TIMER_STORE: barrier_on_retry(e); break;
     case TIMER_STRAYS: recover_on_timer(e); break;
+    case TIMER_REANCHOR: reanchor_on_timer(e); break;
     case TIMER_HELD:
         if (call_get(e, n->owner))
             barrier_on_timer(e, call_get(e, n->owner));

@@ -6,6 +6,7 @@
 #include "core/b2b/moved.h"
 #include "core/b2b/owner.h"
 #include "core/b2b/policy.h"
+#include "core/b2b/reanchor.h"
 #include "core/b2b/registrar.h"
 #include "core/b2b/state.h"
 #include "core/base/check.h"
@@ -79,6 +80,7 @@ static void layout_pools(struct engine *e, struct arena *a, const struct engine_
     moved_init(e, a);
     move_init(e, a);
     barrier_init(e, a);
+    reanchor_init(e, a, legs);
     layout_buffers(e, a, c);
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* A call goes on from its record; recover.h says what becomes of what was in flight. */
-#include "core/b2b/agree.h"
 #include "core/b2b/barrier.h"
 #include "core/b2b/call.h"
 #include "core/b2b/media.h"
+#include "core/b2b/reanchor.h"
 #include "core/b2b/record.h"
 #include "core/b2b/record_fields.h"
 #include "core/b2b/recover.h"
@@ -221,8 +221,8 @@ static void resume_media(struct engine *e, struct call *c) {
             media_echo(e, l);
         else if (p && p->peer == l->self && p->number > l->number)
             media_connect(e, l, p);
-        if (p && leg_is_up(l) && l->session_unsure && l->transfer == HANDLE_NONE && !l->retry_until)
-            agree_anew(e, l, p);
+        if (leg_is_live(l) && l->session_unsure)
+            reanchor(e, l);
     }
 }
 

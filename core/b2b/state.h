@@ -103,6 +103,7 @@ struct leg {
     bool reoffer_waits;     /* a re-INVITE of ours waits for its turn */
     bool asks_offer;        /* the re-INVITE of ours that is not decided has no description: leg_ask_offer */
     bool session_unsure;    /* LEG_SDP_LOCAL was refused: not what the peer goes by */
+    bool reanchors;         /* it waits for its turn to be told of other ports: see reanchor.h */
     bool adopts;            /* what rings for it was offered another caller's description, whose place it took */
     bool echo;
     bool adopted;           /* its open INVITE is a former owner's, and no response has come */
@@ -330,7 +331,8 @@ enum engine_timer {
     TIMER_MOVE,
     TIMER_HELD,
     TIMER_STORE,
-    TIMER_STRAYS
+    TIMER_STRAYS,
+    TIMER_REANCHOR
 };
 
 /* txn.ctx_kind: what a client transaction of a leg is for. txn.ctx is the leg. */
@@ -361,6 +363,17 @@ struct owners {
 struct moved {
     struct pool stubs;
     struct map by_key;
+};
+
+/* reanchor.h: legs that wait, first come first served. */
+struct reanchor_queue {
+    handle *legs;
+    uint32_t count, first, used;
+};
+struct reanchor {
+    struct reanchor_queue talking, others;
+    uint64_t next_us; /* no re-INVITE before */
+    struct wheel_node timer;
 };
 
 struct engine {
@@ -397,6 +410,7 @@ struct engine {
     uint32_t resuming; /* calls */
     struct wheel_node strays_timer; /* recover_on_timer */
     struct barrier barrier;
+    struct reanchor reanchor;
     bool draining;
     uint64_t drain_until;
     struct wheel_node drain_timer;

@@ -241,6 +241,8 @@ const struct config_key config_keys[] = {
       .help = "TCP, for the other nodes: they send here what this one owns" },
     { "cluster.advertise", CT_TEXT, AT(cluster_advertise_text), .standard = "auto",
       .help = "address:port that the other nodes are told; auto: as in cluster.listen" },
+    { "cluster.reinvites_per_second", CT_COUNT, ENGINE(reinvites_per_second), RANGE(1, 100000), .standard = "200",
+      .help = "of parties that must send their media elsewhere after a takeover; those that talk come first" },
     { "store.kind", CT_CHOICE, AT(store_kind), .choices = "memory|redis", .standard = "memory",
       .help = "where records of calls and registrations live: with this process, or in Redis" },
     { "store.durability", CT_CHOICE, AT(store_durability), .choices = "auto|off|async|confirmed", .standard = "auto",

@@ -59,6 +59,8 @@ static bool config_number(struct world *w, const char *key, struct words *ws) {
         w->cfg.media_port_max = (uint16_t)(w->cfg.media_port_min + 2 * word_number(w, ws, 2) - 1);
     else if (strcmp(key, "per-minute") == 0)
         w->cfg.transfers_per_minute = (uint32_t)word_number(w, ws, 2);
+    else if (strcmp(key, "reinvites-per-second") == 0)
+        w->cfg.reinvites_per_second = (uint32_t)word_number(w, ws, 2);
     else if (strcmp(key, "pending") == 0)
         w->cfg.transfers_pending = (uint32_t)word_number(w, ws, 2);
     else if (strcmp(key, "max-depth") == 0)

@@ -14,6 +14,7 @@
  *                                  durability off|async|confirmed; the times budget, t1, recall-time, announcement,
  *                                  replace-timeout, ring-timeout, bye-wait, invite-timeout (8s, 500ms); the numbers
  *                                  calls, ports (pairs), transactions, max-depth, subscription (seconds); echo NUMBER
+ *                                  reinvites-per-second (after a restart elsewhere);
  *                                  per-minute and pending (transfers of one party); session-expires, session-min-se
  *                                  (seconds), session-refresher auto|us|peer
  *   rule [allow] [from:WHO] [prefix:P] [domain:D] [class:local|outside] [calls]   a rule for transfers, and for calls;
@@ -54,7 +55,8 @@
  *   ordered TEXT                   the operator was told this since the order
  *   store slow TIME|up|down|silent|mute   its answers take so long; no time; UNAVAILABLE at once; nothing is done nor
  *                                  answered until further notice; everything is done and nothing answered
- *   restart [TIME]                 the engine dies; a new one reads the records that the store has, after that time
+ *   restart [TIME [ADDR]]          the engine dies; a new one reads the records that the store has, after that time;
+ *                                  ADDR: its media is there
  *   unprotected N                  calls whose latest record is not stored; metric NAME N: a counter
  *   drain TIME                     no new calls; what is left after TIME is ended
  *   cdr TEXT...                    a call data record of before holds all of these texts; "!TEXT": and not this one
@@ -279,6 +281,9 @@ static void do_store(struct world *w, struct words *ws) {
 }
 
 static void do_restart(struct world *w, struct words *ws) {
+    if (ws->n > 2)
+        word_addr(w, ws, 2, &w->cfg.media_addr);
+    w->cfg.media_addr.port = 0;
     store_restart(w, ws->n > 1 ? word_time(w, ws, 1) : 0);
 }
 
