@@ -44,7 +44,7 @@ static bool read_parts(struct slice body, struct parts *p) {
 static bool is_readable(struct engine *e, struct slice record, struct slice *token, char mem[TOKEN_LEN]) {
     struct call *c;
     struct token t;
-    if (record_decode(e, record, &c) != RECORD_OK)
+    if (record_peek(e, record, &c) != RECORD_OK)
         return false;
     struct slice tag = c->leg_count ? leg_str(leg_get(e, c->legs[0]), DLG_LOCAL_TAG) : SLICE_NONE;
     bool ok = tag.n == TOKEN_LEN && token_parse(tag, &t);

@@ -330,7 +330,7 @@ static void not_ours(struct engine *e, uint16_t bucket, uint32_t peer) {
 static bool has_moved(struct engine *e, const struct event *ev) {
     struct call *c;
     bool moved = false;
-    if (!e->moved.stubs.used || record_decode(e, ev->u.bucket.value, &c) != RECORD_OK)
+    if (!e->moved.stubs.used || record_peek(e, ev->u.bucket.value, &c) != RECORD_OK)
         return false;
     for (unsigned i = 0; i < c->leg_count; i++)
         moved = moved || moved_has(e, leg_get(e, c->legs[i]), ev->u.bucket.bucket);

@@ -48,6 +48,9 @@ const char *record_error_text(enum record_error r);
  *   then, and if the other never comes here, the reference is kept and written again.
  * - Unknown optional fields (RECORD_KEPT_MAX bytes of them) are kept in c->kept and written again with their object. */
 enum record_error record_decode(struct engine *e, struct slice bytes, struct call **out);
+/* The same for a look at it: no transfer of another call is tied to it, so record_drop leaves none behind with parties
+ * that are gone. Nothing but record_drop may follow. */
+enum record_error record_peek(struct engine *e, struct slice bytes, struct call **out);
 
 /* Forgets a call with its legs and transfer: nothing is sent or stored. For one that has just been decoded, or that
  * another owner has; open transactions then find no leg. It may not be among those to be reaped (between steps none

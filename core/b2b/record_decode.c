@@ -171,8 +171,8 @@ static bool read_call(struct decoder *x, struct slice in) {
     return take_other_ports(x) && keep_unknown(x) && record_link(x);
 }
 
-enum record_error record_decode(struct engine *e, struct slice bytes, struct call **out) {
-    struct decoder x = { .e = e };
+static enum record_error decode(struct engine *e, struct slice bytes, bool peeks, struct call **out) {
+    struct decoder x = { .e = e, .peeks = peeks };
     handle h;
     struct sbuf plain = sbuf_on(e->ua.scratch, sizeof e->ua.scratch);
     enum record_error r = read_header(&bytes);
@@ -194,6 +194,14 @@ enum record_error record_decode(struct engine *e, struct slice bytes, struct cal
     x.c->stored = x.c->version;
     *out = x.c;
     return RECORD_OK;
+}
+
+enum record_error record_decode(struct engine *e, struct slice bytes, struct call **out) {
+    return decode(e, bytes, false, out);
+}
+
+enum record_error record_peek(struct engine *e, struct slice bytes, struct call **out) {
+    return decode(e, bytes, true, out);
 }
 
 const char *record_error_text(enum record_error r) {

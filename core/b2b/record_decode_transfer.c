@@ -153,6 +153,8 @@ bool record_link(struct decoder *x) {
     handle h;
     if (!resolve_numbers(x))
         return false;
+    if (x->peeks)
+        return true;
     for (struct transfer *t; (t = pool_next(&e->transfers, &transfers, &h));) {
         if (transfer_awaits_party(t)) {
             find_parties(e, t);

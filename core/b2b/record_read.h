@@ -12,6 +12,7 @@ struct decoder {
     struct engine *e;
     struct call *c;
     enum record_error error;
+    bool peeks;                          /* record_peek */
     struct addr media_addr;              /* of the node that had the ports */
     uint16_t peer[LIMIT_LEGS_PER_CALL];  /* number + 1, of the call's leg of that index */
     struct sbuf kept;

@@ -166,7 +166,8 @@ static void check_call(const struct engine *e, const struct call *was, const str
         check_transfer(e, t, f, u);
 }
 
-/* All calls into one other engine, in this order or the other: references between records meet either way. */
+/* All calls into one other engine, in this order or the other: references between records meet either way, also when
+ * somebody has looked into a record before. */
 static void check_together(struct rig *r, bool backwards) {
     struct record_bytes was[12], is;
     struct call *mine[12], *other[12], *c;
@@ -177,6 +178,8 @@ static void check_together(struct rig *r, bool backwards) {
         mine[n] = c, was[n++] = record_of(r->e, c);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t at = backwards ? n - 1 - i : i;
+        CHECK_EQ(record_peek(twin.e, was[at].slice, &c), RECORD_OK);
+        record_drop(twin.e, c);
         CHECK_EQ(record_decode(twin.e, was[at].slice, &other[at]), RECORD_OK);
     }
     for (uint32_t i = 0; i < n; i++) {
