@@ -9,7 +9,8 @@
 #define GO_US 2000000          /* of the other engine; then the store is asked */
 #define ASK_AGAIN_US 500000    /* while the store does not answer */
 #define ASK_US 60000000        /* then the call is taken to have stayed where it was */
-#define ARRIVING_MS 120000     /* of the record */
+#define ARRIVING_MS 120000     /* of the record, for the case that nobody deletes it */
+#define SETTLED_US 100000      /* the call's own record is in the store by then, or before it in the queue */
 
 static bool hex(struct slice s, uint32_t at, uint32_t digits, uint64_t *out) {
     uint64_t v = 0;
@@ -74,7 +75,7 @@ static void store_arriving(struct engine *e, const struct move *m, const struct 
     struct slice body = buf_slice(m->body);
     if (!o)
         return;
-    o->u.store.key = buf_copy(&e->bufs, slice_of(body.p + MOVE_ID_LEN, MOVE_ID_LEN));
+    o->u.store.key = buf_copy(&e->bufs, slice_of(m->key, MOVE_ID_LEN));
     o->u.store.value = buf_copy(&e->bufs, slice_of(body.p, MOVE_HEAD_LEN + p->record.n));
     o->u.store.expires_ms = e->wall_ms + ARRIVING_MS;
     owner_fence(e, &o->u.store);
@@ -89,10 +90,39 @@ static struct move *arrival(struct engine *e, enum move_state state, uint16_t bu
     m->bucket = bucket;
     m->until_us = e->now + ASK_US;
     m->body = buf_copy(&e->bufs, body);
+    memcpy(m->key, body.p + MOVE_ID_LEN, MOVE_ID_LEN);
     if (m->body)
         return m;
     move_free(e, m);
     return NULL;
+}
+
+/* ---- it is decided ---- */
+
+static void settle(struct engine *e, struct move *m) {
+    buf_unref(&e->bufs, &m->body);
+    m->state = MOVE_SETTLED;
+    wheel_set(&e->wheel, &m->timer, e->now + SETTLED_US);
+}
+
+/* Another attempt with the same call has written it anew. */
+static bool is_written_anew(const struct engine *e, const struct move *m) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct move *o; (o = pool_next(&e->moves, &cursor, &h));)
+        if (o != m && o->state >= MOVE_ARRIVING && memcmp(o->key, m->key, MOVE_ID_LEN) == 0)
+            return true;
+    return false;
+}
+
+static void delete_arriving(struct engine *e, struct move *m) {
+    struct out *o = is_written_anew(e, m) ? NULL : operation(e, m, STORE_DELETE, SL("arriving"));
+    if (o) {
+        o->u.store.ticket = 0;
+        o->u.store.key = buf_copy(&e->bufs, slice_of(m->key, MOVE_ID_LEN));
+        owner_fence(e, &o->u.store);
+    }
+    move_free(e, m);
 }
 
 static void on_move(struct engine *e, const struct event *ev) {
@@ -154,7 +184,7 @@ static bool on_go(struct engine *e, struct move *m, struct event *in) {
     buf_unref(&e->bufs, &e->move_body);
     e->move_body = m->body;
     m->body = NULL;
-    move_free(e, m);
+    settle(e, m);
     return ok;
 }
 
@@ -169,7 +199,7 @@ static void ask_stub(struct engine *e, struct move *m) {
     struct slice token;
     char mem[TOKEN_LEN];
     if (e->now >= m->until_us || !read_parts(buf_slice(m->body), &p) || !is_readable(e, p.record, &token, mem)) {
-        move_free(e, m); /* it is here already, or never will be */
+        settle(e, m); /* it is here already, or never will be */
         return;
     }
     m->state = MOVE_ASKS;
@@ -186,6 +216,8 @@ void arrive_on_timer(struct engine *e, struct move *m) {
         m->state = MOVE_HERE;
         move_say(e, PEER_ARRIVED, m->peer, m->id);
         wheel_set(&e->wheel, &m->timer, e->now + GO_US);
+    } else if (m->state == MOVE_SETTLED) {
+        delete_arriving(e, m);
     } else {
         ask_stub(e, m);
     }
@@ -199,9 +231,9 @@ void arrive_on_store(struct engine *e, struct move *m, const struct event *ev) {
         move_free(e, m);
     } else if (m->state == MOVE_ASKS && ev->u.store.status == STORE_OK) {
         (void)activate(e, m);
-        move_free(e, m);
+        settle(e, m);
     } else if (m->state == MOVE_ASKS && ev->u.store.status == STORE_MISSING) {
-        move_free(e, m);
+        settle(e, m);
     }
 }
 
@@ -238,7 +270,7 @@ bool move_on_peer(struct engine *e, const struct event *ev, struct event *in) {
     if (ev->u.peer.what == PEER_ARRIVED)
         move_arrived(e, m);
     else if (m->state >= MOVE_ARRIVING)
-        move_free(e, m);
+        settle(e, m);
     else
         move_refused(e, m);
     return false;

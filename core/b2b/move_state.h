@@ -22,6 +22,7 @@ enum move_state {
     MOVE_ARRIVING, /* "arriving" is being stored */
     MOVE_HERE,     /* PEER_ARRIVED is out */
     MOVE_ASKS,     /* the store for the stub */
+    MOVE_SETTLED,  /* decided: "arriving" is to go */
 };
 
 struct move {
@@ -34,6 +35,7 @@ struct move {
     struct key128 digest;     /* leaving: of the record as it was offered */
     uint64_t until_us;
     struct buf *body;         /* arriving: PEER_MOVE's bytes */
+    char key[MOVE_ID_LEN];    /* arriving: of its record, the call's id */
     struct addr src, dst;     /* arriving: of the REFER */
     struct wheel_node timer;
 };

@@ -57,6 +57,8 @@ static void test_attended(void) {
             CHECK_EQ(pair_calls(s.p, first), 0);
             CHECK_EQ(pair_calls(s.p, !first), 2);
             complete(&s, &a, &carol);
+            pair_wait(s.p, 1000000);
+            CHECK_EQ(store_count(s.p->store, SL("arriving"), rig_wall_ms(&s.p->r)), 0);
             CHECK_EQ(metrics_get(engine_metrics(s.p->e[!first]), M_transfers_done), 1);
             CHECK_EQ(metrics_get(engine_metrics(s.p->e[first]), M_calls_yielded), 0);
             /* What talks now ends as any call does, by who has only the old token. */
