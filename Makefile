@@ -2,6 +2,7 @@
 #
 # make            the daemon, its tool, the demo's phones          make run    the daemon in the foreground
 # make demo       three phones and an attended transfer (FLOW=blind: a blind one)
+# make demo-cluster  the same through three nodes with a Redis Cluster, one of which is killed in the midst
 # make sim        the simulator, a minute of fresh seeds (SEED=n, HOURS=n)    make sim-mutants  it finds planted faults
 # make test       everything, in stages        make unit, ladders, e2e, tidy    one stage of it
 # make bench-parse  the SIP parser against others (ROUNDS=n)
@@ -188,6 +189,12 @@ $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(ARCHIVES)
 demo: build/deps.build-demo
 	@$(MAKE) --no-print-directory all
 	$(B)/referee-demo --flow $(FLOW) --daemon $(B)/refereed
+
+# In namespaces of its own, with or without root. FLOW=blind and so on: nobody is killed.
+.PHONY: demo-cluster
+demo-cluster: build/deps.build-demo-cluster
+	@$(MAKE) --no-print-directory all
+	@B=$(B) deploy/demo-cluster.sh --flow $(if $(filter-out attended,$(FLOW)),$(FLOW),death)
 
 run: all
 	$(B)/refereed -c deploy/refereed.yaml

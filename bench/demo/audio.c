@@ -76,7 +76,7 @@ static bool continues(struct demo *d, enum who at, const struct media_heard *h) 
 static bool report_line(struct demo *d, enum who from, enum who at, enum dlg dlg) {
     const struct media *m = ear(d, at, dlg);
     const struct media_heard *h = m ? media_heard(m) : &(struct media_heard){ 0 };
-    bool good = heard(h, from, audio_time(d, 1500000)) && h->gap_us <= DEMO_GAP_LIMIT_US;
+    bool good = heard(h, from, audio_time(d, 1500000)) && h->gap_us <= d->gap_limit_us;
     double first = h->tone_first_us[from] ? (double)(h->tone_first_us[from] - d->splice_us) / 1000 : -1;
     printf("%s -> %s  %4d Hz  %-5s  %4u of %-4u  %12.3f  %15.0f ms  %8.0f ms  %4u  %5u\n", phone_names[from],
            phone_names[at], tone_hertz[from], good ? "yes" : "NO", h->tone[from], h->windows, mean_share(h, from),

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #define MEDIA_PORTS 64
-#define LEFTOVER_MAX 32
 #define TAIL_LINES 40
 
 static const char config_text[] =
@@ -114,14 +113,16 @@ bool daemon_alive(struct demo *d) {
 bool daemon_start(struct demo *d, const char *program) {
     struct demo_daemon *dd = &d->daemon;
     dd->program = program;
-    dd->port = free_ports(1);
-    dd->media_first = free_ports(MEDIA_PORTS);
+    dd->port = free_ports(d, 1);
+    dd->media_first = free_ports(d, MEDIA_PORTS);
     dd->media_last = (uint16_t)(dd->media_first + MEDIA_PORTS - 1);
     if (access(program, X_OK) != 0 || !dd->port || !dd->media_first || !make_paths(dd) || !write_config(d)) {
         demo_say(d, false, "cannot prepare %s: %s", program, strerror(errno));
         return false;
     }
     snprintf(d->domain, sizeof d->domain, "127.0.0.1:%u", dd->port);
+    d->registrar = d->local;
+    d->registrar.port = dd->port;
     pid_t parent = getpid();
     dd->pid = fork();
     if (dd->pid == 0)
@@ -154,12 +155,6 @@ void daemon_log_tail(const struct demo *d) {
 
 /* ---- leftover: lines "name number" from the admin socket */
 
-struct leftover {
-    unsigned n;
-    char name[LEFTOVER_MAX][32];
-    unsigned long long value[LEFTOVER_MAX];
-};
-
 static int admin_connect(const char *path) {
     struct sockaddr_un sa = { .sun_family = AF_UNIX };
     struct timeval second = { .tv_sec = 1 };
@@ -174,9 +169,9 @@ static int admin_connect(const char *path) {
     return -1;
 }
 
-FILE *daemon_order(const struct demo *d, const char *order) {
+FILE *daemon_order(const char *path, const char *order) {
     size_t n = strlen(order);
-    int fd = admin_connect(d->daemon.socket);
+    int fd = admin_connect(path);
     if (fd < 0)
         return NULL;
     if (send(fd, order, n, MSG_NOSIGNAL) == (ssize_t)n) {
@@ -188,9 +183,9 @@ FILE *daemon_order(const struct demo *d, const char *order) {
     return NULL;
 }
 
-static bool ask_leftover(const struct demo *d, struct leftover *out) {
+bool leftover_ask(const char *path, struct leftover *out) {
     char line[256];
-    FILE *f = daemon_order(d, "leftover\n");
+    FILE *f = daemon_order(path, "leftover\n");
     *out = (struct leftover){ 0 };
     while (f && out->n < LEFTOVER_MAX && fgets(line, sizeof line, f))
         if (sscanf(line, "%31s %llu", out->name[out->n], &out->value[out->n]) == 2)
@@ -201,12 +196,14 @@ static bool ask_leftover(const struct demo *d, struct leftover *out) {
 }
 
 static const char *const must_be_zero[] = {
-    "calls", "legs", "transactions", "timers", "ports", "records", "transfers", "bindings"
+    "calls", "legs", "ports", "records", "transfers", "bindings", "transactions", "timers"
 };
+#define ENDED 2   /* the last ones: they run out by themselves */
 
 /* What is not 0 or was not told; NULL: all is. */
-static const char *first_left(const struct leftover *l) {
-    for (unsigned k = 0; k < sizeof must_be_zero / sizeof *must_be_zero; k++) {
+const char *leftover_first(const struct leftover *l, bool ended_too) {
+    unsigned n = sizeof must_be_zero / sizeof *must_be_zero - (ended_too ? 0 : ENDED);
+    for (unsigned k = 0; k < n; k++) {
         bool zero = false;
         for (unsigned i = 0; i < l->n; i++)
             zero = zero || (strcmp(l->name[i], must_be_zero[k]) == 0 && l->value[i] == 0);
@@ -216,19 +213,23 @@ static const char *first_left(const struct leftover *l) {
     return NULL;
 }
 
+void leftover_print(const struct leftover *l, const char *where) {
+    printf("\nleft over in %s:", where);
+    for (unsigned i = 0; i < l->n; i++)
+        printf("%s %s %llu", i ? "," : "", l->name[i], l->value[i]);
+    putchar('\n');
+}
+
 bool daemon_leftover(struct demo *d) {
     struct leftover l = { 0 };
     uint64_t limit = clock_us() + 2 * DEMO_LIMIT_US;
     const char *left = "answer from the admin socket";
     while (left && clock_us() < limit && daemon_alive(d)) {
         demo_run(d, 200000);
-        if (ask_leftover(d, &l))
-            left = first_left(&l);
+        if (leftover_ask(d->daemon.socket, &l))
+            left = leftover_first(&l, true);
     }
-    printf("\nleft over in refereed:");
-    for (unsigned i = 0; i < l.n; i++)
-        printf("%s %s %llu", i ? "," : "", l.name[i], l.value[i]);
-    putchar('\n');
+    leftover_print(&l, "refereed");
     if (left)
         demo_say(d, false, "left over, or not told: %s", left);
     else

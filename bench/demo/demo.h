@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * demo: three phones in one process walk a call transfer through a refereed that is started for it (or, with
- * --self-test, talk to each other directly). Every message that passes is printed as a line of the ladder and held
- * against a table of expected lines; what is heard is measured on the RTP that really arrives. One thread, one poll.
+ * demo: three phones in one process walk a call transfer through a refereed that is started for it (or, with --cluster,
+ * through several that run already; or, with --self-test, talk to each other directly). Every message that passes is
+ * printed as a line of the ladder and held against a table of expected lines; what is heard is measured on the RTP that
+ * really arrives. One thread, one poll.
  *
  *   net.c      sockets, media, the loop            expect.c  expected lines, ticked as they pass
  *   ladder.c   a message as a line of text         checks.c  what a line must carry
  *   audio.c    tones and gaps                      daemon.c  the child: configuration, start, leftover, stop
+ *   cluster.c  several refereed that run already, one of which is killed
  *   flow_*.c   the tables and scripts
  */
 #ifndef REFEREE_BENCH_DEMO_H
@@ -29,6 +31,9 @@ enum dlg { D_ANY, D1, D2, D3, DLG_COUNT, D_NONE };
 #define DEMO_LIMIT_US 10000000u
 #define DEMO_GAP_LIMIT_US 500000u
 #define DEMO_PATH_MAX 256
+#define DEMO_NODES_MAX 8
+#define DEMO_ADDR_MAX 48
+#define LEFTOVER_MAX 32
 
 struct demo;
 struct want;
@@ -47,6 +52,7 @@ struct want {
     bool optional;
     bool repeat;                  /* may come again: a 100 before and after a challenge */
     bool splice;                  /* from here on the transfer's gap is measured */
+    bool dies;                    /* when it has passed, the node that has the transfer is killed */
     want_check_fn *check;
     int arg;
     const char *text;
@@ -64,12 +70,34 @@ struct demo_daemon {
     uint16_t port, media_first, media_last;
 };
 
+/* What --cluster tells of. */
+struct demo_node {
+    unsigned number;
+    pid_t pid;                    /* not our child */
+    char socket[DEMO_PATH_MAX];
+    bool dead;                    /* by our hand */
+};
+struct demo_cluster {
+    unsigned n;                   /* 0: the daemon is our own */
+    struct demo_node nodes[DEMO_NODES_MAX];
+    uint64_t died_us;             /* 0: nobody has */
+    bool back;                    /* somebody was heard since */
+};
+
+/* Lines "name number" of an admin socket. */
+struct leftover {
+    unsigned n;
+    char name[LEFTOVER_MAX][32];
+    unsigned long long value[LEFTOVER_MAX];
+};
+
 /* What --flow names. */
 struct flow {
     const char *name;
     bool (*walk)(struct demo *d);
     const char *config;           /* more lines for the daemon; NULL: none */
     bool with_p;
+    bool death;                   /* one of several nodes dies in it */
 };
 
 struct demo {
@@ -82,7 +110,11 @@ struct demo {
     struct media *media[WHO_COUNT][PHONE_DIALOGS];
     int fds[WHO_COUNT];
     char domain[64];
+    struct addr local, registrar; /* where the phones are; whom they send to */
+    char local_text[DEMO_ADDR_MAX];
     struct demo_daemon daemon;
+    struct demo_cluster cluster;
+    uint64_t gap_limit_us;
     unsigned drop_every, drop_count;   /* each n-th SIP datagram is lost, either way; 0: none */
 
     int bound[WHO_COUNT][DLG_COUNT];
@@ -113,7 +145,7 @@ void demo_run(struct demo *d, uint64_t us);
 bool demo_interrupted(void);
 extern const char *const phone_names[WHO_COUNT];
 /* A UDP port, or `count` in a row starting at an even one, that can be bound now; 0: none found. */
-uint16_t free_ports(unsigned count);
+uint16_t free_ports(const struct demo *d, unsigned count);
 /* "sip:b@domain", or b's own address when there is no daemon. */
 struct slice demo_uri(const struct demo *d, enum who to, char *mem, size_t cap);
 
@@ -140,6 +172,8 @@ void demo_say(struct demo *d, bool good, const char *fmt, ...) __attribute__((fo
 /* ---- ladder.c */
 enum mark { MARK_OK, MARK_AUTH, MARK_AGAIN, MARK_UNEXPECTED, MARK_WRONG };
 void ladder_head(const struct demo *d);
+/* Something that is no message. */
+void ladder_note(const struct demo *d, const char *text);
 void ladder_line(const struct demo *d, enum who who, const struct phone_seen *seen, enum mark mark, const char *note);
 
 /* ---- checks.c */
@@ -165,8 +199,25 @@ bool daemon_leftover(struct demo *d);
 bool daemon_stop(struct demo *d);
 void daemon_log_tail(const struct demo *d);
 bool daemon_alive(struct demo *d);
-/* An order to the daemon: a stream to read its answer from, which may come much later; NULL: it does not take it. */
-FILE *daemon_order(const struct demo *d, const char *order);
+/* An order to the admin socket: a stream to read its answer from, which may come much later; NULL: it takes none. */
+FILE *daemon_order(const char *socket, const char *order);
+/* False: no answer. */
+bool leftover_ask(const char *socket, struct leftover *out);
+/* What is not 0, or was not told; NULL: nothing is left. ended_too: also of what has ended and only waits for
+ * retransmissions. */
+const char *leftover_first(const struct leftover *l, bool ended_too);
+void leftover_print(const struct leftover *l, const char *where);
+
+/* ---- cluster.c
+ * The file has a line each: "phones ADDRESS", "registrar ADDRESS:PORT", "media FIRST LAST" (ports), and for each node
+ * "node NUMBER PID SOCKET". False: says what is wrong. */
+bool cluster_read(struct demo *d, const char *path);
+/* SIGKILL to the node that has the transfer now. */
+void cluster_kill(struct demo *d);
+/* A message was received: the first one since then ends the outage. */
+void cluster_heard(struct demo *d);
+/* True when nothing is left over in those that live. */
+bool cluster_leftover(struct demo *d);
 
 /* ---- flow_*.c: true when all of it held */
 bool flow_register(struct demo *d, bool on);
@@ -175,6 +226,7 @@ bool flow_hold_a(struct demo *d);
 bool flow_consult(struct demo *d);
 bool flow_attended(struct demo *d);
 bool flow_join(struct demo *d);
+bool flow_death(struct demo *d);
 bool flow_blind(struct demo *d);
 bool flow_busy(struct demo *d);
 bool flow_decline(struct demo *d);

@@ -71,9 +71,10 @@ static bool came_before(const struct demo *d, unsigned i) {
     return true;
 }
 
-/* The first line not yet ticked that this message is; -1: none. */
+/* The first line not yet ticked that this message is, if there is one for which it is as it should be; -1: none. */
 static int find(const struct demo *d, enum who who, const struct phone_seen *seen) {
     const struct sip_msg *m = seen->msg;
+    int first = -1;
     for (unsigned i = 0; i < d->want_count; i++) {
         const struct want *w = &d->wants[i];
         if ((d->got[i] && !w->repeat) || w->who != who || w->sent != seen->sent)
@@ -81,10 +82,13 @@ static int find(const struct demo *d, enum who who, const struct phone_seen *see
         uint16_t status = m->status == 407 ? 401 : m->status;
         bool same = m->is_request ? w->status == 0 && w->method == m->method
                                   : w->status == status && w->method == m->cseq_method;
-        if (same && dialog_fits(d, w, seen->dialog))
+        if (!same || !dialog_fits(d, w, seen->dialog))
+            continue;
+        if (came_before(d, i) && (!w->check || !w->check(d, w, seen)))
             return (int)i;
+        first = first < 0 ? (int)i : first;
     }
-    return -1;
+    return first;
 }
 
 static void tick(struct demo *d, int i, const struct phone_seen *seen) {
@@ -105,11 +109,15 @@ static void tick(struct demo *d, int i, const struct phone_seen *seen) {
     ladder_line(d, w->who, seen, wrong ? MARK_WRONG : MARK_OK, wrong);
     if (w->splice)
         audio_splice(d, w->who, seen->dialog);
+    if (w->dies)
+        cluster_kill(d);
 }
 
 void demo_seen(void *arg, struct phone *ph, const struct phone_seen *seen) {
     struct demo *d = arg;
     enum who who = (enum who)(ph - d->phones);
+    if (!seen->sent)
+        cluster_heard(d);
     if (seen->flags & PHONE_SEEN_AGAIN) {
         d->retransmissions++;
         if (d->verbose)
@@ -152,7 +160,7 @@ static void say_missing(struct demo *d) {
 }
 
 bool stage_wait(struct demo *d) {
-    uint64_t limit = clock_us() + DEMO_LIMIT_US * (d->drop_every ? 4 : 1);
+    uint64_t limit = clock_us() + DEMO_LIMIT_US * (d->drop_every ? 4 : d->flow.death ? 2 : 1);
     unsigned before = d->failures;
     while (!complete(d) && clock_us() < limit && daemon_alive(d))
         demo_turn(d, 20000);

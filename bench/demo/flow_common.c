@@ -111,5 +111,6 @@ bool flow_no_dialogs(struct demo *d) {
 
 bool flow_heard(struct demo *d, enum who far, enum dlg far_dlg, bool goes_on) {
     demo_quiet(d, "nothing else reaches anybody while they talk", audio_time(d, 2000000));
-    return audio_report(d, far, far_dlg, goes_on);
+    /* The stream of a node that has died does not go on: its last SSRC and sequence number died with it. */
+    return audio_report(d, far, far_dlg, goes_on && !d->cluster.died_us);
 }

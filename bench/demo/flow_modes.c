@@ -61,13 +61,13 @@ static const struct want order[] = {
 static bool find_leg(struct demo *d, char *out, size_t cap) {
     char line[512], show[64], call[32] = "";
     int leg = -1;
-    FILE *f = daemon_order(d, "calls\n");
+    FILE *f = daemon_order(d->daemon.socket, "calls\n");
     if (f && (!fgets(line, sizeof line, f) || sscanf(line, "%31s", call) != 1))
         call[0] = 0;
     if (f)
         fclose(f);
     snprintf(show, sizeof show, "show %s\n", call);
-    f = call[0] ? daemon_order(d, show) : NULL;
+    f = call[0] ? daemon_order(d->daemon.socket, show) : NULL;
     while (f && leg < 0 && fgets(line, sizeof line, f))
         if (strstr(line, "<sip:a@") && sscanf(line, " leg %d", &leg) != 1)
             leg = -1;
@@ -99,7 +99,7 @@ bool flow_order(struct demo *d) {
     }
     struct slice to = demo_uri(d, C, uri, sizeof uri);
     snprintf(text, sizeof text, "transfer %s %.*s\n", leg, SLICE_FMT(to));
-    FILE *f = daemon_order(d, text);
+    FILE *f = daemon_order(d->daemon.socket, text);
     printf("refereectl %s", text);
     return f && stage_wait(d) && order_answered(d, f) && flow_heard(d, C, D3, true) && flow_hang_up(d, D3);
 }

@@ -101,6 +101,12 @@ static void details(const struct demo *d, const struct sip_msg *m, struct sbuf *
     }
 }
 
+void ladder_note(const struct demo *d, const char *text) {
+    double ms = (double)(clock_us() - d->start_us) / 1000;
+    printf("%s       %6.0f ==== %s ====%s\n", d->colour ? "\033[1m" : "", ms, text, d->colour ? "\033[0m" : "");
+    fflush(stdout);
+}
+
 void ladder_line(const struct demo *d, enum who who, const struct phone_seen *seen, enum mark mark, const char *note) {
     static const char *const marks[] = { "ok", "digest", "again", "??", "WRONG" };
     static const char *const colours[] = { "\033[32m", "\033[36m", "\033[2m", "\033[31m", "\033[31m" };

@@ -10,6 +10,7 @@
 
 static const char usage[] =
     "referee-demo --daemon PATH [--flow FLOW] [--store YAML] [--lose N] [--quick] [--verbose] [--keep]\n"
+    "referee-demo --cluster FILE [--flow FLOW] [--quick] [--verbose]\n"
     "referee-demo --self-test [--verbose]\n"
     "  Starts PATH (refereed) on loopback with a configuration of its own, and three phones A, B, C that walk a call\n"
     "  transfer through it. Prints each message, ticks each expected line, listens whether A and C hear each other.\n"
@@ -20,9 +21,11 @@ static const char usage[] =
     "                semi: B refers A to C, who rings and rings on; order: nobody refers, refereectl does\n"
     "                pickup: P, another phone of B's user, takes B's call; click: A has B call C\n"
     "                recall: B has left when C refuses: it is rung again\n"
+    "                death (with --cluster only): as attended, and the node that has the transfer is killed in it\n"
+    "  --cluster FILE  through several refereed that run already; FILE, by deploy/demo-cluster.sh, says where\n"
     "  --store YAML  instead of { kind: memory }\n"
     "  --lose N      every N-th SIP datagram is lost, either way (not early-bye, semi, click: they need order)\n"
-    "  --quick       tones are listened to for less time\n"
+    "  --quick       tones are listened to for less time; with --cluster ended transactions are not waited for\n"
     "  --self-test   no daemon: the phones call each other directly\n"
     "  --verbose     whole messages too; the daemon logs them as well\n"
     "  --keep        keeps the daemon's configuration and log\n"
@@ -46,6 +49,7 @@ static const struct flow flows[] = {
     { .name = "pickup", .walk = flow_pickup, .with_p = true },
     { .name = "click", .walk = flow_click },
     { .name = "order", .walk = flow_order },
+    { .name = "death", .walk = flow_death, .death = true },
     { .name = "recall", .walk = flow_recall, .config = "transfer:\n  recall: true\n" },
 };
 
@@ -99,7 +103,13 @@ static bool walk_with_daemon(struct demo *d) {
         return false;
     }
     bool good = flow_register(d, true) && d->flow.walk(d) && flow_register(d, false);
-    return good && demo_counters(d) && daemon_leftover(d);
+    return good && demo_counters(d) && (d->cluster.n ? cluster_leftover(d) : daemon_leftover(d));
+}
+
+static bool run_with_cluster(struct demo *d) {
+    bool good = walk_with_daemon(d);
+    demo_phones_close(d);
+    return demo_summary(d) && good;
 }
 
 static bool run_with_daemon(struct demo *d, const char *program) {
@@ -123,9 +133,9 @@ static int read_options(struct demo *d, int argc, char **argv, const char **prog
         { "flow", required_argument, NULL, 'f' }, { "daemon", required_argument, NULL, 'd' },
         { "lose", required_argument, NULL, 'l' }, { "keep", no_argument, NULL, 'k' },
         { "quick", no_argument, NULL, 'q' }, { "verbose", no_argument, NULL, 'v' },
-        { "self-test", no_argument, NULL, 's' },
+        { "self-test", no_argument, NULL, 's' }, { "cluster", required_argument, NULL, 'c' },
         { "store", required_argument, NULL, 'y' }, { "help", no_argument, NULL, 'h' }, { 0 } };
-    const char *flow = "attended";
+    const char *flow = "attended", *cluster = NULL;
     bool direct = false;
     int c;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -145,26 +155,31 @@ static int read_options(struct demo *d, int argc, char **argv, const char **prog
             d->verbose = true;
         else if (c == 's')
             direct = true;
+        else if (c == 'c')
+            cluster = optarg;
         else
             return fputs(usage, c == 'h' ? stdout : stderr), c == 'h' ? 1 : 3;
     }
     if (direct)
         d->flow.name = "self-test";
-    if (optind != argc || (!direct && (!*program || !flow_named(d, flow))))
+    bool none = !direct && (!!*program == !!cluster || !flow_named(d, flow));
+    if (optind != argc || none || (d->flow.death && !cluster))
         return fputs(usage, stderr), 3;
-    return 0;
+    return !cluster || cluster_read(d, cluster) ? 0 : 3;
 }
 
 int main(int argc, char **argv) {
     struct demo *d = &demo;
     const char *program = NULL;
     *d = (struct demo){ .store = "{ kind: memory }", .colour = isatty(1), .start_us = clock_us(),
-                        .fds = { -1, -1, -1, -1 }, .notify_final = -1, .near = A, .near_dlg = D1 };
+                        .gap_limit_us = DEMO_GAP_LIMIT_US,
+                        .local = { .ip = { 127, 0, 0, 1 }, .family = ADDR_V4 }, .fds = { -1, -1, -1, -1 },
+                        .notify_final = -1, .near = A, .near_dlg = D1 };
     int code = read_options(d, argc, argv, &program);
     if (code)
         return code - 1;
     catch_signals();
-    bool good = d->flow.walk ? run_with_daemon(d, program) : run_direct(d);
+    bool good = !d->flow.walk ? run_direct(d) : d->cluster.n ? run_with_cluster(d) : run_with_daemon(d, program);
     die_of_signal();
     return finish(d, good);
 }

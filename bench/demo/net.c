@@ -24,14 +24,22 @@ uint64_t clock_us(void) {
     return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
 }
 
-static struct sockaddr_in loopback(uint16_t port) {
-    struct in_addr host = { htonl(INADDR_LOOPBACK) };
-    return (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = host };
+static struct sockaddr_in sockaddr_of(const struct addr *a) {
+    struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(a->port) };
+    memcpy(&sa.sin_addr, a->ip, 4);
+    return sa;
 }
 
-/* A non-blocking UDP socket on 127.0.0.1; port 0: any. */
-static int bind_udp(uint16_t port) {
-    struct sockaddr_in sa = loopback(port);
+static struct addr local_addr(const struct demo *d, uint16_t port) {
+    struct addr a = d->local;
+    a.port = port;
+    return a;
+}
+
+/* A non-blocking UDP socket on the phones' address; port 0: any. */
+static int bind_udp(const struct demo *d, uint16_t port) {
+    struct addr at = local_addr(d, port);
+    struct sockaddr_in sa = sockaddr_of(&at);
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0 && bind(fd, (struct sockaddr *)&sa, sizeof sa) != 0) {
         close(fd);
@@ -46,9 +54,9 @@ static uint16_t bound_port(int fd) {
     return getsockname(fd, (struct sockaddr *)&sa, &n) == 0 ? ntohs(sa.sin_port) : 0;
 }
 
-static bool can_bind(uint16_t first, unsigned count) {
+static bool can_bind(const struct demo *d, uint16_t first, unsigned count) {
     for (unsigned i = 0; i < count; i++) {
-        int fd = bind_udp((uint16_t)(first + i));
+        int fd = bind_udp(d, (uint16_t)(first + i));
         if (fd < 0)
             return false;
         close(fd);
@@ -56,14 +64,14 @@ static bool can_bind(uint16_t first, unsigned count) {
     return true;
 }
 
-uint16_t free_ports(unsigned count) {
+uint16_t free_ports(const struct demo *d, unsigned count) {
     for (unsigned tries = 0; tries < 200; tries++) {
         uint16_t r;
         if (getrandom(&r, sizeof r, 0) != sizeof r)
             return 0;
         /* Below the range that the kernel gives to others, and that of tests/e2e/lib.sh. */
         uint16_t first = (uint16_t)(12000 + r % 8000) & (uint16_t)~1u;
-        if (can_bind(first, count))
+        if (can_bind(d, first, count))
             return first;
     }
     return 0;
@@ -87,8 +95,7 @@ bool demo_drops(struct demo *d) {
 
 static void send_datagram(void *arg, struct phone *ph, const struct addr *to, struct slice bytes) {
     struct demo *d = arg;
-    struct sockaddr_in sa = loopback(to->port);
-    memcpy(&sa.sin_addr, to->ip, 4);
+    struct sockaddr_in sa = sockaddr_of(to);
     if (demo_drops(d))
         return;
     (void)!sendto(d->fds[ph - d->phones], bytes.p, bytes.n, 0, (struct sockaddr *)&sa, sizeof sa);
@@ -109,14 +116,11 @@ static unsigned codecs_of(enum who who, struct phone_codec out[PHONE_CODECS]) {
     return all[who].n;
 }
 
-static struct addr local_addr(uint16_t port) {
-    struct addr a = { .ip = { 127, 0, 0, 1 }, .port = port, .family = ADDR_V4 };
-    return a;
-}
-
 static bool open_media(struct demo *d, enum who who, uint16_t first) {
+    struct sbuf b = sbuf_on(d->local_text, sizeof d->local_text - 1);
+    addr_put_ip(&b, &d->local);
     for (unsigned i = 0; i < PHONE_DIALOGS; i++) {
-        struct media_config mc = { .address = "127.0.0.1", .port = (uint16_t)(first + 2 * i), .hertz = hertz[who] };
+        struct media_config mc = { .address = d->local_text, .port = (uint16_t)(first + 2 * i), .hertz = hertz[who] };
         memcpy(mc.known, hertz, sizeof hertz);
         d->media[who][i] = media_open(&mc);
         if (!d->media[who][i])
@@ -129,16 +133,16 @@ static bool open_phone(struct demo *d, enum who who, bool direct) {
     struct phone_io io = { .arg = d, .send = send_datagram, .seen = demo_seen };
     struct phone_config pc = { .name = names[who], .password = passwords[who], .domain = d->domain, .expires = 600,
                                .replaces = who != C || strcmp(d->flow.name, "join") != 0, .answer_us = 300000 };
-    d->fds[who] = bind_udp(0);
-    pc.media_port = free_ports(2 * PHONE_DIALOGS);
+    d->fds[who] = bind_udp(d, 0);
+    pc.media_port = free_ports(d, 2 * PHONE_DIALOGS);
     pc.codec_count = codecs_of(who, pc.codecs);
     if (d->fds[who] < 0 || !pc.media_port || getrandom(&pc.seed, sizeof pc.seed, 0) != sizeof pc.seed)
         return false;
-    pc.local = local_addr(bound_port(d->fds[who]));
+    pc.local = local_addr(d, bound_port(d->fds[who]));
     if (direct)
         pc.t1_us = 100000, pc.domain = "direct.invalid";
     else
-        pc.proxy = local_addr(d->daemon.port);
+        pc.proxy = d->registrar;
     /* The daemon's own, or its transactions would end before the phone's last retransmission. */
     if (d->drop_every && !direct)
         pc.t1_us = 50000;
@@ -213,7 +217,7 @@ static void read_sip(struct demo *d, int w) {
             return;
         if (d->domain[0] && demo_drops(d))
             continue;
-        struct addr src = local_addr(ntohs(sa.sin_port));
+        struct addr src = local_addr(d, ntohs(sa.sin_port));
         memcpy(src.ip, &sa.sin_addr, 4);
         d->now_us = clock_us();
         phone_input(&d->phones[w], slice_of(bytes, (size_t)n), &src, d->now_us);
