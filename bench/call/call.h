@@ -23,6 +23,7 @@
 #include "core/base/wheel.h"
 #include "parser/sip_msg.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <sys/types.h>
 
@@ -87,11 +88,14 @@ struct tally {
 };
 
 struct load_options {
+    struct addr at;             /* of the parties: port, port + 1, port + 2; port 0: of the kernel's choice */
     enum scenario scenario;
     double rate;                /* calls a second */
     uint64_t seconds_us, hold_us;
     uint32_t calls_max;         /* slots */
     uint32_t users;             /* of register */
+    bool tell;                  /* each call that fails, on stderr */
+    const volatile sig_atomic_t *stop;  /* not 0: no call begins any more; may be NULL */
     struct addr target[PARTIES];/* where each party sends; of direct, to whom */
 };
 
@@ -112,7 +116,7 @@ struct load {
 
 /* ---- wire ---- */
 
-/* Sockets on 127.0.0.1, ports of the kernel's choice; fills l->addr and l->host. */
+/* Sockets at l->o.at; fills l->addr and l->host. */
 bool wire_open(struct load *l);
 void wire_close(void);
 /* Room for one message to `dst`, of wire_room() bytes; wire_sent says how long it is. */

@@ -120,6 +120,10 @@ void load_run(struct load *l) {
             next = timer;
         wire_turn(l, next > l->now ? next - l->now : 0);
         sweep(l);
+        if (l->o.stop && *l->o.stop && due < until) {
+            until = due = l->now;
+            l->o.seconds_us = until - from;
+        }
         if (due >= until && (l->free_n == l->o.calls_max || l->now > until + DRAIN_US + l->o.hold_us))
             break;
     }

@@ -31,6 +31,12 @@ struct result {
     struct tally t;
 };
 
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int number) {
+    stopped = number;
+}
+
 static void aim(struct load *l, const struct target *t) {
     struct sbuf d = sbuf_on(l->domain.s, sizeof l->domain.s);
     bool direct = strcmp(t->name, "direct") == 0;
@@ -56,7 +62,7 @@ static bool run(const struct options *o, struct target *t, double rate, uint64_t
         r->cpu_us = l.t.done ? (double)(target_cpu_us(t) - cpu) / (double)l.t.done : 0;
         r->rss_kib = target_rss_kib(t);
         r->offered = rate;
-        r->carried = (double)l.t.done * 1e6 / (double)seconds_us;
+        r->carried = (double)l.t.done * 1e6 / (double)l.o.seconds_us;
         r->t = l.t;
     }
     target_stop(t);
@@ -155,6 +161,7 @@ static const struct option known[] = {
     { "rate", required_argument, NULL, 'r' },    { "seconds", required_argument, NULL, 'n' },
     { "hold", required_argument, NULL, 'h' },    { "slots", required_argument, NULL, 'c' },
     { "users", required_argument, NULL, 'u' },   { "max", no_argument, NULL, 'm' },
+    { "at", required_argument, NULL, 'a' },      { "tell", no_argument, NULL, 'v' },
     { "daemon", required_argument, NULL, 'd' },  { "extra", required_argument, NULL, 'e' },
     { NULL, 0, NULL, 0 },
 };
@@ -176,7 +183,12 @@ static bool read_options(struct options *o, int argc, char **argv) {
         case 'h': o->load.hold_us = (uint64_t)(1e3 * number("hold", optarg, 0, 3.6e6)); break;
         case 'c': o->load.calls_max = (uint32_t)number("slots", optarg, 1, CALLS_MAX); break;
         case 'u': o->load.users = (uint32_t)number("users", optarg, 1, 10000); break;
+        case 'a':
+            if (!addr_parse(slice_str(optarg), 0, &o->load.at))
+                return false;
+            break;
         case 'm': o->max = true; break;
+        case 'v': o->load.tell = true; break;
         case 'd': o->daemon = optarg; break;
         case 'e': o->extra = optarg; break;
         default: return false;
@@ -186,15 +198,19 @@ static bool read_options(struct options *o, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    static struct options o = { .load = { .rate = 1000, .seconds_us = 5000000, .calls_max = 65536, .users = 1000 },
+    static struct options o = { .load = { .rate = 1000, .seconds_us = 5000000, .calls_max = 65536, .users = 1000,
+                                          .stop = &stopped, .at = { .ip = { 127, 0, 0, 1 }, .family = ADDR_V4 } },
                                 .daemon = "build/gcc/refereed" };
     if (!read_options(&o, argc, argv)) {
         fprintf(stderr, "usage: bench-call [--target referee|kamailio|direct|IP:PORT]... [--scenario S] [--rate N]\n"
-                        "  [--seconds N] [--hold MS] [--slots N] [--users N] [--max] [--daemon FILE] [--extra YAML]\n");
+                        "  [--seconds N] [--hold MS] [--slots N] [--users N] [--max] [--daemon FILE] [--extra YAML]\n"
+                        "  [--at IP[:PORT]] (the parties; PORT, PORT + 1, PORT + 2) [--tell] (each call that fails)\n"
+                        "SIGTERM: no call begins any more.\n");
         return 2;
     }
     if (o.target_n == 0)
         o.targets[o.target_n++].name = "referee";
+    sigaction(SIGTERM, &(struct sigaction){ .sa_handler = on_signal }, NULL);
     pin_to(1);
     return run_targets(&o) ? 0 : 1;
 }

@@ -135,6 +135,9 @@ void call_fail(struct load *l, struct bcall *c, unsigned status, const char *why
     c->failed = true;
     l->t.failed++;
     l->t.by_status[status / 100 & 7]++;
+    if (l->o.tell)
+        fprintf(stderr, "%.3f %s, step %u: %u %s, Call-ID %.*s\n", (double)l->now / 1e6, scenario_names[c->scenario],
+                c->step, status, why, SLICE_FMT(line_slice(&c->dlg[0].call_id)));
     if (!l->t.first_fault[0])
         snprintf(l->t.first_fault, sizeof l->t.first_fault, "%s, step %u: %u %s", scenario_names[c->scenario],
                  c->step, status, why);

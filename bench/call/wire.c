@@ -35,9 +35,10 @@ uint64_t clock_us(void) {
 bool wire_open(struct load *l) {
     struct udp_options o = { .rcvbuf = 8 << 20, .sndbuf = 8 << 20 };
     for (int p = 0; p < PARTIES; p++) {
-        struct addr any = { .ip = { 127, 0, 0, 1 }, .family = ADDR_V4 };
+        struct addr at = l->o.at;
         struct sbuf b = sbuf_on(l->host[p].s, sizeof l->host[p].s);
-        out[p].fd = udp_open(&any, &o);
+        at.port = (uint16_t)(at.port ? at.port + p : 0);
+        out[p].fd = udp_open(&at, &o);
         if (out[p].fd < 0 || !udp_bound(out[p].fd, &l->addr[p]))
             return false;
         addr_put(&b, &l->addr[p]);
