@@ -1,9 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
-# deploy/demo-cluster.sh [--flow FLOW] [--quick] [--verbose] [--keep]: three nodes of Referee and a Redis Cluster (three
-# masters, three replicas) on this machine, an address that all nodes have, and three phones that walk a transfer
-# through them; the node that carries it out is killed in the midst. B: the folder with the programs. Exit status 0: the
-# flow was completed as expected line by line, A and C heard each other, and nothing is left over.
+# deploy/demo-cluster.sh [--flow FLOW] [--quick] [--verbose] [--keep] [--run FILE]: three nodes of Referee and a Redis
+# Cluster (three masters, three replicas) on this machine, an address that all nodes have, and three phones that walk a
+# transfer through them; the node that carries it out is killed in the midst. B: the folder with the programs. Exit
+# status 0: the flow was completed as expected line by line, A and C heard each other, and nothing is left over.
+# --run: instead of the phones, what the function `walk` of that file does, with all that is here. EXTRA, which it may
+# set, is the rest of the nodes' configuration.
 #
 #   10.77.0.1, .2, .3   node 1 to 3, a network namespace each, with a Redis master (7001) and a replica (7002)
 #   10.77.0.100         where phones send to: on lo of every node. A route leads to one that lives, as a router's would
@@ -19,6 +21,11 @@ export B
 VIP=10.77.0.100
 PHONES=10.77.0.254
 LIMIT=30
+EXTRA="
+users:
+  - { name: a, password: alpha-secret }
+  - { name: b, password: bravo-secret }
+  - { name: c, password: charlie-secret }"
 
 die() {
     echo "demo-cluster: $*" >&2
@@ -151,11 +158,7 @@ sip:
   t1: 200ms
   t4: 500ms
 auth: { required: true, secret: one-secret-for-all-three }
-media: { address: 10.77.0.$node, ports: 30000-30099, quarantine: 500ms, fastpath: off }
-users:
-  - { name: a, password: alpha-secret }
-  - { name: b, password: bravo-secret }
-  - { name: c, password: charlie-secret }
+media: { address: 10.77.0.$node, ports: 30000-30999, quarantine: 500ms, fastpath: off }
 # Who waits for an answer while its node is dead asks again 4 s after the last time.
 transfer: { transferor_bye_wait: 10s }
 drain: { timeout: 1s }
@@ -166,7 +169,25 @@ store:
   servers: [10.77.0.1:7001, 10.77.0.2:7001, 10.77.0.3:7001]
 admin: { socket: $T/node$node.sock }
 log: { level: ${LOG_LEVEL:-info} }
+$EXTRA
 END
+}
+
+start_node() {
+    start_in_node node$1 $1 "$B/refereed" -c "$T/node$1.yaml" &
+    disown $!
+    echo $! >"$T/node$1.pid"
+}
+
+# Alive and not a zombie.
+lives() {
+    [[ $(sed 's/.*) //' "/proc/$(<"$T/node$1.pid")/stat" 2>/dev/null) == [!ZX]* ]]
+}
+
+ctl() {
+    local node=$1
+    shift
+    "$B/refereectl" -s "$T/node$node.sock" "$@"
 }
 
 start_nodes() {
@@ -174,14 +195,12 @@ start_nodes() {
     {
         echo "phones $PHONES"
         echo "registrar $VIP:5060"
-        echo "media 30000 30099"
+        echo "media 30000 30999"
     } >"$T/cluster"
     for node in 1 2 3; do
         write_config $node >"$T/node$node.yaml"
-        start_in_node node$node $node "$B/refereed" -c "$T/node$node.yaml" &
-        disown $!
-        echo $! >"$T/node$node.pid"
-        echo "node $node $! $T/node$node.sock" >>"$T/cluster"
+        start_node $node
+        echo "node $node $(<"$T/node$node.pid") $T/node$node.sock" >>"$T/cluster"
     done
     for node in 1 2 3; do
         until_true "node $node" grep -q ready "$T/node$node.log"
@@ -193,7 +212,7 @@ start_nodes() {
 all_owned() {
     local node
     for node in 1 2 3; do
-        "$B/refereectl" -s "$T/node$node.sock" nodes |
+        ctl $node nodes |
             awk -F 'buckets ' '/^node/ { sum += $2; n++; least = n == 1 || $2 + 0 < least ? $2 + 0 : least }
                                END { exit !(n == 3 && sum == 4096 && least > 0) }' || return 1
     done
@@ -204,7 +223,7 @@ steer() {
     local node now=
     while :; do
         for node in 1 2 3; do
-            if [[ $(sed 's/.*) //' "/proc/$(<"$T/node$node.pid")/stat" 2>/dev/null) == [!ZX]* ]]; then
+            if lives $node; then
                 [ "$now" = $node ] || ip route replace $VIP via 10.77.0.$node
                 now=$node
                 break
@@ -225,21 +244,36 @@ left_in_redis() {
     done
 }
 
+demo=()
+walk() {
+    [[ " ${demo[*]} " == *" --flow "* ]] || demo+=(--flow death)
+    "$B/referee-demo" --cluster "$T/cluster" "${demo[@]}"
+}
+
 inside() {
     local status left
     trap 'exit 1' INT TERM
-    [[ " $* " != *" --keep "* ]] || : >"$T/keep"
-    set -- "${@/--keep/}"
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --keep) : >"$T/keep" ;;
+        --run)
+            # shellcheck disable=SC1090
+            . "$2"
+            shift
+            ;;
+        *) demo+=("$1") ;;
+        esac
+        shift
+    done
     make_network
     start_redis
     echo "Redis Cluster of 3 masters and 3 replicas runs"
     start_nodes
     echo "three nodes own all 4096 buckets:"
-    "$B/refereectl" -s "$T/node1.sock" nodes
+    ctl 1 nodes
     steer &
     until_true "the route to $VIP" ip route get $VIP from $PHONES
-    # shellcheck disable=SC2086
-    "$B/referee-demo" --cluster "$T/cluster" ${*:---flow death}
+    walk
     status=$?
     left=$(left_in_redis)
     if [ -n "$left" ]; then
