@@ -114,6 +114,7 @@ struct sim_setup {
     uint8_t extras[SIM_PHONES];   /* enum sim_extra bits */
     uint8_t anchor, users_anchor[SIM_PHONES]; /* enum anchor_mode */
     uint8_t speaks[SIM_PHONES];   /* enum sim_speaks bits */
+    bool srtp[SIM_PHONES];        /* speaks that alone */
     bool announces;               /* a recall in vain ends with an announcement */
     uint8_t session_s;            /* the engine's session timer; 0: it asks for none */
     bool session_us;
@@ -200,6 +201,9 @@ struct phone_sdp {
     uint16_t port;                /* of the first */
     bool zero;                    /* held by 0.0.0.0, with no direction */
     bool dtls;
+    bool srtp;                    /* of the first line: with this tag and key */
+    uint8_t tag, key;             /* number of one of ours */
+    uint64_t key_hash;            /* of one that was read */
     uint64_t text;                /* of what was read: hash of all but o= and rejected lines */
 };
 
@@ -250,6 +254,7 @@ struct phone {
     bool off;
     uint8_t extras;
     uint8_t speaks;
+    bool srtp;
     uint64_t quirks;
     struct addr addr;
     struct txt user, uri, contact, sent_by;
@@ -387,6 +392,7 @@ struct world {
     struct engine *e;
     struct store *store;
     struct relay relay;
+    struct srtp_keys keys[SIM_PORT_PAIRS]; /* that it was told */
     struct outbox out;
     struct engine_config config;
     struct user_config users[SIM_PHONES];

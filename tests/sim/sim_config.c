@@ -13,6 +13,7 @@ static void fill_users(struct world *w, const uint8_t *refer, const uint8_t *hol
         w->users[i].refer = (enum refer_mode)refer[i];
         w->users[i].hold = (enum hold_mode)hold[i];
         w->users[i].anchor = (enum anchor_mode)w->script.setup.users_anchor[i];
+        w->users[i].srtp = w->script.setup.srtp[i] ? SRTP_MODE_REQUIRE : SRTP_MODE_DEFAULT;
     }
 }
 

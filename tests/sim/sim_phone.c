@@ -15,6 +15,7 @@ void phone_init(struct world *w, unsigned index) {
     ph->quirks = w->script.setup.quirks[index];
     ph->extras = w->script.setup.extras[index];
     ph->speaks = w->script.setup.speaks[index];
+    ph->srtp = w->script.setup.srtp[index];
     ph->addr = (struct addr){ .ip = { 10, 0, 0, (uint8_t)(10 + index) }, .port = 5060, .family = ADDR_V4 };
     struct sbuf b = sbuf_on(ph->user.p, sizeof ph->user.p);
     /* The last one but one is the second phone of the first one's user; the last one is the gateway. */

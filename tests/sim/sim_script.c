@@ -2,6 +2,7 @@
 /* What happens in a world, drawn from its seed before anything runs: scenes of two or three people, each a template of
  * a call or transfer with disturbances at any moment. */
 #include "tests/sim/sim_direct.h"
+#include "tests/sim/sim_srtp.h"
 
 #define SECOND 1000000u
 #define MS 1000u
@@ -321,6 +322,7 @@ void sim_script_make(struct sim_script *s, uint64_t seed) {
     make_setup(&s->setup, &r);
     extras_make(&s->setup, seed);
     direct_make(&s->setup, seed);
+    srtp_make(&s->setup, seed);
     /* Of the seed alone: what is drawn afterwards stays as it was. */
     s->setup.late_offer = sim_mix(seed, 79) % 4 == 0;
     sim_store_setup(&s->setup, seed);

@@ -2,6 +2,7 @@
 /* The phones' session descriptions: one audio line, now and then a video line. */
 #include "parser/sdp.h"
 #include "tests/sim/sim_direct.h"
+#include "tests/sim/sim_srtp.h"
 
 #define CODECS 4
 static const struct {
@@ -13,7 +14,7 @@ static void put_line(struct sbuf *b, const struct phone_sdp *as, unsigned i, uin
     sbuf_str(b, i ? "video " : "audio ");
     sbuf_u64(b, as->live >> i & 1 ? port + 2u * i : 0);
     sbuf_char(b, ' ');
-    sbuf_put(b, direct_proto(as->dtls));
+    sbuf_put(b, as->srtp ? SL("RTP/SAVP") : direct_proto(as->dtls));
     for (unsigned c = 0; c < CODECS; c++) {
         if (!i && as->codecs >> c & 1) {
             sbuf_char(b, ' ');
@@ -57,6 +58,8 @@ struct slice sdp_write(struct sbuf *b, const struct phone *ph, struct pdlg *d, c
         put_line(b, as, i, d->port);
         if (as->dtls)
             direct_put(b, ph, d->port);
+        if (as->srtp)
+            srtp_put(b, ph, d, as);
         if (as->dir != SDP_SENDRECV && !zero) {
             sbuf_lit(b, "a=");
             sbuf_str(b, names[as->dir]);
@@ -75,6 +78,7 @@ bool sdp_read(struct slice text, struct phone_sdp *out) {
     out->dir = (uint8_t)(s.media[0].direction & (s.media[0].zero_hold ? SDP_SENDONLY : SDP_SENDRECV));
     out->port = s.media[0].port;
     direct_read(&s, out);
+    srtp_read(&s, out);
     for (unsigned i = 0; i < s.media_count; i++)
         out->live |= (uint8_t)((s.media[i].port != 0) << i);
     for (unsigned f = 0; f < s.media[0].format_count; f++)
@@ -96,6 +100,7 @@ void sdp_offer(struct world *w, const struct phone *ph, const struct pdlg *d, st
     out->port = d->port;
     out->zero = (ph->quirks >> QUIRK_RFC2543_HOLD & 1) && d->held;
     out->dtls = direct_offers(w, ph, d);
+    srtp_offer(w, ph, d, out);
     if (video && lines < 2)
         lines = 2;
     if (lines > 1)
@@ -112,15 +117,18 @@ bool sdp_answer(struct world *w, const struct phone *ph, const struct pdlg *d, c
     out->codecs = offer->codecs & own_codecs(ph);
     out->dir = (uint8_t)(sdp_reverse((enum sdp_direction)offer->dir) & want);
     out->port = d->port;
+    out->key = d->mine.key;
     out->live = offer->live & (ph->quirks >> QUIRK_VIDEO & 1 ? 3 : 1);
-    return out->codecs != 0 && (out->live & 1) && direct_takes(ph, offer);
+    return out->codecs != 0 && (out->live & 1) && direct_takes(ph, offer) && offer->srtp == ph->srtp;
 }
 
 void sdp_check_answer(struct world *w, const struct phone_sdp *offer, const struct phone_sdp *answer) {
     if (answer->lines != offer->lines)
         sim_fail(w, "an answer with %u m-lines to an offer with %u", answer->lines, offer->lines);
-    if (answer->dtls != offer->dtls)
+    if (answer->dtls != offer->dtls || answer->srtp != offer->srtp)
         sim_fail(w, "an answer of another transport than its offer");
+    if (answer->srtp && (answer->live & 1) && (answer->tag != offer->tag || !answer->key_hash))
+        sim_fail(w, "an answer with another key than was asked for: tag %u to %u", answer->tag, offer->tag);
     if (answer->live & ~offer->live)
         sim_fail(w, "an answer takes an m-line that was not offered");
     if (!offer->zero && answer->dir & ~sdp_reverse((enum sdp_direction)offer->dir))

@@ -5,6 +5,7 @@
 #include "core/b2b/transfer_fsm.h"
 #include "parser/sdp.h"
 #include "tests/sim/sim_direct.h"
+#include "tests/sim/sim_srtp.h"
 
 #include <stdio.h>
 
@@ -154,6 +155,7 @@ static void check_views(struct world *w, const struct leg *la, const struct leg 
         sim_fail(w, "A may send codecs %x, B named %x", may_send, b->mine.codecs);
     if (la->direct)
         direct_check_views(w, phone_of(w, la), a, phone_of(w, lb), b);
+    srtp_check(w, la, phone_of(w, la), a);
     const struct leg_stream *s = &la->media.streams[0];
     if (s->open && (a->mine.live & 1) && w->relay.streams[s->slot].rtp.signalled.port != a->port)
         sim_fail(w, "the relay sends to port %u, the phone is at %u", w->relay.streams[s->slot].rtp.signalled.port,

@@ -4,6 +4,7 @@
 #include "core/b2b/engine.h"
 #include "parser/sip_write.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/sim_srtp.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -183,6 +184,7 @@ static void drain_outbox(struct world *w) {
         case OUT_MEDIA:
             if (!relay_command(&w->relay, &o->u.media, w->now))
                 sim_fail(w, "the relay ignored a command: verb %d", (int)o->u.media.verb);
+            srtp_note(w, &o->u.media);
             break;
         case OUT_ADMIN:
             b = o->u.admin.buf;
