@@ -133,6 +133,7 @@ bool media_received(struct engine *e, struct leg *l, struct slice text, bool off
     struct sdp s;
     if (sdp_parse(text, &s) < 0 || !leg_set(e, l, LEG_SDP_REMOTE, text))
         return false;
+    l->media.said_srtp = media_srtp_spoken(&s);
     l->media.agreed_us = e->now;
     if (offer) {
         if (!leg_set(e, l, LEG_SDP_FULL, text))
@@ -235,6 +236,7 @@ struct rewrite {
     struct sdp_patch patch;
     struct sdp_renumber types[LEG_STREAMS];
     struct media_srtp_line srtp[LEG_STREAMS];
+    bool srtp_concerned;
 };
 
 /* Profile and keys of m-line i, of those that are relayed. False: it is rejected. */
@@ -263,7 +265,8 @@ static bool fill_patch(struct engine *e, struct leg *to, int direction, struct r
     const struct sdp *s = &r->from;
     struct sdp_patch *p = &r->patch;
     struct media_srtp x;
-    media_srtp_begin(e, to, s->text, &x);
+    media_srtp_begin(e, to, s, &x);
+    r->srtp_concerned = x.concerned;
     *p = (struct sdp_patch){ .username = SL("referee"),
                              .origin_at = origin_at(to),
                              .session_id = to->media.session_id,
@@ -332,6 +335,7 @@ static struct slice keep(struct engine *e, struct leg *to, struct rewrite *r, st
     }
     if (!now.p || !leg_set(e, to, LEG_SDP_LOCAL, now))
         return SLICE_NONE;
+    to->media.told_srtp = r->srtp_concerned;
     return leg_str(to, LEG_SDP_LOCAL);
 }
 

@@ -17,6 +17,8 @@ static const struct slice profiles[2][2] = {
 
 /* False: not a profile of RTP that we relay. */
 static bool read_profile(struct slice proto, bool *secure, bool *feedback) {
+    if (proto.n < 7 || proto.n > 9)
+        return false;
     for (int s = 0; s < 2; s++)
         for (int f = 0; f < 2; f++)
             if (slice_ieq(proto, profiles[s][f])) {
@@ -75,20 +77,10 @@ struct slice media_srtp_refusal(enum srtp_mode mode, const struct sdp *s) {
 
 /* ---- what a leg is told ---- */
 
-/* Some line is a=crypto, or of a secure profile. */
-static bool speaks_of_srtp(struct slice text) {
-    for (int32_t end = 0; text.n > 8; text = slice_of(text.p + end + 1, text.n - (uint32_t)end - 1)) {
-        if (slice_ieq(slice_of(text.p, 8), SL("a=crypto")))
+bool media_srtp_spoken(const struct sdp *s) {
+    for (unsigned i = 0; i < s->media_count; i++)
+        if (s->media[i].crypto || is_secure(&s->media[i]))
             return true;
-        end = slice_find(text, '\n');
-        if (end < 0)
-            return false;
-        if ((text.p[0] | 0x20) != 'm')
-            continue;
-        for (int32_t i = 0; i + 4 <= end; i++)
-            if (slice_ieq(slice_of(text.p + i, 4), SL("SAVP")))
-                return true;
-    }
     return false;
 }
 
@@ -97,16 +89,15 @@ static void read_into(struct slice text, struct sdp *out) {
         out->media_count = 0;
 }
 
-void media_srtp_begin(const struct engine *e, struct leg *to, struct slice from, struct media_srtp *out) {
-    struct slice said = leg_str(to, LEG_SDP_REMOTE), told = leg_str(to, LEG_SDP_LOCAL);
+void media_srtp_begin(const struct engine *e, struct leg *to, const struct sdp *from, struct media_srtp *out) {
     out->mode = media_srtp_mode(e, to);
     out->answer = to->oa == OA_OFFER_RCVD;
-    out->concerned =
-        out->mode >= SRTP_MODE_OFFER || speaks_of_srtp(from) || speaks_of_srtp(said) || speaks_of_srtp(told);
+    out->concerned = out->mode >= SRTP_MODE_OFFER || to->media.said_srtp || to->media.told_srtp ||
+                     media_srtp_spoken(from);
     if (!out->concerned)
         return;
-    read_into(said, &out->said);
-    read_into(told, &out->told);
+    read_into(leg_str(to, LEG_SDP_REMOTE), &out->said);
+    read_into(leg_str(to, LEG_SDP_LOCAL), &out->told);
 }
 
 static const struct sdp_media *line_of(const struct sdp *s, unsigned i) {
@@ -276,8 +267,8 @@ static bool has_keys(const struct leg *l) {
 void media_srtp_settle(struct engine *e, struct leg *l, struct slice text) {
     struct sdp said, told;
     struct slice ours = leg_str(l, LEG_SDP_LOCAL);
-    if (!text.p || !ours.p || (!has_keys(l) && !speaks_of_srtp(text) && !speaks_of_srtp(ours)) ||
-        sdp_parse(text, &said) < 0 || sdp_parse(ours, &told) < 0)
+    bool concerned = l->media.said_srtp || l->media.told_srtp || has_keys(l);
+    if (!concerned || !text.p || !ours.p || sdp_parse(text, &said) < 0 || sdp_parse(ours, &told) < 0)
         return;
     for (unsigned i = 0; i < LEG_STREAMS && i < said.media_count && i < told.media_count; i++) {
         struct leg_stream *s = &l->media.streams[i];

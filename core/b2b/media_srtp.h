@@ -38,8 +38,10 @@ struct media_srtp_line {
     struct slice crypto;          /* in mem; absent: none */
     char mem[2 * SDP_CRYPTO_LINE_MAX];
 };
-/* from: the text that the description is made of. */
-void media_srtp_begin(const struct engine *e, struct leg *to, struct slice from, struct media_srtp *out);
+/* Some line has keys, or a secure profile. */
+bool media_srtp_spoken(const struct sdp *s);
+/* from: what the description is made of. */
+void media_srtp_begin(const struct engine *e, struct leg *to, const struct sdp *from, struct media_srtp *out);
 /* m-line i of it. False: it is rejected. */
 bool media_srtp_line(struct engine *e, const struct media_srtp *x, unsigned i, const struct sdp_media *from,
                      struct media_srtp_line *out);

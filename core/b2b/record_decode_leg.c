@@ -183,6 +183,7 @@ static bool finish_leg(struct decoder *x, struct leg *l) {
     if (!leg_index(x->e, l))
         return read_fail(x, leg_find_local(x->e, call_id, tag) ? RECORD_EXISTS : RECORD_NO_ROOM) == READ_TAKEN;
     dialog_seed_branch(&l->dlg, &x->e->ua);
+    l->media.said_srtp = l->media.told_srtp = true; /* maybe */
     return true;
 }
 

@@ -77,6 +77,7 @@ struct leg_media {
     uint8_t own_direction; /* enum sdp_direction of the peer's last offer: what it wants by itself */
     uint64_t agreed_us;    /* when the peer last said what it sends */
     uint8_t own_before;    /* the same, with LEG_SDP_BEFORE */
+    bool said_srtp, told_srtp; /* false: nothing in LEG_SDP_REMOTE, in LEG_SDP_LOCAL, is about SRTP */
     struct leg_stream streams[LEG_STREAMS];
 };
 
