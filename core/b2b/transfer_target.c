@@ -149,14 +149,24 @@ static bool names_a_party(const struct engine *e, const struct transfer *t, cons
     return slice_eq(who, leg_str(a, LEG_PRINCIPAL)) || (b && slice_eq(who, leg_str(b, LEG_PRINCIPAL)));
 }
 
+/* Its media comes here now, if it may: what it sends is to go back to it. */
+static bool anchor_for_echo(struct engine *e, struct leg *a, struct slice offer) {
+    bool direct = a->direct;
+    a->direct = false;
+    if (direct && media_check(e, a, offer))
+        a->direct = true;
+    return !a->direct;
+}
+
 static void begin_echo(struct engine *e, struct transfer *t) {
     int direction;
-    if (leg_get(e, t->transferee)->direct) {
+    struct slice offer = transfer_full_offer(e, t, &direction);
+    if (!anchor_for_echo(e, leg_get(e, t->transferee), offer)) {
         transfer_fail(e, t, 488);
         return;
     }
     t->mode = MODE_ECHO;
-    transfer_answered(e, t, NULL, transfer_full_offer(e, t, &direction));
+    transfer_answered(e, t, NULL, offer);
 }
 
 /* By the same policy as a new call. */
