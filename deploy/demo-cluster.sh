@@ -147,6 +147,10 @@ redis_is_whole() {
     redis-cli -h 10.77.0.$1 -p 7001 cluster info | grep -q 'cluster_state:ok'
 }
 
+media_address() {
+    echo "10.77.0.$1"
+}
+
 write_config() {
     local node=$1
     cat <<END
@@ -158,11 +162,11 @@ sip:
   t1: 200ms
   t4: 500ms
 auth: { required: true, secret: one-secret-for-all-three }
-media: { address: 10.77.0.$node, ports: 30000-30999, quarantine: 500ms, fastpath: off }
+media: { address: $(media_address $node), ports: 30000-30999, quarantine: 500ms, fastpath: off }
 # Who waits for an answer while its node is dead asks again 4 s after the last time.
 transfer: { transferor_bye_wait: 10s }
 drain: { timeout: 1s }
-cluster: { node: $node, listen: '10.77.0.$node:7060' }
+cluster: { node: $node, listen: '10.77.0.$node:7060'${VIPS:+, media_vips: [$VIPS]} }
 store:
   kind: redis
   cluster: true
@@ -244,6 +248,10 @@ left_in_redis() {
     done
 }
 
+before_nodes() {
+    :
+}
+
 demo=()
 walk() {
     [[ " ${demo[*]} " == *" --flow "* ]] || demo+=(--flow death)
@@ -268,6 +276,7 @@ inside() {
     make_network
     start_redis
     echo "Redis Cluster of 3 masters and 3 replicas runs"
+    before_nodes
     start_nodes
     echo "three nodes own all 4096 buckets:"
     ctl 1 nodes

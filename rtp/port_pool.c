@@ -9,11 +9,17 @@ uint32_t port_pool_pairs(uint16_t first, uint16_t last) {
 }
 
 void port_pool_init(struct port_pool *p, struct arena *a, uint16_t first, uint16_t last, uint64_t quarantine_us) {
+    port_pool_init_more(p, a, first, last, quarantine_us, 0);
+}
+
+void port_pool_init_more(struct port_pool *p, struct arena *a, uint16_t first, uint16_t last, uint64_t quarantine_us,
+                         uint32_t further) {
     uint32_t count = port_pool_pairs(first, last);
     *p = (struct port_pool){
-        .slots = arena_take(a, count * sizeof(struct port_slot)),
+        .slots = arena_take(a, (size_t)count * (1 + further) * sizeof(struct port_slot)),
         .quarantine_us = quarantine_us,
-        .count = count,
+        .count = count * (1 + further),
+        .pairs = count,
         .first_port = (uint16_t)(first + (first & 1)),
         .head = count ? 0 : PORT_POOL_NONE,
         .tail = count ? count - 1 : PORT_POOL_NONE,
@@ -40,7 +46,8 @@ bool port_pool_take_slot(struct port_pool *p, uint32_t slot, uint64_t now_us, ui
     if (slot >= p->count || p->slots[slot].taken || p->slots[slot].free_at_us > now_us)
         return false;
     struct port_slot *s = &p->slots[slot];
-    unlink_slot(p, s);
+    if (slot < p->pairs)
+        unlink_slot(p, s);
     s->taken = true;
     if (++s->generation == 0)
         s->generation = 1;
@@ -59,6 +66,14 @@ uint32_t port_pool_take(struct port_pool *p, uint64_t now_us, uint32_t *generati
     return PORT_POOL_NONE;
 }
 
+uint32_t port_pool_take_at(struct port_pool *p, uint32_t k, uint64_t now_us, uint32_t *generation) {
+    for (uint32_t i = 0; i < p->pairs; i++)
+        if (port_pool_take_slot(p, p->pairs * k + i, now_us, generation))
+            return p->pairs * k + i;
+    p->exhausted++;
+    return PORT_POOL_NONE;
+}
+
 bool port_pool_release(struct port_pool *p, uint32_t slot, uint32_t generation, uint64_t now_us) {
     if (slot >= p->count)
         return false;
@@ -67,6 +82,9 @@ bool port_pool_release(struct port_pool *p, uint32_t slot, uint32_t generation, 
         return false;
     s->taken = false;
     s->free_at_us = now_us + p->quarantine_us;
+    p->used--;
+    if (slot >= p->pairs)
+        return true;
     s->next = PORT_POOL_NONE;
     s->prev = p->tail;
     if (p->tail == PORT_POOL_NONE)
@@ -74,17 +92,16 @@ bool port_pool_release(struct port_pool *p, uint32_t slot, uint32_t generation, 
     else
         p->slots[p->tail].next = slot;
     p->tail = slot;
-    p->used--;
     return true;
 }
 
 uint16_t port_pool_rtp_port(const struct port_pool *p, uint32_t slot) {
     CHECK(slot < p->count);
-    return (uint16_t)(p->first_port + 2 * slot);
+    return (uint16_t)(p->first_port + 2 * (slot % p->pairs));
 }
 
 uint32_t port_pool_slot_of(const struct port_pool *p, uint16_t port) {
-    if (port < p->first_port || (uint32_t)(port - p->first_port) / 2 >= p->count)
+    if (port < p->first_port || (uint32_t)(port - p->first_port) / 2 >= p->pairs)
         return PORT_POOL_NONE;
     return (uint32_t)(port - p->first_port) / 2;
 }

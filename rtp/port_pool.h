@@ -4,6 +4,9 @@
  * and the `stream` of media commands; each use of it has a generation. A released pair rests for the quarantine, so
  * that packets of its former call do not reach the next one; the one that was released first is taken first. One
  * shard owns a pool; the ranges of two pools do not overlap.
+ *
+ * A pool may have the same range at further addresses: slots pairs * k and up are of address k. They are never taken by
+ * port_pool_take, only by name, for what another node had there.
  */
 #ifndef REFEREE_RTP_PORT_POOL_H
 #define REFEREE_RTP_PORT_POOL_H
@@ -24,7 +27,8 @@ struct port_slot {
 struct port_pool {
     struct port_slot *slots;      /* NULL: only counted */
     uint64_t quarantine_us;
-    uint32_t count;               /* pairs */
+    uint32_t count;               /* slots: pairs, at each address */
+    uint32_t pairs;               /* of one address */
     uint32_t used;
     uint32_t high_water;
     uint64_t exhausted;           /* refused takes */
@@ -36,9 +40,14 @@ struct port_pool {
 uint32_t port_pool_pairs(uint16_t first, uint16_t last);
 /* Lays out a pool over [first, last]; while `a` counts only the size is taken. */
 void port_pool_init(struct port_pool *p, struct arena *a, uint16_t first, uint16_t last, uint64_t quarantine_us);
+/* The same with `further` addresses more. */
+void port_pool_init_more(struct port_pool *p, struct arena *a, uint16_t first, uint16_t last, uint64_t quarantine_us,
+                         uint32_t further);
 
 /* Slot, or PORT_POOL_NONE when all are taken or in quarantine. *generation is never 0. */
 uint32_t port_pool_take(struct port_pool *p, uint64_t now_us, uint32_t *generation);
+/* A slot of address k > 0, for a further stream of a call that is there; PORT_POOL_NONE: none is free. Looks at all. */
+uint32_t port_pool_take_at(struct port_pool *p, uint32_t k, uint64_t now_us, uint32_t *generation);
 /* This very slot, for a call that comes with its ports. False: it is taken, in quarantine or not one of ours. */
 bool port_pool_take_slot(struct port_pool *p, uint32_t slot, uint64_t now_us, uint32_t *generation);
 /* False if this use of the slot is over already (nothing changes). */
@@ -46,7 +55,7 @@ bool port_pool_release(struct port_pool *p, uint32_t slot, uint32_t generation, 
 
 /* slot < count (CHECK). RTCP is at the next port. */
 uint16_t port_pool_rtp_port(const struct port_pool *p, uint32_t slot);
-/* The slot an RTP or RTCP port belongs to, or PORT_POOL_NONE. */
+/* The first address's slot that an RTP or RTCP port belongs to, or PORT_POOL_NONE. */
 uint32_t port_pool_slot_of(const struct port_pool *p, uint16_t port);
 
 #endif

@@ -77,21 +77,22 @@ static bool is_gone(const struct demo_node *n) {
     return false;
 }
 
-void cluster_kill(struct demo *d) {
+void cluster_kill(struct demo *d, const char *what) {
     char text[96];
     for (unsigned i = 0; i < d->cluster.n; i++) {
         struct demo_node *n = &d->cluster.nodes[i];
-        if (n->dead || !held(n, "transfers"))
+        if (n->dead || !held(n, what))
             continue;
         n->dead = kill(n->pid, SIGKILL) == 0 && is_gone(n);
         d->cluster.died_us = clock_us();
-        snprintf(text, sizeof text, "node %u, which has the transfer, is killed (SIGKILL)", n->number);
+        snprintf(text, sizeof text, "node %u, which has the %.*s, is killed (SIGKILL)", n->number,
+                 (int)strlen(what) - 1, what);
         ladder_note(d, text);
         if (!n->dead)
             demo_say(d, false, "node %u cannot be killed", n->number);
         return;
     }
-    demo_fail(d, "no node says that it has the transfer");
+    demo_fail(d, "no node says that it has it");
 }
 
 void cluster_heard(struct demo *d) {

@@ -212,8 +212,8 @@ void leftover_print(const struct leftover *l, const char *where);
  * The file has a line each: "phones ADDRESS", "registrar ADDRESS:PORT", "media FIRST LAST" (ports), and for each node
  * "node NUMBER PID SOCKET". False: says what is wrong. */
 bool cluster_read(struct demo *d, const char *path);
-/* SIGKILL to the node that has the transfer now. */
-void cluster_kill(struct demo *d);
+/* SIGKILL to the node that has something of this now, "calls" or "transfers". */
+void cluster_kill(struct demo *d, const char *what);
 /* A message was received: the first one since then ends the outage. */
 void cluster_heard(struct demo *d);
 /* True when nothing is left over in those that live. */
@@ -227,6 +227,7 @@ bool flow_consult(struct demo *d);
 bool flow_attended(struct demo *d);
 bool flow_join(struct demo *d);
 bool flow_death(struct demo *d);
+bool flow_vip(struct demo *d);
 bool flow_blind(struct demo *d);
 bool flow_busy(struct demo *d);
 bool flow_decline(struct demo *d);

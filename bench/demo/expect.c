@@ -110,7 +110,7 @@ static void tick(struct demo *d, int i, const struct phone_seen *seen) {
     if (w->splice)
         audio_splice(d, w->who, seen->dialog);
     if (w->dies)
-        cluster_kill(d);
+        cluster_kill(d, "transfers");
 }
 
 void demo_seen(void *arg, struct phone *ph, const struct phone_seen *seen) {

@@ -34,6 +34,30 @@ static const struct want attended[] = {
     TOLD_LINES(C, D2),
 };
 
+static const struct want end_of_call[] = { END_LINES(A, D1, B, D1) };
+
+/* The node dies while A and B talk, and its media address goes to the one that has the call then: nobody is told
+ * anything, and the streams go on. */
+bool flow_vip(struct demo *d) {
+    static const enum who pairs[][2] = { { A, B }, { B, A } };
+    struct media *a, *b;
+    if (!flow_call_a_b(d))
+        return false;
+    a = d->media[A][d->bound[A][D1]], b = d->media[B][d->bound[B][D1]];
+    media_mark(a, clock_us());
+    media_mark(b, clock_us());
+    demo_run(d, 200000);
+    cluster_kill(d, "calls");
+    demo_quiet(d, "no message reaches anybody while another node takes over", 8000000);
+    uint64_t gap_a = media_heard(a)->gap_us, gap_b = media_heard(b)->gap_us;
+    demo_say(d, gap_a < d->gap_limit_us && gap_b < d->gap_limit_us, "longest gap of the audio: %.0f ms at A, %.0f at B",
+             (double)gap_a / 1000, (double)gap_b / 1000);
+    if (!audio_expect(d, 1000000, pairs, 2, D1))
+        return false;
+    STAGE(d, "A hangs up", end_of_call);
+    return phone_hang_up(&d->phones[A], d->bound[A][D1]) == 0 && stage_wait(d) && flow_no_dialogs(d);
+}
+
 bool flow_death(struct demo *d) {
     if (!flow_call_a_b(d) || !flow_hold_a(d) || !flow_consult(d))
         return false;

@@ -22,6 +22,7 @@ static const char usage[] =
     "                pickup: P, another phone of B's user, takes B's call; click: A has B call C\n"
     "                recall: B has left when C refuses: it is rung again\n"
     "                death (with --cluster only): as attended, and the node that has the transfer is killed in it\n"
+    "                vip (with --cluster only): a call's node is killed, and its media address moves\n"
     "  --cluster FILE  through several refereed that run already; FILE, by deploy/demo-cluster.sh, says where\n"
     "  --store YAML  instead of { kind: memory }\n"
     "  --lose N      every N-th SIP datagram is lost, either way (not early-bye, semi, click: they need order)\n"
@@ -50,6 +51,7 @@ static const struct flow flows[] = {
     { .name = "click", .walk = flow_click },
     { .name = "order", .walk = flow_order },
     { .name = "death", .walk = flow_death, .death = true },
+    { .name = "vip", .walk = flow_vip, .death = true },
     { .name = "recall", .walk = flow_recall, .config = "transfer:\n  recall: true\n" },
 };
 

@@ -129,6 +129,8 @@ struct policy_config {
     uint32_t quirk_count;
 };
 
+#define MEDIA_VIPS_MAX 15
+
 /* When a record counts as kept; barrier.h. */
 enum durability {
     DURABILITY_OFF,       /* written, and forgotten about */
@@ -167,6 +169,9 @@ struct engine_config {
     enum srtp_mode srtp; /* not SRTP_MODE_DEFAULT */
     bool media_nat; /* send to where a party's media comes from */
     uint64_t media_timeout_us; /* a party silent for so long ends its call; 0: never */
+    struct addr media_vips[MEDIA_VIPS_MAX]; /* media addresses of other nodes, which may come here; see anchor.h */
+    uint32_t media_vip_count;
+    uint32_t media_vip_wait_us; /* for one of them, after a takeover; then its parties are told of media_addr */
     uint32_t reinvites_per_second; /* of legs whose ports are others after a takeover; 0: any number */
     bool media_strict; /* no source but what the SDP names, of anybody */
 

@@ -2,6 +2,7 @@
 #include "core/b2b/engine.h"
 
 #include "core/b2b/admin.h"
+#include "core/b2b/anchor.h"
 #include "core/b2b/barrier.h"
 #include "core/b2b/bridge.h"
 #include "core/b2b/call.h"
@@ -394,6 +395,7 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
     case EV_STORE_UP: barrier_store_down(e, false); break;
     case EV_BUCKET: owner_on_bucket(e, ev); break;
     case EV_PEER: on_peer(e, ev); break;
+    case EV_ADDRESS: anchor_on_address(e, ev); break;
     case EV_ACT: e->owners.suspended = ev->u.act.suspended; break;
     case EV_MEDIA:
         if (ev->u.media.what == MEDIA_EV_SILENT)

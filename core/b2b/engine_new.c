@@ -73,7 +73,8 @@ static void layout_pools(struct engine *e, struct arena *a, const struct engine_
     pool_init(&e->legs, a, legs, sizeof(struct leg));
     pool_init(&e->transfers, a, c->calls_max / 2 + 1, sizeof(struct transfer));
     map_init(&e->leg_map, a, legs);
-    port_pool_init(&e->ports, a, c->media_port_min, c->media_port_max, c->media_quarantine_us);
+    port_pool_init_more(&e->ports, a, c->media_port_min, c->media_port_max, c->media_quarantine_us,
+                        c->media_vip_count);
     e->registrar = registrar_new(a, c->bindings_max);
     trace_init(&e->trace, a, c->trace_lines, c->shard, c->trace_level);
     failure_init(e, a, c->failures);
@@ -139,6 +140,8 @@ static void withhold_ports(struct engine *e, uint64_t now) {
     for (uint32_t i = 0; usable && i < e->ports.count; i++)
         (void)port_pool_take(&e->ports, now, &generation);
     for (uint32_t i = 0; usable && i < e->ports.count; i++) {
+        if (i >= e->ports.pairs && !usable[i])
+            (void)port_pool_take_slot(&e->ports, i, now, &generation);
         if (usable[i])
             port_pool_release(&e->ports, i, e->ports.slots[i].generation, 0);
         else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/media.h"
 
+#include "core/b2b/anchor.h"
 #include "core/b2b/call.h"
 #include "core/b2b/cdr_media.h"
 #include "core/b2b/media_srtp.h"
@@ -83,10 +84,12 @@ bool media_tell_keys(struct engine *e, const struct leg_stream *s, const struct 
     return c != NULL;
 }
 
-static bool open_stream(struct engine *e, struct leg_stream *s) {
+static bool open_stream(struct engine *e, const struct leg *l, struct leg_stream *s) {
+    uint32_t at = anchor_of(e, l);
     if (s->open)
         return true;
-    s->slot = port_pool_take(&e->ports, e->now, &s->generation);
+    s->slot = at ? port_pool_take_at(&e->ports, at, e->now, &s->generation)
+                 : port_pool_take(&e->ports, e->now, &s->generation);
     if (s->slot == PORT_POOL_NONE)
         return false;
     *s = (struct leg_stream){ .slot = s->slot, .generation = s->generation, .open = true };
@@ -143,7 +146,7 @@ bool media_received(struct engine *e, struct leg *l, struct slice text, bool off
     }
     for (unsigned i = 0; i < s.media_count && i < LEG_STREAMS; i++)
         if (!l->direct && media_srtp_is_live(&s.media[i]))
-            open_stream(e, &l->media.streams[i]);
+            open_stream(e, l, &l->media.streams[i]);
     /* Keys before addresses: nothing of a party passes as plain RTP that is not. */
     if (!offer && l->oa != OA_OFFER_RCVD && !leg_str(l, LEG_SDP_BEFORE).p)
         media_srtp_settle(e, l, leg_str(l, LEG_SDP_REMOTE));
@@ -271,7 +274,7 @@ static bool fill_patch(struct engine *e, struct leg *to, int direction, struct r
                              .origin_at = origin_at(to),
                              .session_id = to->media.session_id,
                              .version = to->media.version,
-                             .address = e->cfg.media_addr,
+                             .address = *anchor_addr(e, anchor_of(e, to)),
                              .pass = to->direct,
                              .strip_ice = !to->direct,
                              .strip_crypto = !to->direct };
@@ -283,7 +286,7 @@ static bool fill_patch(struct engine *e, struct leg *to, int direction, struct r
         }
         if (i >= LEG_STREAMS || !secure_line(e, &x, r, i))
             continue;
-        if (!open_stream(e, &to->media.streams[i]))
+        if (!open_stream(e, to, &to->media.streams[i]))
             return false;
         p->media[i].port = port_pool_rtp_port(&e->ports, to->media.streams[i].slot);
         p->media[i].rtcp_port = s->media[i].rtcp_mux ? 0 : (uint16_t)(p->media[i].port + 1);
@@ -521,6 +524,36 @@ bool media_play(struct engine *e, struct leg *l, enum media_source source) {
 void media_echo(struct engine *e, struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++)
         route(e, &l->media.streams[i], &l->media.streams[i], NULL);
+}
+
+static void close_streams(struct engine *e, struct leg *l) {
+    for (unsigned i = 0; i < LEG_STREAMS; i++) {
+        struct leg_stream *s = &l->media.streams[i];
+        if (!s->open)
+            continue;
+        command(e, MEDIA_CLOSE, s);
+        port_pool_release(&e->ports, s->slot, s->generation, e->now);
+    }
+}
+
+bool media_come_home(struct engine *e, struct leg *l) {
+    struct leg_stream streams[LEG_STREAMS];
+    memcpy(streams, l->media.streams, sizeof streams);
+    for (unsigned i = 0; i < LEG_STREAMS; i++) {
+        struct leg_stream *s = &streams[i];
+        s->slot = s->open ? port_pool_take(&e->ports, e->now, &s->generation) : s->slot;
+        if (!s->open || s->slot != PORT_POOL_NONE)
+            continue;
+        while (i-- > 0)
+            if (streams[i].open)
+                port_pool_release(&e->ports, streams[i].slot, streams[i].generation, e->now);
+        return false;
+    }
+    close_streams(e, l);
+    memcpy(l->media.streams, streams, sizeof streams);
+    l->session_unsure = true;
+    media_reopen(e, l);
+    return true;
 }
 
 void media_close(struct engine *e, struct leg *l) {

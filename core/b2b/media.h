@@ -75,6 +75,9 @@ void media_connect_early(struct engine *e, struct leg *a, struct leg *b);
 void media_listen(struct engine *e, struct leg *a, struct leg *b);
 /* The relay is told of l's streams as if they were new: it is not the one that had them. */
 void media_reopen(struct engine *e, struct leg *l);
+/* l's streams get ports of this node's own address, of which its peer is still to be told. Routes to and from l end:
+ * it is to be connected again. False: no ports; nothing has changed. */
+bool media_come_home(struct engine *e, struct leg *l);
 /* What arrives from l goes nowhere. */
 void media_mute(struct engine *e, struct leg *l);
 /* l hears this instead of whom it heard, until it is connected again. False: it takes nothing now, or no G.711. */

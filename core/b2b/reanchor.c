@@ -2,7 +2,10 @@
 #include "core/b2b/reanchor.h"
 
 #include "core/b2b/agree.h"
+#include "core/b2b/anchor.h"
+#include "core/b2b/call.h"
 #include "core/b2b/leg.h"
+#include "core/b2b/media.h"
 #include "parser/sdp.h"
 
 #define LOOK_MAX 64         /* legs a step; each may fill a re-INVITE */
@@ -67,9 +70,18 @@ void reanchor(struct engine *e, struct leg *l) {
         wheel_set(&e->wheel, &r->timer, r->next_us > e->now ? r->next_us : e->now);
 }
 
+static bool is_away(const struct engine *e, const struct leg *l) {
+    return !anchor_is_here(e, anchor_of(e, l));
+}
+
 /* Nobody is to be told any more, or somebody has been. */
-static bool is_settled(const struct leg *l) {
-    return !l || !leg_is_live(l) || !l->session_unsure;
+static bool is_settled(const struct engine *e, const struct leg *l) {
+    return !l || !leg_is_live(l) || (!l->session_unsure && !is_away(e, l));
+}
+
+/* Its address may still come. */
+static bool waits_for_address(const struct engine *e, const struct leg *l) {
+    return is_away(e, l) && e->now < leg_call(e, l)->taken_us + e->cfg.media_vip_wait_us;
 }
 
 static bool is_in_transfer(const struct engine *e, const struct leg *l) {
@@ -80,7 +92,7 @@ static bool is_in_transfer(const struct engine *e, const struct leg *l) {
 static bool can_be_told(const struct engine *e, struct leg *l) {
     const struct leg *p = other_of(e, l);
     return p && leg_is_up(l) && leg_is_up(p) && !leg_call(e, l)->resuming && !is_in_transfer(e, l) &&
-           !l->retry_until && leg_str(p, LEG_SDP_REMOTE).p;
+           !waits_for_address(e, l) && !l->retry_until && leg_str(p, LEG_SDP_REMOTE).p;
 }
 
 /* The first of the queue that can be told; those before it go to its end. */
@@ -88,7 +100,7 @@ static struct leg *next(struct engine *e, struct reanchor_queue *q, unsigned *lo
     for (uint32_t n = q->used; n && *looks; n--) {
         struct leg *l = leg_get(e, take(q));
         --*looks;
-        if (l && is_settled(l))
+        if (l && is_settled(e, l))
             l->reanchors = false;
         if (!l || !l->reanchors)
             continue;
@@ -99,8 +111,22 @@ static struct leg *next(struct engine *e, struct reanchor_queue *q, unsigned *lo
     return NULL;
 }
 
+static bool come_home(struct engine *e, struct leg *l) {
+    struct leg *p = leg_peer(e, l);
+    if (!media_come_home(e, l))
+        return false;
+    if (l->echo)
+        media_echo(e, l);
+    else if (p)
+        media_connect(e, l, p);
+    call_changed(e, leg_call(e, l));
+    return true;
+}
+
 static void tell(struct engine *e, struct leg *l) {
     l->reanchors = false;
+    if (is_away(e, l) && !come_home(e, l))
+        return;
     metrics_add(&e->metrics, M_reanchored, 1);
     agree_anew(e, l, other_of(e, l));
 }

@@ -92,18 +92,6 @@ static bool keep_unknown(struct decoder *x) {
     return x->c->kept || read_fail(x, RECORD_NO_ROOM) == READ_TAKEN;
 }
 
-/* A description that names another node's address, or ports that are not ours any more, is not what the peer goes by
- * for long. */
-static void note_other_node(struct decoder *x) {
-    if (x->media_addr.family == ADDR_NONE || addr_eq_ip(&x->media_addr, &x->e->cfg.media_addr))
-        return;
-    for (unsigned i = 0; i < x->c->leg_count; i++) {
-        struct leg *l = leg_get(x->e, x->c->legs[i]);
-        for (unsigned j = 0; j < LEG_STREAMS; j++)
-            l->session_unsure = l->session_unsure || l->media.streams[j].open;
-    }
-}
-
 /* ---- nothing is left behind ---- */
 
 /* Without quarantine: no packet has come to these ports here, or its call comes back with them. */
@@ -190,7 +178,6 @@ static enum record_error decode(struct engine *e, struct slice bytes, bool peeks
         record_drop(e, x.c);
         return x.error;
     }
-    note_other_node(&x);
     x.c->stored = x.c->version;
     *out = x.c;
     return RECORD_OK;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/anchor.h"
 #include "core/b2b/leg.h"
 #include "core/b2b/record_read.h"
 #include "core/sip/token.h"
@@ -7,7 +8,7 @@
 
 struct stream {
     uint64_t port;
-    struct addr rtp, rtcp;
+    struct addr rtp, rtcp, at;
     struct srtp_roc in, out;
 };
 
@@ -25,6 +26,7 @@ static enum read_result stream_field(struct decoder *x, void *object, const stru
     switch (t->tag) {
     case STREAM_TAG_PORT: ok = tlv_u64(t, UINT16_MAX, &s->port); break;
     case STREAM_TAG_RTP: ok = record_addr_get(t->value, &s->rtp); break;
+    case STREAM_TAG_ADDR: ok = record_addr_get(t->value, &s->at); break;
     case STREAM_TAG_RTCP: ok = record_addr_get(t->value, &s->rtcp); break;
     case STREAM_TAG_IN_ROC: ok = read_roc(t->value, &s->in); break;
     case STREAM_TAG_OUT_ROC: ok = read_roc(t->value, &s->out); break;
@@ -35,12 +37,14 @@ static enum read_result stream_field(struct decoder *x, void *object, const stru
 
 /* The same pair where it is free here; the peer sends there already. Else one that no other stream of the record has,
  * so later. */
-static void take_ports(struct decoder *x, struct leg_stream *s, uint16_t port) {
+static void take_ports(struct decoder *x, struct leg *l, struct leg_stream *s, const struct stream *was) {
     struct port_pool *p = &x->e->ports;
-    uint32_t slot = port_pool_slot_of(p, port);
-    bool same = slot != PORT_POOL_NONE && port_pool_rtp_port(p, slot) == port &&
-                port_pool_take_slot(p, slot, x->e->now, &s->generation);
-    s->slot = same ? slot : PORT_POOL_NONE;
+    const struct addr *at = was->at.family != ADDR_NONE ? &was->at : &x->media_addr;
+    uint32_t slot = port_pool_slot_of(p, (uint16_t)was->port), k = anchor_index(x->e, at);
+    bool same = slot != PORT_POOL_NONE && port_pool_rtp_port(p, slot) == was->port;
+    l->session_unsure = l->session_unsure || (k == ANCHOR_NOWHERE && at->family != ADDR_NONE);
+    slot += same && k != ANCHOR_NOWHERE ? k * p->pairs : 0;
+    s->slot = same && port_pool_take_slot(p, slot, x->e->now, &s->generation) ? slot : PORT_POOL_NONE;
 }
 
 bool take_other_ports(struct decoder *x) {
@@ -67,7 +71,7 @@ static enum read_result read_stream(struct decoder *x, struct leg *l, struct sli
     if (!s.port)
         return read_fail(x, RECORD_VALUE);
     struct leg_stream *to = &l->media.streams[index];
-    take_ports(x, to, (uint16_t)s.port);
+    take_ports(x, l, to, &s);
     to->open = true;
     to->rtp = s.rtp;
     to->rtcp = s.rtcp;

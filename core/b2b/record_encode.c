@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/record.h"
+
+#include "core/b2b/anchor.h"
 #include "core/b2b/record_fields.h"
 #include "core/b2b/record_pack.h"
 #include "core/base/check.h"
@@ -92,6 +94,8 @@ static void put_streams(const struct encoder *x, const struct leg *l) {
         varint_put(x->out, i);
         tlv_put_u64(x->out, STREAM_TAG_PORT, port_pool_rtp_port(&x->e->ports, s->slot));
         record_addr_put(x->out, STREAM_TAG_RTP, &s->rtp);
+        if (anchor_of_slot(x->e, s->slot))
+            record_addr_put(x->out, STREAM_TAG_ADDR, anchor_addr(x->e, anchor_of_slot(x->e, s->slot)));
         if (!addr_eq(&next, &s->rtcp))
             record_addr_put(x->out, STREAM_TAG_RTCP, &s->rtcp);
         put_roc(x->out, STREAM_TAG_IN_ROC, &s->in_roc);

@@ -89,6 +89,7 @@ enum record_stream_tag {
     STREAM_TAG_RTCP = CRIT(3), /* unless it is the next port */
     STREAM_TAG_IN_ROC = OPT(4),  /* SSRC and rollover counter of SRTP from the party, unless that is 0 */
     STREAM_TAG_OUT_ROC = OPT(5), /* to it */
+    STREAM_TAG_ADDR = OPT(6),    /* of the port, unless REC_MEDIA_ADDR is */
 };
 
 enum record_transfer_tag {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* A call goes on from its record; recover.h says what becomes of what was in flight. */
+#include "core/b2b/anchor.h"
 #include "core/b2b/barrier.h"
 #include "core/b2b/call.h"
 #include "core/b2b/media.h"
@@ -221,7 +222,7 @@ static void resume_media(struct engine *e, struct call *c) {
             media_echo(e, l);
         else if (p && p->peer == l->self && p->number > l->number)
             media_connect(e, l, p);
-        if (leg_is_live(l) && l->session_unsure)
+        if (leg_is_live(l) && (l->session_unsure || !anchor_is_here(e, anchor_of(e, l))))
             reanchor(e, l);
     }
 }

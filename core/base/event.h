@@ -21,6 +21,7 @@ enum event_kind {
     EV_ADMIN,      /* one line of an operator's order */
     EV_BUCKET,     /* who owns a bucket has changed, or a record of one that became ours; see core/b2b/owner.h */
     EV_ACT,        /* this node may not act for anything (a lease that ran out), or may again */
+    EV_ADDRESS,    /* a media address that moves among the nodes has come here, or gone */
     EV_PEER,       /* from another engine of the cluster: what its OUT_PEER said */
     EV_RECORD,     /* a record of the table "call" of a bucket that this engine has: the call goes on here */
     EV_DRAIN,      /* refuse new calls from now on; at `deadline_us` (mono) BYE what is left */
@@ -104,6 +105,10 @@ struct event {
         struct {
             bool suspended;
         } act;
+        struct {
+            uint32_t index;       /* of engine_config.media_vips */
+            bool here;
+        } address;
         struct {
             enum peer_kind what;
             uint32_t from;

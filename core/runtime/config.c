@@ -101,6 +101,13 @@ static bool resolve_cluster(struct config *c, struct config_error *e) {
         return fail(e, "cluster.node", "a cluster needs auth.secret", "the same text on every node");
     if (c->engine.shared && c->store_kind != STORE_KIND_REDIS)
         return fail(e, "cluster.node", "a cluster needs a store that all nodes share", "store.kind: redis");
+    /* All nodes may have the same list. */
+    for (uint32_t i = 0; i < c->media_vips.count; i++) {
+        struct addr vip = ((const struct addr *)c->media_vips.items)[i];
+        vip.port = 0;
+        if (!addr_eq_ip(&vip, &c->media_bind))
+            c->engine.media_vips[c->engine.media_vip_count++] = vip;
+    }
     struct slice text = slice_str(c->cluster_advertise_text);
     if (!is_auto(c->cluster_advertise_text) && !addr_parse(text, 0, &c->cluster_advertise))
         return fail(e, "cluster.advertise", "not an address", "auto, or 192.0.2.1:7060");

@@ -57,6 +57,7 @@ struct config {
     char cdr_file[CONFIG_CDR_PATH_MAX];
     char admin_socket[CONFIG_PATH_MAX];
     struct addr cluster_listen;
+    struct config_list media_vips;     /* struct addr */
     char cluster_advertise_text[CONFIG_HOST_MAX];
     struct addr cluster_advertise;     /* by config_resolve; ADDR_NONE: as it listens */
     uint32_t store_kind;

@@ -241,6 +241,10 @@ const struct config_key config_keys[] = {
       .help = "TCP, for the other nodes: they send here what this one owns" },
     { "cluster.advertise", CT_TEXT, AT(cluster_advertise_text), .standard = "auto",
       .help = "address:port that the other nodes are told; auto: as in cluster.listen" },
+    { "cluster.media_vips[]", CT_HOP, .size = sizeof(struct addr), .min = 1, .standard = "",
+      .help = "media addresses of the other nodes, which come here when their node dies" },
+    { "cluster.media_vip_wait", MICROS, ENGINE(media_vip_wait_us), RANGE(0, S(60)), .standard = "5s",
+      .help = "how long calls that are taken over wait for that; then their parties are told to send elsewhere" },
     { "cluster.reinvites_per_second", CT_COUNT, ENGINE(reinvites_per_second), RANGE(1, 100000), .standard = "200",
       .help = "of parties that must send their media elsewhere after a takeover; those that talk come first" },
     { "store.kind", CT_CHOICE, AT(store_kind), .choices = "memory|redis", .standard = "memory",
@@ -304,6 +308,7 @@ const struct config_list_def config_lists[] = {
     { "quirks", LIST(quirks), sizeof(struct quirk_config), 256, true,
       "user agents that need something done otherwise; what all entries say that fit holds together" },
     { "echo.number", LIST(echo), CONFIG_NAME_MAX, 16, false, "" },
+    { "cluster.media_vips", LIST(media_vips), sizeof(struct addr), MEDIA_VIPS_MAX, false, "" },
     { "store.servers", LIST(store_servers), sizeof(struct addr), REDIS_SERVERS_MAX, false, "" },
 };
 const uint32_t config_list_count = sizeof config_lists / sizeof *config_lists;

@@ -31,8 +31,8 @@ static uint32_t raise_descriptors(uint32_t pairs, struct log *log) {
     return r.rlim_cur > OTHER_DESCRIPTORS ? (uint32_t)(r.rlim_cur - OTHER_DESCRIPTORS) / 2 : 0;
 }
 
-static bool open_pair(struct media_pair *p, struct addr at, int *tries) {
-    struct udp_options o = { .rcvbuf = MEDIA_RCVBUF };
+static bool open_pair(struct media_pair *p, struct addr at, bool moves, int *tries) {
+    struct udp_options o = { .rcvbuf = MEDIA_RCVBUF, .freebind = moves };
     p->fd[0] = udp_open_patiently(&at, &o, tries);
     at.port++;
     p->fd[1] = p->fd[0] < 0 ? -1 : udp_open_patiently(&at, &o, tries);
@@ -50,20 +50,20 @@ static void tell_unbound(uint32_t n, uint16_t port, struct log *log) {
         log_line(log, TRACE_WARN, "media", "ports %u and %u cannot be bound and are left out", port, port + 1u);
 }
 
-bool media_io_open(struct media_io *m, const struct addr *bind_to, uint16_t first, uint16_t last, struct log *log) {
-    uint32_t bound = 0, unbound = 0;
+bool media_io_open(struct media_io *m, const struct media_range *r, struct log *log) {
+    uint32_t bound = 0, unbound = 0, pairs = port_pool_pairs(r->first, r->last);
     int tries = UDP_TRIES;   /* of all pairs together */
-    m->count = port_pool_pairs(first, last);
+    m->count = pairs * (1 + r->vip_count);
     m->pairs = calloc(m->count, sizeof *m->pairs);
     m->usable = calloc(m->count, sizeof *m->usable);
     if (!m->pairs || !m->usable || !srtp_io_open(&m->srtp, m->count))
         return false;
     uint32_t allowed = raise_descriptors(m->count, log);
     for (uint32_t i = 0; i < m->count; i++) {
-        struct addr at = *bind_to;
-        at.port = (uint16_t)(first + first % 2 + 2 * i);
+        struct addr at = i < pairs ? *r->bind_to : r->vips[i / pairs - 1];
+        at.port = (uint16_t)(r->first + r->first % 2 + 2 * (i % pairs));
         m->pairs[i].fd[0] = m->pairs[i].fd[1] = -1;
-        m->usable[i] = bound < allowed && open_pair(&m->pairs[i], at, &tries);
+        m->usable[i] = bound < allowed && open_pair(&m->pairs[i], at, i >= pairs, &tries);
         bound += m->usable[i];
         if (!m->usable[i])
             tell_unbound(++unbound, at.port, log);

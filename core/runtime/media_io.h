@@ -33,8 +33,14 @@ struct media_io {
     struct metrics *metrics;
 };
 
-/* Binds every pair of [first, last] that is free; the others are named in the log. False: not one could be bound. */
-bool media_io_open(struct media_io *m, const struct addr *bind_to, uint16_t first, uint16_t last, struct log *log);
+/* Ports first to last of an address, and of those that may come here. */
+struct media_range {
+    const struct addr *bind_to, *vips;
+    uint32_t vip_count;
+    uint16_t first, last;
+};
+/* Binds every pair that is free; the others are named in the log. False: not one could be bound. */
+bool media_io_open(struct media_io *m, const struct media_range *r, struct log *log);
 /* Starts receiving; `tag` of pair i is tag_base + 2 * i, plus 1 for RTCP. The relay's table is laid out by now. */
 bool media_io_start(struct media_io *m, struct io *io, struct metrics *metrics, uint32_t tag_base);
 void media_io_close(struct media_io *m);

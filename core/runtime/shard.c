@@ -210,6 +210,8 @@ static uint64_t time_to_wait(const struct shard *s) {
         until = node_deadline(&s->node);
     if (store < until)
         until = store;
+    if (s->config->engine.media_vip_count && s->vips_us < until)
+        until = s->vips_us;
     if (until == UINT64_MAX)
         return UINT64_MAX;
     return until > now ? until - now : 0;
@@ -236,6 +238,7 @@ static void turn(struct shard *s) {
     shard_tell_time(s);
     node_tell_time(&s->node, s->mono_us, s->wall_ms);
     shard_work(s); /* first of all: whether anything may be done */
+    shard_look_for_addresses(s);
     shard_store_tick(s);
     for (uint32_t i = 0; i < n; i++)
         shard_event(s, &s->events[i]);
@@ -338,7 +341,9 @@ static bool open_sockets(struct shard *s) {
         return false;
     if (any_port && n->sip_addr.port == 0)
         n->sip_addr.port = first->port;
-    if (!media_io_open(&s->media, &c->media_bind, n->media_port_min, n->media_port_max, &s->log)) {
+    struct media_range r = { .bind_to = &c->media_bind, .vips = n->media_vips, .vip_count = n->media_vip_count,
+                             .first = n->media_port_min, .last = n->media_port_max };
+    if (!media_io_open(&s->media, &r, &s->log)) {
         log_line(&s->log, TRACE_ERROR, "media", "no port of media.ports can be bound");
         return false;
     }
@@ -352,6 +357,10 @@ static void open_fastpath(struct shard *s) {
                                   .first_port = c->engine.media_port_min, .last_port = c->engine.media_port_max,
                                   .pairs = s->media.count, .pins = c->fastpath_pins };
     s->media.timeout_us = c->engine.media_timeout_us;
+    if (c->engine.media_vip_count) {
+        log_line(&s->log, TRACE_INFO, "fastpath", "off, user space serves: there are cluster.media_vips");
+        return;
+    }
     media_io_fast(&s->media, &o, s->mono_us, &s->log);
 }
 

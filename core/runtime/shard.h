@@ -38,6 +38,8 @@ struct shard {
     struct admin admin;
     struct node node;
     bool told;                    /* the engine, that it ends */
+    uint32_t vips_here;           /* of cluster.media_vips, as the engine was told */
+    uint64_t vips_us;             /* of the next look at them */
     int signal_fd;
     void *memory;
     size_t memory_bytes;
@@ -67,6 +69,7 @@ void shard_work(struct shard *s);
 void shard_on_link(struct shard *s, uint32_t which);
 /* False: it is alone. */
 bool shard_leave(struct shard *s);
+void shard_look_for_addresses(struct shard *s);
 /* In shard_store.c: lays the configured kind out; NULL while `a` counts. */
 struct store *shard_store_new(struct shard *s, struct arena *a);
 /* Before laying out; false: wrong files for TLS, the reason was logged. */

@@ -29,6 +29,8 @@ static int configure(int fd, bool v6, const struct udp_options *o) {
     set_buffers(fd, o);
     if (v6)
         rc = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    if (rc == 0 && o->freebind)
+        rc = set(fd, IPPROTO_IP, IP_FREEBIND, 1);
     if (rc == 0 && o->reuseport)
         rc = set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     if (rc == 0 && o->pktinfo)

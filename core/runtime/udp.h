@@ -17,6 +17,7 @@ struct udp_options {
     bool pktinfo;                /* tell our address with each datagram */
     bool report_errors;          /* ICMP errors are readable by udp_next_error */
     bool reuseport;
+    bool freebind;               /* the address need not be at this machine yet */
 };
 
 /* A message to send with its address and source; never moves once filled. */

@@ -14,7 +14,8 @@
  *                                  durability off|async|confirmed; the times budget, t1, recall-time, announcement,
  *                                  replace-timeout, ring-timeout, bye-wait, invite-timeout (8s, 500ms); the numbers
  *                                  calls, ports (pairs), transactions, max-depth, subscription (seconds); echo NUMBER
- *                                  reinvites-per-second (after a restart elsewhere);
+ *                                  reinvites-per-second (after a restart elsewhere), media-vip ADDR (one more) and
+ *                                  media-vip-wait TIME;
  *                                  per-minute and pending (transfers of one party); session-expires, session-min-se
  *                                  (seconds), session-refresher auto|us|peer
  *   rule [allow] [from:WHO] [prefix:P] [domain:D] [class:local|outside] [calls]   a rule for transfers, and for calls;
@@ -57,6 +58,7 @@
  *                                  answered until further notice; everything is done and nothing answered
  *   restart [TIME [ADDR]]          the engine dies; a new one reads the records that the store has, after that time;
  *                                  ADDR: its media is there
+ *   address N here|gone            the Nth media-vip comes to the engine, or leaves it
  *   unprotected N                  calls whose latest record is not stored; metric NAME N: a counter
  *   drain TIME                     no new calls; what is left after TIME is ended
  *   cdr TEXT...                    a call data record of before holds all of these texts; "!TEXT": and not this one
@@ -287,6 +289,14 @@ static void do_restart(struct world *w, struct words *ws) {
     store_restart(w, ws->n > 1 ? word_time(w, ws, 1) : 0);
 }
 
+static void do_address(struct world *w, struct words *ws) {
+    struct event ev = { .kind = EV_ADDRESS };
+    ev.u.address.index = (uint32_t)word_number(w, ws, 1) - 1;
+    ev.u.address.here = strcmp(word(w, ws, 2), "here") == 0;
+    world_all_read(w);
+    world_event(w, &ev);
+}
+
 static void do_unprotected(struct world *w, struct words *ws) {
     store_unprotected(w, word_number(w, ws, 1));
 }
@@ -451,6 +461,7 @@ static const struct {
     { "expect", do_expect },   { "leftover", do_leftover }, { "include", do_include }, { "silent", do_silent },
     { "refuse", do_refuse },   { "cdr", do_cdr },         { "rule", do_rule },     { "quirk", do_quirk },
     { "order", do_order },     { "ordered", do_ordered },   { "store", do_store }, { "restart", do_restart },
+    { "address", do_address },
     { "unprotected", do_unprotected }, { "metric", do_metric },
     { "rolled", do_rolled },   { "counters", do_counters },
 };

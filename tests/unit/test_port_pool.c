@@ -121,7 +121,33 @@ static void test_empty(void) {
     CHECK_EQ(port_pool_slot_of(&p, 10000), PORT_POOL_NONE);
 }
 
+/* The range at further addresses: by name only. */
+static void test_further_addresses(void) {
+    static _Alignas(64) unsigned char memory[4096];
+    struct port_pool q;
+    struct arena b;
+    uint32_t generation;
+    arena_init(&b, memory, sizeof memory);
+    port_pool_init_more(&q, &b, 20000, 20003, 1000, 2);
+    CHECK_EQ(q.count, 6);
+    CHECK_EQ(port_pool_rtp_port(&q, 5), 20002);
+    CHECK_EQ(port_pool_slot_of(&q, 20003), 1);
+    CHECK_EQ(port_pool_slot_of(&q, 20004), PORT_POOL_NONE);
+    CHECK_TRUE(port_pool_take(&q, 1, &generation) < 2 && port_pool_take(&q, 1, &generation) < 2);
+    CHECK_EQ(port_pool_take(&q, 1, &generation), PORT_POOL_NONE);
+    CHECK_TRUE(port_pool_take_slot(&q, 4, 1, &generation));
+    CHECK_FALSE(port_pool_take_slot(&q, 4, 1, &generation));
+    CHECK_EQ(port_pool_take_at(&q, 2, 1, &generation), 5);
+    CHECK_EQ(port_pool_take_at(&q, 2, 1, &generation), PORT_POOL_NONE);
+    CHECK_TRUE(port_pool_release(&q, 5, generation, 1));
+    CHECK_EQ(port_pool_take(&q, 5000, &generation), PORT_POOL_NONE);
+    CHECK_EQ(port_pool_take_at(&q, 2, 900, &generation), PORT_POOL_NONE);
+    CHECK_EQ(port_pool_take_at(&q, 2, 5000, &generation), 5);
+    CHECK_EQ(q.used, 4);
+}
+
 int main(void) {
     return UNIT_RUN("port_pool", UNIT(test_pairs), UNIT(test_ports), UNIT(test_take_release), UNIT(test_many_rounds),
-                    UNIT(test_take_slot), UNIT(test_empty));
+                    UNIT(test_take_slot), UNIT(test_empty),
+                    UNIT(test_further_addresses));
 }
