@@ -399,7 +399,8 @@ struct slice media_answer_as_before(struct engine *e, struct leg *l) {
 
 struct slice media_refuse_all(struct engine *e, struct leg *l, struct slice offer) {
     struct rewrite r;
-    if (!write_for(e, l, offer, -1, &r).p)
+    /* As many lines as it has, whatever was said before: it is not kept. */
+    if (sdp_parse(offer, &r.from) < 0 || !fill_patch(e, l, -1, &r))
         return SLICE_NONE;
     for (unsigned i = 0; i < r.from.media_count; i++)
         r.patch.media[i].port = 0;
