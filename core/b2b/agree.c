@@ -47,7 +47,7 @@ static struct leg *who(struct leg *a, struct leg *b) {
 static void tell(struct engine *e, struct leg *a, struct leg *b, uint8_t rounds) {
     struct leg *l = rounds && leg_is_up(a) && leg_is_up(b) ? who(a, b) : NULL;
     a->agreeing = b->agreeing = 0;
-    if (!l || leg_is_transferred(l))
+    if (!l || leg_is_transferred(e, l))
         return;
     struct leg *other = l == a ? b : a;
     l->agreeing = rounds;
@@ -64,7 +64,7 @@ void agree(struct engine *e, struct leg *a, struct leg *b) {
 
 void agree_anew(struct engine *e, struct leg *l, const struct leg *other) {
     struct slice said = leg_str(other, LEG_SDP_REMOTE);
-    if (!leg_is_up(l) || !leg_is_up(other) || leg_is_transferred(l) || !said.p || media_is_same(e, l, said, -1))
+    if (!leg_is_up(l) || !leg_is_up(other) || leg_is_transferred(e, l) || !said.p || media_is_same(e, l, said, -1))
         return;
     if (l->direct) {
         leg_ask_offer(e, l);

@@ -246,7 +246,7 @@ static void on_reanswered(struct engine *e, struct leg *l, const struct leg_even
     struct slice sdp = SLICE_NONE;
     if (ev->own && l->late_offer && late_offered(e, l, ev->msg)) {
         /* Asked by late_agree, or by a transfer that is over. */
-        if (!l->direct || !leg_is_up(other) || leg_is_transferred(other) ||
+        if (!l->direct || !leg_is_up(other) || leg_is_transferred(e, other) ||
             !leg_reoffer(e, other, leg_str(l, LEG_SDP_REMOTE), -1))
             late_decline(e, l);
         return;

@@ -128,8 +128,9 @@ static inline bool leg_owes_answer(const struct leg *l) {
     return l->own_invite && l->late_offer && l->oa == OA_OFFER_RCVD && l->invite_out == HANDLE_NONE;
 }
 /* Its re-INVITEs are a transfer's. */
-static inline bool leg_is_transferred(const struct leg *l) {
-    return l->transfer != HANDLE_NONE && (l->transfer_role == TR_TRANSFEREE || l->transfer_role == TR_TARGET);
+static inline bool leg_is_transferred(const struct engine *e, const struct leg *l) {
+    const struct transfer *t = transfer_get(e, l->transfer);
+    return t && t->mode != MODE_RELAY && (l->transfer_role == TR_TRANSFEREE || l->transfer_role == TR_TARGET);
 }
 /* The live leg it talks with, or NULL. */
 static inline struct leg *leg_peer(const struct engine *e, const struct leg *l) {
