@@ -545,6 +545,8 @@ void check_start(struct world *w);
 /* Once the engine has seen it, before what it sends. NULL: cannot be read. */
 void check_in(struct world *w, const struct sip_msg *msg);
 void check_out(struct world *w, const struct sip_msg *msg, uint8_t to);
+/* A final response that went out before. */
+bool check_is_repeated(struct world *w, const struct sip_msg *response);
 /* After every step. */
 void check_step(struct world *w);
 /* Everybody has hung up and every timer but those of bindings has run out. */

@@ -173,7 +173,8 @@ static void in_response(struct world *w, const struct sip_msg *m) {
         if (s->key != d->key || s->notify_cseq != m->cseq)
             continue;
         s->open = false;
-        if (m->status >= 300)
+        /* Refused, or answered when it had been given up: no more of it (RFC 6665 section 4.2.2). */
+        if (m->status >= 300 || w->now - s->sent_at >= T1_64)
             s->excused = true;
     }
 }
@@ -387,6 +388,10 @@ static void out_response(struct world *w, const struct sip_msg *m, uint8_t to) {
     bool again = m->status >= 200 && branch_seen(w, sim_mix(branch_key(m), m->status) | 1, true);
     if (!again && m->body.n && sip_is_media_type(m->content_type, SL("application"), SL("sdp")))
         check_sdp(w, d, m->body);
+}
+
+bool check_is_repeated(struct world *w, const struct sip_msg *response) {
+    return branch_seen(w, sim_mix(branch_key(response), response->status) | 1, false);
 }
 
 void check_out(struct world *w, const struct sip_msg *msg, uint8_t to) {

@@ -241,7 +241,9 @@ void sim_store_check(struct world *w, const struct sip_msg *m) {
     uint64_t unprotected = metrics_get(engine_metrics(w->e), M_store_unprotected);
     bool excused = unprotected != w->faults.unprotected;
     w->faults.unprotected = unprotected;
-    if (!w->script.setup.durable || (!refer && !invite) || excused || !token_parse(m->to_tag, &t))
+    /* One that is repeated promises nothing new; its leg may have gone over to another call meanwhile. */
+    if (!w->script.setup.durable || (!refer && !invite) || excused || !token_parse(m->to_tag, &t) ||
+        (invite && check_is_repeated(w, m)))
         return;
     const struct leg *l = leg_of_tag(w->e, m->call_id, m->to_tag);
     const struct call *c = l ? call_get(w->e, l->call) : NULL;
