@@ -271,7 +271,8 @@ static void on_reanswered(struct engine *e, struct leg *l, const struct leg_even
             agree_anew(e, l, other);
         return;
     }
-    if (media_in(e, l, ev->msg) && media_received(e, l, ev->msg->body, l->late_offer))
+    bool said = l->late_offer ? media_in(e, l, ev->msg) : media_answered(e, l, ev->msg);
+    if (said && media_received(e, l, ev->msg->body, l->late_offer))
         sdp = media_describe(e, other, ev->msg->body, -1);
     if (!sdp.p || !leg_answer(e, other, sdp, bridge_headers(e, ev->msg)))
         refuse_invite(e, other, 488, NULL);
@@ -327,7 +328,7 @@ static void on_ack(struct engine *e, struct leg *l, const struct leg_event *ev) 
     }
     if (!other || !other->late_offer || other->oa != OA_OFFER_RCVD)
         return;
-    if (media_in(e, l, ev->msg) && media_received(e, l, ev->msg->body, false))
+    if (media_answered(e, l, ev->msg) && media_received(e, l, ev->msg->body, false))
         sdp = media_describe(e, other, ev->msg->body, -1);
     leg_ack(e, other, sdp);
     if (!sdp.n)

@@ -32,6 +32,10 @@ uint16_t media_check_new(const struct engine *e, struct slice principal, bool di
 static inline bool media_in(const struct engine *e, struct leg *l, const struct sip_msg *msg) {
     return msg->body.n && media_check(e, l, msg->body) == 0;
 }
+/* The same of an answer, which may reject every line (RFC 3264 section 6). */
+static inline bool media_answered(const struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    return msg->body.n && media_check(e, l, msg->body) != 400;
+}
 /* The leg that a stream of the relay faces, and its number there. NULL: none, or no more. */
 struct leg *media_leg(const struct engine *e, uint32_t stream, uint32_t generation, unsigned *index);
 /* MEDIA_SRTP. False: no room; nothing is told. */
