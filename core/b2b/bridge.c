@@ -251,6 +251,10 @@ static void on_reanswered(struct engine *e, struct leg *l, const struct leg_even
             late_decline(e, l);
         return;
     }
+    if (ev->own && l->late_offer && other && !late_decline(e, l)) {
+        agree_anew(e, l, other);
+        return;
+    }
     if (ev->own && other && leg_owes_answer(other)) {
         bool said = ev->msg->body.n && media_received(e, l, ev->msg->body, false);
         if (!said || !late_answer(e, other, l))

@@ -146,8 +146,10 @@ static void back_to_former(struct engine *e, struct transfer *t) {
         a->peer = b->self;
         b->peer = a->self;
         media_connect(e, a, b);
-        if (late_decline(e, a) || !leg_reoffer(e, a, strs_get(&t->s, TRF_TRANSFEREE_SDP), -1))
+        if (late_decline(e, a))
             agree(e, a, b);
+        else if (!leg_reoffer(e, a, strs_get(&t->s, TRF_TRANSFEREE_SDP), -1))
+            agree_anew(e, a, b);
     } else {
         leg_end(e, a, 480, SL("Reason: SIP;cause=480;text=\"Transfer failed\"\r\n"));
     }
