@@ -105,7 +105,7 @@ static const char *profile_of(const char *list) {
 static void put_stream(struct world *w, const struct dialog_side *d, const struct spec *s, bool first,
                        struct sbuf *out) {
     bool reject = strcmp(s->direction, "reject") == 0, zero = strcmp(s->direction, "zero") == 0;
-    put(out, "m=%s %u %s", first ? "audio" : "video", reject ? 0 : d->own.media.port + (first ? 0 : 1000),
+    put(out, "m=%s %u %s", first ? "audio" : "video", reject ? 0 : d->own.media.port + (first ? 0 : VIDEO_PORT),
         profile_of(s->codecs));
     put_formats(w, s->codecs, false, out);
     sbuf_lit(out, "\r\nc=IN IP4 ");

@@ -34,6 +34,7 @@
 #define CDR_MAX 16
 #define RULES_MAX 8
 #define OPEN_MAX 32
+#define VIDEO_PORT 1000 /* of a phone's second stream, above the first */
 #define TAGS_MAX 4
 
 /* ---- words of one line */
@@ -74,7 +75,7 @@ struct exchange {
 /* What the engine's session description to this dialog was last. */
 struct their_session {
     char text[SDP_TEXT_MAX];
-    uint16_t port;
+    uint16_t port, video; /* of the first stream and the second; 0: none */
 };
 
 struct own_session {
@@ -185,7 +186,7 @@ void world_leftover(struct world *w);
 uint64_t world_wall_ms(const struct world *w);
 /* The engine and the relay are new, the store is not. */
 void world_renew(struct world *w);
-void world_media(struct world *w, struct dialog_side *from, const char *to, uint8_t sent, uint8_t heard);
+void world_media(struct world *w, struct dialog_side *from, const char *to, uint8_t sent, uint8_t heard, bool video);
 /* Fails unless this is played to d: music, ringback or off. */
 void world_played(struct world *w, const struct dialog_side *d, const char *what);
 

@@ -44,7 +44,8 @@
  *   media WHO -> WHO|none          a packet from where the first says its media comes from: who gets it
  *   media WHO <-> WHO              both ways; where SRTP is spoken, the relay must have the keys that were agreed on
  *   media WHO < music|ringback|announcement|off   what is played to WHO now, which must be able to hear it
- *                                  type:100=96: sent with payload type 100, heard with 96 (0 if not said)
+ *                                  type:100=96: sent with payload type 100, heard with 96 (0 if not said);
+ *                                  video: of the second stream
  *   rolled WHO IN OUT              the relay tells that rollover counters of SRTP from and to it are these now
  *   counters WHO IN OUT            the relay was told to go on from these, with the keys
  *   silent WHO                     the relay tells that nothing has come from it for media.timeout
@@ -222,9 +223,10 @@ static void do_media(struct world *w, struct words *ws) {
     }
     if (strcmp(arrow, "<->") != 0 && strcmp(arrow, "->") != 0)
         fail(w, "media A -> B, or media A <-> B");
-    world_media(w, dialog_named(w, from), to, (uint8_t)sent, (uint8_t)heard);
+    bool video = words_flag(ws, "video");
+    world_media(w, dialog_named(w, from), to, (uint8_t)sent, (uint8_t)heard, video);
     if (arrow[0] == '<')
-        world_media(w, dialog_named(w, to), from, (uint8_t)heard, (uint8_t)sent);
+        world_media(w, dialog_named(w, to), from, (uint8_t)heard, (uint8_t)sent, video);
 }
 
 static uint32_t stream_of(struct world *w, struct words *ws) {

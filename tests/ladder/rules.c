@@ -59,6 +59,7 @@ static void take_sdp(struct world *w, struct dialog_side *d, struct slice text) 
     if (d->theirs.text[0])
         check_version(w, d, &s, text);
     copy_text(d->theirs.text, sizeof d->theirs.text, text);
+    d->theirs.video = s.media_count > 1 ? s.media[1].port : 0;
     if (s.media[0].port == 0)
         return;
     /* From party to party, or it may be: the ladder itself says what is to stand there. */

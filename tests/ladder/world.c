@@ -325,11 +325,19 @@ void world_leftover(struct world *w) {
 
 /* ---- media */
 
-static const struct dialog_side *who_listens(const struct world *w, const struct addr *dst, uint16_t port) {
+/* Where it sends from and listens: body.c. */
+static struct addr media_addr(const struct dialog_side *d, bool video) {
+    struct addr a = d->own.media;
+    a.port = (uint16_t)(a.port + (video ? VIDEO_PORT : 0));
+    return a;
+}
+
+static const struct dialog_side *who_listens(const struct world *w, const struct addr *dst, uint16_t port, bool video) {
     for (unsigned i = 0; i < w->phone_count; i++) {
         for (unsigned j = 0; j < w->phones[i].dialog_count; j++) {
             const struct dialog_side *d = &w->phones[i].dialogs[j];
-            if (addr_eq(&d->own.media, dst) && d->theirs.port == port)
+            struct addr at = media_addr(d, video);
+            if (addr_eq(&at, dst) && (video ? d->theirs.video : d->theirs.port) == port)
                 return d;
         }
     }
@@ -341,7 +349,7 @@ static void full_name(const struct dialog_side *d, char *out, size_t cap) {
 }
 
 /* One RTP packet (RFC 3550 section 5.1) from where d said that it sends from. */
-void world_media(struct world *w, struct dialog_side *d, const char *to, uint8_t sent, uint8_t type) {
+void world_media(struct world *w, struct dialog_side *d, const char *to, uint8_t sent, uint8_t type, bool video) {
     uint8_t rtp[172] = { 0x80, sent, 0, 0, 0, 0, 0, 0, 0x11, 0x22, 0x33, 0 };
     char heard[2 * NAME_MAX_LEN] = "none";
     struct relay_verdict v;
@@ -351,15 +359,16 @@ void world_media(struct world *w, struct dialog_side *d, const char *to, uint8_t
     rtp[6] = (uint8_t)(d->rtp_seq * 160 >> 8);
     rtp[7] = (uint8_t)(d->rtp_seq * 160);
     rtp[11] = (uint8_t)d->own.media.port;
-    struct relay_in in = { .stream = (d->theirs.port - (w->cfg.media_port_min + 1u) / 2 * 2) / 2, .src = d->own.media,
-                           .bytes = rtp, .n = sizeof rtp };
-    if (!d->theirs.port)
+    uint16_t at_port = video ? d->theirs.video : d->theirs.port;
+    struct relay_in in = { .stream = (at_port - (w->cfg.media_port_min + 1u) / 2 * 2) / 2,
+                           .src = media_addr(d, video), .bytes = rtp, .n = sizeof rtp };
+    if (!at_port)
         fail(w, "%s knows no port to send media to", d->phone->name);
     srtp_check(w, d, in.stream);
     relay_packet(&w->relay, &in, w->now, &v);
     if (v.drop == RELAY_FORWARD) {
         uint16_t port = (uint16_t)((w->cfg.media_port_min + 1u) / 2 * 2 + 2 * v.out_stream);
-        const struct dialog_side *at = who_listens(w, &v.dst, port);
+        const struct dialog_side *at = who_listens(w, &v.dst, port, video);
         if (!at)
             fail(w, "media of %s goes to an address and port that no phone has agreed on", d->phone->name);
         srtp_check(w, at, v.out_stream);
