@@ -241,6 +241,17 @@ static void on_reinvite(struct engine *e, struct leg *l, const struct leg_event 
     }
 }
 
+/* The offer that l was asked for is of no use to the other one: l goes on with what it had. */
+static void decline(struct engine *e, struct leg *l, struct leg *other) {
+    bool as_before = late_decline(e, l);
+    if (!leg_is_up(other) || leg_is_transferred(e, l) || leg_is_transferred(e, other))
+        return;
+    if (!as_before)
+        leg_reoffer(e, l, leg_str(other, LEG_SDP_REMOTE), -1);
+    else if (!l->direct)
+        agree(e, l, other);
+}
+
 static void on_reanswered(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
     struct slice sdp = SLICE_NONE;
@@ -248,17 +259,17 @@ static void on_reanswered(struct engine *e, struct leg *l, const struct leg_even
         /* Asked by late_agree, or by a transfer that is over. */
         if (!l->direct || !leg_is_up(other) || leg_is_transferred(e, other) ||
             !leg_reoffer(e, other, leg_str(l, LEG_SDP_REMOTE), -1))
-            late_decline(e, l);
+            decline(e, l, other);
         return;
     }
-    if (ev->own && l->late_offer && other && !late_decline(e, l)) {
-        agree_anew(e, l, other);
+    if (ev->own && l->late_offer) {
+        decline(e, l, other);
         return;
     }
     if (ev->own && other && leg_owes_answer(other)) {
         bool said = ev->msg->body.n && media_received(e, l, ev->msg->body, false);
         if (!said || !late_answer(e, other, l))
-            late_decline(e, other);
+            decline(e, other, l);
         call_changed(e, leg_call(e, l));
         return;
     }
@@ -305,7 +316,7 @@ static void on_refreshed(struct engine *e, struct leg *l, const struct leg_event
 static void on_rerefused(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
     if (ev->own && other && leg_owes_answer(other))
-        late_decline(e, other);
+        decline(e, other, l);
     if (!ev->own && other && other->invite_in != HANDLE_NONE)
         refuse_invite(e, other, for_caller(ev->status),
                       ev->msg && for_caller(ev->status) == ev->status ? ev->msg : NULL);

@@ -131,6 +131,6 @@ void sdp_check_answer(struct world *w, const struct phone_sdp *offer, const stru
         sim_fail(w, "an answer with another key than was asked for: tag %u to %u", answer->tag, offer->tag);
     if (answer->live & ~offer->live)
         sim_fail(w, "an answer takes an m-line that was not offered");
-    if (!offer->zero && answer->dir & ~sdp_reverse((enum sdp_direction)offer->dir))
+    if ((answer->live & 1) && !offer->zero && answer->dir & ~sdp_reverse((enum sdp_direction)offer->dir))
         sim_fail(w, "an answer of direction %u to an offer of %u", answer->dir, offer->dir);
 }
