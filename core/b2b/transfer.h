@@ -45,7 +45,7 @@ void transfer_resume(struct engine *e, struct transfer *t);
 /* Something happens to a party: the wait for the others is over, and the timer is what it was. True: it had waited, and
  * behind that event transfer_resume_now is due; t may be NULL. */
 bool transfer_wait_over(struct engine *e, struct transfer *t);
-void transfer_resume_now(struct engine *e, struct transfer *t);
+void transfer_resume_now(struct engine *e, struct transfer *t, bool unsure);
 /* A REFER that was accepted before the call was taken over comes again: the same answer (race 12). False: another. */
 bool transfer_accepted_again(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn);
 /* The same of a SUBSCRIBE outside a dialog that made leg l. */

@@ -210,8 +210,8 @@ bool transfer_on_event(struct engine *e, struct leg *l, const struct leg_event *
     if (!t)
         return false;
     handle self = t->self;
-    bool waited = transfer_wait_over(e, t), done = on_event(e, t, l, ev);
+    bool unsure = t->notifying, waited = transfer_wait_over(e, t), done = on_event(e, t, l, ev);
     if (waited)
-        transfer_resume_now(e, transfer_get(e, self));
+        transfer_resume_now(e, transfer_get(e, self), unsure);
     return done;
 }

@@ -34,11 +34,8 @@ static bool waits_for_parties(struct engine *e, struct transfer *t) {
 
 /* It is not known whether the last NOTIFY arrived. */
 static void notify_again(struct engine *e, struct transfer *t) {
-    bool unsure = t->notifying;
     uint16_t status = t->queued ? t->queued : t->progress ? t->progress : 100;
     t->notifying = false;
-    if (!unsure)
-        return;
     t->queued = 0;
     t->silent = false; /* it may be the one that says that the subscription has run out */
     if (t->final_sent)
@@ -153,7 +150,8 @@ static void resume_relayed(struct engine *e, struct transfer *t) {
         transfer_release(e, t);
 }
 
-static void resume(struct engine *e, struct transfer *t) {
+/* unsure: a NOTIFY was unanswered when its owner died, and not one that has been sent here. */
+static void resume(struct engine *e, struct transfer *t, bool unsure) {
     handle self = t->self;
     if (t->mode == MODE_RELAY) {
         resume_relayed(e, t);
@@ -161,7 +159,8 @@ static void resume(struct engine *e, struct transfer *t) {
     }
     if (t->state == TRANSFER_NOTIFYING || t->state == TRANSFER_BYE_WAIT)
         end_consult(e, t);
-    notify_again(e, t);
+    if (unsure && t->notifying)
+        notify_again(e, t);
     if (transfer_get(e, self))
         resume_state(e, t);
 }
@@ -171,10 +170,10 @@ void transfer_resume(struct engine *e, struct transfer *t) {
     if (t->subscriber == HANDLE_NONE && !transfer_is_explicit(t))
         t->subscriber = t->transferor;
     if (!waits_for_parties(e, t))
-        resume(e, t);
+        resume(e, t, t->notifying);
 }
 
-void transfer_resume_now(struct engine *e, struct transfer *t) {
+void transfer_resume_now(struct engine *e, struct transfer *t, bool unsure) {
     if (t)
-        resume(e, t);
+        resume(e, t, unsure);
 }
