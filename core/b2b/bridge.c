@@ -178,7 +178,8 @@ void bridge_answer_alone(struct engine *e, struct leg *l, const struct sip_msg *
 static bool may_answer_alone(const struct leg *l, struct slice offer, struct sdp *o, bool *mirrored) {
     struct sdp told;
     struct slice local = leg_str(l, LEG_SDP_LOCAL);
-    if (!offer.n || !local.p || sdp_parse(offer, o) < 0 || sdp_parse(local, &told) < 0 || !o->media_count)
+    if (!offer.n || !local.p || l->session_unsure || sdp_parse(offer, o) < 0 ||
+        sdp_parse(local, &told) < 0 || !o->media_count)
         return false;
     *mirrored = !sdp_formats_subset(&told, o);
     return !*mirrored || sdp_formats_subset(o, &told);

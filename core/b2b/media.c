@@ -412,8 +412,8 @@ struct slice media_answer_alone(struct engine *e, struct leg *l, struct slice of
     struct slice before = leg_str(l, LEG_SDP_LOCAL);
     if (sdp_parse(offer, &o) < 0 || !before.p || o.media_count == 0)
         return SLICE_NONE;
-    /* Nobody translates between the two: no more than what both have said. */
-    if (l->direct)
+    /* Nobody translates between the two, or it has refused what it was told: no more than what both have said. */
+    if (l->direct || l->session_unsure)
         return media_answer_common(e, l, before);
     return media_describe(e, l, before, sdp_reverse(wanted(&o.media[0])));
 }
