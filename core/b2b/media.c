@@ -399,11 +399,13 @@ struct slice media_answer_as_before(struct engine *e, struct leg *l) {
 
 struct slice media_refuse_all(struct engine *e, struct leg *l, struct slice offer) {
     struct rewrite r;
-    /* As many lines as it has, whatever was said before: it is not kept. */
+    /* As many lines as it has, and of its transport, whatever was said before: it is not kept. */
     if (sdp_parse(offer, &r.from) < 0 || !fill_patch(e, l, -1, &r))
         return SLICE_NONE;
-    for (unsigned i = 0; i < r.from.media_count; i++)
+    for (unsigned i = 0; i < r.from.media_count; i++) {
         r.patch.media[i].port = 0;
+        r.patch.media[i].proto = SLICE_NONE;
+    }
     return settle(e, l, &r, rewritten(e, &r));
 }
 
