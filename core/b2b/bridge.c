@@ -297,9 +297,9 @@ static void on_reanswered(struct engine *e, struct leg *l, const struct leg_even
     call_changed(e, leg_call(e, l));
 }
 
-/* The re-INVITEs of a transfer are its own, and when it ends its parties are brought together by it. */
+/* The re-INVITEs of a transfer are its own, and when it is decided its parties are brought together by it. */
 static void agree_unless_transferred(struct engine *e, struct leg *l, struct leg *other) {
-    if (l->transfer == HANDLE_NONE && other->transfer == HANDLE_NONE)
+    if (!leg_is_transferred(e, l) && !leg_is_transferred(e, other))
         agree(e, l, other);
 }
 
