@@ -363,11 +363,13 @@ void bridge_end_peers(struct engine *e, struct leg *l, const struct sip_msg *msg
     struct slice reason = b.overflow ? SLICE_NONE : sbuf_slice(&b);
     struct leg *direct = leg_peer(e, l);
     l->peer = HANDLE_NONE;
-    if (direct && direct->peer == l->self && !transfer_holds_end(e, direct))
+    /* A transfer decides what becomes of its parties, also when l was one of them and is gone a second time. */
+    if (direct && direct->peer == l->self && !leg_is_transferred(e, direct) && !transfer_holds_end(e, direct))
         leg_end(e, direct, 480, reason);
     for (unsigned i = 0; c && i < c->leg_count; i++) {
         struct leg *o = leg_get(e, c->legs[i]);
-        if (o && o != l && o->peer == l->self && leg_is_live(o) && !transfer_holds_end(e, o))
+        if (o && o != l && o->peer == l->self && leg_is_live(o) && !leg_is_transferred(e, o) &&
+            !transfer_holds_end(e, o))
             leg_end(e, o, 480, reason);
     }
 }
