@@ -470,6 +470,12 @@ void bridge_update_expired(struct engine *e, struct leg *l) {
     oa_step(&l->oa, OA_EV_ABORT);
 }
 
+/* An UPDATE that only refreshes leaves an offer alone that is open for another reason. */
+static bool brought_offer(struct engine *e, const struct leg *l, handle txn) {
+    const struct sip_msg *req = wire_request_again(e, txn);
+    return req ? req->body.n != 0 : l->oa == OA_OFFER_SENT;
+}
+
 static void on_response(struct engine *e, struct leg *l, const struct leg_event *ev) {
     const struct txn *asked = txn_get(&e->txns, ev->peer_txn);
     struct leg *other = asked ? leg_get(e, asked->ctx) : NULL, *peer = leg_peer(e, l);
@@ -480,7 +486,7 @@ static void on_response(struct engine *e, struct leg *l, const struct leg_event 
     bool reinvite = leg_is_up(l) && l->invite_out != HANDLE_NONE;
     bool update = ev->msg ? ev->msg->cseq_method == SIP_M_UPDATE : l->oa == OA_OFFER_SENT && !reinvite;
     struct uas_response r = { .status = for_caller(ev->status) };
-    if (update && !reinvite) {
+    if (update && !reinvite && brought_offer(e, l, ev->peer_txn)) {
         r.body = pass_update_answer(e, l, other, ev->msg);
         r.content_type = SL("application/sdp");
     } else if (ev->msg) {
