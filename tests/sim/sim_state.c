@@ -213,7 +213,8 @@ void check_outcome(struct world *w, const struct transfer *t, uint16_t status) {
 /* ---- every step ---- */
 
 static uint32_t timers_of(const struct engine *e) {
-    uint32_t n = wheel_is_set(&e->drain_timer) + wheel_is_set(&e->barrier.retry) + wheel_is_set(&e->strays_timer);
+    uint32_t n = wheel_is_set(&e->drain_timer) + wheel_is_set(&e->barrier.retry) + wheel_is_set(&e->strays_timer) +
+                 wheel_is_set(&e->reanchor.timer);
     EACH(call, c, &e->calls)
         n += wheel_is_set(&c->held_timer);
     EACH(txn, t, &e->txns.pool)
