@@ -183,15 +183,16 @@ static bool has_room_for_stubs(const struct engine *e, const struct call *c) {
 }
 
 /* The last stub's answer says that all are there. */
-static void put_stubs(struct engine *e, const struct call *c, uint16_t to, uint64_t ticket) {
+static void put_stubs(struct engine *e, struct move *m, const struct call *c) {
+    m->stub_count = 0;
     for (unsigned i = 0; i < c->leg_count; i++) {
         const struct leg *l = leg_get(e, c->legs[i]);
-        moved_put_leg(e, l, c->bucket, to);
-        moved_hold(e, l, e->now + MOVE_BUDGET_US);
+        moved_put_leg(e, l, c->bucket, m->bucket);
+        m->stubs[m->stub_count++] = moved_hold(e, l, e->now + MOVE_BUDGET_US);
     }
     for (uint32_t i = e->out->n; i-- > 0;)
         if (e->out->entries[i].kind == OUT_STORE) {
-            e->out->entries[i].u.store.ticket = ticket;
+            e->out->entries[i].u.store.ticket = move_ticket(m);
             break;
         }
 }
@@ -210,7 +211,7 @@ void move_arrived(struct engine *e, struct move *m) {
         return;
     }
     m->state = MOVE_STUBBED;
-    put_stubs(e, c, m->bucket, move_ticket(m));
+    put_stubs(e, m, c);
     record_delete(e, c);
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("moved to another engine"));
     metrics_add(&e->metrics, M_calls_moved, 1);
@@ -223,6 +224,9 @@ static void go(struct engine *e, struct move *m, enum store_status status) {
         metrics_add(&e->metrics, M_store_failures, 1);
     /* Another owner of the old bucket has read the call's record. */
     move_say(e, status == STORE_FENCED ? PEER_NO : PEER_GO, m->peer, m->id);
+    /* What follows it arrives behind it. */
+    for (unsigned i = 0; i < m->stub_count; i++)
+        moved_release(e, m->stubs[i]);
     move_free(e, m);
 }
 

@@ -33,6 +33,8 @@ struct move {
     uint64_t id;              /* of this attempt */
     handle call, leg, txn;    /* leaving: of the REFER */
     struct key128 digest;     /* leaving: of the record as it was offered */
+    uint8_t stub_count;       /* leaving: what comes for them is held off until GO is sent */
+    handle stubs[LIMIT_LEGS_PER_CALL];
     uint64_t until_us;
     struct buf *body;         /* arriving: PEER_MOVE's bytes */
     char key[MOVE_ID_LEN];    /* arriving: of its record, the call's id */

@@ -129,12 +129,19 @@ bool moved_put_leg(struct engine *e, const struct leg *l, uint16_t from, uint16_
     return true;
 }
 
-void moved_hold(struct engine *e, const struct leg *l, uint64_t until_us) {
+handle moved_hold(struct engine *e, const struct leg *l, uint64_t until_us) {
     struct token t;
     struct slice token = leg_token(l, &t);
     struct stub *s = token.p ? find(e, 't', token) : NULL;
     if (s)
         s->held_us = until_us;
+    return s ? s->self : HANDLE_NONE;
+}
+
+void moved_release(struct engine *e, handle stub) {
+    struct stub *s = pool_get(&e->moved.stubs, stub);
+    if (s)
+        s->held_us = 0;
 }
 
 bool moved_has(const struct engine *e, const struct leg *l, uint16_t from) {

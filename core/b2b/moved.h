@@ -22,8 +22,9 @@ void moved_init(struct engine *e, struct arena *a);
 uint16_t moved_to(const struct engine *e, const struct steer *s, const struct sip_msg *msg);
 /* The leg, which lived in `from`, lives in `to` from now on. False: no room; nothing has changed. */
 bool moved_put_leg(struct engine *e, const struct leg *l, uint16_t from, uint16_t to);
-/* What comes for it before `until_us` is held off. */
-void moved_hold(struct engine *e, const struct leg *l, uint64_t until_us);
+/* What comes for it before `until_us` is held off, or until moved_release of what this returned. */
+handle moved_hold(struct engine *e, const struct leg *l, uint64_t until_us);
+void moved_release(struct engine *e, handle stub);
 void moved_put_call_id(struct engine *e, struct slice call_id, uint16_t from, uint16_t to);
 /* It lives in `from` no more, by what is known here. */
 bool moved_has(const struct engine *e, const struct leg *l, uint16_t from);
