@@ -220,8 +220,8 @@ static void put_failure(struct answer *a, const struct failure *f) {
 
 static void list_failures(struct answer *a) {
     for (uint64_t n = failure_first(a->e); n <= a->e->failures.last; n++)
-        if (failure_get(a->e, n))
-            put_failure_line(a, failure_get(a->e, n));
+        if (failure_nth(a->e, n))
+            put_failure_line(a, failure_nth(a->e, n));
 }
 
 static void show_failure(struct answer *a, struct slice text) {
@@ -241,7 +241,7 @@ static void show_failure(struct answer *a, struct slice text) {
 static bool put_failures_of(struct answer *a, struct slice id) {
     bool any = false;
     for (uint64_t n = failure_first(a->e); n <= a->e->failures.last; n++) {
-        const struct failure *f = failure_get(a->e, n);
+        const struct failure *f = failure_nth(a->e, n);
         char hex[32];
         struct sbuf b = sbuf_on(hex, sizeof hex);
         sbuf_hex(&b, f ? f->call_id : 0, 16);

@@ -118,7 +118,7 @@ static void fenced(struct engine *e, struct call *c, const struct event *ev) {
     metrics_add(&e->metrics, M_calls_fenced, 1);
     if (!c)
         return;
-    if (owner_is_shared(e) && (ev->u.store.node != e->cfg.node || ev->u.store.epoch != owner_epoch(e, c->bucket))) {
+    if (e->cfg.node && (ev->u.store.node != e->cfg.node || ev->u.store.epoch != owner_epoch(e, c->bucket))) {
         recover_forget(e, c);
         return;
     }

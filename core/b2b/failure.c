@@ -14,10 +14,24 @@ uint64_t failure_first(const struct engine *e) {
     return r->last > r->count ? r->last - r->count + 1 : 1;
 }
 
+/* Shards of one process count in turn, so that a number is one of them. */
+static uint64_t stride(const struct engine *e) {
+    return e->cfg.shards > 1 ? e->cfg.shards : 1;
+}
+
+static uint64_t number_of(const struct engine *e, uint64_t nth) {
+    return (nth - 1) * stride(e) + e->cfg.shard % stride(e) + 1;
+}
+
 static struct failure *find(const struct engine *e, uint64_t number) {
     const struct failure_ring *r = &e->failures;
-    struct failure *f = r->count ? &r->items[number % r->count] : NULL;
+    uint64_t nth = number ? (number - 1) / stride(e) + 1 : 0;
+    struct failure *f = r->count ? &r->items[nth % r->count] : NULL;
     return f && number && f->number == number ? f : NULL;
+}
+
+const struct failure *failure_nth(const struct engine *e, uint64_t nth) {
+    return find(e, number_of(e, nth));
 }
 
 const struct failure *failure_get(const struct engine *e, uint64_t number) {
@@ -73,9 +87,8 @@ void failure_note(struct engine *e, struct transfer *t, uint16_t status) {
     struct failure_ring *r = &e->failures;
     if (!r->count || t->history.failure)
         return;
-    t->history.failure = ++r->last;
-    struct failure *f = &r->items[r->last % r->count];
-    f->number = r->last;
+    struct failure *f = &r->items[++r->last % r->count];
+    f->number = t->history.failure = number_of(e, r->last);
     f->wall_ms = e->wall_ms;
     f->call_id = t->history.call_id;
     f->consult_id = t->history.consult_id;

@@ -13,7 +13,7 @@
 #define FAILURE_TEXT 3072    /* legs, one line each */
 
 struct failure {
-    uint64_t number; /* 1 is the first since the start; 0: not used yet */
+    uint64_t number; /* 1 is the first since the start, of shard 0; 0: not used yet */
     uint64_t wall_ms;
     uint64_t call_id, consult_id; /* consult_id 0: none */
     uint16_t result;
@@ -33,7 +33,8 @@ void failure_note(struct engine *e, struct transfer *t, uint16_t status);
 void failure_finish(struct engine *e, struct transfer *t);
 /* NULL: there is none of this number, or no more. */
 const struct failure *failure_get(const struct engine *e, uint64_t number);
-/* The lowest number that may still be there. */
+/* Of this engine's own ones, which are counted from 1 to failures.last; the first that may still be there. */
+const struct failure *failure_nth(const struct engine *e, uint64_t nth);
 uint64_t failure_first(const struct engine *e);
 
 #endif

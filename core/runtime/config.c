@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #define _GNU_SOURCE
 #include "core/runtime/config_schema.h"
+#include "core/runtime/mailbox.h"
 #include "core/runtime/player.h"
 #include "core/runtime/udp.h"
+#include "rtp/port_pool.h"
 
 #include <nettle/sha2.h>
+#include <sched.h>
 #include <sys/random.h>
 
 static bool fail(struct config_error *e, const char *key, const char *what, const char *value) {
@@ -114,11 +117,47 @@ static bool resolve_cluster(struct config *c, struct config_error *e) {
     return true;
 }
 
+static uint32_t cores(void) {
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return n < MAILBOX_SHARDS_MAX ? (uint32_t)n : MAILBOX_SHARDS_MAX;
+}
+
+static bool resolve_shards(struct config *c, struct config_error *e) {
+    struct engine_config *n = &c->engine;
+    uint32_t pairs = port_pool_pairs(n->media_port_min, n->media_port_max), asked = c->shards;
+    char text[16];
+    snprintf(text, sizeof text, "%u", asked);
+    if (asked > 1 && n->node)
+        return fail(e, "runtime.shards", "several shards in a cluster are not built yet: with cluster.node, 1", text);
+    if (asked == 0)
+        c->shards = n->node ? 1 : cores();
+    if (asked == 0 && pairs && c->shards > pairs)
+        c->shards = pairs;
+    if (c->shards > pairs && pairs)
+        return fail(e, "runtime.shards", "each shard needs a pair of media.ports", text);
+    n->shards = (uint16_t)c->shards;
+    n->shared = n->shared || c->shards > 1;
+    return true;
+}
+
 static uint32_t power_of_two(uint32_t n) {
     uint32_t p = 1;
     while (p < n)
         p <<= 1;
     return p;
+}
+
+void config_point_policy(struct config *c) {
+    c->engine.policy = (struct policy_config){
+        .users = c->users.items, .user_count = c->users.count,
+        .routes = c->routes.items, .route_count = c->routes.count,
+        .peers = c->peers.items, .peer_count = c->peers.count,
+        .domains = c->domains.items, .domain_count = c->domains.count,
+        .echo = c->echo.items, .echo_count = c->echo.count,
+        .quirks = c->quirks.items, .quirk_count = c->quirks.count,
+        .rules = c->rules.items, .rule_count = c->rules.count,
+    };
 }
 
 static void resolve_policy(struct config *c) {
@@ -143,20 +182,12 @@ static void resolve_policy(struct config *c) {
     n->cdr = strcmp(c->cdr_file, "off") != 0;
     n->trace_level = (enum trace_level)c->log_level;
     n->trace_lines = power_of_two(n->trace_lines);
-    n->policy = (struct policy_config){
-        .users = c->users.items, .user_count = c->users.count,
-        .routes = c->routes.items, .route_count = c->routes.count,
-        .peers = c->peers.items, .peer_count = c->peers.count,
-        .domains = c->domains.items, .domain_count = c->domains.count,
-        .echo = c->echo.items, .echo_count = c->echo.count,
-        .quirks = c->quirks.items, .quirk_count = c->quirks.count,
-        .rules = c->rules.items, .rule_count = c->rules.count,
-    };
+    config_point_policy(c);
 }
 
 bool config_resolve(struct config *c, struct config_error *e) {
     if (!resolve_sip(c, e) || !resolve_media(c, e) || !resolve_secret(c, e) || !resolve_cluster(c, e) ||
-        !config_resolve_store(c, e))
+        !resolve_shards(c, e) || !config_resolve_store(c, e))
         return false;
     resolve_policy(c);
     return true;

@@ -83,6 +83,13 @@ void config_free(struct config *c);
  * kernel's random numbers. False: *e tells. */
 bool config_resolve(struct config *c, struct config_error *e);
 
+/* Shard `shard` of c->shards: a copy of its own of what config_resolve made, with its part of media.ports and of
+ * limits.calls, limits.transactions, limits.failures and store.records. What is known of each user (registrations,
+ * transfer.per_minute, transfer.pending) is each shard's whole. NULL: no memory. */
+struct config *config_for_shard(const struct config *c, uint32_t shard);
+/* The engine reads the lists of `c` from now on. */
+void config_point_policy(struct config *c);
+
 /* The part of it that concerns store.*. */
 bool config_resolve_store(struct config *c, struct config_error *e);
 

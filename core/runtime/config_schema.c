@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/runtime/config_schema.h"
 
+#include "core/runtime/mailbox.h"
 #include "core/runtime/player.h"
 
 #include <string.h>
@@ -226,7 +227,8 @@ const struct config_key config_keys[] = {
       .help = "after SIGTERM: calls may go on for this long, then they get BYE" },
     { "runtime.backend", CT_CHOICE, AT(backend), .choices = "auto|io_uring|epoll", .standard = "auto",
       .help = "auto: io_uring where the kernel gives it, else epoll" },
-    { "runtime.shards", CT_COUNT, AT(shards), RANGE(1, 1), .standard = "1", .help = "threads; one only so far" },
+    { "runtime.shards", CT_COUNT, AT(shards), RANGE(0, MAILBOX_SHARDS_MAX), .standard = "1",
+      .help = "threads, each with calls, sockets and media ports of its own; 0: one for each core that we may use" },
     { "runtime.receive_buffer", CT_BYTES, AT(receive_buffer), RANGE(4096, 1 << 30), .standard = "4M",
       .help = "of the kernel, for each SIP socket" },
     { "log.level", CT_CHOICE, AT(log_level), .choices = "error|warn|info|debug|wire", .standard = "info",

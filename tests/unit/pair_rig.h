@@ -2,7 +2,8 @@
  *
  * Two engines of one cluster in virtual time, the phones of a call_rig around them, and one embedded store. A message
  * of a phone reaches the engine `entry`, or each in turn. What one engine has for the other arrives when its step is
- * over, in order, while `linked`. The buckets below PAIR_SPLIT belong to the first.
+ * over, in order, while `linked`. The buckets below PAIR_SPLIT belong to the first. pair_shards: two shards of one
+ * process, which write in nobody's name and have each a part of the media ports.
  */
 #ifndef REFEREE_TESTS_PAIR_RIG_H
 #define REFEREE_TESTS_PAIR_RIG_H
@@ -169,13 +170,27 @@ static inline void pair_taken_over(struct pair *p, unsigned i, unsigned bucket) 
 static inline void pair_own(struct pair *p) {
     for (unsigned b = 0; b < LIMIT_BUCKETS; b++) {
         struct store_op op = { .verb = STORE_CLAIM, .bucket = (uint16_t)b, .node = pair_owner(b) + 1 };
-        store_submit(p->store, &op, RIG_START_MS);
-        pair_bucket(p, pair_owner(b), BUCKET_MINE, b, 0, 1);
+        if (p->e[0]->cfg.node)
+            store_submit(p->store, &op, RIG_START_MS);
+        pair_bucket(p, pair_owner(b), BUCKET_MINE, b, 0, p->e[0]->cfg.node ? 1 : 0);
         pair_bucket(p, !pair_owner(b), BUCKET_OWNER, b, pair_owner(b) + 1, 0);
     }
 }
 
-static inline struct pair *pair_new_with(struct engine_config *c, const struct user_config *users, uint32_t n) {
+/* Even ports: the pairs of one engine, and the next ones. */
+static inline void pair_as_shard(struct engine_config *c, unsigned i) {
+    uint16_t pairs = (uint16_t)((c->media_port_max - c->media_port_min + 1) / 2);
+    c->node = 0;
+    c->shard = (uint16_t)i;
+    c->shards = 2;
+    if (i == 1) {
+        c->media_port_min = (uint16_t)(c->media_port_min + 2 * pairs);
+        c->media_port_max = (uint16_t)(c->media_port_max + 2 * pairs);
+    }
+}
+
+static inline struct pair *pair_new_as(struct engine_config *c, const struct user_config *users, uint32_t n,
+                                       bool shards) {
     struct pair *p = calloc(1, sizeof *p);
     struct siphash_key key = { 3, 4 };
     struct arena a;
@@ -190,6 +205,8 @@ static inline struct pair *pair_new_with(struct engine_config *c, const struct u
     for (unsigned i = 0; i < 2; i++) {
         c->seed.k0 = 77 + i;
         c->node = i + 1;
+        if (shards)
+            pair_as_shard(c, i);
         p->e[i] = rig_engine(c, p->r.now, RIG_START_MS, &p->mem[i]);
     }
     arena_init(&a, NULL, 0);
@@ -204,8 +221,16 @@ static inline struct pair *pair_new_with(struct engine_config *c, const struct u
     return p;
 }
 
+static inline struct pair *pair_new_with(struct engine_config *c, const struct user_config *users, uint32_t n) {
+    return pair_new_as(c, users, n, false);
+}
+
 static inline struct pair *pair_new(struct engine_config *c) {
     return pair_new_with(c, NULL, 0);
+}
+
+static inline struct pair *pair_shards(struct engine_config *c) {
+    return pair_new_as(c, NULL, 0, true);
 }
 
 static inline void pair_end(struct pair *p) {

@@ -2,6 +2,7 @@
 #include "core/runtime/config_schema.h"
 #include "tests/unit/unit.h"
 
+#include <string.h>
 #include <unistd.h>
 
 static char file[] = "/tmp/referee-config-XXXXXX";
@@ -170,7 +171,7 @@ static void test_complaints(void) {
     refuses("peers:\n  - { name: a, address: 10.0.0.1, username: u }\n", "2: peers[]: username or password missing");
     refuses("peers:\n  - { name: a, address: 10.0.0.0/33 }\n", "2: peers[].address: \"10.0.0.0/33\" is neither");
     refuses("version: 2\n", "1: version: \"2\" is not allowed; a number from 1 to 1,");
-    refuses("runtime: { shards: 2 }\n", "1: runtime.shards: \"2\" is not allowed");
+    refuses("runtime: { shards: 65 }\n", "1: runtime.shards: \"65\" is not allowed; a number from 0 to 64");
     refuses("transfer:\n  mode: relayed\n",
             "2: transfer.mode: \"relayed\" is not allowed; one of local|reject|relay|auto");
     refuses("transfer:\n  accept_code: 201\n", "2: transfer.accept_code: \"201\" is not allowed; one of auto|200|202");
@@ -198,6 +199,51 @@ static void test_resolve_complaints(void) {
     config_free(c);
     c = load("auth: { secret: short }\n");
     CHECK_TRUE(c && !config_resolve(c, &error) && !strstr(error.text, "short"));
+    config_free(c);
+}
+
+static void check_share(const struct config *c, uint32_t shard, uint16_t first, uint16_t last) {
+    struct config *own = config_for_shard(c, shard);
+    CHECK_TRUE(own != NULL);
+    if (!own)
+        return;
+    const struct engine_config *n = &own->engine;
+    CHECK_TRUE(n->shared && n->shards == 3 && n->shard == shard);
+    CHECK_EQ(n->media_port_min, first);
+    CHECK_EQ(n->media_port_max, last);
+    CHECK_EQ(n->calls_max, 34);
+    CHECK_EQ(n->bindings_max, c->engine.bindings_max);
+    CHECK_EQ(memcmp(n->secret, c->engine.secret, sizeof n->secret), 0);
+    CHECK_TRUE(shard == 0 || memcmp(&n->seed, &c->engine.seed, sizeof n->seed) != 0);
+    CHECK_TRUE(n->policy.users != c->engine.policy.users && n->policy.user_count == 1);
+    CHECK_SLICE(slice_str(n->policy.users[0].name), "a");
+    config_free(own);
+}
+
+static void test_shards(void) {
+    struct config *c = load("runtime: { shards: 3 }\nlimits: { calls: 100 }\nmedia: { ports: 40000-40019 }\n"
+                            "users:\n  - { name: a, password: b }\n");
+    CHECK_TRUE(c && config_resolve(c, &error));
+    if (!c)
+        return;
+    check_share(c, 0, 40000, 40005);
+    check_share(c, 1, 40006, 40011);
+    check_share(c, 2, 40012, 40019);
+    config_free(c);
+    c = load("runtime: { shards: 0 }\n");
+    CHECK_TRUE(c && config_resolve(c, &error) && c->shards >= 1 && c->engine.shared == (c->shards > 1));
+    config_free(c);
+    c = load("");
+    CHECK_TRUE(c && config_resolve(c, &error) && c->shards == 1 && !c->engine.shared);
+    config_free(c);
+    c = load("runtime: { shards: 3 }\nmedia: { ports: 40000-40003 }\n");
+    CHECK_TRUE(c && !config_resolve(c, &error));
+    CHECK_TRUE(strstr(error.text, "each shard needs a pair of media.ports") != NULL);
+    config_free(c);
+    c = load("runtime: { shards: 2 }\nauth: { secret: the-same-on-every-node }\nstore: { kind: redis }\n"
+             "cluster: { node: 1 }\n");
+    CHECK_TRUE(c && !config_resolve(c, &error));
+    CHECK_TRUE(strstr(error.text, "several shards in a cluster are not built yet") != NULL);
     config_free(c);
 }
 
@@ -292,8 +338,8 @@ int main(void) {
     close(fd);
     int failed = UNIT_RUN("config", UNIT(test_defaults_run), UNIT(test_defaults_agree_with_the_engine),
                           UNIT(test_values), UNIT(test_transfer_rules), UNIT(test_complaints),
-                          UNIT(test_resolve_complaints), UNIT(test_store), UNIT(test_sample_documents_every_key),
-                          UNIT(test_printed_defaults_load));
+                          UNIT(test_resolve_complaints), UNIT(test_shards), UNIT(test_store),
+                          UNIT(test_sample_documents_every_key), UNIT(test_printed_defaults_load));
     unlink(file);
     return failed;
 }

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * Two engines of one process, each with its half of the buckets and of the media ports: calls wherever their messages
+ * arrive, and an attended transfer whose two calls two shards have.
+ */
+#include "core/b2b/failure.h"
+#include "core/b2b/move.h"
+#include "tests/unit/pair_calls.h"
+
+static struct engine_config config;
+
+static void test_call_from_anywhere(void) {
+    for (unsigned entry = 0; entry < 3; entry++)
+        for (unsigned owner = 0; owner < 2; owner++) {
+            struct pair *p = pair_shards(&config);
+            struct rig_dialog a, b;
+            pair_entry(p, entry);
+            pair_call_at(p, &a, &b, owner, ALICE, BOB);
+            CHECK_EQ(pair_calls(p, owner), 1);
+            CHECK_TRUE(entry == owner ? p->peer_n == 0 : p->peer_n > 0);
+            pair_hang_up(p, &a, BOB);
+            pair_wait(p, 60000000);
+            CHECK_TRUE(pair_is_quiet(p));
+            CHECK_EQ(p->asked_n, 0);
+            pair_end(p);
+        }
+}
+
+/* The record comes with another shard's ports: both are told the new ones. Their answers, which may be there before the
+ * virtual clock has moved, are not held off. */
+static void answer_anew(struct pair *p, enum rig_name who, unsigned port) {
+    CHECK_TRUE(*rig_last(&p->r, who, "INVITE", NULL) != '\0');
+    rig_reply(&p->r, who, "INVITE", 200, rig_sdp("0", "sendrecv", port), NULL);
+    CHECK_TRUE(*rig_last(&p->r, who, "ACK", NULL) != '\0');
+}
+
+static void test_attended(void) {
+    for (unsigned entry = 0; entry < 3; entry++)
+        for (unsigned first = 0; first < 2; first++) {
+            struct pair *p = pair_shards(&config);
+            struct rig_dialog a, b, c, d, carol;
+            struct rig *r = &p->r;
+            pair_entry(p, entry);
+            pair_call_at(p, &a, &b, first, ALICE, BOB);
+            pair_call_at(p, &c, &d, !first, BOB, CAROL);
+            rig_refer(r, &b, CAROL, &c);
+            pair_wait(p, 0);
+            CHECK_EQ(pair_calls(p, first), 0);
+            CHECK_EQ(pair_calls(p, !first), 2);
+            CHECK_TRUE(*rig_last(r, BOB, "SIP/2.0 202", "REFER") != '\0');
+            answer_anew(p, ALICE, 40000);
+            answer_anew(p, BOB, 41000);
+            CHECK_TRUE(strstr(rig_last(r, CAROL, "INVITE", NULL), "Replaces: ") != NULL);
+            rig_reply(r, CAROL, "INVITE", 200, rig_sdp("0", "sendrecv", 43000), &carol);
+            rig_request(r, &d, "BYE", "", "");
+            rig_reply(r, BOB, "BYE", 200, "", NULL);
+            for (unsigned i = 0; i < 3; i++)
+                rig_reply(r, BOB, "NOTIFY", 200, "", NULL);
+            pair_wait(p, 4000000);
+            rig_reply(r, BOB, "BYE", 200, "", NULL);
+            CHECK_EQ(metrics_get(engine_metrics(p->e[!first]), M_transfers_done), 1);
+            CHECK_EQ(metrics_get(engine_metrics(p->e[first]), M_calls_moved), 1);
+            rig_request(r, &a, "BYE", "", "");
+            CHECK_TRUE(*rig_last(r, ALICE, "SIP/2.0 200", "BYE") != '\0');
+            rig_reply(r, CAROL, "BYE", 200, "", NULL);
+            pair_wait(p, 120000000);
+            CHECK_TRUE(pair_is_quiet(p));
+            pair_end(p);
+        }
+}
+
+/* A number of a failed transfer is one of the whole process. */
+static void test_failures(void) {
+    struct pair *p = pair_shards(&config);
+    for (unsigned i = 0; i < 4; i++) {
+        struct rig_dialog a, b;
+        pair_call_at(p, &a, &b, i % 2, ALICE, BOB);
+        rig_refer(&p->r, &b, CAROL, NULL);
+        rig_reply(&p->r, BOB, "NOTIFY", 200, "", NULL);
+        rig_reply(&p->r, CAROL, "INVITE", 486, "", NULL);
+        rig_reply(&p->r, BOB, "NOTIFY", 200, "", NULL);
+        pair_hang_up(p, &a, BOB);
+    }
+    for (unsigned number = 1; number <= 4; number++) {
+        CHECK_TRUE(failure_get(p->e[(number - 1) % 2], number) != NULL);
+        CHECK_TRUE(failure_get(p->e[number % 2], number) == NULL);
+    }
+    CHECK_EQ(failure_nth(p->e[1], 2)->number, 4);
+    pair_end(p);
+}
+
+/* Who waits for a call that is on its way is not done. */
+static void test_drained(void) {
+    struct pair *p = pair_shards(&config);
+    struct rig_dialog a, b, c, d;
+    struct event ev = { .kind = EV_DRAIN };
+    pair_call_at(p, &a, &b, 0, ALICE, BOB);
+    pair_call_at(p, &c, &d, 1, BOB, CAROL);
+    ev.u.drain.deadline_us = p->r.now + 60000000;
+    pair_step(p, 0, &ev);
+    CHECK_FALSE(engine_drained(p->e[0]));
+    p->lose = PEER_GO + 1;
+    rig_refer(&p->r, &b, CAROL, &c);
+    pair_wait(p, 0);
+    CHECK_TRUE(engine_drained(p->e[0]));
+    pair_step(p, 1, &ev);
+    pair_hang_up(p, &c, CAROL);
+    pair_wait(p, 1000000);
+    CHECK_EQ(pair_calls(p, 1), 0);
+    CHECK_FALSE(engine_drained(p->e[1]));
+    pair_end(p);
+}
+
+int main(void) {
+    return UNIT_RUN("shard engines", UNIT(test_call_from_anywhere), UNIT(test_attended), UNIT(test_failures),
+                    UNIT(test_drained));
+}
