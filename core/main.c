@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * refereed: options, one configuration, one shard on this thread.
+ * refereed: options, one configuration, its shards.
  * Exit status: 0 drained or told to stop, 1 could not start, 2 wrong option or configuration; also when the store's
  * server refuses user, password or database.
  */
 #define _GNU_SOURCE
 #include "core/base/check.h"
 #include "core/runtime/config.h"
-#include "core/runtime/shard.h"
+#include "core/runtime/shards.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -108,8 +108,8 @@ static int check(const struct options *o) {
 }
 
 static void on_failed_check(void *arg, const char *file, int line, const char *expr) {
-    struct shard *s = arg;
-    shard_dump(s);
+    (void)arg;
+    shards_dump();
     fprintf(stderr, "refereed: check failed at %s:%d: %s\n", file, line, expr);
 }
 
@@ -131,21 +131,17 @@ static int run(const struct options *o) {
     struct config *c = load(path, o);
     if (!c)
         return 2;
-    struct shard *s = calloc(1, sizeof *s);
-    if (!s)
+    struct shards *all = shards_new(c, path, o->traced, VERSION);
+    if (!all)
         return 1;
-    check_set_hook(on_failed_check, s);
-    bool ok = shard_open(s, c, path, o->traced);
-    if (ok) {
-        s->version = VERSION;
-        tell_phones(c);
+    check_set_hook(on_failed_check, NULL);
+    if (shards_open(all)) {
+        tell_phones(shards_config(all));
         fprintf(stderr, "refereed %s ready: %s\n", VERSION, path ? path : "with defaults");
-        shard_run(s);
+        shards_run(all);
     }
-    int status = ok || s->state != SHARD_RUNNING ? 0 : s->rejected ? 2 : 1;
+    int status = shards_close(all);
     check_set_hook(NULL, NULL);
-    shard_close(s);
-    free(s);
     return status;
 }
 

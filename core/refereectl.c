@@ -25,6 +25,7 @@ static const char usage[] =
     "  store          how the store is: servers, queues, latency, errors\n"
     "  transfer CALL LEG URI         that leg talks with URI; who it talked with is the transferor\n"
     "  transfer CALL LEG with CALL LEG  it talks with the other call's leg\n"
+    "  shards         what each of them has\n"
     "  nodes          of the cluster             buckets        and who owns them\n"
     "  drain          no new calls, then end     reload         users, routes and peers of the configuration\n";
 

@@ -20,13 +20,15 @@ static bool open_one(struct listener *l, struct addr *at, const struct udp_optio
         *at = l->at;
     b.n = 0;
     addr_put(&b, at);
-    log_line(log, TRACE_INFO, "listen", "udp %.*s", SLICE_FMT(sbuf_slice(&b)));
+    log_line(log, o->reuseport ? TRACE_DEBUG : TRACE_INFO, "listen", "udp %.*s", SLICE_FMT(sbuf_slice(&b)));
     return true;
 }
 
-bool listeners_open(struct listeners *ls, struct addr *addrs, uint32_t count, uint32_t rcvbuf, struct log *log) {
-    /* No SO_REUSEPORT while there is one shard: a second daemon on the same port is an error, not half of the calls. */
-    struct udp_options o = { .rcvbuf = (int)rcvbuf, .sndbuf = (int)rcvbuf, .pktinfo = true, .report_errors = true };
+bool listeners_open(struct listeners *ls, struct addr *addrs, uint32_t count, uint32_t rcvbuf, bool shared,
+                    struct log *log) {
+    /* Not shared where there is one shard: a second daemon on the same port is an error, not half of the calls. */
+    struct udp_options o = { .rcvbuf = (int)rcvbuf, .sndbuf = (int)rcvbuf, .pktinfo = true, .report_errors = true,
+                             .reuseport = shared };
     ls->count = 0;
     for (uint32_t i = 0; i < count && i < LISTEN_MAX; i++) {
         if (!open_one(&ls->l[i], &addrs[i], &o, log))

@@ -21,8 +21,10 @@ struct listeners {
     uint32_t count;
 };
 
-/* Binds all; the port of addrs[i] is set where it was 0. False: one failed, it is named in the log. */
-bool listeners_open(struct listeners *ls, struct addr *addrs, uint32_t count, uint32_t rcvbuf, struct log *log);
+/* Binds all; the port of addrs[i] is set where it was 0. `shared`: with others that say so too (SO_REUSEPORT). False:
+ * one failed, it is named in the log. */
+bool listeners_open(struct listeners *ls, struct addr *addrs, uint32_t count, uint32_t rcvbuf, bool shared,
+                    struct log *log);
 /* Socket i has the tag tag_base + i. */
 bool listeners_start(struct listeners *ls, struct io *io, uint32_t tag_base);
 void listeners_close(struct listeners *ls);

@@ -41,5 +41,7 @@ void log_dump(struct log *l, const struct trace *t);
 /* CLOCK_BOOTTIME and wall clock. */
 uint64_t clock_mono_us(void);
 uint64_t clock_wall_ms(void);
+/* Processor time of this thread. */
+uint64_t clock_thread_us(void);
 
 #endif

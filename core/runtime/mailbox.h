@@ -17,11 +17,12 @@
 #define MAILBOX_RING_BYTES (512u << 10)
 
 struct mail {
-    uint8_t kind;                 /* the caller's, as are the next ones; not 0 */
+    uint8_t kind;                 /* the caller's, as are the others; not 0 */
     uint8_t what, hops;
     bool flag;
     uint16_t bucket;
     uint32_t from;                /* set by mailbox_put */
+    uint32_t size;                /* of what `pointer` points to */
     uint64_t number;
     void *pointer;                /* what it points to belongs to the reader from now on */
     struct addr src, dst;

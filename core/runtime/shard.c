@@ -10,7 +10,7 @@
 
 /* Tags of sockets: what they are in the high byte, which one in the rest. */
 enum tag { TAG_LISTEN = 1 << 24, TAG_MEDIA = 2 << 24, TAG_ADMIN = 3 << 24, TAG_SIGNAL = 4 << 24,
-           TAG_STORE = 5 << 24, TAG_LINK = 9 << 24 };
+           TAG_STORE = 5 << 24, TAG_MAIL = 6 << 24, TAG_LINK = 9 << 24 };
 #define TAG_KIND(t) ((t) & 0xff000000)
 #define TAG_INDEX(t) ((t) & 0x00ffffff)
 
@@ -39,7 +39,7 @@ static void do_store(struct shard *s, struct out *o) {
 }
 
 static void do_admin(struct shard *s, struct out *o) {
-    admin_answer(&s->admin, o->u.admin.conn, buf_slice(o->u.admin.buf), o->u.admin.last);
+    shard_answer(s, o->u.admin.conn, buf_slice(o->u.admin.buf), o->u.admin.last);
     buf_unref(engine_bufs(s->engine), &o->u.admin.buf);
 }
 
@@ -60,11 +60,14 @@ static void do_outbox(struct shard *s) {
             do_admin(s, o);
             break;
         case OUT_CDR:
-            cdr_file_line(&s->cdr, buf_slice(o->u.cdr.buf));
+            shard_cdr_out(s, buf_slice(o->u.cdr.buf));
             buf_unref(engine_bufs(s->engine), &o->u.cdr.buf);
             break;
         case OUT_PEER:
-            node_on_out(&s->node, o);
+            if (shard_is_alone(s))
+                node_on_out(&s->node, o);
+            else
+                shard_peer_out(s, o);
             buf_unref(engine_bufs(s->engine), &o->u.peer.buf);
             break;
         case OUT_BUCKET: node_on_out(&s->node, o); break;
@@ -108,6 +111,7 @@ static void on_unreachable(struct shard *s, const struct io_event *in) {
     struct event ev = { .kind = EV_SEND_FAILED };
     ev.u.failed.dst = in->src;
     shard_step(s, &ev);
+    shard_tell_others(s, &(struct mail){ .kind = MAIL_UNREACHABLE, .dst = in->src }, false);
 }
 
 static void on_media(struct shard *s, const struct io_event *in) {
@@ -142,12 +146,8 @@ static void tell_silent(struct shard *s) {
 
 static void on_admin(struct shard *s, uint32_t which) {
     struct admin_order order;
-    if (!admin_ready(&s->admin, which, &order) || shard_order(s, &order))
-        return;
-    struct event ev = { .kind = EV_ADMIN };
-    ev.u.admin.conn = order.conn;
-    ev.u.admin.line = order.line;
-    shard_step(s, &ev);
+    if (admin_ready(&s->admin, which, &order))
+        shard_order(s, &order);
 }
 
 void shard_drain(struct shard *s) {
@@ -155,8 +155,11 @@ void shard_drain(struct shard *s) {
     uint64_t deadline = s->mono_us + s->config->drain_timeout_us;
     if (s->state != SHARD_RUNNING)
         return;
-    log_line(&s->log, TRACE_INFO, "drain", "calls may go on for %lu s, then they get BYE",
+    if (s->o.index == 0) {
+        log_line(&s->log, TRACE_INFO, "drain", "calls may go on for %lu s, then they get BYE",
              (unsigned long)(s->config->drain_timeout_us / 1000000));
+        shard_tell_others(s, &(struct mail){ .kind = MAIL_DRAIN }, true);
+    }
     s->state = SHARD_DRAINING;
     s->stop_us = deadline + DRAIN_GRACE_US;
     ev.u.drain.deadline_us = deadline;
@@ -173,6 +176,7 @@ static void on_signals(struct shard *s) {
         } else if (s->state != SHARD_RUNNING) {
             log_line(&s->log, TRACE_INFO, "stop", "at once");
             s->state = SHARD_STOPPED;
+            shard_stop_others(s);
         } else {
             shard_drain(s);
         }
@@ -192,8 +196,8 @@ void shard_event(struct shard *s, const struct io_event *ev) {
         shard_on_link(s, TAG_INDEX(ev->tag));
     else if (TAG_KIND(ev->tag) == TAG_STORE)
         shard_store_ready(s, TAG_INDEX(ev->tag));
-    else
-        on_signals(s);
+    else if (TAG_KIND(ev->tag) == TAG_SIGNAL)
+        on_signals(s); /* TAG_MAIL only wakes: the mail is read in every turn */
 }
 
 /* ---- turns */
@@ -217,9 +221,24 @@ static uint64_t time_to_wait(const struct shard *s) {
     return until > now ? until - now : 0;
 }
 
+/* Who has no calls left goes on for the others: what reaches its sockets may be theirs. */
+static void say_done(struct shard *s) {
+    bool done = engine_drained(s->engine);
+    if (done != s->told && shard_tell(s, 0, &(struct mail){ .kind = MAIL_DONE, .flag = done }, true))
+        s->told = done;
+}
+
+static bool is_drained(const struct shard *s) {
+    return engine_drained(s->engine) && (shard_is_alone(s) || s->done == s->o.count - 1);
+}
+
 static void check_end(struct shard *s) {
     if (s->state != SHARD_DRAINING)
         return;
+    if (s->o.index != 0) {
+        say_done(s);
+        return;
+    }
     bool late = s->mono_us >= s->stop_us;
     if (s->node.on && s->node.drained && !s->told) {
         struct event ev = { .kind = EV_DRAIN };
@@ -227,14 +246,27 @@ static void check_end(struct shard *s) {
         s->told = true;
         shard_step(s, &ev); /* nobody took what is left, if there is any */
     }
-    if (!late && !engine_drained(s->engine))
+    if (!late && !is_drained(s))
         return;
     log_line(&s->log, TRACE_INFO, "stop", late ? "with calls left that nobody answered for" : "drained");
     s->state = SHARD_STOPPED;
+    shard_stop_others(s);
+}
+
+/* Until something happens, or has happened in another shard. */
+static uint32_t wait_for_events(struct shard *s) {
+    uint64_t us = time_to_wait(s);
+    if (shard_is_alone(s))
+        return io_turn(s->io, us, s->events);
+    if (us && !mailbox_sleep(s->o.mailbox, s->o.index))
+        us = 0;
+    uint32_t n = io_turn(s->io, us, s->events);
+    mailbox_awake(s->o.mailbox, s->o.index);
+    return n;
 }
 
 static void turn(struct shard *s) {
-    uint32_t n = io_turn(s->io, time_to_wait(s), s->events);
+    uint32_t n = wait_for_events(s);
     shard_tell_time(s);
     node_tell_time(&s->node, s->mono_us, s->wall_ms);
     shard_work(s); /* first of all: whether anything may be done */
@@ -242,6 +274,7 @@ static void turn(struct shard *s) {
     shard_store_tick(s);
     for (uint32_t i = 0; i < n; i++)
         shard_event(s, &s->events[i]);
+    shard_read_mail(s);
     shard_work(s);
     for (int i = 0; i < TURN_DEADLINES_MAX && engine_deadline(s->engine) <= s->mono_us; i++)
         shard_step(s, &(struct event){ .kind = EV_DEADLINE });
@@ -252,6 +285,7 @@ static void turn(struct shard *s) {
     log_drain(&s->log, engine_trace(s->engine));
     cdr_file_flush(&s->cdr, s->mono_us);
     check_end(s);
+    shard_flush_mail(s);
 }
 
 void shard_run(struct shard *s) {
@@ -259,7 +293,12 @@ void shard_run(struct shard *s) {
         turn(s);
     /* What was sent last leaves with the next turn. */
     io_turn(s->io, 0, s->events);
-    cdr_file_close(&s->cdr);
+}
+
+bool shard_await_others(struct shard *s) {
+    while (s->state != SHARD_STOPPED && !s->failed && s->opened < s->o.count - 1)
+        turn(s);
+    return s->state != SHARD_STOPPED && !s->failed;
 }
 
 void shard_dump(struct shard *s) {
@@ -271,6 +310,8 @@ void shard_dump(struct shard *s) {
 
 static bool open_signals(struct shard *s) {
     sigset_t set;
+    if (s->o.index != 0)
+        return true;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
@@ -317,14 +358,16 @@ static bool open_io(struct shard *s) {
     const char *why;
     struct io_options o = { .backend = (enum io_backend)s->config->backend, .metrics = engine_metrics(s->engine),
                             .bufs = engine_bufs(s->engine) };
-    o.sockets_max = s->media.count * 2 + LISTEN_MAX + ADMIN_CONNS_MAX + STORE_CONNS_MAX + 2 +
+    o.sockets_max = s->media.count * 2 + LISTEN_MAX + ADMIN_CONNS_MAX + STORE_CONNS_MAX + 3 +
                     (s->node.on ? LINK_TAGS : 0);
     s->io = io_new(&o, &why);
     if (!s->io) {
         log_line(&s->log, TRACE_ERROR, "io", "%s", why);
         return false;
     }
-    bool ok = io_watch(s->io, s->signal_fd, TAG_SIGNAL) >= 0 && listeners_start(&s->listeners, s->io, TAG_LISTEN) &&
+    bool ok = (s->signal_fd < 0 || io_watch(s->io, s->signal_fd, TAG_SIGNAL) >= 0) &&
+              (shard_is_alone(s) || io_watch(s->io, mailbox_fd(s->o.mailbox, s->o.index), TAG_MAIL) >= 0) &&
+              listeners_start(&s->listeners, s->io, TAG_LISTEN) &&
               media_io_start(&s->media, s->io, engine_metrics(s->engine), TAG_MEDIA) &&
               admin_start(&s->admin, s->io, TAG_ADMIN) && node_start(&s->node, s->io, TAG_LINK);
     store_io_start(&s->store_io, s->io, TAG_STORE);
@@ -337,7 +380,10 @@ static bool open_sockets(struct shard *s) {
     struct engine_config *n = &c->engine;
     struct addr *first = c->listen.items;
     bool any_port = first->port == 0;
-    if (!listeners_open(&s->listeners, c->listen.items, c->listen.count, c->receive_buffer, &s->log))
+    if (s->o.listeners)
+        s->listeners = *s->o.listeners;
+    else if (!listeners_open(&s->listeners, c->listen.items, c->listen.count, c->receive_buffer, false,
+                             &s->log))
         return false;
     if (any_port && n->sip_addr.port == 0)
         n->sip_addr.port = first->port;
@@ -348,12 +394,16 @@ static bool open_sockets(struct shard *s) {
         return false;
     }
     n->media_port_usable = s->media.usable;
-    return admin_open(&s->admin, c->admin_socket, &s->log) && node_open(&s->node, c, &s->log);
+    return admin_open(&s->admin, s->o.index == 0 ? c->admin_socket : "off", &s->log) &&
+           node_open(&s->node, c, &s->log);
 }
 
+/* Each shard has a program and maps of its own. Native XDP takes one program an interface: of several shards, all use
+ * the tc hook. */
 static void open_fastpath(struct shard *s) {
     const struct config *c = s->config;
-    struct fastpath_options o = { .mode = (enum fastpath_mode)c->fastpath, .bind_to = c->media_bind,
+    bool tc = c->fastpath == FASTPATH_XDP && !shard_is_alone(s);
+    struct fastpath_options o = { .mode = tc ? FASTPATH_TC : (enum fastpath_mode)c->fastpath, .bind_to = c->media_bind,
                                   .first_port = c->engine.media_port_min, .last_port = c->engine.media_port_max,
                                   .pairs = s->media.count, .pins = c->fastpath_pins };
     s->media.timeout_us = c->engine.media_timeout_us;
@@ -361,30 +411,37 @@ static void open_fastpath(struct shard *s) {
         log_line(&s->log, TRACE_INFO, "fastpath", "off, user space serves: there are cluster.media_vips");
         return;
     }
+    if (tc && s->o.index == 0)
+        log_line(&s->log, TRACE_WARN, "fastpath", "no native XDP with several shards: tc");
     media_io_fast(&s->media, &o, s->mono_us, &s->log);
 }
 
-bool shard_open(struct shard *s, struct config *config, const char *config_path, const char *traced) {
+bool shard_open(struct shard *s, const struct shard_options *o) {
+    struct config *config = o->config;
     struct engine_config *n = &config->engine;
-    *s = (struct shard){ .config = config, .config_path = config_path, .signal_fd = -1, .admin.fd = -1 };
-    log_init(&s->log, n->trace_level, traced);
+    *s = (struct shard){ .o = *o, .config = config, .signal_fd = -1, .admin.fd = -1 };
+    log_init(&s->log, n->trace_level, o->traced);
+    s->log.shard = (uint16_t)o->index;
     for (uint32_t i = 0; i < ADMIN_CONNS_MAX; i++)
         s->admin.conns[i].fd = -1;
     /* The flight recorder keeps more than the log shows. */
     if (n->trace_level < TRACE_DEBUG)
         n->trace_level = TRACE_DEBUG;
-    if (traced)
+    if (o->traced)
         n->trace_level = TRACE_WIRE;
     shard_tell_time(s);
     if (!open_signals(s) || !open_sockets(s) || !shard_store_open(s) || !open_memory(s))
         return false;
     open_fastpath(s);
     player_open(&s->media.player, config->music, config->announcement, config->ringback, &s->log);
-    cdr_file_open(&s->cdr, config->cdr_file, engine_metrics(s->engine), &s->log);
+    cdr_file_open(&s->cdr, o->index == 0 ? config->cdr_file : "off", engine_metrics(s->engine), &s->log);
+    shard_divide_buckets(s);
     return open_io(s) && shard_store_wait(s);
 }
 
 void shard_close(struct shard *s) {
+    shard_last_mail(s);
+    shard_forget_orders(s);
     cdr_file_close(&s->cdr);
     admin_close(&s->admin);
     node_close(&s->node);

@@ -61,6 +61,8 @@ static void wait_once(struct shard *s) {
     for (uint32_t i = 0; i < n; i++)
         if (s->events[i].kind == IO_READY)
             shard_event(s, &s->events[i]);
+    shard_read_mail(s);
+    shard_flush_mail(s);
     shard_store_flush(s);
 }
 

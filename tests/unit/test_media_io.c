@@ -246,10 +246,10 @@ static void test_listeners_choose_the_source(void) {
     io = open_io(IO_AUTO);
     peer[0] = open_peer(0, &peer_at[0]);
     CHECK_TRUE(addr_parse_ip(SL("::1"), &at[2]));
-    uint32_t count = listeners_open(&ls, &at[2], 1, 0, &quiet) ? 3 : 2;
+    uint32_t count = listeners_open(&ls, &at[2], 1, 0, false, &quiet) ? 3 : 2;
     listeners_close(&ls);
     at[2].port = 0;
-    CHECK_TRUE(io && listeners_open(&ls, at, count, 65536, &quiet) && listeners_start(&ls, io, 0));
+    CHECK_TRUE(io && listeners_open(&ls, at, count, 65536, false, &quiet) && listeners_start(&ls, io, 0));
     CHECK_TRUE(at[0].port != 0 && at[1].port != at[0].port);
     CHECK_EQ(port_of_sender(&ls, &src, &ip), at[0].port);
     src = loopback(at[1].port);
@@ -262,7 +262,7 @@ static void test_listeners_choose_the_source(void) {
     CHECK_FALSE(listeners_send(&ls, io, &nowhere, &src, NULL));
     struct log again = quiet;
     struct listeners second;
-    CHECK_FALSE(listeners_open(&second, &at[1], 1, 0, &again));
+    CHECK_FALSE(listeners_open(&second, &at[1], 1, 0, false, &again));
     listeners_close(&ls);
     io_free(io);
     close(peer[0]);
