@@ -272,9 +272,10 @@ static void turn(struct shard *s) {
     shard_work(s); /* first of all: whether anything may be done */
     shard_look_for_addresses(s);
     shard_store_tick(s);
+    /* Before what arrived: who was told of a registration by another shard may call at once. */
+    shard_read_mail(s);
     for (uint32_t i = 0; i < n; i++)
         shard_event(s, &s->events[i]);
-    shard_read_mail(s);
     shard_work(s);
     for (int i = 0; i < TURN_DEADLINES_MAX && engine_deadline(s->engine) <= s->mono_us; i++)
         shard_step(s, &(struct event){ .kind = EV_DEADLINE });
