@@ -111,6 +111,15 @@ $(FASTPATH_SKEL): $(B)/skel/fastpath.bpf.o
 	    $(BPFTOOL) gen skeleton $(B)/skel/fastpath.linked.o name fastpath_bpf > $@.new && mv $@.new $@
 $(B)/core/runtime/fastpath.o $(B)/tests/unit/test_fastpath.o: | $(FASTPATH_SKEL)
 
+STEER_SKEL := $(B)/skel/steer.skel.h
+$(B)/skel/steer.bpf.o: core/runtime/bpf/steer.bpf.c | build/deps.build
+	@mkdir -p $(@D)
+	$(call say,bpf)clang $(BPF_FLAGS) -MMD -MP -c -o $@ $<
+$(STEER_SKEL): $(B)/skel/steer.bpf.o
+	$(call say,skel)$(BPFTOOL) gen object $(B)/skel/steer.linked.o $< && \
+	    $(BPFTOOL) gen skeleton $(B)/skel/steer.linked.o name steer_bpf > $@.new && mv $@.new $@
+$(B)/core/runtime/steering.o $(B)/tests/unit/test_steer_fast.o: | $(STEER_SKEL)
+
 # The parser once more for each instruction set; parser/sip_path.c picks at run time.
 $(B)/parser/sip_path_avx2.o: private CFLAGS_ALL += $(if $(X86),-mavx2 -mbmi -mbmi2 -mpopcnt)
 $(B)/parser/sip_path_avx512.o: private CFLAGS_ALL += $(if $(X86),-mavx2 -mbmi -mbmi2 -mpopcnt -mavx512bw -mavx512vl)

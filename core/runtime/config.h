@@ -50,6 +50,7 @@ struct config {
     uint64_t drain_timeout_us;
     uint32_t backend;                  /* enum io_backend */
     uint32_t shards;
+    bool steering;
     uint32_t receive_buffer;
     uint32_t log_level;                /* enum trace_level */
     uint32_t anchor, srtp, refer, attended, splice, relay, relay_replaces, early_uas_replace, accept, hold;

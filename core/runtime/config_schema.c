@@ -229,6 +229,9 @@ const struct config_key config_keys[] = {
       .help = "auto: io_uring where the kernel gives it, else epoll" },
     { "runtime.shards", CT_COUNT, AT(shards), RANGE(0, MAILBOX_SHARDS_MAX), .standard = "1",
       .help = "threads, each with calls, sockets and media ports of its own; 0: one for each core that we may use" },
+    { "runtime.steering", CT_BOOL, AT(steering), .standard = "true",
+      .help = "of several shards: a BPF program gives each message to the shard that has its call, where one may be "
+              "loaded" },
     { "runtime.receive_buffer", CT_BYTES, AT(receive_buffer), RANGE(4096, 1 << 30), .standard = "4M",
       .help = "of the kernel, for each SIP socket" },
     { "log.level", CT_CHOICE, AT(log_level), .choices = "error|warn|info|debug|wire", .standard = "info",

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "core/runtime/shards.h"
 
+#include "core/runtime/steering.h"
 #include "rtp/port_pool.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ struct shards {
     struct config *config;        /* until it is divided */
     const char *config_path, *traced, *version;
     struct mailbox *mailbox;
+    struct steering_maps steering;
     struct log log;               /* while opening */
     bool opened;
     struct member *members;
@@ -83,6 +85,19 @@ static bool listen_for_all(struct shards *all) {
     if (any_port && c->engine.sip_addr.port == 0)
         c->engine.sip_addr.port = first->port;
     return ok;
+}
+
+static void steer(struct shards *all) {
+    const struct listeners *listeners[MAILBOX_SHARDS_MAX];
+    const struct engine_config *n = &all->config->engine;
+    struct steering_options o = { .cluster = (uint8_t)n->cluster_id, .shards = all->n, .listeners = listeners };
+    memcpy(&o.key, n->secret, sizeof o.key);
+    for (uint32_t i = 0; i < all->n; i++)
+        listeners[i] = &all->members[i].listeners;
+    if (all->config->steering)
+        (void)steering_open(&all->steering, &o, &all->log);
+    else
+        log_line(&all->log, TRACE_INFO, "steering", "off, shards hand messages over: runtime.steering is off");
 }
 
 /* Each shard raises it for itself, but all have one limit. */
@@ -166,6 +181,7 @@ static bool open_several(struct shards *all) {
     raise_descriptors(all);
     if (!listen_for_all(all))
         return false;
+    steer(all);
     all->mailbox = mailbox_new(all->n);
     if (!all->mailbox || !divide(all)) {
         log_line(&all->log, TRACE_ERROR, "shards", "no memory for %u shards", all->n);
@@ -224,6 +240,7 @@ int shards_close(struct shards *all) {
     close_unused(all);
     if (first->config)
         shard_close(first);
+    steering_close(&all->steering);
     mailbox_free(all->mailbox);
     free(all->members);
     free(all);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""tests/e2e/shards.py PORT SHARDS: calls that fall to several shards, and what an operator sees of them."""
+"""tests/e2e/shards.py PORT SHARDS steered|not: calls that fall to several shards, and what an operator sees of them."""
 import re
 import subprocess
 import sys
@@ -9,6 +9,7 @@ import sip
 from sip import Phone, call, check, ctl, metric, nothing_is_left, wait_for
 
 PORT, SHARDS, CALLS = int(sys.argv[1]), int(sys.argv[2]), 12
+STEERED = sys.argv[3] == "steered"
 
 
 def lines(order):
@@ -51,6 +52,10 @@ def calls_everywhere():
     check("messages went between shards", metric("mail_out") > 0)
     check("and none was lost there", metric("mail_full") == 0 and metric("peer_dropped") == 0, ctl("metrics"))
     wait_for("the calls are counted", lambda: metric("calls_started") == CALLS)
+    # Each registration is told to all others; whatever else comes from them was handed over.
+    bindings, heard = metric("registrations") * (SHARDS - 1), metric("peer_in")
+    check("the kernel steers" if STEERED else "messages are handed over", (heard == bindings) == STEERED,
+          (heard, bindings))
 
 
-sip.run({"calls_everywhere": calls_everywhere}, sys.argv[3:])
+sip.run({"calls_everywhere": calls_everywhere}, sys.argv[4:])
