@@ -408,3 +408,26 @@ uint32_t lease_owner(const struct lease *l, uint16_t bucket, uint64_t *epoch) {
 uint32_t lease_count(const struct lease *l) {
     return l->mine;
 }
+
+bool lease_event(const struct lease_decision *d, struct event *ev) {
+    static const uint8_t what[] = { [LEASE_LOADING] = BUCKET_LOADING, [LEASE_RECORD] = BUCKET_RECORD,
+                                    [LEASE_MINE] = BUCKET_MINE, [LEASE_GIVE] = BUCKET_GIVE,
+                                    [LEASE_LOST] = BUCKET_LOST, [LEASE_OWNER] = BUCKET_OWNER };
+    *ev = (struct event){ .kind = EV_BUCKET };
+    if (d->verdict == LEASE_SUSPEND || d->verdict == LEASE_RESUME) {
+        ev->kind = EV_ACT;
+        ev->u.act.suspended = d->verdict == LEASE_SUSPEND;
+        return true;
+    }
+    if (d->verdict > LEASE_OWNER)
+        return false;
+    ev->u.bucket.what = (enum bucket_event)what[d->verdict];
+    ev->u.bucket.bucket = d->bucket;
+    ev->u.bucket.peer = d->node;
+    ev->u.bucket.epoch = d->epoch;
+    ev->u.bucket.rewrite = d->rewrite;
+    ev->u.bucket.table = d->table;
+    ev->u.bucket.key = d->key;
+    ev->u.bucket.value = d->value;
+    return true;
+}

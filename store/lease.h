@@ -98,6 +98,10 @@ struct lease_out {
     struct lease_decision d[LEASE_OUT_MAX];
 };
 
+/* What the engine is to be told of a decision; borrows what that borrows. Time, and bucket.live, are the caller's.
+ * False: it is none of the engine's. */
+bool lease_event(const struct lease_decision *d, struct event *ev);
+
 struct lease *lease_new(struct arena *a, const struct lease_config *config, uint64_t now_us);
 /* Fills *out anew. Decisions are in the order in which they must be carried out; the operations come after them. */
 void lease_step(struct lease *l, const struct lease_input *in, struct lease_out *out);

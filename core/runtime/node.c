@@ -162,19 +162,10 @@ static void tell(struct node *n, const struct lease_decision *d, uint32_t to, ui
     (void)link_send(&n->link, to, &f);
 }
 
-static bool bucket_event(const struct node *n, const struct lease_decision *d, enum bucket_event what,
-                         struct event *ev) {
-    *ev = (struct event){ .kind = EV_BUCKET };
-    ev->u.bucket.what = what;
-    ev->u.bucket.bucket = d->bucket;
-    ev->u.bucket.peer = d->node;
-    ev->u.bucket.epoch = d->epoch;
-    ev->u.bucket.rewrite = d->rewrite;
+static bool bucket_event(const struct node *n, const struct lease_decision *d, struct event *ev) {
+    bool is_one = lease_event(d, ev);
     ev->u.bucket.live = n->draining;
-    ev->u.bucket.table = d->table;
-    ev->u.bucket.key = d->key;
-    ev->u.bucket.value = d->value;
-    return true;
+    return is_one;
 }
 
 static bool act_event(struct node *n, bool suspended, struct event *ev) {
@@ -187,14 +178,12 @@ static bool act_event(struct node *n, bool suspended, struct event *ev) {
 bool node_event(struct node *n, uint32_t i, struct event *ev) {
     const struct lease_decision *d = &n->out.d[i];
     switch (d->verdict) {
-    case LEASE_LOADING: return bucket_event(n, d, BUCKET_LOADING, ev);
-    case LEASE_RECORD: return bucket_event(n, d, BUCKET_RECORD, ev);
-    case LEASE_MINE:
-        tell(n, d, 0, n->link.node);
-        return bucket_event(n, d, BUCKET_MINE, ev);
-    case LEASE_GIVE: return bucket_event(n, d, BUCKET_GIVE, ev);
-    case LEASE_LOST: return bucket_event(n, d, BUCKET_LOST, ev);
-    case LEASE_OWNER: return bucket_event(n, d, BUCKET_OWNER, ev);
+    case LEASE_MINE: tell(n, d, 0, n->link.node); return bucket_event(n, d, ev);
+    case LEASE_LOADING:
+    case LEASE_RECORD:
+    case LEASE_GIVE:
+    case LEASE_LOST:
+    case LEASE_OWNER: return bucket_event(n, d, ev);
     case LEASE_SUSPEND: return act_event(n, true, ev);
     case LEASE_RESUME: return act_event(n, false, ev);
     case LEASE_TELL: tell(n, d, d->node, d->owner); break;

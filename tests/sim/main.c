@@ -9,12 +9,13 @@
  *   --only LIST   of that seed's events only these: what a failure prints
  *   --faults      in each world with confirmed durability the store is late, refuses and is down; engines die, and
  *                 others go on with their records: without it in two thirds of them
+ *   --nodes       several engines of a cluster in each world
  *   --verbose     the ladder; --wire: whole messages too
  *   --hash        the hash of all traces: the same on every machine
  *   --cover       rows of the tables that were never reached
  *   --explained FILE  those of them that stand there with a reason are expected; any other is a failure
  */
-#include "tests/sim/sim.h"
+#include "tests/sim/sim_cluster.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,8 @@ static void parse(struct sim_options *o, int argc, char **argv) {
             o->only = v, i++;
         else if (!strcmp(a, "--faults"))
             o->faults = true;
+        else if (!strcmp(a, "--nodes"))
+            o->nodes = true;
         else if (!strcmp(a, "--verbose"))
             o->verbose = true;
         else if (!strcmp(a, "--wire"))
@@ -113,7 +116,7 @@ static bool is_over(const struct sim_options *o, uint64_t done, double begin) {
 
 int main(int argc, char **argv) {
     struct world *w = calloc(1, sizeof *w);
-    if (!w)
+    if (!w || !(w->cluster = calloc(1, sizeof *w->cluster)))
         return 2;
     parse(&w->opt, argc, argv);
     if (w->opt.explained && !cover_load(w->opt.explained))

@@ -12,6 +12,7 @@
  *   sim_world   the queue of events, the engine with store and relay, one run from a seed to the end
  *   sim_store   the store's delays and failures, and whether what is promised was stored
  *   sim_node    the engine's death and the next one
+ *   sim_cluster several engines with leases (sim_cluster.h)
  *   sim_check   what must hold after every step and at the end
  *   sim_cover   which cells of the engine's tables were reached
  *   sim_shrink  the fewest events that still fail
@@ -101,6 +102,8 @@ struct sim_setup {
     uint32_t delay_us, jitter_us;
     bool durable;                 /* what is promised waits for the store */
     bool faults;                  /* ... which fails, and engines die */
+    uint8_t nodes;                /* engines of a cluster; 0: one engine alone */
+    uint8_t balance;              /* phones reach one of them by chance, or by their Call-ID */
     uint32_t store_delay_us, store_fails; /* per mille */
     bool auth, join, late_offer, progress, recall, hold_local;
     uint8_t accept;               /* enum accept_code */
@@ -124,6 +127,7 @@ struct sim_setup {
 
 struct sim_script {
     struct sim_setup setup;
+    bool nodes;                   /* only worlds of several engines */
     uint32_t n;
     uint32_t first[SIM_SCENES + 1]; /* of each scene's events, which lie together */
     struct sim_event ev[SIM_EVENTS];
@@ -271,7 +275,9 @@ struct phone {
 /* ---- world ---- */
 
 enum sim_item_kind { ITEM_PACKET, ITEM_EVENT, ITEM_CLIENT, ITEM_SERVER, ITEM_ANSWER, ITEM_BYE, ITEM_ACT, ITEM_HANGUP,
-                     ITEM_STORE, ITEM_RISE };
+                     ITEM_STORE, ITEM_RISE, ITEM_FLY, ITEM_START, ITEM_WAKE, ITEM_SURVIVED };
+struct sim_fly;
+struct sim_cluster;
 
 struct sim_item {
     uint64_t at, seq;
@@ -281,6 +287,7 @@ struct sim_item {
     uint8_t arg;
     uint32_t gen;                 /* of it; or the number of an event */
     struct packet *packet;
+    struct sim_fly *fly;
 };
 
 /* ---- check: what was seen on the wires ---- */
@@ -331,7 +338,7 @@ struct sim_seen_all {
 
 struct sim_options {
     uint64_t seed, count, seconds;
-    bool faults, verbose, hash, no_shrink, survey, cover, engine_trace, stop_on_first;
+    bool faults, nodes, verbose, hash, no_shrink, survey, cover, engine_trace, stop_on_first;
     const char *only, *explained;
 };
 
@@ -387,12 +394,14 @@ struct world {
     struct phone phones[SIM_PHONES];
     struct sim_store faults;
     bool dead;                    /* no engine is there */
+    bool passed_on;               /* what is handled now has been to another node */
     uint8_t *memory;
     size_t memory_n;
     struct engine *e;
     struct store *store;
-    struct relay relay;
+    struct relay one_relay, *relay;
     struct srtp_keys keys[SIM_PORT_PAIRS]; /* that it was told */
+    struct sim_cluster *cluster;  /* never NULL */
     struct outbox out;
     struct engine_config config;
     struct user_config users[SIM_PHONES];
@@ -434,7 +443,7 @@ void world_seen(struct world *w, const struct phone *ph, enum sim_seen what, uns
 
 /* ---- sim_store, sim_node ---- */
 
-void sim_store_setup(struct sim_setup *u, uint64_t seed);
+void sim_store_setup(struct sim_setup *u, uint64_t seed, bool nodes);
 void sim_store_script(struct sim_script *s, uint64_t seed);
 void sim_store_begin(struct world *w);
 void sim_store_op(struct world *w, const struct store_op *op);

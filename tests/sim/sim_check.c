@@ -133,8 +133,10 @@ static void in_request(struct world *w, const struct sip_msg *m) {
     if (m->method == SIP_M_ACK && m->cseq == d->ok_cseq)
         d->ok_at = d->ok_cseq = 0;
     const struct leg *l = leg_of_tag(w->e, m->call_id, m->to_tag);
-    /* Of a call that has just been read it is dropped, and comes again. */
-    if (m->method == SIP_M_INVITE && !again && !(l && call_get(w->e, l->call)->resuming))
+    /* Of a call that has just been read it is dropped, and comes again; so does what gets lost between nodes. */
+    if (m->method != SIP_M_INVITE || (l ? call_get(w->e, l->call)->resuming : w->script.setup.nodes != 0))
+        return;
+    if (w->script.setup.nodes ? !branch_seen(w, key ^ 8, true) : !again)
         d->in_invite = key;
 }
 

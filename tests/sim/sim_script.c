@@ -325,12 +325,12 @@ void sim_script_make(struct sim_script *s, uint64_t seed) {
     srtp_make(&s->setup, seed);
     /* Of the seed alone: what is drawn afterwards stays as it was. */
     s->setup.late_offer = sim_mix(seed, 79) % 4 == 0;
-    sim_store_setup(&s->setup, seed);
+    sim_store_setup(&s->setup, seed, s->nodes);
     uint32_t scenes = SIM_SCENES - sim_below(&r, 60);
     for (uint32_t i = 0; i < scenes; i++) {
         s->first[i] = s->n;
         make_scene(s, &r, (uint8_t)i, at);
-        at += sim_chance(&r, 40) ? sim_below(&r, 3 * SECOND) : sim_below(&r, 25 * SECOND);
+        at += (sim_chance(&r, 40) ? sim_below(&r, 3 * SECOND) : sim_below(&r, 25 * SECOND)) / (s->nodes ? 3 : 1);
     }
     for (uint32_t i = scenes; i <= SIM_SCENES; i++)
         s->first[i] = s->n;

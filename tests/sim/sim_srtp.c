@@ -66,7 +66,7 @@ void srtp_check(struct world *w, const struct leg *l, const struct phone *ph, co
     struct sdp_crypto c;
     if (d->mine.srtp != ph->srtp || d->theirs.srtp != ph->srtp)
         sim_fail(w, "a phone of SRTP alone speaks RTP, or the other way round");
-    if (k->suite != (ph->srtp ? SUITE : SRTP_NONE) || w->relay.streams[s->slot].srtp != ph->srtp)
+    if (k->suite != (ph->srtp ? SUITE : SRTP_NONE) || w->relay->streams[s->slot].srtp != ph->srtp)
         sim_fail(w, "the relay speaks suite %u with a phone of SRTP %u", k->suite, ph->srtp);
     if (!ph->srtp)
         return;

@@ -4,7 +4,7 @@
 #include "core/b2b/record_fields.h"
 #include "core/b2b/record_pack.h"
 #include "core/sip/token.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/sim_cluster.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,18 +19,23 @@ struct sim_op {
     struct store_op op;
     struct buf *key, *value;
     uint32_t life; /* of the engine that asked */
+    uint8_t node;  /* whose, in a cluster */
     uint8_t fate;
 };
 
 /* ---- drawn with the world ---- */
 
-void sim_store_setup(struct sim_setup *u, uint64_t seed) {
+void sim_store_setup(struct sim_setup *u, uint64_t seed, bool nodes) {
     static const uint32_t delays[] = { 0, 200, 2000, 12000, 100000 }, failing[] = { 0, 0, 0, 10, 200 };
     struct sim_rng r = { sim_mix(seed, 83) };
     u->durable = sim_chance(&r, 50);
     u->store_delay_us = delays[sim_below(&r, 5)];
     u->store_fails = failing[sim_below(&r, 5)];
     u->faults = u->durable && sim_chance(&r, 66);
+    if (!nodes)
+        return;
+    u->durable = u->faults = true;
+    cluster_setup(u, seed);
 }
 
 /* Behind the scenes, so that their events keep their numbers. */
@@ -113,7 +118,7 @@ void sim_store_op(struct world *w, const struct store_op *op) {
     const struct sim_setup *u = &w->script.setup;
     struct event ignored;
     uint64_t wall = SIM_WALL_MS + w->now / 1000;
-    if (!op->key)
+    if (!op->key && !cluster_on(w))
         sim_fail(w, "a store operation without a key");
     if (!op->ticket) {
         store_submit(w->store, op, wall);
@@ -127,7 +132,8 @@ void sim_store_op(struct world *w, const struct store_op *op) {
     x->op = *op;
     x->op.key = x->key = copy(op->key);
     x->op.value = x->value = copy(op->value);
-    x->life = s->life;
+    x->life = cluster_on(w) ? w->cluster->node[w->cluster->at].life : s->life;
+    x->node = (uint8_t)w->cluster->at;
     if (u->store_fails && sim_draw(w, 100, 1000) < u->store_fails)
         x->fate = sim_draw(w, 101, 2) ? FATE_REFUSED : FATE_ANSWER_LOST;
     *s->last = x;
@@ -149,10 +155,34 @@ static void answer(struct world *w, const struct sim_op *x, enum store_status st
 
 static void say(const struct world *w, const struct sim_op *x, enum store_status status) {
     static const char *const names[] = { "done", "missing", "refused", "fenced", "unavailable" };
-    if (w->opt.verbose)
+    if (w->opt.verbose && x->key && (x->op.verb == STORE_PUT || x->op.verb == STORE_DELETE))
         printf("%6llu.%06llu store: %s %.*s version %llu: %s\n", (unsigned long long)(w->now / SECOND),
                (unsigned long long)(w->now % SECOND), x->op.verb == STORE_PUT ? "put" : "delete",
                (int)buf_slice(x->key).n, buf_slice(x->key).p, (unsigned long long)x->op.version, names[status]);
+}
+
+/* Of a cluster's node: what the store itself says, for a LOAD many times. */
+static void answer_node(struct world *w, const struct sim_op *x, enum store_status status) {
+    struct event ev = { .kind = EV_STORE };
+    bool record = !(x->op.ticket & LEASE_TICKET) && x->op.key && slice_eq(x->op.table, SL("call"));
+    if (status == STORE_OK) {
+        store_submit(w->store, &x->op, SIM_WALL_MS + w->now / 1000);
+        while (store_answer(w->store, &ev)) {
+            if (record && ev.u.store.status == STORE_OK)
+                acknowledged(w, &x->op);
+            if (x->fate == FATE_DONE)
+                cluster_answer(w, x->node, x->life, &ev);
+        }
+        say(w, x, ev.u.store.status);
+        if (x->fate == FATE_DONE)
+            return;
+        status = STORE_UNAVAILABLE;
+    }
+    w->cluster->quiet_since = w->now;
+    ev = (struct event){ .kind = EV_STORE };
+    ev.u.store.ticket = x->op.ticket;
+    ev.u.store.status = x->op.ticket & LEASE_TICKET ? STORE_UNAVAILABLE : status;
+    cluster_answer(w, x->node, x->life, &ev);
 }
 
 /* The oldest operation has arrived. */
@@ -165,13 +195,18 @@ void sim_store_arrives(struct world *w) {
     s->first = x->next;
     if (!s->first)
         s->last = &s->first;
-    bool down = w->now < s->down_until || x->fate == FATE_REFUSED;
-    if (!down) {
+    bool away = w->now < s->down_until || (cluster_on(w) && cluster_is_cut(w, x->node));
+    enum store_status status = away ? STORE_UNAVAILABLE : x->fate == FATE_REFUSED ? STORE_REFUSED : STORE_OK;
+    if (cluster_on(w)) {
+        answer_node(w, x, status);
+        op_free(x);
+        return;
+    }
+    if (status == STORE_OK) {
         store_submit(w->store, &x->op, SIM_WALL_MS + w->now / 1000);
         while (store_answer(w->store, &ignored))
             ;
     }
-    enum store_status status = w->now < s->down_until ? STORE_UNAVAILABLE : down ? STORE_REFUSED : STORE_OK;
     if (status == STORE_OK && x->fate == FATE_ANSWER_LOST)
         status = STORE_UNAVAILABLE; /* done, and nobody knows */
     say(w, x, status);

@@ -3,7 +3,7 @@
 #include "core/base/check.h"
 #include "core/b2b/engine.h"
 #include "parser/sip_write.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/sim_cluster.h"
 #include "tests/sim/sim_srtp.h"
 
 #include <stdarg.h>
@@ -156,6 +156,8 @@ static void do_send(struct world *w, const struct out *o) {
     const struct sip_msg *m = packet_read(p);
     if (!m)
         sim_fail(w, "the engine sent what cannot be read");
+    if (cluster_on(w))
+        cluster_check_send(w, m);
     check_out(w, m, p->to);
     world_hash(w, bytes.p, bytes.n);
     world_say(w, "", p);
@@ -182,7 +184,7 @@ static void drain_outbox(struct world *w) {
         case OUT_SEND: do_send(w, o); break;
         case OUT_STORE: do_store(w, o); break;
         case OUT_MEDIA:
-            if (!relay_command(&w->relay, &o->u.media, w->now))
+            if (!relay_command(w->relay, &o->u.media, w->now))
                 sim_fail(w, "the relay ignored a command: verb %d", (int)o->u.media.verb);
             srtp_note(w, &o->u.media);
             break;
@@ -197,7 +199,15 @@ static void drain_outbox(struct world *w) {
             buf_unref(engine_bufs(w->e), &b);
             break;
         case OUT_PEER:
-        case OUT_BUCKET: break;
+            b = o->u.peer.buf;
+            if (cluster_on(w))
+                cluster_out(w, o);
+            buf_unref(engine_bufs(w->e), &b);
+            break;
+        case OUT_BUCKET:
+            if (cluster_on(w))
+                cluster_out(w, o);
+            break;
         }
     }
     w->out.n = 0;
@@ -225,15 +235,20 @@ void world_step_engine(struct world *w, const struct event *ev) {
     /* Read by the engine, and looked at before its answers are. */
     if (w->arriving)
         check_in(w, w->arriving->garbage ? packet_read(w->arriving) : &w->e->msg);
+    else if (w->passed_on)
+        check_in(w, &w->e->msg);
     w->arriving = NULL;
+    w->passed_on = false;
     if (w->opt.verbose)
         say_trace(w);
     w->steps++;
     if (++w->same_time > STEPS_AT_ONCE)
         sim_fail(w, "the engine spins: time does not move");
-    bool dies = sim_node_dies(w);
+    bool dies = cluster_on(w) ? cluster_dies(w) : sim_node_dies(w);
     drain_outbox(w);
-    if (dies)
+    if (dies && cluster_on(w))
+        cluster_dead(w);
+    else if (dies)
         sim_node_dead(w);
     else
         check_step(w);
@@ -280,7 +295,9 @@ static void run_event(struct world *w, struct sim_event *ev) {
             sim_store_down(w, ev->other);
         break;
     case ACT_DIE:
-        if (w->script.setup.faults)
+        if (cluster_on(w))
+            cluster_act(w, ev);
+        else if (w->script.setup.faults)
             sim_node_doom(w, ev->other);
         break;
     case ACT_ICMP:
@@ -311,11 +328,12 @@ void world_seen(struct world *w, const struct phone *ph, enum sim_seen what, uns
 
 static void lay_out(struct world *w) {
     struct arena a;
+    w->relay = &w->one_relay;
     struct siphash_key key = { 1, 2 };
     if (!w->memory) {
         arena_init(&a, NULL, 0);
         engine_new(&a, &w->config, 0, 0);
-        relay_init(&w->relay, &a, SIM_PORT_PAIRS);
+        relay_init(w->relay, &a, SIM_PORT_PAIRS);
         store_memory_new(&a, 512, 1 << 20, key);
         w->memory_n = a.used;
         w->memory = malloc(a.used);
@@ -324,9 +342,9 @@ static void lay_out(struct world *w) {
     }
     arena_init(&a, w->memory, w->memory_n);
     w->e = engine_new(&a, &w->config, SIM_START_US, SIM_WALL_MS + SIM_START_US / 1000);
-    relay_init(&w->relay, &a, SIM_PORT_PAIRS);
+    relay_init(w->relay, &a, SIM_PORT_PAIRS);
     w->store = store_memory_new(&a, 512, 1 << 20, key);
-    engine_set_relay(w->e, &w->relay);
+    engine_set_relay(w->e, w->relay);
 }
 
 void world_renew(struct world *w) {
@@ -336,8 +354,8 @@ void world_renew(struct world *w) {
     w->trace_seen = 0;
     arena_init(&a, w->memory, w->memory_n);
     w->e = engine_new(&a, &w->config, w->now, SIM_WALL_MS + w->now / 1000);
-    relay_init(&w->relay, &a, SIM_PORT_PAIRS);
-    engine_set_relay(w->e, &w->relay);
+    relay_init(w->relay, &a, SIM_PORT_PAIRS);
+    engine_set_relay(w->e, w->relay);
 }
 
 static void begin(struct world *w) {
@@ -355,6 +373,7 @@ static void begin(struct world *w) {
     w->free_packets = NULL;
     w->packets_used = 0;
     memset(w->path, 0, sizeof w->path);
+    w->script.nodes = w->opt.nodes;
     sim_script_make(&w->script, w->seed);
     for (unsigned i = 0; i < SIM_PHONES; i++)
         phone_init(w, i);
@@ -363,6 +382,7 @@ static void begin(struct world *w) {
         w->script.setup.store_delay_us = w->script.setup.store_fails = 0;
     config_fill(w);
     lay_out(w);
+    cluster_begin(w);
     check_start(w);
     for (uint32_t i = 0; i < w->script.n; i++) {
         struct sim_item item = { .at = w->script.ev[i].at, .kind = ITEM_EVENT, .gen = i };
@@ -402,6 +422,8 @@ static void phone_item(struct world *w, const struct sim_item *item) {
 static void run_item(struct world *w, const struct sim_item *item) {
     switch (item->kind) {
     case ITEM_PACKET:
+        if (item->packet->to == SIM_ENGINE && cluster_on(w) && cluster_picks(w, item))
+            return;
         if (item->packet->to == SIM_ENGINE)
             to_engine(w, item->packet);
         else
@@ -412,6 +434,10 @@ static void run_item(struct world *w, const struct sim_item *item) {
     case ITEM_HANGUP: hang_up(w); break;
     case ITEM_STORE: sim_store_arrives(w); break;
     case ITEM_RISE: sim_node_rise(w); break;
+    case ITEM_FLY:
+    case ITEM_START:
+    case ITEM_WAKE:
+    case ITEM_SURVIVED: cluster_item(w, item); break;
     default: phone_item(w, item); break;
     }
 }
@@ -420,7 +446,7 @@ static void run_item(struct world *w, const struct sim_item *item) {
 static void run_until(struct world *w, uint64_t end) {
     struct event tick = { .kind = EV_DEADLINE };
     for (;;) {
-        uint64_t due = w->dead ? UINT64_MAX : engine_deadline(w->e);
+        uint64_t due = cluster_on(w) ? cluster_due(w) : w->dead ? UINT64_MAX : engine_deadline(w->e);
         uint64_t next = w->heap_n ? w->heap[0].at : UINT64_MAX;
         bool engine = due < next;
         if (engine)
@@ -431,7 +457,9 @@ static void run_until(struct world *w, uint64_t end) {
             w->now = next;
             w->same_time = 0;
         }
-        if (engine) {
+        if (engine && cluster_on(w)) {
+            cluster_tick(w);
+        } else if (engine) {
             world_step_engine(w, &tick);
         } else {
             struct sim_item item = pop(w);
@@ -446,19 +474,41 @@ static void unregister(struct world *w) {
         phone_register(w, &w->phones[i], 0, true);
 }
 
-static void run(struct world *w) {
-    uint64_t end = w->script.setup.end;
+/* Each engine that runs. */
+static void for_each(struct world *w, void (*what)(struct world *w)) {
+    if (!cluster_on(w))
+        what(w);
+    for (unsigned i = 0; i < w->cluster->n; i++)
+        if (cluster_use(w, i))
+            what(w);
+}
+
+static void drain_now(struct world *w) {
     struct event drain = { .kind = EV_DRAIN };
-    run_until(w, end + 420 * SECOND);
-    check_end(w);
-    w->faults.doomed = 0;
     drain.u.drain.deadline_us = w->now;
     world_step_engine(w, &drain);
-    unregister(w);
-    run_until(w, end + 560 * SECOND);
-    check_drained(w);
+}
+
+static void count(struct world *w) {
     w->transfers += metrics_get(engine_metrics(w->e), M_transfers_started);
+}
+
+static void run(struct world *w) {
+    uint64_t end = w->script.setup.end;
+    uint64_t rest = cluster_on(w) ? 280 : 420, after = cluster_on(w) ? 360 : 560; /* nodes are dear when idle */
+    run_until(w, end + rest * SECOND);
+    for_each(w, check_end);
+    w->faults.doomed = 0;
+    for_each(w, drain_now);
+    unregister(w);
+    run_until(w, end + after * SECOND);
+    for_each(w, check_drained);
+    for_each(w, count);
     w->virtual_us += w->now - SIM_START_US;
+}
+
+static void check_dump_one(struct world *w) {
+    check_dump(w);
 }
 
 bool world_run(struct world *w, uint64_t seed) {
@@ -467,7 +517,7 @@ bool world_run(struct world *w, uint64_t seed) {
     if (setjmp(w->fail)) {
         check_set_hook(NULL, NULL);
         if (w->opt.verbose)
-            check_dump(w);
+            for_each(w, check_dump_one);
         return false;
     }
     check_set_hook(on_check_failed, w);

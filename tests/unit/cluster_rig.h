@@ -211,24 +211,8 @@ static inline void cluster_step(struct cluster *w, unsigned i, struct event *ev)
 /* ---- the lease ---- */
 
 static inline void cluster_decision(struct cluster *w, unsigned i, const struct lease_decision *d) {
-    static const uint8_t what[] = { [LEASE_LOADING] = BUCKET_LOADING, [LEASE_RECORD] = BUCKET_RECORD,
-                                    [LEASE_MINE] = BUCKET_MINE, [LEASE_GIVE] = BUCKET_GIVE,
-                                    [LEASE_LOST] = BUCKET_LOST, [LEASE_OWNER] = BUCKET_OWNER };
-    struct event ev = { .kind = EV_BUCKET };
-    if (d->verdict == LEASE_SUSPEND || d->verdict == LEASE_RESUME) {
-        ev.kind = EV_ACT;
-        ev.u.act.suspended = d->verdict == LEASE_SUSPEND;
-    } else if (d->verdict <= LEASE_OWNER) {
-        ev.u.bucket.what = (enum bucket_event)what[d->verdict];
-        ev.u.bucket.bucket = d->bucket;
-        ev.u.bucket.peer = d->node;
-        ev.u.bucket.epoch = d->epoch;
-        ev.u.bucket.rewrite = d->rewrite;
-        ev.u.bucket.live = true;
-        ev.u.bucket.table = d->table;
-        ev.u.bucket.key = d->key;
-        ev.u.bucket.value = d->value;
-    } else {
+    struct event ev;
+    if (!lease_event(d, &ev)) {
         w->c[i].drained = w->c[i].drained || d->verdict == LEASE_DRAINED;
         if (d->verdict == LEASE_TELL && w->c[d->node - 1].runs) {
             struct lease_input *in = cluster_tell_lease(w, d->node - 1, LEASE_IN_HEARD, d->bucket);
@@ -237,6 +221,8 @@ static inline void cluster_decision(struct cluster *w, unsigned i, const struct 
         }
         return;
     }
+    if (ev.kind == EV_BUCKET)
+        ev.u.bucket.live = true;
     cluster_step(w, i, &ev);
     for (unsigned k = 0; d->verdict == LEASE_MINE && k < w->n; k++)
         if (k != i && w->c[k].runs) {

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Nodes with their leases: what they say to each other and to the store, and when. */
+#include "core/b2b/owner.h"
+#include "tests/sim/sim_cluster.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SECOND 1000000ull
+#define GOSSIP_US 500000
+#define LINK_US 300
+#define TRUTH 77 /* ticket of the check's own question */
+
+void cluster_setup(struct sim_setup *u, uint64_t seed) {
+    struct sim_rng r = { sim_mix(seed, 91) };
+    u->nodes = (uint8_t)(2 + sim_below(&r, 2));
+    u->balance = (uint8_t)sim_below(&r, 2);
+}
+
+bool cluster_use(struct world *w, unsigned i) {
+    struct sim_cluster *c = w->cluster;
+    if (!c->node[i].runs)
+        return false;
+    c->node[c->at].unprotected = w->faults.unprotected;
+    c->at = i;
+    w->e = c->node[i].e;
+    w->relay = &c->node[i].relay;
+    w->faults.unprotected = c->node[i].unprotected;
+    w->trace_seen = engine_trace(w->e)->head;
+    return true;
+}
+
+/* ---- on its way ---- */
+
+static struct sim_fly *fly_new(struct world *w, unsigned node, const struct event *ev, struct slice key,
+                               struct slice value) {
+    struct sim_fly *f = malloc(sizeof *f + key.n + value.n + 1);
+    if (!f)
+        abort();
+    *f = (struct sim_fly){ .node = (uint8_t)node, .life = w->cluster->node[node].life, .ev = *ev, .key_n = key.n,
+                           .n = key.n + value.n, .next = w->cluster->flies };
+    if (key.n)
+        memcpy(f->bytes, key.p, key.n);
+    if (value.n)
+        memcpy(f->bytes + key.n, value.p, value.n);
+    if (f->next)
+        f->next->prev = f;
+    w->cluster->flies = f;
+    return f;
+}
+
+static void fly_free(struct world *w, struct sim_fly *f) {
+    if (f->prev)
+        f->prev->next = f->next;
+    else
+        w->cluster->flies = f->next;
+    if (f->next)
+        f->next->prev = f->prev;
+    free(f);
+}
+
+static void fly_push(struct world *w, struct sim_fly *f, uint64_t at) {
+    world_push(w, &(struct sim_item){ .at = at, .kind = ITEM_FLY, .fly = f });
+}
+
+/* ---- the lease ---- */
+
+struct lease_input *cluster_tell(struct world *w, unsigned i, enum lease_input_kind kind, uint16_t bucket) {
+    struct sim_node *n = &w->cluster->node[i];
+    if (n->waiting == SIM_INPUTS)
+        sim_fail(w, "simulator: the lease has too much to hear");
+    struct lease_input *in = &n->in[(n->first + n->waiting++) % SIM_INPUTS];
+    *in = (struct lease_input){ .kind = kind, .bucket = bucket };
+    return in;
+}
+
+static void tell_heard(struct world *w, unsigned to, uint16_t bucket, uint32_t owner, uint64_t epoch) {
+    struct sim_node *n = &w->cluster->node[to];
+    if (!n->runs || n->asleep || w->now < w->cluster->link_cut[w->cluster->at][to])
+        return;
+    struct lease_input *in = cluster_tell(w, to, LEASE_IN_HEARD, bucket);
+    in->node = owner;
+    in->epoch = epoch;
+}
+
+static void decision(struct world *w, unsigned i, const struct lease_decision *d) {
+    struct event ev;
+    if (!lease_event(d, &ev)) {
+        w->cluster->node[i].drained |= d->verdict == LEASE_DRAINED;
+        if (d->verdict == LEASE_TELL)
+            tell_heard(w, d->node - 1, d->bucket, d->owner, d->epoch);
+        return;
+    }
+    if (!cluster_use(w, i))
+        return;
+    if (ev.kind == EV_BUCKET)
+        ev.u.bucket.live = w->cluster->node[i].leaves;
+    /* What its former owner had open is not known, whatever became of that one. */
+    if (d->verdict == LEASE_RECORD && slice_eq(d->table, SL("call"))) {
+        check_died(w);
+        w->orders_open = 0;
+    }
+    world_step_engine(w, &ev);
+    for (unsigned k = 0; d->verdict == LEASE_MINE && k < w->cluster->n; k++)
+        if (k != i)
+            tell_heard(w, k, d->bucket, i + 1, d->epoch);
+}
+
+static void carry_out(struct world *w, unsigned i) {
+    static struct lease_out out;
+    memcpy(&out, &w->cluster->node[i].out, sizeof out);
+    uint32_t life = w->cluster->node[i].life;
+    for (uint32_t k = 0; k < out.n && life == w->cluster->node[i].life; k++)
+        decision(w, i, &out.d[k]);
+    for (uint32_t k = 0; k < out.op_n && cluster_use(w, i) && life == w->cluster->node[i].life; k++)
+        sim_store_op(w, &out.ops[k]);
+}
+
+void cluster_work(struct world *w, unsigned i) {
+    struct sim_node *n = &w->cluster->node[i];
+    while (n->runs && !n->asleep && n->waiting) {
+        struct lease_input in = n->in[n->first];
+        n->first = (n->first + 1) % SIM_INPUTS;
+        n->waiting--;
+        in.now_us = w->now;
+        lease_step(n->l, &in, &n->out);
+        carry_out(w, i);
+    }
+}
+
+/* ---- messages between nodes ---- */
+
+static bool link_is_cut(const struct world *w, unsigned a, unsigned b) {
+    return w->now < w->cluster->link_cut[a][b];
+}
+
+static void peer_out(struct world *w, unsigned from, unsigned to, const struct out *o) {
+    struct sim_cluster *c = w->cluster;
+    struct event ev = { .kind = EV_PEER };
+    if (!c->node[to].runs || link_is_cut(w, from, to)) {
+        if (o->u.peer.to)
+            cluster_tell(w, from, LEASE_IN_ASK, o->u.peer.bucket);
+        return;
+    }
+    ev.u.peer.what = o->u.peer.what;
+    ev.u.peer.from = from + 1;
+    ev.u.peer.bucket = o->u.peer.bucket;
+    ev.u.peer.hops = o->u.peer.hops;
+    ev.u.peer.src = o->u.peer.src;
+    ev.u.peer.dst = o->u.peer.dst;
+    struct slice bytes = o->u.peer.buf ? buf_slice(o->u.peer.buf) : SLICE_NONE;
+    uint64_t at = w->now + LINK_US + sim_draw(w, 120, w->script.setup.delay_us + 1);
+    /* A stream: in order. */
+    at = at > c->link_last[from][to] ? at : c->link_last[from][to];
+    c->link_last[from][to] = at;
+    fly_push(w, fly_new(w, to, &ev, SLICE_NONE, bytes), at);
+}
+
+void cluster_out(struct world *w, const struct out *o) {
+    unsigned at = w->cluster->at;
+    if (o->kind == OUT_BUCKET) {
+        cluster_tell(w, at, o->u.bucket.what == BUCKET_GIVEN ? LEASE_IN_GIVEN : LEASE_IN_ASK, o->u.bucket.bucket);
+        return;
+    }
+    for (unsigned k = 0; k < w->cluster->n; k++)
+        if (k != at && (!o->u.peer.to || o->u.peer.to == k + 1))
+            peer_out(w, at, k, o);
+}
+
+/* ---- what arrives ---- */
+
+bool cluster_is_cut(const struct world *w, unsigned node) {
+    return w->now < w->cluster->node[node].cut_until;
+}
+
+void cluster_answer(struct world *w, unsigned node, uint32_t life, const struct event *ev) {
+    struct sim_node *n = &w->cluster->node[node];
+    if (!n->runs || n->life != life)
+        return;
+    struct sim_fly *f = fly_new(w, node, ev, ev->u.store.key, ev->u.store.value);
+    fly_push(w, f, w->now);
+}
+
+static void arrive(struct world *w, struct sim_fly *f) {
+    struct sim_node *n = &w->cluster->node[f->node];
+    struct event ev = f->ev;
+    if (ev.kind == EV_PEER) {
+        ev.u.peer.bytes = slice_of(f->bytes, f->n);
+    } else {
+        ev.u.store.key = slice_of(f->bytes, f->key_n);
+        ev.u.store.value = slice_of(f->bytes + f->key_n, f->n - f->key_n);
+    }
+    cluster_work(w, f->node); /* the lease first, as in a shell's turn */
+    if (ev.kind == EV_STORE && (ev.u.store.ticket & LEASE_TICKET)) {
+        struct lease_input in = { .kind = LEASE_IN_STORE, .now_us = w->now, .store = &ev };
+        ev.mono_us = w->now;
+        lease_step(n->l, &in, &n->out);
+        carry_out(w, f->node);
+    } else if (cluster_use(w, f->node) && n->life == f->life) {
+        w->passed_on = ev.kind == EV_PEER && ev.u.peer.what == PEER_DATAGRAM;
+        world_step_engine(w, &ev);
+    }
+    cluster_work(w, f->node);
+}
+
+static void land(struct world *w, struct sim_fly *f) {
+    struct sim_node *n = &w->cluster->node[f->node];
+    if (n->asleep && n->life == f->life) {
+        fly_push(w, f, n->wakes);
+        return;
+    }
+    if (n->runs && n->life == f->life)
+        arrive(w, f);
+    fly_free(w, f);
+}
+
+/* ---- which node a phone's packet gets to ---- */
+
+/* A balancer learns that a node is away, and sends its share to the next. */
+static unsigned pick(struct world *w, const struct packet *p) {
+    struct sim_cluster *c = w->cluster;
+    if (!w->script.setup.balance)
+        return sim_draw(w, 121, c->n);
+    const struct sip_msg *m = packet_read((struct packet *)p);
+    unsigned first = m ? (unsigned)(sim_hash(m->call_id) % c->n) : 0;
+    for (unsigned k = 0; k < c->n; k++) {
+        const struct sim_node *n = &c->node[(first + k) % c->n];
+        if (n->runs && !n->asleep)
+            return (first + k) % c->n;
+    }
+    return first;
+}
+
+bool cluster_picks(struct world *w, const struct sim_item *item) {
+    unsigned i = item->gen ? item->gen - 1 : pick(w, item->packet); /* gen: it waits in that node's socket */
+    struct sim_node *n = &w->cluster->node[i];
+    if (n->runs && n->asleep) {
+        struct sim_item later = *item;
+        later.gen = i + 1;
+        later.at = n->wakes;
+        world_push(w, &later);
+        return true;
+    }
+    if (!n->runs) {
+        world_say(w, "nobody is there: ", item->packet);
+        packet_free(w, item->packet);
+        return true;
+    }
+    cluster_work(w, i);
+    return !cluster_use(w, i);
+}
+
+/* ---- time ---- */
+
+static uint64_t due_of(const struct sim_node *n) {
+    uint64_t due = UINT64_MAX;
+    if (!n->runs || n->asleep)
+        return due;
+    due = n->waiting ? 0 : lease_deadline(n->l);
+    due = engine_deadline(n->e) < due ? engine_deadline(n->e) : due;
+    return n->gossip < due ? n->gossip : due;
+}
+
+uint64_t cluster_due(const struct world *w) {
+    uint64_t due = UINT64_MAX;
+    for (unsigned i = 0; i < w->cluster->n; i++) {
+        uint64_t d = due_of(&w->cluster->node[i]);
+        due = d < due ? d : due;
+    }
+    return due;
+}
+
+static void gossip(struct world *w, unsigned i) {
+    struct sim_cluster *c = w->cluster;
+    c->node[i].gossip = w->now + GOSSIP_US;
+    for (unsigned k = 0; k < c->n; k++) {
+        if (k == i || !c->node[k].runs || c->node[k].asleep || link_is_cut(w, i, k))
+            continue;
+        struct lease_input *in = cluster_tell(w, k, LEASE_IN_PEER, 0);
+        in->node = i + 1;
+        in->store_ok = lease_store_ok(c->node[i].l);
+    }
+}
+
+void cluster_tick(struct world *w) {
+    unsigned i = 0;
+    for (unsigned k = 1; k < w->cluster->n; k++)
+        if (due_of(&w->cluster->node[k]) < due_of(&w->cluster->node[i]))
+            i = k;
+    struct sim_node *n = &w->cluster->node[i];
+    struct event tick = { .kind = EV_DEADLINE };
+    if (!n->waiting && lease_deadline(n->l) <= w->now)
+        cluster_tell(w, i, LEASE_IN_TICK, 0);
+    if (n->waiting)
+        cluster_work(w, i);
+    else if (n->gossip <= w->now)
+        gossip(w, i);
+    else if (cluster_use(w, i))
+        world_step_engine(w, &tick);
+    if (n->drained && n->runs) {
+        cluster_stop(w, i);
+        world_push(w, &(struct sim_item){ .at = w->now + 2 * SECOND, .kind = ITEM_START, .who = (uint8_t)i });
+    }
+}
+
+void cluster_item(struct world *w, const struct sim_item *item) {
+    struct sim_node *n = &w->cluster->node[item->who];
+    switch (item->kind) {
+    case ITEM_FLY: land(w, item->fly); break;
+    case ITEM_START:
+        if (!n->runs)
+            cluster_start(w, item->who);
+        break;
+    case ITEM_WAKE:
+        /* Its turn begins with the time. */
+        n->asleep = false;
+        cluster_tell(w, item->who, LEASE_IN_TICK, 0);
+        cluster_work(w, item->who);
+        break;
+    case ITEM_SURVIVED: cluster_check_rest(w); break;
+    default: break;
+    }
+}
+
+/* ---- one owner acts ---- */
+
+static uint32_t owner_in_store(struct world *w, uint16_t bucket) {
+    struct store_op op = { .verb = STORE_OWNER, .ticket = TRUTH, .bucket = bucket };
+    struct event ev = { 0 };
+    store_submit(w->store, &op, SIM_WALL_MS + w->now / 1000);
+    while (store_answer(w->store, &ev))
+        ;
+    return ev.u.store.node;
+}
+
+void cluster_check_send(struct world *w, const struct sip_msg *m) {
+    const struct leg *l = leg_of_tag(w->e, m->call_id, m->is_request ? m->from_tag : m->to_tag);
+    const struct call *c = l ? call_get(w->e, l->call) : NULL;
+    uint32_t owner = c ? owner_in_store(w, c->bucket) : 0;
+    if (c && owner != w->cluster->at + 1)
+        sim_fail(w, "node %u sends for a call of node %u", w->cluster->at + 1, owner);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * sim_cluster: worlds of several engines, each with a lease of its own (store/lease.h) on the one store: phones send to
+ * whichever the network picks, what is another's is passed on over links that take their time; engines die in the midst
+ * of their outbox, sleep past their lease, are cut from the store or from each other, leave and come back.
+ *
+ * Beside what holds for one engine: who sends for a call is, by the store, the owner of its bucket at that moment; a
+ * call that was at rest when its owner died is soon somebody else's; nothing is left in any engine.
+ */
+#ifndef REFEREE_SIM_CLUSTER_H
+#define REFEREE_SIM_CLUSTER_H
+
+#include "store/lease.h"
+#include "tests/sim/sim.h"
+
+#define SIM_NODES 3
+#define SIM_INPUTS 16384
+#define SIM_AT_REST 64
+
+/* Something for a node, with its bytes. */
+struct sim_fly {
+    struct sim_fly *next, *prev;
+    uint32_t life;       /* of the node it is for */
+    uint8_t node;
+    struct event ev;     /* EV_STORE, EV_PEER; its slices are offsets into bytes until it arrives */
+    uint32_t key_n, n;
+    char bytes[];
+};
+
+/* A call that must survive. */
+struct sim_rest {
+    uint64_t id;
+    struct txt call_id[2], tag[2];
+    uint8_t phone[2];
+};
+
+struct sim_node {
+    bool runs, asleep, leaves, drained;
+    uint32_t life, doomed;
+    uint64_t wakes, gossip, cut_until, unprotected;
+    struct engine *e;
+    struct relay relay;
+    struct lease *l;
+    uint8_t *memory;
+    struct lease_input in[SIM_INPUTS];
+    uint32_t first, waiting;
+    struct lease_out out;
+};
+
+struct sim_cluster {
+    unsigned n;          /* 0: one engine, without a lease */
+    unsigned at;         /* the node whose engine w->e is */
+    size_t node_memory;
+    uint64_t link_cut[SIM_NODES][SIM_NODES], link_last[SIM_NODES][SIM_NODES];
+    uint64_t quiet_since; /* the store has answered everybody since */
+    struct sim_node node[SIM_NODES];
+    struct sim_fly *flies;
+    struct sim_rest rest[SIM_AT_REST];
+    uint32_t rest_n;
+};
+
+/* ---- for the world ---- */
+
+void cluster_setup(struct sim_setup *u, uint64_t seed);
+/* Lays the engines out, and starts them. */
+void cluster_begin(struct world *w);
+static inline bool cluster_on(const struct world *w) {
+    return w->cluster->n != 0;
+}
+/* w->e is node i's engine from now on. False: none runs there. */
+bool cluster_use(struct world *w, unsigned i);
+/* The next time at which some node does something by itself; and that. */
+uint64_t cluster_due(const struct world *w);
+void cluster_tick(struct world *w);
+/* From a phone. True: it is dealt with, else it is for w->e. */
+bool cluster_picks(struct world *w, const struct sim_item *item);
+void cluster_item(struct world *w, const struct sim_item *item);
+/* OUT_PEER, OUT_BUCKET; the reference stays the caller's. */
+void cluster_out(struct world *w, const struct out *o);
+/* The store's answer to what a node asked in that life of it. */
+void cluster_answer(struct world *w, unsigned node, uint32_t life, const struct event *ev);
+bool cluster_is_cut(const struct world *w, unsigned node);
+/* Before m goes out: may the node that sends it? */
+void cluster_check_send(struct world *w, const struct sip_msg *m);
+void cluster_act(struct world *w, const struct sim_event *ev);
+/* Behind a step of w->e: it dies now. */
+bool cluster_dies(struct world *w);
+void cluster_dead(struct world *w);
+
+/* ---- private ---- */
+
+void cluster_start(struct world *w, unsigned i);
+void cluster_stop(struct world *w, unsigned i);
+/* Whatever the node's lease has been told is worked off. */
+void cluster_work(struct world *w, unsigned i);
+struct lease_input *cluster_tell(struct world *w, unsigned i, enum lease_input_kind kind, uint16_t bucket);
+void cluster_note_rest(struct world *w, unsigned i);
+void cluster_check_rest(struct world *w);
+
+#endif

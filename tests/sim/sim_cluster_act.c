@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Nodes that die, sleep, are cut off, leave and come back; and the calls that must live through it. */
+#include "tests/sim/sim_cluster.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SECOND 1000000ull
+/* A lease, its grace, the claims and loads of a slow store. */
+#define TAKEN_OVER_US (25 * SECOND)
+
+/* ---- life ---- */
+
+static void lay_out_node(struct world *w, struct arena *a, unsigned i, struct sim_node *n) {
+    struct lease_config lc = { .node = i + 1, .lazy_seed = sim_mix(w->seed, 300 + i) };
+    struct engine_config config = w->config;
+    uint32_t life = n ? n->life : 0;
+    config.node = i + 1;
+    config.media_addr.ip[3] = (uint8_t)(101 + i);
+    config.seed.k0 = sim_mix(config.seed.k0, life * SIM_NODES + i);
+    struct engine *e = engine_new(a, &config, w->now, SIM_WALL_MS + w->now / 1000);
+    struct relay *r = n ? &n->relay : w->relay;
+    relay_init(r, a, SIM_PORT_PAIRS);
+    struct lease *l = lease_new(a, &lc, w->now);
+    if (!n)
+        return;
+    n->e = e;
+    n->l = l;
+    engine_set_relay(e, r);
+}
+
+void cluster_start(struct world *w, unsigned i) {
+    struct sim_cluster *c = w->cluster;
+    struct sim_node *n = &c->node[i];
+    struct arena a;
+    if (!n->memory && !(n->memory = malloc(c->node_memory)))
+        abort();
+    arena_init(&a, n->memory, c->node_memory);
+    lay_out_node(w, &a, i, n);
+    n->runs = true;
+    n->asleep = n->leaves = n->drained = false;
+    n->first = n->waiting = n->doomed = 0;
+    n->unprotected = 0;
+    n->gossip = w->now;
+    if (w->opt.verbose)
+        printf("%6llu.%06llu node %u starts\n", (unsigned long long)(w->now / SECOND),
+               (unsigned long long)(w->now % SECOND), i + 1);
+}
+
+void cluster_stop(struct world *w, unsigned i) {
+    struct sim_node *n = &w->cluster->node[i];
+    w->transfers += metrics_get(engine_metrics(n->e), M_transfers_started);
+    w->faults.quarantined += (uint32_t)metrics_get(engine_metrics(n->e), M_calls_quarantined);
+    n->runs = n->asleep = n->leaves = n->drained = false;
+    n->life++;
+    if (w->opt.verbose)
+        printf("%6llu.%06llu node %u is gone\n", (unsigned long long)(w->now / SECOND),
+               (unsigned long long)(w->now % SECOND), i + 1);
+}
+
+void cluster_begin(struct world *w) {
+    struct sim_cluster *c = w->cluster;
+    struct arena a;
+    while (c->flies) {
+        struct sim_fly *f = c->flies;
+        c->flies = f->next;
+        free(f);
+    }
+    for (unsigned i = 0; i < SIM_NODES; i++) {
+        uint8_t *memory = c->node[i].memory;
+        memset(&c->node[i], 0, offsetof(struct sim_node, in));
+        c->node[i].first = c->node[i].waiting = 0;
+        c->node[i].memory = memory;
+    }
+    memset(c->link_cut, 0, sizeof c->link_cut);
+    memset(c->link_last, 0, sizeof c->link_last);
+    c->at = c->rest_n = 0;
+    c->quiet_since = 0;
+    c->n = w->script.setup.nodes;
+    if (!c->n)
+        return;
+    w->config.shared = true;
+    if (!c->node_memory) {
+        arena_init(&a, NULL, 0);
+        lay_out_node(w, &a, 0, NULL);
+        c->node_memory = a.used;
+    }
+    for (unsigned i = 0; i < c->n; i++)
+        cluster_start(w, i);
+    cluster_use(w, 0);
+}
+
+/* ---- at rest ---- */
+
+static bool is_at_rest(const struct engine *e, const struct call *c) {
+    if (!c->answered || c->unprotected || c->stored != c->version || c->transfer != HANDLE_NONE || c->takeovers ||
+        c->leg_count != 2)
+        return false;
+    for (unsigned i = 0; i < 2; i++) {
+        const struct leg *l = leg_get(e, c->legs[i]);
+        if (l->state != LEG_UP || l->transfer != HANDLE_NONE)
+            return false;
+    }
+    return true;
+}
+
+static void note(struct world *w, const struct engine *e, const struct call *c) {
+    struct sim_rest *r = &w->cluster->rest[w->cluster->rest_n++];
+    r->id = c->id;
+    for (unsigned i = 0; i < 2; i++) {
+        const struct leg *l = leg_get(e, c->legs[i]);
+        r->phone[i] = (uint8_t)(l->dlg.flow.ip[3] - 10);
+        txt_set(&r->call_id[i], leg_str(l, DLG_CALL_ID));
+        txt_set(&r->tag[i], leg_str(l, DLG_REMOTE_TAG));
+    }
+}
+
+void cluster_note_rest(struct world *w, unsigned i) {
+    struct sim_cluster *c = w->cluster;
+    const struct engine *e = c->node[i].e;
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct call *k; (k = pool_next(&e->calls, &cursor, &h));)
+        if (is_at_rest(e, k) && c->rest_n < SIM_AT_REST)
+            note(w, e, k);
+    world_push(w, &(struct sim_item){ .at = w->now + TAKEN_OVER_US, .kind = ITEM_SURVIVED });
+}
+
+static bool is_somewhere(const struct world *w, uint64_t id) {
+    for (unsigned i = 0; i < w->cluster->n; i++) {
+        const struct sim_node *n = &w->cluster->node[i];
+        uint32_t cursor = 0;
+        handle h;
+        for (const struct call *k; n->runs && (k = pool_next(&n->e->calls, &cursor, &h));)
+            if (k->id == id)
+                return true;
+    }
+    return false;
+}
+
+static bool is_up(struct world *w, const struct sim_rest *r, unsigned side) {
+    const struct pdlg *d = r->phone[side] < SIM_PHONES
+                               ? phone_dialog_find(&w->phones[r->phone[side]], txt_slice(&r->call_id[side]),
+                                                   txt_slice(&r->tag[side]))
+                               : NULL;
+    return d && d->state == PH_UP;
+}
+
+/* Where the store has answered since; and somebody was there to go on. */
+void cluster_check_rest(struct world *w) {
+    struct sim_cluster *c = w->cluster;
+    bool quiet = w->now >= c->quiet_since + TAKEN_OVER_US;
+    for (uint32_t i = 0; i < c->rest_n && quiet; i++)
+        if (!is_somewhere(w, c->rest[i].id) && is_up(w, &c->rest[i], 0) && is_up(w, &c->rest[i], 1))
+            sim_fail(w, "a call at rest did not survive its owner");
+    if (quiet)
+        c->rest_n = 0;
+}
+
+/* ---- death ---- */
+
+bool cluster_dies(struct world *w) {
+    struct sim_node *n = &w->cluster->node[w->cluster->at];
+    if (!n->doomed || --n->doomed)
+        return false;
+    w->out.n = sim_draw(w, 111, w->out.n + 1);
+    return true;
+}
+
+void cluster_dead(struct world *w) {
+    static const uint32_t away[] = { 100000, 900000, 3500000, 9000000, 35000000, 12000000 };
+    struct sim_cluster *c = w->cluster;
+    unsigned i = c->at;
+    struct sim_store *s = &w->faults;
+    s->deaths++;
+    s->lost_some = s->lost_some || metrics_get(engine_metrics(w->e), M_store_unprotected) ||
+                   metrics_get(engine_metrics(w->e), M_store_failures) || w->now < s->down_until;
+    check_died(w);
+    w->orders_open = 0;
+    cluster_note_rest(w, i);
+    cluster_stop(w, i);
+    world_push(w, &(struct sim_item){ .at = w->now + away[sim_draw(w, 112, 6)], .kind = ITEM_START,
+                                      .who = (uint8_t)i });
+}
+
+/* ---- what is done to them ---- */
+
+static void sleep_node(struct world *w, unsigned i) {
+    static const uint32_t how_long[] = { 300000, 1500000, 4000000, 8000000, 20000000 };
+    struct sim_node *n = &w->cluster->node[i];
+    if (!n->runs || n->asleep)
+        return;
+    n->asleep = true;
+    n->wakes = w->now + how_long[sim_draw(w, 113, 5)];
+    w->cluster->quiet_since = n->wakes;
+    check_died(w);
+    world_push(w, &(struct sim_item){ .at = n->wakes, .kind = ITEM_WAKE, .who = (uint8_t)i });
+}
+
+static void cut_links(struct world *w, unsigned i, uint64_t until) {
+    bool one_way = sim_draw(w, 115, 3) == 0;
+    for (unsigned k = 0; k < w->cluster->n; k++) {
+        w->cluster->link_cut[i][k] = until;
+        if (!one_way)
+            w->cluster->link_cut[k][i] = until;
+    }
+}
+
+void cluster_act(struct world *w, const struct sim_event *ev) {
+    struct sim_cluster *c = w->cluster;
+    unsigned i = sim_draw(w, 116, c->n);
+    uint64_t until = w->now + 200000 + sim_draw(w, 117, 12 * SECOND);
+    static const char *const names[] = { "dies", "dies", "sleeps", "is cut from the store", "is cut from its peers",
+                                         "is drained" };
+    unsigned what = ev->other % 6;
+    if (w->opt.verbose)
+        printf("%6llu.%06llu node %u %s\n", (unsigned long long)(w->now / SECOND),
+               (unsigned long long)(w->now % SECOND), i + 1, names[what]);
+    switch (what) {
+    case 2: sleep_node(w, i); break;
+    case 3:
+        c->node[i].cut_until = c->quiet_since = until;
+        w->faults.lost_some = true;
+        break;
+    case 4: cut_links(w, i, until); break;
+    case 5:
+        if (!c->node[i].runs || c->node[i].asleep)
+            break;
+        c->node[i].leaves = true;
+        cluster_tell(w, i, LEASE_IN_DRAIN, 0);
+        break;
+    default: c->node[i].doomed = 1 + sim_draw(w, 110, 60); break;
+    }
+}
