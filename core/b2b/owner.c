@@ -326,15 +326,31 @@ static void not_ours(struct engine *e, uint16_t bucket, uint32_t peer) {
     o->of[bucket] = peer == PEER_NONE ? OWNER_NOBODY : peer;
 }
 
+/* The call is here already, in another bucket: it has come by itself, for its transfer. */
+static bool lives_elsewhere(const struct engine *e, const struct event *ev) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct call *c; (c = pool_next(&e->calls, &cursor, &h));) {
+        char mem[16];
+        struct sbuf id = sbuf_on(mem, sizeof mem);
+        sbuf_hex(&id, c->id, 16);
+        if (slice_eq(sbuf_slice(&id), ev->u.bucket.key))
+            return c->bucket != ev->u.bucket.bucket;
+    }
+    return false;
+}
+
 /* Its former owner died between the stubs and the end of the record: the call is where they lead. */
 static bool has_moved(struct engine *e, const struct event *ev) {
     struct call *c;
-    bool moved = false;
-    if (!e->moved.stubs.used || record_peek(e, ev->u.bucket.value, &c) != RECORD_OK)
+    if (!e->moved.stubs.used)
         return false;
-    for (unsigned i = 0; i < c->leg_count; i++)
+    enum record_error r = record_peek(e, ev->u.bucket.value, &c);
+    bool moved = r == RECORD_EXISTS && lives_elsewhere(e, ev);
+    for (unsigned i = 0; r == RECORD_OK && i < c->leg_count; i++)
         moved = moved || moved_has(e, leg_get(e, c->legs[i]), ev->u.bucket.bucket);
-    record_drop(e, c);
+    if (r == RECORD_OK)
+        record_drop(e, c);
     struct out *o = moved ? outbox_add(e->out, OUT_STORE) : NULL;
     if (o) {
         o->u.store = (struct store_op){ .verb = STORE_DELETE, .bucket = ev->u.bucket.bucket, .table = SL("call") };

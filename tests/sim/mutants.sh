@@ -4,7 +4,7 @@
 # runs the fixed seeds. A fault that is not found within them lives, and that is a failure: of the simulator.
 set -u
 dir=$1
-table=tests/sim/mutants.txt
+table=${MUTANTS:-tests/sim/mutants.txt}
 killed=0 alive=0
 
 rm -rf "$dir/tree"
@@ -26,7 +26,9 @@ while IFS='|' read -r class file script; do
     elif ! $build >"$dir/build.log" 2>&1; then
         verdict='NO BUILD' found=$(grep -m 1 error "$dir/build.log")
     else
-        found=$(timeout 120 "$dir/tree/build/mutant/sim" --seed 1 --count "${MUTANT_SEEDS:-50}" --no-shrink 2>&1)
+        worlds=(--seed 1 --count "${MUTANT_SEEDS:-50}")
+        case $class in nodes:*) worlds=(--nodes --seed 1 --count 20) ;; esac
+        found=$(timeout 120 "$dir/tree/build/mutant/sim" "${worlds[@]}" --no-shrink 2>&1)
         status=$?
         verdict=ALIVE
         [ $status -eq 0 ] || verdict=killed

@@ -148,6 +148,10 @@ static void peer_out(struct world *w, unsigned from, unsigned to, const struct o
     ev.u.peer.hops = o->u.peer.hops;
     ev.u.peer.src = o->u.peer.src;
     ev.u.peer.dst = o->u.peer.dst;
+    static const char *const names[] = { "datagram", "move", "arrived", "go", "no", "ended", "binding" };
+    if (w->opt.verbose && o->u.peer.what != PEER_DATAGRAM && o->u.peer.what != PEER_BINDING)
+        printf("%6llu.%06llu node %u -> node %u %s, bucket %03x\n", (unsigned long long)(w->now / SECOND),
+               (unsigned long long)(w->now % SECOND), from + 1, to + 1, names[o->u.peer.what], o->u.peer.bucket);
     struct slice bytes = o->u.peer.buf ? buf_slice(o->u.peer.buf) : SLICE_NONE;
     uint64_t at = w->now + LINK_US + sim_draw(w, 120, w->script.setup.delay_us + 1);
     /* A stream: in order. */
