@@ -28,7 +28,7 @@ while IFS='|' read -r class file script; do
     else
         worlds=(--seed 1 --count "${MUTANT_SEEDS:-50}")
         case $class in nodes:*) worlds=(--nodes --seed 1 --count 20) ;; esac
-        found=$(timeout 120 "$dir/tree/build/mutant/sim" "${worlds[@]}" --no-shrink 2>&1)
+        found=$(timeout 300 "$dir/tree/build/mutant/sim" "${worlds[@]}" --no-shrink 2>&1)
         status=$?
         verdict=ALIVE
         [ $status -eq 0 ] || verdict=killed

@@ -315,6 +315,7 @@ struct seen_dialog {
 struct seen_ok {
     uint64_t key, tag;
     uint32_t cseq;
+    uint64_t at;
     bool acked;
 };
 
@@ -324,7 +325,7 @@ struct seen_sub {
     uint32_t notify_cseq;         /* of the last NOTIFY out */
     bool open, final, excused;    /* open: a NOTIFY without answer */
     bool unsaid;                  /* no record says that the final one was answered: the next owner repeats it */
-    uint64_t sent_at;
+    uint64_t sent_at, at;
     bool relayed;                 /* the transferee is the notifier */
 };
 
