@@ -130,7 +130,7 @@ static void in_request(struct world *w, const struct sip_msg *m) {
     /* Of a call that has just been read it is dropped, and comes again; so does what gets lost between nodes. */
     if (m->method != SIP_M_INVITE || (l ? call_get(w->e, l->call)->resuming : w->script.setup.nodes != 0))
         return;
-    if (w->script.setup.nodes ? !branch_seen(w, key ^ 8, true) : !again)
+    if (w->script.setup.nodes ? l->invite_in != HANDLE_NONE && !branch_seen(w, key ^ 8, true) : !again)
         d->in_invite = key;
 }
 
