@@ -164,7 +164,7 @@ static void test_death_on_arrival(void) {
 }
 
 /* The first engine dies between its stubs and the end of its record: the record does not bring the call back. */
-static void test_death_behind_stubs(void) {
+static void death_behind_stubs(unsigned next) {
     static char value[1 << 14];
     struct scene s = scene_new(0, 0);
     struct buf *key = calloc(1, sizeof *key + 64), *copy = (struct buf *)(void *)value;
@@ -184,12 +184,27 @@ static void test_death_behind_stubs(void) {
     op = (struct store_op){ .verb = STORE_PUT, .bucket = (uint16_t)bucket, .table = SL("call"), .key = key,
                             .value = copy };
     store_submit(s.p->store, &op, rig_wall_ms(&s.p->r));
-    pair_taken_over(s.p, 0, bucket);
+    if (next == 0) {
+        pair_taken_over(s.p, 0, bucket);
+    } else {
+        struct store_op claim = { .verb = STORE_CLAIM, .bucket = (uint16_t)bucket, .node = 2, .epoch = 1 };
+        store_submit(s.p->store, &claim, rig_wall_ms(&s.p->r));
+        pair_bucket(s.p, 1, BUCKET_LOADING, bucket, 0, 2);
+        pair_load(s.p, 1, bucket, SL("moved"));
+        pair_load(s.p, 1, bucket, SL("call"));
+        pair_bucket(s.p, 1, BUCKET_MINE, bucket, 0, 2);
+    }
     CHECK_EQ(pair_calls(s.p, 0), 0);
     CHECK_EQ(pair_calls(s.p, 1), 2);
     CHECK_EQ(store_count(s.p->store, SL("call"), rig_wall_ms(&s.p->r)), 2);
     free(key);
     pair_end(s.p);
+}
+
+/* Whoever takes the bucket over: one that knows nothing, or the one that the call has come to. */
+static void test_death_behind_stubs(void) {
+    death_behind_stubs(0);
+    death_behind_stubs(1);
 }
 
 /* BOB hangs up between the record and its arrival: what went over is void. */
