@@ -11,8 +11,7 @@
  *   sim_direct  those with DTLS and ICE, whose media goes from party to party
  *   sim_world   the queue of events, the engine with store and relay, one run from a seed to the end
  *   sim_store   the store's delays and failures, and whether what is promised was stored
- *   sim_node    the engine's death and the next one
- *   sim_cluster several engines with leases (sim_cluster.h)
+ *   sim_node    the engine's death and the next one; sim_cluster several engines with leases
  *   sim_check   what must hold after every step and at the end
  *   sim_cover   which cells of the engine's tables were reached
  *   sim_shrink  the fewest events that still fail
@@ -395,7 +394,6 @@ struct world {
     struct phone phones[SIM_PHONES];
     struct sim_store faults;
     bool dead;                    /* no engine is there */
-    bool passed_on;               /* what is handled now has been to another node */
     uint8_t *memory;
     size_t memory_n;
     struct engine *e;

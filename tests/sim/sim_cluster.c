@@ -201,7 +201,7 @@ static void arrive(struct world *w, struct sim_fly *f) {
         lease_step(n->l, &in, &n->out);
         carry_out(w, f->node);
     } else if (cluster_use(w, f->node) && n->life == f->life) {
-        w->passed_on = ev.kind == EV_PEER && ev.u.peer.what == PEER_DATAGRAM;
+        w->cluster->passed_on = ev.kind == EV_PEER && ev.u.peer.what == PEER_DATAGRAM;
         world_step_engine(w, &ev);
     }
     cluster_work(w, f->node);

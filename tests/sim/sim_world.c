@@ -235,10 +235,10 @@ void world_step_engine(struct world *w, const struct event *ev) {
     /* Read by the engine, and looked at before its answers are. */
     if (w->arriving)
         check_in(w, w->arriving->garbage ? packet_read(w->arriving) : &w->e->msg);
-    else if (w->passed_on)
+    else if (w->cluster->passed_on)
         check_in(w, &w->e->msg);
     w->arriving = NULL;
-    w->passed_on = false;
+    w->cluster->passed_on = false;
     if (w->opt.verbose)
         say_trace(w);
     w->steps++;
