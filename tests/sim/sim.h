@@ -275,8 +275,6 @@ struct phone {
 
 enum sim_item_kind { ITEM_PACKET, ITEM_EVENT, ITEM_CLIENT, ITEM_SERVER, ITEM_ANSWER, ITEM_BYE, ITEM_ACT, ITEM_HANGUP,
                      ITEM_STORE, ITEM_RISE, ITEM_FLY, ITEM_START, ITEM_WAKE, ITEM_SURVIVED };
-struct sim_fly;
-struct sim_cluster;
 
 struct sim_item {
     uint64_t at, seq;
