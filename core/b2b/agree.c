@@ -4,6 +4,7 @@
 #include "core/b2b/call.h"
 #include "core/b2b/late.h"
 #include "core/b2b/media.h"
+#include "core/b2b/reanchor.h"
 
 /* What one leg's peer said last, and what it was told last. */
 struct view {
@@ -44,6 +45,12 @@ static struct leg *who(struct leg *a, struct leg *b) {
     return l ? l : uninformed(&vb, &va);
 }
 
+/* Who has it not yet is told of the new owner's media address when its turn comes. */
+static void look_for_media(struct engine *e, struct leg *l) {
+    if (leg_is_up(l) && !media_is_here(e, l) && !leg_is_transferred(e, l))
+        reanchor(e, l);
+}
+
 static void tell(struct engine *e, struct leg *a, struct leg *b, uint8_t rounds) {
     struct leg *l = rounds && leg_is_up(a) && leg_is_up(b) ? who(a, b) : NULL;
     a->agreeing = b->agreeing = 0;
@@ -59,7 +66,14 @@ void agree(struct engine *e, struct leg *a, struct leg *b) {
         late_agree(e, a, b);
         return;
     }
-    tell(e, a, b, AGREE_ROUNDS);
+    if (!leg_is_up(a) || !leg_is_up(b) || (media_is_here(e, a) && media_is_here(e, b))) {
+        tell(e, a, b, AGREE_ROUNDS);
+        return;
+    }
+    /* Behind a transfer: at once, the other one when this one has answered. */
+    struct leg *l = media_is_here(e, a) ? b : a;
+    l->agreeing = AGREE_ROUNDS;
+    leg_reoffer(e, l, leg_str(l == a ? b : a, LEG_SDP_REMOTE), -1);
 }
 
 void agree_anew(struct engine *e, struct leg *l, const struct leg *other) {
@@ -87,6 +101,7 @@ void agree_on_answer(struct engine *e, struct leg *l, const struct sip_msg *msg)
     /* None: the re-INVITE was of a transfer that has ended meanwhile. */
     rounds = rounds ? rounds - 1 : AGREE_ROUNDS;
     if (!l->direct) {
+        look_for_media(e, other);
         tell(e, l, other, rounds);
     } else if (rounds) {
         l->agreeing = rounds;

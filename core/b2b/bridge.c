@@ -5,6 +5,7 @@
 #include "core/b2b/call.h"
 #include "core/b2b/late.h"
 #include "core/b2b/media.h"
+#include "core/b2b/reanchor.h"
 #include "core/b2b/policy.h"
 #include "core/b2b/transfer.h"
 #include "core/b2b/wire.h"
@@ -342,8 +343,12 @@ static void on_ack(struct engine *e, struct leg *l, const struct leg_event *ev) 
         settle_early(e, l, other, ev->msg);
         return;
     }
-    if (!other || !other->late_offer || other->oa != OA_OFFER_RCVD)
+    if (!other || !other->late_offer || other->oa != OA_OFFER_RCVD) {
+        /* The node that called the one died before the other answered. */
+        if (other && leg_is_up(other) && !media_is_here(e, other))
+            reanchor(e, other);
         return;
+    }
     if (media_answered(e, l, ev->msg) && media_received(e, l, ev->msg->body, false))
         sdp = media_describe(e, other, ev->msg->body, -1);
     leg_ack(e, other, sdp);

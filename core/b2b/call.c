@@ -62,11 +62,22 @@ static void drop_leg(struct call *c, unsigned i) {
         c->legs[i] = c->legs[i + 1];
 }
 
+/* It is dirty; of all that are its record is written first. */
+static void write_first(struct engine *e, struct call *c) {
+    handle *at = &e->dirty;
+    while (*at != c->self)
+        at = &call_get(e, *at)->next_dirty;
+    *at = c->next_dirty;
+    c->next_dirty = e->dirty;
+    e->dirty = c->self;
+}
+
+/* Who takes over from who died between the two writes finds the leg twice, not nowhere: record_decode_leg.c. */
 bool call_move_leg(struct engine *e, struct leg *l, struct call *to) {
     struct call *from = leg_call(e, l);
     if (from == to)
         return true;
-    if (to->leg_count == LIMIT_LEGS_PER_CALL || !moved_put_leg(e, l, from->bucket, to->bucket))
+    if (to->leg_count == LIMIT_LEGS_PER_CALL || !moved_put_leg(e, l, from->bucket, to->bucket, to->id))
         return false;
     cdr_leg(e, from, l, to);
     for (unsigned i = 0; i < from->leg_count; i++) {
@@ -81,6 +92,7 @@ bool call_move_leg(struct engine *e, struct leg *l, struct call *to) {
     l->number = to->next_leg++;
     call_changed(e, from);
     call_changed(e, to);
+    write_first(e, to);
     return true;
 }
 

@@ -336,6 +336,7 @@ static void on_timer(struct engine *e, struct wheel_node *n) {
     case TIMER_DRAIN: drain_calls(e); break;
     case TIMER_OWNER: owner_on_timer(e); break;
     case TIMER_MOVE: move_on_timer(e, n->owner); break;
+    case TIMER_MOVED: moved_on_timer(e); break;
     case TIMER_STORE: barrier_on_retry(e); break;
     case TIMER_STRAYS: recover_on_timer(e); break;
     case TIMER_REANCHOR: reanchor_on_timer(e); break;
@@ -362,7 +363,7 @@ static void on_send_failed(struct engine *e, const struct addr *dst) {
 }
 
 static void on_store(struct engine *e, const struct event *ev) {
-    if (recover_on_store(e, ev) || barrier_on_store(e, ev) || move_on_store(e, ev))
+    if (recover_on_store(e, ev) || barrier_on_store(e, ev) || move_on_store(e, ev) || moved_on_store(e, ev))
         return;
     if (ev->u.store.status != STORE_OK && ev->u.store.status != STORE_MISSING)
         metrics_add(&e->metrics, M_store_failures, 1);
@@ -373,6 +374,27 @@ static void on_drain(struct engine *e, uint64_t deadline_us) {
     e->drain_until = deadline_us;
     wheel_set(&e->wheel, &e->drain_timer, deadline_us);
     trace_text(&e->trace, TRACE_INFO, "drain", 0, 0xff, SL("no new calls from now on"));
+}
+
+/* A refusal of a request: its record forgets the request, so that nobody could refuse it again. */
+static bool is_refusal(const struct out *o) {
+    struct slice text = o->kind == OUT_SEND ? buf_slice(o->u.send.buf) : SLICE_NONE;
+    return slice_has_prefix(text, SL("SIP/2.0 ")) && text.n > 8 && text.p[8] >= '3';
+}
+
+/* Records before what they are about: the next owner of a call knows whatever anybody has seen of this step. The end of
+ * a record stays behind the answers that it is the end of. */
+static void put_records_first(struct outbox *out) {
+    uint32_t to = 0;
+    for (uint32_t i = 0; i < out->n; i++) {
+        struct out *o = &out->entries[i], put = *o;
+        if (is_refusal(o))
+            to = i + 1;
+        if (o->kind != OUT_STORE || o->u.store.verb != STORE_PUT)
+            continue;
+        memmove(&out->entries[to + 1], &out->entries[to], (i - to) * sizeof *o);
+        out->entries[to++] = put;
+    }
 }
 
 void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
@@ -407,6 +429,7 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
     }
     run_timers(e);
     call_reap(e);
+    put_records_first(out);
     e->out = NULL;
 }
 

@@ -317,6 +317,20 @@ bool media_is_same(struct engine *e, struct leg *l, struct slice text, int direc
            sdp_same_but_origin(now, leg_str(l, LEG_SDP_LOCAL));
 }
 
+bool media_is_here(const struct engine *e, const struct leg *l) {
+    struct sdp told;
+    if (l->direct || !leg_str(l, LEG_SDP_LOCAL).p || sdp_parse(leg_str(l, LEG_SDP_LOCAL), &told) < 0)
+        return true;
+    for (unsigned i = 0; i < told.media_count && i < LEG_STREAMS; i++) {
+        const struct leg_stream *s = &l->media.streams[i];
+        const struct sdp_media *m = &told.media[i];
+        if (s->open && m->port && (m->port != port_pool_rtp_port(&e->ports, s->slot) ||
+                                   !addr_eq_ip(&m->connection, anchor_addr(e, anchor_of(e, l)))))
+            return false;
+    }
+    return true;
+}
+
 struct slice media_compose(struct engine *e, struct leg *to, struct slice text, int direction) {
     struct rewrite r;
     /* Its lines are fitted when it is sent: what it follows is not known yet. */

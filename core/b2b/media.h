@@ -70,6 +70,9 @@ struct slice media_answer_alone(struct engine *e, struct leg *l, struct slice of
 /* True if media_describe would send l what it has already, but for the o= line. */
 bool media_is_same(struct engine *e, struct leg *l, struct slice text, int direction);
 
+/* False: the peer was told last to send to what is not ours any more, but was a former owner's of the call. */
+bool media_is_here(const struct engine *e, const struct leg *l);
+
 /* What arrives from a goes to b and back, m-line by m-line, from now on; former routes of both end. Where the two have
  * other payload types for a codec, the relay translates. */
 void media_connect(struct engine *e, struct leg *a, struct leg *b);

@@ -187,7 +187,7 @@ static void put_stubs(struct engine *e, struct move *m, const struct call *c) {
     m->stub_count = 0;
     for (unsigned i = 0; i < c->leg_count; i++) {
         const struct leg *l = leg_get(e, c->legs[i]);
-        moved_put_leg(e, l, c->bucket, m->bucket);
+        moved_put_leg(e, l, c->bucket, m->bucket, c->id);
         m->stubs[m->stub_count++] = moved_hold(e, l, e->now + MOVE_BUDGET_US);
     }
     for (uint32_t i = e->out->n; i-- > 0;)

@@ -8,6 +8,7 @@
 
 #define GO_US 2000000          /* of the other engine; then the store is asked */
 #define ASK_AGAIN_US 500000    /* while the store does not answer */
+#define LOADING_US 20000       /* while the bucket's records are being read */
 #define ASK_US 60000000        /* then the call is taken to have stayed where it was */
 #define ARRIVING_MS 120000     /* of the record, for the case that nobody deletes it */
 #define SETTLED_US 100000      /* the call's own record is in the store by then, or before it in the queue */
@@ -200,6 +201,10 @@ static void ask_stub(struct engine *e, struct move *m) {
     char mem[TOKEN_LEN];
     if (e->now >= m->until_us || !read_parts(buf_slice(m->body), &p) || !is_readable(e, p.record, &token, mem)) {
         settle(e, m); /* it is here already, or never will be */
+        return;
+    }
+    if (!owner_is_mine(e, m->bucket)) {
+        wheel_set(&e->wheel, &m->timer, e->now + LOADING_US); /* or move_forget_lost ends it */
         return;
     }
     m->state = MOVE_ASKS;

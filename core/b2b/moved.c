@@ -2,18 +2,30 @@
 #include "core/b2b/moved.h"
 
 #include "core/b2b/owner.h"
+#include "core/b2b/ticket.h"
+
+#define VALUE_LEN (LIMIT_BUCKET_DIGITS + 16)
+#define LOOKS_A_TURN 16
+#define TURN_US 5000000
+
+enum look { LOOK_NOT, LOOK_CALL, LOOK_STUB };
 
 struct stub {
     handle self;
     struct key128 key;
     uint16_t from, to;
+    uint64_t call;           /* that the leg is in, 0: not known */
     uint64_t until_us, held_us;
+    uint64_t look_us;        /* is the call there? 0: nobody looks */
+    uint8_t looks;           /* enum look */
+    char token[TOKEN_LEN];
 };
 
 void moved_init(struct engine *e, struct arena *a) {
     uint32_t n = e->cfg.shared ? e->cfg.calls_max * 2 : 0;
     pool_init(&e->moved.stubs, a, n, sizeof(struct stub));
     map_init(&e->moved.by_key, a, n);
+    e->moved.timer.kind = TIMER_MOVED;
 }
 
 static struct key128 key_of(const struct engine *e, char kind, struct slice text) {
@@ -57,8 +69,7 @@ static struct stub *put(struct engine *e, char kind, struct slice text) {
         pool_free(&e->moved.stubs, h);
         return NULL;
     }
-    s->self = h;
-    s->key = k;
+    *s = (struct stub){ .self = h, .key = k };
     return s;
 }
 
@@ -96,36 +107,50 @@ static struct slice leg_token(const struct leg *l, struct token *t) {
     return tag.n == TOKEN_LEN && token_parse(tag, t) ? tag : SLICE_NONE;
 }
 
-static void store(struct engine *e, enum store_verb verb, uint16_t from, struct slice token, uint16_t to) {
+static void store(struct engine *e, enum store_verb verb, const struct stub *s) {
     struct out *o = outbox_add(e->out, OUT_STORE);
-    char text[LIMIT_BUCKET_DIGITS];
+    char text[VALUE_LEN];
     struct sbuf v = sbuf_on(text, sizeof text);
     if (!o) {
         metrics_add(&e->metrics, M_store_failures, 1);
         return;
     }
-    sbuf_hex(&v, to, LIMIT_BUCKET_DIGITS);
+    sbuf_hex(&v, s->to, LIMIT_BUCKET_DIGITS);
+    sbuf_hex(&v, s->call, 16);
     o->u.store.verb = verb;
-    o->u.store.bucket = from;
+    o->u.store.bucket = s->from;
     o->u.store.table = SL("moved");
-    o->u.store.key = buf_copy(&e->bufs, token);
+    o->u.store.key = buf_copy(&e->bufs, slice_of(s->token, TOKEN_LEN));
     o->u.store.value = verb == STORE_PUT ? buf_copy(&e->bufs, sbuf_slice(&v)) : NULL;
     o->u.store.expires_ms = verb == STORE_PUT ? e->wall_ms + MOVED_LEG_MS : 0;
     owner_fence(e, &o->u.store);
 }
 
-bool moved_put_leg(struct engine *e, const struct leg *l, uint16_t from, uint16_t to) {
+/* Of a leg. */
+static struct stub *put_token(struct engine *e, struct slice token) {
+    struct stub *s = put(e, 't', token);
+    if (!s)
+        return NULL;
+    memcpy(s->token, token.p, TOKEN_LEN);
+    s->until_us = e->now + 1000ull * MOVED_LEG_MS;
+    s->look_us = e->now + MOVED_LOOK_US;
+    if (!wheel_is_set(&e->moved.timer))
+        wheel_set(&e->wheel, &e->moved.timer, s->look_us);
+    return s;
+}
+
+bool moved_put_leg(struct engine *e, const struct leg *l, uint16_t from, uint16_t to, uint64_t call) {
     struct token t;
     struct slice token = leg_token(l, &t);
     if (!owner_is_shared(e) || from == to || !token.p)
         return true;
-    struct stub *s = put(e, 't', token);
+    struct stub *s = put_token(e, token);
     if (!s)
         return false;
     s->from = from;
     s->to = to;
-    s->until_us = e->now + 1000ull * MOVED_LEG_MS;
-    store(e, STORE_PUT, from, token, to);
+    s->call = call;
+    store(e, STORE_PUT, s);
     return true;
 }
 
@@ -144,11 +169,11 @@ void moved_release(struct engine *e, handle stub) {
         s->held_us = 0;
 }
 
-bool moved_has(const struct engine *e, const struct leg *l, uint16_t from) {
+uint16_t moved_where(const struct engine *e, const struct leg *l, uint16_t from, uint64_t call) {
     struct token t;
     struct slice token = leg_token(l, &t);
     const struct stub *s = token.p ? find(e, 't', token) : NULL;
-    return s && s->from == from && s->to != from;
+    return s && s->from == from && s->to != from && (!s->call || s->call == call) ? s->to : TOKEN_BUCKETS;
 }
 
 /* As far as it is known here: stubs that others have are told by moved_on_ended. */
@@ -156,7 +181,7 @@ static void remove_leg(struct engine *e, struct slice token) {
     struct stub *s = find(e, 't', token);
     if (!s)
         return;
-    store(e, STORE_DELETE, s->from, token, 0);
+    store(e, STORE_DELETE, s);
     drop(e, s);
 }
 
@@ -175,18 +200,31 @@ void moved_on_ended(struct engine *e, struct slice key) {
     remove_leg(e, key);
 }
 
+static bool hex(struct slice text, uint64_t *out) {
+    *out = 0;
+    for (uint32_t i = 0; i < text.n; i++) {
+        uint8_t c = ascii_lower((uint8_t)text.p[i]);
+        if ((uint8_t)(c - '0') > 9 && (uint8_t)(c - 'a') > 5)
+            return false;
+        *out = *out << 4 | (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    return true;
+}
+
+/* The value is the bucket, and in newer ones the call. */
 void moved_on_record(struct engine *e, uint16_t bucket, struct slice key, struct slice value) {
     struct token t;
-    uint32_t to = 0;
-    for (uint32_t i = 0; i < value.n && i < LIMIT_BUCKET_DIGITS; i++)
-        to = to << 4 | (uint32_t)((value.p[i] & 0xf) + (value.p[i] > '9' ? 9 : 0));
-    struct stub *s = value.n == LIMIT_BUCKET_DIGITS && key.n == TOKEN_LEN && token_parse(key, &t) ? put(e, 't', key)
-                                                                                                  : NULL;
+    uint64_t to, call;
+    if ((value.n != VALUE_LEN && value.n != LIMIT_BUCKET_DIGITS) || key.n != TOKEN_LEN || !token_parse(key, &t) ||
+        !hex(slice_of(value.p, LIMIT_BUCKET_DIGITS), &to) ||
+        !hex(slice_of(value.p + LIMIT_BUCKET_DIGITS, value.n - LIMIT_BUCKET_DIGITS), &call))
+        return;
+    struct stub *s = put_token(e, key);
     if (!s)
         return;
     s->from = bucket;
     s->to = (uint16_t)(to % LIMIT_BUCKETS);
-    s->until_us = e->now + 1000ull * MOVED_LEG_MS;
+    s->call = call;
 }
 
 void moved_put_call_id(struct engine *e, struct slice call_id, uint16_t from, uint16_t to) {
@@ -204,4 +242,55 @@ void moved_forget_lost(struct engine *e) {
     for (struct stub *s; (s = pool_next(&e->moved.stubs, &cursor, &h));)
         if (!owner_is_mine(e, s->from) && e->owners.of[s->from] != OWNER_LOADING)
             drop(e, s);
+}
+
+/* ---- stubs of legs whose end nobody told of ---- */
+
+/* The call's record, then a stub of the leg where it was moved to: one of them is there while the leg lives. */
+static void look(struct engine *e, struct stub *s, enum look what) {
+    struct out *o = outbox_add(e->out, OUT_STORE);
+    char text[16];
+    struct sbuf id = sbuf_on(text, sizeof text);
+    s->looks = (uint8_t)what;
+    s->look_us = e->now + MOVED_LOOK_US;
+    if (!o)
+        return;
+    sbuf_hex(&id, s->call, 16);
+    o->u.store.verb = STORE_GET;
+    o->u.store.ticket = ticket_of(TICKET_MOVED, s->self);
+    o->u.store.bucket = s->to;
+    o->u.store.table = what == LOOK_CALL ? SL("call") : SL("moved");
+    o->u.store.key = buf_copy(&e->bufs, what == LOOK_CALL ? sbuf_slice(&id) : slice_of(s->token, TOKEN_LEN));
+}
+
+void moved_on_timer(struct engine *e) {
+    uint32_t cursor = 0, n = 0;
+    bool any = false;
+    handle h;
+    for (struct stub *s; n < LOOKS_A_TURN && (s = pool_next(&e->moved.stubs, &cursor, &h));) {
+        any = any || s->call;
+        if (!s->call || s->look_us > e->now || !owner_is_mine(e, s->from))
+            continue;
+        look(e, s, LOOK_CALL);
+        n++;
+    }
+    if (any)
+        wheel_set(&e->wheel, &e->moved.timer, e->now + TURN_US);
+}
+
+bool moved_on_store(struct engine *e, const struct event *ev) {
+    if (!ev->u.store.ticket || ticket_part(ev->u.store.ticket) != TICKET_MOVED)
+        return false;
+    struct stub *s = pool_get(&e->moved.stubs, ticket_handle(ev->u.store.ticket));
+    enum look was = s ? (enum look)s->looks : LOOK_NOT;
+    if (!s || was == LOOK_NOT || !owner_is_mine(e, s->from))
+        return true;
+    s->looks = LOOK_NOT;
+    if (ev->u.store.status == STORE_MISSING && was == LOOK_CALL) {
+        look(e, s, LOOK_STUB);
+    } else if (ev->u.store.status == STORE_MISSING) {
+        store(e, STORE_DELETE, s);
+        drop(e, s);
+    }
+    return true;
 }

@@ -3,7 +3,8 @@
  * moved: stubs for what lives in another bucket than its token says: a leg that was joined into a call of another
  * bucket, every leg of a call that was moved for a transfer; and, by Call-ID, an INVITE that was passed on to where the
  * dialog is that it replaces. A message that names such a leg goes where the stub says. Kept by the owner of the
- * token's bucket, in memory and in the store (table "moved"), until the leg has ended.
+ * token's bucket, in memory and in the store (table "moved"), until the leg has ended. Who died may not have told of
+ * that: from time to time the store is asked whether the call is there still.
  */
 #ifndef REFEREE_B2B_MOVED_H
 #define REFEREE_B2B_MOVED_H
@@ -14,25 +15,30 @@
 #define MOVED_INVITE_US 360000000
 /* Of a leg's, for the case that nobody says when it ends. */
 #define MOVED_LEG_MS 86400000
+/* Longer than a call is on its way from one bucket to another. */
+#define MOVED_LOOK_US 120000000
 
 void moved_init(struct engine *e, struct arena *a);
 /* By token, else by Call-ID. TOKEN_BUCKETS: it has not moved. MOVED_HELD: it has, but is not there yet; what comes for
  * it is to be dropped, and comes again. */
 #define MOVED_HELD (TOKEN_BUCKETS + 1)
 uint16_t moved_to(const struct engine *e, const struct steer *s, const struct sip_msg *msg);
-/* The leg, which lived in `from`, lives in `to` from now on. False: no room; nothing has changed. */
-bool moved_put_leg(struct engine *e, const struct leg *l, uint16_t from, uint16_t to);
+/* The leg, which lived in `from`, lives in `to` from now on, in that call. False: no room; nothing has changed. */
+bool moved_put_leg(struct engine *e, const struct leg *l, uint16_t from, uint16_t to, uint64_t call);
 /* What comes for it before `until_us` is held off, or until moved_release of what this returned. */
 handle moved_hold(struct engine *e, const struct leg *l, uint64_t until_us);
 void moved_release(struct engine *e, handle stub);
 void moved_put_call_id(struct engine *e, struct slice call_id, uint16_t from, uint16_t to);
-/* It lives in `from` no more, by what is known here. */
-bool moved_has(const struct engine *e, const struct leg *l, uint16_t from);
+/* Where the call went from `from` with this leg, by what is known here; TOKEN_BUCKETS: it has not moved. */
+uint16_t moved_where(const struct engine *e, const struct leg *l, uint16_t from, uint64_t call);
 /* The leg has ended: its stub goes, wherever it is. */
 void moved_leg_ended(struct engine *e, const struct leg *l);
 void moved_on_ended(struct engine *e, struct slice key);
 /* A record of the table "moved". */
 void moved_on_record(struct engine *e, uint16_t bucket, struct slice key, struct slice value);
+void moved_on_timer(struct engine *e);
+/* False: not one of its tickets. */
+bool moved_on_store(struct engine *e, const struct event *ev);
 /* Those of buckets that are not ours any more go. */
 void moved_forget_lost(struct engine *e);
 

@@ -326,31 +326,51 @@ static void not_ours(struct engine *e, uint16_t bucket, uint32_t peer) {
     o->of[bucket] = peer == PEER_NONE ? OWNER_NOBODY : peer;
 }
 
-/* The call is here already, in another bucket: it has come by itself, for its transfer. */
-static bool lives_elsewhere(const struct engine *e, const struct event *ev) {
+/* The call of this record, which is here by now, in another bucket. */
+static struct call *elsewhere(const struct engine *e, struct slice key, uint16_t bucket) {
     uint32_t cursor = 0;
     handle h;
-    for (const struct call *c; (c = pool_next(&e->calls, &cursor, &h));) {
-        char mem[16];
-        struct sbuf id = sbuf_on(mem, sizeof mem);
+    for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));) {
+        char text[16];
+        struct sbuf id = sbuf_on(text, sizeof text);
         sbuf_hex(&id, c->id, 16);
-        if (slice_eq(sbuf_slice(&id), ev->u.bucket.key))
-            return c->bucket != ev->u.bucket.bucket;
+        if (c->bucket != bucket && slice_eq(sbuf_slice(&id), key))
+            return c;
     }
-    return false;
+    return NULL;
+}
+
+/* Stubs that its owner did not come to. */
+static void complete_stubs(struct engine *e, const struct call *c, uint16_t from, uint16_t to) {
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        const struct leg *l = leg_get(e, c->legs[i]);
+        if (moved_where(e, l, from, c->id) == TOKEN_BUCKETS)
+            moved_put_leg(e, l, from, to, c->id);
+    }
+}
+
+static bool stubs_lead_away(struct engine *e, const struct event *ev) {
+    uint16_t from = ev->u.bucket.bucket, to = TOKEN_BUCKETS;
+    enum record_error r;
+    struct call *c = elsewhere(e, ev->u.bucket.key, from);
+    if (c) {
+        complete_stubs(e, c, from, c->bucket);
+        return true;
+    }
+    r = record_peek(e, ev->u.bucket.value, &c);
+    if (r != RECORD_OK)
+        return false;
+    for (unsigned i = 0; i < c->leg_count && to == TOKEN_BUCKETS; i++)
+        to = moved_where(e, leg_get(e, c->legs[i]), from, c->id);
+    if (to != TOKEN_BUCKETS)
+        complete_stubs(e, c, from, to);
+    record_drop(e, c);
+    return to != TOKEN_BUCKETS;
 }
 
 /* Its former owner died between the stubs and the end of the record: the call is where they lead. */
 static bool has_moved(struct engine *e, const struct event *ev) {
-    struct call *c;
-    if (!e->moved.stubs.used)
-        return false;
-    enum record_error r = record_peek(e, ev->u.bucket.value, &c);
-    bool moved = r == RECORD_EXISTS && lives_elsewhere(e, ev);
-    for (unsigned i = 0; r == RECORD_OK && i < c->leg_count; i++)
-        moved = moved || moved_has(e, leg_get(e, c->legs[i]), ev->u.bucket.bucket);
-    if (r == RECORD_OK)
-        record_drop(e, c);
+    bool moved = e->moved.stubs.used && stubs_lead_away(e, ev);
     struct out *o = moved ? outbox_add(e->out, OUT_STORE) : NULL;
     if (o) {
         o->u.store = (struct store_op){ .verb = STORE_DELETE, .bucket = ev->u.bucket.bucket, .table = SL("call") };

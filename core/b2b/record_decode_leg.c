@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/anchor.h"
+#include "core/b2b/call.h"
 #include "core/b2b/leg.h"
 #include "core/b2b/record_read.h"
 #include "core/sip/token.h"
@@ -180,12 +181,47 @@ static struct leg *make_leg(struct decoder *x, uint8_t number) {
     return l;
 }
 
+/* Its token names the call that it began in. */
+static bool is_native(const struct engine *e, const struct leg *l) {
+    struct token t;
+    const struct call *c = call_get(e, l->call);
+    return token_parse(leg_str(l, DLG_LOCAL_TAG), &t) && c && t.call == c->id;
+}
+
+static void bury(struct engine *e, struct leg *l) {
+    struct call *c = leg_call(e, l);
+    leg_stop_ok(e, l);
+    wheel_cancel(&e->wheel, &l->timer);
+    wheel_cancel(&e->wheel, &l->session_timer);
+    l->state = LEG_DEAD;
+    if (c)
+        call_changed(e, c);
+}
+
+/* A leg in two records: it was moved, and its owner died before the call that it left was written again. True: the one
+ * that was left is dead. */
+static bool is_settled(struct decoder *x, struct leg *l, struct leg *other) {
+    bool here = other && is_native(x->e, l), there = other && is_native(x->e, other);
+    if (x->peeks || here == there)
+        return false;
+    if (here) {
+        bury(x->e, l);
+        return true;
+    }
+    leg_unindex(x->e, other);
+    bury(x->e, other);
+    return leg_index(x->e, l);
+}
+
 static bool finish_leg(struct decoder *x, struct leg *l) {
     struct slice call_id = leg_str(l, DLG_CALL_ID), tag = leg_str(l, DLG_LOCAL_TAG);
     if (!call_id.p || !tag.p || l->state == LEG_BYE_SENT)
         return read_fail(x, RECORD_VALUE) == READ_TAKEN;
-    if (!leg_index(x->e, l))
-        return read_fail(x, leg_find_local(x->e, call_id, tag) ? RECORD_EXISTS : RECORD_NO_ROOM) == READ_TAKEN;
+    if (!leg_index(x->e, l)) {
+        struct leg *other = leg_find_local(x->e, call_id, tag);
+        if (!is_settled(x, l, other))
+            return read_fail(x, other ? RECORD_EXISTS : RECORD_NO_ROOM) == READ_TAKEN;
+    }
     dialog_seed_branch(&l->dlg, &x->e->ua);
     l->media.said_srtp = l->media.told_srtp = true; /* maybe */
     return true;

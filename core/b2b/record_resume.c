@@ -112,6 +112,7 @@ static void resume_reinvite(struct engine *e, struct leg *l, const struct open *
     l->invite_out = o->bytes.n ? adopt_client(e, l, o, FOR_REINVITE) : HANDLE_NONE;
     if (l->invite_out != HANDLE_NONE) {
         l->adopted = !o->provisional;
+        l->reoffer_waits = leg_str(l, LEG_SDP_WANTED).p && l->retry_until; /* behind the one that is open */
         if (l->invite_until <= e->now)
             l->invite_until = e->now + 64ull * e->cfg.t1_us;
         if (l->retry_until && l->retry_until < l->invite_until)
@@ -267,8 +268,8 @@ static void resume_transfers(struct engine *e, const struct call *c) {
     for (unsigned i = 0; i < c->leg_count; i++) {
         const struct leg *l = leg_get(e, c->legs[i]);
         struct transfer *t = transfer_get(e, l->transfer);
-        if (t && t != own && t->resuming)
-            transfer_resume(e, t);
+        if (t && t != own)
+            transfer_party_resumed(e, t, leg_get(e, c->legs[i]));
     }
 }
 

@@ -267,6 +267,7 @@ struct transfer {
     uint32_t relay_cseq; /* relayed: of our REFER, id of the transferee's NOTIFYs */
     uint8_t recall_step; /* 0: not recalling; 1: the transferor; 2: the fallback; 3: the announcement */
     bool relay_auto, relay_answered, relay_ended, token_used;
+    bool relay_last;     /* the final NOTIFY is on its way to the transferor */
     bool asked, joined; /* the transferee for a fresh offer; the target with an offer that is on record */
     uint32_t refer_cseq;      /* id of the subscription */
     uint32_t max_forwards;
@@ -283,6 +284,8 @@ struct transfer {
     bool final_sent;
     bool resuming;         /* of a record, and not all its parties are here yet */
     uint64_t deadline_us;  /* ... of its timer, which counts that wait meanwhile; 0: none */
+    uint8_t held_event;    /* ... and this is what happened meanwhile: enum transfer_event + 1; 0: nothing */
+    uint16_t held_status;
     uint64_t expires_us;
     struct strs s; /* enum transfer_field */
     struct wheel_node timer;
@@ -330,6 +333,7 @@ enum engine_timer {
     TIMER_SESSION,
     TIMER_OWNER,
     TIMER_MOVE,
+    TIMER_MOVED,
     TIMER_HELD,
     TIMER_STORE,
     TIMER_STRAYS,
@@ -364,6 +368,7 @@ struct owners {
 struct moved {
     struct pool stubs;
     struct map by_key;
+    struct wheel_node timer;
 };
 
 /* reanchor.h: legs that wait, first come first served. */

@@ -12,6 +12,7 @@ enum ticket_part {
     TICKET_WRITE, /* barrier_store.c: a record, written or deleted */
     TICKET_LOAD,  /* recover.c: the records of a bucket; the number is the bucket + 1 */
     TICKET_OWNER, /* who owns a bucket, claims, leases */
+    TICKET_MOVED, /* moved.c: whether what a stub leads to is there still */
 };
 
 static inline uint64_t ticket_of(enum ticket_part part, uint64_t h) {

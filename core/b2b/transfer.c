@@ -340,7 +340,9 @@ static void do_give_up_target(struct engine *e, struct transfer *t, uint16_t sta
 
 static void do_commit(struct engine *e, struct transfer *t, uint16_t status) {
     (void)status;
-    if (transfer_answer_target(e, t))
+    if (t->mode != MODE_ECHO && !leg_is_live(leg_get(e, t->target)))
+        transfer_fail(e, t, 480); /* its record never came here */
+    else if (transfer_answer_target(e, t))
         transfer_commit(e, t);
     else
         transfer_roll_back(e, t, 488);
@@ -578,6 +580,8 @@ void transfer_step(struct engine *e, struct transfer *t, enum transfer_event ev,
         sbuf_u64(&d, status);
         trace_end(&e->trace, &d);
     }
+    if (transfer_holds_event(t, ev, status))
+        return;
     cdr_event(e, t, ev);
     if (cell->verdict == TRANSFER_ACT)
         actions[cell->action](e, t, status);

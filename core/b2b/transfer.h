@@ -46,6 +46,11 @@ void transfer_resume(struct engine *e, struct transfer *t);
  * behind that event transfer_resume_now is due; t may be NULL. */
 bool transfer_wait_over(struct engine *e, struct transfer *t);
 void transfer_resume_now(struct engine *e, struct transfer *t, bool unsure);
+/* True: parties are missing that this may be about; it comes again when they are here, or when they are waited for no
+ * more. */
+bool transfer_holds_event(struct transfer *t, enum transfer_event ev, uint16_t status);
+/* A party of it, in another call, goes on here too. */
+void transfer_party_resumed(struct engine *e, struct transfer *t, struct leg *l);
 /* A REFER that was accepted before the call was taken over comes again: the same answer (race 12). False: another. */
 bool transfer_accepted_again(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn);
 /* The same of a SUBSCRIBE outside a dialog that made leg l. */
@@ -143,6 +148,8 @@ struct slice transfer_full_offer(const struct engine *e, const struct transfer *
 bool transfer_relay(struct engine *e, struct transfer *t, const struct sip_msg *msg, handle txn);
 /* An event of a leg in a relayed transfer. False: the bridge is to handle it. */
 bool transfer_relay_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev);
+/* The transferee has shown, by its answer, its INVITE or a NOTIFY, that it does what the REFER asks. */
+bool transfer_relay_begun(const struct transfer *t);
 void transfer_relay_timer(struct engine *e, struct transfer *t);
 /* Accepts the REFER and begins: 202 or 200, NOTIFY 100, then the target; result != 0: it has failed already. */
 void transfer_begin(struct engine *e, struct transfer *t, const struct sip_msg *msg, handle txn, uint16_t result);

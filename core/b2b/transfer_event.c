@@ -4,6 +4,7 @@
 #include "core/b2b/call.h"
 #include "core/b2b/late.h"
 #include "core/b2b/media.h"
+#include "core/b2b/record.h"
 #include "core/b2b/transfer.h"
 
 static bool is_end(const struct leg_event *ev) {
@@ -210,7 +211,9 @@ bool transfer_on_event(struct engine *e, struct leg *l, const struct leg_event *
     if (!t)
         return false;
     handle self = t->self;
-    bool unsure = t->notifying, waited = transfer_wait_over(e, t), done = on_event(e, t, l, ev);
+    /* While parties are missing what decides is held: transfer_holds_event. */
+    bool unsure = t->notifying, waited = !transfer_awaits_party(t) && transfer_wait_over(e, t);
+    bool done = on_event(e, t, l, ev);
     if (waited)
         transfer_resume_now(e, transfer_get(e, self), unsure);
     return done;

@@ -266,7 +266,8 @@ bool transfer_accepted_again(struct engine *e, struct leg *l, const struct sip_m
     /* Only in a call taken over may it be one that was accepted: else its CSeq has been seen. */
     if (leg_call(e, l)->taken_us && in_dialog && l->refer_done == msg->cseq)
         return answer_done(e, l, msg, txn);
-    if (!t || !leg_call(e, l)->taken_us || t->refer_cseq != msg->cseq || t->mode == MODE_RELAY)
+    if (!t || !leg_call(e, l)->taken_us || t->refer_cseq != msg->cseq ||
+        (t->mode == MODE_RELAY && !transfer_relay_begun(t)))
         return false;
     /* With a subscriber of its own it came from outside the transferor's dialog, whose numbers are others. */
     bool own = t->subscriber == HANDLE_NONE || transfer_is_explicit(t);

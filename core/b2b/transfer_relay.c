@@ -134,6 +134,10 @@ bool transfer_relay(struct engine *e, struct transfer *t, const struct sip_msg *
     return true;
 }
 
+bool transfer_relay_begun(const struct transfer *t) {
+    return t->token_used || t->relay_answered;
+}
+
 /* It lives as long as its token may be used or its NOTIFYs cross. */
 static void release_if_over(struct engine *e, struct transfer *t) {
     bool token_over = t->token_used || !wheel_is_set(&t->timer);
@@ -182,7 +186,7 @@ static void on_refer_response(struct engine *e, struct transfer *t, const struct
     struct leg *b = leg_get(e, t->transferor);
     uint16_t status = ev->status == 401 || ev->status == 407 ? 403 : ev->status;
     /* It has begun, by its INVITE or a NOTIFY: then it is not done a second time, and its 2xx was lost. */
-    bool begun = t->token_used || t->relay_answered;
+    bool begun = transfer_relay_begun(t);
     if (status >= 300 && t->relay_auto && !begun) {
         carry_out_here(e, t);
         return;
@@ -259,7 +263,9 @@ static void pass_notify(struct engine *e, struct transfer *t, struct leg *a, con
     if (status > 100 && status < 200)
         cdr_step(e, t, STEP_RINGING);
     if (slice_has_prefix(state, SL("terminated"))) {
-        t->relay_ended = true;
+        /* Not over before the transferor has it: who takes over from us may have to pass it on once more. */
+        t->relay_last = out != NULL;
+        t->relay_ended = !out;
         cdr_result(e, t, status);
         metrics_add(&e->metrics, status >= 200 && status < 300 ? M_transfers_done : M_transfers_failed, 1);
     }
@@ -279,6 +285,11 @@ bool transfer_relay_event(struct engine *e, struct transfer *t, struct leg *l, c
         pass_notify(e, t, l, ev);
         release_if_over(e, t);
         return true;
+    }
+    if (!transferee && t->relay_last && ev->kind == LEG_EV_RESPONSE && ev->purpose == FOR_BRIDGED) {
+        t->relay_ended = true;
+        release_if_over(e, t);
+        return false;
     }
     if (ev->kind == LEG_EV_BYE || ev->kind == LEG_EV_GONE) {
         t->relay_ended = true;
@@ -308,6 +319,7 @@ struct transfer *transfer_use_token(struct engine *e, struct slice user, struct 
             return NULL;
         *status = 0;
         t->token_used = true;
+        call_promised(e, call_get(e, t->call));
         return t;
     }
     return NULL;

@@ -19,7 +19,7 @@ bool transfer_wait_over(struct engine *e, struct transfer *t) {
 
 /* Records of its other parties may still come: nothing is decided without them before the wait is over. */
 static bool waits_for_parties(struct engine *e, struct transfer *t) {
-    bool missing = transfer_awaits_party(t);
+    bool missing = transfer_awaits_party(t) && !t->result;
     if (!missing || (t->resuming && !wheel_is_set(&t->timer))) {
         transfer_wait_over(e, t);
         return false;
@@ -42,6 +42,21 @@ static void notify_again(struct engine *e, struct transfer *t) {
         status = t->result;
     t->final_sent = false;
     transfer_notify(e, t, status);
+}
+
+/* The transferee had agreed before the transferor's leg of the consultation was here, or could be ended. */
+static void end_consult(struct engine *e, struct transfer *t, struct leg *d) {
+    if (!t->committed || !leg_is_live(d) || d->transfer != t->self || d->transfer_role != TR_CONSULT)
+        return;
+    transfer_role(e, t, d->self, TR_NONE);
+    leg_end(e, d, 487, SLICE_NONE);
+}
+
+static void end_consults(struct engine *e, struct transfer *t) {
+    uint32_t cursor = 0;
+    handle h;
+    for (struct leg *l; t->committed && (l = pool_next(&e->legs, &cursor, &h));)
+        end_consult(e, t, l);
 }
 
 static bool in_flight(const struct engine *e, handle leg) {
@@ -75,19 +90,6 @@ static void resume_transferee(struct engine *e, struct transfer *t) {
         transfer_answered(e, t, c, leg_str(c, LEG_SDP_REMOTE));
 }
 
-/* The record of the consultation is older than that of the transfer: its end was not stored. */
-static void end_consult(struct engine *e, struct transfer *t) {
-    const struct call *c = t->committed ? call_get(e, t->consult_call) : NULL;
-    for (unsigned i = 0; c && i < c->leg_count; i++) {
-        struct leg *l = leg_get(e, c->legs[i]);
-        if (l->transfer != t->self || l->transfer_role != TR_CONSULT)
-            continue;
-        transfer_role(e, t, l->self, TR_NONE);
-        if (leg_is_live(l))
-            leg_end(e, l, 487, SLICE_NONE);
-    }
-}
-
 static void resume_notifying(struct engine *e, struct transfer *t) {
     /* The NOTIFY that has just been sent again has the whole of its time. */
     if (t->notifying)
@@ -103,6 +105,14 @@ static void resume_bye_wait(struct engine *e, struct transfer *t) {
         transfer_step(e, t, TRANSFER_EV_TRANSFEROR_GONE, 0);
     else if (!wheel_is_set(&t->timer))
         wheel_set(&e->wheel, &t->timer, e->now + e->cfg.bye_wait_us);
+}
+
+/* The call had its record written with the target's answer, and the target's own call had not: it answers once more. */
+static void step_back(struct engine *e, struct transfer *t) {
+    if (t->state != TRANSFER_TRANSFEREE || t->mode != MODE_JOIN || !in_flight(e, t->target))
+        return;
+    t->held_event = 0;
+    transfer_go(e, t, TRANSFER_JOIN);
 }
 
 static void resume_state(struct engine *e, struct transfer *t) {
@@ -144,9 +154,15 @@ static void resume_state(struct engine *e, struct transfer *t) {
     }
 }
 
-/* One that was passed on and not answered has promised nothing: the REFER comes again. */
+static void resume_event(struct engine *e, struct transfer *t) {
+    enum transfer_event ev = (enum transfer_event)(t->held_event - 1);
+    t->held_event = 0;
+    transfer_step(e, t, ev, t->held_status);
+}
+
+/* One that was passed on, and nothing is heard of, has promised nothing: the REFER comes again. */
 static void resume_relayed(struct engine *e, struct transfer *t) {
-    if (!t->relay_answered || !leg_is_live(leg_get(e, t->transferee)))
+    if (!transfer_relay_begun(t) || !leg_is_live(leg_get(e, t->transferee)))
         transfer_release(e, t);
 }
 
@@ -157,11 +173,16 @@ static void resume(struct engine *e, struct transfer *t, bool unsure) {
         resume_relayed(e, t);
         return;
     }
-    if (t->state == TRANSFER_NOTIFYING || t->state == TRANSFER_BYE_WAIT)
-        end_consult(e, t);
+    end_consults(e, t);
     if (unsure && t->notifying)
         notify_again(e, t);
-    if (transfer_get(e, self))
+    if (!transfer_get(e, self))
+        return;
+    step_back(e, t);
+    bool gone = t->held_event == TRANSFER_EV_TRANSFEREE_GONE + 1;
+    if (t->held_event && (gone || leg_is_up(leg_get(e, t->transferee))))
+        resume_event(e, t);
+    else
         resume_state(e, t);
 }
 
@@ -169,11 +190,29 @@ void transfer_resume(struct engine *e, struct transfer *t) {
     t->order_conn = 0;
     if (t->subscriber == HANDLE_NONE && !transfer_is_explicit(t))
         t->subscriber = t->transferor;
-    if (!waits_for_parties(e, t))
+    if (t->mode == MODE_RELAY || !waits_for_parties(e, t))
         resume(e, t, t->notifying);
 }
 
 void transfer_resume_now(struct engine *e, struct transfer *t, bool unsure) {
     if (t)
         resume(e, t, unsure);
+}
+
+bool transfer_holds_event(struct transfer *t, enum transfer_event ev, uint16_t status) {
+    bool about = ev == TRANSFER_EV_TARGET_YES || ev == TRANSFER_EV_TARGET_NO || ev == TRANSFER_EV_TARGET_GONE ||
+                 ev == TRANSFER_EV_TRANSFEREE_YES || ev == TRANSFER_EV_TRANSFEREE_NO ||
+                 ev == TRANSFER_EV_TRANSFEREE_GONE;
+    if (!t->resuming || !about)
+        return false;
+    t->held_event = (uint8_t)(ev + 1);
+    t->held_status = status;
+    return true;
+}
+
+void transfer_party_resumed(struct engine *e, struct transfer *t, struct leg *l) {
+    if (t->resuming)
+        transfer_resume(e, t);
+    else
+        end_consult(e, t, l);
 }
