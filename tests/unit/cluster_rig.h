@@ -2,7 +2,8 @@
  *
  * Engines of one cluster, each with its lease, on one embedded store, in virtual time: messages take their time,
  * engines die, sleep, lose the store, come back, drain. A test gives the phones. Whatever an engine sends for a leg of
- * a call is checked: the store has the call's bucket for that engine.
+ * a call is checked: the store has the call's bucket for that engine. A test may have an engine die in the midst of its
+ * outbox.
  */
 #ifndef REFEREE_TESTS_CLUSTER_RIG_H
 #define REFEREE_TESTS_CLUSTER_RIG_H
@@ -14,6 +15,7 @@
 #define CLUSTER_MAX 3
 #define CLUSTER_FLIES 4096
 #define CLUSTER_INPUTS 16384
+#define CLUSTER_RECORDS 256 /* of the store: of each bucket that is taken over all are looked at */
 #define CLUSTER_MS UINT64_C(1000)
 #define CLUSTER_SEC UINT64_C(1000000)
 #define CLUSTER_TRUTH 77 /* ticket of the check's own question */
@@ -48,10 +50,15 @@ struct cluster {
     void *store_mem;
     uint64_t now, seq, random;
     unsigned loss;           /* of 1000 datagrams */
+    uint64_t delay, jitter;  /* of a datagram to a phone: delay and up to so much more */
     struct cluster_fly fly[CLUSTER_FLIES];
-    unsigned high;           /* no fly in use behind it */
+    unsigned heap[CLUSTER_FLIES], heap_n; /* those in use, the next one first */
+    unsigned spare[CLUSTER_FLIES], spare_n, high; /* used before; none in use from `high` on */
     uint32_t wrong_owner, sends;
     void (*at_phone)(struct cluster *w, const struct addr *phone, char *text);
+    void (*on_media)(struct cluster *w, unsigned engine, const struct media_cmd *cmd);
+    /* Asked before each entry of an outbox, and with NULL behind the last one. */
+    bool (*dies)(struct cluster *w, unsigned engine, const struct out *next);
 };
 
 static inline uint64_t cluster_wall(const struct cluster *w) {
@@ -63,20 +70,49 @@ static inline uint32_t cluster_random(struct cluster *w, uint32_t below) {
     return (uint32_t)(w->random >> 33) % below;
 }
 
-static inline struct cluster_fly *cluster_fly_new(struct cluster *w, struct slice bytes, uint64_t delay) {
-    for (unsigned i = 0; i < CLUSTER_FLIES; i++) {
-        struct cluster_fly *f = &w->fly[i];
-        if (f->used)
-            continue;
-        w->high = i >= w->high ? i + 1 : w->high;
-        *f = (struct cluster_fly){ .used = true, .at = w->now + delay, .seq = w->seq++ };
-        f->bytes = calloc(1, bytes.n + 1);
-        if (bytes.n)
-            memcpy(f->bytes, bytes.p, bytes.n);
-        return f;
+/* ---- what is on its way, by time and then in the order of sending ---- */
+
+static inline bool cluster_before(const struct cluster *w, unsigned x, unsigned y) {
+    const struct cluster_fly *a = &w->fly[x], *b = &w->fly[y];
+    return a->at != b->at ? a->at < b->at : a->seq < b->seq;
+}
+
+static inline void cluster_rise(struct cluster *w, unsigned i) {
+    for (unsigned up; i && cluster_before(w, w->heap[i], w->heap[up = (i - 1) / 2]); i = up) {
+        unsigned x = w->heap[i];
+        w->heap[i] = w->heap[up];
+        w->heap[up] = x;
     }
-    CHECK(!"room for what is on its way");
-    return NULL;
+}
+
+static inline void cluster_sink(struct cluster *w, unsigned i) {
+    for (unsigned low; (low = 2 * i + 1) < w->heap_n; i = low) {
+        low += low + 1 < w->heap_n && cluster_before(w, w->heap[low + 1], w->heap[low]);
+        if (!cluster_before(w, w->heap[low], w->heap[i]))
+            return;
+        unsigned x = w->heap[i];
+        w->heap[i] = w->heap[low];
+        w->heap[low] = x;
+    }
+}
+
+static inline struct cluster_fly *cluster_fly_new(struct cluster *w, struct slice bytes, uint64_t delay) {
+    CHECK(w->spare_n || w->high < CLUSTER_FLIES);
+    unsigned i = w->spare_n ? w->spare[--w->spare_n] : w->high++;
+    struct cluster_fly *f = &w->fly[i];
+    *f = (struct cluster_fly){ .used = true, .at = w->now + delay, .seq = w->seq++ };
+    f->bytes = calloc(1, bytes.n + 1);
+    if (bytes.n)
+        memcpy(f->bytes, bytes.p, bytes.n);
+    w->heap[w->heap_n] = i;
+    cluster_rise(w, w->heap_n++);
+    return f;
+}
+
+/* It is not used any more; its bytes are the caller's. */
+static inline void cluster_fly_end(struct cluster *w, unsigned i) {
+    w->fly[i].used = false;
+    w->spare[w->spare_n++] = i;
 }
 
 /* From a phone: to whichever engine the network picks. */
@@ -173,7 +209,8 @@ static inline void cluster_out(struct cluster *w, unsigned i, struct out *o) {
         struct slice text = buf_slice(o->u.send.buf);
         cluster_check_send(w, i, text);
         if (cluster_random(w, 1000) >= w->loss) {
-            struct cluster_fly *f = cluster_fly_new(w, text, 1 + cluster_random(w, 4000));
+            uint64_t more = w->jitter ? cluster_random(w, (uint32_t)w->jitter) : 0;
+            struct cluster_fly *f = cluster_fly_new(w, text, w->delay + more);
             f->engine = -1;
             f->to = o->u.send.dst;
         }
@@ -194,18 +231,37 @@ static inline void cluster_out(struct cluster *w, unsigned i, struct out *o) {
         break;
     case OUT_CDR: buf_unref(p, &o->u.cdr.buf); break;
     case OUT_ADMIN: buf_unref(p, &o->u.admin.buf); break;
+    case OUT_MEDIA:
+        if (w->on_media)
+            w->on_media(w, i, &o->u.media);
+        break;
     default: break;
     }
 }
 
+static inline void cluster_stop(struct cluster *w, unsigned i);
+
+static inline bool cluster_dies(struct cluster *w, unsigned i, const struct out *next) {
+    if (!w->dies || !w->dies(w, i, next))
+        return false;
+    cluster_stop(w, i);
+    return true;
+}
+
 static inline void cluster_step(struct cluster *w, unsigned i, struct event *ev) {
     struct cluster_engine *c = &w->c[i];
+    if (!c->e)
+        return; /* it died in this turn */
     ev->mono_us = w->now;
     ev->wall_ms = cluster_wall(w);
     engine_step(c->e, ev, &c->box);
-    for (uint32_t k = 0; k < c->box.n; k++)
+    for (uint32_t k = 0; k < c->box.n; k++) {
+        if (cluster_dies(w, i, &c->box.entries[k]))
+            return;
         cluster_out(w, i, &c->box.entries[k]);
+    }
     c->box.n = 0;
+    cluster_dies(w, i, NULL);
 }
 
 /* ---- the lease ---- */
@@ -224,7 +280,7 @@ static inline void cluster_decision(struct cluster *w, unsigned i, const struct 
     if (ev.kind == EV_BUCKET)
         ev.u.bucket.live = true;
     cluster_step(w, i, &ev);
-    for (unsigned k = 0; d->verdict == LEASE_MINE && k < w->n; k++)
+    for (unsigned k = 0; w->c[i].e && d->verdict == LEASE_MINE && k < w->n; k++)
         if (k != i && w->c[k].runs) {
             struct lease_input *in = cluster_tell_lease(w, k, LEASE_IN_HEARD, d->bucket);
             in->node = i + 1;
@@ -237,7 +293,7 @@ static inline void cluster_carry_out(struct cluster *w, unsigned i) {
     memcpy(out, &w->c[i].out, sizeof *out);
     for (uint32_t k = 0; k < out->n; k++)
         cluster_decision(w, i, &out->d[k]);
-    for (uint32_t k = 0; k < out->op_n; k++)
+    for (uint32_t k = 0; w->c[i].e && k < out->op_n; k++)
         cluster_store(w, i, &out->ops[k]);
     free(out);
 }
@@ -299,7 +355,7 @@ static inline void cluster_work(struct cluster *w, unsigned i) {
 
 static inline void cluster_arrive(struct cluster *w, struct cluster_fly *f) {
     struct cluster_fly got = *f;
-    f->used = false;
+    cluster_fly_end(w, (unsigned)(f - w->fly));
     if (got.engine < 0) {
         w->at_phone(w, &got.to, got.bytes);
     } else if (w->c[got.engine].runs) {
@@ -313,7 +369,7 @@ static inline void cluster_arrive(struct cluster *w, struct cluster_fly *f) {
             got.ev.u.store.key.p = got.bytes;
             got.ev.u.store.value.p = got.bytes + got.ev.u.store.key.n;
         }
-        if (got.ev.kind == EV_STORE)
+        if (w->c[i].e && got.ev.kind == EV_STORE)
             cluster_answer(w, i, &got.ev);
         else
             cluster_step(w, i, &got.ev);
@@ -322,16 +378,14 @@ static inline void cluster_arrive(struct cluster *w, struct cluster_fly *f) {
     free(got.bytes);
 }
 
+/* What is due; the next one, if it is. */
 static inline struct cluster_fly *cluster_next(struct cluster *w) {
-    struct cluster_fly *best = NULL;
-    while (w->high && !w->fly[w->high - 1].used)
-        w->high--;
-    for (unsigned i = 0; i < w->high; i++) {
-        struct cluster_fly *f = &w->fly[i];
-        if (f->used && f->at <= w->now && (!best || f->at < best->at || (f->at == best->at && f->seq < best->seq)))
-            best = f;
-    }
-    return best;
+    if (!w->heap_n || w->fly[w->heap[0]].at > w->now)
+        return NULL;
+    unsigned i = w->heap[0];
+    w->heap[0] = w->heap[--w->heap_n];
+    cluster_sink(w, 0);
+    return &w->fly[i];
 }
 
 static inline void cluster_gossip(struct cluster *w, unsigned i) {
@@ -343,25 +397,44 @@ static inline void cluster_gossip(struct cluster *w, unsigned i) {
         }
 }
 
-static inline void cluster_run(struct cluster *w, uint64_t us) {
-    for (uint64_t end = w->now + us; w->now < end; w->now += w->high ? CLUSTER_MS : 5 * CLUSTER_MS) {
-        for (unsigned i = 0; i < w->n; i++) {
-            struct cluster_engine *c = &w->c[i];
-            for (unsigned k = 0; c->runs && k < 64 && lease_deadline(c->l) <= w->now; k++) {
-                cluster_tell_lease(w, i, LEASE_IN_TICK, 0);
-                cluster_work(w, i);
-            }
+/* Whatever is due now. */
+static inline void cluster_turn(struct cluster *w) {
+    for (unsigned i = 0; i < w->n; i++) {
+        struct cluster_engine *c = &w->c[i];
+        for (unsigned k = 0; c->runs && k < 64 && lease_deadline(c->l) <= w->now; k++) {
+            cluster_tell_lease(w, i, LEASE_IN_TICK, 0);
             cluster_work(w, i);
-            for (unsigned k = 0; c->runs && k < 16 && engine_deadline(c->e) <= w->now; k++)
-                cluster_step(w, i, &(struct event){ .kind = EV_DEADLINE });
-            if (c->runs && w->now >= c->gossip_us) {
-                c->gossip_us = w->now + 500 * CLUSTER_MS;
-                cluster_gossip(w, i);
-            }
         }
-        for (struct cluster_fly *f; (f = cluster_next(w));)
-            cluster_arrive(w, f);
+        cluster_work(w, i);
+        for (unsigned k = 0; c->runs && k < 16 && engine_deadline(c->e) <= w->now; k++)
+            cluster_step(w, i, &(struct event){ .kind = EV_DEADLINE });
+        if (c->runs && w->now >= c->gossip_us) {
+            c->gossip_us = w->now + 500 * CLUSTER_MS;
+            cluster_gossip(w, i);
+        }
     }
+    for (struct cluster_fly *f; (f = cluster_next(w));)
+        cluster_arrive(w, f);
+}
+
+static inline void cluster_run(struct cluster *w, uint64_t us) {
+    for (uint64_t end = w->now + us; w->now < end; w->now += w->heap_n ? CLUSTER_MS : 5 * CLUSTER_MS)
+        cluster_turn(w);
+}
+
+/* When something is due. */
+static inline uint64_t cluster_due(const struct cluster *w) {
+    uint64_t due = w->heap_n ? w->fly[w->heap[0]].at : UINT64_MAX;
+    for (unsigned i = 0; i < w->n; i++) {
+        const struct cluster_engine *c = &w->c[i];
+        if (!c->runs)
+            continue;
+        uint64_t lease = lease_deadline(c->l), engine = engine_deadline(c->e);
+        due = lease < due ? lease : due;
+        due = engine < due ? engine : due;
+        due = c->gossip_us < due ? c->gossip_us : due;
+    }
+    return due;
 }
 
 /* ---- life and death ---- */
@@ -371,11 +444,19 @@ static inline void cluster_stop(struct cluster *w, unsigned i) {
     free(c->mem);
     free(c->lease_mem);
     memset(c, 0, sizeof *c);
-    for (unsigned k = 0; k < CLUSTER_FLIES; k++)
-        if (w->fly[k].used && w->fly[k].engine == (int)i) {
-            free(w->fly[k].bytes);
-            w->fly[k].used = false;
+    unsigned kept = 0;
+    for (unsigned k = 0; k < w->heap_n; k++) {
+        struct cluster_fly *f = &w->fly[w->heap[k]];
+        if (f->engine != (int)i) {
+            w->heap[kept++] = w->heap[k];
+            continue;
         }
+        free(f->bytes);
+        cluster_fly_end(w, w->heap[k]);
+    }
+    w->heap_n = kept;
+    for (unsigned k = kept / 2; k-- > 0;)
+        cluster_sink(w, k);
 }
 
 static inline void cluster_start(struct cluster *w, unsigned i) {
@@ -403,15 +484,17 @@ static inline struct cluster *cluster_new(unsigned n, uint64_t seed) {
     w->now = RIG_START_US;
     w->random = seed;
     w->n = n;
+    w->delay = 1;
+    w->jitter = 4 * CLUSTER_MS;
     rig_config(&w->config);
     w->config.shared = true;
     w->config.calls_max = 64;
     w->config.durability = DURABILITY_CONFIRMED;
     arena_init(&a, NULL, 0);
-    store_memory_new(&a, 2048, 1 << 22, key);
+    store_memory_new(&a, CLUSTER_RECORDS, 1 << 20, key);
     w->store_mem = aligned_alloc(64, (a.used + 63) / 64 * 64);
     arena_init(&a, w->store_mem, a.used);
-    w->store = store_memory_new(&a, 2048, 1 << 22, key);
+    w->store = store_memory_new(&a, CLUSTER_RECORDS, 1 << 20, key);
     for (unsigned i = 0; i < n; i++)
         cluster_start(w, i);
     return w;
