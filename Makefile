@@ -5,6 +5,8 @@
 # make demo-cluster  the same through three nodes with a Redis Cluster, one of which is killed in the midst
 # make sim        the simulator, a minute of fresh seeds (SEED=n, HOURS=n)    make sim-mutants  it finds planted faults
 # make test       everything, in stages        make unit, ladders, e2e, tidy    one stage of it
+# make test-full  the same, and what is only sampled there
+# make kill-matrix  a node dies at each point of each flow, in virtual time (FLOW=replace/2-one-vip/17)
 # make bench-parse  the SIP parser against others (ROUNDS=n)
 # make conformance  tests/CONFORMANCE.md, which test shows what, made from the tests
 # make asan tsan  the tests under sanitizers   make fuzz SECONDS=30    each fuzz target   make cov    line coverage
@@ -55,6 +57,7 @@ ENGINE_SRC := $(sort $(wildcard bench/engine/*.c)) $(filter-out %/main.c %/wire.
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 LADDER_SRC := $(sort $(wildcard tests/ladder/*.c))
 SIM_SRC := $(sort $(wildcard tests/sim/*.c))
+KILL_SRC := $(sort $(wildcard tests/kill/*.c))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
 # Archives in the order of the include direction, then the libraries; --as-needed drops what a program does not use.
@@ -72,6 +75,7 @@ PROGRAMS := $(if $(and $(wildcard core/main.c),$(wildcard core/b2b/engine.c)),$(
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 LADDER_BIN := $(if $(LADDER_SRC),$(B)/ladder)
 SIM_BIN := $(if $(SIM_SRC),$(B)/sim)
+KILL_BIN := $(if $(KILL_SRC),$(B)/kill)
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 
 comma := ,
@@ -80,7 +84,8 @@ objects = $(patsubst %.c,$(B)/%.o,$(1))
 say = $(if $(V),,@echo '  $(1) $@';)
 
 .PHONY: all lib deps demo run install clean FORCE
-.PHONY: conformance test tidy unit ladders sim sim-smoke sim-mutants e2e programs-for-tests asan tsan cov fuzz
+.PHONY: conformance test tidy unit ladders kill-matrix sim sim-smoke sim-mutants e2e programs-for-tests asan tsan
+.PHONY: cov fuzz test-full
 .PHONY: fuzz-smoke fuzz-run bench-call bench-engine bench-store
 all: lib $(PROGRAMS)
 lib: $(PURE_LIB)
@@ -184,6 +189,10 @@ SIM_WRAPS := leg_fsm_cell transfer_cell oa_step txn_run bridge_method bridge_hea
 $(B)/sim: $(call objects,$(SIM_SRC)) $(PURE_LIB)
 	$(call say,ld)$(LINK) $(addprefix -Wl$(comma)--wrap=,$(SIM_WRAPS)) $^ $(LIBS)
 
+# Engines that die at every point of every flow.
+$(B)/kill: $(call objects,$(KILL_SRC)) $(PURE_LIB)
+	$(call say,ld)$(LINK) $^ $(LIBS) -lcunit
+
 # Ours against the other parsers, on any bytes.
 $(B)/fuzz/fuzz_sip_rivals: $(B)/tests/fuzz/fuzz_sip_rivals.o $(PARSE_RIVALS) $(PARSE_OURS) $(PURE_LIB)
 	@mkdir -p $(@D)
@@ -231,9 +240,13 @@ bench-relay: build/deps.build-demo-bench
 
 # ---- tests: each prints "NAME: N passed, N failed, N skipped"; tests/run.sh puts them in order and sums up
 
-STAGES ?= build tidy unit parse-count ladders sim-smoke fuzz-smoke e2e compilers
+STAGES ?= build tidy unit parse-count ladders kill-matrix sim-smoke fuzz-smoke e2e compilers
 test: build/deps.build-demo-test
 	@MAKE='$(MAKE)' B=$(B) tests/run.sh $(STAGES)
+
+# ... and every cell of the real kill matrix.
+test-full: test
+	@B=$(B) KILL=all E2E_LIMIT=300 tests/e2e/run.sh kill
 
 tidy: lib
 	@python3 tests/tidy.py --build $(B)
@@ -263,6 +276,10 @@ sim-smoke: $(SIM_BIN)
 sim-mutants:
 	@tests/sim/mutants.sh build/mutants
 
+# An engine dies before each message and each write of each flow (FLOW=replace/2-one-vip/17: one of the cells, told).
+kill-matrix: $(KILL_BIN)
+	@tests/kill/run.sh $(KILL_BIN) $(B)/logs $(if $(filter-out attended,$(FLOW)),--flow $(FLOW))
+
 # RFC 4475 and RFC 5118, message by message.
 torture: $(B)/tests/test_sip_torture
 	@$< --table | sed -n 's/^ *\(ok\|FAIL\) /\1 /p'
@@ -276,7 +293,7 @@ bench-parse: build/deps.build-demo-test
 bench-parse-run: $(B)/bench-parse parse-count
 	@$(B)/bench-parse $(B)/parse-corpus $(ROUNDS)
 
-programs-for-tests: $(UNIT_BIN) $(LADDER_BIN) $(SIM_BIN)
+programs-for-tests: $(UNIT_BIN) $(LADDER_BIN) $(SIM_BIN) $(KILL_BIN)
 
 ASAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DREFEREE_SLOW_CHECKS
 TSAN := -O1 -g -fsanitize=thread -fno-omit-frame-pointer -DREFEREE_SLOW_CHECKS

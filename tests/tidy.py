@@ -32,6 +32,7 @@ LAYERS = {
     "bench": PURE + RINGS,
     "tests/sim": PURE + RINGS,
     "tests/ladder": PURE + RINGS + ("tests/sim",),
+    "tests/kill": PURE + ("tests/unit",),
     "tests/fuzz": PURE + SHELL + ("tests/unit", "bench"),
     "tests/unit": PURE + SHELL + ("bench", "tests/sim", "tests/ladder"),
 }
