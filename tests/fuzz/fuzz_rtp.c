@@ -35,12 +35,14 @@ static void give_command(struct relay *r, uint8_t what, uint8_t argument, uint64
         .stream = argument & 7,
         .generation = 1 + (argument >> 3 & 1),
         .to = argument >> 4 & 7,
-        .rtp = party(argument, what & 16 ? 4000 : 0),
-        .rtcp = party(argument, 4001),
         .nat = what & 32,
         .rtcp_mux = what & 64,
         .clock_rate = argument & 128 ? 48000 : 0,
     };
+    if (cmd.verb == MEDIA_REMOTE) {
+        cmd.rtp = party(argument, what & 16 ? 4000 : 0);
+        cmd.rtcp = party(argument, 4001);
+    }
     relay_command(r, &cmd, now_us);
 }
 
