@@ -42,11 +42,20 @@ static void unlink_slot(struct port_pool *p, struct port_slot *s) {
     s->next = s->prev = PORT_POOL_NONE;
 }
 
-bool port_pool_take_slot(struct port_pool *p, uint32_t slot, uint64_t now_us, uint32_t *generation) {
-    if (slot >= p->count || p->slots[slot].taken || p->slots[slot].free_at_us > now_us)
+/* Taken already, but not by anybody here. */
+static bool comes_along(struct port_slot *s) {
+    if (s->home != PORT_LENT && s->home != PORT_FOREIGN)
         return false;
-    struct port_slot *s = &p->slots[slot];
-    if (slot < p->pairs)
+    s->home++;
+    return true;
+}
+
+bool port_pool_take_slot(struct port_pool *p, uint32_t slot, uint64_t now_us, uint32_t *generation) {
+    struct port_slot *s = slot < p->count ? &p->slots[slot] : NULL;
+    bool free = s && !s->taken && s->free_at_us <= now_us;
+    if (!s || (!free && !comes_along(s)))
+        return false;
+    if (free && slot < p->pairs)
         unlink_slot(p, s);
     s->taken = true;
     if (++s->generation == 0)
@@ -74,17 +83,12 @@ uint32_t port_pool_take_at(struct port_pool *p, uint32_t k, uint64_t now_us, uin
     return PORT_POOL_NONE;
 }
 
-bool port_pool_release(struct port_pool *p, uint32_t slot, uint32_t generation, uint64_t now_us) {
-    if (slot >= p->count)
-        return false;
+static void free_slot(struct port_pool *p, uint32_t slot, uint64_t now_us) {
     struct port_slot *s = &p->slots[slot];
-    if (!s->taken || s->generation != generation)
-        return false;
     s->taken = false;
     s->free_at_us = now_us + p->quarantine_us;
-    p->used--;
     if (slot >= p->pairs)
-        return true;
+        return;
     s->next = PORT_POOL_NONE;
     s->prev = p->tail;
     if (p->tail == PORT_POOL_NONE)
@@ -92,7 +96,51 @@ bool port_pool_release(struct port_pool *p, uint32_t slot, uint32_t generation, 
     else
         p->slots[p->tail].next = slot;
     p->tail = slot;
+}
+
+static bool is_use(const struct port_pool *p, uint32_t slot, uint32_t generation) {
+    const struct port_slot *s = slot < p->count ? &p->slots[slot] : NULL;
+    return s && s->taken && s->generation == generation && s->home != PORT_LENT && s->home != PORT_FOREIGN;
+}
+
+bool port_pool_release(struct port_pool *p, uint32_t slot, uint32_t generation, uint64_t now_us) {
+    if (!is_use(p, slot, generation))
+        return false;
+    struct port_slot *s = &p->slots[slot];
+    p->used--;
+    if (s->home == PORT_OWN)
+        free_slot(p, slot, now_us);
+    else
+        s->home--;
     return true;
+}
+
+void port_pool_set_foreign(struct port_pool *p, uint32_t slot) {
+    struct port_slot *s = &p->slots[slot];
+    if (slot < p->pairs)
+        unlink_slot(p, s);
+    s->taken = true;
+    s->home = PORT_FOREIGN;
+}
+
+void port_pool_lend(struct port_pool *p, uint32_t slot, uint32_t generation) {
+    if (!is_use(p, slot, generation))
+        return;
+    struct port_slot *s = &p->slots[slot];
+    s->home = s->home == PORT_FOREIGN_TAKEN ? PORT_FOREIGN : PORT_LENT;
+    p->used--;
+}
+
+void port_pool_settle(struct port_pool *p, uint32_t slot) {
+    if (slot < p->count && p->slots[slot].home == PORT_LENT_TAKEN)
+        p->slots[slot].home = PORT_OWN;
+}
+
+void port_pool_returned(struct port_pool *p, uint32_t slot, uint64_t now_us) {
+    if (slot >= p->count || p->slots[slot].home != PORT_LENT)
+        return;
+    p->slots[slot].home = PORT_OWN;
+    free_slot(p, slot, now_us);
 }
 
 uint16_t port_pool_rtp_port(const struct port_pool *p, uint32_t slot) {

@@ -3,7 +3,8 @@
  * port_pool: pairs of ports (even: RTP, odd: RTCP; RFC 3550 section 11) from a range. A slot is the index of a pair
  * and the `stream` of media commands; each use of it has a generation. A released pair rests for the quarantine, so
  * that packets of its former call do not reach the next one; the one that was released first is taken first. One
- * shard owns a pool; the ranges of two pools do not overlap.
+ * shard owns a pool. Pools of several shards cover the same range, each with pairs of its own; a call that moves from
+ * one shard to another takes its pairs along and they come home when it is over.
  *
  * A pool may have the same range at further addresses: slots pairs * k and up are of address k. They are never taken by
  * port_pool_take, only by name, for what another node had there.
@@ -22,6 +23,15 @@ struct port_slot {
     uint32_t generation;          /* 0: never used */
     uint32_t next, prev;          /* in the queue of the released; PORT_POOL_NONE: none */
     bool taken;
+    uint8_t home;                 /* enum port_home */
+};
+
+enum port_home {
+    PORT_OWN,
+    PORT_LENT,                    /* of this pool, and another shard has it; taken */
+    PORT_LENT_TAKEN,              /* a record wants it back; port_pool_settle, or released it is PORT_LENT again */
+    PORT_FOREIGN,                 /* of another shard; taken */
+    PORT_FOREIGN_TAKEN,           /* it came here with a call */
 };
 
 struct port_pool {
@@ -29,7 +39,7 @@ struct port_pool {
     uint64_t quarantine_us;
     uint32_t count;               /* slots: pairs, at each address */
     uint32_t pairs;               /* of one address */
-    uint32_t used;
+    uint32_t used;                /* here: not those that are lent, or another shard's */
     uint32_t high_water;
     uint64_t exhausted;           /* refused takes */
     uint32_t head, tail;          /* released slots, oldest first */
@@ -52,6 +62,15 @@ uint32_t port_pool_take_at(struct port_pool *p, uint32_t k, uint64_t now_us, uin
 bool port_pool_take_slot(struct port_pool *p, uint32_t slot, uint64_t now_us, uint32_t *generation);
 /* False if this use of the slot is over already (nothing changes). */
 bool port_pool_release(struct port_pool *p, uint32_t slot, uint32_t generation, uint64_t now_us);
+
+/* At start, a free slot: another shard's. */
+void port_pool_set_foreign(struct port_pool *p, uint32_t slot);
+/* This use is over here and goes on in another shard. */
+void port_pool_lend(struct port_pool *p, uint32_t slot, uint32_t generation);
+/* What port_pool_take_slot gave stays. */
+void port_pool_settle(struct port_pool *p, uint32_t slot);
+/* A slot that was lent is nobody's any more; quarantine as ever. */
+void port_pool_returned(struct port_pool *p, uint32_t slot, uint64_t now_us);
 
 /* slot < count (CHECK). RTCP is at the next port. */
 uint16_t port_pool_rtp_port(const struct port_pool *p, uint32_t slot);

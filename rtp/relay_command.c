@@ -122,6 +122,10 @@ static bool execute(struct relay *r, const struct media_cmd *cmd, uint64_t now_u
         return true;
     case MEDIA_SRTP:
         return set_srtp(r, s, cmd);
+    case MEDIA_LEAVE: /* another relay may have the shared state by now */
+        stop_play(r, s);
+        *s = (struct relay_stream){ .route = MEDIA_NOWHERE, .heard = MEDIA_NOWHERE };
+        return true;
     case MEDIA_OPEN:
         break;
     }

@@ -39,6 +39,8 @@ static const char config_text[] =
     "drain:\n"
     "  timeout: 1s\n"
     "store: %s\n"
+    "runtime:\n"
+    "  shards: %u\n"
     "admin:\n"
     "  socket: %s\n"
     "log:\n"
@@ -66,7 +68,7 @@ static bool write_config(const struct demo *d) {
     if (!f)
         return false;
     fprintf(f, config_text, dd->port, dd->media_first, dd->media_last, users[A][0], users[A][1], users[B][0],
-            users[B][1], users[C][0], users[C][1], d->store, dd->socket, d->verbose ? "wire" : "info",
+            users[B][1], users[C][0], users[C][1], d->store, d->shards, dd->socket, d->verbose ? "wire" : "info",
             d->flow.config ? d->flow.config : "");
     return fclose(f) == 0;
 }

@@ -105,6 +105,7 @@ struct demo {
     bool quick;                   /* listens to tones for less time */
     struct flow flow;
     const char *store;            /* section of the configuration */
+    unsigned shards;              /* of the daemon */
     uint64_t start_us, now_us;
     struct phone phones[WHO_COUNT];
     struct media *media[WHO_COUNT][PHONE_DIALOGS];

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "referee-demo --daemon PATH [--flow FLOW] [--store YAML] [--lose N] [--quick] [--verbose] [--keep]\n"
+    "referee-demo --daemon PATH [--flow FLOW] [--store YAML] [--shards N] [--lose N] [--quick] [--verbose] [--keep]\n"
     "referee-demo --cluster FILE [--flow FLOW] [--quick] [--verbose]\n"
     "referee-demo --self-test [--verbose]\n"
     "  Starts PATH (refereed) on loopback with a configuration of its own, and three phones A, B, C that walk a call\n"
@@ -25,6 +25,7 @@ static const char usage[] =
     "                vip (with --cluster only): a call's node is killed, and its media address moves\n"
     "  --cluster FILE  through several refereed that run already; FILE, by deploy/demo-cluster.sh, says where\n"
     "  --store YAML  instead of { kind: memory }\n"
+    "  --shards N    of the daemon, instead of one\n"
     "  --lose N      every N-th SIP datagram is lost, either way (not early-bye, semi, click: they need order)\n"
     "  --quick       tones are listened to for less time; with --cluster ended transactions are not waited for\n"
     "  --self-test   no daemon: the phones call each other directly\n"
@@ -136,7 +137,8 @@ static int read_options(struct demo *d, int argc, char **argv, const char **prog
         { "lose", required_argument, NULL, 'l' }, { "keep", no_argument, NULL, 'k' },
         { "quick", no_argument, NULL, 'q' }, { "verbose", no_argument, NULL, 'v' },
         { "self-test", no_argument, NULL, 's' }, { "cluster", required_argument, NULL, 'c' },
-        { "store", required_argument, NULL, 'y' }, { "help", no_argument, NULL, 'h' }, { 0 } };
+        { "store", required_argument, NULL, 'y' }, { "shards", required_argument, NULL, 'n' },
+        { "help", no_argument, NULL, 'h' }, { 0 } };
     const char *flow = "attended", *cluster = NULL;
     bool direct = false;
     int c;
@@ -149,6 +151,8 @@ static int read_options(struct demo *d, int argc, char **argv, const char **prog
             d->drop_every = (unsigned)strtoul(optarg, NULL, 10);
         else if (c == 'y')
             d->store = optarg;
+        else if (c == 'n')
+            d->shards = (unsigned)strtoul(optarg, NULL, 10);
         else if (c == 'k')
             d->keep = true;
         else if (c == 'q')
@@ -173,7 +177,7 @@ static int read_options(struct demo *d, int argc, char **argv, const char **prog
 int main(int argc, char **argv) {
     struct demo *d = &demo;
     const char *program = NULL;
-    *d = (struct demo){ .store = "{ kind: memory }", .colour = isatty(1), .start_us = clock_us(),
+    *d = (struct demo){ .store = "{ kind: memory }", .shards = 1, .colour = isatty(1), .start_us = clock_us(),
                         .gap_limit_us = DEMO_GAP_LIMIT_US,
                         .local = { .ip = { 127, 0, 0, 1 }, .family = ADDR_V4 }, .fds = { -1, -1, -1, -1 },
                         .notify_final = -1, .near = A, .near_dlg = D1 };

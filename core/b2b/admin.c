@@ -305,6 +305,8 @@ static bool order_transfer(struct answer *a, struct slice line) {
     bool attended = slice_eq(to, SL("with"));
     if (attended)
         with = find_leg(a->e, &line);
+    if (l && attended && !with && a->e->cfg.shards > 1)
+        wrong = SL("the other call and leg are not in the shard of the first one, where they have to be so far");
     if (l && (!attended || with))
         wrong = transfer_order(a->e, a->conn, l, attended ? SLICE_NONE : to, with);
     if (!wrong.p)

@@ -164,6 +164,7 @@ struct engine_config {
     struct addr media_addr; /* goes into SDP; port ignored */
     uint16_t media_port_min, media_port_max;
     const bool *media_port_usable; /* per pair of the range, or NULL: all could be bound */
+    uint32_t media_own_first, media_own_end; /* pairs of the range, the others are other shards'; end 0: all are ours */
     uint32_t media_quarantine_us;
     enum hold_mode hold; /* HOLD_PASS or HOLD_LOCAL */
     enum anchor_mode anchor; /* not ANCHOR_DEFAULT */

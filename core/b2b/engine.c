@@ -424,6 +424,8 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
             silence_noted(e, ev->u.media.stream, ev->u.media.generation);
         else if (ev->u.media.what == MEDIA_EV_ROC)
             media_srtp_rolled(e, ev);
+        else if (ev->u.media.what == MEDIA_EV_RETURNED)
+            port_pool_returned(&e->ports, ev->u.media.stream, e->now);
         break;
     case EV_DEADLINE: break;
     }

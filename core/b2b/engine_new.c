@@ -132,14 +132,23 @@ static void name_ourselves(struct engine *e) {
     memcpy(&e->ua.branch_key, e->cfg.secret + 16, sizeof e->ua.branch_key);
 }
 
+static bool is_own_port(const struct engine *e, uint32_t pair) {
+    return !e->cfg.media_own_end || (pair >= e->cfg.media_own_first && pair < e->cfg.media_own_end);
+}
+
 /* Pairs that the shell could not bind are taken for good. */
 static void withhold_ports(struct engine *e, uint64_t now) {
     const bool *usable = e->cfg.media_port_usable;
     uint32_t generation;
     e->ports_withheld = 0;
+    for (uint32_t i = 0; i < e->ports.count; i++)
+        if (!is_own_port(e, i))
+            port_pool_set_foreign(&e->ports, i);
     for (uint32_t i = 0; usable && i < e->ports.count; i++)
         (void)port_pool_take(&e->ports, now, &generation);
     for (uint32_t i = 0; usable && i < e->ports.count; i++) {
+        if (!is_own_port(e, i))
+            continue;
         if (i >= e->ports.pairs && !usable[i])
             (void)port_pool_take_slot(&e->ports, i, now, &generation);
         if (usable[i])

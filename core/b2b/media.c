@@ -156,6 +156,17 @@ bool media_received(struct engine *e, struct leg *l, struct slice text, bool off
     return true;
 }
 
+void media_leave(struct engine *e, struct leg *l) {
+    for (unsigned i = 0; i < LEG_STREAMS; i++) {
+        struct leg_stream *s = &l->media.streams[i];
+        if (!s->open)
+            continue;
+        command(e, MEDIA_LEAVE, s);
+        port_pool_lend(&e->ports, s->slot, s->generation);
+        s->open = false;
+    }
+}
+
 void media_reopen(struct engine *e, struct leg *l) {
     struct sbuf b = ua_body(&e->ua);
     struct slice remote = leg_str(l, LEG_SDP_REMOTE), before = leg_str(l, LEG_SDP_BEFORE);
@@ -165,6 +176,7 @@ void media_reopen(struct engine *e, struct leg *l) {
         if (!s->open)
             continue;
         s->rtp = s->rtcp = (struct addr){ 0 };
+        port_pool_settle(&e->ports, s->slot);
         struct media_cmd *c = command(e, MEDIA_OPEN, s);
         if (c)
             c->resume = true;

@@ -85,6 +85,8 @@ void media_reopen(struct engine *e, struct leg *l);
 /* l's streams get ports of this node's own address, of which its peer is still to be told. Routes to and from l end:
  * it is to be connected again. False: no ports; nothing has changed. */
 bool media_come_home(struct engine *e, struct leg *l);
+/* They go on in another shard of this process, which has the leg now. */
+void media_leave(struct engine *e, struct leg *l);
 /* What arrives from l goes nowhere. */
 void media_mute(struct engine *e, struct leg *l);
 /* l hears this instead of whom it heard, until it is connected again. False: it takes nothing now, or no G.711. */

@@ -3,6 +3,7 @@
 
 #include "core/b2b/barrier.h"
 #include "core/b2b/call.h"
+#include "core/b2b/media.h"
 #include "core/b2b/move.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/record.h"
@@ -182,8 +183,13 @@ static void leave_ports(struct engine *e, struct leg *l) {
 }
 
 static void forget(struct engine *e, struct call *c) {
-    for (unsigned i = 0; i < c->leg_count; i++)
-        leave_ports(e, leg_get(e, c->legs[i]));
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        struct leg *l = leg_get(e, c->legs[i]);
+        if (e->cfg.shards > 1)
+            media_leave(e, l);
+        else
+            leave_ports(e, l);
+    }
     if (c->record_stored)
         e->records--;
     c->record_stored = false;

@@ -55,8 +55,9 @@ enum peer_kind {
     PEER_BINDING,  /* contacts of an address of record have changed; see core/b2b/registrar.h */
 };
 
-/* ROC: rollover counters of SRTP, what comes from the party and what goes to it, are these now. */
-enum media_event { MEDIA_EV_LATCHED, MEDIA_EV_SILENT, MEDIA_EV_ROC };
+/* ROC: rollover counters of SRTP, what comes from the party and what goes to it, are these now. RETURNED: a slot that
+ * was left (MEDIA_LEAVE) is not used by another shard any more. */
+enum media_event { MEDIA_EV_LATCHED, MEDIA_EV_SILENT, MEDIA_EV_ROC, MEDIA_EV_RETURNED };
 
 struct event {
     enum event_kind kind;

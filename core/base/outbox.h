@@ -51,6 +51,7 @@ enum media_verb {
     MEDIA_STOP,
     MEDIA_CLOSE,   /* packets dropped; the port goes into quarantine */
     MEDIA_SRTP,    /* what is spoken with the party from now on; where a key is as before, its counters go on */
+    MEDIA_LEAVE,   /* the slot is another shard's from now on, which goes on with it: nothing of it is changed */
 };
 #define MEDIA_NOWHERE UINT32_MAX
 

@@ -130,8 +130,10 @@ static bool resolve_shards(struct config *c, struct config_error *e) {
     snprintf(text, sizeof text, "%u", asked);
     if (asked > 1 && n->node)
         return fail(e, "runtime.shards", "several shards in a cluster are not built yet: with cluster.node, 1", text);
+    if (asked > 1 && n->media_vip_count)
+        return fail(e, "runtime.shards", "cluster.media_vips are for one shard so far", text);
     if (asked == 0)
-        c->shards = n->node ? 1 : cores();
+        c->shards = n->node || n->media_vip_count ? 1 : cores();
     if (asked == 0 && pairs && c->shards > pairs)
         c->shards = pairs;
     if (c->shards > pairs && pairs)

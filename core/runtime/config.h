@@ -7,6 +7,7 @@
 #define REFEREE_RUNTIME_CONFIG_H
 
 #include "core/b2b/config.h"
+#include "core/runtime/fastpath.h"
 #include "core/runtime/io.h"
 #include "store/redis.h"
 
@@ -88,6 +89,8 @@ bool config_resolve(struct config *c, struct config_error *e);
  * limits.calls, limits.transactions, limits.failures and store.records. What is known of each user (registrations,
  * transfer.per_minute, transfer.pending) is each shard's whole. NULL: no memory. */
 struct config *config_for_shard(const struct config *c, uint32_t shard);
+/* Of the fast path, for so many pairs. */
+struct fastpath_options config_fastpath(const struct config *c, uint32_t pairs);
 /* The engine reads the lists of `c` from now on. */
 void config_point_policy(struct config *c);
 

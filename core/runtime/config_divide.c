@@ -36,12 +36,8 @@ static uint32_t share(uint32_t whole, uint32_t shards) {
 
 static void divide_ports(struct engine_config *n, uint32_t shard, uint32_t shards) {
     uint32_t pairs = port_pool_pairs(n->media_port_min, n->media_port_max);
-    uint32_t first = n->media_port_min + (n->media_port_min & 1u);
-    uint32_t from = pairs * shard / shards, to = pairs * (shard + 1) / shards;
-    if (!pairs)
-        return;
-    n->media_port_min = (uint16_t)(first + 2 * from);
-    n->media_port_max = (uint16_t)(first + 2 * to - 1);
+    n->media_own_first = pairs * shard / shards;
+    n->media_own_end = pairs * (shard + 1) / shards;
 }
 
 struct config *config_for_shard(const struct config *c, uint32_t shard) {
@@ -58,4 +54,13 @@ struct config *config_for_shard(const struct config *c, uint32_t shard) {
     n->failures = share(n->failures, c->shards);
     own->store_records = share(own->store_records, c->shards);
     return own;
+}
+
+struct fastpath_options config_fastpath(const struct config *c, uint32_t pairs) {
+    return (struct fastpath_options){ .mode = (enum fastpath_mode)c->fastpath,
+                                      .bind_to = c->media_bind,
+                                      .first_port = c->engine.media_port_min,
+                                      .last_port = c->engine.media_port_max,
+                                      .pairs = pairs,
+                                      .pins = c->fastpath_pins };
 }

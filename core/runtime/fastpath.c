@@ -219,7 +219,27 @@ bool fastpath_open(struct fastpath *f, const struct fastpath_options *o, uint64_
     return f->on;
 }
 
+void fastpath_end_flows(struct fastpath *f) {
+    for (uint32_t i = 0; i < f->pairs; i++)
+        __atomic_store_n(&f->in[i].target, FAST_NOWHERE, __ATOMIC_RELEASE);
+    f->orphans_until_us = 0;
+}
+
+void fastpath_join(struct fastpath *f, const struct fastpath *first, bool beats, struct log *log) {
+    *f = *first;
+    f->joined = true;
+    f->silent = !beats;
+    f->log = log;
+    f->netlink = f->on ? nexthop_open() : -1;
+}
+
 void fastpath_close(struct fastpath *f) {
+    if (f->joined) {
+        if (f->netlink >= 0)
+            close(f->netlink);
+        *f = (struct fastpath){ .netlink = -1 };
+        return;
+    }
     for (uint32_t i = 0; f->bpf && i < f->device_count; i++)
         fastpath_detach(&f->devices[i], f->first_port);
     unmap_all(f);
@@ -303,7 +323,8 @@ static void end_orphans(struct fastpath *f, const struct relay *r) {
 void fastpath_tick(struct fastpath *f, const struct relay *r, uint64_t now_us) {
     if (!f->on || now_us < f->tick_us)
         return;
-    __atomic_store_n(&f->settings->beat_us, now_us, __ATOMIC_RELEASE);
+    if (!f->silent)
+        __atomic_store_n(&f->settings->beat_us, now_us, __ATOMIC_RELEASE);
     f->tick_us = now_us + FASTPATH_TICK_US;
     if (f->orphans_until_us && now_us >= f->orphans_until_us)
         end_orphans(f, r);

@@ -52,6 +52,8 @@ struct fastpath {
     struct fastpath_device devices[FASTPATH_DEVICES];
     uint32_t device_count;
     int netlink;
+    bool joined;                  /* what is attached, and the maps, are another's */
+    bool silent;                  /* the heartbeat is another's business */
     uint32_t next;                /* stream whose next hop is looked at next */
     uint64_t tick_us;             /* of the next tick */
     uint64_t orphans_until_us;    /* streams taken over and not opened by then are ended; 0: none */
@@ -61,6 +63,10 @@ struct fastpath {
 /* False: nothing is attached, user space serves; the log says why. */
 bool fastpath_open(struct fastpath *f, const struct fastpath_options *o, uint64_t now_us, struct log *log);
 void fastpath_close(struct fastpath *f);
+/* For another thread, with the maps that `first` has open, or none; one of all joined beats. */
+void fastpath_join(struct fastpath *f, const struct fastpath *first, bool beats, struct log *log);
+/* No call goes on with what a former daemon left. */
+void fastpath_end_flows(struct fastpath *f);
 
 /* The party of a stream may have a new address: its next hop is looked up now if so. */
 void fastpath_destination(struct fastpath *f, uint32_t stream);

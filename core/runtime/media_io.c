@@ -5,6 +5,7 @@
 #include "rtp/port_pool.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -63,8 +64,12 @@ bool media_io_open(struct media_io *m, const struct media_range *r, struct log *
         struct addr at = i < pairs ? *r->bind_to : r->vips[i / pairs - 1];
         at.port = (uint16_t)(r->first + r->first % 2 + 2 * (i % pairs));
         m->pairs[i].fd[0] = m->pairs[i].fd[1] = -1;
+        if (!media_io_is_own(m, i))
+            continue;
         m->usable[i] = bound < allowed && open_pair(&m->pairs[i], at, i >= pairs, &tries);
         bound += m->usable[i];
+        if (m->share.pairs)
+            memcpy(m->share.pairs[i].fd, m->pairs[i].fd, sizeof m->pairs[i].fd);
         if (!m->usable[i])
             tell_unbound(++unbound, at.port, log);
     }
@@ -73,24 +78,51 @@ bool media_io_open(struct media_io *m, const struct media_range *r, struct log *
     return bound > 0;
 }
 
+bool media_io_is_own(const struct media_io *m, uint32_t pair) {
+    return !m->share.pairs || (pair >= m->share.first && pair < m->share.end);
+}
+
+static bool add_pair(struct media_io *m, uint32_t i) {
+    for (uint32_t k = 0; k < 2; k++) {
+        m->pairs[i].slot[k] = io_add_udp(m->io, m->pairs[i].fd[k], IO_SMALL, m->tag_base + 2 * i + k);
+        if (m->pairs[i].slot[k] < 0)
+            return false;
+    }
+    return true;
+}
+
 bool media_io_start(struct media_io *m, struct io *io, struct metrics *metrics, uint32_t tag_base) {
     m->io = io;
     m->metrics = metrics;
+    m->tag_base = tag_base;
     for (uint32_t i = 0; i < m->count; i++)
-        for (uint32_t k = 0; m->usable[i] && k < 2; k++) {
-            m->pairs[i].slot[k] = io_add_udp(io, m->pairs[i].fd[k], IO_SMALL, tag_base + 2 * i + k);
-            if (m->pairs[i].slot[k] < 0)
-                return false;
-        }
+        if (m->usable[i] && !add_pair(m, i))
+            return false;
     return true;
+}
+
+bool media_io_join(struct media_io *m, uint32_t pair) {
+    if (pair >= m->count || m->usable[pair])
+        return false;
+    memcpy(m->pairs[pair].fd, m->share.pairs[pair].fd, sizeof m->pairs[pair].fd);
+    m->usable[pair] = add_pair(m, pair);
+    return m->usable[pair];
+}
+
+void media_io_part(struct media_io *m, uint32_t pair) {
+    for (uint32_t k = 0; pair < m->count && m->usable[pair] && k < 2; k++)
+        io_remove(m->io, m->pairs[pair].slot[k]);
+    if (pair < m->count)
+        m->usable[pair] = false;
 }
 
 void media_io_close(struct media_io *m) {
     fastpath_close(&m->fast);
     srtp_io_close(&m->srtp);
     for (uint32_t i = 0; m->pairs && m->usable && i < m->count; i++)
-        for (uint32_t k = 0; m->usable[i] && k < 2; k++)
-            close(m->pairs[i].fd[k]);
+        for (uint32_t k = 0; media_io_is_own(m, i) && k < 2; k++)
+            if (m->pairs[i].fd[k] >= 0)
+                close(m->pairs[i].fd[k]);
     free(m->pairs);
     free(m->usable);
     m->pairs = NULL;
@@ -98,6 +130,11 @@ void media_io_close(struct media_io *m) {
 }
 
 void media_io_fast(struct media_io *m, const struct fastpath_options *o, uint64_t now_us, struct log *log) {
+    if (m->share.pairs) {
+        fastpath_join(&m->fast, m->share.fast, m->share.first == 0, log);
+        relay_share(&m->relay, m->share.in, m->share.out);
+        return;
+    }
     if (fastpath_open(&m->fast, o, now_us, log))
         relay_share(&m->relay, m->fast.in, m->fast.out);
 }

@@ -18,6 +18,15 @@ struct media_pair {
     int slot[2];              /* of io */
 };
 
+/* Of several shards: each pair is bound by one of them, and used by the one whose call has it (usable). */
+struct media_share {
+    struct media_pair *pairs; /* of all: descriptors, each written by who bound it before it tells anyone */
+    struct fast_in *in;       /* state of all streams, each of whoever uses the pair */
+    struct fast_out *out;
+    const struct fastpath *fast;
+    uint32_t first, end;      /* pairs that this shard binds */
+};
+
 struct media_io {
     struct relay relay;
     struct player player;
@@ -27,10 +36,12 @@ struct media_io {
     uint64_t sweep_us;        /* of the next look */
     uint32_t cursor;          /* of the present one */
     struct media_pair *pairs;
-    bool *usable;             /* by pair: for engine_config.media_port_usable */
+    bool *usable;             /* by pair: for engine_config.media_port_usable; and it is in `io` */
     uint32_t count;
+    struct media_share share; /* pairs NULL: the only shard */
     struct io *io;
     struct metrics *metrics;
+    uint32_t tag_base;
 };
 
 /* Ports first to last of an address, and of those that may come here. */
@@ -41,6 +52,10 @@ struct media_range {
 };
 /* Binds every pair that is free; the others are named in the log. False: not one could be bound. */
 bool media_io_open(struct media_io *m, const struct media_range *r, struct log *log);
+/* A pair that comes here with its call, or is at home again; one that leaves. Its state is left alone. */
+bool media_io_join(struct media_io *m, uint32_t pair);
+void media_io_part(struct media_io *m, uint32_t pair);
+bool media_io_is_own(const struct media_io *m, uint32_t pair);
 /* Starts receiving; `tag` of pair i is tag_base + 2 * i, plus 1 for RTCP. The relay's table is laid out by now. */
 bool media_io_start(struct media_io *m, struct io *io, struct metrics *metrics, uint32_t tag_base);
 void media_io_close(struct media_io *m);

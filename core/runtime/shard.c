@@ -54,7 +54,7 @@ static void do_outbox(struct shard *s) {
             do_store(s, o);
             break;
         case OUT_MEDIA:
-            media_io_command(&s->media, &o->u.media, s->mono_us);
+            shard_media_out(s, &o->u.media);
             break;
         case OUT_ADMIN:
             do_admin(s, o);
@@ -381,6 +381,7 @@ static bool open_sockets(struct shard *s) {
     struct engine_config *n = &c->engine;
     struct addr *first = c->listen.items;
     bool any_port = first->port == 0;
+    s->media.share = s->o.media;
     if (s->o.listeners)
         s->listeners = *s->o.listeners;
     else if (!listeners_open(&s->listeners, c->listen.items, c->listen.count, c->receive_buffer, false,
@@ -399,21 +400,14 @@ static bool open_sockets(struct shard *s) {
            node_open(&s->node, c, &s->log);
 }
 
-/* Each shard has a program and maps of its own. Native XDP takes one program an interface: of several shards, all use
- * the tc hook. */
 static void open_fastpath(struct shard *s) {
     const struct config *c = s->config;
-    bool tc = c->fastpath == FASTPATH_XDP && !shard_is_alone(s);
-    struct fastpath_options o = { .mode = tc ? FASTPATH_TC : (enum fastpath_mode)c->fastpath, .bind_to = c->media_bind,
-                                  .first_port = c->engine.media_port_min, .last_port = c->engine.media_port_max,
-                                  .pairs = s->media.count, .pins = c->fastpath_pins };
+    struct fastpath_options o = config_fastpath(c, s->media.count);
     s->media.timeout_us = c->engine.media_timeout_us;
     if (c->engine.media_vip_count) {
         log_line(&s->log, TRACE_INFO, "fastpath", "off, user space serves: there are cluster.media_vips");
         return;
     }
-    if (tc && s->o.index == 0)
-        log_line(&s->log, TRACE_WARN, "fastpath", "no native XDP with several shards: tc");
     media_io_fast(&s->media, &o, s->mono_us, &s->log);
 }
 

@@ -30,6 +30,7 @@ struct shard_options {
     struct mailbox *mailbox;      /* NULL: the only shard */
     uint32_t index, count;        /* which one of how many */
     const struct listeners *listeners; /* bound already, and the shard's from now on; NULL: it binds them */
+    struct media_share media;     /* without a mailbox: nothing */
 };
 
 /* An answer that is being put together; shard_order.c. */
@@ -148,6 +149,7 @@ enum shard_mail_kind {
     MAIL_DRAIN,                   /* from shard 0 */
     MAIL_STOP,                    /* from shard 0: at once */
     MAIL_OPENED,                  /* to shard 0; flag: it is; hops: rejected by the store */
+    MAIL_PORTS,                   /* to who bound the pair `number`: it is not used any more */
     MAIL_DONE,                    /* to shard 0, while draining; flag: no call is left, else there is one again */
 };
 /* `urgent` as mailbox_put. False: no room, which was counted. */
@@ -155,6 +157,8 @@ bool shard_tell(struct shard *s, uint32_t to, const struct mail *mail, bool urge
 void shard_tell_others(struct shard *s, const struct mail *mail, bool urgent);
 void shard_peer_out(struct shard *s, const struct out *o);
 void shard_cdr_out(struct shard *s, struct slice line);
+/* A command to the relay: pairs of ports come and go with their calls. */
+void shard_media_out(struct shard *s, const struct media_cmd *cmd);
 /* What the others have for us; what we have for them, at the end of a turn. */
 void shard_read_mail(struct shard *s);
 void shard_flush_mail(struct shard *s);

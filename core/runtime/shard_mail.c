@@ -26,6 +26,13 @@ void shard_divide_buckets(struct shard *s) {
     }
 }
 
+static uint32_t owner_of_pair(const struct shard *s, uint32_t pair) {
+    uint32_t shard = 0;
+    while (shard + 1 < s->o.count && pair >= s->media.count * (shard + 1) / s->o.count)
+        shard++;
+    return shard;
+}
+
 /* ---- out */
 
 bool shard_tell(struct shard *s, uint32_t to, const struct mail *mail, bool urgent) {
@@ -60,6 +67,22 @@ void shard_cdr_out(struct shard *s, struct slice line) {
         cdr_file_line(&s->cdr, line);
     else if (!shard_tell(s, 0, &(struct mail){ .kind = MAIL_CDR, .bytes = line }, true))
         metrics_add(engine_metrics(s->engine), M_cdr_lost, 1);
+}
+
+/* A pair comes with its call, from where it was left before the call was sent; when the call is over it goes home. */
+void shard_media_out(struct shard *s, const struct media_cmd *cmd) {
+    uint32_t pair = cmd->stream;
+    bool moves = !shard_is_alone(s) && pair < s->media.count;
+    if (moves && cmd->verb == MEDIA_OPEN && !s->media.usable[pair])
+        (void)media_io_join(&s->media, pair);
+    media_io_command(&s->media, cmd, s->mono_us);
+    bool foreign = moves && !media_io_is_own(&s->media, pair);
+    if (moves && (cmd->verb == MEDIA_LEAVE || (foreign && cmd->verb == MEDIA_CLOSE)))
+        media_io_part(&s->media, pair);
+    if (foreign && cmd->verb == MEDIA_CLOSE) {
+        struct mail m = { .kind = MAIL_PORTS, .number = pair };
+        (void)shard_tell(s, owner_of_pair(s, pair), &m, true);
+    }
 }
 
 void shard_stop_others(struct shard *s) {
@@ -98,6 +121,16 @@ static void on_unreachable(struct shard *s, const struct mail *m) {
     shard_step(s, &ev);
 }
 
+static void on_ports(struct shard *s, const struct mail *m) {
+    struct event ev = { .kind = EV_MEDIA };
+    if (!media_io_is_own(&s->media, (uint32_t)m->number))
+        return;
+    (void)media_io_join(&s->media, (uint32_t)m->number);
+    ev.u.media.what = MEDIA_EV_RETURNED;
+    ev.u.media.stream = (uint32_t)m->number;
+    shard_step(s, &ev);
+}
+
 static void on_opened(struct shard *s, const struct mail *m) {
     s->opened++;
     s->failed += !m->flag;
@@ -111,6 +144,7 @@ static void on_mail(struct shard *s, const struct mail *m) {
     case MAIL_CDR: cdr_file_line(&s->cdr, m->bytes); break;
     case MAIL_ORDER: shard_obey(s, m->number, m->bytes); break;
     case MAIL_ANSWER: shard_answered(s, m->from, m->number, m->pointer, m->size); break;
+    case MAIL_PORTS: on_ports(s, m); break;
     case MAIL_RELOAD: shard_reloaded(s, m->pointer); break;
     case MAIL_DRAIN: shard_drain(s); break;
     case MAIL_STOP: s->state = SHARD_STOPPED; break;

@@ -32,6 +32,8 @@ struct shards {
     const char *config_path, *traced, *version;
     struct mailbox *mailbox;
     struct steering_maps steering;
+    struct media_share media;     /* its arrays are ours where there is no fast path */
+    struct fastpath fast;
     struct log log;               /* while opening */
     bool opened;
     struct member *members;
@@ -113,6 +115,36 @@ static void raise_descriptors(struct shards *all) {
                  (unsigned long)r.rlim_cur, (unsigned long)need, all->n);
 }
 
+/* State of streams for all: in the kernel's maps, or here. */
+static bool open_media(struct shards *all) {
+    const struct engine_config *n = &all->config->engine;
+    struct media_share *m = &all->media;
+    uint32_t pairs = port_pool_pairs(n->media_port_min, n->media_port_max);
+    struct fastpath_options o = config_fastpath(all->config, pairs);
+    m->fast = &all->fast;
+    m->pairs = calloc(pairs, sizeof *m->pairs);
+    if (fastpath_open(&all->fast, &o, clock_mono_us(), &all->log)) {
+        fastpath_end_flows(&all->fast);
+        m->in = all->fast.in;
+        m->out = all->fast.out;
+        return m->pairs;
+    }
+    m->in = calloc(pairs, sizeof *m->in);
+    m->out = calloc(pairs, sizeof *m->out);
+    for (uint32_t i = 0; m->in && i < pairs; i++)
+        m->in[i].target = FAST_NOWHERE;
+    return m->pairs && m->in && m->out;
+}
+
+static void close_media(struct shards *all) {
+    if (!all->fast.on) {
+        free(all->media.in);
+        free(all->media.out);
+    }
+    fastpath_close(&all->fast);
+    free(all->media.pairs);
+}
+
 static bool divide(struct shards *all) {
     bool ok = true;
     for (uint32_t i = 0; i < all->n; i++) {
@@ -120,8 +152,13 @@ static bool divide(struct shards *all) {
         m->all = all;
         m->o = (struct shard_options){ .config = config_for_shard(all->config, i), .config_path = all->config_path,
                                        .traced = all->traced, .version = all->version, .mailbox = all->mailbox,
-                                       .index = i, .count = all->n, .listeners = &m->listeners };
+                                       .index = i, .count = all->n, .listeners = &m->listeners,
+                                       .media = all->media };
         ok = ok && m->o.config;
+        if (m->o.config) {
+            m->o.media.first = m->o.config->engine.media_own_first;
+            m->o.media.end = m->o.config->engine.media_own_end;
+        }
     }
     config_free(all->config);
     all->config = NULL;
@@ -183,7 +220,7 @@ static bool open_several(struct shards *all) {
         return false;
     steer(all);
     all->mailbox = mailbox_new(all->n);
-    if (!all->mailbox || !divide(all)) {
+    if (!all->mailbox || !open_media(all) || !divide(all)) {
         log_line(&all->log, TRACE_ERROR, "shards", "no memory for %u shards", all->n);
         return false;
     }
@@ -240,6 +277,7 @@ int shards_close(struct shards *all) {
     close_unused(all);
     if (first->config)
         shard_close(first);
+    close_media(all);
     steering_close(&all->steering);
     mailbox_free(all->mailbox);
     free(all->members);

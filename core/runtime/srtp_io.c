@@ -178,7 +178,7 @@ static void set_keys(struct srtp_io *x, const struct media_cmd *cmd) {
 void srtp_io_command(struct srtp_io *x, const struct media_cmd *cmd) {
     if (cmd->stream >= x->count)
         return;
-    if (cmd->verb == MEDIA_OPEN || cmd->verb == MEDIA_CLOSE)
+    if (cmd->verb == MEDIA_OPEN || cmd->verb == MEDIA_CLOSE || cmd->verb == MEDIA_LEAVE)
         forget(x, cmd->stream);
     else if (cmd->verb == MEDIA_SRTP)
         set_keys(x, cmd);

@@ -32,7 +32,9 @@ struct pair {
     unsigned turn;
     bool linked, pumping;
     uint32_t peer_n, asked_n, given_n, sends;
+    uint32_t returned;           /* pairs of ports of the other shard, closed here */
     uint16_t asked;
+    uint32_t home[PAIR_QUEUE], home_n; /* on their way */
     unsigned kinds[PEER_BINDING + 1];
     unsigned lose;               /* kind + 1 of messages that are lost on the way; 0: none */
 };
@@ -49,6 +51,16 @@ static inline unsigned pair_current(const struct pair *p) {
     return p->r.e == p->e[1];
 }
 
+/* The shell gives a pair back to the shard that it belongs to. */
+static inline void pair_closed(struct pair *p, uint32_t slot) {
+    const struct engine_config *c = &p->e[pair_current(p)]->cfg;
+    if (!c->media_own_end || (slot >= c->media_own_first && slot < c->media_own_end))
+        return;
+    p->returned++;
+    CHECK(p->home_n < PAIR_QUEUE);
+    p->home[p->home_n++] = slot;
+}
+
 static inline void pair_on_out(struct rig *r, const struct out *o) {
     struct pair *p = pair_of(r);
     p->sends += o->kind == OUT_SEND;
@@ -58,6 +70,8 @@ static inline void pair_on_out(struct rig *r, const struct out *o) {
         p->asked_n++;
         p->asked = o->u.bucket.bucket;
     }
+    if (o->kind == OUT_MEDIA && o->u.media.verb == MEDIA_CLOSE)
+        pair_closed(p, o->u.media.stream);
     p->given_n += o->kind == OUT_BUCKET && o->u.bucket.what == BUCKET_GIVEN;
     if (o->kind != OUT_PEER)
         return;
@@ -110,6 +124,11 @@ static inline void pair_after(struct rig *r) {
         pair_step(p, m.to, &ev);
         free(m.bytes);
         pair_answers(p, m.to);
+    }
+    while (p->home_n) {
+        struct event ev = { .kind = EV_MEDIA, .u.media.what = MEDIA_EV_RETURNED };
+        ev.u.media.stream = p->home[--p->home_n];
+        pair_step(p, ev.u.media.stream >= p->e[0]->cfg.media_own_end, &ev);
     }
     p->pumping = false;
     p->turn++;
@@ -177,16 +196,13 @@ static inline void pair_own(struct pair *p) {
     }
 }
 
-/* Even ports: the pairs of one engine, and the next ones. */
 static inline void pair_as_shard(struct engine_config *c, unsigned i) {
-    uint16_t pairs = (uint16_t)((c->media_port_max - c->media_port_min + 1) / 2);
+    uint32_t pairs = (c->media_port_max - c->media_port_min + 1u) / 2;
     c->node = 0;
     c->shard = (uint16_t)i;
     c->shards = 2;
-    if (i == 1) {
-        c->media_port_min = (uint16_t)(c->media_port_min + 2 * pairs);
-        c->media_port_max = (uint16_t)(c->media_port_max + 2 * pairs);
-    }
+    c->media_own_first = pairs * i / 2;
+    c->media_own_end = pairs * (i + 1) / 2;
 }
 
 static inline struct pair *pair_new_as(struct engine_config *c, const struct user_config *users, uint32_t n,

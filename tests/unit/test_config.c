@@ -202,15 +202,16 @@ static void test_resolve_complaints(void) {
     config_free(c);
 }
 
-static void check_share(const struct config *c, uint32_t shard, uint16_t first, uint16_t last) {
+static void check_share(const struct config *c, uint32_t shard, uint32_t first, uint32_t end) {
     struct config *own = config_for_shard(c, shard);
     CHECK_TRUE(own != NULL);
     if (!own)
         return;
     const struct engine_config *n = &own->engine;
     CHECK_TRUE(n->shared && n->shards == 3 && n->shard == shard);
-    CHECK_EQ(n->media_port_min, first);
-    CHECK_EQ(n->media_port_max, last);
+    CHECK_EQ(n->media_own_first, first);
+    CHECK_EQ(n->media_own_end, end);
+    CHECK_EQ(n->media_port_max, c->engine.media_port_max);
     CHECK_EQ(n->calls_max, 34);
     CHECK_EQ(n->bindings_max, c->engine.bindings_max);
     CHECK_EQ(memcmp(n->secret, c->engine.secret, sizeof n->secret), 0);
@@ -226,9 +227,9 @@ static void test_shards(void) {
     CHECK_TRUE(c && config_resolve(c, &error));
     if (!c)
         return;
-    check_share(c, 0, 40000, 40005);
-    check_share(c, 1, 40006, 40011);
-    check_share(c, 2, 40012, 40019);
+    check_share(c, 0, 0, 3);
+    check_share(c, 1, 3, 6);
+    check_share(c, 2, 6, 10);
     config_free(c);
     c = load("runtime: { shards: 0 }\n");
     CHECK_TRUE(c && config_resolve(c, &error) && c->shards >= 1 && c->engine.shared == (c->shards > 1));
@@ -244,6 +245,13 @@ static void test_shards(void) {
              "cluster: { node: 1 }\n");
     CHECK_TRUE(c && !config_resolve(c, &error));
     CHECK_TRUE(strstr(error.text, "several shards in a cluster are not built yet") != NULL);
+    config_free(c);
+    c = load("runtime: { shards: 2 }\ncluster: { media_vips: [192.0.2.9] }\n");
+    CHECK_TRUE(c && !config_resolve(c, &error));
+    CHECK_TRUE(strstr(error.text, "cluster.media_vips are for one shard so far") != NULL);
+    config_free(c);
+    c = load("runtime: { shards: 0 }\ncluster: { media_vips: [192.0.2.9] }\n");
+    CHECK_TRUE(c && config_resolve(c, &error) && c->shards == 1);
     config_free(c);
 }
 

@@ -2,6 +2,8 @@
 #include "rtp/port_pool.h"
 #include "tests/unit/unit.h"
 
+#include <string.h>
+
 #define QUARANTINE 1000
 
 static uint8_t mem[1 << 16] __attribute__((aligned(64)));
@@ -114,6 +116,47 @@ static void test_take_slot(void) {
     CHECK_EQ(port_pool_take(&p, 20 + QUARANTINE, &g), 0);
 }
 
+/* Slots 0 and 1 of one pool go to another one with a call and come home. */
+static void test_lent(void) {
+    static struct port_slot slots[4];
+    struct port_pool home = pool_of(30000, 30007), other = home;
+    uint32_t g[2], h[2], again;
+    memcpy(slots, home.slots, sizeof slots);
+    other.slots = slots;
+    for (uint32_t i = 0; i < 4; i++)
+        port_pool_set_foreign(i < 2 ? &other : &home, i);
+    for (unsigned i = 0; i < 2; i++)
+        CHECK_EQ(port_pool_take(&home, 0, &g[i]), i);
+    CHECK_EQ(port_pool_take(&home, 0, &again), PORT_POOL_NONE);
+    for (unsigned i = 0; i < 2; i++) {
+        /* Looked at, and put back. */
+        CHECK_TRUE(port_pool_take_slot(&other, i, 0, &h[i]) && port_pool_release(&other, i, h[i], 0));
+        CHECK_TRUE(port_pool_take_slot(&other, i, 0, &h[i]));
+        CHECK_FALSE(port_pool_take_slot(&other, i, 0, &again));
+        port_pool_lend(&home, i, g[i]);
+        CHECK_FALSE(port_pool_release(&home, i, g[i], 0));
+    }
+    CHECK_EQ(home.used, 0);
+    CHECK_EQ(other.used, 2);
+    /* One by the end of its call. */
+    CHECK_TRUE(port_pool_release(&other, 0, h[0], 500));
+    CHECK_EQ(port_pool_take(&home, 5000, &again), PORT_POOL_NONE);
+    port_pool_returned(&home, 0, 500);
+    CHECK_EQ(port_pool_take(&home, 1499, &again), PORT_POOL_NONE);
+    CHECK_EQ(port_pool_take(&home, 1500, &again), 0);
+    port_pool_returned(&home, 0, 500); /* it is not lent */
+    CHECK_FALSE(port_pool_take_slot(&home, 0, 5000, &again));
+    /* The other with its call, which comes back; looked at before. */
+    CHECK_TRUE(port_pool_take_slot(&home, 1, 0, &g[1]) && port_pool_release(&home, 1, g[1], 0));
+    CHECK_EQ(port_pool_take(&home, 5000, &again), PORT_POOL_NONE);
+    CHECK_TRUE(port_pool_take_slot(&home, 1, 0, &g[1]));
+    port_pool_settle(&home, 1);
+    port_pool_lend(&other, 1, h[1]);
+    CHECK_EQ(other.used, 0);
+    CHECK_TRUE(port_pool_release(&home, 1, g[1], 6000));
+    CHECK_EQ(port_pool_take(&home, 7000, &again), 1);
+}
+
 static void test_empty(void) {
     struct port_pool p = pool_of(10000, 10000);
     uint32_t g;
@@ -144,10 +187,17 @@ static void test_further_addresses(void) {
     CHECK_EQ(port_pool_take_at(&q, 2, 900, &generation), PORT_POOL_NONE);
     CHECK_EQ(port_pool_take_at(&q, 2, 5000, &generation), 5);
     CHECK_EQ(q.used, 4);
+    /* One that is another's is not in the queue that it would leave. */
+    port_pool_init_more(&q, &b, 20000, 20003, 1000, 1);
+    port_pool_set_foreign(&q, 3);
+    CHECK_EQ(port_pool_take_at(&q, 1, 1, &generation), 2);
+    CHECK_EQ(port_pool_take(&q, 1, &generation), 0);
+    CHECK_EQ(port_pool_take(&q, 1, &generation), 1);
+    CHECK_EQ(q.used, 3);
 }
 
 int main(void) {
     return UNIT_RUN("port_pool", UNIT(test_pairs), UNIT(test_ports), UNIT(test_take_release), UNIT(test_many_rounds),
-                    UNIT(test_take_slot), UNIT(test_empty),
+                    UNIT(test_take_slot), UNIT(test_lent), UNIT(test_empty),
                     UNIT(test_further_addresses));
 }
