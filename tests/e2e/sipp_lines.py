@@ -17,7 +17,7 @@ import sys
 
 from sipp_party import HERE, Party
 
-MODES = ("join", "replace", "splice", "forward", "foreign", "blind", "semi", "cancel")
+MODES = ("join", "replace", "splice", "forward", "foreign", "blind", "semi", "cancel", "unheld", "late")
 ABLE = "Allow: INVITE, ACK, CANCEL, BYE, REFER, NOTIFY\nSupported: replaces\n"
 FULL, CHOSEN = "0 8 101", "0 101"
 # That of the consultation's INVITE: its CANCEL, and the ACK to a 487, have the same.
@@ -79,10 +79,10 @@ class Flow:
     def acked(self, party, line, cseq, uri=None):
         party.request(line, "ACK", self.to(party, "ACK", uri), ("CSeq", f"{cseq} ACK"))
 
-    def told(self, line, status, state, refer=2, answer="L35"):
+    def told(self, line, status, state, refer=None, answer="L35"):
         """B gets a NOTIFY."""
         self.b.request(line, "NOTIFY", *self.within(self.b, "NOTIFY", "[0-9]+", "b1", "xtag1"),
-                       ("sipfrag", f"^SIP/2.0 {status}"), ("Event", f"refer;id={refer}"), ("Subscription-State", state),
+                       ("sipfrag", f"^SIP/2.0 {status}"), ("Event", f"refer;id={refer or self.first_refer}"), ("Subscription-State", state),
                        ("Content-Type", "message/sipfrag"))
         self.b.sent(answer)
         self.b.answer("200 OK")
@@ -103,10 +103,11 @@ class Flow:
         # B may hold A only when A's ACK has come (else 491): it hears of that by this.
         a.send(self.d1a, "INFO")
         a.put('<recv response="200"/>')
-        a.request("12", "INVITE", *self.within(a, "INVITE", 1, "a1"), *self.description(1, "sendonly", CHOSEN))
-        a.sent("13")
-        a.answer("200 OK", "recvonly", CHOSEN, extra=ABLE)
-        self.acked(a, "14", 1)
+        if self.holds:
+            a.request("12", "INVITE", *self.within(a, "INVITE", 1, "a1"), *self.description(1, "sendonly", CHOSEN))
+            a.sent("13")
+            a.answer("200 OK", "recvonly", CHOSEN, extra=ABLE)
+            self.acked(a, "14", 1)
         b.request("3", "INVITE", *self.invite(b, f"1002@127.0.0.1:{self.port + 2}", 1001, 1002, FULL),
                   ("From", "(.*)", "peer"), ("From", "tag=(.*)", "xtag1"), ("To", "(.*)", "self"), self.contact("url1"))
         b.sent("4")
@@ -117,6 +118,11 @@ class Flow:
         b.put('<recv request="INFO"/>')
         b.answer("200 OK")
         self.d1b = ("[$url1]", "[$self];tag=b1", "[$peer]", "")
+        if self.holds:
+            self.a_is_held()
+
+    def a_is_held(self):
+        b = self.b
         b.sent("10")
         b.send(self.d1b, "INVITE", "sendonly", CHOSEN)
         b.response("11", 100, ("CSeq", "1 INVITE"))
@@ -139,6 +145,20 @@ class Flow:
         return self.invite(self.c, f"1003@127.0.0.1:{self.port + 3}", 1002, 1003, codecs)
 
     @property
+    def holds(self):
+        return self.mode != "unheld"
+
+    @property
+    def first_refer(self):
+        """Its CSeq: behind B's re-INVITE."""
+        return 2 if self.holds else 1
+
+    @property
+    def replaced(self):
+        """C gets INVITE with Replaces."""
+        return self.mode in ("replace", "forward", "unheld")
+
+    @property
     def rings(self):
         return self.mode in ("semi", "cancel")
 
@@ -147,13 +167,9 @@ class Flow:
         b.response("24", 200, ("To", "tag=(~.*)", "=ctag"), *self.accepted(CHOSEN))
         b.sent("25")
         b.send(self.d2b, "ACK")
-        b.sent("26")
-        b.send(self.d2b, "INVITE", "sendonly", CHOSEN)
-        b.response("26'", 100, ("CSeq", "2 INVITE"))
-        b.response("30", 200, ("CSeq", "2 INVITE"), *self.description(1, "recvonly", CHOSEN))
-        b.sent("31")
-        b.send(self.d2b, "ACK")
-        if self.mode in ("replace", "forward"):
+        if self.holds:
+            self.c_is_held()
+        if self.replaced:
             # Both of C's calls begin here; what the second needs to know of the first goes by global variables.
             c.shared += ["d2_url", "d2_self", "d2_peer", "d2_id", "d2_tag"]
             c.first_invite(("replacing", "Replaces", "."))
@@ -169,28 +185,40 @@ class Flow:
         c.sent("22")
         c.answer("200 OK", None, CHOSEN, tag="c2", extra=ABLE)
         self.acked(c, "23", 1)
+        if not self.holds:
+            return
         c.request("27", "INVITE", *self.within(c, "INVITE", 2, "c2"), *self.description(1, "sendonly", CHOSEN))
         c.sent("28")
         c.answer("200 OK", "recvonly", CHOSEN)
         self.acked(c, "29", 2)
+
+    def c_is_held(self):
+        b = self.b
+        b.sent("26")
+        b.send(self.d2b, "INVITE", "sendonly", CHOSEN)
+        b.response("26'", 100, ("CSeq", "2 INVITE"))
+        b.response("30", 200, ("CSeq", "2 INVITE"), *self.description(1, "recvonly", CHOSEN))
+        b.sent("31")
+        b.send(self.d2b, "ACK")
 
     # -- the transfer
 
     def refer(self, target):
         self.b.sent("R32" if self.relayed else "L32")
         by = f"{self.number(1002)};x=\"as it was\""
-        self.b.send(self.d1b, "REFER", extra=f"Refer-To: <{target}>\nReferred-By: {by}\n")
+        more = "Refer-Sub: true\n" if self.relayed else ""
+        self.b.send(self.d1b, "REFER", extra=f"Refer-To: <{target}>\nReferred-By: {by}\n{more}")
 
     def refer_to_consultation(self):
         self.refer(f"sip:1003@{self.us}?Replaces=consult%2F%2F%2F[call_id]%3Bto-tag%3D[$ctag]%3Bfrom-tag%3Db2")
 
-    def accepts(self, refer=2):
-        self.b.response("L33", 202, self.contact(), ("CSeq", f"{refer} REFER"))
+    def accepts(self, refer=None):
+        self.b.response("L33", 202, self.contact(), ("CSeq", f"{refer or self.first_refer} REFER"))
 
-    def trying(self, refer=2):
+    def trying(self, refer=None):
         self.told("L34", "100 Trying", "active;expires=", refer)
 
-    def ended(self, refer=2):
+    def ended(self, refer=None):
         self.told("L44", "200 OK", "terminated;reason=noresource", refer, "L45")
 
     def leaves(self):
@@ -230,6 +258,9 @@ class Flow:
         self.acked(c, "R44'", 1)
         c.sent("R47'")
         c.send(("[$d2_url]", "[$d2_self]", "[$d2_peer]", "", "[$d2_id]"), "BYE", again=False)
+        if not self.holds:
+            c.send(("[$url]", "[$h_To];tag=c3", "[$h_From]", ""), "INFO")
+            c.put('<recv response="200"/>')
         self.ends(c, None)
         c.put('<nop next="over"/>\n<label id="ending"/>\n<nop/>')
         c.response("R48'", 200, ("CSeq", "1 BYE"))
@@ -237,11 +268,27 @@ class Flow:
     def agrees(self):
         """A. What follows is B's affair: had it been told to A, it would be there within this pause."""
         a = self.a
-        a.request("L39", "INVITE", *self.within(a, "INVITE", 2, "a1"), *self.description(2, "sendrecv", CHOSEN))
-        a.sent("L40")
-        a.answer("200 OK", None, CHOSEN)
-        self.acked(a, "L41", 2)
+        if not self.holds:
+            return self.hears_of_nothing()
+        if self.mode == "late":
+            a.request("late L36", "INVITE", *self.within(a, "INVITE", 2, "a1"), ("Content-Length", "^ *0"))
+            a.sent("late 200")
+            a.answer("200 OK", None, FULL)
+            a.request("late ACK", "ACK", self.to(a, "ACK"), ("CSeq", "2 ACK"), *self.description(2, "sendrecv", CHOSEN))
+        else:
+            a.request("L39", "INVITE", *self.within(a, "INVITE", 2, "a1"), *self.description(2, "sendrecv", CHOSEN))
+            a.sent("L40")
+            a.answer("200 OK", None, CHOSEN)
+            self.acked(a, "L41", 2)
         a.put('<pause milliseconds="300"/>')
+        a.send(self.d1a, "BYE")
+        a.put('<recv response="200"/>')
+
+    def hears_of_nothing(self):
+        """Nobody was held and C's answer fits: A learns of C by what C sends it, and by no re-INVITE before."""
+        a = self.a
+        a.put('<recv request="INFO"/>')
+        a.answer("200 OK")
         a.send(self.d1a, "BYE")
         a.put('<recv response="200"/>')
 
@@ -250,14 +297,14 @@ class Flow:
         self.refer_to_consultation()
         self.accepts()
         self.trying()
-        if self.mode == "join":
+        if self.mode in ("join", "late"):
             self.joined("L36", "L38", 3, 2)
         else:
             self.replacing(BY_B)
         self.agrees()
         self.b_is_left("L42")
         self.ended()
-        if self.mode == "replace":
+        if self.replaced:
             # Its BYE would have us end for C what C has not ended yet, and B hears nothing of that.
             self.b.put('<pause milliseconds="500"/>')
         self.leaves()
@@ -377,7 +424,7 @@ class Flow:
         self.answered(self.second_call())
         self.refer_to_consultation()
         a.request("R33", "REFER", *self.within(a, "REFER", 2, "a1"), ("Max-Forwards", "69"), ("Referred-By", BY_B),
-                  ("Refer-To", "<(sip:xfer[.][^?>]*)", "target"),
+                  ("Refer-Sub", "true"), ("Refer-To", "<(sip:xfer[.][^?>]*)", "target"),
                   ("Refer-To", "Replaces=(consult.*)%3Bto-tag%3D(.*)%3Bfrom-tag%3D(b2)&Require=replaces>", "rid", "rto",
                    "rfrom"))
         a.sent("R34")
