@@ -82,7 +82,8 @@ class Flow:
     def told(self, line, status, state, refer=None, answer="L35"):
         """B gets a NOTIFY."""
         self.b.request(line, "NOTIFY", *self.within(self.b, "NOTIFY", "[0-9]+", "b1", "xtag1"),
-                       ("sipfrag", f"^SIP/2.0 {status}"), ("Event", f"refer;id={refer or self.first_refer}"), ("Subscription-State", state),
+                       ("sipfrag", f"^SIP/2.0 {status}"),
+                       ("Event", f"refer;id={refer or self.first_refer}"), ("Subscription-State", state),
                        ("Content-Type", "message/sipfrag"))
         self.b.sent(answer)
         self.b.answer("200 OK")
