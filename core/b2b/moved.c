@@ -42,6 +42,8 @@ static struct stub *find(const struct engine *e, char kind, struct slice text) {
 }
 
 static void drop(struct engine *e, struct stub *s) {
+    if (s->look_us && --e->moved.looked_at == 0)
+        wheel_cancel(&e->wheel, &e->moved.timer);
     map_del(&e->moved.by_key, s->key);
     pool_free(&e->moved.stubs, s->self);
 }
@@ -133,6 +135,7 @@ static struct stub *put_token(struct engine *e, struct slice token) {
         return NULL;
     memcpy(s->token, token.p, TOKEN_LEN);
     s->until_us = e->now + 1000ull * MOVED_LEG_MS;
+    e->moved.looked_at += s->look_us == 0;
     s->look_us = e->now + MOVED_LOOK_US;
     if (!wheel_is_set(&e->moved.timer))
         wheel_set(&e->wheel, &e->moved.timer, s->look_us);

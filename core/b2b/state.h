@@ -369,6 +369,7 @@ struct moved {
     struct pool stubs;
     struct map by_key;
     struct wheel_node timer;
+    uint32_t looked_at; /* stubs that the timer is for */
 };
 
 /* reanchor.h: legs that wait, first come first served. */
