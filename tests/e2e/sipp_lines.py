@@ -120,16 +120,16 @@ class Flow:
         b.answer("200 OK")
         self.d1b = ("[$url1]", "[$self];tag=b1", "[$peer]", "")
         if self.holds:
-            self.a_is_held()
+            self.b_holds(self.d1b, 1, "10", "11", "15", "16")
 
-    def a_is_held(self):
+    def b_holds(self, dialog, cseq, asks, trying, agreed, acks):
         b = self.b
-        b.sent("10")
-        b.send(self.d1b, "INVITE", "sendonly", CHOSEN)
-        b.response("11", 100, ("CSeq", "1 INVITE"))
-        b.response("15", 200, ("CSeq", "1 INVITE"), *self.description(1, "recvonly", CHOSEN))
-        b.sent("16")
-        b.send(self.d1b, "ACK")
+        b.sent(asks)
+        b.send(dialog, "INVITE", "sendonly", CHOSEN)
+        b.response(trying, 100, ("CSeq", f"{cseq} INVITE"))
+        b.response(agreed, 200, ("CSeq", f"{cseq} INVITE"), *self.description(1, "recvonly", CHOSEN))
+        b.sent(acks)
+        b.send(dialog, "ACK")
 
     # -- lines 17 to 31
 
@@ -169,7 +169,7 @@ class Flow:
         b.sent("25")
         b.send(self.d2b, "ACK")
         if self.holds:
-            self.c_is_held()
+            self.b_holds(self.d2b, 2, "26", "26'", "30", "31")
         if self.replaced:
             # Both of C's calls begin here; what the second needs to know of the first goes by global variables.
             c.shared += ["d2_url", "d2_self", "d2_peer", "d2_id", "d2_tag"]
@@ -192,15 +192,6 @@ class Flow:
         c.sent("28")
         c.answer("200 OK", "recvonly", CHOSEN)
         self.acked(c, "29", 2)
-
-    def c_is_held(self):
-        b = self.b
-        b.sent("26")
-        b.send(self.d2b, "INVITE", "sendonly", CHOSEN)
-        b.response("26'", 100, ("CSeq", "2 INVITE"))
-        b.response("30", 200, ("CSeq", "2 INVITE"), *self.description(1, "recvonly", CHOSEN))
-        b.sent("31")
-        b.send(self.d2b, "ACK")
 
     # -- the transfer
 
