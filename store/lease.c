@@ -100,6 +100,7 @@ static void set_targets(struct lease *l) {
     for (uint32_t i = 0; i < LIMIT_BUCKETS; i++) {
         l->buckets[i].target = target_of(l, i);
         l->buckets[i].look = true;
+        lease_touch(l, i);
     }
     l->settled_us = l->now;
     l->nodes_changed = l->targets_set = true;
@@ -165,6 +166,7 @@ static void make_unsure(struct lease *l) {
         else if (!lease_bucket_is_ours(b))
             continue;
         b->look = true;
+        lease_touch(l, i);
         b->number++; /* an answer under way is of before */
         l->in_flight -= b->in_flight;
         b->in_flight = false;
@@ -296,20 +298,39 @@ static void end_if_drained(struct lease *l) {
 
 /* ---- a step ---- */
 
-/* Round the buckets until the outbox is full or enough is under way; the next step goes on. */
-static void work(struct lease *l) {
-    l->more = true;
-    for (uint32_t i = 0; i < LIMIT_BUCKETS; i++) {
-        if (!lease_has_room(l) || l->in_flight >= LEASE_IN_FLIGHT)
-            return;
-        lease_bucket_work(l, (uint16_t)(l->scanned++ % LIMIT_BUCKETS));
+/* The first that is due at or after `from`, round once; as far as the round goes when none is. */
+static uint32_t next_due(const struct lease *l, uint32_t from, uint32_t end) {
+    while (from < end) {
+        uint64_t word = l->due[from % LIMIT_BUCKETS / 64] >> from % 64;
+        if (word)
+            return from + (uint32_t)__builtin_ctzll(word);
+        from += 64 - from % 64;
     }
-    l->more = false;
+    return end;
+}
+
+static bool may_work(const struct lease *l) {
+    return lease_has_room(l) && l->in_flight < LEASE_IN_FLIGHT;
+}
+
+/* Round those that are due until the outbox is full or enough is under way; the next step goes on. */
+static void work(struct lease *l) {
+    uint32_t begin = l->scanned % LIMIT_BUCKETS, end = begin + LIMIT_BUCKETS;
+    for (uint32_t i = next_due(l, begin, end); i < end && may_work(l); i = next_due(l, i + 1, end)) {
+        lease_bucket_work(l, (uint16_t)(i % LIMIT_BUCKETS));
+        l->scanned = i + 1;
+    }
+    l->more = !may_work(l);
+    if (!l->more)
+        l->scanned = begin;
 }
 
 static void poll_some(struct lease *l) {
-    for (uint32_t i = 0; i < LEASE_POLL; i++)
-        l->buckets[l->polled++ % LIMIT_BUCKETS].look = true;
+    for (uint32_t i = 0; i < LEASE_POLL; i++) {
+        uint32_t bucket = l->polled++ % LIMIT_BUCKETS;
+        l->buckets[bucket].look = true;
+        lease_touch(l, bucket);
+    }
 }
 
 static void tick(struct lease *l) {

@@ -220,6 +220,7 @@ void lease_bucket_answer(struct lease *l, const struct event *ev) {
         b->in_flight = false;
         l->in_flight--;
     }
+    lease_touch(l, bucket);
     switch (kind) {
     case OP_OWNER:
         if (ev->u.store.status == STORE_OK)
@@ -236,6 +237,7 @@ void lease_bucket_answer(struct lease *l, const struct event *ev) {
 /* A hint: that somebody else has what is ours is for the store to say. */
 void lease_bucket_heard(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epoch) {
     struct lease_bucket *b = &l->buckets[bucket];
+    lease_touch(l, bucket);
     if (lease_bucket_is_ours(b) || b->in_flight || epoch < b->epoch) {
         b->look = b->look || epoch >= b->epoch;
         return;
@@ -247,6 +249,7 @@ void lease_bucket_asked(struct lease *l, uint16_t bucket) {
     struct lease_bucket *b = &l->buckets[bucket];
     if (lease_bucket_is_ours(b))
         return;
+    lease_touch(l, bucket);
     b->asked = true;
     b->look = b->look || b->state != AT_OTHERS || b->owner != 0;
     if (!b->in_flight && lease_has_room(l) && l->reachable_us != LEASE_NEVER)
@@ -258,6 +261,7 @@ void lease_bucket_lost(struct lease *l, uint16_t bucket, uint32_t node, uint64_t
     struct lease_bucket *b = &l->buckets[bucket];
     if (!lease_bucket_is_ours(b) || (node == l->cfg.node && epoch == b->epoch))
         return;
+    lease_touch(l, bucket);
     if (epoch < b->epoch)
         b->look = true;
     else
@@ -277,9 +281,12 @@ void lease_bucket_given(struct lease *l, uint16_t bucket) {
 
 /* ---- what is due ---- */
 
+static bool is_wanted(const struct lease *l, const struct lease_bucket *b) {
+    return (b->asked || b->target == l->cfg.node) && !l->draining;
+}
+
 static bool is_to_be_claimed(const struct lease *l, const struct lease_bucket *b) {
-    bool wanted = b->asked || b->target == l->cfg.node;
-    if (!wanted || l->draining || l->now < b->not_before_us)
+    if (!is_wanted(l, b) || l->now < b->not_before_us)
         return false;
     if (!b->owner || b->owner == l->cfg.node)
         return lease_may_claim(l, false);
@@ -303,10 +310,8 @@ static void work_at_ours(struct lease *l, uint16_t bucket) {
     }
 }
 
-void lease_bucket_work(struct lease *l, uint16_t bucket) {
+static void work_at(struct lease *l, uint16_t bucket) {
     struct lease_bucket *b = &l->buckets[bucket];
-    if (b->in_flight)
-        return;
     if (b->reclaim)
         submit(l, bucket, OP_CLAIM, STORE_CLAIM);
     else if (b->look || b->state == AT_UNKNOWN)
@@ -321,4 +326,29 @@ void lease_bucket_work(struct lease *l, uint16_t bucket) {
         b->table = TABLE_AOR;
         load(l, bucket);
     }
+}
+
+/* It is as it should be, and only what touches it can change that. One that is under way is touched by its answer. */
+static bool is_settled(const struct lease *l, const struct lease_bucket *b) {
+    if (b->in_flight)
+        return true;
+    if (b->look || b->reclaim)
+        return false;
+    switch ((enum bucket_state)b->state) {
+    case AT_MINE: return !b->target || b->target == l->cfg.node;
+    case AT_GIVING: return b->target != l->cfg.node;
+    case AT_OTHERS: return !is_wanted(l, b) && b->owner != l->cfg.node && b->read;
+    case AT_UNKNOWN:
+    case AT_CLAIMING:
+    case AT_LOADING:
+    case AT_RELEASING: break;
+    }
+    return false;
+}
+
+void lease_bucket_work(struct lease *l, uint16_t bucket) {
+    if (!l->buckets[bucket].in_flight)
+        work_at(l, bucket);
+    if (is_settled(l, &l->buckets[bucket]))
+        l->due[bucket / 64] &= ~(UINT64_C(1) << bucket % 64);
 }

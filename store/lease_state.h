@@ -68,6 +68,7 @@ struct lease {
     bool ran_out;                 /* the lease, since it was renewed last: what was ours is to be found so again */
     bool more;                    /* buckets wait to be worked at */
     uint32_t in_flight, unsure, mine, polled, scanned;
+    uint64_t due[LIMIT_BUCKETS / 64]; /* a bit each: something may be to be done for it, now or by time alone */
     struct lease_out *out;
     struct lease_bucket buckets[LIMIT_BUCKETS];
 };
@@ -75,6 +76,11 @@ struct lease {
 
 static inline bool lease_has_room(const struct lease *l) {
     return l->out->n < LEASE_OUT_MAX - 4 && l->out->op_n < LEASE_OUT_MAX - 4;
+}
+
+/* Whatever changed of it: it is to be looked at again. */
+static inline void lease_touch(struct lease *l, uint32_t bucket) {
+    l->due[bucket / 64] |= UINT64_C(1) << bucket % 64;
 }
 
 /* lease.c */
@@ -90,7 +96,7 @@ void lease_bucket_heard(struct lease *l, uint16_t bucket, uint32_t node, uint64_
 void lease_bucket_asked(struct lease *l, uint16_t bucket);
 void lease_bucket_lost(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epoch);
 void lease_bucket_given(struct lease *l, uint16_t bucket);
-/* What is due for it. */
+/* What is due for it. Afterwards it is no longer marked as due, unless it waits for time, the living or the store. */
 void lease_bucket_work(struct lease *l, uint16_t bucket);
 bool lease_bucket_is_ours(const struct lease_bucket *b);
 

@@ -4,7 +4,7 @@
  * the same bucket.
  */
 #include "core/base/check.h"
-#include "store/lease.h"
+#include "store/lease_state.h"
 #include "tests/unit/unit.h"
 
 #define NODES 4
@@ -31,6 +31,8 @@ static struct world {
     struct node nodes[NODES];
     unsigned n;
     uint64_t taken_epoch[LIMIT_BUCKETS]; /* highest ever owned */
+    bool looks_at_all;                   /* each bucket is looked at in each tick, as if it were due */
+    uint64_t hash;                       /* of what leases decided and asked, and when */
 } w;
 
 static uint64_t wall(void) {
@@ -180,10 +182,21 @@ static void tell(unsigned i, const struct lease_decision *d) {
               (struct lease_input){ .kind = LEASE_IN_HEARD, .bucket = d->bucket, .node = d->owner, .epoch = d->epoch });
 }
 
+static void note(unsigned i, const struct lease_out *out) {
+    for (uint32_t k = 0; k < out->n; k++)
+        w.hash = (w.hash ^ w.now ^ i ^ out->d[k].verdict << 8 ^ (uint64_t)out->d[k].bucket << 16 ^
+                  (uint64_t)out->d[k].node << 32 ^ out->d[k].epoch << 40) * UINT64_C(0x9e3779b97f4a7c15);
+    for (uint32_t k = 0; k < out->op_n; k++)
+        w.hash = (w.hash ^ w.now ^ i ^ out->ops[k].ticket ^ out->ops[k].epoch << 40) * UINT64_C(0xff51afd7ed558ccd);
+}
+
 static void input(unsigned i, struct lease_input in) {
     struct lease_out *out = memory(sizeof *out);
     in.now_us = w.now - w.nodes[i].lag_us;
+    if (w.looks_at_all)
+        memset(w.nodes[i].l->due, 0xff, sizeof w.nodes[i].l->due);
     lease_step(w.nodes[i].l, &in, out);
+    note(i, out);
     for (uint32_t k = 0; k < out->n; k++)
         carry_out(i, &out->d[k]);
     submit(i, out->ops, out->op_n);
@@ -498,34 +511,66 @@ static void test_fenced(void) {
 }
 
 /* Nodes die, wake, lose the store and each other, in any order. */
+static void storm(uint64_t *seed) {
+    for (unsigned k = 0; k < 40; k++) {
+        *seed = *seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+        unsigned i = (unsigned)(*seed >> 33) % 3, what = (unsigned)(*seed >> 40) % 5;
+        struct node *d = &w.nodes[i];
+        if (what == 0 && (d->runs = !d->runs))
+            input(i, (struct lease_input){ .kind = LEASE_IN_TICK });
+        if (what == 1)
+            d->cut = !d->cut;
+        else if (what == 2)
+            d->link_cut = !d->link_cut;
+        else if (what == 3 && d->runs)
+            start_node(i);
+        run((*seed >> 45) % 3000 * MS);
+    }
+    for (unsigned i = 0; i < 3; i++)
+        if (!w.nodes[i].runs) {
+            w.nodes[i].runs = true;
+            input(i, (struct lease_input){ .kind = LEASE_IN_TICK });
+        }
+    for (unsigned i = 0; i < 3; i++)
+        w.nodes[i].cut = w.nodes[i].link_cut = false;
+    run(10 * SEC); /* who is excused learns better */
+    (void)until_all_owned(20 * SEC);
+}
+
 static void test_storm(void) {
     uint64_t seed = 1;
     for (unsigned round = 0; round < 6; round++) {
         world_new(3);
-        for (unsigned k = 0; k < 40; k++) {
-            seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
-            unsigned i = (unsigned)(seed >> 33) % 3, what = (unsigned)(seed >> 40) % 5;
-            struct node *d = &w.nodes[i];
-            if (what == 0 && (d->runs = !d->runs))
-                input(i, (struct lease_input){ .kind = LEASE_IN_TICK });
-            if (what == 1)
-                d->cut = !d->cut;
-            else if (what == 2)
-                d->link_cut = !d->link_cut;
-            else if (what == 3 && d->runs)
-                start_node(i);
-            run((seed >> 45) % 3000 * MS);
-        }
-        for (unsigned i = 0; i < 3; i++)
-            if (!w.nodes[i].runs) {
-                w.nodes[i].runs = true;
-                input(i, (struct lease_input){ .kind = LEASE_IN_TICK });
-            }
-        for (unsigned i = 0; i < 3; i++)
-            w.nodes[i].cut = w.nodes[i].link_cut = false;
-        run(10 * SEC); /* who is excused learns better */
-        (void)until_all_owned(20 * SEC);
+        storm(&seed);
         world_end();
+    }
+}
+
+static unsigned due(const struct lease *l) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < LIMIT_BUCKETS / 64; i++)
+        n += (unsigned)__builtin_popcountll(l->due[i]);
+    return n;
+}
+
+/* Only buckets for which something may be to be done are looked at; the others would not have done anything. */
+static void test_due(void) {
+    world_new(3);
+    run(10 * SEC);
+    for (unsigned i = 0; i < 3; i++)
+        CHECK_TRUE(due(w.nodes[i].l) <= LEASE_POLL);
+    world_end();
+    for (uint64_t round = 0; round < 2; round++) {
+        uint64_t hash[2], seed;
+        for (unsigned all = 0; all < 2; all++) {
+            seed = 77 + round;
+            world_new(3);
+            w.looks_at_all = all;
+            storm(&seed);
+            hash[all] = w.hash;
+            world_end();
+        }
+        CHECK_TRUE(hash[0] == hash[1]);
     }
 }
 
@@ -545,5 +590,5 @@ int main(void) {
                     UNIT(test_zombie), UNIT(test_gap), UNIT(test_outage), UNIT(test_cut_from_store),
                     UNIT(test_cut_from_all), UNIT(test_alone_in_outage), UNIT(test_join), UNIT(test_drain),
                     UNIT(test_drain_alone), UNIT(test_restart), UNIT(test_forgetful_server), UNIT(test_fenced),
-                    UNIT(test_storm), UNIT(test_nodes));
+                    UNIT(test_storm), UNIT(test_due), UNIT(test_nodes));
 }
