@@ -257,14 +257,20 @@ static void decline(struct engine *e, struct leg *l, struct leg *other) {
 static void on_reanswered(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
     struct slice sdp = SLICE_NONE;
-    if (ev->own && l->late_offer && late_offered(e, l, ev->msg)) {
+    bool alone = !other || other->invite_in == HANDLE_NONE;
+    /* Who wanted to see its offer is gone, or has given up: it is ours to answer. */
+    bool own_late = l->late_offer && (ev->own || alone);
+    l->own_invite = l->own_invite || own_late;
+    if (own_late && !ev->own && !leg_owes_answer(l))
+        leg_ack(e, l, SLICE_NONE);
+    if (own_late && late_offered(e, l, ev->msg)) {
         /* Asked by late_agree, or by a transfer that is over. */
         if (!l->direct || !leg_is_up(other) || leg_is_transferred(e, other) ||
             !leg_reoffer(e, other, leg_str(l, LEG_SDP_REMOTE), -1))
             decline(e, l, other);
         return;
     }
-    if (ev->own && l->late_offer) {
+    if (own_late) {
         decline(e, l, other);
         return;
     }
@@ -279,12 +285,11 @@ static void on_reanswered(struct engine *e, struct leg *l, const struct leg_even
         agree_on_answer(e, l, ev->msg);
         return;
     }
-    if (!l->late_offer || !other || other->invite_in == HANDLE_NONE)
+    if (!l->late_offer)
         leg_ack(e, l, SLICE_NONE);
-    if (!other || other->invite_in == HANDLE_NONE) {
+    if (alone) {
         /* Whose offer it answers is gone, or was cancelled: now it has what nobody else has. */
-        if (media_in(e, l, ev->msg) && media_received(e, l, ev->msg->body, l->late_offer) &&
-            other)
+        if (media_in(e, l, ev->msg) && media_received(e, l, ev->msg->body, false) && other)
             agree_anew(e, l, other);
         return;
     }

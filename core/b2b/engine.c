@@ -10,6 +10,7 @@
 #include "core/b2b/media_srtp.h"
 #include "core/b2b/move.h"
 #include "core/b2b/moved.h"
+#include "core/b2b/orphan.h"
 #include "core/b2b/owner.h"
 #include "core/b2b/reanchor.h"
 #include "core/b2b/recover.h"
@@ -430,6 +431,7 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
     case EV_DEADLINE: break;
     }
     run_timers(e);
+    orphan_settle(e);
     call_reap(e);
     put_records_first(out);
     e->out = NULL;

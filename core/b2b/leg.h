@@ -123,6 +123,10 @@ static inline bool leg_is_live(const struct leg *l) {
 static inline bool leg_is_up(const struct leg *l) {
     return l && (l->state == LEG_UP || l->state == LEG_ANSWERED);
 }
+/* What it and we have said last is agreed: no offer is open or asked for. */
+static inline bool leg_is_settled(const struct leg *l) {
+    return l->oa == OA_STABLE && l->invite_in == HANDLE_NONE && l->invite_out == HANDLE_NONE;
+}
 /* It has answered leg_ask_offer with an offer, and waits for its ACK. */
 static inline bool leg_owes_answer(const struct leg *l) {
     return l->own_invite && l->late_offer && l->oa == OA_OFFER_RCVD && l->invite_out == HANDLE_NONE;

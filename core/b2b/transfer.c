@@ -251,7 +251,9 @@ void transfer_answered(struct engine *e, struct transfer *t, struct leg *target,
         t->target = target->self;
         transfer_drop_targets(e, t, target);
     }
-    if (!(target && transfer_target_waits(target)) && media_is_same(e, a, sdp, -1)) {
+    /* Who takes over is answered with what the transferee says: that must stand. */
+    bool stands = t->mode == MODE_TAKEOVER ? leg_is_settled(a) : !(target && transfer_target_waits(target));
+    if (stands && media_is_same(e, a, sdp, -1)) {
         transfer_commit(e, t);
         return;
     }

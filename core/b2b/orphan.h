@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * orphan: re-INVITEs that were passed on to a leg which will not bring the answer any more: it has ended, or somebody
+ * else has taken its place. Their sender would wait until it gives up, and so would all that waits for its turn with
+ * it. They are answered by us alone, as they would be if they came now.
+ */
+#ifndef REFEREE_B2B_ORPHAN_H
+#define REFEREE_B2B_ORPHAN_H
+
+#include "core/b2b/state.h"
+
+/* Those of the calls that this step has touched; before call_reap. */
+void orphan_settle(struct engine *e);
+
+#endif
