@@ -27,6 +27,7 @@ static const char usage[] =
     "  transfer CALL LEG with CALL LEG  it talks with the other call's leg\n"
     "  shards         what each of them has\n"
     "  nodes          of the cluster             buckets        and who owns them\n"
+    "  records        their format and who reads it  records N|auto  no node writes a higher one\n"
     "  drain          no new calls, then end     reload         users, routes and peers of the configuration\n";
 
 static bool socket_of(const char *config, char *path, size_t n) {

@@ -5,7 +5,7 @@
 
 #define TICKET_LEASE (LEASE_TICKET | UINT64_C(1) << 62)
 #define DRAINING_MARK 'd'
-#define LIVING_MARK 'l'
+#define LIVING_MARK 'l'           /* and one more for each record format behind the first */
 #define RENEWALS_LOST 2           /* so many without an answer: the store is not reachable */
 #define STATEMENT_LIFE_US 2000000 /* of a peer's word on the store */
 
@@ -22,7 +22,8 @@ struct lease *lease_new(struct arena *a, const struct lease_config *config, uint
     l->value = value;
     value->cap = 1 + LEASE_VALUE_MAX;
     value->refs = 1;
-    value->data[0] = LIVING_MARK;
+    l->format = 1;
+    lease_tell_format(l, config->format ? config->format : 1);
     while (value->len < LEASE_VALUE_MAX && config->value[value->len]) {
         value->data[value->len + 1] = config->value[value->len];
         value->len++;
@@ -106,6 +107,33 @@ static void set_targets(struct lease *l) {
     l->nodes_changed = l->targets_set = true;
 }
 
+/* One that drains takes no calls any more, whatever it reads. */
+static uint8_t common_format(const struct lease *l) {
+    uint8_t least = l->cfg.format;
+    for (uint32_t i = 0; i < l->peer_n; i++) {
+        const struct lease_peer *p = &l->peers[i];
+        if (p->alive && !p->draining && p->format < least)
+            least = p->format;
+    }
+    return least;
+}
+
+static uint8_t format_of_mark(uint8_t mark) {
+    return mark > LIVING_MARK && mark < LIVING_MARK + LEASE_FORMAT_MAX ? mark - LIVING_MARK + 1 : 1;
+}
+
+void lease_tell_format(struct lease *l, uint8_t format) {
+    CHECK(format >= 1 && format <= LEASE_FORMAT_MAX);
+    l->cfg.format = format;
+    if (!l->draining)
+        l->value->data[0] = (char)(LIVING_MARK + format - 1);
+    l->renew_us = l->now;
+}
+
+uint8_t lease_format(const struct lease *l) {
+    return l->format;
+}
+
 static bool note_living(struct lease *l, uint32_t node, struct slice value) {
     struct lease_peer *p = node == l->cfg.node ? NULL : lease_peer(l, node);
     bool draining = value.n && value.p[0] == DRAINING_MARK;
@@ -114,6 +142,7 @@ static bool note_living(struct lease *l, uint32_t node, struct slice value) {
     bool changed = !p->alive || p->draining != draining;
     p->alive = true;
     p->draining = draining;
+    p->format = draining || !value.n ? 1 : format_of_mark((uint8_t)value.p[0]);
     p->gone_us = LEASE_NEVER;
     p->value_n = 0;
     if (value.n > 1 && value.n - 1 <= LEASE_VALUE_MAX) {
@@ -383,6 +412,10 @@ void lease_step(struct lease *l, const struct lease_input *in, struct lease_out 
     suspend_or_resume(l);
     if (in->kind == LEASE_IN_TICK)
         tick(l);
+    if (l->targets_set && l->format != common_format(l) && lease_has_room(l)) {
+        l->format = common_format(l);
+        lease_decide(l, LEASE_FORMAT, 0)->format = l->format;
+    }
     if (l->nodes_changed && lease_has_room(l)) {
         l->nodes_changed = false;
         lease_decide(l, LEASE_NODES, 0);
@@ -406,14 +439,15 @@ bool lease_is_suspended(const struct lease *l) {
 
 bool lease_node(const struct lease *l, uint32_t index, struct lease_node *out) {
     if (index == 0) {
-        *out = (struct lease_node){ l->cfg.node, l->draining, slice_of(l->value->data + 1, l->value->len - 1) };
+        struct slice at = slice_of(l->value->data + 1, l->value->len - 1);
+        *out = (struct lease_node){ l->cfg.node, l->draining, l->cfg.format, at };
         return true;
     }
     for (uint32_t i = 0; i < l->peer_n; i++) {
         const struct lease_peer *p = &l->peers[i];
         if (!p->alive || --index)
             continue;
-        *out = (struct lease_node){ p->node, p->draining, slice_of(p->value, p->value_n) };
+        *out = (struct lease_node){ p->node, p->draining, p->format, slice_of(p->value, p->value_n) };
         return true;
     }
     return false;
@@ -438,6 +472,11 @@ bool lease_event(const struct lease_decision *d, struct event *ev) {
     if (d->verdict == LEASE_SUSPEND || d->verdict == LEASE_RESUME) {
         ev->kind = EV_ACT;
         ev->u.act.suspended = d->verdict == LEASE_SUSPEND;
+        return true;
+    }
+    if (d->verdict == LEASE_FORMAT) {
+        ev->kind = EV_FORMAT;
+        ev->u.format.highest = d->format;
         return true;
     }
     if (d->verdict > LEASE_OWNER)

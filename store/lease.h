@@ -30,6 +30,7 @@
 #define LEASE_GAP_US 500000
 #define LEASE_TICK_US 100000      /* it wants to be stepped at least as often */
 #define LEASE_SETTLE_US 2000000   /* nothing is given up before the living have been the same for so long */
+#define LEASE_FORMAT_MAX 15
 #define LEASE_NODES_MAX 64
 #define LEASE_VALUE_MAX 60
 #define LEASE_OUT_MAX 64
@@ -42,6 +43,7 @@ struct lease;
 struct lease_config {
     uint32_t node;                /* not 0; no two nodes of a cluster may have the same */
     char value[LEASE_VALUE_MAX];  /* where it is reached, for the others */
+    uint8_t format;               /* of records, the highest that it reads, for the others too; 0: 1 */
     uint64_t lazy_seed;           /* of back-off; any */
 };
 
@@ -79,6 +81,7 @@ enum lease_verdict {
     LEASE_TELL,           /* say LEASE_IN_HEARD to the peer `node`: `bucket`, owner `owner`, `epoch` */
     LEASE_SUSPEND,        /* handle and send nothing for any bucket, until */
     LEASE_RESUME,
+    LEASE_FORMAT,         /* `format`: the highest record format that all the living read is this, from now on */
     LEASE_NODES,          /* the living are others than before; see lease_node */
     LEASE_DRAINED,
 };
@@ -87,6 +90,7 @@ struct lease_decision {
     enum lease_verdict verdict;
     uint16_t bucket;
     uint32_t node, owner;
+    uint8_t format;
     bool rewrite;
     uint64_t epoch;
     struct slice table, key, value;
@@ -108,6 +112,11 @@ void lease_step(struct lease *l, const struct lease_input *in, struct lease_out 
 /* When a LEASE_IN_TICK is due. */
 uint64_t lease_deadline(const struct lease *l);
 
+/* What the others are told of lease_config.format, from now on. */
+void lease_tell_format(struct lease *l, uint8_t format);
+/* As LEASE_FORMAT said last; 1 before. */
+uint8_t lease_format(const struct lease *l);
+
 /* The store answered within the lease: what LEASE_IN_PEER of the others is told. */
 bool lease_store_ok(const struct lease *l);
 bool lease_is_suspended(const struct lease *l);
@@ -115,6 +124,7 @@ bool lease_is_suspended(const struct lease *l);
 struct lease_node {
     uint32_t node;
     bool draining;
+    uint8_t format;
     struct slice value;
 };
 bool lease_node(const struct lease *l, uint32_t index, struct lease_node *out);

@@ -43,6 +43,7 @@ struct lease_bucket {
 struct lease_peer {
     uint32_t node;
     bool alive, draining, store_ok;
+    uint8_t format;               /* as it said last that it reads; what drains says nothing of it any more */
     uint64_t heard_us;            /* LEASE_IN_PEER; 0: never */
     uint64_t gone_us;             /* since when it is not alive; may be a little ahead, see others() */
     uint8_t value_n;
@@ -67,6 +68,7 @@ struct lease {
     bool suspended, draining, drained, nodes_changed, targets_set;
     bool ran_out;                 /* the lease, since it was renewed last: what was ours is to be found so again */
     bool more;                    /* buckets wait to be worked at */
+    uint8_t format;               /* that all the living read; 1 until they are known */
     uint32_t in_flight, unsure, mine, polled, scanned;
     uint64_t due[LIMIT_BUCKETS / 64]; /* a bit each: something may be to be done for it, now or by time alone */
     struct lease_out *out;

@@ -69,6 +69,7 @@ bool barrier_write(struct engine *e, struct call *c, struct store_op *op) {
     struct write plain = { .bucket = c->bucket, .version = c->version };
     if (e->cfg.durability == DURABILITY_OFF) {
         c->stored = c->version;
+        barrier_mark(e, c, false);
         fill(e, op, &plain, HANDLE_NONE);
         return true;
     }

@@ -200,6 +200,7 @@ struct engine_config {
     uint32_t transfers_per_minute; /* of one user or peer that has no number of its own; 0: any number */
     uint32_t transfers_pending;    /* of one user or peer, undecided at a time; 0: any number */
 
+    uint32_t record_format; /* no higher one is written (record_format.h); 0: any that all nodes read */
     bool records; /* of calls are written to the store: no need where nobody else can read it */
     enum durability durability;
     uint64_t durability_budget_us;

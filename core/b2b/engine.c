@@ -419,6 +419,7 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
     case EV_BUCKET: owner_on_bucket(e, ev); break;
     case EV_PEER: on_peer(e, ev); break;
     case EV_ADDRESS: anchor_on_address(e, ev); break;
+    case EV_FORMAT: record_format_told(e, ev->u.format.highest); break;
     case EV_ACT: e->owners.suspended = ev->u.act.suspended; break;
     case EV_MEDIA:
         if (ev->u.media.what == MEDIA_EV_SILENT)

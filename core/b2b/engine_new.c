@@ -190,6 +190,7 @@ struct engine *engine_new(struct arena *a, const struct engine_config *config, u
     withhold_ports(e, mono_us);
     e->drain_timer.kind = TIMER_DRAIN;
     owner_init(e);
+    record_format_init(e);
     e->barrier.retry.kind = TIMER_STORE;
     e->strays_timer.kind = TIMER_STRAYS;
     return e;

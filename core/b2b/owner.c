@@ -234,7 +234,7 @@ void owner_forget_lost(struct engine *e) {
 bool owner_is_stable(const struct engine *e, const struct call *c, handle but) {
     uint32_t cursor = 0;
     handle h;
-    if (c->transfer != HANDLE_NONE || !c->answered || c->dirty || c->resuming || barrier_holds(c))
+    if (c->transfer != HANDLE_NONE || !c->answered || c->dirty || c->rewrite || c->resuming || barrier_holds(c))
         return false;
     for (unsigned i = 0; i < c->leg_count; i++) {
         const struct leg *l = leg_get(e, c->legs[i]);

@@ -44,6 +44,7 @@ void record_store(struct engine *e, struct call *c) {
         return;
     o->u.store.value = buf_copy(&e->bufs, sbuf_slice(&b));
     metrics_add(&e->metrics, M_store_writes, 1);
+    metrics_add(&e->metrics, M_records_older, e->format.now < RECORD_FORMAT);
     if (!c->record_stored)
         e->records++;
     c->record_stored = true;

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * record: the versioned, encoded state of one call. The same codec serves the store, takeover by another node and
- * moving a leg between shards. TLV: tag and length as varints, nested for legs and streams; an unknown optional tag is
- * kept and written again, an unknown critical one refuses the record (a reader must not act on what it does not
- * understand). Times in a record are wall-clock milliseconds.
+ * record: the versioned, encoded state of one call, in the format that record_format.h says. The same codec serves the
+ * store, takeover by another node and moving a leg between shards. TLV: tag and length as varints, nested for legs and
+ * streams; an unknown optional tag is kept and written again, an unknown critical one refuses the record (a reader must
+ * not act on what it does not understand). Times in a record are wall-clock milliseconds.
  */
 #ifndef REFEREE_B2B_RECORD_H
 #define REFEREE_B2B_RECORD_H
 
 #include "core/b2b/state.h"
-
-#define RECORD_FORMAT 1
 
 /* Puts the call's record into the outbox (write point), and remembers that it is stored. */
 void record_store(struct engine *e, struct call *c);
@@ -51,6 +49,9 @@ enum record_error record_decode(struct engine *e, struct slice bytes, struct cal
 /* The same for a look at it: no transfer of another call is tied to it, so record_drop leaves none behind with parties
  * that are gone. Nothing but record_drop may follow. */
 enum record_error record_peek(struct engine *e, struct slice bytes, struct call **out);
+
+/* The packed part alone, for those who look at a record from outside: into the empty `mem`, which *fields borrows. */
+enum record_error record_fields(const struct engine *e, struct slice bytes, struct sbuf *mem, struct slice *fields);
 
 /* Forgets a call with its legs and transfer: nothing is sent or stored. For one that has just been decoded, or that
  * another owner has; open transactions then find no leg. It may not be among those to be reaped (between steps none

@@ -134,7 +134,7 @@ void record_drop(struct engine *e, struct call *c) {
 
 /* ---- */
 
-static enum record_error read_header(struct slice *in) {
+static enum record_error read_header(struct slice *in, uint8_t *format) {
     const uint32_t magic = sizeof RECORD_MAGIC - 1;
     uint64_t n;
     if (in->n < magic && slice_has_prefix(slice_of(RECORD_MAGIC, magic), *in))
@@ -143,7 +143,8 @@ static enum record_error read_header(struct slice *in) {
         return RECORD_NOT_OURS;
     if (in->n == magic)
         return RECORD_TRUNCATED;
-    if ((uint8_t)in->p[magic] != RECORD_FORMAT)
+    *format = (uint8_t)in->p[magic];
+    if (*format < RECORD_FORMAT_FIRST || *format > RECORD_FORMAT)
         return RECORD_VERSION;
     *in = slice_of(in->p + magic + 1, in->n - magic - 1);
     if (!varint_get(in, &n) || n > in->n)
@@ -159,21 +160,33 @@ static bool read_call(struct decoder *x, struct slice in) {
     return take_other_ports(x) && keep_unknown(x) && record_link(x);
 }
 
+enum record_error record_fields(const struct engine *e, struct slice bytes, struct sbuf *mem, struct slice *fields) {
+    uint8_t format;
+    enum record_error r = read_header(&bytes, &format);
+    if (r != RECORD_OK)
+        return r;
+    struct slice known = e->format.known[format].text;
+    sbuf_put(mem, known);
+    if (!pack_get(mem, bytes))
+        return RECORD_VALUE;
+    *fields = slice_of(mem->p + known.n, mem->n - known.n);
+    return RECORD_OK;
+}
+
 static enum record_error decode(struct engine *e, struct slice bytes, bool peeks, struct call **out) {
     struct decoder x = { .e = e, .peeks = peeks };
     handle h;
+    struct slice fields;
     struct sbuf plain = sbuf_on(e->ua.scratch, sizeof e->ua.scratch);
-    enum record_error r = read_header(&bytes);
+    enum record_error r = record_fields(e, bytes, &plain, &fields);
     if (r != RECORD_OK)
         return r;
-    if (!pack_get(&plain, bytes))
-        return RECORD_VALUE;
     x.kept = sbuf_on(x.kept_mem, sizeof x.kept_mem);
     x.c = pool_alloc(&e->calls, &h);
     if (!x.c)
         return RECORD_NO_ROOM;
     x.c->self = h;
-    if (!read_call(&x, sbuf_slice(&plain))) {
+    if (!read_call(&x, fields)) {
         CHECK(x.error != RECORD_OK);
         record_drop(e, x.c);
         return x.error;

@@ -296,12 +296,14 @@ static void put_call(const struct encoder *x) {
 
 bool record_encode(struct engine *e, const struct call *c, struct sbuf *out) {
     struct sbuf plain = sbuf_on(e->ua.scratch, sizeof e->ua.scratch < PACK_MAX ? sizeof e->ua.scratch : PACK_MAX);
+    const struct pack_known *known = &e->format.known[e->format.now];
+    sbuf_put(&plain, known->text);
     put_call(&(struct encoder){ .e = e, .c = c, .out = &plain });
     if (plain.overflow)
         return false;
     sbuf_lit(out, RECORD_MAGIC);
-    uint32_t from = tlv_open(out, RECORD_FORMAT);
-    pack_put(out, sbuf_slice(&plain));
+    uint32_t from = tlv_open(out, e->format.now);
+    pack_put(out, sbuf_slice(&plain), known);
     tlv_close(out, from);
     return !out->overflow;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * record_fields: format 1 of a record: which field of which object has which tag. Encoder and decoder read the same
- * tables. A number is written unless it is 0; a missing one is 0. A tag is never given another meaning: a field that
- * goes away leaves a gap, a new one gets a new number, critical only if a reader without it would do harm.
+ * record_fields: which field of which object of a record has which tag. Encoder and decoder read the same tables. A
+ * number is written unless it is 0; a missing one is 0. A tag is never given another meaning: a field that goes away
+ * leaves a gap, a new one gets a new number, critical only if a reader without it would do harm. What older readers
+ * refuse (a critical tag, a flag, a larger maximum) is written in the next format only: see record_format.h.
  *
  *   record     "RFR", format (1 byte), length of the rest (varint); the rest: fields of the call, packed
  *   REC_LEG    number (varint), fields of the leg
@@ -16,7 +17,6 @@
 #include "core/b2b/record_tlv.h"
 #include "core/b2b/state.h"
 
-#define RECORD_MAGIC "RFR"
 #define RECORD_KEPT_MAX 4096 /* bytes of unknown fields of one call */
 
 enum record_call_tag {

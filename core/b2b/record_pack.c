@@ -29,10 +29,18 @@ static void put_own(struct sbuf *out, struct slice in, uint32_t from, uint32_t t
     sbuf_put(out, slice_of(in.p + from, to - from));
 }
 
-void pack_put(struct sbuf *out, struct slice in) {
-    uint16_t head[1 << HEAD_BITS] = { 0 }; /* position + 1 of the last four bytes of that hash */
-    uint32_t own = 0, at = 0;
-    CHECK(in.n <= PACK_MAX);
+void pack_know(struct pack_known *k, struct slice text) {
+    *k = (struct pack_known){ .text = text };
+    for (uint32_t at = 0; at + AGAIN_MIN <= text.n; at++)
+        k->head[hash_at(text.p + at)] = (uint16_t)(at + 1);
+}
+
+void pack_put(struct sbuf *out, struct slice in, const struct pack_known *k) {
+    uint16_t head[1 << HEAD_BITS]; /* position + 1 of the last four bytes of that hash */
+    uint32_t own = k->text.n, at = own;
+    CHECK(in.n <= PACK_MAX && slice_has_prefix(in, k->text));
+    _Static_assert(sizeof head == sizeof k->head, "heads of one size");
+    memcpy(head, k->head, sizeof head);
     while (at + AGAIN_MIN <= in.n) {
         uint16_t *h = &head[hash_at(in.p + at)];
         uint32_t before = *h, n = before ? match_length(in, before - 1, at) : 0;

@@ -17,6 +17,18 @@ static void skip(struct engine *e, struct slice key, const char *why) {
     trace_end(&e->trace, &d);
 }
 
+static const char *unreadable(struct slice value, enum record_error r, char why[static 80]) {
+    if (r != RECORD_VERSION)
+        return record_error_text(r);
+    struct sbuf b = sbuf_on(why, 79);
+    sbuf_lit(&b, "of format ");
+    sbuf_u64(&b, (uint8_t)value.p[sizeof RECORD_MAGIC - 1]);
+    sbuf_lit(&b, ", and this one reads up to ");
+    sbuf_u64(&b, RECORD_FORMAT);
+    why[b.n] = '\0';
+    return why;
+}
+
 /* Counted once more, so that it is left alone however long ago it was taken over. */
 static void quarantine(struct engine *e, struct slice key, struct call *c) {
     skip(e, key, "two owners have died with it");
@@ -33,9 +45,10 @@ static void quarantine(struct engine *e, struct slice key, struct call *c) {
 
 void recover_record(struct engine *e, struct slice key, struct slice value) {
     struct call *c = NULL;
+    char why[80];
     enum record_error r = record_decode(e, value, &c);
     if (r != RECORD_OK) {
-        skip(e, key, record_error_text(r));
+        skip(e, key, unreadable(value, r, why));
         metrics_add(&e->metrics, M_records_unreadable, r != RECORD_EXISTS);
         return;
     }

@@ -13,6 +13,7 @@
 #include "core/b2b/config.h"
 #include "core/b2b/engine.h"
 #include "core/b2b/leg_fsm.h"
+#include "core/b2b/record_format.h"
 #include "core/base/limits.h"
 #include "core/base/map.h"
 #include "core/base/rng.h"
@@ -418,6 +419,7 @@ struct engine {
     uint32_t resuming; /* calls */
     struct wheel_node strays_timer; /* recover_on_timer */
     struct barrier barrier;
+    struct record_format format;
     struct reanchor reanchor;
     bool draining;
     uint64_t drain_until;

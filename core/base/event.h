@@ -21,6 +21,7 @@ enum event_kind {
     EV_ADMIN,      /* one line of an operator's order */
     EV_BUCKET,     /* who owns a bucket has changed, or a record of one that became ours; see core/b2b/owner.h */
     EV_ACT,        /* this node may not act for anything (a lease that ran out), or may again */
+    EV_FORMAT,     /* the living nodes are others: up to which format all of them read records */
     EV_ADDRESS,    /* a media address that moves among the nodes has come here, or gone */
     EV_PEER,       /* from another engine of the cluster: what its OUT_PEER said */
     EV_RECORD,     /* a record of the table "call" of a bucket that this engine has: the call goes on here */
@@ -106,6 +107,9 @@ struct event {
         struct {
             bool suspended;
         } act;
+        struct {
+            uint32_t highest;
+        } format;
         struct {
             uint32_t index;       /* of engine_config.media_vips */
             bool here;

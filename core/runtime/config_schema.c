@@ -252,6 +252,8 @@ const struct config_key config_keys[] = {
       .help = "how long calls that are taken over wait for that; then their parties are told to send elsewhere" },
     { "cluster.reinvites_per_second", CT_COUNT, ENGINE(reinvites_per_second), RANGE(1, 100000), .standard = "200",
       .help = "of parties that must send their media elsewhere after a takeover; those that talk come first" },
+    { "cluster.record_format", CT_CHOICE, ENGINE(record_format), .choices = "auto|1|2", .standard = "auto",
+      .help = "highest format of records that any node may write while this one lives; auto: that all of them read" },
     { "store.kind", CT_CHOICE, AT(store_kind), .choices = "memory|redis", .standard = "memory",
       .help = "where records of calls and registrations live: with this process, or in Redis" },
     { "store.durability", CT_CHOICE, AT(store_durability), .choices = "auto|off|async|confirmed", .standard = "auto",

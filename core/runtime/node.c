@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/runtime/node.h"
 
+#include "core/b2b/record_format.h"
+
 #include <string.h>
 
 #define FENCED_US 1000000   /* refused writes make it ask no more often */
@@ -17,7 +19,8 @@ bool node_open(struct node *n, const struct config *c, struct log *log) {
 }
 
 void node_lay_out(struct node *n, struct arena *a, const struct config *c, uint64_t mono_us) {
-    struct lease_config lc = { .node = c->engine.node, .lazy_seed = c->engine.seed.k0 };
+    struct lease_config lc = { .node = c->engine.node, .lazy_seed = c->engine.seed.k0,
+                               .format = record_format_allowed(&c->engine) };
     struct addr at = n->at;
     if (!n->on)
         return;
@@ -186,6 +189,7 @@ bool node_event(struct node *n, uint32_t i, struct event *ev) {
     case LEASE_OWNER: return bucket_event(n, d, ev);
     case LEASE_SUSPEND: return act_event(n, true, ev);
     case LEASE_RESUME: return act_event(n, false, ev);
+    case LEASE_FORMAT: return lease_event(d, ev);
     case LEASE_TELL: tell(n, d, d->node, d->owner); break;
     case LEASE_NODES: update_links(n); break;
     case LEASE_DRAINED:
@@ -266,6 +270,33 @@ void node_describe(const struct node *n, struct sbuf *text) {
             sbuf_str(text, link_is_up(&n->link, other.node) ? ", linked" : ", no link");
         sbuf_str(text, other.draining ? ", draining\n" : "\n");
     }
+}
+
+void node_describe_records(const struct node *n, struct sbuf *text) {
+    struct lease_node other;
+    sbuf_lit(text, "newest format ");
+    sbuf_u64(text, RECORD_FORMAT);
+    if (n->on) {
+        sbuf_lit(text, "\nwritten format ");
+        sbuf_u64(text, lease_format(n->lease));
+    }
+    for (uint32_t i = 0; n->on && lease_node(n->lease, i, &other); i++) {
+        sbuf_lit(text, "\nnode ");
+        sbuf_u64(text, other.node);
+        sbuf_lit(text, " takes up to ");
+        sbuf_u64(text, other.format);
+    }
+    sbuf_char(text, '\n');
+}
+
+bool node_hold_format(struct node *n, struct slice which) {
+    uint64_t format = RECORD_FORMAT;
+    if (!n->on || (!slice_eq(which, SL("auto")) && !slice_u64(which, RECORD_FORMAT, &format)) || !format)
+        return false;
+    lease_tell_format(n->lease, (uint8_t)format);
+    log_line(n->log, TRACE_INFO, "cluster", "records of format %u and lower are taken here, as ordered",
+             (unsigned)format);
+    return true;
 }
 
 void node_describe_buckets(const struct node *n, struct sbuf *text) {

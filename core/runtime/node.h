@@ -51,8 +51,13 @@ bool node_event(struct node *n, uint32_t i, struct event *ev);
 /* A frame from another node: *ev is an event for the engine. False: none is left. */
 bool node_next(struct node *n, struct event *ev);
 
-/* `nodes` and `buckets` of refereectl. */
+/* In place of cluster.record_format until the next start: "auto", or a number. False: there is no such format, or no
+ * cluster. */
+bool node_hold_format(struct node *n, struct slice which);
+
+/* `nodes`, `records` and `buckets` of refereectl. */
 void node_describe(const struct node *n, struct sbuf *text);
+void node_describe_records(const struct node *n, struct sbuf *text);
 void node_describe_buckets(const struct node *n, struct sbuf *text);
 
 #endif

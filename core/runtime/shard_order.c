@@ -173,6 +173,13 @@ static void answer_node(struct shard *s, uint64_t conn, void (*describe)(const s
     admin_answer(&s->admin, conn, sbuf_slice(&b), true);
 }
 
+static void hold_format(struct shard *s, const struct admin_order *order) {
+    if (node_hold_format(&s->node, slice_of(order->line.p + 8, order->line.n - 8)))
+        answer_node(s, order->conn, node_describe_records);
+    else
+        answer(s, order->conn, "error: records auto, or records with a format of a node of a cluster, see `records`\n");
+}
+
 /* Those that concern the process are for shard 0 alone. */
 void shard_order(struct shard *s, const struct admin_order *order) {
     char text[256];
@@ -181,6 +188,10 @@ void shard_order(struct shard *s, const struct admin_order *order) {
         answer(s, order->conn, text);
     } else if (slice_eq(order->line, SL("nodes"))) {
         answer_node(s, order->conn, node_describe);
+    } else if (slice_eq(order->line, SL("records"))) {
+        answer_node(s, order->conn, node_describe_records);
+    } else if (slice_has_prefix(order->line, SL("records "))) {
+        hold_format(s, order);
     } else if (slice_eq(order->line, SL("buckets"))) {
         answer_node(s, order->conn, node_describe_buckets);
     } else if (slice_eq(order->line, SL("drain"))) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""cluster.py PORT1 PORT2: calls over two daemons that share a Redis. Phones send each message to the daemon
+"""cluster.py PORT1 PORT2 REDIS: calls over two daemons that share a Redis. Phones send each message to the daemon
 that `at` names, or to one at random: what a balancer in front may do."""
 import os
 import random
@@ -142,6 +142,35 @@ def transfer(alice, bob, carol):
     return a, target
 
 
+def redis(*words):
+    return subprocess.run(["redis-cli", "-p", sys.argv[3], *words], capture_output=True).stdout
+
+
+def formats():
+    """Of all records of calls in Redis."""
+    found = set()
+    for key in redis("--scan", "--pattern", "referee:c:*").split():
+        found.update(re.findall(rb"RFR(.)", redis("hgetall", key), re.S))
+    return b"".join(sorted(found))
+
+
+def older_node(alice, bob):
+    """With a call up: node 2 reads format 1 only, then 2 as well."""
+    wait_for("both write format 2", lambda: all("written format 2" in ctl(n, "records") for n in (0, 1)))
+    a, b = start_call(alice, bob)
+    wait_for("its record is of format 2", lambda: formats() == b"\2")
+    check("node 2 is told to take format 1 only", "node 2 takes up to 1" in ctl(1, "records 1"))
+    wait_for("both write format 1", lambda: all("written format 1" in ctl(n, "records") for n in (0, 1)))
+    wait_for("the record of the call that is up is of format 1", lambda: formats() == b"\1")
+    check("no such format", ctl(1, "records 9") + ctl(1, "records 0") + ctl(1, "records x") == "")
+    check("node 2 takes all again", "node 2 takes up to 2" in ctl(1, "records auto"))
+    wait_for("both write format 2", lambda: all("written format 2" in ctl(n, "records") for n in (0, 1)))
+    answer = a.ask("BYE")
+    check("ALICE hangs up", answer.status == 200, answer)
+    b.answer_bye()
+    wait_for("nothing of it is left in Redis", lambda: formats() == b"")
+
+
 def hang_up(a, target, phones):
     target.over = False
     answer = a.ask("BYE")
@@ -157,6 +186,7 @@ def main():
         phone.register()
     wait_for("both know three registrations",
              lambda: all(number(n, "leftover", "bindings") == 3 for n in (0, 1)))
+    older_node(*phones[:2])
     a, target = transfer(*phones)
     hang_up(a, target, phones)
     moved = sum(number(n, "metrics", "calls_moved") for n in (0, 1))

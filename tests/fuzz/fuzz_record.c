@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
  * Any bytes as the record of a call: what cannot be read leaves nothing in the engine, what can be read is written and
- * read again, the same. The first byte says whether the rest is a record or the fields of one, to be packed.
+ * read again, the same. The first byte says whether the rest is a record or the fields of one, to be packed,
+ * and in which formats.
  */
 #include "core/b2b/record.h"
 #include "core/b2b/record_pack.h"
@@ -38,15 +39,22 @@ static void check_nothing_left(const struct engine *e) {
     CHECK(e->leg_map.used == 0);
 }
 
-static struct slice record_from(struct slice fields) {
+static struct slice record_from(const struct engine *e, unsigned format, struct slice fields) {
     static char mem[2 * PACK_MAX];
-    static char plain_mem[PACK_MAX];
+    static char plain_mem[PACK_MAX], again_mem[PACK_MAX];
+    const struct pack_known *known = &e->format.known[format];
     struct sbuf out = sbuf_on(mem, sizeof mem), plain = sbuf_on(plain_mem, sizeof plain_mem);
+    struct sbuf again = sbuf_on(again_mem, sizeof again_mem);
     sbuf_lit(&out, "RFR");
-    uint32_t from = tlv_open(&out, RECORD_FORMAT);
-    pack_put(&out, fields);
+    uint32_t from = tlv_open(&out, format);
+    sbuf_put(&plain, known->text);
+    sbuf_put(&plain, fields);
+    if (plain.overflow)
+        return fields;
+    pack_put(&out, sbuf_slice(&plain), known);
     CHECK(!out.overflow);
-    CHECK(pack_get(&plain, slice_of(mem + from, out.n - from)) && slice_eq(sbuf_slice(&plain), fields));
+    sbuf_put(&again, known->text);
+    CHECK(pack_get(&again, slice_of(mem + from, out.n - from)) && slice_eq(sbuf_slice(&again), sbuf_slice(&plain)));
     tlv_close(&out, from);
     return sbuf_slice(&out);
 }
@@ -58,7 +66,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < 1 || size > PACK_MAX)
         return 0;
     struct slice in = slice_of((const char *)data + 1, size - 1);
-    enum record_error got = record_decode(e, data[0] & 1 ? record_from(in) : in, &c);
+    if (data[0] & 1)
+        in = record_from(e, data[0] & 2 ? 2 : 1, in);
+    e->format.now = data[0] & 4 ? 1 : 2;
+    enum record_error got = record_decode(e, in, &c);
     if (got != RECORD_OK) {
         check_nothing_left(e);
         return 0;

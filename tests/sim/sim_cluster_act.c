@@ -12,7 +12,8 @@
 /* ---- life ---- */
 
 static void lay_out_node(struct world *w, struct arena *a, unsigned i, struct sim_node *n) {
-    struct lease_config lc = { .node = i + 1, .lazy_seed = sim_mix(w->seed, 300 + i) };
+    struct lease_config lc = { .node = i + 1, .lazy_seed = sim_mix(w->seed, 300 + i),
+                               .format = RECORD_FORMAT };
     struct engine_config config = w->config;
     uint32_t life = n ? n->life : 0;
     config.node = i + 1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The store between engine and records: late, refusing, losing answers, out of reach. What it has said counts: what is
  * promised on the wires must be in a record that it has acknowledged. */
+#include "core/b2b/record.h"
 #include "core/b2b/record_fields.h"
 #include "core/b2b/record_pack.h"
 #include "core/sip/token.h"
@@ -244,15 +245,6 @@ static uint64_t number(struct slice v) {
     return v.p && varint_get(&v, &n) ? n : 0;
 }
 
-static bool fields_of(const struct sim_kept *k, struct sbuf *plain) {
-    struct slice v = buf_slice(k->value);
-    uint64_t n;
-    if (v.n < 5)
-        return false;
-    v = slice_of(v.p + 4, v.n - 4);
-    return varint_get(&v, &n) && pack_get(plain, v);
-}
-
 static bool says_answered(struct slice in, unsigned leg) {
     struct tlv t;
     uint64_t n;
@@ -269,6 +261,7 @@ static bool says_answered(struct slice in, unsigned leg) {
 void sim_store_check(struct world *w, const struct sip_msg *m) {
     static char mem[PACK_MAX];
     struct sbuf plain = sbuf_on(mem, sizeof mem);
+    struct slice all;
     struct token t;
     bool ok = !m->is_request && m->status >= 200 && m->status < 300 && m->to_tag.p;
     bool refer = ok && m->cseq_method == SIP_M_REFER, invite = ok && m->cseq_method == SIP_M_INVITE;
@@ -284,9 +277,8 @@ void sim_store_check(struct world *w, const struct sip_msg *m) {
     if (!c || c->unprotected)
         return;
     const struct sim_kept *k = kept_of(w, c->id, false);
-    if (!k || !fields_of(k, &plain))
+    if (!k || record_fields(w->e, buf_slice(k->value), &plain, &all) != RECORD_OK)
         sim_fail(w, "a %d that no record promises", (int)m->status);
-    struct slice all = sbuf_slice(&plain);
     if (invite && !says_answered(all, l->number))
         sim_fail(w, "a 200 to INVITE, and the record does not say so");
     const struct transfer *tr = transfer_get(w->e, l->transfer);

@@ -351,4 +351,21 @@ static inline void rig_stop(struct rig *r) {
     free(r->mem);
 }
 
+/* Some line that is still in the trace says this. */
+static inline bool rig_traced(const struct rig *r, const char *what) {
+    const struct trace *t = engine_trace(r->e);
+    char text[512];
+    for (uint64_t i = 0; i < t->head; i++) {
+        struct sbuf b = sbuf_on(text, sizeof text - 1);
+        const struct trace_line *line = trace_at(t, i);
+        if (!line)
+            continue;
+        trace_format(&b, line, 0);
+        text[b.n] = '\0';
+        if (strstr(text, what))
+            return true;
+    }
+    return false;
+}
+
 #endif

@@ -25,6 +25,7 @@ struct cluster_engine {
     struct lease *l;
     void *mem, *lease_mem;
     bool runs, cut, drained;
+    uint8_t format;          /* of records, the highest that its lease says it reads; 0: the newest */
     uint64_t gossip_us;
     struct lease_input in[CLUSTER_INPUTS];
     uint32_t first, waiting;
@@ -461,7 +462,7 @@ static inline void cluster_stop(struct cluster *w, unsigned i) {
 
 static inline void cluster_start(struct cluster *w, unsigned i) {
     struct cluster_engine *c = &w->c[i];
-    struct lease_config lc = { .node = i + 1, .lazy_seed = w->seq };
+    struct lease_config lc = { .node = i + 1, .lazy_seed = w->seq, .format = c->format ? c->format : RECORD_FORMAT };
     struct arena a;
     if (c->e)
         cluster_stop(w, i);
