@@ -307,6 +307,7 @@ struct seen_dialog {
     uint32_t ok_cseq, ok_cseq_last;
     uint32_t provisional_cseq;    /* INVITE that had a 1xx delivered */
     bool bye_out;
+    uint64_t gone_at;             /* the peer said last that there is no such dialog; 0: never */
 };
 
 struct seen_ok {

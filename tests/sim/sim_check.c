@@ -161,9 +161,11 @@ static void in_response(struct world *w, const struct sip_msg *m) {
             note_ok(w, m);
     }
     /* Section 12.2.1.2: the transferor's dialog is gone, by its own word. */
-    if (m->status == 481 || m->status == 408)
+    if (m->status == 481 || m->status == 408) {
+        d->gone_at = w->now;
         for (uint32_t i = 0; i < w->seen.sub_n; i++)
             w->seen.subs[i].excused = w->seen.subs[i].excused || w->seen.subs[i].key == d->key;
+    }
     if (m->cseq_method != SIP_M_NOTIFY || m->status < 200)
         return;
     for (uint32_t i = 0; i < w->seen.sub_n; i++) {
@@ -324,7 +326,18 @@ static void out_notify(struct world *w, const struct seen_dialog *d, const struc
     out_notify(w, d, m);
 }
 
+/* It ends what a second 2xx has made, not the dialog that the call goes on with. */
+static bool ends_fork(const struct world *w, const struct sip_msg *m) {
+    const struct leg *l = leg_of_tag(w->e, m->call_id, m->from_tag);
+    return l && leg_str(l, DLG_REMOTE_TAG).p && !slice_eq(leg_str(l, DLG_REMOTE_TAG), m->to_tag);
+}
+
+/* It said so before the 202 of its REFER went out, which waited for a record. */
+#define GONE_LATELY 1000000
+
 static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg *m) {
+    if (ends_fork(w, m))
+        return;
     /* Our re-INVITE had no answer at all: the dialog is over (section 12.2.1.2), whatever else is on it. */
     bool deaf = d->invite_branch && w->now - d->invite_at >= T1_64;
     if (d->ok_at && d->ok_tag == sim_hash(m->to_tag) && w->now - d->ok_at < T1_64)
@@ -333,6 +346,7 @@ static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg
     bool no_ack = d->ok_at != 0 && d->ok_tag == sim_hash(m->to_tag);
     /* Nor did it answer a refresh (RFC 4028 section 10). */
     no_ack = no_ack || slice_eq(sip_hdr_value(m, SIP_H_REASON), SL("SIP;cause=408;text=\"Session expired\""));
+    no_ack = no_ack || (d->gone_at && w->now - d->gone_at < GONE_LATELY);
     for (uint32_t i = 0; i < w->seen.sub_n; i++) {
         struct seen_sub *s = &w->seen.subs[i];
         s->excused = s->excused || (no_ack && s->key == d->key);
