@@ -139,7 +139,8 @@ static struct slice answer_to(struct engine *e, struct leg *l, struct slice offe
         return SLICE_NONE;
     if (sdp_formats_subset(&t, &o))
         return told;
-    bool narrower = o.media_count == 1 && sdp_formats_subset(&o, &t);
+    /* Where media does not come here, an answer made of its own offer would have it send to itself. */
+    bool narrower = !l->direct && o.media_count == 1 && sdp_formats_subset(&o, &t);
     return narrower ? media_describe(e, l, offer, (int)t.media[0].direction) : SLICE_NONE;
 }
 
