@@ -76,10 +76,16 @@ void agree(struct engine *e, struct leg *a, struct leg *b) {
     leg_reoffer(e, l, leg_str(l == a ? b : a, LEG_SDP_REMOTE), -1);
 }
 
-void agree_anew(struct engine *e, struct leg *l, const struct leg *other) {
+void agree_anew(struct engine *e, struct leg *l, struct leg *other) {
     struct slice said = leg_str(other, LEG_SDP_REMOTE);
-    if (!leg_is_up(l) || !leg_is_up(other) || leg_is_transferred(e, l) || !said.p || media_is_same(e, l, said, -1))
+    if (!leg_is_up(l) || !leg_is_up(other) || leg_is_transferred(e, l) || !said.p)
         return;
+    if (media_is_same(e, l, said, -1)) {
+        /* It is the other one that may not know what l has agreed to. */
+        if (!leg_is_transferred(e, other))
+            agree(e, l, other);
+        return;
+    }
     if (l->direct) {
         leg_ask_offer(e, l);
         return;

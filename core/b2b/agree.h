@@ -11,8 +11,9 @@
 
 /* Begins: nothing is sent if they agree already. */
 void agree(struct engine *e, struct leg *a, struct leg *b);
-/* l has agreed to what is void by now: it is offered what the other one says, and so on from there. */
-void agree_anew(struct engine *e, struct leg *l, const struct leg *other);
+/* l has agreed to what is void by now: it is offered what the other one says, unless it has that already, and so on
+ * from there. */
+void agree_anew(struct engine *e, struct leg *l, struct leg *other);
 /* A re-offer of l outside any transfer was answered. Goes on while there is something to say, AGREE_ROUNDS times at
  * most: two parties that contradict each other are left with what they said last. */
 #define AGREE_ROUNDS 4

@@ -434,6 +434,8 @@ static void pass_request(struct engine *e, struct leg *l, const struct leg_event
     }
     t->peer = ev->txn;
     if (offer) {
+        l->update_in = ev->txn;
+        txn_get(&e->txns, ev->txn)->peer = h;
         oa_step(&l->oa, OA_EV_RECV_OFFER);
         oa_step(&other->oa, OA_EV_SEND_OFFER);
     }
@@ -497,7 +499,14 @@ static void on_response(struct engine *e, struct leg *l, const struct leg_event 
     bool update = ev->msg ? ev->msg->cseq_method == SIP_M_UPDATE : l->oa == OA_OFFER_SENT && !reinvite;
     struct uas_response r = { .status = for_caller(ev->status) };
     if (update && !reinvite && brought_offer(e, l, ev->peer_txn)) {
-        r.body = pass_update_answer(e, l, other, ev->msg);
+        bool answered = other && other->update_in != ev->peer_txn; /* by orphan.c, meanwhile */
+        r.body = pass_update_answer(e, l, answered ? NULL : other, ev->msg);
+        if (answered && peer && ev->msg && ev->msg->status < 300)
+            agree_anew(e, l, peer);
+        if (answered)
+            return;
+        if (other)
+            other->update_in = HANDLE_NONE;
         r.content_type = SL("application/sdp");
     } else if (ev->msg) {
         r.body = ev->msg->body;
@@ -513,9 +522,11 @@ static void on_response(struct engine *e, struct leg *l, const struct leg_event 
         leg_answer_update(e, other, ev->peer_txn, &r);
     else
         wire_respond(e, ev->peer_txn, NULL, &r, other);
-    /* The transfer went on meanwhile: l has what was meant for another. */
+    /* The transfer went on meanwhile: l has what was meant for another, and who sent it has what another said. */
     if (update && other != peer && peer && ev->msg && ev->msg->status < 300 && ev->msg->body.n)
         agree_anew(e, l, peer);
+    if (update && other && other->peer != l->self && leg_peer(e, other))
+        agree_anew(e, other, leg_peer(e, other));
 }
 
 void bridge_on_event(struct engine *e, struct leg *l, const struct leg_event *ev) {

@@ -50,6 +50,9 @@ static void note_sent(struct engine *e, struct leg *l, const struct txn *old, ha
     struct txn *t = txn_get(&e->txns, h);
     t->tries = (uint8_t)(old->tries + 1);
     t->peer = old->peer;
+    struct txn *asked = txn_get(&e->txns, t->peer);
+    if (asked)
+        asked->peer = h;
     l->dlg.local_cseq = cseq;
     if (t->method != SIP_M_INVITE)
         return;

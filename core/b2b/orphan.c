@@ -19,21 +19,50 @@ static bool answers(const struct engine *e, const struct leg *p, const struct le
 }
 
 /* Its offer was taken when it came. Refused for now where what was agreed before does not fit it. */
-static void answer(struct engine *e, struct leg *l) {
+static void answer_invite(struct engine *e, struct leg *l) {
     const struct sip_msg *msg = wire_request_again(e, l->invite_in);
     struct slice sdp = SLICE_NONE;
     if (msg)
         sdp = msg->body.n ? media_answer_alone(e, l, msg->body) : leg_str(l, LEG_SDP_LOCAL);
     if (!sdp.p || !leg_answer(e, l, sdp, SLICE_NONE))
         leg_respond_invite(e, l, &(struct uas_response){ .status = 491 });
-    call_changed(e, leg_call(e, l));
+}
+
+static void answer_update(struct engine *e, struct leg *l) {
+    const struct sip_msg *msg = wire_request_again(e, l->update_in);
+    handle txn = l->update_in;
+    bool ok = msg && media_answer_alone(e, l, msg->body).p;
+    struct uas_response r = { .status = ok ? 200 : 491, .to_tag = leg_str(l, DLG_LOCAL_TAG) };
+    l->update_in = HANDLE_NONE;
+    media_offer_settled(e, l, ok);
+    oa_step(&l->oa, ok ? OA_EV_SEND_ANSWER : OA_EV_ABORT);
+    if (!ok) {
+        wire_respond(e, txn, NULL, &r, l);
+        return;
+    }
+    r.content_type = SL("application/sdp");
+    r.body = leg_str(l, LEG_SDP_LOCAL);
+    leg_answer_update(e, l, txn, &r);
+}
+
+/* Nobody who has it will answer it. */
+static bool is_orphan(const struct engine *e, const struct leg *l) {
+    const struct txn *in = txn_get(&e->txns, l->update_in), *out = in ? txn_get(&e->txns, in->peer) : NULL;
+    const struct leg *p = out ? leg_get(e, out->ctx) : NULL;
+    if (l->invite_in != HANDLE_NONE)
+        return !answers(e, leg_peer(e, l), l);
+    return in && l->oa == OA_OFFER_RCVD && !(leg_is_up(p) && !is_taken_over(e, p));
 }
 
 static void look_at(struct engine *e, struct leg *l) {
     struct leg *p = leg_peer(e, l);
-    if (!leg_is_up(l) || l->invite_in == HANDLE_NONE || answers(e, p, l))
+    if (!leg_is_up(l) || !is_orphan(e, l))
         return;
-    answer(e, l);
+    if (l->invite_in != HANDLE_NONE)
+        answer_invite(e, l);
+    else
+        answer_update(e, l);
+    call_changed(e, leg_call(e, l));
     if (leg_is_up(p) && p->peer == l->self && !leg_is_transferred(e, l) && !leg_is_transferred(e, p))
         agree(e, l, p);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * orphan: re-INVITEs that were passed on to a leg which will not bring the answer any more: it has ended, or somebody
- * else has taken its place. Their sender would wait until it gives up, and so would all that waits for its turn with
- * it. They are answered by us alone, as they would be if they came now.
+ * orphan: re-INVITEs, and UPDATEs with an offer, that were passed on to a leg which will not bring the answer any more:
+ * it has ended, or somebody else has taken its place. Their sender would wait until it gives up, and so would all that
+ * waits for its turn with it. They are answered by us alone, as a re-INVITE would be if it came now.
  */
 #ifndef REFEREE_B2B_ORPHAN_H
 #define REFEREE_B2B_ORPHAN_H

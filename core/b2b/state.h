@@ -117,6 +117,8 @@ struct leg {
     struct dialog dlg;
     handle invite_in;     /* open INVITE or re-INVITE from the peer */
     handle invite_out;    /* open INVITE or re-INVITE to the peer */
+    handle update_in;     /* UPDATE from the peer whose offer was passed on; its txn.peer is the one there. Open while
+                             OA_OFFER_RCVD without invite_in */
     uint32_t auth_nc;     /* requests sent with the nonce of LEG_CHALLENGE */
     uint32_t invite_cseq; /* of our last INVITE */
     uint32_t refer_done;  /* CSeq of its last REFER whose transfer is over; 0: none */
