@@ -57,13 +57,9 @@ void leg_step(struct engine *e, struct leg *l, enum leg_input in) {
         call_touch(e, call);
 }
 
-static struct key128 leg_key(const struct engine *e, struct slice call_id, struct slice local_tag) {
-    struct siphash h;
-    siphash_init(&h, e->map_key, true);
-    siphash_add(&h, &call_id.n, sizeof call_id.n);
-    siphash_add(&h, call_id.p, call_id.n);
-    siphash_add(&h, local_tag.p, local_tag.n);
-    return siphash_end(&h);
+/* A tag of ours is random enough to name the leg; the Call-ID is compared when it is found. */
+static struct key128 leg_key(const struct engine *e, struct slice local_tag) {
+    return siphash128(e->map_key, local_tag.p, local_tag.n);
 }
 
 /* A leg of the call with its token as text in `mem` (TOKEN_LEN bytes). */
@@ -111,11 +107,11 @@ void leg_note_abilities(struct leg *l, const struct sip_msg *msg) {
 }
 
 bool leg_index(struct engine *e, struct leg *l) {
-    return map_put(&e->leg_map, leg_key(e, leg_str(l, DLG_CALL_ID), leg_str(l, DLG_LOCAL_TAG)), l->self);
+    return map_put(&e->leg_map, leg_key(e, leg_str(l, DLG_LOCAL_TAG)), l->self);
 }
 
 void leg_unindex(struct engine *e, struct leg *l) {
-    struct key128 k = leg_key(e, leg_str(l, DLG_CALL_ID), leg_str(l, DLG_LOCAL_TAG));
+    struct key128 k = leg_key(e, leg_str(l, DLG_LOCAL_TAG));
     if (map_get(&e->leg_map, k) == l->self)
         map_del(&e->leg_map, k);
 }
@@ -173,7 +169,7 @@ struct leg *leg_outgoing(struct engine *e, struct call *c, const struct leg_targ
 }
 
 struct leg *leg_find_local(const struct engine *e, struct slice call_id, struct slice local_tag) {
-    struct leg *l = leg_get(e, map_get(&e->leg_map, leg_key(e, call_id, local_tag)));
+    struct leg *l = leg_get(e, map_get(&e->leg_map, leg_key(e, local_tag)));
     if (!l || l->state == LEG_DEAD || !slice_eq(leg_str(l, DLG_CALL_ID), call_id) ||
         !slice_eq(leg_str(l, DLG_LOCAL_TAG), local_tag))
         return NULL;
@@ -198,10 +194,10 @@ struct leg *leg_find_request(const struct engine *e, const struct sip_msg *msg) 
 static struct key128 tombstone_key(const struct engine *e, struct slice call_id, struct slice local,
                                    struct slice remote) {
     struct siphash h;
+    uint32_t lengths[2] = { call_id.n, local.n };
     siphash_init(&h, e->map_key, true);
-    siphash_add(&h, &call_id.n, sizeof call_id.n);
+    siphash_add(&h, lengths, sizeof lengths);
     siphash_add(&h, call_id.p, call_id.n);
-    siphash_add(&h, &local.n, sizeof local.n);
     siphash_add(&h, local.p, local.n);
     siphash_add(&h, remote.p, remote.n);
     return siphash_end(&h);

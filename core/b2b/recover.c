@@ -128,9 +128,9 @@ void recover_forget(struct engine *e, struct call *c) {
 /* Beside what leg_index keeps: by the peer's tag in place of ours. */
 static struct key128 remote_key(const struct engine *e, struct slice call_id, struct slice tag) {
     struct siphash h;
+    uint32_t head[2] = { UINT32_C(0x72656570), call_id.n }; /* no tag of ours begins so */
     siphash_init(&h, e->map_key, true);
-    siphash_add(&h, "peer", 4);
-    siphash_add(&h, &call_id.n, sizeof call_id.n);
+    siphash_add(&h, head, sizeof head);
     siphash_add(&h, call_id.p, call_id.n);
     siphash_add(&h, tag.p, tag.n);
     return siphash_end(&h);
@@ -145,7 +145,7 @@ void recover_index(struct engine *e, struct leg *l) {
 }
 
 void recover_unindex(struct engine *e, struct leg *l) {
-    struct key128 k = key_of(e, l);
+    struct key128 k = l->by_remote ? key_of(e, l) : (struct key128){ 0, 0 };
     if (l->by_remote && map_get(&e->leg_map, k) == l->self)
         map_del(&e->leg_map, k);
     l->by_remote = false;

@@ -400,7 +400,7 @@ struct engine {
     struct txn_layer txns;
     struct auth_server auth;
     struct pool calls, legs, transfers;
-    struct map leg_map; /* (Call-ID, local tag) -> leg */
+    struct map leg_map; /* local tag -> leg */
     struct port_pool ports;
     uint32_t ports_withheld; /* pairs that could not be bound */
     uint32_t vips_here; /* bit k: engine_config.media_vips[k] is at this node now */

@@ -3,11 +3,11 @@
 
 #include <string.h>
 
-static uint64_t rotl(uint64_t x, unsigned by) {
+static inline uint64_t rotl(uint64_t x, unsigned by) {
     return x << by | x >> (64 - by);
 }
 
-static uint64_t load_le64(const uint8_t *p) {
+static inline uint64_t load_le64(const uint8_t *p) {
     uint64_t v;
     memcpy(&v, p, sizeof v);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -16,82 +16,126 @@ static uint64_t load_le64(const uint8_t *p) {
     return v;
 }
 
-static void rounds(struct siphash *s, unsigned n) {
+static inline uint64_t load_le32(const uint8_t *p) {
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap32(v);
+#endif
+    return v;
+}
+
+/* n bytes, fewer than eight, by loads that may overlap. */
+static inline uint64_t load_few(const uint8_t *p, size_t n) {
+    if (n >= 4)
+        return load_le32(p) | load_le32(p + n - 4) << (8 * (n - 4));
+    if (n == 0)
+        return 0;
+    return (uint64_t)p[0] | (uint64_t)p[n / 2] << (8 * (n / 2)) | (uint64_t)p[n - 1] << (8 * (n - 1));
+}
+
+/* The state in locals, hence registers: in memory it might be what `data` points to, for all the compiler knows. */
+struct words {
+    uint64_t v0, v1, v2, v3;
+};
+
+static inline struct words rounds(struct words w, unsigned n) {
     while (n--) {
-        s->v0 += s->v1;
-        s->v2 += s->v3;
-        s->v1 = rotl(s->v1, 13) ^ s->v0;
-        s->v3 = rotl(s->v3, 16) ^ s->v2;
-        s->v0 = rotl(s->v0, 32);
-        s->v2 += s->v1;
-        s->v0 += s->v3;
-        s->v1 = rotl(s->v1, 17) ^ s->v2;
-        s->v3 = rotl(s->v3, 21) ^ s->v0;
-        s->v2 = rotl(s->v2, 32);
+        w.v0 += w.v1;
+        w.v2 += w.v3;
+        w.v1 = rotl(w.v1, 13) ^ w.v0;
+        w.v3 = rotl(w.v3, 16) ^ w.v2;
+        w.v0 = rotl(w.v0, 32);
+        w.v2 += w.v1;
+        w.v0 += w.v3;
+        w.v1 = rotl(w.v1, 17) ^ w.v2;
+        w.v3 = rotl(w.v3, 21) ^ w.v0;
+        w.v2 = rotl(w.v2, 32);
     }
+    return w;
 }
 
-static void absorb(struct siphash *s, uint64_t word) {
-    s->v3 ^= word;
-    rounds(s, 2);
-    s->v0 ^= word;
+static inline struct words absorb(struct words w, uint64_t word) {
+    w.v3 ^= word;
+    w = rounds(w, 2);
+    w.v0 ^= word;
+    return w;
 }
 
-void siphash_init(struct siphash *s, struct siphash_key key, bool wide) {
-    /* The four constants spell "somepseudorandomlygeneratedbytes". */
-    *s = (struct siphash){
-        .v0 = key.k0 ^ 0x736f6d6570736575u,
-        .v1 = key.k1 ^ 0x646f72616e646f6du ^ (wide ? 0xee : 0),
-        .v2 = key.k0 ^ 0x6c7967656e657261u,
-        .v3 = key.k1 ^ 0x7465646279746573u,
-        .wide = wide,
-    };
-}
-
-void siphash_add(struct siphash *s, const void *data, size_t n) {
-    const uint8_t *p = data;
-    unsigned have = (unsigned)(s->total & 7);
-    s->total += n;
-    while (n && have) {
-        s->tail |= (uint64_t)*p++ << (8 * have);
-        n--;
-        have = (have + 1) & 7;
-        if (!have) {
-            absorb(s, s->tail);
-            s->tail = 0;
-        }
-    }
+static inline struct words absorb_all(struct words w, const uint8_t *p, size_t n) {
     for (; n >= 8; p += 8, n -= 8)
-        absorb(s, load_le64(p));
-    /* What is left is shorter than a word, and the tail is empty or has taken everything. */
-    for (; n; n--)
-        s->tail |= (uint64_t)*p++ << (8 * have++);
+        w = absorb(w, load_le64(p));
+    return w;
 }
 
-struct key128 siphash_end(struct siphash *s) {
+/* last: what is left of the bytes, and their number in the top byte. */
+static inline struct key128 finish(struct words w, uint64_t last, bool wide) {
     struct key128 out = { 0, 0 };
-    absorb(s, s->tail | s->total << 56);
-    s->v2 ^= s->wide ? 0xee : 0xff;
-    rounds(s, 4);
-    out.a = s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
-    if (s->wide) {
-        s->v1 ^= 0xdd;
-        rounds(s, 4);
-        out.b = s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+    w = absorb(w, last);
+    w.v2 ^= wide ? 0xee : 0xff;
+    w = rounds(w, 4);
+    out.a = w.v0 ^ w.v1 ^ w.v2 ^ w.v3;
+    if (wide) {
+        w.v1 ^= 0xdd;
+        w = rounds(w, 4);
+        out.b = w.v0 ^ w.v1 ^ w.v2 ^ w.v3;
     }
     return out;
 }
 
+/* The four constants spell "somepseudorandomlygeneratedbytes". */
+static inline struct words begin(struct siphash_key key, bool wide) {
+    return (struct words){
+        .v0 = key.k0 ^ 0x736f6d6570736575u,
+        .v1 = key.k1 ^ 0x646f72616e646f6du ^ (wide ? 0xee : 0),
+        .v2 = key.k0 ^ 0x6c7967656e657261u,
+        .v3 = key.k1 ^ 0x7465646279746573u,
+    };
+}
+
+static inline struct key128 hash(struct siphash_key key, const uint8_t *p, size_t n, bool wide) {
+    struct words w = absorb_all(begin(key, wide), p, n);
+    return finish(w, load_few(p + (n & ~(size_t)7), n & 7) | (uint64_t)n << 56, wide);
+}
+
 uint64_t siphash64(struct siphash_key key, const void *data, size_t n) {
-    struct siphash s;
-    siphash_init(&s, key, false);
-    siphash_add(&s, data, n);
-    return siphash_end(&s).a;
+    return hash(key, data, n, false).a;
 }
 
 struct key128 siphash128(struct siphash_key key, const void *data, size_t n) {
-    struct siphash s;
-    siphash_init(&s, key, true);
-    siphash_add(&s, data, n);
-    return siphash_end(&s);
+    return hash(key, data, n, true);
+}
+
+void siphash_init(struct siphash *s, struct siphash_key key, bool wide) {
+    struct words w = begin(key, wide);
+    *s = (struct siphash){ .v0 = w.v0, .v1 = w.v1, .v2 = w.v2, .v3 = w.v3, .wide = wide };
+}
+
+static inline struct words words_of(const struct siphash *s) {
+    return (struct words){ s->v0, s->v1, s->v2, s->v3 };
+}
+
+void siphash_add(struct siphash *s, const void *data, size_t n) {
+    const uint8_t *p = data;
+    struct words w = words_of(s);
+    size_t have = (size_t)(s->total & 7), first = have ? (n < 8 - have ? n : 8 - have) : 0;
+    s->total += n;
+    if (first) {
+        s->tail |= load_few(p, first) << (8 * have);
+        if (have + first < 8)
+            return;
+        w = absorb(w, s->tail);
+        s->tail = 0;
+    }
+    n -= first;
+    w = absorb_all(w, p + first, n);
+    s->tail |= load_few(p + first + (n & ~(size_t)7), n & 7);
+    s->v0 = w.v0;
+    s->v1 = w.v1;
+    s->v2 = w.v2;
+    s->v3 = w.v3;
+}
+
+struct key128 siphash_end(struct siphash *s) {
+    return finish(words_of(s), s->tail | s->total << 56, s->wide);
 }

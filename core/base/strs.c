@@ -40,7 +40,8 @@ static uint32_t bytes_without(const struct strs *s, unsigned field) {
 
 /* Everything packed anew into another buffer; the old one lives until value, which may point there, is copied. */
 static bool repack(struct strs *s, struct buf_pool *pool, unsigned field, struct slice value) {
-    struct buf *b = buf_get(pool, (size_t)bytes_without(s, field) + value.n);
+    uint32_t all = bytes_without(s, field) + value.n;
+    struct buf *b = all <= STRS_BYTES_MAX ? buf_get(pool, all) : NULL;
     if (!b)
         return false;
     for (unsigned i = 0; i < STRS_FIELDS; i++) {
@@ -66,7 +67,7 @@ bool strs_set(struct strs *s, struct buf_pool *pool, unsigned field, struct slic
         clear(s, pool, field);
         return true;
     }
-    if (value.n > STRS_BYTES_MAX || bytes_without(s, field) + value.n > STRS_BYTES_MAX)
+    if (value.n > STRS_BYTES_MAX)
         return false;
     /* A value of the same object never overlaps what is written, but for its own field: memmove. */
     if (has(s, field) && value.n <= s->len[field]) {

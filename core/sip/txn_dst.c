@@ -6,11 +6,10 @@
 #include "core/sip/txn_table.h"
 
 static handle *chain_of(struct txn_layer *l, const struct addr *dst) {
-    struct siphash h;
-    siphash_init(&h, l->key, false);
-    siphash_add(&h, dst->ip, sizeof dst->ip);
-    siphash_add(&h, &dst->port, sizeof dst->port);
-    return &l->by_dst[siphash_end(&h).a % TXN_DST_CHAINS];
+    uint64_t ip[2];
+    memcpy(ip, dst->ip, sizeof ip);
+    uint64_t h = (ip[0] ^ l->key.k0) * UINT64_C(0x9e3779b97f4a7c15) ^ (ip[1] + dst->port + l->key.k1);
+    return &l->by_dst[(h * UINT64_C(0xbf58476d1ce4e5b9)) >> 32 & (TXN_DST_CHAINS - 1)];
 }
 
 void txn_dst_link(struct txn_layer *l, struct txn *t) {
