@@ -4,21 +4,18 @@
 
 /* Bytes up to the next comma outside quotes and <>, or all. What is not closed runs to the end. */
 static uint32_t element_length(struct slice s) {
-    struct slice rest = s, quoted;
-    while (rest.n && rest.p[0] != ',') {
-        if (rest.p[0] == '"') {
+    const char *p = s.p, *end = s.p + s.n;
+    for (; p != end && *p != ','; p++) {
+        if (*p == '"') {
+            struct slice rest = slice_of(p, (size_t)(end - p)), quoted;
             if (!scan_quoted(&rest, &quoted))
                 return s.n;
-        } else if (rest.p[0] == '<') {
-            int32_t end = slice_find(rest, '>');
-            if (end < 0)
-                return s.n;
-            scan_skip(&rest, (uint32_t)end + 1);
-        } else {
-            scan_skip(&rest, 1);
+            p = rest.p - 1;
+        } else if (*p == '<' && !(p = memchr(p, '>', (size_t)(end - p)))) {
+            return s.n;
         }
     }
-    return s.n - rest.n;
+    return (uint32_t)(p - s.p);
 }
 
 bool sip_list_next(struct slice *rest, struct slice *value) {

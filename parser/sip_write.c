@@ -116,8 +116,19 @@ static bool sent_by_is(const struct sip_via *via, const struct addr *src) {
     return addr_parse_ip(via->sent_by.host, &a) && addr_eq_ip(&a, src);
 }
 
-/* received: section 18.2.1; with rport always, and rport filled, RFC 3581 section 4. What the peer wrote there is
- * dropped. */
+/* received: section 18.2.1; with rport always, and rport filled, RFC 3581 section 4. */
+static void put_source(struct sbuf *b, const struct sip_via *via, const struct addr *src) {
+    if (via->rport.p || !sent_by_is(via, src)) {
+        sbuf_lit(b, ";received=");
+        addr_put_ip(b, src);
+    }
+    if (via->rport.p) {
+        sbuf_lit(b, ";rport=");
+        sbuf_u64(b, src->port);
+    }
+}
+
+/* What the peer wrote there is dropped. */
 static void put_top_via(struct sbuf *b, struct slice value, const struct addr *src) {
     struct sip_via via;
     if (sip_via_parse(value, &via) < 0) {
@@ -139,20 +150,65 @@ static void put_top_via(struct sbuf *b, struct slice value, const struct addr *s
             put_value(b, param);
         }
     }
-    if (via.rport.p || !sent_by_is(&via, src)) {
-        sbuf_lit(b, ";received=");
-        addr_put_ip(b, src);
+    put_source(b, &via, src);
+}
+
+/* A byte of the word is below '#': controls, blanks and quotes are. */
+static inline uint64_t has_odd(uint64_t word) {
+    return (word - UINT64_C(0x2323232323232323)) & ~word & UINT64_C(0x8080808080808080);
+}
+static bool is_even(const char *p, uint32_t n) {
+    uint64_t word, found = 0;
+    uint32_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        memcpy(&word, p + i, 8);
+        found |= has_odd(word);
     }
-    if (via.rport.p) {
-        sbuf_lit(b, ";rport=");
-        sbuf_u64(b, src->port);
+    for (; i < n; i++)
+        found |= (uint8_t)p[i] < '#';
+    return !found;
+}
+
+/* As most are: one blank, behind "SIP/2.0/UDP", no quotes, no received, nothing open at the end. */
+static bool is_compact(const struct sip_via *via) {
+    struct slice v = via->value;
+    return v.n > 12 && v.p[11] == ' ' && v.p[v.n - 1] != ';' && !via->received.p && is_even(v.p, 11) &&
+           is_even(v.p + 12, v.n - 12);
+}
+
+/* The same result for a value that is compact, which the message's reader has decoded: it goes as it is, but for rport.
+ */
+static void put_compact_via(struct sbuf *b, const struct sip_via *via, const struct addr *src) {
+    struct slice v = via->value;
+    uint32_t rport = v.n, behind = v.n;
+    if (via->rport.p) {
+        behind = (uint32_t)(via->rport.p + via->rport.n - v.p);
+        rport = (uint32_t)(via->rport.p - v.p) - (via->rport.p[-1] == '=') - 6;
     }
+    sbuf_put(b, slice_of(v.p, rport));
+    sbuf_put(b, slice_of(v.p + behind, v.n - behind));
+    put_source(b, via, src);
+}
+
+/* The first one. True: it was the whole of its header. */
+static bool put_decoded_via(struct sbuf *b, const struct sip_msg *request, const struct sip_hdr *h,
+                            const struct addr *src) {
+    const struct sip_via *via = &request->via;
+    if (!h || !src || via->value.p != h->value.p || via->value.n != h->value.n || !is_compact(via))
+        return false;
+    sbuf_lit(b, "Via: ");
+    put_compact_via(b, via, src);
+    sbuf_lit(b, "\r\n");
+    return true;
 }
 
 void sip_put_vias(struct sbuf *b, const struct sip_msg *request, const struct addr *src) {
-    struct sip_values cur = { .started = false };
+    struct sip_values cur = { .h = sip_hdr_first(request, SIP_H_VIA), .started = true };
     struct slice value;
-    bool top = true;
+    bool top = !put_decoded_via(b, request, cur.h, src);
+    if (!top)
+        cur.h = sip_hdr_next(request, cur.h);
+    cur.rest = cur.h ? cur.h->value : SLICE_NONE;
     while (sip_values_next(request, SIP_H_VIA, &cur, &value)) {
         sbuf_lit(b, "Via: ");
         if (top && src)

@@ -97,13 +97,21 @@ static struct leg *leg_abandon(struct engine *e, struct leg *l) {
     return NULL;
 }
 
+static void note_methods(struct leg *l, const struct sip_msg *msg) {
+    struct sip_values cur = { .started = false };
+    struct slice method;
+    l->allows_refer = l->allows_update = false;
+    while (sip_values_next(msg, SIP_H_ALLOW, &cur, &method)) {
+        l->allows_refer = l->allows_refer || slice_ieq(method, SL("REFER"));
+        l->allows_update = l->allows_update || slice_ieq(method, SL("UPDATE"));
+    }
+}
+
 void leg_note_abilities(struct leg *l, const struct sip_msg *msg) {
     if (sip_hdr_first(msg, SIP_H_SUPPORTED))
         l->supports_replaces = sip_list_has(msg, SIP_H_SUPPORTED, SL("replaces"));
     if (sip_hdr_first(msg, SIP_H_ALLOW))
-        l->allows_refer = sip_list_has(msg, SIP_H_ALLOW, SL("REFER"));
-    if (sip_hdr_first(msg, SIP_H_ALLOW))
-        l->allows_update = sip_list_has(msg, SIP_H_ALLOW, SL("UPDATE"));
+        note_methods(l, msg);
 }
 
 bool leg_index(struct engine *e, struct leg *l) {

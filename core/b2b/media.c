@@ -10,10 +10,12 @@
 #include "core/base/check.h"
 
 static bool has_fingerprint(struct slice text) {
-    static const char name[] = "\na=fingerprint:";
-    for (uint32_t i = 0; i + sizeof name <= text.n; i++)
-        if (text.p[i] == '\n' && slice_ieq(slice_of(text.p + i, sizeof name - 1), slice_str(name)))
+    static const char name[] = "a=fingerprint:";
+    for (int32_t end; (end = slice_find(text, '\n')) >= 0;) {
+        text = slice_of(text.p + end + 1, text.n - (uint32_t)end - 1);
+        if (text.n >= sizeof name && text.p[0] == 'a' && slice_ieq(slice_of(text.p, sizeof name - 1), slice_str(name)))
             return true;
+    }
     return false;
 }
 

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/base/addr.h"
 
+/* No leading zeros: some would read them as octal. */
 static bool parse_v4(struct slice s, uint8_t ip[4]) {
+    const char *p = s.p, *end = s.p + s.n;
     for (unsigned i = 0; i < 4; i++) {
-        int32_t dot = slice_find(s, '.');
-        if ((dot < 0) != (i == 3))
+        if (i && (p == end || *p++ != '.'))
             return false;
-        struct slice octet = slice_of(s.p, i == 3 ? s.n : (uint32_t)dot);
-        uint64_t v;
-        /* No leading zeros: some would read them as octal. */
-        if (octet.n > 3 || (octet.n > 1 && octet.p[0] == '0') || !slice_u64(octet, 255, &v))
+        const char *first = p;
+        unsigned v = 0;
+        while (p != end && p - first < 3 && (uint8_t)(*p - '0') <= 9)
+            v = v * 10 + (uint8_t)(*p++ - '0');
+        if (p == first || v > 255 || (p - first > 1 && *first == '0'))
             return false;
         ip[i] = (uint8_t)v;
-        if (i < 3)
-            s = slice_of(s.p + dot + 1, s.n - (uint32_t)dot - 1);
     }
-    return true;
+    return p == end;
 }
 
 static bool parse_h16(struct slice s, uint8_t out[2]) {
@@ -92,8 +92,8 @@ bool addr_parse_ip(struct slice s, struct addr *out) {
     bool bracketed = s.n >= 2 && s.p[0] == '[' && s.p[s.n - 1] == ']';
     if (bracketed)
         s = slice_of(s.p + 1, s.n - 2);
-    bool v6 = slice_find(s, ':') >= 0;
-    if (v6 ? !parse_v6(s, ip) : bracketed || !parse_v4(s, ip))
+    bool v6 = bracketed || !parse_v4(s, ip);
+    if (v6 && (slice_find(s, ':') < 0 || !parse_v6(s, ip)))
         return false;
     memcpy(out->ip, ip, sizeof ip);
     out->family = v6 ? ADDR_V6 : ADDR_V4;
@@ -123,12 +123,22 @@ bool addr_parse(struct slice s, uint16_t default_port, struct addr *out) {
     return true;
 }
 
+static char *put_octet(char *to, unsigned v) {
+    if (v >= 100)
+        *to++ = (char)('0' + v / 100);
+    if (v >= 10)
+        *to++ = (char)('0' + v / 10 % 10);
+    *to++ = (char)('0' + v % 10);
+    return to;
+}
+
 static void put_v4(struct sbuf *b, const uint8_t ip[4]) {
+    char text[16], *to = text;
     for (unsigned i = 0; i < 4; i++) {
-        if (i)
-            sbuf_char(b, '.');
-        sbuf_u64(b, ip[i]);
+        to = put_octet(to, ip[i]);
+        *to++ = '.';
     }
+    sbuf_put(b, slice_of(text, (size_t)(to - text) - 1));
 }
 
 static void put_h16(struct sbuf *b, unsigned v) {
