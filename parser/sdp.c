@@ -188,6 +188,15 @@ int32_t sdp_parse(struct slice text, struct sdp *out) {
     return (int32_t)text.n;
 }
 
+bool sdp_has_fingerprint(struct slice text) {
+    struct slice line, value;
+    while (sdp_next_line(&text, &line))
+        if (attribute_of(line) == ATTRIBUTE('f', 'i') && sdp_attribute(line, SL("fingerprint"), &value) &&
+            value.p[-1] == ':')
+            return true;
+    return false;
+}
+
 bool sdp_same_but_origin(struct slice a, struct slice b) {
     for (;;) {
         struct slice la, lb;

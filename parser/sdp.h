@@ -98,6 +98,9 @@ struct sdp_patch {
 struct slice sdp_origin_at(const struct sdp *s);
 void sdp_rewrite(struct sbuf *out, const struct sdp *in, const struct sdp_patch *patch);
 
+/* Some line is a=fingerprint: with a value; the rest need not be a description. */
+bool sdp_has_fingerprint(struct slice text);
+
 /* True if both say the same but for the o= line: then no new version is needed (RFC 3264 section 8). */
 bool sdp_same_but_origin(struct slice a, struct slice b);
 

@@ -82,6 +82,7 @@ static void layout_pools(struct engine *e, struct arena *a, const struct engine_
     move_init(e, a);
     barrier_init(e, a);
     reanchor_init(e, a, legs);
+    e->descriptions = sdp_memo_new(a);
     layout_buffers(e, a, c);
 }
 

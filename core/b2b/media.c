@@ -9,29 +9,19 @@
 #include "core/b2b/policy.h"
 #include "core/base/check.h"
 
-static bool has_fingerprint(struct slice text) {
-    static const char name[] = "a=fingerprint:";
-    for (int32_t end; (end = slice_find(text, '\n')) >= 0;) {
-        text = slice_of(text.p + end + 1, text.n - (uint32_t)end - 1);
-        if (text.n >= sizeof name && text.p[0] == 'a' && slice_ieq(slice_of(text.p, sizeof name - 1), slice_str(name)))
-            return true;
-    }
-    return false;
-}
-
 bool media_goes_direct(const struct engine *e, struct slice principal, struct slice text) {
     enum anchor_mode m = policy_anchor_mode(e, principal);
-    return m == ANCHOR_NO || (m == ANCHOR_AUTO && has_fingerprint(text));
+    return m == ANCHOR_NO || (m == ANCHOR_AUTO && sdp_has_fingerprint(text));
 }
 
 void media_pair(struct leg *a, struct leg *b) {
     a->direct = b->direct = a->direct || b->direct;
 }
 
-static uint16_t check(enum srtp_mode mode, bool direct, struct slice text, struct slice *why) {
+static uint16_t check(const struct engine *e, enum srtp_mode mode, bool direct, struct slice text, struct slice *why) {
     struct sdp s;
     *why = SLICE_NONE;
-    if (sdp_parse(text, &s) < 0) {
+    if (engine_sdp(e, text, &s) < 0) {
         *why = SL("Bad session description");
         return 400;
     }
@@ -46,12 +36,12 @@ static uint16_t check(enum srtp_mode mode, bool direct, struct slice text, struc
 
 uint16_t media_check(const struct engine *e, struct leg *l, struct slice text) {
     struct slice why;
-    return check(media_srtp_mode(e, l), l->direct, text, &why);
+    return check(e, media_srtp_mode(e, l), l->direct, text, &why);
 }
 
 uint16_t media_check_new(const struct engine *e, struct slice principal, bool direct, struct slice text,
                          struct slice *why) {
-    return check(policy_srtp_mode(e, principal), direct, text, why);
+    return check(e, policy_srtp_mode(e, principal), direct, text, why);
 }
 
 struct leg *media_leg(const struct engine *e, uint32_t stream, uint32_t generation, unsigned *index) {
@@ -136,7 +126,7 @@ static void tell_remote(struct engine *e, const struct leg *l, struct leg_stream
 
 bool media_received(struct engine *e, struct leg *l, struct slice text, bool offer) {
     struct sdp s;
-    if (sdp_parse(text, &s) < 0 || !leg_set(e, l, LEG_SDP_REMOTE, text))
+    if (engine_sdp(e, text, &s) < 0 || !leg_set(e, l, LEG_SDP_REMOTE, text))
         return false;
     l->media.said_srtp = media_srtp_spoken(&s);
     l->media.agreed_us = e->now;
@@ -195,11 +185,11 @@ void media_reopen(struct engine *e, struct leg *l) {
 /* An answer has the m-lines of its offer, rejected where that rejects them, an offer all that there were before (RFC
  * 3264 sections 6 and 8). What is missing is there, rejected; what is too many and rejected comes from lines that were
  * put in here, and goes. */
-static void fit_lines(const struct leg *to, struct sdp *s) {
+static void fit_lines(const struct engine *e, const struct leg *to, struct sdp *s) {
     struct sdp model;
     bool answer = to->oa == OA_OFFER_RCVD;
     struct slice text = leg_str(to, answer ? LEG_SDP_REMOTE : LEG_SDP_LOCAL);
-    if (!text.p || sdp_parse(text, &model) < 0)
+    if (!text.p || engine_sdp(e, text, &model) < 0)
         return;
     while (s->media_count > model.media_count && (answer || s->media[s->media_count - 1].port == 0))
         s->media_count--;
@@ -221,7 +211,7 @@ bool media_offered(struct engine *e, struct leg *l, struct slice text) {
     l->media.own_before = l->media.own_direction;
     /* What it can do at all is what it offered last and was not refused: told when it is settled. */
     if (!leg_set(e, l, LEG_SDP_BEFORE, leg_str(l, LEG_SDP_REMOTE)) || !media_received(e, l, text, false) ||
-        sdp_parse(text, &s) < 0)
+        engine_sdp(e, text, &s) < 0)
         return false;
     if (s.media_count)
         l->media.own_direction = (uint8_t)s.media[0].direction;
@@ -271,10 +261,10 @@ static bool secure_line(struct engine *e, const struct media_srtp *x, struct rew
 
 /* That of the session's first description: o= may differ by its version only (RFC 3264 section 8), also when another
  * node goes on with it. */
-static struct slice origin_at(const struct leg *to) {
+static struct slice origin_at(const struct engine *e, const struct leg *to) {
     struct sdp before;
     struct slice text = leg_str(to, LEG_SDP_LOCAL);
-    return text.p && sdp_parse(text, &before) >= 0 ? sdp_origin_at(&before) : SLICE_NONE;
+    return text.p && engine_sdp(e, text, &before) >= 0 ? sdp_origin_at(&before) : SLICE_NONE;
 }
 
 /* Ports, directions, payload types and keys of a patch; streams are opened where needed. */
@@ -285,7 +275,7 @@ static bool fill_patch(struct engine *e, struct leg *to, int direction, struct r
     media_srtp_begin(e, to, s, &x);
     r->srtp_concerned = x.concerned;
     *p = (struct sdp_patch){ .username = SL("referee"),
-                             .origin_at = origin_at(to),
+                             .origin_at = origin_at(e, to),
                              .session_id = to->media.session_id,
                              .version = to->media.version,
                              .address = *anchor_addr(e, anchor_of(e, to)),
@@ -304,7 +294,7 @@ static bool fill_patch(struct engine *e, struct leg *to, int direction, struct r
             return false;
         p->media[i].port = port_pool_rtp_port(&e->ports, to->media.streams[i].slot);
         p->media[i].rtcp_port = s->media[i].rtcp_mux ? 0 : (uint16_t)(p->media[i].port + 1);
-        media_types_keep(to, s, i, &r->types[i]);
+        media_types_keep(e, to, s, i, &r->types[i]);
         p->media[i].types = r->types[i].count ? &r->types[i] : NULL;
     }
     return true;
@@ -318,9 +308,9 @@ static struct slice rewritten(struct engine *e, const struct rewrite *r) {
 
 /* The description for `to` in e->ua.body, with the o= line it had last. */
 static struct slice write_for(struct engine *e, struct leg *to, struct slice text, int direction, struct rewrite *r) {
-    if (sdp_parse(text, &r->from) < 0)
+    if (engine_sdp(e, text, &r->from) < 0)
         return SLICE_NONE;
-    fit_lines(to, &r->from);
+    fit_lines(e, to, &r->from);
     return fill_patch(e, to, direction, r) ? rewritten(e, r) : SLICE_NONE;
 }
 
@@ -333,7 +323,7 @@ bool media_is_same(struct engine *e, struct leg *l, struct slice text, int direc
 
 bool media_is_here(const struct engine *e, const struct leg *l) {
     struct sdp told;
-    if (l->direct || !leg_str(l, LEG_SDP_LOCAL).p || sdp_parse(leg_str(l, LEG_SDP_LOCAL), &told) < 0)
+    if (l->direct || !leg_str(l, LEG_SDP_LOCAL).p || engine_sdp(e, leg_str(l, LEG_SDP_LOCAL), &told) < 0)
         return true;
     for (unsigned i = 0; i < told.media_count && i < LEG_STREAMS; i++) {
         const struct leg_stream *s = &l->media.streams[i];
@@ -348,7 +338,7 @@ bool media_is_here(const struct engine *e, const struct leg *l) {
 struct slice media_compose(struct engine *e, struct leg *to, struct slice text, int direction) {
     struct rewrite r;
     /* Its lines are fitted when it is sent: what it follows is not known yet. */
-    if (sdp_parse(text, &r.from) < 0 || !fill_patch(e, to, direction, &r))
+    if (engine_sdp(e, text, &r.from) < 0 || !fill_patch(e, to, direction, &r))
         return SLICE_NONE;
     return rewritten(e, &r);
 }
@@ -414,7 +404,7 @@ static bool keep_common(struct rewrite *r, const struct sdp *offer) {
 struct slice media_answer_common(struct engine *e, struct leg *to, struct slice text) {
     struct rewrite r;
     struct sdp offer;
-    if (!write_for(e, to, text, -1, &r).p || sdp_parse(leg_str(to, LEG_SDP_REMOTE), &offer) < 0 ||
+    if (!write_for(e, to, text, -1, &r).p || engine_sdp(e, leg_str(to, LEG_SDP_REMOTE), &offer) < 0 ||
         !keep_common(&r, &offer))
         return SLICE_NONE;
     return settle(e, to, &r, rewritten(e, &r));
@@ -428,7 +418,7 @@ struct slice media_answer_as_before(struct engine *e, struct leg *l) {
 struct slice media_refuse_all(struct engine *e, struct leg *l, struct slice offer) {
     struct rewrite r;
     /* As many lines as it has, and of its transport, whatever was said before: it is not kept. */
-    if (sdp_parse(offer, &r.from) < 0 || !fill_patch(e, l, -1, &r))
+    if (engine_sdp(e, offer, &r.from) < 0 || !fill_patch(e, l, -1, &r))
         return SLICE_NONE;
     for (unsigned i = 0; i < r.from.media_count; i++) {
         r.patch.media[i].port = 0;
@@ -440,7 +430,7 @@ struct slice media_refuse_all(struct engine *e, struct leg *l, struct slice offe
 struct slice media_answer_alone(struct engine *e, struct leg *l, struct slice offer) {
     struct sdp o;
     struct slice before = leg_str(l, LEG_SDP_LOCAL);
-    if (sdp_parse(offer, &o) < 0 || !before.p || o.media_count == 0)
+    if (engine_sdp(e, offer, &o) < 0 || !before.p || o.media_count == 0)
         return SLICE_NONE;
     /* Nobody translates between the two, or it has refused what it was told: no more than what both have said. */
     if (l->direct || l->session_unsure)
@@ -471,21 +461,22 @@ static void route_all(struct engine *e, const struct side *from, const struct si
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
         if (!from->leg->media.streams[i].open)
             continue;
-        media_types_route(&from->types, &to->types, i, only, &types);
+        media_types_route(e, &from->types, &to->types, i, only, &types);
         route(e, &from->leg->media.streams[i], &to->leg->media.streams[i], &types);
     }
 }
 
-static void read_sides(const struct leg *a, const struct leg *b, struct side *x, struct side *y) {
+static void read_sides(const struct engine *e, const struct leg *a, const struct leg *b, struct side *x,
+                       struct side *y) {
     x->leg = a;
     y->leg = b;
-    media_types_read(a, &x->types);
-    media_types_read(b, &y->types);
+    media_types_read(e, a, &x->types);
+    media_types_read(e, b, &y->types);
 }
 
 static void connect(struct engine *e, const struct leg *a, const struct leg *b, bool early) {
     struct side x, y;
-    read_sides(a, b, &x, &y);
+    read_sides(e, a, b, &x, &y);
     route_all(e, &x, &y, false);
     route_all(e, &y, &x, early);
 }
@@ -505,7 +496,7 @@ void media_connect_early(struct engine *e, struct leg *a, struct leg *b) {
 
 void media_listen(struct engine *e, struct leg *a, struct leg *b) {
     struct side x, y;
-    read_sides(a, b, &x, &y);
+    read_sides(e, a, b, &x, &y);
     route_all(e, &y, &x, true);
 }
 
@@ -537,7 +528,7 @@ bool media_play(struct engine *e, struct leg *l, enum media_source source) {
     struct sdp_codec codecs[SDP_FORMATS_MAX];
     struct slice remote = leg_str(l, LEG_SDP_REMOTE), local = leg_str(l, LEG_SDP_LOCAL);
     bool alaw = false;
-    if (!remote.p || !local.p || sdp_parse(remote, &theirs) < 0 || sdp_parse(local, &ours) < 0)
+    if (!remote.p || !local.p || engine_sdp(e, remote, &theirs) < 0 || engine_sdp(e, local, &ours) < 0)
         return false;
     for (unsigned i = 0; i < theirs.media_count && i < ours.media_count && i < LEG_STREAMS; i++) {
         const struct sdp_codec *c = playable(&theirs.media[i], &ours.media[i], codecs, &alaw);

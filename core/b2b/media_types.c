@@ -6,6 +6,7 @@
 
 /* The leg's own numbers. An answer goes by the peer's offer first, else what we said last comes first. */
 struct known {
+    const struct engine *e;
     const struct leg *leg;
     unsigned line;
     struct sdp_codec codecs[SDP_FORMATS_MAX];
@@ -21,9 +22,9 @@ static bool read_source(struct known *k, unsigned source) {
     bool answers = k->leg->oa == OA_OFFER_RCVD;
     struct slice text = leg_str(k->leg, answers ? answering[source] : offering[source]);
     k->count = 0;
-    if (!text.p || sdp_parse(text, &s) < 0 || k->line >= s.media_count)
+    if (!text.p || engine_sdp(k->e, text, &s) < 0 || k->line >= s.media_count)
         return false;
-    k->count = sdp_codecs(&s.media[k->line], k->codecs);
+    k->count = sdp_memo_codecs(k->e->descriptions, &s.media[k->line], k->codecs);
     return true;
 }
 
@@ -110,10 +111,11 @@ static void number(struct numbering *n, struct known *k) {
     number_unknown(n);
 }
 
-void media_types_keep(const struct leg *l, const struct sdp *text, unsigned i, struct sdp_renumber *out) {
+void media_types_keep(const struct engine *e, const struct leg *l, const struct sdp *text, unsigned i,
+                      struct sdp_renumber *out) {
     struct numbering n = { .count = 0 };
-    struct known k = { .leg = l, .line = i };
-    n.count = sdp_codecs(&text->media[i], n.codecs);
+    struct known k = { .e = e, .leg = l, .line = i };
+    n.count = sdp_memo_codecs(e->descriptions, &text->media[i], n.codecs);
     out->count = 0;
     if (!leg_str(l, LEG_SDP_LOCAL).p && !leg_str(l, LEG_SDP_REMOTE).p)
         return;
@@ -128,14 +130,14 @@ void media_types_keep(const struct leg *l, const struct sdp *text, unsigned i, s
 
 /* ---- routes ---- */
 
-static void read_end(struct slice text, struct sdp *out) {
-    if (!text.p || sdp_parse(text, out) < 0)
+static void read_end(const struct engine *e, struct slice text, struct sdp *out) {
+    if (!text.p || engine_sdp(e, text, out) < 0)
         out->media_count = 0;
 }
 
-void media_types_read(const struct leg *l, struct media_types_leg *out) {
-    read_end(leg_str(l, LEG_SDP_LOCAL), &out->told);
-    read_end(leg_str(l, LEG_SDP_REMOTE), &out->said);
+void media_types_read(const struct engine *e, const struct leg *l, struct media_types_leg *out) {
+    read_end(e, leg_str(l, LEG_SDP_LOCAL), &out->told);
+    read_end(e, leg_str(l, LEG_SDP_REMOTE), &out->said);
 }
 
 struct codec_list {
@@ -143,8 +145,8 @@ struct codec_list {
     uint32_t count;
 };
 
-static void list_line(const struct sdp *s, unsigned i, struct codec_list *out) {
-    out->count = i < s->media_count ? sdp_codecs(&s->media[i], out->codecs) : 0;
+static void list_line(const struct engine *e, const struct sdp *s, unsigned i, struct codec_list *out) {
+    out->count = i < s->media_count ? sdp_memo_codecs(e->descriptions, &s->media[i], out->codecs) : 0;
 }
 
 static bool has_codec(const struct codec_list *l, const struct sdp_codec *c) {
@@ -198,19 +200,19 @@ static void add_codec(const struct ends *e, const struct sdp_codec *c, struct me
         add_pair(out, c->number, MEDIA_TYPE_DROP);
 }
 
-void media_types_route(const struct media_types_leg *sender, const struct media_types_leg *listener, unsigned i,
-                       bool only, struct media_types *out) {
-    struct ends e;
+void media_types_route(const struct engine *e, const struct media_types_leg *sender,
+                       const struct media_types_leg *listener, unsigned i, bool only, struct media_types *out) {
+    struct ends ends;
     struct codec_list own;
     *out = (struct media_types){ .only = only };
-    list_line(&sender->told, i, &e.sender);
-    list_line(&sender->said, i, &own);
-    list_line(&listener->told, i, &e.session);
-    list_line(&listener->said, i, &e.listener);
-    for (uint32_t f = 0; f < e.sender.count; f++)
-        add_codec(&e, &e.sender.codecs[f], out);
+    list_line(e, &sender->told, i, &ends.sender);
+    list_line(e, &sender->said, i, &own);
+    list_line(e, &listener->told, i, &ends.session);
+    list_line(e, &listener->said, i, &ends.listener);
+    for (uint32_t f = 0; f < ends.sender.count; f++)
+        add_codec(&ends, &ends.sender.codecs[f], out);
     for (uint32_t f = 0; f < own.count; f++)
-        if (!by_number(&e.sender, own.codecs[f].number))
-            add_codec(&e, &own.codecs[f], out);
+        if (!by_number(&ends.sender, own.codecs[f].number))
+            add_codec(&ends, &own.codecs[f], out);
     out->only = only && out->count < MEDIA_TYPES_MAX;
 }

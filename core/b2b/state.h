@@ -14,6 +14,7 @@
 #include "core/b2b/engine.h"
 #include "core/b2b/leg_fsm.h"
 #include "core/b2b/record_format.h"
+#include "core/b2b/sdp_memo.h"
 #include "core/base/limits.h"
 #include "core/base/map.h"
 #include "core/base/rng.h"
@@ -428,6 +429,7 @@ struct engine {
     struct wheel_node drain_timer;
     const struct relay *relay;
     /* of the current step */
+    struct sdp_memo *descriptions;
     struct outbox *out;
     uint64_t now, wall_ms;
     struct addr here;    /* our address that the last datagram came to */
@@ -443,6 +445,10 @@ static inline struct call *call_get(const struct engine *e, handle h) {
 }
 static inline struct transfer *transfer_get(const struct engine *e, handle h) {
     return (struct transfer *)pool_get(&e->transfers, h);
+}
+/* sdp_parse, but each text once a step; see sdp_memo.h. */
+static inline int32_t engine_sdp(const struct engine *e, struct slice text, struct sdp *out) {
+    return sdp_memo_parse(e->descriptions, text, out);
 }
 static inline struct call *leg_call(const struct engine *e, const struct leg *l) {
     return call_get(e, l->call);

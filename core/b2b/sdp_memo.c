@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/sdp_memo.h"
+
+/* Both descriptions of two legs, what was received, and what of a third leg is looked at beside them. */
+#define ENTRIES 8
+#define TEXT_MAX 2048
+/* m-lines whose codecs are kept: audio, video and one more. */
+#define LINES 3
+
+struct codecs {
+    bool read;
+    uint32_t count;
+    struct sdp_codec of[SDP_FORMATS_MAX];
+};
+
+struct entry {
+    struct sdp sdp;
+    struct codecs lines[LINES];
+    char text[TEXT_MAX];
+};
+
+struct sdp_memo {
+    uint32_t used;
+    struct entry entries[ENTRIES];
+};
+
+struct sdp_memo *sdp_memo_new(struct arena *a) {
+    return arena_take(a, sizeof(struct sdp_memo));
+}
+
+void sdp_memo_begin(struct sdp_memo *memo) {
+    memo->used = 0;
+}
+
+/* An m-line has room for far more formats than it has. */
+static void copy_media(const struct sdp_media *from, struct sdp_media *to) {
+    size_t begin = offsetof(struct sdp_media, formats), end = begin + sizeof from->formats;
+    memcpy(to, from, begin);
+    memcpy(to->formats, from->formats, from->format_count * sizeof *from->formats);
+    memcpy((char *)to + end, (const char *)from + end, sizeof *from - end);
+}
+
+static void copy(const struct sdp *from, struct sdp *to) {
+    memcpy(to, from, offsetof(struct sdp, media));
+    for (uint32_t i = 0; i < from->media_count; i++)
+        copy_media(&from->media[i], &to->media[i]);
+}
+
+static const struct entry *find(const struct sdp_memo *memo, struct slice text) {
+    for (uint32_t i = 0; i < memo->used; i++)
+        if (slice_eq(memo->entries[i].sdp.text, text))
+            return &memo->entries[i];
+    return NULL;
+}
+
+int32_t sdp_memo_parse(struct sdp_memo *memo, struct slice text, struct sdp *out) {
+    const struct entry *known = find(memo, text);
+    if (known) {
+        copy(&known->sdp, out);
+        return (int32_t)text.n;
+    }
+    if (memo->used == ENTRIES || text.n > TEXT_MAX || !text.n)
+        return sdp_parse(text, out);
+    struct entry *e = &memo->entries[memo->used];
+    memcpy(e->text, text.p, text.n);
+    int32_t n = sdp_parse(slice_of(e->text, text.n), &e->sdp);
+    if (n < 0)
+        return n;
+    for (unsigned i = 0; i < LINES; i++)
+        e->lines[i].read = false;
+    memo->used++;
+    copy(&e->sdp, out);
+    return n;
+}
+
+static struct codecs *codecs_of(struct sdp_memo *memo, const struct sdp_media *m) {
+    for (uint32_t i = 0; i < memo->used; i++) {
+        struct entry *e = &memo->entries[i];
+        for (unsigned j = 0; j < LINES && j < e->sdp.media_count; j++)
+            if (e->sdp.media[j].lines.p == m->lines.p)
+                return &e->lines[j];
+    }
+    return NULL;
+}
+
+uint32_t sdp_memo_codecs(struct sdp_memo *memo, const struct sdp_media *m, struct sdp_codec out[SDP_FORMATS_MAX]) {
+    struct codecs *c = codecs_of(memo, m);
+    if (!c)
+        return sdp_codecs(m, out);
+    if (!c->read)
+        c->count = sdp_codecs(m, c->of);
+    c->read = true;
+    memcpy(out, c->of, c->count * sizeof *c->of);
+    return c->count;
+}
