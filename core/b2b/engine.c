@@ -405,6 +405,7 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
     e->wall_ms = ev->wall_ms;
     e->trace.now_us = e->now;
     e->owners.hops = 0;
+    e->again_of = HANDLE_NONE;
     sdp_memo_begin(e->descriptions);
     if (e->owners.lost && ev->kind != EV_BUCKET)
         owner_forget_lost(e);

@@ -59,7 +59,7 @@ void leg_step(struct engine *e, struct leg *l, enum leg_input in) {
 
 /* A tag of ours is random enough to name the leg; the Call-ID is compared when it is found. */
 static struct key128 leg_key(const struct engine *e, struct slice local_tag) {
-    return siphash128(e->map_key, local_tag.p, local_tag.n);
+    return siphash128_quick(e->map_key, local_tag.p, local_tag.n);
 }
 
 /* A leg of the call with its token as text in `mem` (TOKEN_LEN bytes). */
@@ -203,7 +203,7 @@ static struct key128 tombstone_key(const struct engine *e, struct slice call_id,
                                    struct slice remote) {
     struct siphash h;
     uint32_t lengths[2] = { call_id.n, local.n };
-    siphash_init(&h, e->map_key, true);
+    siphash_init_quick(&h, e->map_key);
     siphash_add(&h, lengths, sizeof lengths);
     siphash_add(&h, call_id.p, call_id.n);
     siphash_add(&h, local.p, local.n);

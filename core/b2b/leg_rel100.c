@@ -302,7 +302,7 @@ struct leg_event leg_rel_on_prack(struct engine *e, struct leg *l, const struct 
 
 void leg_rel_resume(struct engine *e, struct leg *l, struct slice bytes, const struct addr *dst) {
     struct sip_fault f;
-    struct buf *b = sip_parse(bytes, &e->again, &f) >= 0 ? buf_copy(&e->bufs, bytes) : NULL;
+    struct buf *b = wire_parse_again(e, bytes, &f) >= 0 ? buf_copy(&e->bufs, bytes) : NULL;
     uint16_t status = e->again.status;
     if (!b) {
         leg_rel_stop(e, l);
@@ -312,7 +312,7 @@ void leg_rel_resume(struct engine *e, struct leg *l, struct slice bytes, const s
     wire_trace(e, "send", l, bytes, dst);
     txn_respond(&e->txns, e->out, e->now, l->invite_in, b, status);
     leg_ok_sent(e, l);
-    if (!l->rel_wait || sip_parse(buf_slice(l->rel_wait), &e->again, &f) < 0) {
+    if (!l->rel_wait || wire_parse_again(e, buf_slice(l->rel_wait), &f) < 0) {
         buf_unref(&e->bufs, &l->rel_wait);
         return;
     }

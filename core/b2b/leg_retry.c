@@ -110,7 +110,7 @@ bool leg_retry(struct engine *e, struct leg *l, const struct txn_event *ev, cons
     struct sip_fault fault;
     struct slice bytes = txn_refused(&e->txns);
     if (ev->kind != TXN_FINAL || !old || old->tries >= TRIES_MAX || !bytes.p || !is_wanted(l, ev) ||
-        sip_parse(bytes, &e->again, &fault) < 0 || !can_be_met(e, l, old, &e->again, msg))
+        wire_parse_again(e, bytes, &fault) < 0 || !can_be_met(e, l, old, &e->again, msg))
         return false;
     leg_early_free(e, l);
     return send(e, l, ev, old, &e->again);

@@ -5,6 +5,7 @@
 #include "core/b2b/moved.h"
 #include "core/b2b/owner.h"
 #include "core/b2b/record.h"
+#include "core/b2b/wire.h"
 
 #define GO_US 2000000          /* of the other engine; then the store is asked */
 #define ASK_AGAIN_US 500000    /* while the store does not answer */
@@ -150,7 +151,7 @@ static void on_move(struct engine *e, const struct event *ev) {
 /* The record is of a call that has seen the REFER; here it has not come yet. */
 static void unsee(struct engine *e, struct slice request) {
     struct sip_fault fault;
-    struct leg *l = request.n && sip_parse(request, &e->again, &fault) >= 0 ? leg_find_request(e, &e->again) : NULL;
+    struct leg *l = request.n && wire_parse_again(e, request, &fault) >= 0 ? leg_find_request(e, &e->again) : NULL;
     if (l)
         l->dlg.remote_cseq = e->again.cseq - 1;
 }

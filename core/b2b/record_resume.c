@@ -45,7 +45,7 @@ static bool take_open(struct engine *e, struct leg *l, unsigned field, struct op
 static handle adopt_client(struct engine *e, struct leg *l, const struct open *o, enum txn_purpose purpose) {
     const struct call *c = leg_call(e, l);
     struct sip_fault fault;
-    if (sip_parse(o->bytes, &e->again, &fault) < 0 || !e->again.is_request || e->again.method != SIP_M_INVITE)
+    if (wire_parse_again(e, o->bytes, &fault) < 0 || !e->again.is_request || e->again.method != SIP_M_INVITE)
         return HANDLE_NONE;
     struct txn_client t = {
         .request = buf_copy(&e->bufs, o->bytes),
@@ -72,7 +72,7 @@ static handle adopt_client(struct engine *e, struct leg *l, const struct open *o
 /* As if the INVITE came again: 100, and it waits for its answer. */
 static handle adopt_server(struct engine *e, struct leg *l, const struct open *o) {
     struct sip_fault fault;
-    if (sip_parse(o->bytes, &e->again, &fault) < 0 || !e->again.is_request || e->again.method != SIP_M_INVITE)
+    if (wire_parse_again(e, o->bytes, &fault) < 0 || !e->again.is_request || e->again.method != SIP_M_INVITE)
         return HANDLE_NONE;
     struct txn_event t = txn_recv_request(&e->txns, e->out, e->now, &e->again, &o->addr, &l->dlg.local);
     if (t.kind != TXN_NEW_REQUEST)

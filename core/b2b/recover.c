@@ -129,7 +129,7 @@ void recover_forget(struct engine *e, struct call *c) {
 static struct key128 remote_key(const struct engine *e, struct slice call_id, struct slice tag) {
     struct siphash h;
     uint32_t head[2] = { UINT32_C(0x72656570), call_id.n }; /* no tag of ours begins so */
-    siphash_init(&h, e->map_key, true);
+    siphash_init_quick(&h, e->map_key);
     siphash_add(&h, head, sizeof head);
     siphash_add(&h, call_id.p, call_id.n);
     siphash_add(&h, tag.p, tag.n);

@@ -434,7 +434,8 @@ struct engine {
     uint64_t now, wall_ms;
     struct addr here;    /* our address that the last datagram came to */
     struct sip_msg msg;   /* what came in */
-    struct sip_msg again; /* a request parsed again for its response */
+    struct sip_msg again; /* a request parsed again for its response; wire_parse_again */
+    handle again_of;      /* the server transaction that has it; HANDLE_NONE: it is of something else */
 };
 
 static inline struct leg *leg_get(const struct engine *e, handle h) {

@@ -20,11 +20,21 @@ void wire_send(struct engine *e, struct buf *b, const struct addr *dst, const st
     metrics_add(&e->metrics, M_datagrams_out, 1);
 }
 
+int32_t wire_parse_again(struct engine *e, struct slice bytes, struct sip_fault *fault) {
+    e->again_of = HANDLE_NONE;
+    return sip_parse(bytes, &e->again, fault);
+}
+
 const struct sip_msg *wire_request_again(struct engine *e, handle txn) {
     struct slice bytes = txn_request(&e->txns, txn);
     struct sip_fault fault;
-    if (!bytes.p || sip_parse(bytes, &e->again, &fault) < 0)
+    if (!bytes.p)
         return NULL;
+    if (e->again_of == txn)
+        return &e->again;
+    if (wire_parse_again(e, bytes, &fault) < 0)
+        return NULL;
+    e->again_of = txn;
     return &e->again;
 }
 

@@ -16,7 +16,9 @@ bool wire_respond(struct engine *e, handle txn, const struct sip_msg *req, const
                   const struct leg *leg);
 /* A response to a request that no leg has: with a To tag of its own. */
 void wire_answer(struct engine *e, handle txn, const struct sip_msg *req, const struct uas_response *r);
-/* The request of a server transaction in e->again; NULL: over. */
+/* Some message into e->again, as sip_parse. */
+int32_t wire_parse_again(struct engine *e, struct slice bytes, struct sip_fault *fault);
+/* The request of a server transaction in e->again, where it may be already; NULL: over. */
 const struct sip_msg *wire_request_again(struct engine *e, handle txn);
 /* A response without a transaction. */
 void wire_respond_stateless(struct engine *e, const struct sip_msg *req, const struct addr *src, const struct addr *dst,

@@ -39,45 +39,51 @@ struct words {
     uint64_t v0, v1, v2, v3;
 };
 
-static inline struct words rounds(struct words w, unsigned n) {
-    while (n--) {
-        w.v0 += w.v1;
-        w.v2 += w.v3;
-        w.v1 = rotl(w.v1, 13) ^ w.v0;
-        w.v3 = rotl(w.v3, 16) ^ w.v2;
-        w.v0 = rotl(w.v0, 32);
-        w.v2 += w.v1;
-        w.v0 += w.v3;
-        w.v1 = rotl(w.v1, 17) ^ w.v2;
-        w.v3 = rotl(w.v3, 21) ^ w.v0;
-        w.v2 = rotl(w.v2, 32);
-    }
+static inline struct words one_round(struct words w) {
+    w.v0 += w.v1;
+    w.v2 += w.v3;
+    w.v1 = rotl(w.v1, 13) ^ w.v0;
+    w.v3 = rotl(w.v3, 16) ^ w.v2;
+    w.v0 = rotl(w.v0, 32);
+    w.v2 += w.v1;
+    w.v0 += w.v3;
+    w.v1 = rotl(w.v1, 17) ^ w.v2;
+    w.v3 = rotl(w.v3, 21) ^ w.v0;
+    w.v2 = rotl(w.v2, 32);
     return w;
 }
 
-static inline struct words absorb(struct words w, uint64_t word) {
+/* quick: 1 round a word and 3 at the end, not 2 and 4; always a constant. */
+static inline struct words absorb(struct words w, uint64_t word, bool quick) {
     w.v3 ^= word;
-    w = rounds(w, 2);
+    w = one_round(w);
+    if (!quick)
+        w = one_round(w);
     w.v0 ^= word;
     return w;
 }
 
-static inline struct words absorb_all(struct words w, const uint8_t *p, size_t n) {
+static inline struct words last_rounds(struct words w, bool quick) {
+    w = one_round(one_round(one_round(w)));
+    return quick ? w : one_round(w);
+}
+
+static inline struct words absorb_all(struct words w, const uint8_t *p, size_t n, bool quick) {
     for (; n >= 8; p += 8, n -= 8)
-        w = absorb(w, load_le64(p));
+        w = absorb(w, load_le64(p), quick);
     return w;
 }
 
 /* last: what is left of the bytes, and their number in the top byte. */
-static inline struct key128 finish(struct words w, uint64_t last, bool wide) {
+static inline struct key128 finish(struct words w, uint64_t last, bool wide, bool quick) {
     struct key128 out = { 0, 0 };
-    w = absorb(w, last);
+    w = absorb(w, last, quick);
     w.v2 ^= wide ? 0xee : 0xff;
-    w = rounds(w, 4);
+    w = last_rounds(w, quick);
     out.a = w.v0 ^ w.v1 ^ w.v2 ^ w.v3;
     if (wide) {
         w.v1 ^= 0xdd;
-        w = rounds(w, 4);
+        w = last_rounds(w, quick);
         out.b = w.v0 ^ w.v1 ^ w.v2 ^ w.v3;
     }
     return out;
@@ -93,17 +99,21 @@ static inline struct words begin(struct siphash_key key, bool wide) {
     };
 }
 
-static inline struct key128 hash(struct siphash_key key, const uint8_t *p, size_t n, bool wide) {
-    struct words w = absorb_all(begin(key, wide), p, n);
-    return finish(w, load_few(p + (n & ~(size_t)7), n & 7) | (uint64_t)n << 56, wide);
+static inline struct key128 hash(struct siphash_key key, const uint8_t *p, size_t n, bool wide, bool quick) {
+    struct words w = absorb_all(begin(key, wide), p, n, quick);
+    return finish(w, load_few(p + (n & ~(size_t)7), n & 7) | (uint64_t)n << 56, wide, quick);
 }
 
 uint64_t siphash64(struct siphash_key key, const void *data, size_t n) {
-    return hash(key, data, n, false).a;
+    return hash(key, data, n, false, false).a;
 }
 
 struct key128 siphash128(struct siphash_key key, const void *data, size_t n) {
-    return hash(key, data, n, true);
+    return hash(key, data, n, true, false);
+}
+
+struct key128 siphash128_quick(struct siphash_key key, const void *data, size_t n) {
+    return hash(key, data, n, true, true);
 }
 
 void siphash_init(struct siphash *s, struct siphash_key key, bool wide) {
@@ -111,12 +121,16 @@ void siphash_init(struct siphash *s, struct siphash_key key, bool wide) {
     *s = (struct siphash){ .v0 = w.v0, .v1 = w.v1, .v2 = w.v2, .v3 = w.v3, .wide = wide };
 }
 
+void siphash_init_quick(struct siphash *s, struct siphash_key key) {
+    siphash_init(s, key, true);
+    s->quick = true;
+}
+
 static inline struct words words_of(const struct siphash *s) {
     return (struct words){ s->v0, s->v1, s->v2, s->v3 };
 }
 
-void siphash_add(struct siphash *s, const void *data, size_t n) {
-    const uint8_t *p = data;
+static inline void add(struct siphash *s, const uint8_t *p, size_t n, bool quick) {
     struct words w = words_of(s);
     size_t have = (size_t)(s->total & 7), first = have ? (n < 8 - have ? n : 8 - have) : 0;
     s->total += n;
@@ -124,11 +138,11 @@ void siphash_add(struct siphash *s, const void *data, size_t n) {
         s->tail |= load_few(p, first) << (8 * have);
         if (have + first < 8)
             return;
-        w = absorb(w, s->tail);
+        w = absorb(w, s->tail, quick);
         s->tail = 0;
     }
     n -= first;
-    w = absorb_all(w, p + first, n);
+    w = absorb_all(w, p + first, n, quick);
     s->tail |= load_few(p + first + (n & ~(size_t)7), n & 7);
     s->v0 = w.v0;
     s->v1 = w.v1;
@@ -136,6 +150,14 @@ void siphash_add(struct siphash *s, const void *data, size_t n) {
     s->v3 = w.v3;
 }
 
+void siphash_add(struct siphash *s, const void *data, size_t n) {
+    if (s->quick)
+        add(s, data, n, true);
+    else
+        add(s, data, n, false);
+}
+
 struct key128 siphash_end(struct siphash *s) {
-    return finish(words_of(s), s->tail | s->total << 56, s->wide);
+    uint64_t last = s->tail | s->total << 56;
+    return s->quick ? finish(words_of(s), last, s->wide, true) : finish(words_of(s), last, s->wide, false);
 }

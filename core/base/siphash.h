@@ -21,13 +21,19 @@ struct key128 {
 uint64_t siphash64(struct siphash_key key, const void *data, size_t n);
 struct key128 siphash128(struct siphash_key key, const void *data, size_t n);
 
+/* SipHash-1-3, which hash tables take elsewhere too: for the keys of maps of this process, of which nobody outside sees
+ * anything. Not for what goes out or lasts. */
+struct key128 siphash128_quick(struct siphash_key key, const void *data, size_t n);
+
 /* Incremental: several pieces as if concatenated. */
 struct siphash {
     uint64_t v0, v1, v2, v3, tail;
     uint64_t total;
-    bool wide;
+    bool wide, quick;
 };
 void siphash_init(struct siphash *s, struct siphash_key key, bool wide);
+/* As siphash128_quick. */
+void siphash_init_quick(struct siphash *s, struct siphash_key key);
 void siphash_add(struct siphash *s, const void *data, size_t n);
 /* b is 0 unless wide. */
 struct key128 siphash_end(struct siphash *s);

@@ -15,7 +15,7 @@ struct key_head {
 };
 
 static void key_begin(struct siphash *h, const struct txn_layer *l, const struct key_head *head) {
-    siphash_init(h, l->key, true);
+    siphash_init_quick(h, l->key);
     siphash_add(h, head, sizeof *head);
 }
 
