@@ -332,7 +332,7 @@ struct sim_seen_all {
     uint64_t branches[SEEN_BRANCHES];
     struct seen_ok oks[SEEN_OKS];
     struct seen_sub subs[SEEN_SUBS];
-    uint32_t ok_n, sub_n, branch_n;
+    uint32_t ok_n, sub_n, branch_n, hops, hops_step; /* hops: that came with the call or REFER of this step */
 };
 
 struct sim_options {

@@ -118,6 +118,10 @@ static void in_request(struct world *w, const struct sip_msg *m) {
     if (m->method == SIP_M_REFER && (sip_list_has(m, SIP_H_REQUIRE, SL("nosub")) ||
                                      sip_list_has(m, SIP_H_REQUIRE, SL("explicitsub"))))
         branch_seen(w, key ^ 4, true);
+    if (m->method == SIP_M_REFER || (m->method == SIP_M_INVITE && !m->to_tag.p)) {
+        w->seen.hops = m->max_forwards > 0 ? (uint32_t)m->max_forwards : LIMIT_HOPS_MAX + 1;
+        w->seen.hops_step = (uint32_t)w->steps + 1;
+    }
     if (!m->to_tag.p)
         return;
     struct seen_dialog *d = dialog_of(w, m->call_id, m->to_tag);
@@ -358,11 +362,20 @@ static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg
     d->bye_out = true;
 }
 
+/* Two that call each other on and on come to an end by this alone (RFC 3261 section 16.3). */
+static void check_hops(struct world *w, const struct sip_msg *m) {
+    bool goes_on = (m->method == SIP_M_INVITE && !m->to_tag.p) || m->method == SIP_M_REFER;
+    if (goes_on && w->seen.hops_step == (uint32_t)w->steps && m->max_forwards >= (int32_t)w->seen.hops)
+        sim_fail(w, "a forward loop: it goes on with %d hops, and came with %u", (int)m->max_forwards, w->seen.hops);
+}
+
 static void out_request(struct world *w, const struct sip_msg *m) {
     struct seen_dialog *d = dialog_of(w, m->call_id, m->from_tag);
     bool new = check_cseq(w, d, m);
-    if (new)
+    if (new) {
         direct_check_out(w, m);
+        check_hops(w, m);
+    }
     switch (m->method) {
     case SIP_M_INVITE: out_invite(w, d, m); break;
     case SIP_M_ACK: out_ack(w, m); break;

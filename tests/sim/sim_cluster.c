@@ -137,6 +137,8 @@ static bool link_is_cut(const struct world *w, unsigned a, unsigned b) {
 static void peer_out(struct world *w, unsigned from, unsigned to, const struct out *o) {
     struct sim_cluster *c = w->cluster;
     struct event ev = { .kind = EV_PEER };
+    if (o->u.peer.what == PEER_DATAGRAM && o->u.peer.hops > OWNER_HOPS_MAX)
+        sim_fail(w, "a forward loop: a message goes round between nodes");
     if (!c->node[to].runs || link_is_cut(w, from, to)) {
         if (o->u.peer.to)
             cluster_tell(w, from, LEASE_IN_ASK, o->u.peer.bucket);
