@@ -263,9 +263,8 @@ static bool is_down_for_all(const struct lease *l) {
 }
 
 static bool may_act(const struct lease *l) {
-    if (l->unsure && l->reachable_us != LEASE_NEVER)
-        return false;
-    return l->now < l->until_us || (l->reachable_us == LEASE_NEVER && is_down_for_all(l));
+    bool down = l->reachable_us == LEASE_NEVER && is_down_for_all(l);
+    return down || (l->now < l->until_us && !l->unsure);
 }
 
 static void suspend_or_resume(struct lease *l) {

@@ -26,6 +26,7 @@ struct node {
     bool keeps;                         /* does not give */
     uint64_t lag_us;                    /* its clock behind the others' */
     uint8_t told;                       /* the record format that all read */
+    uint32_t cut_in;                    /* operations until it is cut from the store; 0: never */
 };
 
 static struct world {
@@ -160,6 +161,7 @@ static inline void carry_out(unsigned i, const struct lease_decision *d) {
 static inline void submit(unsigned i, const struct store_op *ops, uint32_t n) {
     struct event ev;
     for (uint32_t k = 0; k < n; k++) {
+        w.nodes[i].cut = w.nodes[i].cut || (w.nodes[i].cut_in && !--w.nodes[i].cut_in);
         if (!w.nodes[i].cut)
             store_submit(w.store, &ops[k], wall());
         else if (ops[k].ticket) {
@@ -276,7 +278,5 @@ static inline unsigned bucket_of(unsigned i) {
             return b;
     return 0;
 }
-
-/* ---- */
 
 #endif

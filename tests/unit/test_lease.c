@@ -76,6 +76,25 @@ static void test_zombie(void) {
     world_end();
 }
 
+/* Its lease is good again, but it has not found out what it lost when the store goes away: it does nothing yet. */
+static void test_zombie_cut(void) {
+    for (unsigned ops = 2; ops < 100; ops += 20) {
+        world_new(3);
+        (void)until_all_owned(10 * SEC);
+        w.nodes[0].runs = false;
+        (void)until_all_owned(10 * SEC);
+        w.nodes[0].runs = true;
+        w.nodes[0].cut_in = ops;
+        input(0, (struct lease_input){ .kind = LEASE_IN_TICK });
+        run(100 * MS);
+        CHECK_TRUE(w.nodes[0].cut && w.nodes[0].suspended);
+        w.nodes[0].cut = false;
+        run(3 * SEC);
+        CHECK_FALSE(w.nodes[0].suspended);
+        world_end();
+    }
+}
+
 /* Stopped for less than its lease: nothing is lost, but it asks. */
 static void test_gap(void) {
     world_new(2);
@@ -321,7 +340,7 @@ static void test_nodes(void) {
 
 int main(void) {
     return UNIT_RUN("lease", UNIT(test_alone), UNIT(test_shared_evenly), UNIT(test_death), UNIT(test_lazy),
-                    UNIT(test_zombie), UNIT(test_gap), UNIT(test_outage), UNIT(test_cut_from_store),
+                    UNIT(test_zombie), UNIT(test_zombie_cut), UNIT(test_gap), UNIT(test_outage), UNIT(test_cut_from_store),
                     UNIT(test_cut_from_all), UNIT(test_alone_in_outage), UNIT(test_join), UNIT(test_drain),
                     UNIT(test_drain_alone), UNIT(test_restart), UNIT(test_forgetful_server), UNIT(test_fenced),
                     UNIT(test_storm), UNIT(test_due), UNIT(test_nodes));
