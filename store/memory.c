@@ -66,6 +66,7 @@ struct memory {
     uint32_t chunks_left;
     uint64_t swept_ms;
     struct owner owners[LIMIT_BUCKETS];
+    uint32_t held[LIMIT_BUCKETS]; /* entries of each bucket */
     struct lease leases[LEASES_MAX]; /* in rising order of nodes */
     uint32_t lease_n;
     uint32_t first, waiting;      /* of answers */
@@ -155,6 +156,7 @@ static struct key128 key_of(const struct memory *s, const struct store_op *op) {
 static void remove_entry(struct memory *s, handle h) {
     struct entry *e = pool_get(&s->entries, h);
     value_unref(s, e->value);
+    s->held[e->bucket]--;
     CHECK(map_del(&s->by_key, e->key));
     pool_free(&s->entries, h);
 }
@@ -213,6 +215,7 @@ static enum store_status put(struct memory *s, const struct store_op *op, struct
     CHECK(e);
     if (map_get(&s->by_key, key) == HANDLE_NONE) {
         CHECK(map_put(&s->by_key, key, h));
+        s->held[op->bucket]++;
         *e = (struct entry){ .key = key, .value = CHUNK_NONE, .bucket = op->bucket, .key_n = id.n };
     }
     uint32_t value = value_write(s, id, v);
@@ -346,7 +349,7 @@ static void memory_submit(struct store *base, const struct store_op *op, uint64_
 static bool load_next(struct memory *s, struct answer *a) {
     const struct entry *e;
     handle h;
-    while ((e = pool_next(&s->entries, &a->cursor, &h))) {
+    while (s->held[a->bucket] && (e = pool_next(&s->entries, &a->cursor, &h))) {
         if (e->bucket != a->bucket || !slice_eq(e->table, a->table))
             continue;
         found(a, e);
