@@ -184,7 +184,7 @@ static void in_response(struct world *w, const struct sip_msg *m) {
 }
 
 void check_in(struct world *w, const struct sip_msg *m) {
-    if (!m)
+    if (!m || w->e->owners.suspended) /* who is, has not heard it */
         return;
     if (m->is_request)
         in_request(w, m);

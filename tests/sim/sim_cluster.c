@@ -69,6 +69,8 @@ struct lease_input *cluster_tell(struct world *w, unsigned i, enum lease_input_k
     struct sim_node *n = &w->cluster->node[i];
     if (n->waiting == SIM_INPUTS)
         sim_fail(w, "simulator: the lease has too much to hear");
+    if (kind != LEASE_IN_PEER && kind != LEASE_IN_TICK)
+        cluster_stir(w);
     struct lease_input *in = &n->in[(n->first + n->waiting++) % SIM_INPUTS];
     *in = (struct lease_input){ .kind = kind, .bucket = bucket };
     return in;
@@ -83,8 +85,23 @@ static void tell_heard(struct world *w, unsigned to, uint16_t bucket, uint32_t o
     in->epoch = epoch;
 }
 
+/* Of buckets with calls, or of all. */
+static void say_decision(const struct world *w, unsigned i, const struct lease_decision *d) {
+    static const char *const names[] = { "loads", "has a record of", "has", "is to give", "lost", "knows the owner of",
+                                         "tells of", "is suspended", "resumes", "sees others", "is drained" };
+    const struct sim_store *s = &w->faults;
+    bool of_call = d->verdict >= LEASE_SUSPEND;
+    for (uint32_t k = 0; k < s->kept_n; k++)
+        of_call = of_call || (s->kept[k].value && s->kept[k].bucket == d->bucket);
+    if (w->opt.verbose && of_call)
+        printf("%6llu.%06llu node %u %s bucket %03x: %u, epoch %llu\n", (unsigned long long)(w->now / SECOND),
+               (unsigned long long)(w->now % SECOND), i + 1, names[d->verdict], d->bucket, d->node,
+               (unsigned long long)d->epoch);
+}
+
 static void decision(struct world *w, unsigned i, const struct lease_decision *d) {
     struct event ev;
+    say_decision(w, i, d);
     if (!lease_event(d, &ev)) {
         w->cluster->node[i].drained |= d->verdict == LEASE_DRAINED;
         if (d->verdict == LEASE_TELL)
@@ -108,7 +125,11 @@ static void decision(struct world *w, unsigned i, const struct lease_decision *d
 
 static void carry_out(struct world *w, unsigned i) {
     static struct lease_out out;
-    memcpy(&out, &w->cluster->node[i].out, sizeof out);
+    const struct lease_out *from = &w->cluster->node[i].out;
+    out.n = from->n;
+    out.op_n = from->op_n;
+    memcpy(out.d, from->d, from->n * sizeof *out.d);
+    memcpy(out.ops, from->ops, from->op_n * sizeof *out.ops);
     uint32_t life = w->cluster->node[i].life;
     for (uint32_t k = 0; k < out.n && life == w->cluster->node[i].life; k++)
         decision(w, i, &out.d[k]);
@@ -122,7 +143,7 @@ void cluster_work(struct world *w, unsigned i) {
         struct lease_input in = n->in[n->first];
         n->first = (n->first + 1) % SIM_INPUTS;
         n->waiting--;
-        in.now_us = w->now;
+        in.now_us = cluster_lease_now(w);
         lease_step(n->l, &in, &n->out);
         carry_out(w, i);
     }
@@ -198,7 +219,7 @@ static void arrive(struct world *w, struct sim_fly *f) {
     }
     cluster_work(w, f->node); /* the lease first, as in a shell's turn */
     if (ev.kind == EV_STORE && (ev.u.store.ticket & LEASE_TICKET)) {
-        struct lease_input in = { .kind = LEASE_IN_STORE, .now_us = w->now, .store = &ev };
+        struct lease_input in = { .kind = LEASE_IN_STORE, .now_us = cluster_lease_now(w), .store = &ev };
         ev.mono_us = w->now;
         lease_step(n->l, &in, &n->out);
         carry_out(w, f->node);
@@ -258,19 +279,18 @@ bool cluster_picks(struct world *w, const struct sim_item *item) {
 
 /* ---- time ---- */
 
-static uint64_t due_of(const struct sim_node *n) {
-    uint64_t due = UINT64_MAX;
+static uint64_t due_of(const struct world *w, unsigned i) {
+    const struct sim_node *n = &w->cluster->node[i];
     if (!n->runs || n->asleep)
-        return due;
-    due = n->waiting ? 0 : lease_deadline(n->l);
-    due = engine_deadline(n->e) < due ? engine_deadline(n->e) : due;
-    return n->gossip < due ? n->gossip : due;
+        return UINT64_MAX;
+    uint64_t due = n->waiting ? 0 : cluster_lease_due(w, i), engine = engine_deadline(n->e);
+    return engine < due ? engine : due;
 }
 
 uint64_t cluster_due(const struct world *w) {
     uint64_t due = UINT64_MAX;
     for (unsigned i = 0; i < w->cluster->n; i++) {
-        uint64_t d = due_of(&w->cluster->node[i]);
+        uint64_t d = due_of(w, i);
         due = d < due ? d : due;
     }
     return due;
@@ -278,7 +298,7 @@ uint64_t cluster_due(const struct world *w) {
 
 static void gossip(struct world *w, unsigned i) {
     struct sim_cluster *c = w->cluster;
-    c->node[i].gossip = w->now + GOSSIP_US;
+    c->node[i].gossip = cluster_lease_now(w) + GOSSIP_US;
     for (unsigned k = 0; k < c->n; k++) {
         if (k == i || !c->node[k].runs || c->node[k].asleep || link_is_cut(w, i, k))
             continue;
@@ -288,20 +308,31 @@ static void gossip(struct world *w, unsigned i) {
     }
 }
 
+/* What the leases do by themselves. */
+static bool lease_tick(struct world *w, unsigned i) {
+    struct sim_node *n = &w->cluster->node[i];
+    if (!n->waiting && cluster_lease_due(w, i) > w->now)
+        return false;
+    if (!n->waiting && n->gossip <= cluster_lease_now(w)) {
+        if (i == 0)
+            cluster_rest(w);
+        gossip(w, i);
+        return true;
+    }
+    if (!n->waiting)
+        cluster_tell(w, i, LEASE_IN_TICK, 0);
+    cluster_work(w, i);
+    return true;
+}
+
 void cluster_tick(struct world *w) {
     unsigned i = 0;
     for (unsigned k = 1; k < w->cluster->n; k++)
-        if (due_of(&w->cluster->node[k]) < due_of(&w->cluster->node[i]))
+        if (due_of(w, k) < due_of(w, i))
             i = k;
     struct sim_node *n = &w->cluster->node[i];
     struct event tick = { .kind = EV_DEADLINE };
-    if (!n->waiting && lease_deadline(n->l) <= w->now)
-        cluster_tell(w, i, LEASE_IN_TICK, 0);
-    if (n->waiting)
-        cluster_work(w, i);
-    else if (n->gossip <= w->now)
-        gossip(w, i);
-    else if (cluster_use(w, i))
+    if (!lease_tick(w, i) && cluster_use(w, i))
         world_step_engine(w, &tick);
     if (n->drained && n->runs) {
         cluster_stop(w, i);
@@ -320,6 +351,7 @@ void cluster_item(struct world *w, const struct sim_item *item) {
     case ITEM_WAKE:
         /* Its turn begins with the time. */
         n->asleep = false;
+        cluster_stir(w);
         cluster_tell(w, item->who, LEASE_IN_TICK, 0);
         cluster_work(w, item->who);
         break;

@@ -37,7 +37,8 @@ struct sim_rest {
 struct sim_node {
     bool runs, asleep, leaves, drained;
     uint32_t life, doomed;
-    uint64_t wakes, gossip, cut_until, unprotected;
+    uint64_t wakes, cut_until, unprotected;
+    uint64_t gossip;     /* when it speaks to its peers, by the leases' clock */
     struct engine *e;
     struct relay relay;
     struct lease *l;
@@ -54,6 +55,7 @@ struct sim_cluster {
     size_t node_memory;
     uint64_t link_cut[SIM_NODES][SIM_NODES], link_last[SIM_NODES][SIM_NODES];
     uint64_t quiet_since; /* the store has answered everybody since */
+    uint64_t rests_since, rested_us, stirred_at; /* the leases' clock: stands since, 0: it goes; stood before */
     struct sim_node node[SIM_NODES];
     struct sim_fly *flies;
     struct sim_rest rest[SIM_AT_REST];
@@ -84,6 +86,9 @@ bool cluster_is_cut(const struct world *w, unsigned node);
 /* Before m goes out: may the node that sends it? */
 void cluster_check_send(struct world *w, const struct sip_msg *m);
 void cluster_act(struct world *w, const struct sim_event *ev);
+/* Of the leases: their time, and what the store takes for the time of their lives. Something has happened to them. */
+uint64_t cluster_lease_now(const struct world *w);
+void cluster_stir(struct world *w);
 /* Behind a step of w->e: it dies now. */
 bool cluster_dies(struct world *w);
 void cluster_dead(struct world *w);
@@ -95,6 +100,9 @@ void cluster_stop(struct world *w, unsigned i);
 /* Whatever the node's lease has been told is worked off. */
 void cluster_work(struct world *w, unsigned i);
 struct lease_input *cluster_tell(struct world *w, unsigned i, enum lease_input_kind kind, uint16_t bucket);
+/* When node i's lease is to be stepped; the clock stands still if nothing is to be done. */
+uint64_t cluster_lease_due(const struct world *w, unsigned i);
+void cluster_rest(struct world *w);
 void cluster_note_rest(struct world *w, unsigned i);
 void cluster_check_rest(struct world *w);
 

@@ -22,7 +22,7 @@ static void lay_out_node(struct world *w, struct arena *a, unsigned i, struct si
     struct engine *e = engine_new(a, &config, w->now, SIM_WALL_MS + w->now / 1000);
     struct relay *r = n ? &n->relay : w->relay;
     relay_init(r, a, SIM_PORT_PAIRS);
-    struct lease *l = lease_new(a, &lc, w->now);
+    struct lease *l = lease_new(a, &lc, cluster_lease_now(w));
     if (!n)
         return;
     n->e = e;
@@ -37,12 +37,13 @@ void cluster_start(struct world *w, unsigned i) {
     if (!n->memory && !(n->memory = malloc(c->node_memory)))
         abort();
     arena_init(&a, n->memory, c->node_memory);
+    cluster_stir(w);
     lay_out_node(w, &a, i, n);
     n->runs = true;
     n->asleep = n->leaves = n->drained = false;
     n->first = n->waiting = n->doomed = 0;
     n->unprotected = 0;
-    n->gossip = w->now;
+    n->gossip = cluster_lease_now(w);
     if (w->opt.verbose)
         printf("%6llu.%06llu node %u starts\n", (unsigned long long)(w->now / SECOND),
                (unsigned long long)(w->now % SECOND), i + 1);
@@ -50,6 +51,7 @@ void cluster_start(struct world *w, unsigned i) {
 
 void cluster_stop(struct world *w, unsigned i) {
     struct sim_node *n = &w->cluster->node[i];
+    cluster_stir(w);
     w->transfers += metrics_get(engine_metrics(n->e), M_transfers_started);
     w->faults.quarantined += (uint32_t)metrics_get(engine_metrics(n->e), M_calls_quarantined);
     n->runs = n->asleep = n->leaves = n->drained = false;
@@ -76,6 +78,7 @@ void cluster_begin(struct world *w) {
     memset(c->link_cut, 0, sizeof c->link_cut);
     memset(c->link_last, 0, sizeof c->link_last);
     c->at = c->rest_n = 0;
+    c->rests_since = c->rested_us = 0;
     c->quiet_since = 0;
     c->n = w->script.setup.nodes;
     if (!c->n)
@@ -192,6 +195,7 @@ static void sleep_node(struct world *w, unsigned i) {
     struct sim_node *n = &w->cluster->node[i];
     if (!n->runs || n->asleep)
         return;
+    cluster_stir(w);
     n->asleep = true;
     n->wakes = w->now + how_long[sim_draw(w, 113, 5)];
     w->cluster->quiet_since = n->wakes;
@@ -201,6 +205,7 @@ static void sleep_node(struct world *w, unsigned i) {
 
 static void cut_links(struct world *w, unsigned i, uint64_t until) {
     bool one_way = sim_draw(w, 115, 3) == 0;
+    cluster_stir(w);
     for (unsigned k = 0; k < w->cluster->n; k++) {
         w->cluster->link_cut[i][k] = until;
         if (!one_way)
@@ -221,6 +226,7 @@ void cluster_act(struct world *w, const struct sim_event *ev) {
     switch (what) {
     case 2: sleep_node(w, i); break;
     case 3:
+        cluster_stir(w);
         c->node[i].cut_until = c->quiet_since = until;
         w->faults.lost_some = true;
         break;

@@ -12,6 +12,7 @@
 
 #define SECOND 1000000ull
 #define ANSWER_LOST_US 500000 /* the client gives up waiting */
+#define LEASE_OPS_A_FAILURE 20000
 
 enum fate { FATE_DONE, FATE_REFUSED, FATE_ANSWER_LOST };
 
@@ -113,15 +114,19 @@ static void acknowledged(struct world *w, const struct store_op *op) {
     k->bucket = op->bucket;
 }
 
+static void submit(struct world *w, const struct store_op *op) {
+    uint64_t now = op->verb == STORE_LEASE ? cluster_lease_now(w) : w->now;
+    store_submit(w->store, op, SIM_WALL_MS + now / 1000);
+}
+
 void sim_store_op(struct world *w, const struct store_op *op) {
     struct sim_store *s = &w->faults;
     const struct sim_setup *u = &w->script.setup;
     struct event ignored;
-    uint64_t wall = SIM_WALL_MS + w->now / 1000;
     if (!op->key && !cluster_on(w))
         sim_fail(w, "a store operation without a key");
     if (!op->ticket) {
-        store_submit(w->store, op, wall);
+        submit(w, op);
         while (store_answer(w->store, &ignored))
             ;
         return;
@@ -134,7 +139,9 @@ void sim_store_op(struct world *w, const struct store_op *op) {
     x->op.value = x->value = copy(op->value);
     x->life = cluster_on(w) ? w->cluster->node[w->cluster->at].life : s->life;
     x->node = (uint8_t)w->cluster->at;
-    if (u->store_fails && sim_draw(w, 100, 1000) < u->store_fails)
+    /* A lease asks for so much that one of a hundred would mean a store that is never there. */
+    uint32_t of = op->ticket & LEASE_TICKET ? LEASE_OPS_A_FAILURE * u->store_fails : 1000;
+    if (u->store_fails && sim_draw(w, 100, of) < u->store_fails)
         x->fate = sim_draw(w, 101, 2) ? FATE_REFUSED : FATE_ANSWER_LOST;
     *s->last = x;
     s->last = &x->next;
@@ -166,7 +173,7 @@ static void answer_node(struct world *w, const struct sim_op *x, enum store_stat
     struct event ev = { .kind = EV_STORE };
     bool record = !(x->op.ticket & LEASE_TICKET) && x->op.key && slice_eq(x->op.table, SL("call"));
     if (status == STORE_OK) {
-        store_submit(w->store, &x->op, SIM_WALL_MS + w->now / 1000);
+        submit(w, &x->op);
         while (store_answer(w->store, &ev)) {
             if (record && ev.u.store.status == STORE_OK)
                 acknowledged(w, &x->op);
@@ -216,6 +223,7 @@ void sim_store_arrives(struct world *w) {
 
 void sim_store_down(struct world *w, unsigned how) {
     w->faults.down_until = w->now + (how & 3) * (how & 3) * 3 * SECOND + 200000;
+    cluster_stir(w);
 }
 
 /* A server that is promoted has not seen the last writes. */
