@@ -194,16 +194,8 @@ static void make_unsure(struct lease *l) {
             b->state = AT_UNKNOWN; /* what was won so long ago may be lost again */
         else if (!lease_bucket_is_ours(b))
             continue;
-        b->look = true;
-        lease_touch(l, i);
-        b->number++; /* an answer under way is of before */
-        l->in_flight -= b->in_flight;
-        b->in_flight = false;
-        if (b->state == AT_UNKNOWN)
-            continue;
-        l->unsure += !b->unsure;
-        b->unsure = true;
-        b->reclaim = b->reclaim || l->ran_out;
+        lease_bucket_doubt(l, (uint16_t)i);
+        b->reclaim = b->reclaim || (b->unsure && l->ran_out);
     }
 }
 
@@ -262,8 +254,9 @@ static bool is_down_for_all(const struct lease *l) {
     return 2 * down > living || !living;
 }
 
+/* That the store is down for all by now does not help where one who reached it longer may have claimed meanwhile. */
 static bool may_act(const struct lease *l) {
-    bool down = l->reachable_us == LEASE_NEVER && is_down_for_all(l);
+    bool down = l->reachable_us == LEASE_NEVER && !l->passed && is_down_for_all(l);
     return down || (l->now < l->until_us && !l->unsure);
 }
 
@@ -277,11 +270,20 @@ static void suspend_or_resume(struct lease *l) {
         make_unsure(l);
 }
 
+static bool has_living(const struct lease *l) {
+    for (uint32_t i = 0; i < l->peer_n; i++)
+        if (l->peers[i].alive)
+            return true;
+    return false;
+}
+
 /* Before anything else of a step. */
 static void look_at_clock(struct lease *l, uint64_t now) {
     l->now = now > l->now ? now : l->now;
-    bool gap = l->now - l->last_us > LEASE_GAP_US;
+    uint64_t since = l->now - l->last_us;
+    bool gap = since > LEASE_GAP_US;
     bool ran_out = l->now >= l->until_us && !l->ran_out;
+    l->passed |= gap && l->now >= l->until_us && (ran_out || since >= LEASE_LIFE_US) && has_living(l);
     l->last_us = l->now;
     l->ran_out = l->ran_out || ran_out;
     if (gap)
@@ -299,6 +301,8 @@ static void on_peer(struct lease *l, const struct lease_input *in) {
         return;
     p->heard_us = l->now;
     p->store_ok = in->store_ok;
+    /* Later than any of them may take to see an outage. */
+    l->passed |= in->store_ok && l->now >= l->until_us + LEASE_RENEW_US + LEASE_GRACE_US;
 }
 
 /* ---- the end ---- */
@@ -408,6 +412,7 @@ void lease_step(struct lease *l, const struct lease_input *in, struct lease_out 
     out->n = out->op_n = 0;
     look_at_clock(l, in->now_us);
     dispatch(l, in);
+    l->passed = l->passed && (l->unsure || l->now >= l->until_us);
     suspend_or_resume(l);
     if (in->kind == LEASE_IN_TICK)
         tick(l);

@@ -32,6 +32,19 @@ static void enter(struct lease *l, struct lease_bucket *b, enum bucket_state sta
         sure(l, b);
 }
 
+void lease_bucket_doubt(struct lease *l, uint16_t bucket) {
+    struct lease_bucket *b = &l->buckets[bucket];
+    b->look = true;
+    lease_touch(l, bucket);
+    b->number++; /* an answer under way is of before */
+    l->in_flight -= b->in_flight;
+    b->in_flight = false;
+    if (b->state == AT_UNKNOWN)
+        return;
+    l->unsure += !b->unsure;
+    b->unsure = true;
+}
+
 static struct store_op *submit(struct lease *l, uint16_t bucket, enum op_kind kind, enum store_verb verb) {
     struct lease_bucket *b = &l->buckets[bucket];
     struct store_op *op = &l->out->ops[l->out->op_n++];
@@ -234,10 +247,14 @@ void lease_bucket_answer(struct lease *l, const struct event *ev) {
 
 /* ---- what others say ---- */
 
-/* A hint: that somebody else has what is ours is for the store to say. */
+/* A hint: that somebody else has what is ours is for the store to say, and until then it is not acted for. */
 void lease_bucket_heard(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epoch) {
     struct lease_bucket *b = &l->buckets[bucket];
     lease_touch(l, bucket);
+    if (lease_bucket_is_ours(b) && node && node != l->cfg.node && epoch > b->epoch) {
+        l->passed = true;
+        lease_bucket_doubt(l, bucket);
+    }
     if (lease_bucket_is_ours(b) || b->in_flight || epoch < b->epoch) {
         b->look = b->look || epoch >= b->epoch;
         return;

@@ -69,6 +69,7 @@ struct lease {
     bool ran_out;                 /* the lease, since it was renewed last: what was ours is to be found so again */
     bool more;                    /* buckets wait to be worked at */
     uint8_t format;               /* that all the living read; 1 until they are known */
+    bool passed;                  /* others may have taken what is ours, the store must say; see may_act() */
     uint32_t in_flight, unsure, mine, polled, scanned;
     uint64_t due[LIMIT_BUCKETS / 64]; /* a bit each: something may be to be done for it, now or by time alone */
     struct lease_out *out;
@@ -101,5 +102,7 @@ void lease_bucket_given(struct lease *l, uint16_t bucket);
 /* What is due for it. Afterwards it is no longer marked as due, unless it waits for time, the living or the store. */
 void lease_bucket_work(struct lease *l, uint16_t bucket);
 bool lease_bucket_is_ours(const struct lease_bucket *b);
+/* Ours or nobody's: the store is to be asked, and until then we are not sure of it. */
+void lease_bucket_doubt(struct lease *l, uint16_t bucket);
 
 #endif

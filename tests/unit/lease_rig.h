@@ -149,7 +149,11 @@ static inline void carry_out(unsigned i, const struct lease_decision *d) {
         n->acts[d->bucket] = false;
         break;
     case LEASE_SUSPEND: n->suspended = true; break;
-    case LEASE_RESUME: n->suspended = false; break;
+    case LEASE_RESUME:
+        n->suspended = false;
+        for (unsigned b = 0; b < LIMIT_BUCKETS; b++)
+            check_one_owner(b);
+        break;
     case LEASE_DRAINED: n->drained = true; break;
     case LEASE_FORMAT: n->told = d->format; break;
     default: break;

@@ -151,6 +151,28 @@ static void test_cut_from_store(void) {
     world_end();
 }
 
+/* One is cut from the store, or sleeps, and the other takes its buckets; then the store is down for both. The first
+ * does not go on with what is the other's. */
+static void test_outage_behind_cut(void) {
+    for (unsigned sleeps = 0; sleeps < 2; sleeps++) {
+        world_new(2);
+        (void)until_all_owned(10 * SEC);
+        unsigned bucket = bucket_of(0);
+        w.nodes[0].cut = !sleeps;
+        w.nodes[0].runs = !sleeps;
+        run(8 * SEC);
+        CHECK_TRUE(acts(&w.nodes[1], bucket));
+        w.nodes[0].runs = true;
+        w.nodes[0].cut = w.nodes[1].cut = true;
+        run(10 * SEC);
+        CHECK_TRUE(w.nodes[0].suspended && acts(&w.nodes[1], bucket));
+        w.nodes[0].cut = w.nodes[1].cut = false;
+        run(5 * SEC);
+        CHECK_FALSE(w.nodes[0].suspended);
+        world_end();
+    }
+}
+
 /* The same with the peers cut as well: whether the store is down it cannot know. */
 static void test_cut_from_all(void) {
     world_new(3);
@@ -340,8 +362,9 @@ static void test_nodes(void) {
 
 int main(void) {
     return UNIT_RUN("lease", UNIT(test_alone), UNIT(test_shared_evenly), UNIT(test_death), UNIT(test_lazy),
-                    UNIT(test_zombie), UNIT(test_zombie_cut), UNIT(test_gap), UNIT(test_outage), UNIT(test_cut_from_store),
-                    UNIT(test_cut_from_all), UNIT(test_alone_in_outage), UNIT(test_join), UNIT(test_drain),
-                    UNIT(test_drain_alone), UNIT(test_restart), UNIT(test_forgetful_server), UNIT(test_fenced),
-                    UNIT(test_storm), UNIT(test_due), UNIT(test_nodes));
+                    UNIT(test_zombie), UNIT(test_zombie_cut), UNIT(test_gap), UNIT(test_outage),
+                    UNIT(test_cut_from_store), UNIT(test_outage_behind_cut), UNIT(test_cut_from_all),
+                    UNIT(test_alone_in_outage), UNIT(test_join), UNIT(test_drain), UNIT(test_drain_alone),
+                    UNIT(test_restart), UNIT(test_forgetful_server), UNIT(test_fenced), UNIT(test_storm),
+                    UNIT(test_due), UNIT(test_nodes));
 }
