@@ -22,6 +22,7 @@ class Speaker(threading.Thread):
         self.to, self.who, self.kind = (host, dialog.relay), who, kind
         self.ssrc, self.seq, self.stamp = 0x1000 * (who + 1) + dialog.rtp, 1000 * who + dialog.rtp, 7000 * who
         self.sent, self.heard, self.bad, self.on, self.speaks = [], [], [], True, True
+        self.turn = threading.Lock()
         self.ear = threading.Thread(target=self.listen, daemon=True)
         self.ear.start()
         self.start()
@@ -40,10 +41,21 @@ class Speaker(threading.Thread):
     def run(self):
         due = time.monotonic()
         while self.on:
-            if self.speaks:
-                self.say()
+            with self.turn:
+                if self.speaks:
+                    self.say()
             due += INTERVAL
             time.sleep(max(0, due - time.monotonic()))
+
+    def pause(self):
+        """What is in `sent` has been sent, and no more is until `speaks` is set."""
+        with self.turn:
+            self.speaks = False
+
+    def has_heard_all(self, other):
+        """Up to the last packet of `other`, which has paused."""
+        last = self.heard[-1] if self.heard else None
+        return last and (last.who, last.number) == (other.who, len(other.sent) - 1)
 
     def listen(self):
         self.socket.settimeout(0.1)
