@@ -12,31 +12,47 @@ void port_pool_init(struct port_pool *p, struct arena *a, uint16_t first, uint16
     port_pool_init_more(p, a, first, last, quarantine_us, 0);
 }
 
+static struct port_queue *queue_of(struct port_pool *p, uint32_t slot) {
+    return &p->free[slot / p->pairs];
+}
+
+static void push(struct port_pool *p, uint32_t slot) {
+    struct port_queue *q = queue_of(p, slot);
+    p->slots[slot].next = PORT_POOL_NONE;
+    p->slots[slot].prev = q->tail;
+    if (q->tail == PORT_POOL_NONE)
+        q->head = slot;
+    else
+        p->slots[q->tail].next = slot;
+    q->tail = slot;
+}
+
 void port_pool_init_more(struct port_pool *p, struct arena *a, uint16_t first, uint16_t last, uint64_t quarantine_us,
                          uint32_t further) {
     uint32_t count = port_pool_pairs(first, last);
+    CHECK(further < PORT_POOL_ADDRESSES);
     *p = (struct port_pool){
         .slots = arena_take(a, (size_t)count * (1 + further) * sizeof(struct port_slot)),
         .quarantine_us = quarantine_us,
         .count = count * (1 + further),
         .pairs = count,
         .first_port = (uint16_t)(first + (first & 1)),
-        .head = count ? 0 : PORT_POOL_NONE,
-        .tail = count ? count - 1 : PORT_POOL_NONE,
     };
-    for (uint32_t i = 0; p->slots && i < count; i++) {
-        p->slots[i].next = i + 1 < count ? i + 1 : PORT_POOL_NONE;
-        p->slots[i].prev = i ? i - 1 : PORT_POOL_NONE;
-    }
+    for (uint32_t k = 0; k < PORT_POOL_ADDRESSES; k++)
+        p->free[k] = (struct port_queue){ PORT_POOL_NONE, PORT_POOL_NONE };
+    for (uint32_t i = 0; p->slots && i < p->count; i++)
+        push(p, i);
 }
 
-static void unlink_slot(struct port_pool *p, struct port_slot *s) {
+static void unlink_slot(struct port_pool *p, uint32_t slot) {
+    struct port_queue *q = queue_of(p, slot);
+    struct port_slot *s = &p->slots[slot];
     if (s->prev == PORT_POOL_NONE)
-        p->head = s->next;
+        q->head = s->next;
     else
         p->slots[s->prev].next = s->next;
     if (s->next == PORT_POOL_NONE)
-        p->tail = s->prev;
+        q->tail = s->prev;
     else
         p->slots[s->next].prev = s->prev;
     s->next = s->prev = PORT_POOL_NONE;
@@ -55,8 +71,8 @@ bool port_pool_take_slot(struct port_pool *p, uint32_t slot, uint64_t now_us, ui
     bool free = s && !s->taken && s->free_at_us <= now_us;
     if (!s || (!free && !comes_along(s)))
         return false;
-    if (free && slot < p->pairs)
-        unlink_slot(p, s);
+    if (free)
+        unlink_slot(p, slot);
     s->taken = true;
     if (++s->generation == 0)
         s->generation = 1;
@@ -66,8 +82,8 @@ bool port_pool_take_slot(struct port_pool *p, uint32_t slot, uint64_t now_us, ui
     return true;
 }
 
-uint32_t port_pool_take(struct port_pool *p, uint64_t now_us, uint32_t *generation) {
-    uint32_t slot = p->head;
+uint32_t port_pool_take_at(struct port_pool *p, uint32_t k, uint64_t now_us, uint32_t *generation) {
+    uint32_t slot = p->free[k].head;
     /* The quarantine is one length for all, so the head is the first to be free. */
     if (slot != PORT_POOL_NONE && port_pool_take_slot(p, slot, now_us, generation))
         return slot;
@@ -75,27 +91,21 @@ uint32_t port_pool_take(struct port_pool *p, uint64_t now_us, uint32_t *generati
     return PORT_POOL_NONE;
 }
 
-uint32_t port_pool_take_at(struct port_pool *p, uint32_t k, uint64_t now_us, uint32_t *generation) {
-    for (uint32_t i = 0; i < p->pairs; i++)
-        if (port_pool_take_slot(p, p->pairs * k + i, now_us, generation))
-            return p->pairs * k + i;
-    p->exhausted++;
-    return PORT_POOL_NONE;
+uint32_t port_pool_take(struct port_pool *p, uint64_t now_us, uint32_t *generation) {
+    return port_pool_take_at(p, 0, now_us, generation);
+}
+
+bool port_pool_has(const struct port_pool *p, uint32_t k, uint32_t n, uint64_t now_us) {
+    uint32_t slot = p->free[k].head;
+    for (; n && slot != PORT_POOL_NONE && p->slots[slot].free_at_us <= now_us; n--)
+        slot = p->slots[slot].next;
+    return n == 0;
 }
 
 static void free_slot(struct port_pool *p, uint32_t slot, uint64_t now_us) {
-    struct port_slot *s = &p->slots[slot];
-    s->taken = false;
-    s->free_at_us = now_us + p->quarantine_us;
-    if (slot >= p->pairs)
-        return;
-    s->next = PORT_POOL_NONE;
-    s->prev = p->tail;
-    if (p->tail == PORT_POOL_NONE)
-        p->head = slot;
-    else
-        p->slots[p->tail].next = slot;
-    p->tail = slot;
+    p->slots[slot].taken = false;
+    p->slots[slot].free_at_us = now_us + p->quarantine_us;
+    push(p, slot);
 }
 
 static bool is_use(const struct port_pool *p, uint32_t slot, uint32_t generation) {
@@ -116,11 +126,9 @@ bool port_pool_release(struct port_pool *p, uint32_t slot, uint32_t generation, 
 }
 
 void port_pool_set_foreign(struct port_pool *p, uint32_t slot) {
-    struct port_slot *s = &p->slots[slot];
-    if (slot < p->pairs)
-        unlink_slot(p, s);
-    s->taken = true;
-    s->home = PORT_FOREIGN;
+    unlink_slot(p, slot);
+    p->slots[slot].taken = true;
+    p->slots[slot].home = PORT_FOREIGN;
 }
 
 void port_pool_lend(struct port_pool *p, uint32_t slot, uint32_t generation) {

@@ -6,8 +6,8 @@
  * shard owns a pool. Pools of several shards cover the same range, each with pairs of its own; a call that moves from
  * one shard to another takes its pairs along and they come home when it is over.
  *
- * A pool may have the same range at further addresses: slots pairs * k and up are of address k. They are never taken by
- * port_pool_take, only by name, for what another node had there.
+ * A pool may have the same range at further addresses: slots pairs * k and up are of address k. Each address has a
+ * queue of its own; which of them a pair is taken of is for the caller to say.
  */
 #ifndef REFEREE_RTP_PORT_POOL_H
 #define REFEREE_RTP_PORT_POOL_H
@@ -34,6 +34,12 @@ enum port_home {
     PORT_FOREIGN_TAKEN,           /* it came here with a call */
 };
 
+#define PORT_POOL_ADDRESSES 24
+
+struct port_queue {
+    uint32_t head, tail;          /* released slots, oldest first */
+};
+
 struct port_pool {
     struct port_slot *slots;      /* NULL: only counted */
     uint64_t quarantine_us;
@@ -42,7 +48,7 @@ struct port_pool {
     uint32_t used;                /* here: not those that are lent, or another shard's */
     uint32_t high_water;
     uint64_t exhausted;           /* refused takes */
-    uint32_t head, tail;          /* released slots, oldest first */
+    struct port_queue free[PORT_POOL_ADDRESSES]; /* by address */
     uint16_t first_port;          /* even */
 };
 
@@ -50,14 +56,16 @@ struct port_pool {
 uint32_t port_pool_pairs(uint16_t first, uint16_t last);
 /* Lays out a pool over [first, last]; while `a` counts only the size is taken. */
 void port_pool_init(struct port_pool *p, struct arena *a, uint16_t first, uint16_t last, uint64_t quarantine_us);
-/* The same with `further` addresses more. */
+/* The same with `further` addresses more, PORT_POOL_ADDRESSES (CHECK) with the first. */
 void port_pool_init_more(struct port_pool *p, struct arena *a, uint16_t first, uint16_t last, uint64_t quarantine_us,
                          uint32_t further);
 
-/* Slot, or PORT_POOL_NONE when all are taken or in quarantine. *generation is never 0. */
-uint32_t port_pool_take(struct port_pool *p, uint64_t now_us, uint32_t *generation);
-/* A slot of address k > 0, for a further stream of a call that is there; PORT_POOL_NONE: none is free. Looks at all. */
+/* Slot of address k, or PORT_POOL_NONE when all of it are taken or in quarantine. *generation is never 0. */
 uint32_t port_pool_take_at(struct port_pool *p, uint32_t k, uint64_t now_us, uint32_t *generation);
+/* ... of address 0. */
+uint32_t port_pool_take(struct port_pool *p, uint64_t now_us, uint32_t *generation);
+/* n slots of address k are free. Looks at n. */
+bool port_pool_has(const struct port_pool *p, uint32_t k, uint32_t n, uint64_t now_us);
 /* This very slot, for a call that comes with its ports. False: it is taken, in quarantine or not one of ours. */
 bool port_pool_take_slot(struct port_pool *p, uint32_t slot, uint64_t now_us, uint32_t *generation);
 /* False if this use of the slot is over already (nothing changes). */

@@ -3,27 +3,74 @@
 
 #include "core/b2b/leg.h"
 #include "core/b2b/reanchor.h"
+#include "parser/sdp.h"
 
 uint32_t anchor_of(const struct engine *e, const struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++)
-        if (l->media.streams[i].open)
+        if (l->media.streams[i].open && l->media.streams[i].slot != PORT_POOL_NONE)
             return anchor_of_slot(e, l->media.streams[i].slot);
-    return 0;
+    return ANCHOR_NOWHERE;
 }
 
 const struct addr *anchor_addr(const struct engine *e, uint32_t k) {
-    return k ? &e->cfg.media_vips[k - 1] : &e->cfg.media_addr;
+    uint32_t own = anchor_own_count(&e->cfg);
+    if (k >= own)
+        return &e->cfg.media_vips[k - own];
+    return k ? &e->cfg.media_more[k - 1] : &e->cfg.media_addr;
 }
 
 uint32_t anchor_index(const struct engine *e, const struct addr *a) {
-    for (uint32_t k = 0; k <= e->cfg.media_vip_count; k++)
+    for (uint32_t k = 0; k < anchor_count(&e->cfg); k++)
         if (addr_eq_ip(a, anchor_addr(e, k)))
             return k;
     return ANCHOR_NOWHERE;
 }
 
+static bool has_family(const struct engine *e, uint8_t family) {
+    for (uint32_t k = 0; k < anchor_own_count(&e->cfg); k++)
+        if (anchor_addr(e, k)->family == family)
+            return true;
+    return false;
+}
+
+/* ADDR_NONE: any. */
+static uint8_t family_of(const struct engine *e, const struct leg *l) {
+    struct sdp s;
+    struct slice said = leg_str(l, LEG_SDP_REMOTE);
+    uint8_t family = l->dlg.flow.family;
+    bool readable = said.p && engine_sdp(e, said, &s) >= 0;
+    for (unsigned i = 0; readable && i < s.media_count; i++)
+        if (s.media[i].port && s.media[i].connection.family != ADDR_NONE) {
+            family = s.media[i].connection.family;
+            break;
+        }
+    return has_family(e, family) ? family : ADDR_NONE;
+}
+
+uint32_t anchor_choose(struct engine *e, const struct leg *l, uint32_t streams) {
+    uint32_t own = anchor_own_count(&e->cfg);
+    uint8_t family = own > 1 ? family_of(e, l) : ADDR_NONE;
+    for (uint32_t i = 0; i < own; i++) {
+        uint32_t k = (e->next_anchor + i) % own;
+        if ((family != ADDR_NONE && anchor_addr(e, k)->family != family) ||
+            !port_pool_has(&e->ports, k, streams, e->now))
+            continue;
+        e->next_anchor = (k + 1) % own;
+        return k;
+    }
+    e->ports.exhausted++;
+    return ANCHOR_NOWHERE;
+}
+
+bool anchor_is_other_family(const struct engine *e, const struct leg *l) {
+    uint32_t at = anchor_of(e, l);
+    uint8_t family = e->cfg.media_more_count && at != ANCHOR_NOWHERE ? family_of(e, l) : ADDR_NONE;
+    return family != ADDR_NONE && anchor_addr(e, at)->family != family;
+}
+
 bool anchor_is_here(const struct engine *e, uint32_t k) {
-    return k == 0 || (e->vips_here >> (k - 1) & 1);
+    uint32_t own = anchor_own_count(&e->cfg);
+    return k == ANCHOR_NOWHERE || k < own || (e->vips_here >> (k - own) & 1);
 }
 
 void anchor_on_address(struct engine *e, const struct event *ev) {
@@ -31,6 +78,6 @@ void anchor_on_address(struct engine *e, const struct event *ev) {
     handle h;
     e->vips_here = ev->u.address.here ? e->vips_here | bit : e->vips_here & ~bit;
     for (struct leg *l; !ev->u.address.here && (l = pool_next(&e->legs, &cursor, &h));)
-        if (anchor_of(e, l) == ev->u.address.index + 1 && leg_is_live(l))
+        if (anchor_of(e, l) == anchor_own_count(&e->cfg) + ev->u.address.index && leg_is_live(l))
             reanchor(e, l);
 }

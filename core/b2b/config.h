@@ -130,6 +130,7 @@ struct policy_config {
 };
 
 #define MEDIA_VIPS_MAX 15
+#define MEDIA_MORE_MAX 7
 
 /* When a record counts as kept; barrier.h. */
 enum durability {
@@ -162,8 +163,10 @@ struct engine_config {
     struct session_config session; /* session timers */
 
     struct addr media_addr; /* goes into SDP; port ignored */
+    struct addr media_more[MEDIA_MORE_MAX]; /* this node's further ones, each with the same range of ports */
+    uint32_t media_more_count;
     uint16_t media_port_min, media_port_max;
-    const bool *media_port_usable; /* per pair of the range, or NULL: all could be bound */
+    const bool *media_port_usable; /* per pair of the range at each address in turn, or NULL: all could be bound */
     uint32_t media_own_first, media_own_end; /* pairs of the range, the others are other shards'; end 0: all are ours */
     uint32_t media_quarantine_us;
     enum hold_mode hold; /* HOLD_PASS or HOLD_LOCAL */

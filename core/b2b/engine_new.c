@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* How an engine is laid out, and what can be asked of it between steps. */
+#include "core/b2b/anchor.h"
 #include "core/b2b/barrier.h"
 #include "core/b2b/failure.h"
 #include "core/b2b/move.h"
@@ -74,7 +75,7 @@ static void layout_pools(struct engine *e, struct arena *a, const struct engine_
     pool_init(&e->transfers, a, c->calls_max / 2 + 1, sizeof(struct transfer));
     map_init(&e->leg_map, a, legs);
     port_pool_init_more(&e->ports, a, c->media_port_min, c->media_port_max, c->media_quarantine_us,
-                        c->media_vip_count);
+                        anchor_count(c) - 1);
     e->registrar = registrar_new(a, c->bindings_max);
     trace_init(&e->trace, a, c->trace_lines, c->shard, c->trace_level);
     failure_init(e, a, c->failures);
@@ -133,7 +134,8 @@ static void name_ourselves(struct engine *e) {
     memcpy(&e->ua.branch_key, e->cfg.secret + 16, sizeof e->ua.branch_key);
 }
 
-static bool is_own_port(const struct engine *e, uint32_t pair) {
+static bool is_own_port(const struct engine *e, uint32_t slot) {
+    uint32_t pair = slot % e->ports.pairs;
     return !e->cfg.media_own_end || (pair >= e->cfg.media_own_first && pair < e->cfg.media_own_end);
 }
 
@@ -145,18 +147,8 @@ static void withhold_ports(struct engine *e, uint64_t now) {
     for (uint32_t i = 0; i < e->ports.count; i++)
         if (!is_own_port(e, i))
             port_pool_set_foreign(&e->ports, i);
-    for (uint32_t i = 0; usable && i < e->ports.count; i++)
-        (void)port_pool_take(&e->ports, now, &generation);
-    for (uint32_t i = 0; usable && i < e->ports.count; i++) {
-        if (!is_own_port(e, i))
-            continue;
-        if (i >= e->ports.pairs && !usable[i])
-            (void)port_pool_take_slot(&e->ports, i, now, &generation);
-        if (usable[i])
-            port_pool_release(&e->ports, i, e->ports.slots[i].generation, 0);
-        else
+        else if (usable && !usable[i] && port_pool_take_slot(&e->ports, i, now, &generation))
             e->ports_withheld++;
-    }
 }
 
 /* What every part asks of the arena, in the order of the layout. */

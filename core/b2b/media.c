@@ -3,7 +3,7 @@
 
 #include "core/b2b/anchor.h"
 #include "core/b2b/call.h"
-#include "core/b2b/cdr_media.h"
+#include "core/b2b/media_ports.h"
 #include "core/b2b/media_srtp.h"
 #include "core/b2b/media_types.h"
 #include "core/b2b/policy.h"
@@ -56,37 +56,11 @@ struct leg *media_leg(const struct engine *e, uint32_t stream, uint32_t generati
     return NULL;
 }
 
-static struct media_cmd *command(struct engine *e, enum media_verb verb, const struct leg_stream *s) {
-    struct out *o = outbox_add(e->out, OUT_MEDIA);
-    if (!o) {
-        metrics_add(&e->metrics, M_pool_full, 1);
-        return NULL;
-    }
-    o->u.media.verb = verb;
-    o->u.media.stream = s->slot;
-    o->u.media.generation = s->generation;
-    o->u.media.to = MEDIA_NOWHERE;
-    return &o->u.media;
-}
-
 bool media_tell_keys(struct engine *e, const struct leg_stream *s, const struct srtp_keys *keys) {
-    struct media_cmd *c = command(e, MEDIA_SRTP, s);
+    struct media_cmd *c = media_command(e, MEDIA_SRTP, s);
     if (c)
         c->keys = *keys;
     return c != NULL;
-}
-
-static bool open_stream(struct engine *e, const struct leg *l, struct leg_stream *s) {
-    uint32_t at = anchor_of(e, l);
-    if (s->open)
-        return true;
-    s->slot = at ? port_pool_take_at(&e->ports, at, e->now, &s->generation)
-                 : port_pool_take(&e->ports, e->now, &s->generation);
-    if (s->slot == PORT_POOL_NONE)
-        return false;
-    *s = (struct leg_stream){ .slot = s->slot, .generation = s->generation, .open = true };
-    command(e, MEDIA_OPEN, s);
-    return true;
 }
 
 /* Where the peer wants RTCP: a=rtcp (RFC 3605), else the next port. */
@@ -112,7 +86,7 @@ static void tell_remote(struct engine *e, const struct leg *l, struct leg_stream
     rtcp = rtcp_of(m, &rtp);
     if (addr_eq(&rtp, &s->rtp) && addr_eq(&rtcp, &s->rtcp))
         return;
-    struct media_cmd *c = command(e, MEDIA_REMOTE, s);
+    struct media_cmd *c = media_command(e, MEDIA_REMOTE, s);
     if (!c)
         return;
     s->rtp = c->rtp = rtp;
@@ -124,12 +98,21 @@ static void tell_remote(struct engine *e, const struct leg *l, struct leg_stream
     c->clock_rate = sdp_clock_rate(m);
 }
 
+static uint32_t live_lines(const struct sdp *s) {
+    uint32_t n = 0;
+    for (unsigned i = 0; i < s->media_count && i < LEG_STREAMS; i++)
+        n += media_srtp_is_live(&s->media[i]);
+    return n;
+}
+
 bool media_received(struct engine *e, struct leg *l, struct slice text, bool offer) {
     struct sdp s;
     if (engine_sdp(e, text, &s) < 0 || !leg_set(e, l, LEG_SDP_REMOTE, text))
         return false;
     l->media.said_srtp = media_srtp_spoken(&s);
     l->media.agreed_us = e->now;
+    if (!leg_str(l, LEG_SDP_LOCAL).p && anchor_is_other_family(e, l))
+        media_close(e, l);
     if (offer) {
         if (!leg_set(e, l, LEG_SDP_FULL, text))
             return false;
@@ -138,7 +121,7 @@ bool media_received(struct engine *e, struct leg *l, struct slice text, bool off
     }
     for (unsigned i = 0; i < s.media_count && i < LEG_STREAMS; i++)
         if (!l->direct && media_srtp_is_live(&s.media[i]))
-            open_stream(e, l, &l->media.streams[i]);
+            (void)media_open(e, l, i, live_lines(&s));
     /* Keys before addresses: nothing of a party passes as plain RTP that is not. */
     if (!offer && l->oa != OA_OFFER_RCVD && !leg_str(l, LEG_SDP_BEFORE).p)
         media_srtp_settle(e, l, leg_str(l, LEG_SDP_REMOTE));
@@ -146,17 +129,6 @@ bool media_received(struct engine *e, struct leg *l, struct slice text, bool off
         if (l->media.streams[i].open && media_srtp_is_live(&s.media[i]))
             tell_remote(e, l, &l->media.streams[i], &s.media[i]);
     return true;
-}
-
-void media_leave(struct engine *e, struct leg *l) {
-    for (unsigned i = 0; i < LEG_STREAMS; i++) {
-        struct leg_stream *s = &l->media.streams[i];
-        if (!s->open)
-            continue;
-        command(e, MEDIA_LEAVE, s);
-        port_pool_lend(&e->ports, s->slot, s->generation);
-        s->open = false;
-    }
 }
 
 void media_reopen(struct engine *e, struct leg *l) {
@@ -169,7 +141,7 @@ void media_reopen(struct engine *e, struct leg *l) {
             continue;
         s->rtp = s->rtcp = (struct addr){ 0 };
         port_pool_settle(&e->ports, s->slot);
-        struct media_cmd *c = command(e, MEDIA_OPEN, s);
+        struct media_cmd *c = media_command(e, MEDIA_OPEN, s);
         if (c)
             c->resume = true;
     }
@@ -278,7 +250,6 @@ static bool fill_patch(struct engine *e, struct leg *to, int direction, struct r
                              .origin_at = origin_at(e, to),
                              .session_id = to->media.session_id,
                              .version = to->media.version,
-                             .address = *anchor_addr(e, anchor_of(e, to)),
                              .pass = to->direct,
                              .strip_ice = !to->direct,
                              .strip_crypto = !to->direct };
@@ -290,13 +261,14 @@ static bool fill_patch(struct engine *e, struct leg *to, int direction, struct r
         }
         if (i >= LEG_STREAMS || !secure_line(e, &x, r, i))
             continue;
-        if (!open_stream(e, to, &to->media.streams[i]))
+        if (!media_open(e, to, i, live_lines(s)))
             return false;
         p->media[i].port = port_pool_rtp_port(&e->ports, to->media.streams[i].slot);
         p->media[i].rtcp_port = s->media[i].rtcp_mux ? 0 : (uint16_t)(p->media[i].port + 1);
         media_types_keep(e, to, s, i, &r->types[i]);
         p->media[i].types = r->types[i].count ? &r->types[i] : NULL;
     }
+    p->address = *media_address(e, to);
     return true;
 }
 
@@ -319,20 +291,6 @@ bool media_is_same(struct engine *e, struct leg *l, struct slice text, int direc
     struct slice now = write_for(e, l, text, direction, &r);
     return now.p && !l->session_unsure && leg_str(l, LEG_SDP_LOCAL).p &&
            sdp_same_but_origin(now, leg_str(l, LEG_SDP_LOCAL));
-}
-
-bool media_is_here(const struct engine *e, const struct leg *l) {
-    struct sdp told;
-    if (l->direct || !leg_str(l, LEG_SDP_LOCAL).p || engine_sdp(e, leg_str(l, LEG_SDP_LOCAL), &told) < 0)
-        return true;
-    for (unsigned i = 0; i < told.media_count && i < LEG_STREAMS; i++) {
-        const struct leg_stream *s = &l->media.streams[i];
-        const struct sdp_media *m = &told.media[i];
-        if (s->open && m->port && (m->port != port_pool_rtp_port(&e->ports, s->slot) ||
-                                   !addr_eq_ip(&m->connection, anchor_addr(e, anchor_of(e, l)))))
-            return false;
-    }
-    return true;
 }
 
 struct slice media_compose(struct engine *e, struct leg *to, struct slice text, int direction) {
@@ -442,7 +400,7 @@ static void route(struct engine *e, const struct leg_stream *from, const struct 
                   const struct media_types *types) {
     if (!from->open)
         return;
-    struct media_cmd *c = command(e, MEDIA_ROUTE, from);
+    struct media_cmd *c = media_command(e, MEDIA_ROUTE, from);
     if (!c || !to || !to->open)
         return;
     c->to = to->slot;
@@ -532,7 +490,8 @@ bool media_play(struct engine *e, struct leg *l, enum media_source source) {
         return false;
     for (unsigned i = 0; i < theirs.media_count && i < ours.media_count && i < LEG_STREAMS; i++) {
         const struct sdp_codec *c = playable(&theirs.media[i], &ours.media[i], codecs, &alaw);
-        struct media_cmd *cmd = c && l->media.streams[i].open ? command(e, MEDIA_PLAY, &l->media.streams[i]) : NULL;
+        const struct leg_stream *stream = &l->media.streams[i];
+        struct media_cmd *cmd = c && stream->open ? media_command(e, MEDIA_PLAY, stream) : NULL;
         if (!cmd)
             continue;
         cmd->source = source;
@@ -546,46 +505,4 @@ bool media_play(struct engine *e, struct leg *l, enum media_source source) {
 void media_echo(struct engine *e, struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++)
         route(e, &l->media.streams[i], &l->media.streams[i], NULL);
-}
-
-static void close_streams(struct engine *e, struct leg *l) {
-    for (unsigned i = 0; i < LEG_STREAMS; i++) {
-        struct leg_stream *s = &l->media.streams[i];
-        if (!s->open)
-            continue;
-        command(e, MEDIA_CLOSE, s);
-        port_pool_release(&e->ports, s->slot, s->generation, e->now);
-    }
-}
-
-bool media_come_home(struct engine *e, struct leg *l) {
-    struct leg_stream streams[LEG_STREAMS];
-    memcpy(streams, l->media.streams, sizeof streams);
-    for (unsigned i = 0; i < LEG_STREAMS; i++) {
-        struct leg_stream *s = &streams[i];
-        s->slot = s->open ? port_pool_take(&e->ports, e->now, &s->generation) : s->slot;
-        if (!s->open || s->slot != PORT_POOL_NONE)
-            continue;
-        while (i-- > 0)
-            if (streams[i].open)
-                port_pool_release(&e->ports, streams[i].slot, streams[i].generation, e->now);
-        return false;
-    }
-    close_streams(e, l);
-    memcpy(l->media.streams, streams, sizeof streams);
-    l->session_unsure = true;
-    media_reopen(e, l);
-    return true;
-}
-
-void media_close(struct engine *e, struct leg *l) {
-    for (unsigned i = 0; i < LEG_STREAMS; i++) {
-        struct leg_stream *s = &l->media.streams[i];
-        if (!s->open)
-            continue;
-        cdr_count_media(e, l, i);
-        command(e, MEDIA_CLOSE, s);
-        port_pool_release(&e->ports, s->slot, s->generation, e->now);
-        s->open = false;
-    }
 }

@@ -73,6 +73,11 @@ bool media_is_same(struct engine *e, struct leg *l, struct slice text, int direc
 /* False: the peer was told last to send to what is not ours any more, but was a former owner's of the call. */
 bool media_is_here(const struct engine *e, const struct leg *l);
 
+/* A port for a leg that nothing is known of but that it will talk, so that it is there when it is needed. False: there
+ * is none. */
+bool media_reserve(struct engine *e, struct leg *l);
+/* Every m-line that is relayed of what l's peer said has its ports. */
+bool media_has_ports(const struct engine *e, const struct leg *l, struct slice text);
 /* What arrives from a goes to b and back, m-line by m-line, from now on; former routes of both end. Where the two have
  * other payload types for a codec, the relay translates. */
 void media_connect(struct engine *e, struct leg *a, struct leg *b);
@@ -82,8 +87,8 @@ void media_connect_early(struct engine *e, struct leg *a, struct leg *b);
 void media_listen(struct engine *e, struct leg *a, struct leg *b);
 /* The relay is told of l's streams as if they were new: it is not the one that had them. */
 void media_reopen(struct engine *e, struct leg *l);
-/* l's streams get ports of this node's own address, of which its peer is still to be told. Routes to and from l end:
- * it is to be connected again. False: no ports; nothing has changed. */
+/* l's streams get ports of one of this node's own addresses, of which its peer is still to be told. Routes to and from
+ * l end: it is to be connected again. False: no ports; nothing has changed. */
 bool media_come_home(struct engine *e, struct leg *l);
 /* They go on in another shard of this process, which has the leg now. */
 void media_leave(struct engine *e, struct leg *l);

@@ -2,6 +2,7 @@
 #include "core/b2b/anchor.h"
 #include "core/b2b/call.h"
 #include "core/b2b/leg.h"
+#include "core/b2b/media_ports.h"
 #include "core/b2b/record_read.h"
 #include "core/sip/token.h"
 
@@ -54,7 +55,9 @@ bool take_other_ports(struct decoder *x) {
         struct leg_stream *s = &l->media.streams[i % LEG_STREAMS];
         if (!s->open || s->slot != PORT_POOL_NONE)
             continue;
-        s->slot = port_pool_take(&x->e->ports, x->e->now, &s->generation);
+        uint32_t at = anchor_of(x->e, l);
+        at = at == ANCHOR_NOWHERE ? anchor_choose(x->e, l, media_open_count(l)) : at;
+        s->slot = at == ANCHOR_NOWHERE ? at : port_pool_take_at(&x->e->ports, at, x->e->now, &s->generation);
         if (s->slot == PORT_POOL_NONE)
             return read_fail(x, RECORD_NO_ROOM) == READ_TAKEN;
         l->session_unsure = true;

@@ -66,7 +66,10 @@ static bool ring(struct engine *e, struct leg *caller, const struct sip_msg *msg
     l->direct = caller->direct;
     /* An offer in a 18x would have to be answered by a caller that cannot be asked. */
     l->no_rel100 = !msg->body.n && !rel100_is_supported(msg);
-    if (msg->body.n && !(sdp = media_describe(e, l, msg->body, -1)).p) {
+    if (msg->body.n)
+        sdp = media_has_ports(e, caller, msg->body) ? media_describe(e, l, msg->body, -1) : SLICE_NONE;
+    bool has_ports = msg->body.n ? sdp.p != NULL : media_reserve(e, caller) && media_reserve(e, l);
+    if (!has_ports) {
         leg_end(e, l, 503, SLICE_NONE);
         return false;
     }

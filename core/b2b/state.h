@@ -404,6 +404,7 @@ struct engine {
     struct map leg_map; /* local tag -> leg */
     struct port_pool ports;
     uint32_t ports_withheld; /* pairs that could not be bound */
+    uint32_t next_anchor; /* of the next leg; anchor.h */
     uint32_t vips_here; /* bit k: engine_config.media_vips[k] is at this node now */
     char host_text[CONFIG_HOST_MAX + 8];
     struct registrar *registrar;

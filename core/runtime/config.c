@@ -60,21 +60,47 @@ static bool resolve_sip(struct config *c, struct config_error *e) {
     return true;
 }
 
-static bool resolve_media(struct config *c, struct config_error *e) {
+static const char *text_of(const struct config_list *l, uint32_t i) {
+    return (const char *)l->items + (size_t)i * CONFIG_HOST_MAX;
+}
+
+/* Address i of media.address, and what goes into SDP for it. */
+static bool resolve_media_address(struct config *c, uint32_t i, struct addr *bind, struct addr *told,
+                                  struct config_error *e) {
     const struct addr *first = c->listen.items;
-    struct engine_config *n = &c->engine;
-    c->media_bind = *first;
-    if (!is_auto(c->media_address) && !addr_parse_ip(slice_str(c->media_address), &c->media_bind))
-        return fail(e, "media.address", "an IP address, or auto", c->media_address);
-    if (!is_auto(c->media_advertise)) {
-        if (!addr_parse_ip(slice_str(c->media_advertise), &n->media_addr))
-            return fail(e, "media.advertise", "an IP address, or auto", c->media_advertise);
-    } else if (addr_is_any(&c->media_bind) && n->sip_addr.family == c->media_bind.family) {
-        n->media_addr = n->sip_addr;
+    const char *address = text_of(&c->media_address, i);
+    const char *advertise = text_of(&c->media_advertise, c->media_advertise.count == 1 ? 0 : i);
+    *bind = *first;
+    if (!is_auto(address) && !addr_parse_ip(slice_str(address), bind))
+        return fail(e, "media.address", "an IP address, or auto", address);
+    if (!is_auto(advertise)) {
+        if (!addr_parse_ip(slice_str(advertise), told))
+            return fail(e, "media.advertise", "an IP address, or auto", advertise);
+    } else if (addr_is_any(bind) && c->engine.sip_addr.family == bind->family) {
+        *told = c->engine.sip_addr;
     } else {
-        n->media_addr = reachable(&c->media_bind);
+        *told = reachable(bind);
     }
-    c->media_bind.port = n->media_addr.port = 0;
+    bind->port = told->port = 0;
+    for (uint32_t k = 0; k < i; k++) {
+        const struct addr *other = &c->media_bind[k];
+        if (addr_eq_ip(bind, other) ||
+            (bind->family == other->family && (addr_is_any(bind) || addr_is_any(other))))
+            return fail(e, "media.address", "covers another one of the list; each once", address);
+    }
+    return true;
+}
+
+static bool resolve_media(struct config *c, struct config_error *e) {
+    struct engine_config *n = &c->engine;
+    uint32_t count = c->media_address.count, told = c->media_advertise.count;
+    if (told != count && !(told == 1 && is_auto(text_of(&c->media_advertise, 0))))
+        return fail(e, "media.advertise", "auto, or as many as media.address has",
+                    told ? text_of(&c->media_advertise, told - 1) : "");
+    for (uint32_t i = 0; i < count; i++)
+        if (!resolve_media_address(c, i, &c->media_bind[i], i ? &n->media_more[i - 1] : &n->media_addr, e))
+            return false;
+    n->media_more_count = count - 1;
     return true;
 }
 
@@ -107,8 +133,11 @@ static bool resolve_cluster(struct config *c, struct config_error *e) {
     /* All nodes may have the same list. */
     for (uint32_t i = 0; i < c->media_vips.count; i++) {
         struct addr vip = ((const struct addr *)c->media_vips.items)[i];
+        bool own = false;
         vip.port = 0;
-        if (!addr_eq_ip(&vip, &c->media_bind))
+        for (uint32_t k = 0; k < c->media_address.count; k++)
+            own = own || addr_eq_ip(&vip, &c->media_bind[k]);
+        if (!own)
             c->engine.media_vips[c->engine.media_vip_count++] = vip;
     }
     struct slice text = slice_str(c->cluster_advertise_text);
@@ -200,14 +229,17 @@ bool config_override(struct config *c, const char *setting, struct config_error 
     size_t n = strcspn(setting, "=");
     snprintf(path, sizeof path, "%.*s", (int)n, setting);
     const struct config_key *k = config_key_find(path);
-    if (!k || setting[n] != '=' || config_list_of(k)) {
+    const struct config_list_def *d = config_list_find(path);
+    bool single = d && d->single;
+    if ((!k && !single) || setting[n] != '=' || (k && config_list_of(k))) {
         snprintf(e->text, sizeof e->text, "%.100s: not KEY=VALUE with a key of the configuration that is no list",
                  setting);
         return false;
     }
-    if (config_set(k, c, setting + n + 1, why, sizeof why))
+    if (single ? config_list_set(c, d, setting + n + 1, why, sizeof why)
+               : config_set(k, c, setting + n + 1, why, sizeof why))
         return true;
-    snprintf(e->text, sizeof e->text, "%s: %s", k->path, why);
+    snprintf(e->text, sizeof e->text, "%s: %s", path, why);
     return false;
 }
 

@@ -36,9 +36,8 @@ struct config {
     struct config_list algorithms;     /* uint32_t: 0 md5, 1 sha-256 */
     char auth_secret[CONFIG_HOST_MAX];
 
-    char media_address[CONFIG_HOST_MAX];
-    char media_advertise[CONFIG_HOST_MAX];
-    struct addr media_bind;            /* by config_resolve */
+    struct config_list media_address, media_advertise; /* char[CONFIG_HOST_MAX] */
+    struct addr media_bind[MEDIA_MORE_MAX + 1]; /* by config_resolve, as many as media_address has */
     char music[CONFIG_CDR_PATH_MAX];   /* WAV file, or "off" */
     char announcement[CONFIG_CDR_PATH_MAX]; /* the same */
     uint32_t fastpath;                 /* enum fastpath_mode */
@@ -89,8 +88,7 @@ bool config_resolve(struct config *c, struct config_error *e);
  * limits.calls, limits.transactions, limits.failures and store.records. What is known of each user (registrations,
  * transfer.per_minute, transfer.pending) is each shard's whole. NULL: no memory. */
 struct config *config_for_shard(const struct config *c, uint32_t shard);
-/* Of the fast path, for so many pairs. */
-struct fastpath_options config_fastpath(const struct config *c, uint32_t pairs);
+struct fastpath_options config_fastpath(const struct config *c);
 /* The engine reads the lists of `c` from now on. */
 void config_point_policy(struct config *c);
 

@@ -56,11 +56,13 @@ struct config *config_for_shard(const struct config *c, uint32_t shard) {
     return own;
 }
 
-struct fastpath_options config_fastpath(const struct config *c, uint32_t pairs) {
+struct fastpath_options config_fastpath(const struct config *c) {
+    const struct engine_config *n = &c->engine;
     return (struct fastpath_options){ .mode = (enum fastpath_mode)c->fastpath,
-                                      .bind_to = c->media_bind,
-                                      .first_port = c->engine.media_port_min,
-                                      .last_port = c->engine.media_port_max,
-                                      .pairs = pairs,
+                                      .addresses = c->media_bind,
+                                      .address_count = c->media_address.count,
+                                      .first_port = n->media_port_min,
+                                      .last_port = n->media_port_max,
+                                      .pairs = port_pool_pairs(n->media_port_min, n->media_port_max),
                                       .pins = c->fastpath_pins };
 }

@@ -170,11 +170,17 @@ static bool walk_item(struct loader *l, const struct config_list_def *d) {
     return set_defaults(l, d, item) && walk_map(l, path, item) && check_item(l, d, item, line);
 }
 
-static bool walk_list(struct loader *l, const struct config_list_def *d) {
+static bool once(struct loader *l, const struct config_list_def *d) {
     bool *seen = &l->list_seen[d - config_lists];
     if (*seen)
         return fail(l, line_of(l), d->path, "given twice; once");
     *seen = true;
+    return true;
+}
+
+static bool walk_list(struct loader *l, const struct config_list_def *d) {
+    if (!once(l, d))
+        return false;
     while (next(l)) {
         if (l->ev.type == YAML_SEQUENCE_END_EVENT)
             return true;
@@ -186,10 +192,13 @@ static bool walk_list(struct loader *l, const struct config_list_def *d) {
 
 static bool walk_scalar(struct loader *l, const char *section, const char *path, void *base) {
     const struct config_key *k = config_key_find(path);
+    const struct config_list_def *d = config_list_find(path);
     bool empty = l->ev.data.scalar.length == 0;
     if (k)
         return set_key(l, k, base);
-    if (config_list_find(path))
+    if (d && d->single && !empty)
+        return once(l, d) && walk_item(l, d);
+    if (d)
         return empty || fail(l, line_of(l), path, "takes a list; lines that begin with a dash, or [a, b]");
     if (is_section(path))
         return empty || fail(l, line_of(l), path, "is a section; its keys on lines of their own, indented");
@@ -260,18 +269,27 @@ static bool walk_file(struct loader *l) {
     return false;
 }
 
-/* A list that the file does not name gets its default elements. */
-static bool fill_list(struct loader *l, const struct config_key *k, const struct config_list_def *d) {
-    char text[128], why[300];
-    for (const char *at = k->standard; *at;) {
-        size_t n = strcspn(at, ",");
-        snprintf(text, sizeof text, "%.*s", (int)n, at);
-        void *item = add_item(l->c, d);
-        if (!item || !config_set(k, item, text, why, sizeof why))
-            return fail(l, 0, k->path, "default: %s", item ? why : "no room");
-        at += n + (at[n] == ',');
+bool config_list_set(struct config *c, const struct config_list_def *d, const char *text, char *why, size_t n) {
+    char path[PATH_MAX_BYTES], one[CONFIG_HOST_MAX];
+    snprintf(path, sizeof path, "%s[]", d->path);
+    ((struct config_list *)(void *)((uint8_t *)c + d->offset))->count = 0;
+    for (const char *at = text; *at;) {
+        size_t length = strcspn(at, ",");
+        snprintf(one, sizeof one, "%.*s", (int)length, at);
+        void *item = add_item(c, d);
+        if (!item)
+            snprintf(why, n, "too many; at most %u", d->max);
+        if (!item || !config_set(config_key_find(path), item, one, why, n))
+            return false;
+        at += length + (at[length] == ',');
     }
     return true;
+}
+
+/* A list that the file does not name gets its default elements. */
+static bool fill_list(struct loader *l, const struct config_key *k, const struct config_list_def *d) {
+    char why[300];
+    return config_list_set(l->c, d, k->standard, why, sizeof why) || fail(l, 0, k->path, "default: %s", why);
 }
 
 static bool fill_lists(struct loader *l) {
@@ -291,6 +309,8 @@ static bool check_whole(struct loader *l) {
         return fail(l, last, "registrar", "expires are out of order; min_expires <= default_expires <= max_expires");
     if (l->c->listen.count == 0)
         return fail(l, last, "sip.listen", "is empty; at least one address");
+    if (l->c->media_address.count == 0)
+        return fail(l, last, "media.address", "is empty; at least one address, or auto");
     if (l->c->algorithms.count == 0)
         return fail(l, last, "auth.algorithms", "is empty; md5, sha-256 or both");
     if (n->t1_us > n->t2_us)

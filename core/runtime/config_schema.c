@@ -67,10 +67,11 @@ const struct config_key config_keys[] = {
     { "session_timer.refresher", CT_CHOICE, ENGINE(session.refresher), .choices = "auto|us|peer", .standard = "auto",
       .help = "who refreshes; auto: the other party if it can; us: always we; peer: asked to in our INVITE too" },
 
-    { "media.address", CT_TEXT, AT(media_address), .standard = "auto",
-      .help = "address that RTP sockets are bound to; auto: the first one of sip.listen" },
-    { "media.advertise", CT_TEXT, AT(media_advertise), .standard = "auto",
-      .help = "address that goes into SDP; auto: media.address, or as sip.advertise" },
+    { "media.address[]", CT_TEXT, .size = CONFIG_HOST_MAX, .standard = "auto",
+      .help = "addresses that RTP sockets are bound to, each with all of media.ports; parties take them in turn, each "
+              "one of its family; auto: the first one of sip.listen" },
+    { "media.advertise[]", CT_TEXT, .size = CONFIG_HOST_MAX, .standard = "auto",
+      .help = "what goes into SDP for each of them; auto: media.address, or as sip.advertise" },
     { "media.ports", CT_PORTS, ENGINE(media_port_min), RANGE(1024, 65535), .standard = "30000-30999",
       .help = "first and last port; each party of a call takes a pair" },
     { "media.quarantine", MICROS, ENGINE(media_quarantine_us), RANGE(0, S(3600)), .standard = "5s",
@@ -303,20 +304,23 @@ _Static_assert(sizeof config_keys / sizeof *config_keys <= CONFIG_KEYS_MAX, "the
 
 #define LIST(field) offsetof(struct config, field)
 const struct config_list_def config_lists[] = {
-    { "sip.listen", LIST(listen), sizeof(struct addr), 8, false, "" },
-    { "sip.domains", LIST(domains), CONFIG_HOST_MAX, 64, false, "" },
-    { "auth.algorithms", LIST(algorithms), 4, 2, false, "" },
+    { "sip.listen", LIST(listen), sizeof(struct addr), 8, false, "", false },
+    { "sip.domains", LIST(domains), CONFIG_HOST_MAX, 64, false, "", false },
+    { "auth.algorithms", LIST(algorithms), 4, 2, false, "", false },
     { "transfer.rules", LIST(rules), sizeof(struct transfer_rule), 1024, true,
-      "who may transfer to where: the first that fits decides; without one it is allowed" },
+      "who may transfer to where: the first that fits decides; without one it is allowed", false },
     { "routes", LIST(routes), sizeof(struct route_config), 1024, true,
-      "where calls to numbers that are not registered here go; the first that fits is taken" },
-    { "peers", LIST(peers), sizeof(struct peer_config), 256, true, "parties known by their address: trunks, PBXs" },
-    { "users", LIST(users), sizeof(struct user_config), 100000, true, "who may register and call" },
+      "where calls to numbers that are not registered here go; the first that fits is taken", false },
+    { "peers", LIST(peers), sizeof(struct peer_config), 256, true, "parties known by their address: trunks, PBXs",
+      false },
+    { "users", LIST(users), sizeof(struct user_config), 100000, true, "who may register and call", false },
     { "quirks", LIST(quirks), sizeof(struct quirk_config), 256, true,
-      "user agents that need something done otherwise; what all entries say that fit holds together" },
-    { "echo.number", LIST(echo), CONFIG_NAME_MAX, 16, false, "" },
-    { "cluster.media_vips", LIST(media_vips), sizeof(struct addr), MEDIA_VIPS_MAX, false, "" },
-    { "store.servers", LIST(store_servers), sizeof(struct addr), REDIS_SERVERS_MAX, false, "" },
+      "user agents that need something done otherwise; what all entries say that fit holds together", false },
+    { "echo.number", LIST(echo), CONFIG_NAME_MAX, 16, false, "", false },
+    { "media.address", LIST(media_address), CONFIG_HOST_MAX, MEDIA_MORE_MAX + 1, false, "", true },
+    { "media.advertise", LIST(media_advertise), CONFIG_HOST_MAX, MEDIA_MORE_MAX + 1, false, "", true },
+    { "cluster.media_vips", LIST(media_vips), sizeof(struct addr), MEDIA_VIPS_MAX, false, "", false },
+    { "store.servers", LIST(store_servers), sizeof(struct addr), REDIS_SERVERS_MAX, false, "", false },
 };
 const uint32_t config_list_count = sizeof config_lists / sizeof *config_lists;
 _Static_assert(sizeof config_lists / sizeof *config_lists <= CONFIG_LISTS_MAX, "the loader's notes have room");

@@ -42,6 +42,7 @@ struct config_list_def {
     uint32_t max;
     bool sections;            /* elements are sections, not values */
     const char *help;
+    bool single;              /* one value may stand there without a list */
 };
 
 extern const struct config_key config_keys[];
@@ -58,6 +59,9 @@ const struct config_key *config_key_find(const char *path);
 const struct config_list_def *config_list_find(const char *path);
 /* "users" of "users[].name" and "users[]"; NULL for a key of no list. */
 const struct config_list_def *config_list_of(const struct config_key *k);
+
+/* The list gets these elements, separated by commas, instead of what it has. False: `why` (size n) tells. */
+bool config_list_set(struct config *c, const struct config_list_def *d, const char *text, char *why, size_t n);
 
 /* base is the struct config or the list element. False: `why` (size n) tells what is wrong and what is allowed. */
 bool config_set(const struct config_key *k, void *base, const char *text, char *why, size_t n);

@@ -43,17 +43,17 @@ static void *map_in(const struct bpf_map *map, size_t entry, uint32_t count) {
 }
 
 static bool map_all(struct fastpath *f) {
-    f->in = map_in(f->bpf->maps.streams_in, sizeof *f->in, f->pairs);
-    f->out = map_in(f->bpf->maps.streams_out, sizeof *f->out, f->pairs);
+    f->in = map_in(f->bpf->maps.streams_in, sizeof *f->in, f->streams);
+    f->out = map_in(f->bpf->maps.streams_out, sizeof *f->out, f->streams);
     f->settings = map_in(f->bpf->maps.settings, sizeof *f->settings, 1);
     return f->in && f->out && f->settings;
 }
 
 static void unmap_all(struct fastpath *f) {
     if (f->in)
-        munmap(f->in, map_bytes(sizeof *f->in, f->pairs));
+        munmap(f->in, map_bytes(sizeof *f->in, f->streams));
     if (f->out)
-        munmap(f->out, map_bytes(sizeof *f->out, f->pairs));
+        munmap(f->out, map_bytes(sizeof *f->out, f->streams));
     if (f->settings)
         munmap(f->settings, map_bytes(sizeof *f->settings, 1));
     f->in = NULL;
@@ -61,15 +61,26 @@ static void unmap_all(struct fastpath *f) {
     f->settings = NULL;
 }
 
+/* Its address k is ours, too, as far as both have it. */
+static bool has_same_places(const struct fast_config *a, const struct fast_config *b) {
+    for (unsigned i = 0; i < a->local_count; i++)
+        for (unsigned k = 0; k < b->local_count; k++)
+            if (a->local[i].family == b->local[k].family && a->local[i].ip[0] == b->local[k].ip[0] &&
+                a->local[i].ip[1] == b->local[k].ip[1] && a->local[i].base != b->local[k].base)
+                return false;
+    return true;
+}
+
 /* What another daemon left behind. */
-static bool is_ours(const struct fastpath *f) {
+static bool is_ours(const struct fastpath *f, const struct fast_config *now) {
     const struct fast_config *c = f->settings;
-    return c->layout == FAST_LAYOUT && c->pairs == f->pairs && c->first_port == f->first_port;
+    return c->layout == FAST_LAYOUT && c->pairs == f->pairs && c->first_port == f->first_port &&
+           has_same_places(c, now);
 }
 
 static void start_afresh(struct fastpath *f) {
     memset(f->settings, 0, sizeof *f->settings);
-    for (uint32_t i = 0; i < f->pairs; i++) {
+    for (uint32_t i = 0; i < f->streams; i++) {
         f->in[i] = (struct fast_in){ .target = FAST_NOWHERE };
         f->out[i] = (struct fast_out){ 0 };
     }
@@ -78,22 +89,24 @@ static void start_afresh(struct fastpath *f) {
 /* A daemon that was killed may have held a lock. */
 static uint32_t take_over(struct fastpath *f) {
     uint32_t flowing = 0;
-    for (uint32_t i = 0; i < f->pairs; i++) {
+    for (uint32_t i = 0; i < f->streams; i++) {
         f->out[i].lock = 0;
         flowing += f->in[i].target != FAST_NOWHERE;
     }
     return flowing;
 }
 
-static void adopt(struct fastpath *f, uint64_t now_us) {
+static void adopt(struct fastpath *f, const struct fast_config *now, uint64_t now_us) {
     uint32_t flowing = 0;
-    if (is_ours(f))
+    if (is_ours(f, now))
         flowing = take_over(f);
     else
         start_afresh(f);
     f->settings->layout = FAST_LAYOUT;
     f->settings->pairs = f->pairs;
     f->settings->first_port = f->first_port;
+    memcpy(f->settings->local, now->local, sizeof now->local);
+    f->settings->local_count = now->local_count;
     f->settings->beat_us = now_us;
     if (!flowing)
         return;
@@ -135,8 +148,8 @@ static int load(struct fastpath *f) {
     f->bpf = fastpath_bpf__open();
     if (!f->bpf)
         return errno;
-    bpf_map__set_max_entries(f->bpf->maps.streams_in, f->pairs);
-    bpf_map__set_max_entries(f->bpf->maps.streams_out, f->pairs);
+    bpf_map__set_max_entries(f->bpf->maps.streams_in, f->streams);
+    bpf_map__set_max_entries(f->bpf->maps.streams_out, f->streams);
     set_pins(f);
     int error = -fastpath_bpf__load(f->bpf);
     if (error) {
@@ -161,7 +174,7 @@ static int load_with_pins(struct fastpath *f) {
     return load(f);
 }
 
-static bool open_maps(struct fastpath *f, uint64_t now_us) {
+static bool open_maps(struct fastpath *f, const struct fast_config *now, uint64_t now_us) {
     libbpf_log = f->log;
     libbpf_set_print(tell_libbpf);
     int error = load_with_pins(f);
@@ -174,7 +187,7 @@ static bool open_maps(struct fastpath *f, uint64_t now_us) {
         log_line(f->log, TRACE_WARN, "fastpath", "off, user space serves: maps cannot be mapped: %s", strerror(errno));
         return false;
     }
-    adopt(f, now_us);
+    adopt(f, now, now_us);
     f->netlink = nexthop_open();
     return true;
 }
@@ -201,26 +214,27 @@ static bool attach_all(struct fastpath *f, bool want_xdp) {
 
 bool fastpath_open(struct fastpath *f, const struct fastpath_options *o, uint64_t now_us, struct log *log) {
     *f = (struct fastpath){ .pairs = o->pairs, .first_port = (uint16_t)(o->first_port + (o->first_port & 1)),
-                            .bind_to = o->bind_to, .netlink = -1, .log = log, .tick_us = now_us };
-    struct fast_config local = { 0 };
+                            .streams = o->pairs * o->address_count, .address_count = o->address_count,
+                            .netlink = -1, .log = log, .tick_us = now_us };
+    memcpy(f->addresses, o->addresses, o->address_count * sizeof *o->addresses);
+    struct fast_config local = { .pairs = o->pairs };
     if (o->mode == FASTPATH_OFF) {
         log_line(log, TRACE_INFO, "fastpath", "off, user space serves: media.fastpath is off");
         return false;
     }
-    f->device_count = fastpath_devices(&o->bind_to, f->devices, &local, log);
+    for (uint32_t k = 0; k < o->address_count; k++)
+        fastpath_devices(&o->addresses[k], k * o->pairs, f, &local);
     if (f->device_count == 0)
         return false;
     fastpath_pin_folder(o->pins, f->first_port, f->pins, log);
-    if (!open_maps(f, now_us))
+    if (!open_maps(f, &local, now_us))
         return false;
-    memcpy(f->settings->local, local.local, sizeof local.local);
-    f->settings->local_count = local.local_count;
     f->on = attach_all(f, o->mode == FASTPATH_XDP);
     return f->on;
 }
 
 void fastpath_end_flows(struct fastpath *f) {
-    for (uint32_t i = 0; i < f->pairs; i++)
+    for (uint32_t i = 0; i < f->streams; i++)
         __atomic_store_n(&f->in[i].target, FAST_NOWHERE, __ATOMIC_RELEASE);
     f->orphans_until_us = 0;
 }
@@ -279,7 +293,7 @@ static void set_hop(struct fastpath *f, uint32_t stream, const struct nexthop *n
     while (__atomic_exchange_n(&out->lock, 1, __ATOMIC_ACQUIRE))
         ;
     out->ifindex = n->ifindex;
-    out->src = fast_addr_of(&n->src, (uint16_t)(f->first_port + 2 * stream));
+    out->src = fast_addr_of(&n->src, (uint16_t)(f->first_port + 2 * (stream % f->pairs)));
     out->hop = fast_addr_of(&n->hop, 0);
     out->mac_known = n->mac_known && has_xdp(f, n->ifindex);
     memcpy(out->hop_mac, n->hop_mac, sizeof out->hop_mac);
@@ -288,7 +302,8 @@ static void set_hop(struct fastpath *f, uint32_t stream, const struct nexthop *n
 }
 
 static void find_hop(struct fastpath *f, uint32_t stream) {
-    struct addr dst = addr_of(&f->out[stream].dst), src = addr_is_any(&f->bind_to) ? (struct addr){ 0 } : f->bind_to;
+    const struct addr *bound = &f->addresses[stream / f->pairs];
+    struct addr dst = addr_of(&f->out[stream].dst), src = addr_is_any(bound) ? (struct addr){ 0 } : *bound;
     struct nexthop n;
     if (dst.port == 0)
         return;
@@ -298,7 +313,7 @@ static void find_hop(struct fastpath *f, uint32_t stream) {
 }
 
 void fastpath_destination(struct fastpath *f, uint32_t stream) {
-    if (f->on && stream < f->pairs && f->out[stream].ifindex == 0)
+    if (f->on && stream < f->streams && f->out[stream].ifindex == 0)
         find_hop(f, stream);
 }
 
@@ -310,7 +325,7 @@ uint64_t fastpath_deadline(const struct fastpath *f) {
 
 static void end_orphans(struct fastpath *f, const struct relay *r) {
     uint32_t ended = 0;
-    for (uint32_t i = 0; i < f->pairs && i < r->count; i++) {
+    for (uint32_t i = 0; i < f->streams && i < r->count; i++) {
         if (r->streams[i].open || f->in[i].target == FAST_NOWHERE)
             continue;
         __atomic_store_n(&f->in[i].target, FAST_NOWHERE, __ATOMIC_RELEASE);
@@ -329,8 +344,8 @@ void fastpath_tick(struct fastpath *f, const struct relay *r, uint64_t now_us) {
     if (f->orphans_until_us && now_us >= f->orphans_until_us)
         end_orphans(f, r);
     uint32_t looked = 0;
-    for (uint32_t i = 0; i < f->pairs && looked < HOPS_A_TICK; i++) {
-        f->next = f->next + 1 < f->pairs ? f->next + 1 : 0;
+    for (uint32_t i = 0; i < f->streams && looked < HOPS_A_TICK; i++) {
+        f->next = f->next + 1 < f->streams ? f->next + 1 : 0;
         if (!r->streams[f->next].open)
             continue;
         find_hop(f, f->next);

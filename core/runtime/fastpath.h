@@ -17,6 +17,7 @@
 #include <net/if.h>
 
 #define FASTPATH_DEVICES 8
+#define FASTPATH_ADDRESSES FAST_LOCAL_MAX
 #define FASTPATH_PATH_MAX 256
 #define FASTPATH_TICK_US UINT64_C(250000)
 
@@ -26,9 +27,10 @@ enum fastpath_mode { FASTPATH_AUTO, FASTPATH_TC, FASTPATH_XDP, FASTPATH_OFF };
 
 struct fastpath_options {
     enum fastpath_mode mode;
-    struct addr bind_to;          /* of the media sockets; may be 0.0.0.0 or :: */
+    const struct addr *addresses; /* of the media sockets, FASTPATH_ADDRESSES at most; may be 0.0.0.0 and :: */
+    uint32_t address_count;
     uint16_t first_port, last_port;
-    uint32_t pairs;
+    uint32_t pairs;               /* of ports, at each address */
     const char *pins;             /* folder in a bpffs; "auto"; "off" */
 };
 
@@ -45,9 +47,11 @@ struct fastpath {
     struct fast_in *in;           /* in the kernel's maps */
     struct fast_out *out;
     struct fast_config *settings;
+    uint32_t streams;             /* those of address k begin with k * pairs */
     uint32_t pairs;
     uint16_t first_port;
-    struct addr bind_to;
+    struct addr addresses[FASTPATH_ADDRESSES];
+    uint32_t address_count;
     char pins[FASTPATH_PATH_MAX]; /* "": not pinned */
     struct fastpath_device devices[FASTPATH_DEVICES];
     uint32_t device_count;

@@ -31,9 +31,10 @@ static bool is_known(const struct fastpath_device *devices, uint32_t n, const ch
     return false;
 }
 
-static bool add_address(struct fast_config *c, const struct addr *a) {
+static bool add_address(struct fast_config *c, const struct addr *a, uint32_t base) {
     if (c->local_count == FAST_LOCAL_MAX)
         return false;
+    c->local[c->local_count].base = base;
     memcpy(c->local[c->local_count].ip, a->ip, sizeof a->ip);
     c->local[c->local_count++].family = a->family;
     return true;
@@ -45,36 +46,35 @@ static bool is_wanted(const struct addr *bind_to, const struct addr *a) {
     return any ? a->family == bind_to->family && !link_local : addr_eq_ip(a, bind_to);
 }
 
-uint32_t fastpath_devices(const struct addr *bind_to, struct fastpath_device *devices, struct fast_config *c,
-                          struct log *log) {
+static bool add_device(struct fastpath *f, const char *name) {
+    if (is_known(f->devices, f->device_count, name))
+        return true;
+    if (f->device_count == FASTPATH_DEVICES)
+        return false;
+    struct fastpath_device *d = &f->devices[f->device_count++];
+    snprintf(d->name, sizeof d->name, "%s", name);
+    d->ifindex = if_nametoindex(name);
+    return true;
+}
+
+void fastpath_devices(const struct addr *bind_to, uint32_t base, struct fastpath *f, struct fast_config *c) {
     struct ifaddrs *all = NULL;
-    uint32_t n = 0;
     bool any = addr_is_any(bind_to);
     if (getifaddrs(&all) < 0)
-        return 0;
+        return;
     for (struct ifaddrs *i = all; i; i = i->ifa_next) {
         struct addr a;
         if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) ||
             !udp_from_sockaddr(i->ifa_addr, sizeof(struct sockaddr_in6), &a) || !is_wanted(bind_to, &a))
             continue;
-        if (i->ifa_flags & IFF_LOOPBACK) {
-            log_line(log, any ? TRACE_DEBUG : TRACE_INFO, "fastpath",
+        if (i->ifa_flags & IFF_LOOPBACK)
+            log_line(f->log, any ? TRACE_DEBUG : TRACE_INFO, "fastpath",
                      "%s: off, user space serves: packets of the loopback device never leave the machine", i->ifa_name);
-            continue;
-        }
-        bool known = is_known(devices, n, i->ifa_name);
-        if ((!known && n == FASTPATH_DEVICES) || !add_address(c, &a)) {
-            log_line(log, TRACE_WARN, "fastpath", "%s: off, user space serves: too many interfaces or addresses",
+        else if (!add_device(f, i->ifa_name) || !add_address(c, &a, base))
+            log_line(f->log, TRACE_WARN, "fastpath", "%s: off, user space serves: too many interfaces or addresses",
                      i->ifa_name);
-            continue;
-        }
-        if (known)
-            continue;
-        snprintf(devices[n].name, sizeof devices[n].name, "%s", i->ifa_name);
-        devices[n++].ifindex = if_nametoindex(i->ifa_name);
     }
     freeifaddrs(all);
-    return n;
 }
 
 /* ---- hooks */

@@ -46,32 +46,39 @@ static bool open_pair(struct media_pair *p, struct addr at, bool moves, int *tri
 }
 
 /* The first few by name: a whole range may be somebody else's. */
-static void tell_unbound(uint32_t n, uint16_t port, struct log *log) {
+static void tell_unbound(uint32_t n, const struct addr *at, struct log *log) {
+    char text[64];
+    struct sbuf b = sbuf_on(text, sizeof text);
+    addr_put_ip(&b, at);
     if (n <= TOLD_MAX)
-        log_line(log, TRACE_WARN, "media", "ports %u and %u cannot be bound and are left out", port, port + 1u);
+        log_line(log, TRACE_WARN, "media", "%.*s: ports %u and %u cannot be bound and are left out", (int)b.n, b.p,
+                 at->port, at->port + 1u);
 }
 
 bool media_io_open(struct media_io *m, const struct media_range *r, struct log *log) {
     uint32_t bound = 0, unbound = 0, pairs = port_pool_pairs(r->first, r->last);
     int tries = UDP_TRIES;   /* of all pairs together */
-    m->count = pairs * (1 + r->vip_count);
+    m->per_address = pairs;
+    m->count = pairs * (r->own_count + r->vip_count);
     m->pairs = calloc(m->count, sizeof *m->pairs);
     m->usable = calloc(m->count, sizeof *m->usable);
     if (!m->pairs || !m->usable || !srtp_io_open(&m->srtp, m->count))
         return false;
     uint32_t allowed = raise_descriptors(m->count, log);
     for (uint32_t i = 0; i < m->count; i++) {
-        struct addr at = i < pairs ? *r->bind_to : r->vips[i / pairs - 1];
+        uint32_t k = i / pairs;
+        bool moves = k >= r->own_count;
+        struct addr at = moves ? r->vips[k - r->own_count] : r->own[k];
         at.port = (uint16_t)(r->first + r->first % 2 + 2 * (i % pairs));
         m->pairs[i].fd[0] = m->pairs[i].fd[1] = -1;
         if (!media_io_is_own(m, i))
             continue;
-        m->usable[i] = bound < allowed && open_pair(&m->pairs[i], at, i >= pairs, &tries);
+        m->usable[i] = bound < allowed && open_pair(&m->pairs[i], at, moves, &tries);
         bound += m->usable[i];
         if (m->share.pairs)
             memcpy(m->share.pairs[i].fd, m->pairs[i].fd, sizeof m->pairs[i].fd);
         if (!m->usable[i])
-            tell_unbound(++unbound, at.port, log);
+            tell_unbound(++unbound, &at, log);
     }
     if (unbound > TOLD_MAX)
         log_line(log, TRACE_WARN, "media", "%u pairs of ports are left out, %u are there", unbound, bound);
@@ -79,7 +86,8 @@ bool media_io_open(struct media_io *m, const struct media_range *r, struct log *
 }
 
 bool media_io_is_own(const struct media_io *m, uint32_t pair) {
-    return !m->share.pairs || (pair >= m->share.first && pair < m->share.end);
+    uint32_t i = m->per_address ? pair % m->per_address : 0;
+    return !m->share.pairs || (i >= m->share.first && i < m->share.end);
 }
 
 static bool add_pair(struct media_io *m, uint32_t i) {

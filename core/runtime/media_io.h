@@ -24,7 +24,7 @@ struct media_share {
     struct fast_in *in;       /* state of all streams, each of whoever uses the pair */
     struct fast_out *out;
     const struct fastpath *fast;
-    uint32_t first, end;      /* pairs that this shard binds */
+    uint32_t first, end;      /* pairs of each address that this shard binds */
 };
 
 struct media_io {
@@ -38,16 +38,17 @@ struct media_io {
     struct media_pair *pairs;
     bool *usable;             /* by pair: for engine_config.media_port_usable; and it is in `io` */
     uint32_t count;
+    uint32_t per_address;     /* pairs; at address k they begin with k * per_address */
     struct media_share share; /* pairs NULL: the only shard */
     struct io *io;
     struct metrics *metrics;
     uint32_t tag_base;
 };
 
-/* Ports first to last of an address, and of those that may come here. */
+/* Ports first to last of each address, and of those that may come here. */
 struct media_range {
-    const struct addr *bind_to, *vips;
-    uint32_t vip_count;
+    const struct addr *own, *vips;
+    uint32_t own_count, vip_count;
     uint16_t first, last;
 };
 /* Binds every pair that is free; the others are named in the log. False: not one could be bound. */

@@ -389,7 +389,8 @@ static bool open_sockets(struct shard *s) {
         return false;
     if (any_port && n->sip_addr.port == 0)
         n->sip_addr.port = first->port;
-    struct media_range r = { .bind_to = &c->media_bind, .vips = n->media_vips, .vip_count = n->media_vip_count,
+    struct media_range r = { .own = c->media_bind, .own_count = c->media_address.count, .vips = n->media_vips,
+                             .vip_count = n->media_vip_count,
                              .first = n->media_port_min, .last = n->media_port_max };
     if (!media_io_open(&s->media, &r, &s->log)) {
         log_line(&s->log, TRACE_ERROR, "media", "no port of media.ports can be bound");
@@ -402,7 +403,7 @@ static bool open_sockets(struct shard *s) {
 
 static void open_fastpath(struct shard *s) {
     const struct config *c = s->config;
-    struct fastpath_options o = config_fastpath(c, s->media.count);
+    struct fastpath_options o = config_fastpath(c);
     s->media.timeout_us = c->engine.media_timeout_us;
     if (c->engine.media_vip_count) {
         log_line(&s->log, TRACE_INFO, "fastpath", "off, user space serves: there are cluster.media_vips");

@@ -27,8 +27,8 @@ void shard_divide_buckets(struct shard *s) {
 }
 
 static uint32_t owner_of_pair(const struct shard *s, uint32_t pair) {
-    uint32_t shard = 0;
-    while (shard + 1 < s->o.count && pair >= s->media.count * (shard + 1) / s->o.count)
+    uint32_t shard = 0, i = pair % s->media.per_address;
+    while (shard + 1 < s->o.count && i >= s->media.per_address * (shard + 1) / s->o.count)
         shard++;
     return shard;
 }

@@ -102,10 +102,13 @@ static void steer(struct shards *all) {
         log_line(&all->log, TRACE_INFO, "steering", "off, shards hand messages over: runtime.steering is off");
 }
 
+static uint32_t streams_of(const struct config *c) {
+    return port_pool_pairs(c->engine.media_port_min, c->engine.media_port_max) * c->media_address.count;
+}
+
 /* Each shard raises it for itself, but all have one limit. */
 static void raise_descriptors(struct shards *all) {
-    const struct engine_config *n = &all->config->engine;
-    rlim_t need = (rlim_t)port_pool_pairs(n->media_port_min, n->media_port_max) * 2 + OTHER_DESCRIPTORS * all->n;
+    rlim_t need = (rlim_t)streams_of(all->config) * 2 + OTHER_DESCRIPTORS * all->n;
     struct rlimit r;
     if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= need)
         return;
@@ -117,10 +120,9 @@ static void raise_descriptors(struct shards *all) {
 
 /* State of streams for all: in the kernel's maps, or here. */
 static bool open_media(struct shards *all) {
-    const struct engine_config *n = &all->config->engine;
     struct media_share *m = &all->media;
-    uint32_t pairs = port_pool_pairs(n->media_port_min, n->media_port_max);
-    struct fastpath_options o = config_fastpath(all->config, pairs);
+    uint32_t pairs = streams_of(all->config);
+    struct fastpath_options o = config_fastpath(all->config);
     m->fast = &all->fast;
     m->pairs = calloc(pairs, sizeof *m->pairs);
     if (fastpath_open(&all->fast, &o, clock_mono_us(), &all->log)) {

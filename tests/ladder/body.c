@@ -102,17 +102,22 @@ static const char *profile_of(const char *list) {
     return is_dtls(list) ? "UDP/TLS/RTP/SAVPF" : srtp_is_spec(list) ? srtp_profile(list) : "RTP/AVP";
 }
 
+static void put_address(const struct addr *a, struct sbuf *out) {
+    put(out, "IN IP%c ", a->family == ADDR_V6 ? '6' : '4');
+    addr_put_ip(out, a);
+}
+
 static void put_stream(struct world *w, const struct dialog_side *d, const struct spec *s, bool first,
                        struct sbuf *out) {
     bool reject = strcmp(s->direction, "reject") == 0, zero = strcmp(s->direction, "zero") == 0;
     put(out, "m=%s %u %s", first ? "audio" : "video", reject ? 0 : d->own.media.port + (first ? 0 : VIDEO_PORT),
         profile_of(s->codecs));
     put_formats(w, s->codecs, false, out);
-    sbuf_lit(out, "\r\nc=IN IP4 ");
+    sbuf_lit(out, "\r\nc=");
     if (zero)
-        sbuf_lit(out, "0.0.0.0");
+        sbuf_lit(out, "IN IP4 0.0.0.0");
     else
-        addr_put_ip(out, &d->own.media);
+        put_address(&d->own.media, out);
     sbuf_lit(out, "\r\n");
     put_formats(w, s->codecs, true, out);
     if (is_dtls(s->codecs))
@@ -145,8 +150,8 @@ void sdp_make(struct world *w, struct dialog_side *d, const char *spec, struct s
         d->own.version++;
     copy_text(d->own.text, sizeof d->own.text, slice_str(media));
     copy_text(d->own.codecs, sizeof d->own.codecs, slice_str(codecs_now));
-    put(out, "v=0\r\no=%s 4711 %lu IN IP4 ", d->phone->user, (unsigned long)d->own.version);
-    addr_put_ip(out, &d->phone->media);
+    put(out, "v=0\r\no=%s 4711 %lu ", d->phone->user, (unsigned long)d->own.version);
+    put_address(&d->phone->media, out);
     put(out, "\r\n%s", media);
 }
 

@@ -50,6 +50,12 @@ static bool config_time(struct world *w, const char *key, struct words *ws) {
     return false;
 }
 
+static void one_more(struct world *w, struct addr *to, uint32_t *count, uint32_t max, const char *text) {
+    if (*count == max || !addr_parse_ip(slice_str(text), &to[*count]))
+        fail(w, "no address, or too many");
+    ++*count;
+}
+
 static bool config_number(struct world *w, const char *key, struct words *ws) {
     if (strcmp(key, "calls") == 0)
         w->cfg.calls_max = (uint32_t)word_number(w, ws, 2);
@@ -59,11 +65,11 @@ static bool config_number(struct world *w, const char *key, struct words *ws) {
         w->cfg.media_port_max = (uint16_t)(w->cfg.media_port_min + 2 * word_number(w, ws, 2) - 1);
     else if (strcmp(key, "per-minute") == 0)
         w->cfg.transfers_per_minute = (uint32_t)word_number(w, ws, 2);
-    else if (strcmp(key, "media-vip") == 0) {
-        struct addr *a = &w->cfg.media_vips[w->cfg.media_vip_count++];
-        if (w->cfg.media_vip_count > MEDIA_VIPS_MAX || !addr_parse_ip(slice_str(word(w, ws, 2)), a))
-            fail(w, "no address, or too many");
-    } else if (strcmp(key, "media-vip-wait") == 0)
+    else if (strcmp(key, "media-vip") == 0)
+        one_more(w, w->cfg.media_vips, &w->cfg.media_vip_count, MEDIA_VIPS_MAX, word(w, ws, 2));
+    else if (strcmp(key, "media-address") == 0)
+        one_more(w, w->cfg.media_more, &w->cfg.media_more_count, MEDIA_MORE_MAX, word(w, ws, 2));
+    else if (strcmp(key, "media-vip-wait") == 0)
         w->cfg.media_vip_wait_us = (uint32_t)word_time(w, ws, 2);
     else if (strcmp(key, "reinvites-per-second") == 0)
         w->cfg.reinvites_per_second = (uint32_t)word_number(w, ws, 2);

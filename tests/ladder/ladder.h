@@ -76,6 +76,7 @@ struct exchange {
 struct their_session {
     char text[SDP_TEXT_MAX];
     uint16_t port, video; /* of the first stream and the second; 0: none */
+    unsigned at;          /* which address of ours, as world_address counts */
 };
 
 struct own_session {
@@ -186,6 +187,10 @@ void world_leftover(struct world *w);
 uint64_t world_wall_ms(const struct world *w);
 /* The engine and the relay are new, the store is not. */
 void world_renew(struct world *w);
+/* Number of an address that media comes to; more than there are: it is none. */
+unsigned world_address(const struct world *w, const struct addr *a);
+/* The stream of the relay that d was told to send to. */
+uint32_t world_stream(const struct world *w, const struct dialog_side *d, bool video);
 void world_media(struct world *w, struct dialog_side *from, const char *to, uint8_t sent, uint8_t heard, bool video);
 /* Fails unless this is played to d: music, ringback or off. */
 void world_played(struct world *w, const struct dialog_side *d, const char *what);

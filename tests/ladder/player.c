@@ -14,7 +14,8 @@
  *                                  durability off|async|confirmed; the times budget, t1, recall-time, announcement,
  *                                  replace-timeout, ring-timeout, bye-wait, invite-timeout (8s, 500ms); the numbers
  *                                  calls, ports (pairs), transactions, max-depth, subscription (seconds); echo NUMBER
- *                                  reinvites-per-second (after a restart elsewhere), media-vip ADDR (one more) and
+ *                                  reinvites-per-second (after a restart elsewhere), media-address ADDR (one more),
+ *                                  media-vip ADDR (one more) and
  *                                  media-vip-wait TIME;
  *                                  per-minute and pending (transfers of one party); session-expires, session-min-se
  *                                  (seconds), session-refresher auto|us|peer
@@ -231,7 +232,7 @@ static void do_media(struct world *w, struct words *ws) {
 
 static uint32_t stream_of(struct world *w, struct words *ws) {
     const struct dialog_side *d = dialog_named(w, word(w, ws, 1));
-    return (d->theirs.port - (w->cfg.media_port_min + 1u) / 2 * 2) / 2;
+    return world_stream(w, d, false);
 }
 
 static struct srtp_roc counter(struct world *w, struct words *ws, unsigned i) {

@@ -69,8 +69,9 @@ static void take_sdp(struct world *w, struct dialog_side *d, struct slice text) 
     d->theirs.port = s.media[0].port;
     if (direct)
         return;
+    d->theirs.at = world_address(w, &s.media[0].connection);
     if (s.media[0].port < w->cfg.media_port_min || s.media[0].port > w->cfg.media_port_max ||
-        !addr_eq_ip(&s.media[0].connection, &w->cfg.media_addr))
+        d->theirs.at > w->cfg.media_more_count)
         fail(w, "media would not come through the relay:\n%.*s", SLICE_FMT(text));
 }
 

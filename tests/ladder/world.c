@@ -69,8 +69,37 @@ void world_init(struct world *w, const char *file) {
     w->cfg.policy.domains = (const char(*)[CONFIG_HOST_MAX])w->domains;
 }
 
+static uint32_t pairs(const struct world *w) {
+    return (w->cfg.media_port_max - w->cfg.media_port_min + 1u) / 2;
+}
+
+static unsigned address_count(const struct world *w) {
+    return 1 + w->cfg.media_more_count + w->cfg.media_vip_count;
+}
+
+unsigned world_address(const struct world *w, const struct addr *a) {
+    const struct engine_config *c = &w->cfg;
+    unsigned k = 0;
+    for (; k < address_count(w); k++) {
+        unsigned vip = k - 1 - c->media_more_count;
+        const struct addr *own = k == 0 ? &c->media_addr : k <= c->media_more_count ? &c->media_more[k - 1]
+                                                                                     : &c->media_vips[vip];
+        if (addr_eq_ip(a, own))
+            break;
+    }
+    return k;
+}
+
+static uint16_t first_port(const struct world *w) {
+    return (uint16_t)((w->cfg.media_port_min + 1u) / 2 * 2);
+}
+
+uint32_t world_stream(const struct world *w, const struct dialog_side *d, bool video) {
+    return d->theirs.at * pairs(w) + ((video ? d->theirs.video : d->theirs.port) - first_port(w)) / 2u;
+}
+
 static void lay_out(struct world *w, struct arena *a) {
-    uint32_t streams = (w->cfg.media_port_max - w->cfg.media_port_min + 1u) / 2;
+    uint32_t streams = pairs(w) * address_count(w);
     w->engine = engine_new(a, &w->cfg, w->now, world_wall_ms(w));
     relay_init(&w->relay, a, streams);
     w->keys = arena_take(a, streams * sizeof *w->keys);
@@ -332,12 +361,13 @@ static struct addr media_addr(const struct dialog_side *d, bool video) {
     return a;
 }
 
-static const struct dialog_side *who_listens(const struct world *w, const struct addr *dst, uint16_t port, bool video) {
+static const struct dialog_side *who_listens(const struct world *w, const struct addr *dst, uint32_t stream,
+                                             bool video) {
     for (unsigned i = 0; i < w->phone_count; i++) {
         for (unsigned j = 0; j < w->phones[i].dialog_count; j++) {
             const struct dialog_side *d = &w->phones[i].dialogs[j];
             struct addr at = media_addr(d, video);
-            if (addr_eq(&at, dst) && (video ? d->theirs.video : d->theirs.port) == port)
+            if (addr_eq(&at, dst) && (video ? d->theirs.video : d->theirs.port) && world_stream(w, d, video) == stream)
                 return d;
         }
     }
@@ -360,15 +390,14 @@ void world_media(struct world *w, struct dialog_side *d, const char *to, uint8_t
     rtp[7] = (uint8_t)(d->rtp_seq * 160);
     rtp[11] = (uint8_t)d->own.media.port;
     uint16_t at_port = video ? d->theirs.video : d->theirs.port;
-    struct relay_in in = { .stream = (at_port - (w->cfg.media_port_min + 1u) / 2 * 2) / 2,
-                           .src = media_addr(d, video), .bytes = rtp, .n = sizeof rtp };
+    struct relay_in in = { .stream = world_stream(w, d, video), .src = media_addr(d, video), .bytes = rtp,
+                           .n = sizeof rtp };
     if (!at_port)
         fail(w, "%s knows no port to send media to", d->phone->name);
     srtp_check(w, d, in.stream);
     relay_packet(&w->relay, &in, w->now, &v);
     if (v.drop == RELAY_FORWARD) {
-        uint16_t port = (uint16_t)((w->cfg.media_port_min + 1u) / 2 * 2 + 2 * v.out_stream);
-        const struct dialog_side *at = who_listens(w, &v.dst, port, video);
+        const struct dialog_side *at = who_listens(w, &v.dst, v.out_stream, video);
         if (!at)
             fail(w, "media of %s goes to an address and port that no phone has agreed on", d->phone->name);
         srtp_check(w, at, v.out_stream);
@@ -388,7 +417,7 @@ void world_played(struct world *w, const struct dialog_side *d, const char *what
     struct relay_frame f = { .payload = silence, .n = sizeof silence, .packet = packet };
     struct relay_verdict v;
     world_all_read(w);
-    f.stream = (d->theirs.port - (w->cfg.media_port_min + 1u) / 2 * 2) / 2;
+    f.stream = world_stream(w, d, false);
     if (!d->theirs.port)
         fail(w, "%s knows no port to be played to at", d->phone->name);
     const struct relay_play *play = &w->relay.streams[f.stream].play;

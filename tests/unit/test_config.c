@@ -145,7 +145,7 @@ static void test_values(void) {
     CHECK_TRUE(n->auth_md5 && !n->auth_sha256);
     CHECK_EQ(n->media_port_max, 40009);
     CHECK_EQ(n->media_addr.ip[3], 7);
-    CHECK_EQ(c->media_bind.ip[0], 127);
+    CHECK_EQ(c->media_bind[0].ip[0], 127);
     CHECK_EQ(n->refer, REFER_REJECT);
     CHECK_EQ(n->attended, ATTENDED_JOIN);
     CHECK_EQ(n->policy.route_count, 2);
@@ -158,7 +158,43 @@ static void test_values(void) {
     config_free(c);
 }
 
+static void test_media_addresses(void) {
+    struct config *c = load("media:\n  address: [192.0.2.1, '::', 192.0.2.3]\n"
+                            "  advertise: [198.51.100.1, auto, auto]\n");
+    CU_ASSERT_FATAL(c && config_resolve(c, &error));
+    CHECK_EQ(c->engine.media_more_count, 2);
+    CHECK_EQ(c->media_bind[0].ip[0], 192);
+    CHECK_EQ(c->engine.media_addr.ip[0], 198);
+    CHECK_TRUE(addr_is_any(&c->media_bind[1]));
+    CHECK_EQ(c->engine.media_more[0].family, ADDR_V6);
+    CHECK_FALSE(addr_is_any(&c->engine.media_more[0]));
+    CHECK_EQ(c->engine.media_more[1].ip[3], 3);
+    config_free(c);
+    c = load("media: { address: 192.0.2.1 }\n");
+    CU_ASSERT_FATAL(c != NULL);
+    CHECK_TRUE(config_override(c, "media.address=192.0.2.8,fd00::8", &error));
+    CHECK_TRUE(config_resolve(c, &error));
+    CHECK_EQ(c->engine.media_more_count, 1);
+    CHECK_EQ(c->engine.media_addr.ip[3], 8);
+    config_free(c);
+    static const char *const wrong[][2] = {
+        { "media: { address: [192.0.2.1, 192.0.2.1] }\n", "media.address: \"192.0.2.1\": covers another one" },
+        { "media: { address: [192.0.2.1, 0.0.0.0] }\n", "media.address: \"0.0.0.0\": covers another one" },
+        { "media: { address: [192.0.2.1, x] }\n", "media.address: \"x\": an IP address, or auto" },
+        { "media: { address: [192.0.2.1, '::1'], advertise: 192.0.2.7 }\n", "as many as media.address has" },
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        c = load(wrong[i][0]);
+        CU_ASSERT_FATAL(c != NULL);
+        CHECK_FALSE(config_resolve(c, &error));
+        CHECK_TRUE(strstr(error.text, wrong[i][1]) != NULL);
+        config_free(c);
+    }
+}
+
 static void test_complaints(void) {
+    refuses("media: { address: [] }\n", "2: media.address: is empty; at least one address, or auto");
+    refuses("media: { address: [a, a, a, a, a, a, a, a, a] }\n", "1: media.address: too many; at most 8");
     refuses("sip:\n  t1: 500\n",
             "2: sip.t1: \"500\" is not allowed; a time with its unit (ms, s, m, h) from 10ms to 10s");
     refuses("sip:\n  realm: x\n  t3: 1s\n", "3: sip.t3: unknown key; allowed here: listen, advertise, realm, domains");
@@ -345,7 +381,8 @@ int main(void) {
         return 2;
     close(fd);
     int failed = UNIT_RUN("config", UNIT(test_defaults_run), UNIT(test_defaults_agree_with_the_engine),
-                          UNIT(test_values), UNIT(test_transfer_rules), UNIT(test_complaints),
+                          UNIT(test_values), UNIT(test_transfer_rules), UNIT(test_media_addresses),
+                          UNIT(test_complaints),
                           UNIT(test_resolve_complaints), UNIT(test_shards), UNIT(test_store),
                           UNIT(test_sample_documents_every_key), UNIT(test_printed_defaults_load));
     unlink(file);

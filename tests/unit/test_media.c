@@ -169,6 +169,41 @@ static void test_ports_exhausted(void) {
     end_pair(&p);
 }
 
+#define AUDIO_V6 "v=0\r\no=- 5 9 IN IP6 fd00::5\r\ns=-\r\nc=IN IP6 fd00::5\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+
+static struct slice described(struct pair *p, struct leg *l) {
+    struct slice s = media_describe(p->e, l, SL(AUDIO), -1);
+    media_close(p->e, l);
+    return s;
+}
+
+/* In turn, those of the leg's family; one that is used up is passed over, one that could not be bound never taken. */
+static void test_several_addresses(void) {
+    struct engine_config c;
+    bool usable[8] = { true, true, true, false, true, true, true, true };
+    rig_config(&c);
+    c.media_port_min = 30000;
+    c.media_port_max = 30003;
+    c.media_more[0] = rig_addr("192.0.2.3:0");
+    c.media_more[1] = rig_addr("[2001:db8::2]:0");
+    c.media_more[2] = rig_addr("192.0.2.4:0");
+    c.media_more_count = 3;
+    c.media_port_usable = usable;
+    struct pair p = new_pair(&c);
+    p.a->dlg.flow = p.b->dlg.flow = rig_addr("192.0.2.11:5060");
+    CHECK_TRUE(media_received(p.e, p.a, SL(AUDIO_V6), true));
+    CHECK_TRUE(rig_has(media_describe(p.e, p.a, SL(AUDIO), -1), "c=IN IP6 2001:db8::2\r\n"));
+    static const char *const in_turn[] = { "192.0.2.4", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.2" };
+    for (unsigned i = 0; i < sizeof in_turn / sizeof *in_turn; i++)
+        CHECK_TRUE(rig_has(described(&p, p.b), in_turn[i]));
+    CHECK_TRUE(described(&p, p.b).p == NULL); /* all in quarantine */
+    CHECK_EQ(rig_census(p.r).ports, 1);
+    p.b->dlg.flow = rig_addr("[fd00::7]:5060");
+    CHECK_TRUE(rig_has(described(&p, p.b), "2001:db8::2"));
+    CHECK_TRUE(described(&p, p.b).p == NULL);
+    end_pair(&p);
+}
+
 static void test_answer_alone(void) {
     struct pair p = default_pair();
     struct sdp d;
@@ -283,7 +318,8 @@ static void test_types_do_not_collide(void) {
 
 int main(void) {
     return UNIT_RUN("media", UNIT(test_described), UNIT(test_version), UNIT(test_check), UNIT(test_rejected_lines),
-                    UNIT(test_ice_is_stripped), UNIT(test_ipv6), UNIT(test_ports_exhausted), UNIT(test_answer_alone),
+                    UNIT(test_ice_is_stripped), UNIT(test_ipv6), UNIT(test_ports_exhausted),
+                    UNIT(test_several_addresses), UNIT(test_answer_alone),
                     UNIT(test_remote_is_told_once), UNIT(test_routes),
                     UNIT(test_types_of_each_leg), UNIT(test_types_do_not_collide));
 }

@@ -62,7 +62,7 @@ static bool open_media(enum io_backend backend) {
     for (first_port = (uint16_t)(20000 + getpid() % 4000 * 2); taken < 0; first_port += 2 * PAIRS)
         taken = open_peer((uint16_t)(first_port + 3), &taken_at);
     first_port -= 2 * PAIRS;
-    struct media_range range = { .bind_to = &bind_to, .first = first_port,
+    struct media_range range = { .own = &bind_to, .own_count = 1, .first = first_port,
                                  .last = (uint16_t)(first_port + 2 * PAIRS - 1) };
     CHECK_TRUE(media_io_open(&media, &range, &quiet));
     CHECK_EQ(media.count, PAIRS);

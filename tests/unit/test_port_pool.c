@@ -110,8 +110,8 @@ static void test_take_slot(void) {
     CHECK_EQ(port_pool_take(&p, 5, &g), PORT_POOL_NONE);
     CHECK_TRUE(port_pool_take_slot(&p, 2, 10 + QUARANTINE, &g));
     CHECK_EQ(g, 2);
-    CHECK_EQ(p.head, PORT_POOL_NONE);
-    CHECK_EQ(p.tail, PORT_POOL_NONE);
+    CHECK_EQ(p.free[0].head, PORT_POOL_NONE);
+    CHECK_EQ(p.free[0].tail, PORT_POOL_NONE);
     CHECK_TRUE(port_pool_release(&p, 0, 1, 20));
     CHECK_EQ(port_pool_take(&p, 20 + QUARANTINE, &g), 0);
 }
@@ -164,7 +164,7 @@ static void test_empty(void) {
     CHECK_EQ(port_pool_slot_of(&p, 10000), PORT_POOL_NONE);
 }
 
-/* The range at further addresses: by name only. */
+/* The range at further addresses, each a queue of its own. */
 static void test_further_addresses(void) {
     static _Alignas(64) unsigned char memory[4096];
     struct port_pool q;
@@ -180,11 +180,17 @@ static void test_further_addresses(void) {
     CHECK_EQ(port_pool_take(&q, 1, &generation), PORT_POOL_NONE);
     CHECK_TRUE(port_pool_take_slot(&q, 4, 1, &generation));
     CHECK_FALSE(port_pool_take_slot(&q, 4, 1, &generation));
+    CHECK_TRUE(port_pool_has(&q, 1, 2, 1));
+    CHECK_FALSE(port_pool_has(&q, 1, 3, 1));
+    CHECK_TRUE(port_pool_has(&q, 2, 1, 1));
+    CHECK_FALSE(port_pool_has(&q, 2, 2, 1) || port_pool_has(&q, 0, 1, 1));
     CHECK_EQ(port_pool_take_at(&q, 2, 1, &generation), 5);
     CHECK_EQ(port_pool_take_at(&q, 2, 1, &generation), PORT_POOL_NONE);
     CHECK_TRUE(port_pool_release(&q, 5, generation, 1));
     CHECK_EQ(port_pool_take(&q, 5000, &generation), PORT_POOL_NONE);
     CHECK_EQ(port_pool_take_at(&q, 2, 900, &generation), PORT_POOL_NONE);
+    CHECK_FALSE(port_pool_has(&q, 2, 1, 900));
+    CHECK_TRUE(port_pool_has(&q, 2, 1, 1001));
     CHECK_EQ(port_pool_take_at(&q, 2, 5000, &generation), 5);
     CHECK_EQ(q.used, 4);
     /* One that is another's is not in the queue that it would leave. */

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/media_ports.h"
+
+#include "core/b2b/anchor.h"
+#include "core/b2b/cdr_media.h"
+#include "core/b2b/leg.h"
+#include "core/b2b/media.h"
+#include "core/b2b/media_srtp.h"
+
+struct media_cmd *media_command(struct engine *e, enum media_verb verb, const struct leg_stream *s) {
+    struct out *o = outbox_add(e->out, OUT_MEDIA);
+    if (!o) {
+        metrics_add(&e->metrics, M_pool_full, 1);
+        return NULL;
+    }
+    o->u.media.verb = verb;
+    o->u.media.stream = s->slot;
+    o->u.media.generation = s->generation;
+    o->u.media.to = MEDIA_NOWHERE;
+    return &o->u.media;
+}
+
+const struct addr *media_address(const struct engine *e, const struct leg *l) {
+    uint32_t at = anchor_of(e, l);
+    return anchor_addr(e, at == ANCHOR_NOWHERE ? 0 : at);
+}
+
+bool media_open(struct engine *e, struct leg *l, unsigned i, uint32_t streams) {
+    struct leg_stream *s = &l->media.streams[i];
+    uint32_t at = anchor_of(e, l), generation;
+    if (s->open)
+        return true;
+    if (at == ANCHOR_NOWHERE)
+        at = anchor_choose(e, l, streams);
+    uint32_t slot = at == ANCHOR_NOWHERE ? PORT_POOL_NONE : port_pool_take_at(&e->ports, at, e->now, &generation);
+    if (slot == PORT_POOL_NONE)
+        return false;
+    *s = (struct leg_stream){ .slot = slot, .generation = generation, .open = true };
+    media_command(e, MEDIA_OPEN, s);
+    return true;
+}
+
+bool media_reserve(struct engine *e, struct leg *l) {
+    return l->direct || media_open(e, l, 0, 1);
+}
+
+bool media_has_ports(const struct engine *e, const struct leg *l, struct slice text) {
+    struct sdp s;
+    if (l->direct || engine_sdp(e, text, &s) < 0)
+        return true;
+    for (unsigned i = 0; i < s.media_count && i < LEG_STREAMS; i++)
+        if (media_srtp_is_live(&s.media[i]) && !l->media.streams[i].open)
+            return false;
+    return true;
+}
+
+void media_leave(struct engine *e, struct leg *l) {
+    for (unsigned i = 0; i < LEG_STREAMS; i++) {
+        struct leg_stream *s = &l->media.streams[i];
+        if (!s->open)
+            continue;
+        media_command(e, MEDIA_LEAVE, s);
+        port_pool_lend(&e->ports, s->slot, s->generation);
+        s->open = false;
+    }
+}
+
+bool media_is_here(const struct engine *e, const struct leg *l) {
+    struct sdp told;
+    if (l->direct || !leg_str(l, LEG_SDP_LOCAL).p || engine_sdp(e, leg_str(l, LEG_SDP_LOCAL), &told) < 0)
+        return true;
+    for (unsigned i = 0; i < told.media_count && i < LEG_STREAMS; i++) {
+        const struct leg_stream *s = &l->media.streams[i];
+        const struct sdp_media *m = &told.media[i];
+        if (s->open && m->port && (m->port != port_pool_rtp_port(&e->ports, s->slot) ||
+                                   !addr_eq_ip(&m->connection, media_address(e, l))))
+            return false;
+    }
+    return true;
+}
+
+static void close_streams(struct engine *e, struct leg *l) {
+    for (unsigned i = 0; i < LEG_STREAMS; i++) {
+        struct leg_stream *s = &l->media.streams[i];
+        if (!s->open)
+            continue;
+        media_command(e, MEDIA_CLOSE, s);
+        port_pool_release(&e->ports, s->slot, s->generation, e->now);
+    }
+}
+
+uint32_t media_open_count(const struct leg *l) {
+    uint32_t n = 0;
+    for (unsigned i = 0; i < LEG_STREAMS; i++)
+        n += l->media.streams[i].open;
+    return n;
+}
+
+bool media_come_home(struct engine *e, struct leg *l) {
+    struct leg_stream streams[LEG_STREAMS];
+    uint32_t at = anchor_choose(e, l, media_open_count(l));
+    if (at == ANCHOR_NOWHERE)
+        return false;
+    memcpy(streams, l->media.streams, sizeof streams);
+    for (unsigned i = 0; i < LEG_STREAMS; i++)
+        if (streams[i].open)
+            streams[i].slot = port_pool_take_at(&e->ports, at, e->now, &streams[i].generation);
+    close_streams(e, l);
+    memcpy(l->media.streams, streams, sizeof streams);
+    l->session_unsure = true;
+    media_reopen(e, l);
+    return true;
+}
+
+void media_close(struct engine *e, struct leg *l) {
+    for (unsigned i = 0; i < LEG_STREAMS; i++) {
+        struct leg_stream *s = &l->media.streams[i];
+        if (!s->open)
+            continue;
+        cdr_count_media(e, l, i);
+        media_command(e, MEDIA_CLOSE, s);
+        port_pool_release(&e->ports, s->slot, s->generation, e->now);
+        s->open = false;
+    }
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * media_ports: the port pairs of a leg's streams, from the pool until they are given back. Private to media*.c.
+ */
+#ifndef REFEREE_B2B_MEDIA_PORTS_H
+#define REFEREE_B2B_MEDIA_PORTS_H
+
+#include "core/b2b/state.h"
+
+/* A command about stream s; to nowhere as yet. NULL: no room in the outbox. */
+struct media_cmd *media_command(struct engine *e, enum media_verb verb, const struct leg_stream *s);
+/* The stream of m-line i < LEG_STREAMS has ports, of a description that wants so many. False: there are none left. */
+bool media_open(struct engine *e, struct leg *l, unsigned i, uint32_t streams);
+/* Streams that are open. */
+uint32_t media_open_count(const struct leg *l);
+/* Where the leg's streams are; its first address while it has none. */
+const struct addr *media_address(const struct engine *e, const struct leg *l);
+
+#endif
