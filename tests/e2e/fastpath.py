@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""tests/e2e/fastpath.py PORT MODE: one call with speech both ways and a chain of ten transfers; every payload is looked
-at. MODE is what the daemon forwards by: tc, xdp, or user (off). Where MEDIA and PHONES_MEDIA say so, the media is of
-other addresses, and IPv6. fastpath.py --prepare DEVICE: it sends complete checksums
-from now on, as native XDP on a veth's other end needs them."""
+"""tests/e2e/fastpath.py PORT MODE: one call with speech both ways and a chain of TRANSFERS (ten). Every payload is
+looked at. MODE is what the daemon forwards by: tc, xdp, or user (off). Where MEDIA and PHONES_MEDIA say so, the media
+is of other addresses, and IPv6. fastpath.py --prepare DEVICE: it sends complete checksums from now on, as native XDP on
+a veth's other end needs them."""
 import array
 import fcntl
 import os
@@ -20,7 +20,8 @@ ADDRESSES = os.environ.get("PHONES", "").split() or [None] * 3
 MEDIA = os.environ.get("MEDIA", sip.HOST)  # the daemon's address for media, and the phones'
 MEDIA_ADDRESSES = os.environ.get("PHONES_MEDIA", "").split() or ADDRESSES
 SIOCETHTOOL, SET_TX_CHECKSUM = 0x8946, 0x17
-TRANSFERS = 10
+TRANSFERS = int(os.environ.get("TRANSFERS", "10"))
+DEVICE, DAEMON_MAC = os.environ.get("DEVICE"), os.environ.get("DAEMON_MAC")  # in namespaces only
 
 
 def prepare(device):
@@ -73,6 +74,24 @@ def forge(listener, source, port):
     with udp(source, port) as s:
         for i in range(100):
             s.sendto(struct.pack(">BBHII", 0x80, 0, i, 160 * i, 5) + struct.pack(">II", FORGER, i) * 20, listener.to)
+
+
+def forge_tagged(speaker):
+    """The same as `speaker` sends, but of a VLAN that is not the daemon's: whatever its addresses say."""
+    source, port = speaker.socket.getsockname()[:2]
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+        s.bind((DEVICE, 0))
+        for i in range(20):
+            rtp = struct.pack(">BBHII", 0x80, 0, (speaker.seq + 1) & 0xffff, speaker.stamp & 0xffffffff, speaker.ssrc)
+            rtp += struct.pack(">II", FORGER, i) * 20
+            udp_header = struct.pack(">HHHH", port, speaker.to[1], 8 + len(rtp), 0)
+            ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28 + len(rtp), 0, 0, 64, 17, 0, socket.inet_aton(source),
+                             socket.inet_aton(speaker.to[0]))
+            total = sum(struct.unpack(">10H", ip))
+            total = (total & 0xffff) + (total >> 16)
+            ip = ip[:10] + struct.pack(">H", ~(total + (total >> 16)) & 0xffff) + ip[12:]
+            frame = bytes.fromhex(DAEMON_MAC.replace(":", "")) + b"\2\0\0\0\0\1" + b"\x81\0\0\x07\x08\0"
+            s.send(frame + ip + udp_header + rtp)
 
 
 def rebinds(listener, speaker):
@@ -149,6 +168,8 @@ def chain(port, mode):
     forge(listener, c.media, 0)
     forge(speaker, c.media, 0)
     forge(speaker, speaker.socket.getsockname()[0], 0)
+    if DEVICE and ":" not in MEDIA:
+        forge_tagged(speaker)
     end = time.monotonic() - 2 * INTERVAL
     time.sleep(0.2)
     check_heard(listener, speaker, start, end, "before: B at A")

@@ -12,18 +12,30 @@ prepare_for_xdp() {
     at_phones python3 tests/e2e/fastpath.py --prepare "$NET" || fail "the veth is not prepared"
 }
 
-# walk_fastpath MODE SAYS [KEY=VALUE...]: ten transfers with media.fastpath=MODE.
+# start_fastpath MODE [KEY=VALUE...]: the daemon there, with media.fastpath=MODE.
+start_fastpath() {
+    local mode=$1
+    shift
+    write_config "$T/refereed.yaml" 5060 "sip.listen=[$DAEMON_ADDRESS:5060]" "media.fastpath=$mode" \
+        media.ports=30000-30079 "media.address=\"$MEDIA_ADDRESS\"" "$@"
+    start_daemon_there "$T/refereed.yaml"
+}
+
+# speak MODE: a chain of transfers (TRANSFERS of them, ten if not set), all of which goes by MODE; the daemon ends.
+speak() {
+    start speech at_phones python3 tests/e2e/fastpath.py 5060 "$1"
+    wait "$last" || fail "$(tail -n 1 "$T/speech.log")"
+    stop "$refereed" || fail "refereed did not end well"
+}
+
+# walk_fastpath MODE SAYS [KEY=VALUE...]: that in namespaces of its own.
 walk_fastpath() {
-    local mode=$1 port=5060
+    local mode=$1
     shift 2
     make_namespaces
     [ "$mode" != xdp ] || prepare_for_xdp
-    write_config "$T/refereed.yaml" "$port" "sip.listen=[$DAEMON_ADDRESS:$port]" "media.fastpath=$mode" \
-        media.ports=30000-30079 "media.address=\"$MEDIA_ADDRESS\"" "$@"
-    start_daemon_there "$T/refereed.yaml"
+    start_fastpath "$mode" "$@"
     # The test is of XDP alone.
     [ "$mode" != xdp ] || at_daemon tc qdisc del dev "$NET" clsact || fail "tc was not there"
-    start speech at_phones python3 tests/e2e/fastpath.py "$port" "$mode"
-    wait "$last" || fail "$(tail -n 1 "$T/speech.log")"
-    stop "$refereed" || fail "refereed did not end well"
+    speak "$mode"
 }
