@@ -112,10 +112,11 @@ static void read_attribute(struct common *c, struct sdp_media *m, struct slice l
             m->crypto |= sdp_attribute(line, SL("crypto"), &value);
         return;
     case ATTRIBUTE('r', 't'):
-        if (m && sdp_attribute(line, SL("rtcp"), &value))
+        if (!m || line.n < 6 || (line.p[4] | 0x20) != 'c') /* rtpmap */
+            return;
+        if (sdp_attribute(line, SL("rtcp"), &value))
             read_rtcp(m, value);
-        if (m)
-            m->rtcp_mux |= sdp_attribute(line, SL("rtcp-mux"), &value);
+        m->rtcp_mux |= sdp_attribute(line, SL("rtcp-mux"), &value);
         return;
     default: return;
     }
@@ -199,7 +200,7 @@ bool sdp_has_fingerprint(struct slice text) {
 
 bool sdp_same_but_origin(struct slice a, struct slice b) {
     for (;;) {
-        struct slice la, lb;
+        struct slice la = SLICE_NONE, lb = SLICE_NONE;
         bool more_a, more_b;
         do
             more_a = sdp_next_line(&a, &la);

@@ -86,27 +86,42 @@ struct said {
     struct slice map[SDP_FORMATS_MAX], fmtp[SDP_FORMATS_MAX];
 };
 
-static void note(const struct sdp_media *m, struct slice value, struct slice *of, bool one_word) {
+/* A format of up to seven bytes as a number, to be compared at once; 0: longer. */
+static uint64_t short_word(struct slice s) {
+    uint64_t word = s.n;
+    if (s.n > 7)
+        return 0;
+    for (uint32_t i = 0; i < s.n; i++)
+        word = word << 8 | (uint8_t)s.p[i];
+    return word;
+}
+
+static void note(const struct sdp_media *m, const uint64_t *words, struct slice value, struct slice *of,
+                 bool one_word) {
     struct slice format, word;
     if (!sdp_next_word(&value, &format))
         return;
     struct slice rest = value.n ? sdp_skip(value, 1) : value;
     if (one_word && !sdp_next_word(&value, &word))
         return;
+    uint64_t this = short_word(format);
     for (uint32_t i = 0; i < m->format_count; i++)
-        if (!of[i].p && slice_eq(m->formats[i], format))
+        if (words[i] == this && !of[i].p && (this || slice_eq(m->formats[i], format)))
             of[i] = one_word ? word : rest;
 }
 
 static void read_said(const struct sdp_media *m, struct said *s) {
     struct slice rest = m->lines, line, value;
-    for (uint32_t i = 0; i < m->format_count; i++)
+    uint64_t words[SDP_FORMATS_MAX];
+    for (uint32_t i = 0; i < m->format_count; i++) {
         s->map[i] = s->fmtp[i] = SLICE_NONE;
+        words[i] = short_word(m->formats[i]);
+    }
     while (sdp_next_line(&rest, &line)) {
         if (sdp_attribute(line, SL("rtpmap"), &value))
-            note(m, value, s->map, true);
+            note(m, words, value, s->map, true);
         else if (sdp_attribute(line, SL("fmtp"), &value))
-            note(m, value, s->fmtp, false);
+            note(m, words, value, s->fmtp, false);
     }
 }
 

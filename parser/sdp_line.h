@@ -7,31 +7,54 @@
 
 #include "core/base/slice.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+/* Bytes before the first c, or all. Lines and words are short: a call of memchr would cost more than the search. */
+static inline uint32_t sdp_until(const char *p, uint32_t n, char c) {
+    uint32_t i = 0;
+#ifdef __SSE2__
+    for (; i + 16 <= n; i += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+        unsigned at = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(c)));
+        if (at)
+            return i + (uint32_t)__builtin_ctz(at);
+    }
+#endif
+    while (i < n && p[i] != c)
+        i++;
+    return i;
+}
+
 /* Next line of *rest without its CRLF or LF, empty ones skipped. False at the end. */
 static inline bool sdp_next_line(struct slice *rest, struct slice *line) {
-    while (rest->n) {
-        int32_t lf = slice_find(*rest, '\n');
-        uint32_t n = lf < 0 ? rest->n : (uint32_t)lf;
-        uint32_t skip = lf < 0 ? n : n + 1;
-        *line = slice_of(rest->p, n && rest->p[n - 1] == '\r' ? n - 1 : n);
-        rest->p += skip;
-        rest->n -= skip;
-        if (line->n)
+    const char *p = rest->p, *end = rest->p + rest->n;
+    while (p != end) {
+        uint32_t n = sdp_until(p, (uint32_t)(end - p), '\n');
+        *line = slice_of(p, n && p[n - 1] == '\r' ? n - 1 : n);
+        p += n;
+        p += p != end;
+        if (line->n) {
+            *rest = slice_of(p, (size_t)(end - p));
             return true;
+        }
     }
+    *rest = slice_of(end, 0);
     return false;
 }
 
 /* Next word of *rest; spaces between words. False at the end. */
 static inline bool sdp_next_word(struct slice *rest, struct slice *word) {
-    while (rest->n && rest->p[0] == ' ')
-        rest->p++, rest->n--;
-    int32_t sp = slice_find(*rest, ' ');
-    uint32_t n = sp < 0 ? rest->n : (uint32_t)sp;
-    *word = slice_of(rest->p, n);
-    rest->p += n;
-    rest->n -= n;
-    return n > 0;
+    const char *p = rest->p, *end = rest->p + rest->n;
+    while (p != end && *p == ' ')
+        p++;
+    const char *begin = p;
+    while (p != end && *p != ' ')
+        p++;
+    *word = slice_of(begin, (size_t)(p - begin));
+    *rest = slice_of(p, (size_t)(end - p));
+    return p != begin;
 }
 
 static inline struct slice sdp_skip(struct slice s, uint32_t n) {

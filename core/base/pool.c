@@ -53,14 +53,6 @@ void *pool_alloc(struct pool *p, handle *h) {
     return object;
 }
 
-void *pool_get(const struct pool *p, handle h) {
-    uint32_t index = (uint32_t)h;
-    uint32_t generation = (uint32_t)(h >> 32);
-    if (index >= p->count || !(generation & 1) || p->generation[index] != generation)
-        return NULL;
-    return object_at(p, index);
-}
-
 void pool_free(struct pool *p, handle h) {
     uint8_t *object = pool_get(p, h);
     CHECK(object != NULL);

@@ -30,7 +30,12 @@ void pool_init(struct pool *p, struct arena *a, uint32_t count, uint32_t size);
 /* NULL and *h = HANDLE_NONE when all are taken. LIFO reuse; deterministic. */
 void *pool_alloc(struct pool *p, handle *h);
 /* NULL for HANDLE_NONE, a stale handle or one that was never given out. */
-void *pool_get(const struct pool *p, handle h);
+static inline void *pool_get(const struct pool *p, handle h) {
+    uint32_t index = (uint32_t)h, generation = (uint32_t)(h >> 32);
+    if (index >= p->count || !(generation & 1) || p->generation[index] != generation)
+        return NULL;
+    return p->objects + (size_t)index * p->size;
+}
 /* A live handle only (CHECK). */
 void pool_free(struct pool *p, handle h);
 /* Iteration in index order: next live object after *cursor (start with 0), or NULL at the end. */

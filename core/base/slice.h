@@ -40,13 +40,16 @@ static inline uint8_t ascii_lower(uint8_t c) {
     return (uint8_t)(c - 'A') < 26 ? (uint8_t)(c | 0x20) : c;
 }
 
-static inline bool slice_ieq(struct slice a, struct slice b) {
-    if (a.n != b.n)
-        return false;
-    for (uint32_t i = 0; i < a.n; i++)
-        if (ascii_lower((uint8_t)a.p[i]) != ascii_lower((uint8_t)b.p[i]))
+/* Without case, n bytes of each. */
+static inline bool slice_same_letters(const char *a, const char *b, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++)
+        if (a[i] != b[i] && ascii_lower((uint8_t)a[i]) != ascii_lower((uint8_t)b[i]))
             return false;
     return true;
+}
+
+static inline bool slice_ieq(struct slice a, struct slice b) {
+    return a.n == b.n && (a.n == 0 || (((a.p[0] ^ b.p[0]) & 0xdf) == 0 && slice_same_letters(a.p, b.p, a.n)));
 }
 
 static inline bool slice_has_prefix(struct slice s, struct slice prefix) {
