@@ -18,7 +18,25 @@ static uint32_t element_length(struct slice s) {
     return (uint32_t)(p - s.p);
 }
 
+/* " token," or " token" at the end: what most lists are made of. */
+static bool next_token(struct slice *rest, struct slice *value) {
+    const char *p = rest->p, *end = rest->p + rest->n;
+    while (p != end && *p == ' ')
+        p++;
+    const char *begin = p;
+    while (p != end && scan_is(*p, CH_TOKEN))
+        p++;
+    if (p == begin || (p != end && *p != ','))
+        return false;
+    *value = slice_of(begin, (size_t)(p - begin));
+    p += p != end;
+    *rest = slice_of(p, (size_t)(end - p));
+    return true;
+}
+
 bool sip_list_next(struct slice *rest, struct slice *value) {
+    if (rest->n && next_token(rest, value))
+        return true;
     while (rest->n) {
         uint32_t n = element_length(*rest);
         struct slice element = slice_trim(slice_of(rest->p, n));

@@ -15,11 +15,31 @@ static uint32_t hash_at(const char *p) {
     return v * UINT32_C(2654435761) >> (32 - HEAD_BITS);
 }
 
+static uint64_t word_at(const char *p) {
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* What lies at `before` and at `at` is the same for so many bytes; before < at. */
 static uint32_t match_length(struct slice in, uint32_t before, uint32_t at) {
-    uint32_t n = 0;
-    while (at + n < in.n && in.p[before + n] == in.p[at + n])
+    const char *p = in.p + before, *q = in.p + at;
+    uint32_t n = 0, room = in.n - at;
+    while (n + 8 <= room && word_at(p + n) == word_at(q + n))
+        n += 8;
+    while (n < room && p[n] == q[n])
         n++;
     return n;
+}
+
+/* Positions from `from` on are where their four bytes stood last; to + AGAIN_MIN - 1 bytes are there. */
+static void note(uint16_t *head, const char *p, uint32_t from, uint32_t to) {
+    for (; from + 2 <= to; from += 2) {
+        head[hash_at(p + from)] = (uint16_t)(from + 1);
+        head[hash_at(p + from + 1)] = (uint16_t)(from + 2);
+    }
+    if (from < to)
+        head[hash_at(p + from)] = (uint16_t)(from + 1);
 }
 
 static void put_own(struct sbuf *out, struct slice in, uint32_t from, uint32_t to) {
@@ -53,9 +73,8 @@ void pack_put(struct sbuf *out, struct slice in, const struct pack_known *k) {
         varint_put(out, (uint64_t)(n - AGAIN_MIN) << 1 | RUN_AGAIN);
         varint_put(out, at - (before - 1));
         own = at + n;
-        for (at++; at < own; at++)
-            if (at + AGAIN_MIN <= in.n)
-                head[hash_at(in.p + at)] = (uint16_t)(at + 1);
+        note(head, in.p, at + 1, own + AGAIN_MIN <= in.n ? own : in.n - AGAIN_MIN + 1);
+        at = own;
     }
     put_own(out, in, own, in.n);
 }

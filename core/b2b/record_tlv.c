@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/record_tlv.h"
 
-void varint_put(struct sbuf *b, uint64_t v) {
+void varint_put_long(struct sbuf *b, uint64_t v) {
     for (; v > 0x7f; v >>= 7)
         sbuf_char(b, (char)(v | 0x80));
     sbuf_char(b, (char)v);

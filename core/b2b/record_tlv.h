@@ -13,7 +13,13 @@
 #define CRIT(number) ((number) << 1 | TLV_CRITICAL)
 #define OPT(number) ((number) << 1)
 
-void varint_put(struct sbuf *b, uint64_t v);
+void varint_put_long(struct sbuf *b, uint64_t v);
+static inline void varint_put(struct sbuf *b, uint64_t v) {
+    if (v <= 0x7f)
+        sbuf_char(b, (char)v);
+    else
+        varint_put_long(b, v);
+}
 /* Takes it off the front. False: none there, not in its shortest form, or over 64 bits. */
 bool varint_get(struct slice *in, uint64_t *v);
 
