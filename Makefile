@@ -240,7 +240,7 @@ bench-relay: build/deps.build-demo-bench
 
 # ---- tests: each prints "NAME: N passed, N failed, N skipped"; tests/run.sh puts them in order and sums up
 
-STAGES ?= build tidy unit parse-count ladders kill-matrix sim-smoke fuzz-smoke e2e compilers
+STAGES ?= build tidy unit parse-count engine-count ladders kill-matrix sim-smoke fuzz-smoke e2e compilers
 test: build/deps.build-demo-test
 	@MAKE='$(MAKE)' B=$(B) tests/run.sh $(STAGES)
 
@@ -287,6 +287,10 @@ torture: $(B)/tests/test_sip_torture
 .PHONY: torture parse-count bench-parse bench-parse-run
 parse-count: $(B)/parse-count
 	@bench/parse/count.sh $(B)
+# The engine's instructions a call: another.
+.PHONY: engine-count
+engine-count: $(B)/bench-engine
+	@bench/engine/gate.sh $<
 # The parser against others, and by each instruction set. ROUNDS=n.
 bench-parse: build/deps.build-demo-test
 	@$(MAKE) --no-print-directory bench-parse-run
