@@ -258,7 +258,9 @@ static const struct transfer *transfer_of(const struct world *w, struct slice tr
     const struct transfer *t;
     for (uint32_t n = w->e->transfers.used; n && (t = pool_next(&w->e->transfers, &cursor, &h)); n--) {
         const struct leg *l = leg_get(w->e, t->transferor);
-        if (t->refer_cseq == refer_cseq && l && slice_eq(leg_str(l, DLG_LOCAL_TAG), transferor))
+        /* Of a REFER outside the transferor's dialog the CSeq counts somewhere else. */
+        if (t->refer_cseq == refer_cseq && t->subscriber == t->transferor && l &&
+            slice_eq(leg_str(l, DLG_LOCAL_TAG), transferor))
             return t;
     }
     return NULL;
