@@ -130,6 +130,9 @@ static void in_request(struct world *w, const struct sip_msg *m) {
     /* Its 2xx may have been lost between nodes, and is not repeated behind its BYE. */
     for (uint32_t i = 0; m->method == SIP_M_BYE && w->script.setup.nodes && i < w->seen.ok_n; i++)
         w->seen.oks[i].acked |= w->seen.oks[i].key == d->key;
+    /* It never ACKed our 2xx, and says that it goes before we may say so: as in out_bye. */
+    for (uint32_t i = 0; m->method == SIP_M_BYE && d->ok_at && i < w->seen.sub_n; i++)
+        w->seen.subs[i].excused |= w->seen.subs[i].key == d->key;
     const struct leg *l = leg_of_tag(w->e, m->call_id, m->to_tag);
     /* Of a call that has just been read it is dropped, and comes again; so does what gets lost between nodes. */
     if (m->method != SIP_M_INVITE || (l ? call_get(w->e, l->call)->resuming : w->script.setup.nodes != 0))
