@@ -302,12 +302,14 @@ static struct leg *find_leg(struct engine *e, struct slice *line) {
 static bool order_transfer(struct answer *a, struct slice line) {
     struct leg *l = find_leg(a->e, &line), *with = NULL;
     struct slice to = next_word(&line), wrong = SL("no such call and leg; `calls` and `show CALL` list them");
-    bool attended = slice_eq(to, SL("with"));
+    bool attended = slice_eq(to, SL("with")), suspended = a->e->owners.suspended;
     if (attended)
         with = find_leg(a->e, &line);
     if (l && attended && !with && a->e->cfg.shards > 1)
         wrong = SL("the other call and leg are not in the shard of the first one, where they have to be so far");
-    if (l && (!attended || with))
+    if (suspended)
+        wrong = SL("this node does nothing until it is sure again which calls are its own");
+    else if (l && (!attended || with))
         wrong = transfer_order(a->e, a->conn, l, attended ? SLICE_NONE : to, with);
     if (!wrong.p)
         return true;

@@ -98,10 +98,13 @@ static bool may_go(struct engine *e, struct call *c, const struct held *h, bool 
     return true;
 }
 
-/* In the order of sending; what waits holds back the rest of its leg. */
+/* In the order of sending; what waits holds back the rest of its leg. While nothing may be sent all waits: the timer
+ * looks again behind that. */
 static void run(struct engine *e, struct call *c, bool force) {
     handle blocked[2 * LIMIT_LEGS_PER_CALL], before = HANDLE_NONE, next;
     unsigned n = 0;
+    if (e->owners.suspended)
+        return;
     for (handle self = c->held_first; self != HANDLE_NONE; self = next) {
         struct held *h = held_get(e, self);
         bool behind = n == sizeof blocked / sizeof *blocked;

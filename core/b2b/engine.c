@@ -412,7 +412,10 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
     switch (ev->kind) {
     case EV_DATAGRAM: on_datagram(e, ev); break;
     case EV_STORE: on_store(e, ev); break;
-    case EV_SEND_FAILED: on_send_failed(e, &ev->u.failed.dst); break;
+    case EV_SEND_FAILED:
+        if (!e->owners.suspended)
+            on_send_failed(e, &ev->u.failed.dst);
+        break;
     case EV_ADMIN: admin_on_line(e, ev->u.admin.conn, ev->u.admin.line); break;
     case EV_RECORD: recover_record(e, ev->u.record.key, ev->u.record.value); break;
     case EV_DRAIN: on_drain(e, ev->u.drain.deadline_us); break;
@@ -424,7 +427,7 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
     case EV_FORMAT: record_format_told(e, ev->u.format.highest); break;
     case EV_ACT: e->owners.suspended = ev->u.act.suspended; break;
     case EV_MEDIA:
-        if (ev->u.media.what == MEDIA_EV_SILENT)
+        if (ev->u.media.what == MEDIA_EV_SILENT && !e->owners.suspended)
             silence_noted(e, ev->u.media.stream, ev->u.media.generation);
         else if (ev->u.media.what == MEDIA_EV_ROC)
             media_srtp_rolled(e, ev);

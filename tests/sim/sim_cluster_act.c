@@ -180,6 +180,7 @@ void cluster_dead(struct world *w) {
     s->lost_some = s->lost_some || metrics_get(engine_metrics(w->e), M_store_unprotected) ||
                    metrics_get(engine_metrics(w->e), M_store_failures) || w->now < s->down_until;
     c->node[i].asleep = true; /* for good */
+    c->quiet_since = w->now;
     check_died(w);
     w->orders_open = 0;
     cluster_note_rest(w, i);

@@ -142,6 +142,32 @@ static void test_behind(void) {
     rig_stop(&r);
 }
 
+static void suspend(bool suspended) {
+    struct event ev = { .kind = EV_ACT, .u.act.suspended = suspended };
+    rig_step(&r, &ev);
+}
+
+/* A node that is not sure of its buckets sends nothing, whatever becomes stored, fails or is ordered meanwhile. */
+static void test_suspended(void) {
+    start(DURABILITY_CONFIRMED);
+    rig_invite(&r, &a, ALICE, BOB, rig_sdp("0", "sendrecv", 40000));
+    rig_reply(&r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
+    news();
+    suspend(true);
+    store_all();
+    rig_wait(&r, 2 * BUDGET_US);
+    struct event failed = { .kind = EV_SEND_FAILED, .u.failed.dst = rig_phone(BOB) };
+    rig_step(&r, &failed);
+    CHECK_EQ(news(), 0);
+    CHECK_EQ(census().held, 2);
+    CHECK_TRUE(strstr(rig_order(&r, "transfer 0 0 sip:carol@192.0.2.1"), "error: this node does nothing") != NULL);
+    suspend(false);
+    rig_wait(&r, 2000);
+    CHECK_EQ(news(), 2);
+    CHECK_EQ(counted(M_store_unprotected), 0);
+    rig_stop(&r);
+}
+
 static void test_budget(void) {
     start(DURABILITY_CONFIRMED);
     rig_invite(&r, &a, ALICE, BOB, rig_sdp("0", "sendrecv", 40000));
@@ -310,6 +336,6 @@ static void test_quarantine(void) {
 
 int main(void) {
     return UNIT_RUN("barrier", UNIT(test_off), UNIT(test_order), UNIT(test_timers), UNIT(test_behind),
-                    UNIT(test_budget), UNIT(test_refused), UNIT(test_down), UNIT(test_full), UNIT(test_fenced),
-                    UNIT(test_quarantine));
+                    UNIT(test_suspended), UNIT(test_budget), UNIT(test_refused), UNIT(test_down),
+                    UNIT(test_full), UNIT(test_fenced), UNIT(test_quarantine));
 }
