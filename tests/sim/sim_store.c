@@ -105,7 +105,8 @@ static uint64_t id_of(struct slice key) {
 /* The engine knows that this is stored. */
 static void acknowledged(struct world *w, const struct store_op *op) {
     struct sim_kept *k = kept_of(w, id_of(buf_slice(op->key)), true);
-    if (op->version < k->version)
+    bool moved = k->value && !op->value && op->bucket != k->bucket; /* what it left behind goes */
+    if (op->version < k->version || moved)
         return;
     free(k->value);
     k->value = copy(op->value);
@@ -163,9 +164,10 @@ static void answer(struct world *w, const struct sim_op *x, enum store_status st
 static void say(const struct world *w, const struct sim_op *x, enum store_status status) {
     static const char *const names[] = { "done", "missing", "refused", "fenced", "unavailable" };
     if (w->opt.verbose && x->key && (x->op.verb == STORE_PUT || x->op.verb == STORE_DELETE))
-        printf("%6llu.%06llu store: %s %.*s version %llu: %s\n", (unsigned long long)(w->now / SECOND),
-               (unsigned long long)(w->now % SECOND), x->op.verb == STORE_PUT ? "put" : "delete",
-               (int)buf_slice(x->key).n, buf_slice(x->key).p, (unsigned long long)x->op.version, names[status]);
+        printf("%6llu.%06llu store: %s %.*s %03x/%.*s version %llu: %s\n", (unsigned long long)(w->now / SECOND),
+               (unsigned long long)(w->now % SECOND), x->op.verb == STORE_PUT ? "put" : "delete", (int)x->op.table.n,
+               x->op.table.p, x->op.bucket, (int)buf_slice(x->key).n, buf_slice(x->key).p,
+               (unsigned long long)x->op.version, names[status]);
 }
 
 /* Of a cluster's node: what the store itself says, for a LOAD many times. */
