@@ -289,6 +289,7 @@ void owner_on_timer(struct engine *e) {
     clear_takeovers(e);
     call_reap(e); /* what is to be written goes before what is given */
     look_at_calls(e, busy);
+    barrier_mark_deleting(e, busy);
     for (uint32_t i = 0; i < LIMIT_BUCKETS && o->giving && n < GIVE_BUCKETS; i++) {
         if (o->next[i] == PEER_NONE)
             continue;

@@ -140,6 +140,27 @@ static void test_give(void) {
     pair_end(p);
 }
 
+/* A record that is still to be deleted holds its bucket back: the next owner would take the call up again. */
+static void test_give_undeleted(void) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a, b;
+    p->e[0]->cfg.durability = DURABILITY_CONFIRMED;
+    p->e[0]->cfg.durability_budget_us = 30000;
+    pair_invite_at(p, &a, 0, ALICE, BOB);
+    p->keeps_records = true;
+    rig_reply(&p->r, BOB, "INVITE", 486, "", &b);
+    CHECK_EQ(pair_calls(p, 0), 0);
+    CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 1);
+    pair_bucket(p, 0, BUCKET_GIVE, pair_hash(&config, a.call_id), 2, 0);
+    pair_wait(p, 2000000);
+    CHECK_EQ(p->given_n, 0);
+    p->keeps_records = false;
+    pair_wait(p, 3000000);
+    CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 0);
+    CHECK_EQ(p->given_n, 1);
+    pair_end(p);
+}
+
 /* One that rings for ever holds nobody up for ever. */
 static void test_give_patience(void) {
     struct pair *p = pair_new(&config);
@@ -187,5 +208,5 @@ static void test_options(void) {
 int main(void) {
     return UNIT_RUN("two engines", UNIT(test_call_from_anywhere), UNIT(test_cancel), UNIT(test_asked),
                     UNIT(test_hop_limit), UNIT(test_lost), UNIT(test_loading), UNIT(test_give),
-                    UNIT(test_give_patience), UNIT(test_suspended), UNIT(test_options));
+                    UNIT(test_give_undeleted), UNIT(test_give_patience), UNIT(test_suspended), UNIT(test_options));
 }
