@@ -72,7 +72,8 @@ static void check_leg(struct world *w, const struct leg *l) {
         sim_fail(w, "a leg waits for the answer to an INVITE that is over, in %s", leg_state_name(l->state));
     check_offer(w, l);
     const struct leg *p = leg_get(e, l->peer);
-    if (l->transfer != HANDLE_NONE || l->echo || !leg_is_up(l))
+    /* The last: its transfer's call has not been taken over yet, which is waited for. */
+    if (l->transfer != HANDLE_NONE || l->echo || !leg_is_up(l) || leg_str(l, LEG_TRANSFER_AT).p)
         return;
     /* The deadline of draining ends calls a few at a step. */
     if (!leg_is_live(p) && !(e->draining && w->now >= e->drain_until))
