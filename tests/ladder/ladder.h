@@ -146,6 +146,7 @@ struct world {
     struct waiting *store_queue; /* operations that are not answered yet */
     uint64_t store_delay_us;
     bool store_down, store_silent, store_mute;
+    uint32_t store_first; /* so many writes are done yet, unanswered */
     uint64_t now;
     uint64_t stamp; /* of the lines being printed; 0: now */
     struct packet *seen; /* all that was read, latest first */
@@ -199,7 +200,8 @@ void world_played(struct world *w, const struct dialog_side *d, const char *what
 void store_later(struct world *w, const struct store_op *op);
 uint64_t store_due(const struct world *w);
 bool store_take(struct world *w, struct event *ev);
-void store_step(struct world *w, const char *what, uint64_t delay_us);
+/* n: the time of `slow`, the number of `first`. */
+void store_step(struct world *w, const char *what, uint64_t n);
 /* Nobody is there for so long. */
 void store_restart(struct world *w, uint64_t dead_us);
 void store_forget_queue(struct world *w);

@@ -56,8 +56,9 @@
  *   order WHO TARGET               the operator transfers the party in this dialog: to a URI or a phone, or
  *                                  `with WHO`: to who is in that dialog
  *   ordered TEXT                   the operator was told this since the order
- *   store slow TIME|up|down|silent|mute   its answers take so long; no time; UNAVAILABLE at once; nothing is done nor
- *                                  answered until further notice; everything is done and nothing answered
+ *   store slow TIME|up|down|silent|mute|first N   its answers take so long; no time; UNAVAILABLE at once; nothing is
+ *                                  done nor answered until further notice; everything is done and nothing answered;
+ *                                  the next N are done, and nothing is answered
  *   restart [TIME [ADDR]]          the engine dies; a new one reads the records that the store has, after that time;
  *                                  ADDR: its media is there
  *   address N here|gone            the Nth media-vip comes to the engine, or leaves it
@@ -281,7 +282,8 @@ static void do_unreachable(struct world *w, struct words *ws) {
 
 static void do_store(struct world *w, struct words *ws) {
     const char *what = word(w, ws, 1);
-    store_step(w, what, strcmp(what, "slow") == 0 ? word_time(w, ws, 2) : 0);
+    bool slow = strcmp(what, "slow") == 0, first = strcmp(what, "first") == 0;
+    store_step(w, what, slow ? word_time(w, ws, 2) : first ? word_number(w, ws, 2) : 0);
     world_advance(w, 0, false);
 }
 

@@ -32,7 +32,9 @@ void store_later(struct world *w, const struct store_op *op) {
     x->op = *op;
     x->op.key = x->key = copy(op->key);
     x->op.value = x->value = copy(op->value);
-    x->due_us = w->store_silent ? UINT64_MAX : w->now + w->store_delay_us;
+    bool counted = w->store_first > 0;
+    w->store_first -= counted;
+    x->due_us = w->store_silent && !counted ? UINT64_MAX : w->now + w->store_delay_us;
     while (*at)
         at = &(*at)->next;
     *at = x;
@@ -70,18 +72,20 @@ bool store_take(struct world *w, struct event *ev) {
     return true;
 }
 
-void store_step(struct world *w, const char *what, uint64_t delay_us) {
+void store_step(struct world *w, const char *what, uint64_t n) {
     world_all_read(w);
-    static const char *const words[] = { "slow", "up", "down", "silent", "mute" };
+    static const char *const words[] = { "slow", "up", "down", "silent", "mute", "first" };
     unsigned i = 0;
-    while (i < 5 && strcmp(what, words[i]) != 0)
+    while (i < 6 && strcmp(what, words[i]) != 0)
         i++;
-    if (i == 5)
-        fail(w, "store slow TIME|up|down|silent|mute");
-    w->store_mute = i == 4;
+    if (i == 6)
+        fail(w, "store slow TIME|up|down|silent|mute|first N");
+    uint64_t delay_us = i == 0 ? n : 0;
+    w->store_first = i == 5 ? (uint32_t)n : 0;
+    w->store_mute = i >= 4;
     w->store_delay_us = delay_us;
     w->store_down = strcmp(what, "down") == 0;
-    w->store_silent = strcmp(what, "silent") == 0;
+    w->store_silent = strcmp(what, "silent") == 0 || i == 5;
     for (struct waiting *x = w->store_queue; x && !w->store_silent; x = x->next)
         if (x->due_us == UINT64_MAX)
             x->due_us = w->now + delay_us;

@@ -212,8 +212,9 @@ static void drain_outbox(struct world *w) {
             buf_unref(engine_bufs(w->engine), &o->u.send.buf);
             break;
         case OUT_MEDIA:
-            if (relay_command(&w->relay, &o->u.media, w->now))
-                srtp_note(w, &o->u.media);
+            if (!relay_command(&w->relay, &o->u.media, w->now))
+                fail(w, "the relay ignored a command of stream %u", (unsigned)o->u.media.stream);
+            srtp_note(w, &o->u.media);
             break;
         case OUT_STORE:
             store_later(w, &o->u.store);
