@@ -2,6 +2,7 @@
 #include "core/b2b/anchor.h"
 #include "core/b2b/call.h"
 #include "core/b2b/leg.h"
+#include "core/b2b/media.h"
 #include "core/b2b/media_ports.h"
 #include "core/b2b/record_read.h"
 #include "core/sip/token.h"
@@ -191,6 +192,21 @@ static bool is_native(const struct engine *e, const struct leg *l) {
     return token_parse(leg_str(l, DLG_LOCAL_TAG), &t) && c && t.call == c->id;
 }
 
+/* The relay knows nothing of it. What the other one lacks because this one has it, it gets. */
+static void hand_over(struct engine *e, struct leg *from, struct leg *to) {
+    to->session_unsure = to->session_unsure || from->session_unsure;
+    for (unsigned i = 0; i < LEG_STREAMS; i++) {
+        struct leg_stream *s = &from->media.streams[i], *t = &to->media.streams[i];
+        if (s->open && t->open && t->slot == PORT_POOL_NONE) {
+            t->slot = s->slot;
+            t->generation = s->generation;
+        } else if (s->open && s->slot != PORT_POOL_NONE) {
+            port_pool_release(&e->ports, s->slot, s->generation, e->now - e->ports.quarantine_us);
+        }
+        s->open = false;
+    }
+}
+
 static void bury(struct engine *e, struct leg *l) {
     struct call *c = leg_call(e, l);
     leg_stop_ok(e, l);
@@ -208,9 +224,14 @@ static bool is_settled(struct decoder *x, struct leg *l, struct leg *other) {
     if (x->peeks || here == there)
         return false;
     if (here) {
+        hand_over(x->e, l, other);
         bury(x->e, l);
         return true;
     }
+    if (leg_call(x->e, other)->resuming)
+        hand_over(x->e, other, l);
+    else
+        media_close(x->e, other);
     leg_unindex(x->e, other);
     bury(x->e, other);
     return leg_index(x->e, l);
