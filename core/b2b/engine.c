@@ -143,12 +143,19 @@ static bool is_our_via(const struct engine *e, const struct sip_msg *msg) {
             slice_ieq(msg->via.sent_by.host, slice_of(e->ua.host.p + 1, e->ua.host.n - 2)));
 }
 
+/* Also of another fork than the one that we hold: its transaction may have been a former owner's. */
 static void on_stray_response(struct engine *e, const struct sip_msg *msg) {
-    if (msg->cseq_method != SIP_M_INVITE || msg->status < 200 || msg->status > 299)
+    if (msg->cseq_method != SIP_M_INVITE || msg->status < 200)
         return;
-    struct leg *l = leg_find(e, msg->call_id, msg->from_tag, msg->to_tag);
-    if (l && !leg_call(e, l)->resuming)
+    struct leg *l = leg_find_local(e, msg->call_id, msg->from_tag);
+    if (!l || leg_call(e, l)->resuming)
+        return;
+    if (recover_answers_retry(e, l, msg)) {
+        struct leg_event ev = leg_on_answer(e, l, msg);
+        engine_leg_event(e, l, &ev);
+    } else if (msg->status < 300) {
         leg_on_stray_2xx(e, l, msg);
+    }
 }
 
 static void client_event(struct engine *e, const struct txn_event *t, const struct sip_msg *msg) {

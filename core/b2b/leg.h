@@ -109,6 +109,8 @@ struct leg_event leg_on_cancel(struct engine *e, struct leg *l, handle invite);
 struct leg_event leg_on_response(struct engine *e, struct leg *l, const struct txn_event *t, const struct sip_msg *msg);
 /* A 2xx to INVITE for which no transaction is left: ACKed again. */
 void leg_on_stray_2xx(struct engine *e, struct leg *l, const struct sip_msg *msg);
+/* The final response to its first INVITE, whatever became of that one's transaction. */
+struct leg_event leg_on_answer(struct engine *e, struct leg *l, const struct sip_msg *msg);
 struct leg_event leg_on_timer(struct engine *e, struct leg *l, enum engine_timer kind);
 
 /* ---- state ---- */

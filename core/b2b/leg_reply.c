@@ -144,6 +144,12 @@ static struct leg_event on_invite_response(struct engine *e, struct leg *l, cons
     }
 }
 
+struct leg_event leg_on_answer(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    txn_drop(&e->txns, l->invite_out);
+    l->invite_cseq = msg->cseq;
+    return msg->status < 300 ? on_invite_2xx(e, l, msg) : refused(e, l, msg, msg->status);
+}
+
 /* Section 14.1: 2.1 to 4 s if the Call-ID is ours, else 0 to 2 s, in steps of 10 ms. */
 uint64_t leg_glare_wait_us(struct engine *e, const struct leg *l) {
     return l->dlg.uac ? 2100000 + 10000 * rng_below(&e->rng, 191) : 10000 * rng_below(&e->rng, 201);

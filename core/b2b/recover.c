@@ -167,3 +167,8 @@ bool recover_repeated(struct engine *e, const struct sip_msg *msg, handle txn) {
     txn_respond(&e->txns, e->out, e->now, txn, l->ok, 200);
     return true;
 }
+
+bool recover_answers_retry(const struct engine *e, const struct leg *l, const struct sip_msg *msg) {
+    bool calls = l->state == LEG_CALLING || l->state == LEG_EARLY || l->state == LEG_CANCELLING;
+    return leg_call(e, l)->taken_us && calls && msg->cseq > l->invite_cseq && msg->cseq < l->dlg.local_cseq;
+}
