@@ -95,7 +95,8 @@ void transfer_release(struct engine *e, struct transfer *t) {
             transfer_role(e, t, parties[i], TR_NONE);
     }
     transfer_release_legs(e, t);
-    if (b && t->subscriber == t->transferor)
+    /* One that was passed on and not accepted comes again as it was. */
+    if (b && t->subscriber == t->transferor && (t->mode != MODE_RELAY || transfer_relay_begun(t)))
         b->refer_done = t->refer_cseq;
     transfer_go(e, t, TRANSFER_DONE);
     if (listener)
