@@ -15,6 +15,12 @@ void leg_respond(struct engine *e, struct leg *l, handle txn, const struct sip_m
     wire_respond(e, txn, msg, &r, l);
 }
 
+/* The peer's own offer; one of its in a 2xx of before has its answer. */
+static void note_offer(struct leg *l, const struct sip_msg *msg) {
+    if (msg->body.n && leg_is_up(l) && l->invite_out == HANDLE_NONE)
+        l->late_offer = false;
+}
+
 /* Section 14.2: 500 with Retry-After while the last one is unanswered, 491 while ours is open. */
 static struct leg_event on_reinvite(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
     if (l->invite_in != HANDLE_NONE || l->state == LEG_INCOMING) {
@@ -38,6 +44,7 @@ static struct leg_event on_reinvite(struct engine *e, struct leg *l, const struc
     dialog_refresh(&l->dlg, &e->ua, msg);
     leg_note_abilities(l, msg);
     l->invite_in = txn;
+    note_offer(l, msg);
     if (msg->body.n)
         oa_step(&l->oa, OA_EV_RECV_OFFER);
     if (leg_session_refresh_invite(e, l, msg))
@@ -76,6 +83,7 @@ static struct leg_event on_update(struct engine *e, struct leg *l, const struct 
     if (leg_is_up(l) && leg_session_refused(e, l, msg, txn))
         return nothing;
     dialog_refresh(&l->dlg, &e->ua, msg);
+    note_offer(l, msg);
     if (leg_session_refresh_update(e, l, msg, txn))
         return nothing;
     return (struct leg_event){ .kind = LEG_EV_REQUEST, .msg = msg, .txn = txn };

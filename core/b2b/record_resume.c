@@ -143,7 +143,8 @@ static void resume_up(struct engine *e, struct leg *l) {
     leg_session_resume(e, l);
     if (take_open(e, l, LEG_OPEN_IN, &o))
         l->invite_in = adopt_server(e, l, &o);
-    if (l->invite_in == HANDLE_NONE)
+    /* One in a 2xx that we have not ACKed stands: the ACK is its answer. */
+    if (l->invite_in == HANDLE_NONE && !(l->oa == OA_OFFER_RCVD && l->late_offer))
         forget_offer(e, l);
     take_open(e, l, LEG_OPEN_OUT, &o);
     resume_reinvite(e, l, &o);
