@@ -77,7 +77,12 @@ void transfer_on_outside_subscribe(struct engine *e, const struct sip_msg *msg, 
     t->silent = false;
     transfer_role(e, t, l->self, TR_SUBSCRIBER);
     struct leg_event ev = { .kind = LEG_EV_REQUEST, .msg = msg, .txn = txn };
+    handle self = t->self;
     transfer_on_subscribe(e, t, l, &ev);
+    t = transfer_get(e, self);
+    /* No longer the time that a SUBSCRIBE may take, but that of its NOTIFY. */
+    if (t && t->state == TRANSFER_NOTIFYING && t->notifying)
+        wheel_set(&e->wheel, &t->timer, e->now + TRANSFER_NOTIFYING_T1 * e->cfg.t1_us);
 }
 
 bool transfer_subscribed_again(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
