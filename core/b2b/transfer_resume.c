@@ -17,9 +17,14 @@ bool transfer_wait_over(struct engine *e, struct transfer *t) {
     return waited;
 }
 
+/* Behind what its other parties have to do with. */
+static bool is_decided(const struct transfer *t) {
+    return t->state == TRANSFER_NOTIFYING || t->state == TRANSFER_BYE_WAIT || t->state == TRANSFER_ANNOUNCE;
+}
+
 /* Records of its other parties may still come: nothing is decided without them before the wait is over. */
 static bool waits_for_parties(struct engine *e, struct transfer *t) {
-    bool missing = transfer_awaits_party(t) && !t->result;
+    bool missing = transfer_awaits_party(t) && !is_decided(t);
     if (!missing || (t->resuming && !wheel_is_set(&t->timer))) {
         transfer_wait_over(e, t);
         return false;
@@ -44,19 +49,27 @@ static void notify_again(struct engine *e, struct transfer *t) {
     transfer_notify(e, t, status);
 }
 
-/* The transferee had agreed before the transferor's leg of the consultation was here, or could be ended. */
-static void end_consult(struct engine *e, struct transfer *t, struct leg *d) {
-    if (!t->committed || !leg_is_live(d) || d->transfer != t->self || d->transfer_role != TR_CONSULT)
-        return;
-    transfer_role(e, t, d->self, TR_NONE);
-    leg_end(e, d, 487, SLICE_NONE);
+/* The transferee had agreed before the transferor's leg of the consultation was here, or could be ended; or the target
+ * had left, and its own call's record does not say so. */
+static bool is_left_over(const struct engine *e, const struct transfer *t, const struct leg *l) {
+    if (!leg_is_live(l) || l->transfer != t->self)
+        return false;
+    return l->transfer_role == TR_CONSULT ? t->committed
+                                          : l->transfer_role == TR_TARGET && is_decided(t) && !leg_get(e, l->peer);
 }
 
-static void end_consults(struct engine *e, struct transfer *t) {
+static void end_left_over(struct engine *e, struct transfer *t, struct leg *l) {
+    if (!is_left_over(e, t, l))
+        return;
+    transfer_role(e, t, l->self, TR_NONE);
+    leg_end(e, l, 487, SLICE_NONE);
+}
+
+static void end_all_left_over(struct engine *e, struct transfer *t) {
     uint32_t cursor = 0;
     handle h;
-    for (struct leg *l; t->committed && (l = pool_next(&e->legs, &cursor, &h));)
-        end_consult(e, t, l);
+    for (struct leg *l; (l = pool_next(&e->legs, &cursor, &h));)
+        end_left_over(e, t, l);
 }
 
 static bool in_flight(const struct engine *e, handle leg) {
@@ -173,7 +186,7 @@ static void resume(struct engine *e, struct transfer *t, bool unsure) {
         resume_relayed(e, t);
         return;
     }
-    end_consults(e, t);
+    end_all_left_over(e, t);
     if (unsure && t->notifying)
         notify_again(e, t);
     if (!transfer_get(e, self))
@@ -214,5 +227,5 @@ void transfer_party_resumed(struct engine *e, struct transfer *t, struct leg *l)
     if (t->resuming)
         transfer_resume(e, t);
     else
-        end_consult(e, t, l);
+        end_left_over(e, t, l);
 }
