@@ -100,7 +100,8 @@ static void on_failure(struct world *w, const char *program) {
     if (w->opt.no_shrink || w->opt.only)
         return;
     sim_shrink(w);
-    printf("shrunk; replay: %s --seed %llu --verbose --only ", program, (unsigned long long)w->seed);
+    printf("shrunk; replay: %s%s --seed %llu --verbose --only ", program, w->opt.faults ? " --faults" : "",
+           (unsigned long long)w->seed);
     print_list(w);
     w->opt.verbose = true;
     if (world_run(w, w->seed))

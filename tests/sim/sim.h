@@ -131,7 +131,6 @@ struct sim_script {
     uint32_t first[SIM_SCENES + 1]; /* of each scene's events, which lie together */
     struct sim_event ev[SIM_EVENTS];
 };
-/* plain: without quirks, loss, odd events: for the first look at a new engine. */
 void sim_script_make(struct sim_script *s, uint64_t seed);
 const char *sim_action_name(unsigned a);
 const char *sim_seen_name(unsigned s);
@@ -321,9 +320,11 @@ struct seen_sub {
     uint64_t key;
     uint32_t id;
     uint32_t notify_cseq;         /* of the last NOTIFY out */
-    bool open, final, excused;    /* open: a NOTIFY without answer */
+    bool open, final, excused;    /* open: a NOTIFY without answer, and nothing has come that may be why */
+    bool unanswered;              /* the same, whatever has come */
     bool unsaid;                  /* no record says that the final one was answered: the next owner repeats it */
     uint64_t sent_at, at;
+    uint64_t to_tag;              /* the peer's: a fork that is refused has another */
     bool relayed;                 /* the transferee is the notifier */
 };
 

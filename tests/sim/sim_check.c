@@ -134,6 +134,11 @@ static void in_request(struct world *w, const struct sip_msg *m) {
     for (uint32_t i = 0; m->method == SIP_M_BYE && d->ok_at && i < w->seen.sub_n; i++)
         w->seen.subs[i].excused |= w->seen.subs[i].key == d->key;
     const struct leg *l = leg_of_tag(w->e, m->call_id, m->to_tag);
+    /* It hangs up where our own BYE waits for the ACK to a 2xx, since the session has expired meanwhile. */
+    bool expired = m->method == SIP_M_BYE && d->ok_at && l && !l->session_ends &&
+                   metrics_get(engine_metrics(w->e), M_sessions_expired);
+    for (uint32_t i = 0; expired && i < w->seen.sub_n; i++)
+        w->seen.subs[i].excused |= w->seen.subs[i].key == d->key;
     /* Of a call that has just been read it is dropped, and comes again; so does what gets lost between nodes. */
     if (m->method != SIP_M_INVITE || (l ? call_get(w->e, l->call)->resuming : w->script.setup.nodes != 0))
         return;
@@ -179,7 +184,7 @@ static void in_response(struct world *w, const struct sip_msg *m) {
         struct seen_sub *s = &w->seen.subs[i];
         if (s->key != d->key || s->notify_cseq != m->cseq)
             continue;
-        s->open = false;
+        s->open = s->unanswered = false;
         /* Refused, or answered when it had been given up: no more of it (RFC 6665 section 4.2.2). */
         if (m->status >= 300 || w->now - s->sent_at >= T1_64)
             s->excused = true;
@@ -317,8 +322,9 @@ static void out_notify(struct world *w, const struct seen_dialog *d, const struc
         s->unsaid = false;
         if (s->open && w->now - s->sent_at < T1_64)
             sim_fail(w, "a NOTIFY while one is unanswered");
-        s->open = true;
+        s->open = s->unanswered = true;
         s->sent_at = w->now;
+        s->to_tag = sim_hash(m->to_tag);
         s->notify_cseq = m->cseq;
         s->final = slice_eq(state.state, SL("terminated"));
         const struct transfer *t = transfer_of(w, m->from_tag, (uint32_t)id);
@@ -359,7 +365,7 @@ static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg
     for (uint32_t i = 0; i < w->seen.sub_n; i++) {
         struct seen_sub *s = &w->seen.subs[i];
         s->excused = s->excused || (no_ack && s->key == d->key);
-        bool bound = s->key == d->key && !s->excused && !s->relayed;
+        bool bound = s->key == d->key && s->to_tag == sim_hash(m->to_tag) && !s->excused && !s->relayed;
         bool waits = s->final && s->open && w->now - s->sent_at < T1_64;
         if (!no_ack && !deaf && !w->drained && bound && waits && !d->bye_out)
             sim_fail(w, "a BYE to the transferor before it answered the final NOTIFY");
@@ -385,7 +391,8 @@ static void out_request(struct world *w, const struct sip_msg *m) {
     case SIP_M_INVITE: out_invite(w, d, m); break;
     case SIP_M_ACK: out_ack(w, m); break;
     case SIP_M_CANCEL:
-        if (d->provisional_cseq != m->cseq)
+        /* What was sent again since, behind a refusal, may be unknown to who took over. */
+        if (w->faults.deaths ? d->provisional_cseq < m->cseq : d->provisional_cseq != m->cseq)
             sim_fail(w, "a CANCEL before any provisional response (RFC 3261 section 9.1)");
         break;
     case SIP_M_REFER: note_relayed(w, m); break;
@@ -494,6 +501,8 @@ void check_died(struct world *w) {
         if (!d->key || is_well(&well, d->key))
             continue;
         d->invite_branch = d->in_invite = 0;
+        /* The next engine repeats it, and waits for its ACK as long again. */
+        d->ok_cseq_last -= d->ok_at != 0;
         d->ok_at = 0;
         if (w->faults.lost_some)
             d->sdp = 0;
@@ -502,12 +511,12 @@ void check_died(struct world *w) {
         w->seen.oks[i].acked |= !is_well(&well, w->seen.oks[i].key);
     for (uint32_t i = 0; i < w->seen.sub_n; i++) {
         struct seen_sub *s = &w->seen.subs[i];
-        bool was_open = s->open;
+        bool was_open = s->unanswered;
         if (is_well(&well, s->key))
             continue;
         s->unsaid = s->final && !is_recorded(w->e, s->key);
-        s->final = s->final && !s->open;
-        s->open = false;
+        s->final = s->final && !s->unanswered;
+        s->open = s->unanswered = false;
         s->excused = s->excused || w->faults.lost_some || (was_open && w->now - s->sent_at >= T1_64);
     }
 }

@@ -109,6 +109,8 @@ static void load(struct world *w) {
 
 void sim_node_rise(struct world *w) {
     struct sim_store *s = &w->faults;
+    /* What its predecessor still had on the way is of another epoch by now: refused. */
+    sim_store_forget(w);
     load(w);
     world_renew(w);
     w->dead = false;

@@ -75,6 +75,9 @@ static void check_leg(struct world *w, const struct leg *l) {
     /* The last: its transfer's call has not been taken over yet, which is waited for. */
     if (l->transfer != HANDLE_NONE || l->echo || !leg_is_up(l) || leg_str(l, LEG_TRANSFER_AT).p)
         return;
+    /* Its transfer's record has not come yet, and is waited for. */
+    if (leg_str(l, LEG_TRANSFER_AT).p)
+        return;
     /* The deadline of draining ends calls a few at a step. */
     if (!leg_is_live(p) && !(e->draining && w->now >= e->drain_until))
         sim_fail(w, "a leg that talks with nobody and is in no transfer: role %u", l->role);

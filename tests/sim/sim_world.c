@@ -185,7 +185,8 @@ static void drain_outbox(struct world *w) {
         case OUT_STORE: do_store(w, o); break;
         case OUT_MEDIA:
             if (!relay_command(w->relay, &o->u.media, w->now))
-                sim_fail(w, "the relay ignored a command: verb %d", (int)o->u.media.verb);
+                sim_fail(w, "the relay ignored a command: verb %d of stream %u", (int)o->u.media.verb,
+                         (unsigned)o->u.media.stream);
             srtp_note(w, &o->u.media);
             break;
         case OUT_ADMIN:
