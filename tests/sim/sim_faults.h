@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * sim_faults: what the store and an engine's death lose, and what must not be lost. The store (sim_store.c) stands
+ * between the engine and its records; the engine (sim_node.c) dies in the midst of an outbox, and another one goes on.
+ */
+#ifndef REFEREE_SIM_FAULTS_H
+#define REFEREE_SIM_FAULTS_H
+
+#include "parser/sip_msg.h"
+#include "store/store.h"
+
+struct world;
+struct sim_setup;
+struct sim_script;
+
+#define SIM_KEPT 1024
+#define SIM_SURVIVORS 64
+
+/* The latest record of a call that the engine knows to be stored. */
+struct sim_kept {
+    uint64_t id, version;
+    struct buf *value;            /* NULL: deleted */
+    uint16_t bucket;
+    bool known, loaded;
+};
+struct sim_op;
+struct sim_op_record {
+    struct sim_op_record *next;
+    uint32_t n;
+    char bytes[];
+};
+struct sim_store {
+    struct sim_op *first, **last; /* on their way, in order */
+    uint64_t due, down_until;
+    struct sim_kept kept[SIM_KEPT];
+    uint32_t kept_n;
+    uint64_t unprotected;         /* messages that did not wait, of this engine */
+    uint32_t life;                /* which engine it is */
+    uint32_t doomed;              /* steps until it dies; 0: it does not */
+    uint8_t how;
+    uint32_t deaths, quarantined;
+    bool lost_some;               /* an engine died with something unprotected */
+    uint64_t survivors[SIM_SURVIVORS];
+    uint32_t survivor_n;
+    struct sim_op_record *records;
+};
+
+void sim_store_setup(struct sim_setup *u, uint64_t seed, bool nodes);
+void sim_store_script(struct sim_script *s, uint64_t seed);
+void sim_store_begin(struct world *w);
+void sim_store_op(struct world *w, const struct store_op *op);
+void sim_store_arrives(struct world *w);
+void sim_store_down(struct world *w, unsigned how);
+void sim_store_forget(struct world *w);
+/* Before it goes out: a record must promise it. */
+void sim_store_check(struct world *w, const struct sip_msg *m);
+void sim_store_check_end(struct world *w);
+void sim_node_doom(struct world *w, unsigned how);
+bool sim_node_dies(struct world *w);
+void sim_node_dead(struct world *w);
+void sim_node_rise(struct world *w);
+
+#endif
