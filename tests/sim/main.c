@@ -7,8 +7,8 @@
  *   --seconds N   as many seeds as fit
  *   --survey      goes on behind a failure, which is not shrunk
  *   --only LIST   of that seed's events only these: what a failure prints
- *   --faults      in each world with confirmed durability the store is late, refuses and is down; engines die, and
- *                 others go on with their records: without it in two thirds of them
+ *   --faults      in every world with confirmed durability the store is late, refuses and is down; engines die, and
+ *                 others go on with their records: without it in two thirds of those worlds
  *   --nodes       several engines of a cluster in each world
  *   --verbose     the ladder; --wire: whole messages too
  *   --hash        the hash of all traces: the same on every machine

@@ -308,6 +308,7 @@ struct seen_dialog {
     uint32_t provisional_cseq;    /* INVITE that had a 1xx delivered */
     bool bye_out;
     uint64_t gone_at;             /* the peer said last that there is no such dialog; 0: never */
+    bool unsure;                  /* an owner died, and no record says which CSeq it had come to */
 };
 
 struct seen_ok {

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define FAULTS_SHARE 66 /* percent of durable worlds: with --faults all */
 #define SECOND 1000000ull
 #define ANSWER_LOST_US 500000 /* the client gives up waiting */
 #define LEASE_OPS_A_FAILURE 20000
@@ -33,6 +34,7 @@ void sim_store_setup(struct sim_setup *u, uint64_t seed, bool nodes) {
     u->durable = sim_chance(&r, 50);
     u->store_delay_us = delays[sim_below(&r, 5)];
     u->store_fails = failing[sim_below(&r, 5)];
+    u->faults = u->durable && sim_chance(&r, FAULTS_SHARE);
     if (!nodes)
         return;
     u->durable = u->faults = true;
