@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* A request that was refused and is sent once more with what the refusal asked for: a longer session interval (422, RFC
- * 4028 section 7.3) or credentials (401, 407, RFC 3261 section 22.2). The other side of the call never hears of it. */
+ * 4028 section 7.3), credentials (401, 407, RFC 3261 section 22.2), or an offer without keys (488, 606). The other side
+ * of the call never hears of it. */
 #include "core/b2b/barrier.h"
 #include "core/b2b/call.h"
 #include "core/b2b/leg.h"
+#include "core/b2b/media.h"
+#include "core/b2b/media_srtp.h"
 #include "core/b2b/wire.h"
 #include "core/sip/branch.h"
 #include "parser/sip_hdr.h"
@@ -32,7 +35,7 @@ static struct buf *build(struct engine *e, struct leg *l, const struct sip_msg *
             sip_put_hdr(&b, h->name, h->value);
     }
     sbuf_put(&b, lines);
-    sip_put_body(&b, req->content_type, req->body);
+    sip_put_body(&b, req->content_type, l->keys_withdrawn && req->body.n ? leg_str(l, LEG_SDP_LOCAL) : req->body);
     return b.overflow ? NULL : buf_copy(&e->bufs, sbuf_slice(&b));
 }
 
@@ -95,12 +98,18 @@ static bool send(struct engine *e, struct leg *l, const struct txn_event *ev, co
     return true;
 }
 
+static bool offers_plain(struct engine *e, struct leg *l, const struct sip_msg *req) {
+    return req->body.n && media_srtp_withdraw(e, l) && media_describe(e, l, leg_str(l, LEG_SDP_LOCAL), -1).p;
+}
+
 static bool can_be_met(struct engine *e, struct leg *l, const struct txn *old, const struct sip_msg *req,
-                       const struct sip_msg *msg) {
+                       const struct sip_msg *msg, uint32_t purpose) {
     switch (msg->status) {
     case 401:
     case 407: return leg_auth_challenged(e, l, msg, req, old);
     case 422: return session_raise(&e->cfg.session, &l->session, msg);
+    case 488:
+    case 606: return purpose == FOR_INVITE && offers_plain(e, l, req);
     default: return false;
     }
 }
@@ -110,7 +119,7 @@ bool leg_retry(struct engine *e, struct leg *l, const struct txn_event *ev, cons
     struct sip_fault fault;
     struct slice bytes = txn_refused(&e->txns);
     if (ev->kind != TXN_FINAL || !old || old->tries >= TRIES_MAX || !bytes.p || !is_wanted(l, ev) ||
-        wire_parse_again(e, bytes, &fault) < 0 || !can_be_met(e, l, old, &e->again, msg))
+        wire_parse_again(e, bytes, &fault) < 0 || !can_be_met(e, l, old, &e->again, msg, ev->ctx_kind))
         return false;
     leg_early_free(e, l);
     return send(e, l, ev, old, &e->again);

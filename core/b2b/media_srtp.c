@@ -92,12 +92,25 @@ static void read_into(struct slice text, struct sdp *out) {
 void media_srtp_begin(const struct engine *e, struct leg *to, const struct sdp *from, struct media_srtp *out) {
     out->mode = media_srtp_mode(e, to);
     out->answer = to->oa == OA_OFFER_RCVD;
+    out->withdrawn = to->keys_withdrawn;
     out->concerned = out->mode >= SRTP_MODE_OFFER || to->media.said_srtp || to->media.told_srtp ||
                      media_srtp_spoken(from);
     if (!out->concerned)
         return;
     read_into(leg_str(to, LEG_SDP_REMOTE), &out->said);
     read_into(leg_str(to, LEG_SDP_LOCAL), &out->told);
+}
+
+bool media_srtp_withdraw(const struct engine *e, struct leg *l) {
+    struct sdp told;
+    bool keys = false;
+    if (l->direct || l->keys_withdrawn || media_srtp_mode(e, l) != SRTP_MODE_OFFER || leg_str(l, LEG_SDP_REMOTE).p)
+        return false;
+    read_into(leg_str(l, LEG_SDP_LOCAL), &told);
+    for (unsigned i = 0; i < told.media_count && i < LEG_STREAMS; i++)
+        keys = keys || (told.media[i].crypto && !is_secure(&told.media[i]));
+    l->keys_withdrawn = keys;
+    return keys;
 }
 
 static const struct sdp_media *line_of(const struct sdp *s, unsigned i) {
@@ -174,7 +187,9 @@ static void offer_line(struct engine *e, const struct media_srtp *x, unsigned i,
     const struct sdp_media *ours = line_of(&x->told, i);
     struct sdp_crypto c;
     bool was = false, feedback = false, secure;
-    if (ours && first_crypto(ours, &c)) {
+    if (x->withdrawn && !(ours && is_secure(ours))) {
+        secure = false;
+    } else if (ours && first_crypto(ours, &c)) {
         secure = is_secure(ours);
         repeat(ours, b);
     } else {

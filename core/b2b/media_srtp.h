@@ -5,8 +5,9 @@
  *
  * Rule. An answer has the profile of its offer, the first of its suites that we know, and its tag. RTP/AVP with keys
  * beside it (RFC 8643) is SRTP too. An offer of ours has what was agreed with this leg before, else what enum srtp_mode
- * wants. A key of ours stays as long as its suite does; what is re-offered without a change is the same to the byte.
- * Where two descriptions speak of SRTP and have no key in common, nothing passes.
+ * wants. A first offer with keys beside RTP that is refused with 488 or 606 is made again without them: not everybody
+ * passes over what it does not know. A key of ours stays as long as its suite does; what is re-offered without a change
+ * is the same to the byte. Where two descriptions speak of SRTP and have no key in common, nothing passes.
  *
  * The keys are in the descriptions, and so in the record; nothing else keeps them. They are written to no log.
  */
@@ -30,6 +31,7 @@ struct slice media_srtp_refusal(enum srtp_mode mode, const struct sdp *s);
 struct media_srtp {
     bool concerned;               /* false: none of it is about SRTP, and the rest is not filled */
     bool answer;
+    bool withdrawn;               /* keys that were offered beside RTP are taken back */
     enum srtp_mode mode;
     struct sdp said, told;
 };
@@ -42,6 +44,9 @@ struct media_srtp_line {
 bool media_srtp_spoken(const struct sdp *s);
 /* from: what the description is made of. */
 void media_srtp_begin(const struct engine *e, struct leg *to, const struct sdp *from, struct media_srtp *out);
+/* Our first offer to l, refused, had keys beside RTP, which it need not have: from now on its offers have none. False:
+ * it was not so. */
+bool media_srtp_withdraw(const struct engine *e, struct leg *l);
 /* m-line i of it. False: it is rejected. */
 bool media_srtp_line(struct engine *e, const struct media_srtp *x, unsigned i, const struct sdp_media *from,
                      struct media_srtp_line *out);

@@ -112,6 +112,7 @@ struct leg {
     bool adopted;           /* its open INVITE is a former owner's, and no response has come */
     bool by_remote;         /* also found by Call-ID and the peer's tag: see recover_repeated */
     bool direct;            /* its media does not come here: see media.h */
+    bool keys_withdrawn;    /* its party refused keys beside RTP; see media_srtp.h */
     bool holds_here;        /* its hold was answered by us: the other party hears music */
     uint16_t refused_status; /* forked call: its final answer, kept to choose the best */
     handle transfer;

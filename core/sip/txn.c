@@ -281,9 +281,14 @@ bool txn_is_done(const struct txn_layer *l, handle h) {
     return !t || t->status >= 200;
 }
 
+/* Credentials, a longer session interval, another offer. */
+static bool may_ask_again(uint16_t status) {
+    return status == 401 || status == 407 || status == 422 || status == 488 || status == 606;
+}
+
 void txn_drop_request(struct txn_step *s) {
     struct txn *t = s->txn;
-    if (s->status == 401 || s->status == 407 || s->status == 422) {
+    if (may_ask_again(s->status)) {
         buf_unref(s->layer->bufs, &s->layer->refused);
         s->layer->refused = t->request;
         t->request = NULL;

@@ -236,7 +236,7 @@ void srtp_tell(const struct sdp_media *m, struct sbuf *out);
 /* What the engine told the relay. */
 void srtp_note(struct world *w, const struct media_cmd *cmd);
 /* Phone and relay have the same keys, or none. */
-void srtp_check(struct world *w, const struct dialog_side *d, uint32_t stream);
+void srtp_check(struct world *w, const struct dialog_side *d, uint32_t stream, bool video);
 bool srtp_mode_named(const char *name, enum srtp_mode *out);
 
 /* expect.c */

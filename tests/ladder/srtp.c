@@ -95,8 +95,8 @@ void srtp_note(struct world *w, const struct media_cmd *cmd) {
         w->keys[cmd->stream] = cmd->keys;
 }
 
-/* What the first line of both descriptions comes to, seen from the phone. */
-static struct srtp_keys agreed(const struct dialog_side *d) {
+/* What a line of both descriptions comes to, seen from the phone. */
+static struct srtp_keys agreed(const struct dialog_side *d, unsigned line) {
     char own[SDP_TEXT_MAX + 64];
     struct sbuf b = sbuf_on(own, sizeof own);
     struct sdp ours, theirs;
@@ -104,10 +104,10 @@ static struct srtp_keys agreed(const struct dialog_side *d) {
     struct srtp_keys k = { 0 };
     put(&b, "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\n%s", d->own.text);
     if (sdp_parse(sbuf_slice(&b), &ours) < 0 || sdp_parse(slice_str(d->theirs.text), &theirs) < 0 ||
-        !ours.media_count || !theirs.media_count)
+        line >= ours.media_count || line >= theirs.media_count)
         return k;
-    for (struct slice mine_rest = ours.media[0].lines; sdp_crypto_next(&mine_rest, &mine);)
-        for (struct slice rest = theirs.media[0].lines; sdp_crypto_next(&rest, &yours);) {
+    for (struct slice mine_rest = ours.media[line].lines; sdp_crypto_next(&mine_rest, &mine);)
+        for (struct slice rest = theirs.media[line].lines; sdp_crypto_next(&rest, &yours);) {
             if (mine.tag != yours.tag || mine.suite != yours.suite)
                 continue;
             k.suite = (uint8_t)mine.suite;
@@ -119,8 +119,8 @@ static struct srtp_keys agreed(const struct dialog_side *d) {
     return k;
 }
 
-void srtp_check(struct world *w, const struct dialog_side *d, uint32_t stream) {
-    struct srtp_keys want = agreed(d);
+void srtp_check(struct world *w, const struct dialog_side *d, uint32_t stream, bool video) {
+    struct srtp_keys want = agreed(d, video);
     const struct srtp_keys *got = &w->keys[stream];
     if (got->suite == SRTP_BROKEN)
         fail(w, "%s: nothing passes for want of a common key", d->phone->name);

@@ -395,13 +395,13 @@ void world_media(struct world *w, struct dialog_side *d, const char *to, uint8_t
                            .n = sizeof rtp };
     if (!at_port)
         fail(w, "%s knows no port to send media to", d->phone->name);
-    srtp_check(w, d, in.stream);
+    srtp_check(w, d, in.stream, video);
     relay_packet(&w->relay, &in, w->now, &v);
     if (v.drop == RELAY_FORWARD) {
         const struct dialog_side *at = who_listens(w, &v.dst, v.out_stream, video);
         if (!at)
             fail(w, "media of %s goes to an address and port that no phone has agreed on", d->phone->name);
-        srtp_check(w, at, v.out_stream);
+        srtp_check(w, at, v.out_stream, video);
         full_name(at, heard, sizeof heard);
     }
     say(w, "%s ~ media ~> %s%s%s", d->phone->name, heard, v.drop ? ": " : "", v.drop ? relay_drop_name(v.drop) : "");
@@ -423,7 +423,7 @@ void world_played(struct world *w, const struct dialog_side *d, const char *what
         fail(w, "%s knows no port to be played to at", d->phone->name);
     const struct relay_play *play = &w->relay.streams[f.stream].play;
     const char *now = play->on ? names[play->source] : "off";
-    srtp_check(w, d, f.stream);
+    srtp_check(w, d, f.stream, false);
     say(w, "%s <~ %s", d->phone->name, now);
     if (strcmp(now, what) != 0)
         fail(w, "what is played is %s, expected: %s", now, what);
