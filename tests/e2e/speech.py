@@ -14,13 +14,14 @@ Heard = namedtuple("Heard", "at who number seq stamp ssrc marker kind src")
 class Speaker(threading.Thread):
     """Speaks every 20 ms from its dialog's RTP port to where the dialog's SDP says, until it is told to stop."""
 
-    def __init__(self, dialog, host, who, kind=0, address=None):
+    def __init__(self, dialog, host, who, kind=0, address=None, seq=None):
         super().__init__(daemon=True)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         self.socket.bind((address or dialog.phone.media, dialog.rtp))
         self.to, self.who, self.kind = (host, dialog.relay), who, kind
         self.ssrc, self.seq, self.stamp = 0x1000 * (who + 1) + dialog.rtp, 1000 * who + dialog.rtp, 7000 * who
+        self.seq = self.seq if seq is None else seq
         self.sent, self.heard, self.bad, self.on, self.speaks = [], [], [], True, True
         self.turn = threading.Lock()
         self.ear = threading.Thread(target=self.listen, daemon=True)
@@ -30,11 +31,14 @@ class Speaker(threading.Thread):
     def payload(self, number):
         return struct.pack(">II", self.who, number) * (FRAME // 8)
 
-    def say(self):
-        number = len(self.sent)
+    def packet(self, number):
         header = struct.pack(">BBHII", 0x80, self.kind, self.seq & 0xffff, self.stamp & 0xffffffff, self.ssrc)
+        return header + self.payload(number)
+
+    def say(self):
+        packet = self.packet(len(self.sent))
         self.sent.append(time.monotonic())
-        self.socket.sendto(header + self.payload(number), self.to)
+        self.socket.sendto(packet, self.to)
         self.seq += 1
         self.stamp += FRAME
 
