@@ -11,7 +11,7 @@
 # make conformance  tests/CONFORMANCE.md, which test shows what, made from the tests
 # make asan tsan  the tests under sanitizers   make fuzz SECONDS=30    each fuzz target   make cov    line coverage
 # make bench-store  the Redis store beside redis-benchmark (ARGS='--takeover 1000000')
-# make bench-relay RTP packets and their cost, beside rtpengine (ARGS=)
+# make bench-relay RTP packets and their cost, beside rtpengine (ARGS=); also -price, -steered: bench/relay/README.md
 # make bench-call  calls a second and their cost, beside Kamailio (SCENARIO=, RATE=, ARGS=)
 # make bench-engine  instructions a call of the engine alone, by callgrind (SCENARIO=)
 # make deps       the Debian packages          make install PREFIX=/usr/local DESTDIR=
@@ -156,9 +156,33 @@ $(B)/bench-store: $(call objects,$(STORE_SRC)) $(ARCHIVES)
 
 $(B)/bench-engine: $(call objects,$(ENGINE_SRC)) $(PURE_LIB)
 	$(call say,ld)$(LINK) $^ $(LIBS)
-all: $(B)/bench-relay-load
+all: $(B)/bench-relay-load $(B)/bench-relay-price $(B)/bench-relay-steered
 $(B)/bench-relay-load: $(B)/bench/relay/load.o
 	$(call say,ld)$(LINK) $^
+
+# What the program in the kernel costs, with its features and without.
+BARE_SKEL := $(B)/skel/bare.skel.h
+$(B)/skel/bare.bpf.o: bench/relay/bare.bpf.c | build/deps.build
+	@mkdir -p $(@D)
+	$(call say,bpf)clang $(BPF_FLAGS) -MMD -MP -c -o $@ $<
+$(BARE_SKEL): $(B)/skel/bare.bpf.o
+	$(call say,skel)$(BPFTOOL) gen object $(B)/skel/bare.linked.o $< && \
+	    $(BPFTOOL) gen skeleton $(B)/skel/bare.linked.o name bare_bpf > $@.new && mv $@.new $@
+$(B)/bench/relay/price.o: | $(BARE_SKEL)
+$(B)/bench-relay-price: $(B)/bench/relay/price.o
+	$(call say,ld)$(LINK) $^ -lbpf
+
+# One socket for all media ports, by SK_LOOKUP, beside a socket for each.
+STEER_ONE_SKEL := $(B)/skel/steer_one.skel.h
+$(B)/skel/steer_one.bpf.o: bench/relay/steer.bpf.c | build/deps.build
+	@mkdir -p $(@D)
+	$(call say,bpf)clang $(BPF_FLAGS) -MMD -MP -c -o $@ $<
+$(STEER_ONE_SKEL): $(B)/skel/steer_one.bpf.o
+	$(call say,skel)$(BPFTOOL) gen object $(B)/skel/steer_one.linked.o $< && \
+	    $(BPFTOOL) gen skeleton $(B)/skel/steer_one.linked.o name steer_one_bpf > $@.new && mv $@.new $@
+$(B)/bench/relay/steered.o: | $(STEER_ONE_SKEL)
+$(B)/bench-relay-steered: $(B)/bench/relay/steered.o $(ARCHIVES)
+	$(call say,ld)$(LINK) $^ $(LIBS)
 
 $(B)/bench-%: $(B)/bench/%.o $(ARCHIVES)
 	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS)
@@ -237,6 +261,16 @@ bench-engine: build/deps.build-demo-bench $(B)/bench-engine
 bench-relay: build/deps.build-demo-bench
 	@$(MAKE) --no-print-directory all
 	B=$(B) python3 bench/relay/run.py $(ARGS)
+
+# One steered socket beside plain ones, as root: ARGS='PORTS RATE SECONDS PASSES'.
+.PHONY: bench-relay-steered
+bench-relay-steered: $(B)/bench-relay-steered
+	$< $(ARGS)
+
+# The program in the kernel alone, as root: what each of its features costs a packet. ROUNDS=15.
+.PHONY: bench-relay-price
+bench-relay-price: $(B)/bench-relay-price
+	$< $(ROUNDS)
 
 # ---- tests: each prints "NAME: N passed, N failed, N skipped"; tests/run.sh puts them in order and sums up
 

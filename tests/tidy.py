@@ -15,7 +15,7 @@ import sys
 
 PURE = ("core/base", "parser", "core/sip", "core/b2b", "rtp", "store")
 SHELL = ("core/runtime",)
-RINGS = ("core/runtime/uring.h", "core/runtime/udp.h", "core/runtime/stream.h")
+RINGS = ("core/runtime/io.h", "core/runtime/uring.h", "core/runtime/udp.h", "core/runtime/stream.h")
 
 # Who may include whom: a folder sees itself and these.
 LAYERS = {
@@ -29,7 +29,7 @@ LAYERS = {
     "core/runtime": PURE,
     "core/main.c": PURE + SHELL,
     "core/refereectl.c": PURE + SHELL,
-    "bench": PURE + RINGS,
+    "bench": PURE + RINGS + ("rtp/fastpath",),
     "tests/sim": PURE + RINGS,
     "tests/ladder": PURE + RINGS + ("tests/sim",),
     "tests/kill": PURE + ("tests/unit",),

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * bench/relay/price: ns a packet of the program in the kernel alone (BPF_PROG_TEST_RUN, one hot stream), with the
+ * features of the relay and with them taken out one by one (bare.bpf.c). Rounds of all, one after the other, so that a
+ * busy machine meets all alike; of each the best and the median. Needs root.
+ */
+#define _GNU_SOURCE
+#include "rtp/fastpath.h"
+#include "rtp/rtp_packet.h"
+
+#include <bare.skel.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define ROUNDS_MAX 101
+#define REPEAT 1000000
+#define PORT 30000
+#define PAYLOAD 160
+
+struct frame {
+    uint8_t bytes[14 + 40 + 8 + RTP_HEADER_MIN + PAYLOAD];
+    uint32_t n;
+};
+
+enum { BARE, LATCH, LOCK, REPORT, REWRITE, WHOLE, PROGRAMS };
+static const char *const names[PROGRAMS] = {
+    [BARE] = "bare: slot, next hop, headers and their checksums",
+    [LATCH] = "... and the latch: source, clock, heartbeat",
+    [LOCK] = "... and the lock of the listener",
+    [REPORT] = "... and reception: loss and jitter for RTCP",
+    [REWRITE] = "... and the rest: payload types, SSRC, sequence, timestamp, counters",
+    [WHOLE] = "the product's program",
+};
+
+static struct bare_bpf *bpf;
+static uint32_t found[PROGRAMS][ROUNDS_MAX];
+
+static struct fast_addr address(bool v6, uint8_t host, uint16_t port) {
+    struct fast_addr a = { .port = port, .family = v6 ? FAST_V6 : FAST_V4 };
+    uint8_t ip[16] = { v6 ? 0xfd : 10 };
+    ip[v6 ? 15 : 3] = host;
+    memcpy(a.ip, ip, sizeof ip);
+    return a;
+}
+
+static void put(const struct bpf_map *map, uint32_t key, const void *value) {
+    if (bpf_map_update_elem(bpf_map__fd(map), &key, value, BPF_ANY))
+        perror("map"), exit(1);
+}
+
+/* What leaves is what came, so that the next run meets the same frame: our address and the party's change places. */
+static void talk(bool v6) {
+    struct timespec t;
+    struct fast_in party = { .target = 1, .generation = 1, .source = address(v6, 2, 4000), .negotiated_rate = 8000 };
+    struct fast_out listener = { .ifindex = 1, .dst = address(v6, 1, PORT), .src = address(v6, 2, 4000),
+                                 .hop = address(v6, 1, 0), .mac_known = 1, .hop_mac = { 2 }, .our_mac = { 2 } };
+    struct fast_config c = { .layout = FAST_LAYOUT, .pairs = 2, .first_port = PORT, .local_count = 1 };
+    struct fast_addr here = address(v6, 1, 0);
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    c.beat_us = (uint64_t)t.tv_sec * 1000000 + 3600ull * 1000000; /* of an hour ahead: it never stops */
+    memcpy(c.local[0].ip, here.ip, sizeof here.ip);
+    c.local[0].family = here.family;
+    for (uint32_t i = 0; i < FAST_TYPES; i++)
+        party.types[i] = (uint8_t)i;
+    put(bpf->maps.streams_in, 0, &party);
+    put(bpf->maps.streams_out, 1, &listener);
+    put(bpf->maps.settings, 0, &c);
+}
+
+static struct frame frame_of(bool v6) {
+    struct frame f = { .n = 14 + (v6 ? 40u : 20u) + 8 + RTP_HEADER_MIN + PAYLOAD };
+    struct fast_addr src = address(v6, 2, 4000), dst = address(v6, 1, PORT);
+    uint8_t *ip = f.bytes + 14, *udp = ip + (v6 ? 40 : 20), *rtp = udp + 8;
+    rtp_put16(f.bytes + 12, v6 ? 0x86dd : 0x0800);
+    ip[0] = v6 ? 0x60 : 0x45;
+    rtp_put16(ip + (v6 ? 4 : 2), (uint16_t)(f.n - (v6 ? 54 : 14)));
+    ip[v6 ? 6 : 9] = 17;
+    ip[v6 ? 7 : 8] = 61;
+    memcpy(ip + (v6 ? 8 : 12), src.ip, v6 ? 16 : 4);
+    memcpy(ip + (v6 ? 24 : 16), dst.ip, v6 ? 16 : 4);
+    rtp_put16(udp, src.port);
+    rtp_put16(udp + 2, dst.port);
+    rtp_put16(udp + 4, 8 + RTP_HEADER_MIN + PAYLOAD);
+    rtp_put16(udp + 6, 1);
+    rtp[0] = 0x80;
+    rtp_put16(rtp + 2, 1);
+    rtp_put32(rtp + 8, 7);
+    return f;
+}
+
+static uint32_t run(const struct bpf_program *program, const struct frame *f) {
+    uint8_t out[sizeof f->bytes];
+    struct bpf_test_run_opts o = { .sz = sizeof o, .data_in = f->bytes, .data_size_in = f->n, .data_out = out,
+                                   .data_size_out = sizeof out, .repeat = REPEAT };
+    int error = bpf_prog_test_run_opts(bpf_program__fd(program), &o);
+    if (error || o.retval != XDP_TX) {
+        fprintf(stderr, "price: %s: error %d, verdict %u\n", bpf_program__name(program), error, o.retval);
+        exit(1);
+    }
+    return o.duration;
+}
+
+static int by_size(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void measure(bool v6, int rounds) {
+    const struct bpf_program *const programs[PROGRAMS] = {
+        [BARE] = bpf->progs.bare,     [LATCH] = bpf->progs.latch,     [LOCK] = bpf->progs.lock,
+        [REPORT] = bpf->progs.report, [REWRITE] = bpf->progs.rewrite, [WHOLE] = bpf->progs.referee_xdp,
+    };
+    struct frame f = frame_of(v6);
+    for (int r = 0; r < rounds; r++)
+        for (int i = 0; i < PROGRAMS; i++) {
+            talk(v6);
+            found[i][r] = run(programs[i], &f);
+        }
+    printf("%s, %d rounds of %d packets; ns a packet: best, median\n", v6 ? "IPv6" : "IPv4", rounds, REPEAT);
+    for (int i = 0; i < PROGRAMS; i++) {
+        qsort(found[i], (size_t)rounds, sizeof found[i][0], by_size);
+        printf("  %4u %4u  %s\n", found[i][0], found[i][rounds / 2], names[i]);
+    }
+    printf("  features: %d best, %d median (goal: under 10); whole: %u best, %u median (goal: 60)\n",
+           (int)(found[WHOLE][0] - found[BARE][0]), (int)(found[WHOLE][rounds / 2] - found[BARE][rounds / 2]),
+           found[WHOLE][0], found[WHOLE][rounds / 2]);
+}
+
+int main(int argc, char **argv) {
+    double load = 0;
+    long rounds = argc > 1 ? strtol(argv[1], NULL, 10) : 15;
+    if (rounds < 1 || rounds > ROUNDS_MAX) {
+        fprintf(stderr, "usage: price [ROUNDS], 1 to %d\n", ROUNDS_MAX);
+        return 2;
+    }
+    libbpf_set_print(NULL);
+    bpf = bare_bpf__open();
+    if (bpf) {
+        bpf_map__set_max_entries(bpf->maps.streams_in, 2);
+        bpf_map__set_max_entries(bpf->maps.streams_out, 2);
+    }
+    if (!bpf || bare_bpf__load(bpf)) {
+        fprintf(stderr, "price: the kernel takes no BPF program from us: %s\n", strerror(errno));
+        return 1;
+    }
+    (void)getloadavg(&load, 1);
+    printf("load %.1f\n", load);
+    measure(false, (int)rounds);
+    measure(true, (int)rounds);
+    bare_bpf__destroy(bpf);
+    return 0;
+}
