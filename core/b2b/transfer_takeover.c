@@ -174,7 +174,10 @@ bool transfer_takeover_answer(struct engine *e, struct transfer *t) {
     struct leg *n = leg_get(e, t->target), *a = leg_get(e, t->transferee);
     if (!n || n->state != LEG_INCOMING)
         return false;
-    struct slice sdp = media_describe(e, n, leg_str(a, LEG_SDP_REMOTE), -1);
+    /* The far end may not have been asked: what it offered once can be more than the newcomer offers now. What passes
+     * from party to party stays what it is. */
+    struct slice said = leg_str(a, LEG_SDP_REMOTE);
+    struct slice sdp = n->direct ? media_describe(e, n, said, -1) : media_answer_common(e, n, said);
     return sdp.p && leg_answer(e, n, sdp, SLICE_NONE);
 }
 
