@@ -25,11 +25,11 @@ def heard(speakers, more, what):
     wait_for(what, lambda: all(len(s.heard) >= n + more for s, n in zip(speakers, before)))
 
 
-def stranger(port):
+def stranger(address, port):
     """Goes up to where no daemon is: must neither be heard nor answered by ICMP."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.bind((ADDRESSES[2], 0))
-        s.connect((sip.HOST, port))
+        s.connect((address, port))
         s.send(b"\x80\x00" + bytes(170))
 
 
@@ -38,12 +38,12 @@ def main():
     for phone in (a, b):
         phone.register()
     here, there = call(a, b)
-    speakers = [Speaker(here, sip.HOST, 0), Speaker(there, sip.HOST, 1)]
+    speakers = [Speaker(dialog, dialog.relay_address, i) for i, dialog in enumerate((here, there))]
     heard(speakers, 20, "they talk")
     say("talking")
     wait_for("the daemon is killed", lambda: os.path.exists(f"{FOLDER}/killed"))
     heard(speakers, 200, "4 s without a daemon")
-    stranger(here.relay)
+    stranger(here.relay_address, here.relay)
     say("heard-dead")
     wait_for("there is a daemon again", lambda: os.path.exists(f"{FOLDER}/restarted"))
     heard(speakers, 100, "2 s more")

@@ -281,6 +281,10 @@ class Dialog:
         return int(re.search(r"^m=audio (\d+)", self.offer, re.M)[1])
 
     @property
+    def relay_address(self):
+        return re.search(r"^c=IN IP[46] (\S+)", self.offer, re.M)[1]
+
+    @property
     def tags(self):
         """Ours, theirs."""
         return [re.search(r"tag=([^;\s]+)", h)[1] for h in (self.local, self.remote)]
