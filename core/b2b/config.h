@@ -123,6 +123,8 @@ struct policy_config {
     uint32_t domain_count;
     const char (*echo)[CONFIG_NAME_MAX]; /* user parts answered with an echo of the caller's media */
     uint32_t echo_count;
+    const char (*emergency)[CONFIG_NAME_MAX]; /* user parts of emergency calls, beside urn:service:sos */
+    uint32_t emergency_count;
     const struct transfer_rule *rules; /* of who may transfer where */
     uint32_t rule_count;
     const struct quirk_config *quirks;
@@ -211,6 +213,8 @@ struct engine_config {
     bool cdr; /* call data records are wanted (OUT_CDR) */
 
     uint64_t invite_timeout_us; /* Timer C: unanswered calls are cancelled (section 16.6) */
+    uint32_t busy_percent; /* of its time that the shell's loop may be busy, see load.h; 0: any part of it */
+    uint32_t lag_us;       /* that something may wait for its turn there; 0: as long as you like */
     uint32_t calls_max;
     uint32_t txns_max;
     uint32_t bindings_max; /* of the whole node */

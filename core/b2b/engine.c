@@ -7,11 +7,13 @@
 #include "core/b2b/bridge.h"
 #include "core/b2b/call.h"
 #include "core/b2b/cdr.h"
+#include "core/b2b/load.h"
 #include "core/b2b/media_srtp.h"
 #include "core/b2b/move.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/orphan.h"
 #include "core/b2b/owner.h"
+#include "core/b2b/policy.h"
 #include "core/b2b/reanchor.h"
 #include "core/b2b/recover.h"
 #include "core/b2b/registrar.h"
@@ -107,11 +109,17 @@ static void on_cancel(struct engine *e, const struct sip_msg *msg, const struct 
 }
 
 static void on_request(struct engine *e, const struct sip_msg *msg, const struct event *in) {
+    if (load_refuses(e, msg)) {
+        metrics_add(&e->metrics, M_overload_refused, 1);
+        refuse_for_room(e, msg, in);
+        return;
+    }
     struct txn_event t = txn_recv_request(&e->txns, e->out, e->now, msg, &in->u.dgram.src, &in->u.dgram.dst);
     struct leg *l;
     switch (t.kind) {
     case TXN_NEW_REQUEST:
-        if ((!msg->to_tag.p || msg->method == SIP_M_REFER) && is_short_of_room(e)) {
+        if ((!msg->to_tag.p || msg->method == SIP_M_REFER) && is_short_of_room(e) &&
+            !policy_is_emergency(e, &msg->ruri)) {
             metrics_add(&e->metrics, M_pool_full, 1);
             txn_drop(&e->txns, t.txn);
             refuse_for_room(e, msg, in);
@@ -425,6 +433,7 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
         break;
     case EV_ADMIN: admin_on_line(e, ev->u.admin.conn, ev->u.admin.line); break;
     case EV_RECORD: recover_record(e, ev->u.record.key, ev->u.record.value); break;
+    case EV_LOAD: load_on_event(e, ev); break;
     case EV_DRAIN: on_drain(e, ev->u.drain.deadline_us); break;
     case EV_STORE_DOWN: barrier_store_down(e, true); break;
     case EV_STORE_UP: barrier_store_down(e, false); break;

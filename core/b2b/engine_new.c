@@ -49,6 +49,8 @@ void engine_config_defaults(struct engine_config *c) {
         .records = true,
         .durability_budget_us = 30000,
         .invite_timeout_us = 180000000,
+        .busy_percent = 95,
+        .lag_us = 250000,
         .calls_max = LIMIT_CALLS_DEFAULT,
         .bindings_max = 4096,
         .failures = 32,

@@ -114,6 +114,26 @@ static bool is_echo(const struct engine *e, struct slice user) {
     return false;
 }
 
+/* "urn:service:sos" and what stands below it, "urn:service:sos.fire" (RFC 5031 section 4). */
+static bool is_sos(struct slice urn) {
+    static const char sos[] = "service:sos";
+    uint32_t n = sizeof sos - 1;
+    return urn.n >= n && slice_ieq(slice_of(urn.p, n), slice_of(sos, n)) && (urn.n == n || urn.p[n] == '.');
+}
+
+bool policy_is_emergency(const struct engine *e, const struct sip_uri *uri) {
+    char memory[CONFIG_NAME_MAX];
+    struct sbuf plain = sbuf_on(memory, sizeof memory);
+    if (uri->scheme == SIP_SCHEME_URN)
+        return is_sos(uri->user);
+    if (!e->policy.emergency_count || !uri->user.p || !sip_unescape(&plain, uri->user) || plain.overflow)
+        return false;
+    for (uint32_t i = 0; i < e->policy.emergency_count; i++)
+        if (slice_eq(slice_str(e->policy.emergency[i]), sbuf_slice(&plain)))
+            return true;
+    return false;
+}
+
 static struct slice keep(struct policy_choice *out, struct sbuf *b, uint32_t from) {
     CHECK(b->p == out->memory);
     return slice_of(b->p + from, b->n - from);
@@ -151,12 +171,16 @@ static void route_static(const struct route_config *r, const struct sip_uri *uri
     struct sbuf b = sbuf_on(out->memory, sizeof out->memory);
     struct slice user = uri->user.p ? uri->user : SL("");
     uint32_t strip = r->strip < user.n ? r->strip : user.n;
-    sbuf_lit(&b, "sip:");
-    sbuf_str(&b, r->prepend);
-    sbuf_put(&b, slice_of(user.p + strip, user.n - strip));
-    if (b.n > 4)
-        sbuf_char(&b, '@');
-    addr_put(&b, &r->next_hop);
+    if (uri->scheme == SIP_SCHEME_URN) {
+        sbuf_put(&b, uri->whole); /* resolved by who is there (RFC 5031 section 5) */
+    } else {
+        sbuf_lit(&b, "sip:");
+        sbuf_str(&b, r->prepend);
+        sbuf_put(&b, slice_of(user.p + strip, user.n - strip));
+        if (b.n > 4)
+            sbuf_char(&b, '@');
+        addr_put(&b, &r->next_hop);
+    }
     struct slice target = keep(out, &b, 0);
     uint32_t from = b.n;
     sbuf_lit(&b, "peer:");

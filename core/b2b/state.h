@@ -13,6 +13,7 @@
 #include "core/b2b/config.h"
 #include "core/b2b/engine.h"
 #include "core/b2b/leg_fsm.h"
+#include "core/b2b/load.h"
 #include "core/b2b/record_format.h"
 #include "core/b2b/sdp_memo.h"
 #include "core/base/limits.h"
@@ -426,6 +427,7 @@ struct engine {
     struct barrier barrier;
     struct record_format format;
     struct reanchor reanchor;
+    struct load_gate load;
     bool draining;
     uint64_t drain_until;
     struct wheel_node drain_timer;

@@ -25,6 +25,7 @@ enum event_kind {
     EV_ADDRESS,    /* a media address that moves among the nodes has come here, or gone */
     EV_PEER,       /* from another engine of the cluster: what its OUT_PEER said */
     EV_RECORD,     /* a record of the table "call" of a bucket that this engine has: the call goes on here */
+    EV_LOAD,       /* how busy the shell's loop was of late; see core/b2b/load.h */
     EV_DRAIN,      /* refuse new calls from now on; at `deadline_us` (mono) BYE what is left */
 };
 
@@ -125,6 +126,10 @@ struct event {
         struct {
             uint64_t deadline_us;
         } drain;
+        struct {
+            uint16_t busy;        /* of 1000 parts of the time it had something to do, and more waiting */
+            uint64_t lag_us;      /* the longest that anything waited for its turn */
+        } load;
     } u;
 };
 

@@ -186,6 +186,7 @@ void config_point_policy(struct config *c) {
         .peers = c->peers.items, .peer_count = c->peers.count,
         .domains = c->domains.items, .domain_count = c->domains.count,
         .echo = c->echo.items, .echo_count = c->echo.count,
+        .emergency = c->emergency.items, .emergency_count = c->emergency.count,
         .quirks = c->quirks.items, .quirk_count = c->quirks.count,
         .rules = c->rules.items, .rule_count = c->rules.count,
     };

@@ -45,7 +45,7 @@ struct config {
     uint32_t ringback_choice;          /* by the schema's choices */
     char ringback[4];                  /* by config_resolve */
 
-    struct config_list users, routes, peers, domains, echo, rules, quirks;
+    struct config_list users, routes, peers, domains, echo, emergency, rules, quirks;
 
     uint64_t drain_timeout_us;
     uint32_t backend;                  /* enum io_backend */

@@ -168,6 +168,13 @@ const struct config_key config_keys[] = {
       .help = "transactions held" },
     { "limits.registrations", CT_COUNT, ENGINE(bindings_max), RANGE(1, 1000000), .standard = "10k",
       .help = "contacts registered" },
+    { "limits.busy", CT_COUNT, ENGINE(busy_percent), RANGE(0, 100), .standard = "95",
+      .help = "percent of its time that a shard may have more to do than it does; then new calls get 503, then "
+              "registrations; 0: any" },
+    { "limits.lag", MICROS, ENGINE(lag_us), RANGE(0, S(10)), .standard = "250ms",
+      .help = "how long a message may wait for its turn, else as limits.busy; 0: any time" },
+    { "limits.emergency[]", CT_TEXT, .size = CONFIG_NAME_MAX, .standard = "",
+      .help = "numbers that are never refused for want of time, beside urn:service:sos" },
     { "limits.failures", CT_COUNT, ENGINE(failures), RANGE(0, 10000), .standard = "32",
       .help = "failed transfers whose ladder is kept for refereectl; 28 KiB each" },
     { "limits.trace_lines", CT_COUNT, ENGINE(trace_lines), RANGE(64, 1 << 20), .standard = "16384",
@@ -319,6 +326,7 @@ const struct config_list_def config_lists[] = {
     { "echo.number", LIST(echo), CONFIG_NAME_MAX, 16, false, "", false },
     { "media.address", LIST(media_address), CONFIG_HOST_MAX, MEDIA_MORE_MAX + 1, false, "", true },
     { "media.advertise", LIST(media_advertise), CONFIG_HOST_MAX, MEDIA_MORE_MAX + 1, false, "", true },
+    { "limits.emergency", LIST(emergency), CONFIG_NAME_MAX, 64, false, "", false },
     { "cluster.media_vips", LIST(media_vips), sizeof(struct addr), MEDIA_VIPS_MAX, false, "", false },
     { "store.servers", LIST(store_servers), sizeof(struct addr), REDIS_SERVERS_MAX, false, "", false },
 };

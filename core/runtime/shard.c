@@ -269,6 +269,7 @@ static void turn(struct shard *s) {
     uint32_t n = wait_for_events(s);
     shard_tell_time(s);
     node_tell_time(&s->node, s->mono_us, s->wall_ms);
+    shard_load_turn(s, n);
     shard_work(s); /* first of all: whether anything may be done */
     shard_look_for_addresses(s);
     shard_store_tick(s);
@@ -287,6 +288,7 @@ static void turn(struct shard *s) {
     cdr_file_flush(&s->cdr, s->mono_us);
     check_end(s);
     shard_flush_mail(s);
+    shard_load_turned(s);
 }
 
 void shard_run(struct shard *s) {

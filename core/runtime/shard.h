@@ -50,12 +50,21 @@ struct shard_question {
     struct slice answers[MAILBOX_SHARDS_MAX]; /* malloc'ed */
 };
 
+/* In microseconds, of the window that began at since_us. */
+struct shard_load {
+    uint64_t since_us;
+    uint64_t turn_us;             /* when this turn began */
+    uint64_t queued_us, longest_us;
+    bool queue;                   /* it found one */
+};
+
 struct shard {
     struct shard_options o;
     struct config *config;
     enum shard_state state;
     uint64_t stop_us;             /* while draining: the end, whatever is left */
     uint64_t mono_us, wall_ms;    /* of this turn */
+    struct shard_load load;
 
     struct io *io;
     struct engine *engine;
@@ -109,6 +118,9 @@ void shard_on_link(struct shard *s, uint32_t which);
 /* False: it is alone. */
 bool shard_leave(struct shard *s);
 void shard_look_for_addresses(struct shard *s);
+/* In shard_load.c: a turn has begun with so many events; it is at its end. */
+void shard_load_turn(struct shard *s, uint32_t events);
+void shard_load_turned(struct shard *s);
 /* In shard_store.c: lays the configured kind out; NULL while `a` counts. */
 struct store *shard_store_new(struct shard *s, struct arena *a);
 /* Before laying out; false: wrong files for TLS, the reason was logged. */

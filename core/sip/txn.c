@@ -245,6 +245,10 @@ struct txn_event txn_recv_request(struct txn_layer *l, struct outbox *o, uint64_
     return ev;
 }
 
+bool txn_knows(const struct txn_layer *l, const struct sip_msg *request) {
+    return find(l, txn_key_server(l, request, request->cseq_method_name)) != NULL;
+}
+
 static unsigned answer_event(const struct txn *t, uint16_t status) {
     if (t->kind == TXN_IST)
         return status < 200 ? IST_EV_TU_1XX : status < 300 ? IST_EV_TU_2XX : IST_EV_TU_3XX_6XX;

@@ -120,6 +120,13 @@ static struct uas_refusal check_body(const struct sip_msg *msg) {
     return refuse(0, SLICE_NONE, SLICE_NONE);
 }
 
+/* A call to a service is routed as others are (RFC 5031). */
+static bool is_service(const struct sip_msg *msg) {
+    static const char service[] = "service:";
+    return msg->method == SIP_M_INVITE && msg->ruri.scheme == SIP_SCHEME_URN && msg->ruri.user.n > sizeof service - 1 &&
+           slice_ieq(slice_of(msg->ruri.user.p, sizeof service - 1), slice_str(service));
+}
+
 struct uas_refusal uas_check(struct ua *ua, const struct sip_msg *msg) {
     static const struct slice allow = { "Allow: " UA_ALLOW ", REGISTER\r\n",
                                         sizeof("Allow: " UA_ALLOW ", REGISTER\r\n") - 1 };
@@ -127,7 +134,8 @@ struct uas_refusal uas_check(struct ua *ua, const struct sip_msg *msg) {
         return refuse(501, SLICE_NONE, allow);
     if (msg->method == SIP_M_PUBLISH)
         return refuse(405, SLICE_NONE, allow);
-    if (msg->ruri.scheme != SIP_SCHEME_SIP && msg->ruri.scheme != SIP_SCHEME_SIPS && msg->ruri.scheme != SIP_SCHEME_TEL)
+    if (msg->ruri.scheme != SIP_SCHEME_SIP && msg->ruri.scheme != SIP_SCHEME_SIPS &&
+        msg->ruri.scheme != SIP_SCHEME_TEL && !is_service(msg))
         return refuse(416, SLICE_NONE, SLICE_NONE);
     if (msg->method == SIP_M_ACK || msg->method == SIP_M_CANCEL)
         return refuse(0, SLICE_NONE, SLICE_NONE);

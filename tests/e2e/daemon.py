@@ -107,6 +107,32 @@ def transactions():
     check("and counted", sip.metric("pool_full") == status.count(503), sip.metric("pool_full"))
 
 
+def overload():
+    """limits.lag = 1us: always too much to do; 1002 is an emergency number."""
+    a, b = pair()
+    here, there = call(a, b)
+
+    def refused(method, uri, **more):
+        sent, answer = a.ask(method, uri, **more)
+        if method == "INVITE":
+            a.send(a.ack_refusal(sent, answer))
+        if answer.status == 503:
+            check("with Retry-After", int(answer.get("Retry-After")) > 0, answer.get("Retry-After"))
+        return answer.status == 503
+
+    wait_for("a new call is answered 503", lambda: refused("INVITE", a.url("1003"), body=sdp(a.address, 9)))
+    wait_for("at last REGISTER too", lambda: refused("REGISTER", f"sip:127.0.0.1:{PORT}", To=f"<{a.url()}>"))
+    check("both are counted", sip.metric("overload_refused") >= 2, sip.metric("overload_refused"))
+    check("the call goes on", here.ask("OPTIONS").status == 200)
+    for _ in range(5):
+        out, back = call(a, b)
+        out.bye()
+        back.answer_bye()
+    here.bye()
+    there.answer_bye()
+    nothing_is_left()
+
+
 # ---- signals
 
 def rewrite(change):
@@ -218,7 +244,8 @@ def media(here, there):
         s.close()
 
 
-FLOWS = {f.__name__: f for f in (ports, calls, registrations, transactions, reload, drain, drain_ends_early, orders)}
+FLOWS = {f.__name__: f for f in (ports, calls, registrations, transactions, overload, reload, drain, drain_ends_early,
+                                 orders)}
 if __name__ == "__main__":
     began = time.monotonic()
     sip.run(FLOWS, sys.argv[3:])

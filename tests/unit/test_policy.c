@@ -98,7 +98,8 @@ static void test_refused(void) {
     CHECK_EQ(call(r, "sip:bob@example.com"), 480);
     CHECK_EQ(call(r, "sip:%62%6fb@pbx.example"), 480);
     CHECK_EQ(call(r, "sip:bo%@example.com"), 404);
-    CHECK_EQ(call(r, "urn:service:sos"), 416);
+    CHECK_EQ(call(r, "urn:service:sos"), 404);
+    CHECK_EQ(call(r, "urn:isbn:0131103628"), 416);
     rig_advance(r, 400 * RIG_SEC);
     CHECK_TRUE(rig_is_quiet(r));
     rig_free(r);

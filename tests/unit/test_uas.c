@@ -88,7 +88,9 @@ static void test_methods_and_schemes(void) {
     CHECK_EQ(check(f, "INVITE sip:x@y", "", "", NULL), 0);
     CHECK_EQ(check(f, "INVITE sips:x@y", "", "", NULL), 0);
     CHECK_EQ(check(f, "INVITE tel:+4930123", "", "", NULL), 0);
-    CHECK_EQ(check(f, "INVITE urn:service:sos", "", "", NULL), 416);
+    CHECK_EQ(check(f, "INVITE urn:service:sos", "", "", NULL), 0);
+    CHECK_EQ(check(f, "MESSAGE urn:service:sos", "", "", NULL), 416);
+    CHECK_EQ(check(f, "INVITE urn:isbn:0131103628", "", "", NULL), 416);
     CHECK_EQ(check(f, "INVITE http:x", "", "", NULL), 416);
     CHECK_EQ(check(f, "PUBLISH sip:x@y", "", "", &extra), 405);
     CHECK_SLICE(extra, "Allow: " UA_ALLOW ", REGISTER\r\n");

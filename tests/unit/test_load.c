@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * What an overloaded engine refuses, and what never.
+ */
+#include "tests/unit/engine_rig.h"
+#include "tests/unit/unit.h"
+
+#define FROM "192.0.2.11:5060"
+#define TRUNK "192.0.2.99:5060"
+
+static const char *to_tag = "";
+static const char emergency[][CONFIG_NAME_MAX] = { "112" };
+
+static struct rig *new_rig(uint32_t calls) {
+    static struct route_config route;
+    struct engine_config c;
+    rig_config(&c);
+    route = (struct route_config){ .name = "trunk", .next_hop = rig_addr(TRUNK) };
+    c.policy.routes = &route;
+    c.policy.route_count = 1;
+    c.policy.emergency = emergency;
+    c.policy.emergency_count = 1;
+    c.calls_max = calls;
+    c.media_port_max = 34095;
+    c.txns_max = 4096;
+    return rig_new(&c);
+}
+
+static void tell(struct rig *r, uint16_t busy, uint64_t lag_us, int times) {
+    for (int i = 0; i < times; i++) {
+        struct event ev = { .kind = EV_LOAD };
+        ev.u.load.busy = busy;
+        ev.u.load.lag_us = lag_us;
+        rig_step(r, &ev);
+    }
+}
+
+/* Request number n; the status of its answer, or 0: it was let through. */
+static unsigned ask(struct rig *r, const char *method, const char *uri, const char *more, unsigned n) {
+    char text[1024];
+    int len = snprintf(text, sizeof text,
+                       "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.11:5060;branch=z9hG4bK%s%u\r\n"
+                       "From: <sip:alice@192.0.2.1>;tag=a%u\r\nTo: <sip:alice@192.0.2.1>%s\r\nCall-ID: %s%u\r\n"
+                       "CSeq: 1 %s\r\nContact: <sip:alice@192.0.2.11>\r\n%sContent-Length: 0\r\n\r\n",
+                       method, uri, method, n, n, to_tag, method, n, method, more);
+    rig_clear(r);
+    rig_recv(r, slice_of(text, (size_t)len), FROM);
+    return rig_last_status(r);
+}
+
+static unsigned invite(struct rig *r, unsigned n) {
+    return ask(r, "INVITE", "sip:200@example.net", "", n);
+}
+
+static unsigned refused(struct rig *r, const char *method, const char *uri, const char *more, unsigned from) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < 100; i++)
+        n += ask(r, method, uri, more, from + i) == 503;
+    return n;
+}
+
+static void test_calls_first_then_registrations(void) {
+    struct rig *r = new_rig(512);
+    tell(r, 950, 0, 5);
+    CHECK_EQ(refused(r, "INVITE", "sip:200@example.net", "", 0), 0);
+    tell(r, 1000, 0, 1);
+    CHECK_EQ(refused(r, "INVITE", "sip:200@example.net", "", 100), 0); /* once is none */
+    tell(r, 1000, 0, 1);
+    unsigned some = refused(r, "INVITE", "sip:200@example.net", "", 200);
+    CHECK_TRUE(some > 2 && some < 10);
+    tell(r, 1000, 0, 200);
+    CHECK_EQ(refused(r, "INVITE", "sip:200@example.net", "", 400), 98); /* something always comes through */
+    CHECK_EQ(refused(r, "REGISTER", "sip:192.0.2.1", "", 0), 98);
+    CHECK_TRUE(metrics_get(engine_metrics(r->e), M_overload_refused) >= 196);
+    rig_free(r);
+}
+
+static void test_registrations_come_back_first(void) {
+    struct rig *r = new_rig(512);
+    tell(r, 0, 1000000, 10); /* lag alone does */
+    CHECK_EQ(refused(r, "REGISTER", "sip:192.0.2.1", "", 0) > 50, true);
+    tell(r, 500, 0, 40);
+    CHECK_EQ(refused(r, "REGISTER", "sip:192.0.2.1", "", 100), 0);
+    CHECK_TRUE(refused(r, "INVITE", "sip:200@example.net", "", 0) > 10);
+    tell(r, 500, 0, 60);
+    CHECK_EQ(refused(r, "INVITE", "sip:200@example.net", "", 100), 0);
+    rig_free(r);
+}
+
+static void test_the_answer(void) {
+    struct rig *r = new_rig(64);
+    unsigned n = 0;
+    tell(r, 1000, 0, 200);
+    while (invite(r, n) != 503)
+        n++;
+    CHECK_EQ(r->sent_n, 1); /* no 100 before it, no transaction, no call */
+    CHECK_TRUE(rig_has(r->sent[0].bytes, "\r\nRetry-After: 5\r\n"));
+    CHECK_TRUE(rig_has(r->sent[0].bytes, "To: <sip:alice@192.0.2.1>;tag="));
+    CHECK_EQ(rig_census(r).calls, n);
+    rig_free(r);
+}
+
+static void test_never(void) {
+    struct rig *r = new_rig(512);
+    CHECK_EQ(invite(r, 1), 0); /* it rings */
+    tell(r, 1000, 1000000, 200);
+    CHECK_EQ(invite(r, 1), 0); /* the same again */
+    CHECK_EQ(refused(r, "INVITE", "urn:service:sos", "", 1000), 0);
+    CHECK_EQ(refused(r, "INVITE", "urn:service:sos.fire", "", 1100), 0);
+    CHECK_TRUE(rig_has(rig_last(r, "INVITE "), "INVITE urn:service:sos.fire SIP/2.0\r\n"));
+    CHECK_EQ(rig_census(r).calls, 201);
+    CHECK_EQ(refused(r, "INVITE", "sip:1%312@example.net", "", 2000), 0);
+    CHECK_EQ(refused(r, "INVITE", "urn:service:sosx", "", 3000), 98);
+    CHECK_EQ(refused(r, "OPTIONS", "sip:192.0.2.1", "", 0), 0);
+    CHECK_EQ(ask(r, "CANCEL", "sip:200@example.net", "", 7), 481);
+    to_tag = ";tag=x";
+    CHECK_EQ(refused(r, "INVITE", "sip:200@example.net", "", 4000), 0);
+    CHECK_EQ(rig_last_status(r), 481);
+    to_tag = "";
+    CHECK_EQ(ask(r, "BYE", "sip:200@example.net", "", 7), 481);
+    rig_free(r);
+}
+
+static void test_with_replaces(void) {
+    struct rig *r = new_rig(512);
+    tell(r, 1000, 0, 60);
+    CHECK_EQ(refused(r, "INVITE", "sip:200@192.0.2.1", "Replaces: x;to-tag=y;from-tag=z\r\n", 0), 0);
+    tell(r, 1000, 0, 200);
+    CHECK_EQ(refused(r, "INVITE", "sip:200@192.0.2.1", "Replaces: x;to-tag=y;from-tag=z\r\n", 100), 98);
+    rig_free(r);
+}
+
+/* The last calls that there is room for. */
+static void test_room_for_emergency_calls(void) {
+    struct rig *r = new_rig(128);
+    unsigned n = 0;
+    while (n < 200 && invite(r, n) == 0)
+        n++;
+    CHECK_EQ(n, 127);
+    CHECK_EQ(ask(r, "INVITE", "sip:112@example.net", "", 900), 0);
+    CHECK_EQ(ask(r, "INVITE", "sip:112@example.net", "", 901), 503);
+    rig_free(r);
+}
+
+int main(void) {
+    return UNIT_RUN("load", UNIT(test_calls_first_then_registrations), UNIT(test_registrations_come_back_first),
+                    UNIT(test_the_answer), UNIT(test_never), UNIT(test_with_replaces),
+                    UNIT(test_room_for_emergency_calls));
+}
