@@ -13,6 +13,7 @@
 # make bench-store  the Redis store beside redis-benchmark (ARGS='--takeover 1000000')
 # make bench-relay RTP packets and their cost, beside rtpengine (ARGS=); also -price, -steered: bench/relay/README.md
 # make bench-call  calls a second and their cost, beside Kamailio (SCENARIO=, RATE=, ARGS=)
+# make bench-flood  what a datagram costs that nobody should have sent
 # make bench-engine  instructions a call of the engine alone, by callgrind (SCENARIO=)
 # make deps       the Debian packages          make install PREFIX=/usr/local DESTDIR=
 #
@@ -257,6 +258,10 @@ bench-engine: build/deps.build-demo-bench $(B)/bench-engine
 	bench/engine/instructions.sh $(B)/bench-engine $(SCENARIO)
 	bench/engine/instructions.sh $(B)/bench-engine $(SCENARIO) records
 # Relays beside each other, as root: ARGS=--help.
+.PHONY: bench-flood
+bench-flood: $(B)/bench-flood
+	$(B)/bench-flood
+
 .PHONY: bench-relay
 bench-relay: build/deps.build-demo-bench
 	@$(MAKE) --no-print-directory all

@@ -72,6 +72,7 @@ struct peer_config {
     struct addr net;
     uint8_t bits;
     bool trusted;
+    bool deny; /* nothing that comes from there is read */
     bool media_strict;
     enum refer_mode refer;
     enum hold_mode hold;
@@ -213,6 +214,7 @@ struct engine_config {
     bool cdr; /* call data records are wanted (OUT_CDR) */
 
     uint64_t invite_timeout_us; /* Timer C: unanswered calls are cancelled (section 16.6) */
+    uint32_t per_source;   /* datagrams a second of one address; 0: any number */
     uint32_t busy_percent; /* of its time that the shell's loop may be busy, see load.h; 0: any part of it */
     uint32_t lag_us;       /* that something may wait for its turn there; 0: as long as you like */
     uint32_t calls_max;

@@ -25,6 +25,10 @@
 #include "core/base/check.h"
 #include "parser/sip_hdr.h"
 
+/* Of malformed messages: more are a flood, and are counted only. */
+#define FAULTS_TOLD_A_SECOND 100
+#define FAULTS_ANSWERED_A_SECOND 1000
+
 void engine_leg_event(struct engine *e, struct leg *l, const struct leg_event *ev) {
     if (ev->kind == LEG_EV_NONE)
         return;
@@ -195,11 +199,22 @@ static void on_response(struct engine *e, const struct sip_msg *msg) {
 /* ---- datagrams ---- */
 
 static bool is_keepalive(struct slice b) {
+    if (b.n && (uint8_t)b.p[0] > ' ')
+        return false;
     return slice_trim(b).n == 0 || (b.n >= 20 && (uint8_t)b.p[0] < 2); /* empty, CRLF (RFC 5626), STUN */
 }
 
-static void on_fault(struct engine *e, const struct sip_msg *msg, const struct sip_fault *f, const struct event *in) {
-    metrics_add(&e->metrics, f->error == SIP_E_NOT_SIP ? M_not_sip : M_parse_errors, 1);
+/* The how manieth of this second, from 0. */
+static uint64_t count_fault(struct engine *e) {
+    uint64_t second = e->now / 1000000;
+    if (second != e->faults_second) {
+        e->faults_second = second;
+        e->faults = 0;
+    }
+    return e->faults++;
+}
+
+static void trace_fault(struct engine *e, const struct sip_fault *f, const struct event *in) {
     struct sbuf d = trace_begin(&e->trace, TRACE_INFO, "refused", 0, 0xff);
     sbuf_str(&d, sip_error_text(f->error));
     sbuf_lit(&d, " at byte ");
@@ -213,7 +228,14 @@ static void on_fault(struct engine *e, const struct sip_msg *msg, const struct s
     sbuf_lit(&d, ": ");
     sbuf_escaped(&d, in->u.dgram.bytes, 60);
     trace_end(&e->trace, &d);
-    if (f->status < 400 || !msg->is_request || !sip_answerable(msg))
+}
+
+static void on_fault(struct engine *e, const struct sip_msg *msg, const struct sip_fault *f, const struct event *in) {
+    metrics_add(&e->metrics, f->error == SIP_E_NOT_SIP ? M_not_sip : M_parse_errors, 1);
+    uint64_t number = count_fault(e);
+    if (number < FAULTS_TOLD_A_SECOND)
+        trace_fault(e, f, in);
+    if (number >= FAULTS_ANSWERED_A_SECOND || f->status < 400 || !msg->is_request || !sip_answerable(msg))
         return;
     char reason[96];
     struct sbuf r = sbuf_on(reason, sizeof reason);
@@ -239,6 +261,8 @@ static const struct leg *leg_of_message(const struct engine *e, const struct sip
 static void on_datagram(struct engine *e, const struct event *in) {
     struct sip_fault f;
     metrics_add(&e->metrics, M_datagrams_in, 1);
+    if (!e->owners.hops && !source_admits(e, &in->u.dgram.src))
+        return;
     e->here = in->u.dgram.dst;
     if (is_keepalive(in->u.dgram.bytes)) {
         metrics_add(&e->metrics, M_keepalives_in, 1);

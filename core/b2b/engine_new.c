@@ -86,6 +86,7 @@ static void layout_pools(struct engine *e, struct arena *a, const struct engine_
     barrier_init(e, a);
     reanchor_init(e, a, legs);
     e->descriptions = sdp_memo_new(a);
+    source_init(e, a);
     layout_buffers(e, a, c);
 }
 
@@ -194,6 +195,9 @@ struct engine *engine_new(struct arena *a, const struct engine_config *config, u
 void engine_reload(struct engine *e, const struct policy_config *policy) {
     e->policy = *policy;
     e->own_srtp = policy_has_own_srtp(policy);
+    e->sources.denies = false;
+    for (uint32_t i = 0; i < policy->peer_count; i++)
+        e->sources.denies = e->sources.denies || policy->peers[i].deny;
 }
 
 void engine_set_relay(struct engine *e, const struct relay *relay) {

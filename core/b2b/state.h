@@ -16,6 +16,7 @@
 #include "core/b2b/load.h"
 #include "core/b2b/record_format.h"
 #include "core/b2b/sdp_memo.h"
+#include "core/b2b/source.h"
 #include "core/base/limits.h"
 #include "core/base/map.h"
 #include "core/base/rng.h"
@@ -428,6 +429,8 @@ struct engine {
     struct record_format format;
     struct reanchor reanchor;
     struct load_gate load;
+    struct source_gate sources;
+    uint64_t faults_second, faults; /* malformed messages in this second */
     bool draining;
     uint64_t drain_until;
     struct wheel_node drain_timer;

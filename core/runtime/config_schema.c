@@ -168,6 +168,9 @@ const struct config_key config_keys[] = {
       .help = "transactions held" },
     { "limits.registrations", CT_COUNT, ENGINE(bindings_max), RANGE(1, 1000000), .standard = "10k",
       .help = "contacts registered" },
+    { "limits.per_source", CT_COUNT, ENGINE(per_source), RANGE(0, 1000000), .standard = "0",
+      .help = "messages a second of one address, a /64 of IPv6, that is no trusted peer's; more are dropped unread; "
+              "0: any number" },
     { "limits.busy", CT_COUNT, ENGINE(busy_percent), RANGE(0, 100), .standard = "95",
       .help = "percent of its time that a shard may have more to do than it does; then new calls get 503, then "
               "registrations; 0: any" },
@@ -191,6 +194,8 @@ const struct config_key config_keys[] = {
     { "peers[].name", CT_TEXT, PEER(name), .standard = "", .help = "for logs, and as the identity of its calls" },
     { "peers[].address", CT_NET, PEER(net), .standard = "", .help = "IP address or network (192.0.2.0/24)" },
     { "peers[].trusted", CT_BOOL, PEER(trusted), .standard = "false", .help = "may call without digest" },
+    { "peers[].deny", CT_BOOL, PEER(deny), .standard = "false",
+      .help = "what comes from there is dropped unread" },
     { "peers[].media_strict", CT_BOOL, PEER(media_strict), .standard = "false", .help = "media.strict for this peer" },
     { "peers[].transfer", REFER_CHOICES, PEER(refer), .standard = "default", .help = "overrides transfer.mode" },
     { "peers[].anchor", ANCHOR_CHOICES, PEER(anchor), .standard = "default", .help = "overrides media.anchor" },
