@@ -68,6 +68,14 @@ static bool names_dialogs(const struct sip_msg *msg) {
     return msg->method == SIP_M_REFER || msg->method == SIP_M_SUBSCRIBE || sip_hdr_first(msg, SIP_H_REPLACES);
 }
 
+/* Dropped before it has a transaction, and with it a 100: so it comes again, when the call has been taken over. */
+static bool is_too_early(const struct engine *e, const struct sip_msg *msg) {
+    if (!e->resuming || msg->method == SIP_M_ACK || msg->method == SIP_M_CANCEL)
+        return false;
+    const struct leg *l = leg_find_request(e, msg);
+    return names_dialogs(msg) || (l && leg_call(e, l)->resuming);
+}
+
 static void on_new_request(struct engine *e, const struct sip_msg *msg, const struct txn_event *t) {
     struct uas_refusal r = uas_check(&e->ua, msg);
     struct leg *l = leg_find_request(e, msg);
@@ -77,10 +85,6 @@ static void on_new_request(struct engine *e, const struct sip_msg *msg, const st
         r.status = 481;
     if (r.status) {
         refuse(e, msg, t->txn, &r);
-        return;
-    }
-    if ((e->resuming && names_dialogs(msg)) || (l && leg_call(e, l)->resuming)) {
-        txn_drop(&e->txns, t->txn); /* it comes again, when the call has been taken over */
         return;
     }
     if (!l) {
@@ -113,6 +117,8 @@ static void on_cancel(struct engine *e, const struct sip_msg *msg, const struct 
 }
 
 static void on_request(struct engine *e, const struct sip_msg *msg, const struct event *in) {
+    if (is_too_early(e, msg))
+        return;
     if (load_refuses(e, msg)) {
         metrics_add(&e->metrics, M_overload_refused, 1);
         refuse_for_room(e, msg, in);
