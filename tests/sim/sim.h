@@ -306,7 +306,7 @@ struct seen_dialog {
     uint64_t ok_tag;              /* the peer's, of that dialog: a fork has another */
     uint32_t ok_cseq, ok_cseq_last;
     uint32_t provisional_cseq;    /* INVITE that had a 1xx delivered */
-    bool bye_out;
+    bool bye_out, unheard;        /* unheard: its open INVITE is excused, but goes on */
     uint64_t gone_at;             /* the peer said last that there is no such dialog; 0: never */
     bool unsure;                  /* an owner died, and no record says which CSeq it had come to */
 };

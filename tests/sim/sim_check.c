@@ -237,6 +237,7 @@ static void out_invite(struct world *w, struct seen_dialog *d, const struct sip_
         sim_fail(w, "an INVITE while the peer's is open (RFC 3261 section 14.1)");
     d->invite_branch = branch;
     d->invite_at = w->now;
+    d->unheard = false;
 }
 
 static void out_ack(struct world *w, const struct sip_msg *m) {
@@ -355,7 +356,7 @@ static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg
     if (ends_fork(w, m))
         return;
     /* Our re-INVITE had no answer at all: the dialog is over (section 12.2.1.2), whatever else is on it. */
-    bool deaf = d->invite_branch && w->now - d->invite_at >= T1_64;
+    bool deaf = (d->invite_branch || d->unheard) && w->now - d->invite_at >= T1_64;
     if (d->ok_at && d->ok_tag == sim_hash(m->to_tag) && w->now - d->ok_at < T1_64)
         sim_fail(w, "a BYE before the ACK to our 2xx (RFC 3261 section 15)");
     /* It never ACKed our 2xx: that dialog ends, whatever else is on it (section 13.3.1.4). */
@@ -441,8 +442,11 @@ void check_out(struct world *w, const struct sip_msg *msg, uint8_t to) {
 }
 
 void check_excuse(struct world *w) {
-    for (uint32_t i = 0; i < SEEN_DIALOGS; i++)
-        w->seen.dialogs[i].invite_branch = 0;
+    for (uint32_t i = 0; i < SEEN_DIALOGS; i++) {
+        struct seen_dialog *d = &w->seen.dialogs[i];
+        d->unheard = d->unheard || d->invite_branch;
+        d->invite_branch = 0;
+    }
     for (uint32_t i = 0; i < w->seen.sub_n; i++) {
         w->seen.subs[i].excused = w->seen.subs[i].excused || w->seen.subs[i].open;
         w->seen.subs[i].open = false;
