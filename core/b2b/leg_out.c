@@ -294,6 +294,7 @@ void leg_send_ok(struct engine *e, struct leg *l, struct buf *b) {
 }
 
 static void settle_offer(struct leg *l, struct slice sdp, bool early) {
+    l->ok_offers = !early && sdp.n && l->oa != OA_OFFER_RCVD;
     if (early)
         return;
     if (sdp.n)

@@ -88,6 +88,7 @@ static bool restore_ok(struct engine *e, struct leg *l) {
     if (!take_open(e, l, LEG_OPEN_OK, &o) || l->ok_until <= e->now || !(l->ok = buf_copy(&e->bufs, o.bytes)))
         return false;
     l->ok_cseq = cseq;
+    l->ok_offers = l->oa == OA_OFFER_SENT;
     l->ok_dst = o.addr;
     l->ok_interval = e->cfg.t1_us;
     wire_trace(e, "send", l, o.bytes, &o.addr);

@@ -128,6 +128,7 @@ struct leg {
     uint32_t refer_done;  /* CSeq of its last REFER whose transfer is over; 0: none */
     struct buf *ok;       /* our 2xx, repeated until its ACK (section 13.3.1.4) */
     uint32_t ok_cseq;
+    bool ok_offers; /* its description is an offer: the ACK brings the answer */
     struct addr ok_dst;
     uint64_t ok_interval, ok_until; /* until 0: no ACK is waited for */
     struct wheel_node ok_timer;
