@@ -436,7 +436,7 @@ static void pass_request(struct engine *e, struct leg *l, const struct leg_event
     if (offer) {
         l->update_in = ev->txn;
         txn_get(&e->txns, ev->txn)->peer = h;
-        oa_step(&l->oa, OA_EV_RECV_OFFER);
+        leg_take_offer(l);
         oa_step(&other->oa, OA_EV_SEND_OFFER);
     }
 }

@@ -129,6 +129,11 @@ static inline bool leg_is_up(const struct leg *l) {
 static inline bool leg_is_settled(const struct leg *l) {
     return l->oa == OA_STABLE && l->invite_in == HANDLE_NONE && l->invite_out == HANDLE_NONE;
 }
+/* A request of the peer's has brought an offer: what is open is not that of a 2xx to us, which the ACK answers. */
+static inline void leg_take_offer(struct leg *l) {
+    oa_step(&l->oa, OA_EV_RECV_OFFER);
+    l->late_offer = l->late_offer && l->invite_out != HANDLE_NONE;
+}
 /* It has answered leg_ask_offer with an offer, and waits for its ACK. */
 static inline bool leg_owes_answer(const struct leg *l) {
     return l->own_invite && l->late_offer && l->oa == OA_OFFER_RCVD && l->invite_out == HANDLE_NONE;

@@ -46,7 +46,7 @@ static struct leg_event on_reinvite(struct engine *e, struct leg *l, const struc
     l->invite_in = txn;
     note_offer(l, msg);
     if (msg->body.n)
-        oa_step(&l->oa, OA_EV_RECV_OFFER);
+        leg_take_offer(l);
     if (leg_session_refresh_invite(e, l, msg))
         return nothing;
     return (struct leg_event){ .kind = LEG_EV_REINVITE, .msg = msg, .txn = txn };
