@@ -27,7 +27,10 @@ while IFS='|' read -r class file script; do
         verdict='NO BUILD' found=$(grep -m 1 error "$dir/build.log")
     else
         worlds=(--seed 1 --count "${MUTANT_SEEDS:-50}")
-        case $class in nodes:*) worlds=(--nodes --seed 1 --count 20) ;; esac
+        case $class in
+            nodes:*) worlds=(--nodes --seed 1 --count 20) ;;
+            faults:*) worlds+=(--faults) ;;
+        esac
         found=$(timeout 300 "$dir/tree/build/mutant/sim" "${worlds[@]}" --no-shrink 2>&1)
         status=$?
         verdict=ALIVE

@@ -471,7 +471,8 @@ static void on_ack(struct world *w, struct phone *ph, const struct sip_msg *m) {
     world_seen(w, ph, SEEN_ACK, d->scene);
     if (w->calm)
         phone_end(w, ph, d);
-    else if (phone_quirk(w, ph, QUIRK_REOFFERS) && d->state == PH_UP && !d->invite_client && !d->invite_server)
+    else if (phone_quirk(w, ph, QUIRK_REOFFERS) && d->state == PH_UP && !d->invite_client && !d->invite_server &&
+             !d->offer_open)
         phone_invite(w, ph, d, SLICE_NONE, false);
 }
 
