@@ -55,9 +55,10 @@ static bool is_orphan(const struct engine *e, const struct leg *l) {
 }
 
 static void look_at(struct engine *e, struct leg *l) {
-    struct leg *p = leg_peer(e, l);
-    if (!leg_is_up(l) || !is_orphan(e, l))
+    bool open = l->invite_in != HANDLE_NONE || l->update_in != HANDLE_NONE;
+    if (!open || !leg_is_up(l) || !is_orphan(e, l))
         return;
+    struct leg *p = leg_peer(e, l);
     if (l->invite_in != HANDLE_NONE)
         answer_invite(e, l);
     else
