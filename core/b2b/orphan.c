@@ -76,3 +76,8 @@ void orphan_settle(struct engine *e) {
             look_at(e, leg_get(e, c->legs[i]));
     }
 }
+
+void orphan_settle_early(struct engine *e, struct leg *l) {
+    if (l->early_answer && l->oa == OA_OFFER_RCVD && txn_get(&e->txns, l->update_in))
+        answer_update(e, l);
+}

@@ -11,5 +11,7 @@
 
 /* Those of the calls that this step has touched; before call_reap. */
 void orphan_settle(struct engine *e);
+/* An early UPDATE of l's, if it is open: somebody else than who has it is about to take the call. */
+void orphan_settle_early(struct engine *e, struct leg *l);
 
 #endif

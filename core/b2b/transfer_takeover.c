@@ -7,6 +7,7 @@
 #include "core/b2b/call.h"
 #include "core/b2b/cdr.h"
 #include "core/b2b/media.h"
+#include "core/b2b/orphan.h"
 #include "core/b2b/transfer.h"
 #include "core/b2b/wire.h"
 
@@ -99,6 +100,7 @@ static void refuse_newcomer(struct engine *e, struct leg *newcomer, uint16_t sta
  * brought together when it is up. */
 static void pick_up(struct engine *e, struct leg *newcomer, struct leg *caller) {
     newcomer->role = ROLE_CALLEE;
+    orphan_settle_early(e, caller);
     bool open = leg_may_describe_early(caller);
     if (!media_answer_common(e, newcomer, leg_str(caller, LEG_SDP_REMOTE)).p ||
         (open && !media_answer_common(e, caller, leg_str(newcomer, LEG_SDP_REMOTE)).p)) {
