@@ -239,8 +239,9 @@ bool leg_refresh(struct engine *e, struct leg *l);
 uint64_t leg_glare_wait_us(struct engine *e, const struct leg *l);
 /* The dialog is over without the peer's word: BYE goes out, LEG_EV_GONE comes up. */
 struct leg_event leg_lost(struct engine *e, struct leg *l, struct slice extra);
-/* Sends a refused request again, with what the refusal asks for (leg_retry.c). True: its answer is still to come. */
-bool leg_retry(struct engine *e, struct leg *l, const struct txn_event *t, const struct sip_msg *msg);
+/* Sends a refused request again, with what the refusal asks for (leg_retry.c). The new transaction; HANDLE_NONE: the
+ * refusal stands. */
+handle leg_retry(struct engine *e, struct leg *l, const struct txn_event *t, const struct sip_msg *msg);
 /* ACK to a 2xx that comes again for an INVITE before our last one; what it had to say about media was said long ago. */
 void leg_ack_earlier(struct engine *e, struct leg *l, uint32_t cseq);
 handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const struct dialog_request *r,

@@ -16,7 +16,7 @@ static enum hold promise_of(const struct leg *l, enum sip_method method, const s
         return purpose == FOR_REINVITE || l->transfer != HANDLE_NONE ? HOLD_RECORD : HOLD_BEHIND;
     if (method == SIP_M_UPDATE && r->body.n)
         return HOLD_RECORD;
-    return purpose == FOR_NOTIFY ? HOLD_RECORD : HOLD_BEHIND;
+    return purpose == FOR_NOTIFY || purpose == FOR_REFER ? HOLD_RECORD : HOLD_BEHIND;
 }
 
 handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const struct dialog_request *r,

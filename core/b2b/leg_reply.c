@@ -252,8 +252,9 @@ static struct leg_event on_other_response(struct engine *e, struct leg *l, const
     uint16_t status = msg ? msg->status : t->kind == TXN_FAILED ? 503 : 408;
     if (t->kind != TXN_FINAL && t->kind != TXN_TIMEOUT && t->kind != TXN_FAILED)
         return nothing;
-    if (leg_retry(e, l, t, msg))
-        return (struct leg_event){ .kind = LEG_EV_SENT_AGAIN, .msg = msg, .purpose = t->ctx_kind };
+    handle again = leg_retry(e, l, t, msg);
+    if (again != HANDLE_NONE)
+        return (struct leg_event){ .kind = LEG_EV_SENT_AGAIN, .msg = msg, .purpose = t->ctx_kind, .txn = again };
     if (t->method == SIP_M_UPDATE && status < 300)
         leg_session_answered(e, l, msg);
     if (t->ctx_kind == FOR_REFRESH)

@@ -65,8 +65,8 @@ static void note_sent(struct engine *e, struct leg *l, const struct txn *old, ha
 }
 
 /* req: the one that was refused. */
-static bool send(struct engine *e, struct leg *l, const struct txn_event *ev, const struct txn *old,
-                 const struct sip_msg *req) {
+static handle send(struct engine *e, struct leg *l, const struct txn_event *ev, const struct txn *old,
+                   const struct sip_msg *req) {
     char mem[DIALOG_BRANCH_MAX], own[LEG_LINES_MAX];
     struct slice branch;
     struct addr dst = old->dst, local = old->local;
@@ -74,7 +74,7 @@ static bool send(struct engine *e, struct leg *l, const struct txn_event *ev, co
     struct slice lines = leg_own_lines(e, l, req->method_name, req->ruri_text, &dst, own);
     struct buf *b = build(e, l, req, cseq, lines, mem, &branch);
     if (!b)
-        return false;
+        return HANDLE_NONE;
     if (req->method == SIP_M_INVITE)
         leg_keep_credentials(e, l, lines);
     struct txn_client c = {
@@ -93,9 +93,9 @@ static bool send(struct engine *e, struct leg *l, const struct txn_event *ev, co
     handle h = barrier_request(e, l, HOLD_BEHIND, &c);
     old = txn_get(&e->txns, ev->txn);
     if (h == HANDLE_NONE || !old)
-        return false;
+        return HANDLE_NONE;
     note_sent(e, l, old, h, cseq);
-    return true;
+    return h;
 }
 
 static bool offers_plain(struct engine *e, struct leg *l, const struct sip_msg *req) {
@@ -114,13 +114,13 @@ static bool can_be_met(struct engine *e, struct leg *l, const struct txn *old, c
     }
 }
 
-bool leg_retry(struct engine *e, struct leg *l, const struct txn_event *ev, const struct sip_msg *msg) {
+handle leg_retry(struct engine *e, struct leg *l, const struct txn_event *ev, const struct sip_msg *msg) {
     const struct txn *old = txn_get(&e->txns, ev->txn);
     struct sip_fault fault;
     struct slice bytes = txn_refused(&e->txns);
     if (ev->kind != TXN_FINAL || !old || old->tries >= TRIES_MAX || !bytes.p || !is_wanted(l, ev) ||
         wire_parse_again(e, bytes, &fault) < 0 || !can_be_met(e, l, old, &e->again, msg, ev->ctx_kind))
-        return false;
+        return HANDLE_NONE;
     leg_early_free(e, l);
     return send(e, l, ev, old, &e->again);
 }

@@ -62,6 +62,7 @@ static enum read_result transfer_field(struct decoder *x, void *object, const st
     case TRF_TAG_SUBSCRIBER: return read_subscriber(x, t, v);
     case TRF_TAG_BY: return set_text(x, t, TRF_BY, v->value);
     case TRF_TAG_RECALL: return set_text(x, t, TRF_RECALL, v->value);
+    case TRF_TAG_OPEN_REFER: return set_text(x, t, TRF_OPEN_REFER, v->value);
     case TRF_TAG_CONSULT_CALL: return read_consult_call(x, t, v->value);
     default: break;
     }

@@ -240,6 +240,14 @@ static void put_consult_call(const struct encoder *x, const struct transfer *t) 
     tlv_close(x->out, from);
 }
 
+static void put_open_refer(const struct encoder *x, const struct transfer *t) {
+    const struct txn *out = txn_get(&x->e->txns, t->relay_txn);
+    struct open o = { .kept = strs_get(&t->s, TRF_OPEN_REFER) };
+    if (out)
+        o = (struct open){ buf_slice(out->request), SLICE_NONE, &out->dst, 0 };
+    put_open(x, TRF_TAG_OPEN_REFER, &o);
+}
+
 /* What the next owner would miss. */
 static void put_care(const struct encoder *x, const struct transfer *t) {
     const struct leg *l = t->subscriber != t->transferor ? leg_get(x->e, t->subscriber) : NULL;
@@ -250,6 +258,7 @@ static void put_care(const struct encoder *x, const struct transfer *t) {
         tlv_put(x->out, TRF_TAG_BY, by);
     if (recall.p)
         tlv_put(x->out, TRF_TAG_RECALL, recall);
+    put_open_refer(x, t);
 }
 
 static void put_transfer(const struct encoder *x, struct transfer *t) {

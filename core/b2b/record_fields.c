@@ -121,7 +121,7 @@ const uint8_t record_transfer_texts[RECORD_TRANSFER_TEXTS] = {
     TRF_REFER_TO,   TRF_REFERRED_BY,    TRF_REPLACES, TRF_EXTRA,
     TRF_TARGET_SDP, TRF_TRANSFEREE_SDP, TRF_TOKEN,    TRF_PRINCIPAL,
 };
-_Static_assert(LEG_FIELDS <= STRS_FIELDS && TRF_CALL_AT < STRS_FIELDS, "fields of a strs");
+_Static_assert(LEG_FIELDS <= STRS_FIELDS && TRF_OPEN_REFER < STRS_FIELDS, "fields of a strs");
 
 handle *record_party(struct transfer *t, enum transfer_party p) {
     handle *const all[PARTY_COUNT] = {

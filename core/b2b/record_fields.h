@@ -111,6 +111,7 @@ enum record_transfer_tag {
     TRF_TAG_RECALL = OPT(50),
     TRF_TAG_RECALL_STEP = OPT(51),
     TRF_TAG_QUIRKS = OPT(52),
+    TRF_TAG_OPEN_REFER = OPT(53), /* relayed: our REFER without final response: enum record_open_tag */
 };
 /* A party: number + 1 of a leg of this call; or 0, length of Call-ID, Call-ID, local tag of a leg of another. */
 #define TRF_TAG_PARTY(p) CRIT(16 + (p))

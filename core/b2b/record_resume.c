@@ -6,71 +6,24 @@
 #include "core/b2b/media.h"
 #include "core/b2b/reanchor.h"
 #include "core/b2b/record.h"
-#include "core/b2b/record_fields.h"
+#include "core/b2b/record_open.h"
 #include "core/b2b/recover.h"
 #include "core/b2b/transfer.h"
 #include "core/b2b/wire.h"
 #include "core/base/check.h"
 #include "parser/sip_hdr.h"
 
-struct open {
-    struct slice bytes;
-    struct addr addr;
-    bool provisional;
-};
-
-/* What the record says was in flight; copied to e->ua.headers, since the leg's texts move. False: nothing. */
-static bool take_open(struct engine *e, struct leg *l, unsigned field, struct open *o) {
-    struct slice in = leg_str(l, field);
-    struct sbuf copy = ua_headers(&e->ua);
-    struct tlv t;
-    uint64_t v;
-    *o = (struct open){ .addr.family = ADDR_NONE };
-    while (in.n && tlv_next(&in, &t)) {
-        if (t.tag == OPEN_TAG_BYTES) {
-            sbuf_put(&copy, t.value);
-            o->bytes = sbuf_slice(&copy);
-        } else if (t.tag == OPEN_TAG_ADDR) {
-            record_addr_get(t.value, &o->addr);
-        } else if (t.tag == OPEN_TAG_STATE) {
-            o->provisional = tlv_u64(&t, 1, &v) && v;
-        }
-    }
+/* What the record says was in flight. False: nothing. */
+static bool take_open(struct engine *e, struct leg *l, unsigned field, struct record_open *o) {
+    bool found = record_open_read(e, leg_str(l, field), o);
     leg_set(e, l, field, SLICE_NONE);
-    return o->bytes.n && o->addr.family != ADDR_NONE && !copy.overflow;
+    return found;
 }
 
 /* ---- transactions ---- */
 
-static handle adopt_client(struct engine *e, struct leg *l, const struct open *o, enum txn_purpose purpose) {
-    const struct call *c = leg_call(e, l);
-    struct sip_fault fault;
-    if (wire_parse_again(e, o->bytes, &fault) < 0 || !e->again.is_request || e->again.method != SIP_M_INVITE)
-        return HANDLE_NONE;
-    struct txn_client t = {
-        .request = buf_copy(&e->bufs, o->bytes),
-        .method = SIP_M_INVITE,
-        .branch = e->again.via.branch,
-        .cseq = e->again.cseq,
-        .dst = &o->addr,
-        .local = &l->dlg.local,
-        .ctx_kind = purpose,
-        .ctx = l->self,
-        .trace_call = c->id,
-        .trace_leg = l->number,
-    };
-    handle h = txn_client_make(&e->txns, &t);
-    if (o->provisional) {
-        txn_client_adopt(&e->txns, h);
-    } else if (h != HANDLE_NONE) {
-        wire_trace(e, "send", l, o->bytes, &o->addr);
-        txn_client_send(&e->txns, e->out, e->now, h);
-    }
-    return h;
-}
-
 /* As if the INVITE came again: 100, and it waits for its answer. */
-static handle adopt_server(struct engine *e, struct leg *l, const struct open *o) {
+static handle adopt_server(struct engine *e, struct leg *l, const struct record_open *o) {
     struct sip_fault fault;
     if (wire_parse_again(e, o->bytes, &fault) < 0 || !e->again.is_request || e->again.method != SIP_M_INVITE)
         return HANDLE_NONE;
@@ -83,7 +36,7 @@ static handle adopt_server(struct engine *e, struct leg *l, const struct open *o
 
 /* The 2xx goes out again, and is repeated. False: there is none, or its time is over. */
 static bool restore_ok(struct engine *e, struct leg *l) {
-    struct open o;
+    struct record_open o;
     uint32_t cseq = l->ok_cseq;
     if (!take_open(e, l, LEG_OPEN_OK, &o) || l->ok_until <= e->now || !(l->ok = buf_copy(&e->bufs, o.bytes)))
         return false;
@@ -109,8 +62,8 @@ static void forget_offer(struct engine *e, struct leg *l) {
     leg_set(e, l, LEG_SDP_BEFORE, SLICE_NONE);
 }
 
-static void resume_reinvite(struct engine *e, struct leg *l, const struct open *o) {
-    l->invite_out = o->bytes.n ? adopt_client(e, l, o, FOR_REINVITE) : HANDLE_NONE;
+static void resume_reinvite(struct engine *e, struct leg *l, const struct record_open *o) {
+    l->invite_out = o->bytes.n ? record_open_send(e, l, o, SIP_M_INVITE, FOR_REINVITE) : HANDLE_NONE;
     if (l->invite_out != HANDLE_NONE) {
         l->adopted = !o->provisional;
         l->reoffer_waits = leg_str(l, LEG_SDP_WANTED).p && l->retry_until; /* behind the one that is open */
@@ -136,7 +89,7 @@ static void close_offer(struct leg *l) {
 }
 
 static void resume_up(struct engine *e, struct leg *l) {
-    struct open o;
+    struct record_open o;
     if (!restore_ok(e, l)) {
         leg_stop_ok(e, l);
         leg_step(e, l, LEG_IN_RECV_ACK);
@@ -163,9 +116,9 @@ static void give_up(struct engine *e, struct leg *l, enum leg_event_kind kind) {
 }
 
 static void resume_calling(struct engine *e, struct leg *l) {
-    struct open o;
+    struct record_open o;
     if (take_open(e, l, LEG_OPEN_OUT, &o))
-        l->invite_out = adopt_client(e, l, &o, FOR_INVITE);
+        l->invite_out = record_open_send(e, l, &o, SIP_M_INVITE, FOR_INVITE);
     /* An offer in a reliable 18x comes again, until its PRACK. */
     if (l->oa == OA_OFFER_RCVD)
         oa_step(&l->oa, OA_EV_ABORT);
@@ -178,7 +131,7 @@ static void resume_calling(struct engine *e, struct leg *l) {
 }
 
 static void resume_incoming(struct engine *e, struct leg *l) {
-    struct open o;
+    struct record_open o;
     if (take_open(e, l, LEG_OPEN_IN, &o))
         l->invite_in = adopt_server(e, l, &o);
     if (l->invite_in == HANDLE_NONE)

@@ -234,6 +234,7 @@ enum transfer_field {
     TRF_CALL_AT = TRF_AT + PARTY_COUNT, /* the same for consult_call */
     TRF_BY, /* principal of the transferor, who may be gone before the end */
     TRF_REASON, /* reason phrase of the target's latest response, for the NOTIFY; not in the record */
+    TRF_OPEN_REFER, /* of a record, until transfer_resume: what `relay_txn` is in memory; record_open.h */
 };
 
 enum cdr_step {
@@ -272,10 +273,13 @@ struct transfer {
     handle consult, replaced; /* transferor's and target's legs of the consultation call */
     handle early;        /* the ringing target that the transferee hears */
     handle refer_txn;    /* relayed: the transferor's REFER, unanswered */
+    handle relay_txn;    /* relayed: our own, unanswered */
     uint32_t relay_cseq; /* relayed: of our REFER, id of the transferee's NOTIFYs */
     uint8_t recall_step; /* 0: not recalling; 1: the transferor; 2: the fallback; 3: the announcement */
     bool relay_auto, relay_answered, relay_ended, token_used;
     bool relay_last;     /* the final NOTIFY is on its way to the transferor */
+    bool relay_again;    /* our REFER is a former owner's, and has been sent again */
+    bool relay_unsure;   /* ... and it is not known what the transferee has made of it */
     bool asked, joined; /* the transferee for a fresh offer; the target with an offer that is on record */
     uint32_t refer_cseq;      /* id of the subscription */
     uint32_t max_forwards;

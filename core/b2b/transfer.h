@@ -151,6 +151,10 @@ bool transfer_relay_event(struct engine *e, struct transfer *t, struct leg *l, c
 /* The transferee has shown, by its answer, its INVITE or a NOTIFY, that it does what the REFER asks. */
 bool transfer_relay_begun(const struct transfer *t);
 void transfer_relay_timer(struct engine *e, struct transfer *t);
+/* After a former owner's death: our REFER without answer goes out again. False: nobody is to hear of it any more. */
+bool transfer_relay_resume(struct engine *e, struct transfer *t);
+/* It is unanswered, and the transferor's own has not come again. */
+bool transfer_relay_waits(const struct transfer *t);
 /* Accepts the REFER and begins: 202 or 200, NOTIFY 100, then the target; result != 0: it has failed already. */
 void transfer_begin(struct engine *e, struct transfer *t, const struct sip_msg *msg, handle txn, uint16_t result);
 /* A REFER outside any dialog, from a party with this principal: in place of one in the dialog that its Target-Dialog

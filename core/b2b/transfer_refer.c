@@ -261,13 +261,18 @@ static bool answer_done(struct engine *e, const struct leg *l, const struct sip_
 }
 
 bool transfer_accepted_again(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
-    const struct transfer *t = transfer_get(e, l->transfer);
+    struct transfer *t = transfer_get(e, l->transfer);
     bool in_dialog = msg->to_tag.p != NULL;
     /* Only in a call taken over may it be one that was accepted: else its CSeq has been seen. */
     if (leg_call(e, l)->taken_us && in_dialog && l->refer_done == msg->cseq)
         return answer_done(e, l, msg, txn);
-    if (!t || !leg_call(e, l)->taken_us || t->refer_cseq != msg->cseq ||
-        (t->mode == MODE_RELAY && !transfer_relay_begun(t)))
+    if (!t || !leg_call(e, l)->taken_us || t->refer_cseq != msg->cseq)
+        return false;
+    if (transfer_relay_waits(t) && in_dialog && l->self == t->transferor) {
+        t->refer_txn = txn; /* the transferee's answer to ours, sent again, is the answer */
+        return true;
+    }
+    if (t->mode == MODE_RELAY && !transfer_relay_begun(t))
         return false;
     /* With a subscriber of its own it came from outside the transferor's dialog, whose numbers are others. */
     bool own = t->subscriber == HANDLE_NONE || transfer_is_explicit(t);

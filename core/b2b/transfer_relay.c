@@ -6,6 +6,7 @@
 #include "core/b2b/call.h"
 #include "core/b2b/cdr.h"
 #include "core/b2b/policy.h"
+#include "core/b2b/record_open.h"
 #include "core/b2b/replaces.h"
 #include "core/b2b/transfer.h"
 #include "core/b2b/wire.h"
@@ -119,7 +120,8 @@ bool transfer_relay(struct engine *e, struct transfer *t, const struct sip_msg *
         .content_type = msg->content_type,
         .body = msg->body,
     };
-    if (h.overflow || leg_request(e, a, SL("REFER"), FOR_REFER, &r) == HANDLE_NONE)
+    t->relay_txn = h.overflow ? HANDLE_NONE : leg_request(e, a, SL("REFER"), FOR_REFER, &r);
+    if (t->relay_txn == HANDLE_NONE)
         return false;
     t->mode = MODE_RELAY;
     t->token_used = far_leg(e, t) != NULL;
@@ -138,6 +140,25 @@ bool transfer_relay_begun(const struct transfer *t) {
     return t->token_used || t->relay_answered;
 }
 
+/* What the transferor is told of it is what the transferee answers: with the same branch that one takes it as sent
+ * again. */
+bool transfer_relay_resume(struct engine *e, struct transfer *t) {
+    struct leg *a = leg_get(e, t->transferee);
+    struct record_open o;
+    bool open = record_open_read(e, strs_get(&t->s, TRF_OPEN_REFER), &o);
+    strs_set(&t->s, &e->bufs, TRF_OPEN_REFER, SLICE_NONE);
+    if (!leg_is_live(a))
+        return false;
+    if (open)
+        t->relay_txn = record_open_send(e, a, &o, SIP_M_REFER, FOR_REFER);
+    t->relay_again = t->relay_txn != HANDLE_NONE;
+    return t->relay_again || transfer_relay_begun(t);
+}
+
+bool transfer_relay_waits(const struct transfer *t) {
+    return t->mode == MODE_RELAY && t->relay_txn != HANDLE_NONE && t->refer_txn == HANDLE_NONE;
+}
+
 /* It lives as long as its token may be used or its NOTIFYs cross. */
 static void release_if_over(struct engine *e, struct transfer *t) {
     bool token_over = t->token_used || !wheel_is_set(&t->timer);
@@ -146,12 +167,43 @@ static void release_if_over(struct engine *e, struct transfer *t) {
         transfer_release(e, t);
 }
 
+/* NOTIFY of the transferor's subscription, with what is in h and body behind Event. */
+static handle notify(struct engine *e, struct transfer *t, struct leg *b, struct slice state, struct slice body) {
+    struct sbuf h = ua_headers(&e->ua);
+    sbuf_lit(&h, "Event: refer;id=");
+    sbuf_u64(&h, t->refer_cseq);
+    sbuf_lit(&h, "\r\n");
+    sip_put_hdr(&h, SL("Subscription-State"), state);
+    struct dialog_request r = {
+        .contact = true,
+        .extra = sbuf_slice(&h),
+        .content_type = body.n ? SL("message/sipfrag;version=2.0") : SLICE_NONE,
+        .body = body,
+    };
+    return leg_request(e, b, SL("NOTIFY"), FOR_BRIDGED, &r);
+}
+
+/* Whatever the transferee had made of the REFER, it would have used its token by now. */
+static void tell_unknown(struct engine *e, struct transfer *t) {
+    struct leg *b = leg_get(e, t->transferor);
+    struct sbuf body = ua_body(&e->ua);
+    if (!t->relay_unsure || !leg_is_up(b) || (t->quirks & QUIRK_NO_NOTIFY))
+        return;
+    t->relay_unsure = false;
+    sip_frag_put(&body, 503, sip_reason(503));
+    t->relay_last = notify(e, t, b, SL("terminated;reason=noresource"), sbuf_slice(&body)) != HANDLE_NONE;
+    cdr_result(e, t, 503);
+    metrics_add(&e->metrics, M_transfers_failed, 1);
+    call_promised(e, call_get(e, t->call));
+}
+
 /* First its token is over, then the time that a subscription lasts: a transferee that never sends its final NOTIFY does
  * not keep the call from being transferred again. */
 void transfer_relay_timer(struct engine *e, struct transfer *t) {
     t->token_used = true;
     /* Longer than a request lasts: who is still to answer our REFER has no dialog any more. */
     t->refer_txn = HANDLE_NONE;
+    tell_unknown(e, t);
     if (e->now < t->expires_us)
         wheel_set(&e->wheel, &t->timer, t->expires_us);
     else
@@ -181,23 +233,33 @@ static void carry_out_here(struct engine *e, struct transfer *t) {
     transfer_begin(e, t, msg, txn, 0);
 }
 
+/* A former owner's REFER that has an old CSeq by now was answered before: the transferee's INVITE and NOTIFYs tell what
+ * it said, or nothing does. */
+static uint16_t said_before(struct transfer *t, uint16_t status) {
+    t->relay_unsure = t->relay_again && status == 500;
+    return t->relay_unsure ? 202 : status;
+}
+
 /* The transferee's answer is the transferor's (FEATURES R34, R35); never 408 (RFC 4320). */
 static void on_refer_response(struct engine *e, struct transfer *t, const struct leg_event *ev) {
     struct leg *b = leg_get(e, t->transferor);
     uint16_t status = ev->status == 401 || ev->status == 407 ? 403 : ev->status;
     /* It has begun, by its INVITE or a NOTIFY: then it is not done a second time, and its 2xx was lost. */
     bool begun = transfer_relay_begun(t);
+    t->relay_txn = HANDLE_NONE;
+    status = said_before(t, status);
     if (status >= 300 && t->relay_auto && !begun) {
         carry_out_here(e, t);
         return;
     }
     if (begun && !ev->msg)
         status = 202;
+    const struct sip_msg *said = t->relay_unsure ? NULL : ev->msg;
     struct sbuf h = ua_headers(&e->ua);
     if (status == 202 && (t->quirks & QUIRK_ACCEPT_200))
         status = 200;
-    if (ev->msg)
-        sip_put_copy(&h, ev->msg, SIP_H_REFER_SUB);
+    if (said)
+        sip_put_copy(&h, said, SIP_H_REFER_SUB);
     struct uas_response r = { .status = status == 408 ? 504 : status, .extra = sbuf_slice(&h) };
     if (b) {
         r.to_tag = leg_str(b, DLG_LOCAL_TAG);
@@ -206,12 +268,13 @@ static void on_refer_response(struct engine *e, struct transfer *t, const struct
     wire_respond(e, t->refer_txn, NULL, &r, b);
     t->refer_txn = HANDLE_NONE;
     t->relay_answered = status < 300;
+    call_promised(e, call_get(e, t->call));
     if (t->relay_answered)
         cdr_step(e, t, STEP_ACCEPTED);
     else
         cdr_result(e, t, status);
     t->relay_ended = !t->relay_answered ||
-                     (ev->msg && slice_has_prefix(sip_hdr_value(ev->msg, SIP_H_REFER_SUB), SL("false")));
+                     (said && slice_has_prefix(sip_hdr_value(said, SIP_H_REFER_SUB), SL("false")));
     if (!t->relay_answered) {
         wheel_cancel(&e->wheel, &t->timer);
         metrics_add(&e->metrics, M_transfers_failed, 1);
@@ -237,22 +300,11 @@ static void pass_notify(struct engine *e, struct transfer *t, struct leg *a, con
         answer_notify(e, a, ev->txn, 481);
         return;
     }
-    struct sbuf h = ua_headers(&e->ua), body = ua_body(&e->ua);
-    sbuf_lit(&h, "Event: refer;id=");
-    sbuf_u64(&h, t->refer_cseq);
-    sbuf_lit(&h, "\r\n");
-    sip_put_hdr(&h, SL("Subscription-State"), state);
-    bool readable = sip_frag_status(ev->msg->body, &status, &reason);
-    if (readable)
+    struct sbuf body = ua_body(&e->ua);
+    if (sip_frag_status(ev->msg->body, &status, &reason))
         sip_frag_put(&body, status, reason);
-    struct dialog_request r = {
-        .contact = true,
-        .extra = sbuf_slice(&h),
-        .content_type = readable ? SL("message/sipfrag;version=2.0") : SLICE_NONE,
-        .body = sbuf_slice(&body),
-    };
     bool wanted = !(t->quirks & QUIRK_NO_NOTIFY);
-    struct txn *out = wanted ? txn_get(&e->txns, leg_request(e, b, SL("NOTIFY"), FOR_BRIDGED, &r)) : NULL;
+    struct txn *out = wanted ? txn_get(&e->txns, notify(e, t, b, state, sbuf_slice(&body))) : NULL;
     if (out)
         out->peer = ev->txn;
     else
@@ -260,6 +312,7 @@ static void pass_notify(struct engine *e, struct transfer *t, struct leg *a, con
     if (wanted && !out)
         return;
     t->relay_answered = true;
+    t->relay_unsure = false;
     if (status > 100 && status < 200)
         cdr_step(e, t, STEP_RINGING);
     if (slice_has_prefix(state, SL("terminated"))) {
@@ -275,6 +328,8 @@ bool transfer_relay_event(struct engine *e, struct transfer *t, struct leg *l, c
     bool transferee = l->self == t->transferee;
     if (transferee && ev->kind == LEG_EV_SENT_AGAIN && ev->purpose == FOR_REFER) {
         t->relay_cseq = l->dlg.local_cseq; /* the id of its NOTIFYs is the CSeq that was accepted */
+        t->relay_txn = ev->txn;
+        call_promised(e, call_get(e, t->call));
         return true;
     }
     if (transferee && ev->kind == LEG_EV_RESPONSE && ev->purpose == FOR_REFER) {
@@ -319,6 +374,7 @@ struct transfer *transfer_use_token(struct engine *e, struct slice user, struct 
             return NULL;
         *status = 0;
         t->token_used = true;
+        t->relay_unsure = false;
         call_promised(e, call_get(e, t->call));
         return t;
     }

@@ -173,17 +173,13 @@ static void resume_event(struct engine *e, struct transfer *t) {
     transfer_step(e, t, ev, t->held_status);
 }
 
-/* One that was passed on, and nothing is heard of, has promised nothing: the REFER comes again. */
-static void resume_relayed(struct engine *e, struct transfer *t) {
-    if (!transfer_relay_begun(t) || !leg_is_live(leg_get(e, t->transferee)))
-        transfer_release(e, t);
-}
-
 /* unsure: a NOTIFY was unanswered when its owner died, and not one that has been sent here. */
 static void resume(struct engine *e, struct transfer *t, bool unsure) {
     handle self = t->self;
     if (t->mode == MODE_RELAY) {
-        resume_relayed(e, t);
+        /* One that was passed on, and nothing is heard of, has promised nothing: the transferor's REFER comes again. */
+        if (!transfer_relay_resume(e, t))
+            transfer_release(e, t);
         return;
     }
     end_all_left_over(e, t);
