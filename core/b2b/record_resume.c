@@ -3,6 +3,7 @@
 #include "core/b2b/anchor.h"
 #include "core/b2b/barrier.h"
 #include "core/b2b/call.h"
+#include "core/b2b/late.h"
 #include "core/b2b/media.h"
 #include "core/b2b/reanchor.h"
 #include "core/b2b/record.h"
@@ -88,6 +89,14 @@ static void close_offer(struct leg *l) {
         oa_step(&l->oa, OA_EV_ABORT);
 }
 
+/* The answer to an offer in a 2xx, which its ACK may have taken along into nothing: what is offered from here on is
+ * newer, and may not overtake it. */
+static void answer_again(struct engine *e, struct leg *l) {
+    if (l->state == LEG_UP && l->late_offer && l->oa == OA_STABLE && l->invite_out == HANDLE_NONE &&
+        leg_str(l, LEG_SDP_LOCAL).p)
+        leg_ack(e, l, leg_str(l, LEG_SDP_LOCAL));
+}
+
 static void resume_up(struct engine *e, struct leg *l) {
     struct record_open o;
     if (!restore_ok(e, l)) {
@@ -103,6 +112,7 @@ static void resume_up(struct engine *e, struct leg *l) {
     take_open(e, l, LEG_OPEN_OUT, &o);
     resume_reinvite(e, l, &o);
     close_offer(l);
+    answer_again(e, l);
 }
 
 /* Nobody would ever answer it. */
@@ -211,6 +221,8 @@ void record_end_alone(struct engine *e, struct call *c) {
         struct leg *l = leg_get(e, c->legs[i]);
         if (is_alone(e, c, l))
             leg_end(e, l, 480, SLICE_NONE);
+        else if (leg_owes_answer(l) && owes_nobody(e, l))
+            late_decline(e, l);
         else if (owes_nobody(e, l))
             leg_ack_late_offer(e, l);
     }
