@@ -214,6 +214,9 @@ bool transfer_holds_event(struct transfer *t, enum transfer_event ev, uint16_t s
                  ev == TRANSFER_EV_TRANSFEREE_GONE;
     if (!t->resuming || !about)
         return false;
+    /* What means nothing in this state gives way to what does. */
+    if (t->held_event && transfer_cell(t->state, ev)->action == TRANSFER_DO_NONE)
+        return true;
     t->held_event = (uint8_t)(ev + 1);
     t->held_status = status;
     return true;
