@@ -285,7 +285,7 @@ test: build/deps.build-demo-test
 
 # ... and every cell of the real kill matrix.
 test-full: test
-	@B=$(B) KILL=all E2E_LIMIT=300 tests/e2e/run.sh kill
+	@B=$(B) KILL=all E2E_LIMIT=600 tests/e2e/run.sh kill
 
 tidy: lib
 	@python3 tests/tidy.py --build $(B)

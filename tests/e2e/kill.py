@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""kill.py NET NODES vip|balancer [FLOW.STAGE...]: the real kill matrix. Calls of each flow are brought to each of its
+"""kill.py NET NODES vip|balancer [FLOW[.STAGE]...]: the real kill matrix. Calls of each flow are brought to each of its
 stages, all at a node of their own choice; then that node is killed, once for all of them, and everybody goes on. Each
 cell: the transfer completes, or is rolled back and the transferor is told; both hear each other; BYE works from either
 side; nothing is left in the nodes and in Redis. Without names all cells are run."""
@@ -259,7 +259,7 @@ def stage_all(loop, front, cluster, wanted, victim):
 
 def main():
     names = sys.argv[4:]
-    wanted = [(f, s) for f in STAGES for s in STAGES[f] if not names or f"{f}.{s}" in names]
+    wanted = [(f, s) for f in STAGES for s in STAGES[f] if not names or f in names or f"{f}.{s}" in names]
     loop = Loop()
     cluster = Cluster([make_node(n + 1, 30 * len(wanted) + 62) for n in range(COUNT)], REDIS)
     try:
