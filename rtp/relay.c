@@ -110,6 +110,7 @@ static enum relay_drop patch_rtp(const struct passage *p, const struct reception
         return RELAY_DROP_LATE;
     case EGRESS_SPLICED:
         p->out->splices++;
+        p->relay->spliced = true;
         break;
     case EGRESS_SAME:
         break;
@@ -232,7 +233,7 @@ bool relay_play(struct relay *r, const struct relay_frame *f, uint64_t now_us, s
     struct fast_out *to = &r->out[f->stream];
     relay_lock(r, to);
     if (egress_rtp(&to->egress, &source, f->packet, &v, now_us) == EGRESS_SPLICED)
-        to->splices++;
+        to->splices++, r->spliced = true;
     fast_count_out(to, (uint32_t)(RTP_HEADER_MIN + f->n), true, now_us);
     relay_unlock(r, to);
     out->drop = RELAY_FORWARD;

@@ -100,6 +100,8 @@ struct relay_stream {
     uint32_t heard_generation;
     uint32_t negotiated_rate;             /* of dynamic payload types */
     bool resumed;                         /* and not told its remote yet */
+    bool continued;                       /* as another relay left it, and nothing is routed here yet */
+    uint32_t told_splices;                /* of fast_out, that relay_spliced has told */
     bool open, remote, nat, strict, rtcp_mux;
     bool srtp;                            /* never given to the kernel, on either side */
     struct relay_latch rtp, rtcp;
@@ -121,6 +123,7 @@ struct relay {
     uint32_t count;
     uint64_t dropped[RELAY_DROPS];        /* of all streams, closed and unknown ones too */
     uint64_t stale_commands;
+    bool spliced;                         /* some stream was, and was not told */
     uint32_t *players;                    /* the streams that are played to, player_count of them */
     uint32_t player_count;
 };
@@ -184,6 +187,9 @@ bool relay_play(struct relay *r, const struct relay_frame *f, uint64_t now_us, s
 /* The next stream from *cursor on (0 at first) whose party has sent neither RTP nor RTCP for so long, since it was told
  * where to; told again each quarter of that. MEDIA_NOWHERE: no further one. */
 uint32_t relay_silent(struct relay *r, uint32_t *cursor, uint64_t timeout_us, uint64_t now_us);
+/* The next stream from *cursor on (0 at first) whose party hears another source than when this told of it last;
+ * MEDIA_NOWHERE: no further one. *flow is what the next relay of the stream has to know, for MEDIA_OPEN. */
+uint32_t relay_spliced(struct relay *r, uint32_t *cursor, struct media_flow *flow);
 
 /* False: no such stream. */
 bool relay_stats(const struct relay *r, uint32_t stream, struct relay_stats *out);

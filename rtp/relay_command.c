@@ -2,6 +2,7 @@
 #include "rtp/relay.h"
 
 #include "rtp/relay_fast.h"
+#include "rtp/relay_flow.h"
 
 static void stop_play(struct relay *r, struct relay_stream *s) {
     if (!s->play.on)
@@ -27,7 +28,7 @@ static bool start_play(struct relay *r, struct relay_stream *s, const struct med
     return true;
 }
 
-static bool open_stream(struct relay *r, struct relay_stream *s, const struct media_cmd *cmd) {
+static bool open_stream(struct relay *r, struct relay_stream *s, const struct media_cmd *cmd, uint64_t now_us) {
     if (s->generation != 0 && (int32_t)(cmd->generation - s->generation) <= 0)
         return false;
     stop_play(r, s);
@@ -43,6 +44,8 @@ static bool open_stream(struct relay *r, struct relay_stream *s, const struct me
         .negotiated_rate = 8000,
         .open = true,
     };
+    if (!resumed && cmd->resume && cmd->flow.clock_rate)
+        s->continued = relay_flow_resume(r, cmd, now_us);
     return true;
 }
 
@@ -92,6 +95,9 @@ static bool set_route(struct relay *r, struct relay_stream *s, const struct medi
         relay_fast_unhear(r, cmd->to);
     listener->heard = cmd->stream;
     listener->heard_generation = s->generation;
+    if (listener->continued)
+        relay_flow_source(r, cmd->to, fast_source_key(cmd->stream, s->generation));
+    listener->continued = false;
     relay_fast_sync(r, cmd->stream);
     return true;
 }
@@ -101,7 +107,7 @@ static bool execute(struct relay *r, const struct media_cmd *cmd, uint64_t now_u
         return false;
     struct relay_stream *s = &r->streams[cmd->stream];
     if (cmd->verb == MEDIA_OPEN)
-        return open_stream(r, s, cmd);
+        return open_stream(r, s, cmd, now_us);
     if (!s->open || s->generation != cmd->generation)
         return false;
     switch (cmd->verb) {

@@ -8,6 +8,7 @@
 #include "core/b2b/call.h"
 #include "core/b2b/cdr.h"
 #include "core/b2b/load.h"
+#include "core/b2b/media_flow.h"
 #include "core/b2b/media_srtp.h"
 #include "core/b2b/move.h"
 #include "core/b2b/moved.h"
@@ -477,6 +478,8 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
             silence_noted(e, ev->u.media.stream, ev->u.media.generation);
         else if (ev->u.media.what == MEDIA_EV_ROC)
             media_srtp_rolled(e, ev);
+        else if (ev->u.media.what == MEDIA_EV_FLOW)
+            media_flow_noted(e, ev);
         else if (ev->u.media.what == MEDIA_EV_RETURNED)
             port_pool_returned(&e->ports, ev->u.media.stream, e->now);
         break;

@@ -3,6 +3,7 @@
 
 #include "core/b2b/anchor.h"
 #include "core/b2b/call.h"
+#include "core/b2b/media_flow.h"
 #include "core/b2b/media_ports.h"
 #include "core/b2b/media_srtp.h"
 #include "core/b2b/media_types.h"
@@ -143,7 +144,7 @@ void media_reopen(struct engine *e, struct leg *l) {
         port_pool_settle(&e->ports, s->slot);
         struct media_cmd *c = media_command(e, MEDIA_OPEN, s);
         if (c)
-            c->resume = true;
+            media_flow_resume(e, l, i, c);
     }
     /* Of an offer that is open the keys are not in force yet. */
     media_srtp_settle(e, l, before.p ? before : remote);

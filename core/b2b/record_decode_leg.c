@@ -153,6 +153,7 @@ static enum read_result leg_field(struct decoder *x, void *object, const struct 
     case LEG_TAG_LOCAL: return read_addr(x, &l->dlg.local, t);
     case LEG_TAG_TIMER: return read_timer(x, &l->timer, t);
     case LEG_TAG_CHALLENGE: return set_text(x, l, LEG_CHALLENGE, t->value);
+    case LEG_TAG_MEDIA_FLOWS: return set_text(x, l, LEG_MEDIA_FLOWS, t->value);
     case LEG_TAG_SESSION_TIMER: return read_timer(x, &l->session_timer, t);
     case LEG_TAG_STREAM: return read_stream(x, l, t->value);
     case LEG_TAG_TRANSFER: return read_leg_transfer(x, l, t->value);

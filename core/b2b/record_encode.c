@@ -194,6 +194,8 @@ static void put_leg(const struct encoder *x, const struct leg *l) {
     put_timer(x, LEG_TAG_SESSION_TIMER, &l->session_timer);
     if (leg_str(l, LEG_CHALLENGE).p)
         tlv_put(x->out, LEG_TAG_CHALLENGE, leg_str(l, LEG_CHALLENGE));
+    if (leg_str(l, LEG_MEDIA_FLOWS).p)
+        tlv_put(x->out, LEG_TAG_MEDIA_FLOWS, leg_str(l, LEG_MEDIA_FLOWS));
     put_leg_transfer(x, l);
     put_leg_texts(x, l);
     put_streams(x, l);

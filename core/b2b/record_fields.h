@@ -74,6 +74,7 @@ enum record_leg_tag {
     LEG_TAG_RSEQ = OPT(100),      /* of our last reliable 18x, which LEG_TAG_OK is until its PRACK */
     LEG_TAG_REL_WAIT = OPT(101),  /* the next 18x, until then */
     LEG_TAG_REL_OK = OPT(102),    /* the 2xx, until then */
+    LEG_TAG_MEDIA_FLOWS = OPT(103), /* media_flow.h */
 };
 enum record_open_tag {
     OPEN_TAG_BYTES = CRIT(1),

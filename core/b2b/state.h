@@ -47,6 +47,7 @@ enum leg_field {
     LEG_CHALLENGE,              /* its last one that we have an answer to; see leg_auth.c */
     LEG_CREDENTIALS,            /* header line of our last INVITE, for its ACK (section 22.1); absent: none */
     LEG_TRANSFER_AT,            /* the transfer it takes part in, where that is not in this engine; see record.h */
+    LEG_MEDIA_FLOWS,            /* media_flow.h */
     LEG_OPEN_OUT,               /* of a record, until record_resume: what was in flight; enum record_open_tag */
     LEG_OPEN_IN,
     LEG_OPEN_OK,

@@ -7,6 +7,7 @@
 #define REFEREE_BASE_EVENT_H
 
 #include "core/base/addr.h"
+#include "core/base/media_flow.h"
 #include "core/base/srtp.h"
 
 enum event_kind {
@@ -58,8 +59,9 @@ enum peer_kind {
 };
 
 /* ROC: rollover counters of SRTP, what comes from the party and what goes to it, are these now. RETURNED: a slot that
- * was left (MEDIA_LEAVE) is not used by another shard any more. */
-enum media_event { MEDIA_EV_LATCHED, MEDIA_EV_SILENT, MEDIA_EV_ROC, MEDIA_EV_RETURNED };
+ * was left (MEDIA_LEAVE) is not used by another shard any more. FLOW: the party hears another source, under the SSRC of
+ * the one before. */
+enum media_event { MEDIA_EV_LATCHED, MEDIA_EV_SILENT, MEDIA_EV_ROC, MEDIA_EV_RETURNED, MEDIA_EV_FLOW };
 
 struct event {
     enum event_kind kind;
@@ -92,6 +94,7 @@ struct event {
             uint32_t generation;
             struct addr addr;
             struct srtp_roc in, out;
+            struct media_flow flow; /* FLOW: of what the party hears */
         } media;
         struct {
             uint64_t conn;        /* echoed in OUT_ADMIN */

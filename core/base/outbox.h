@@ -9,6 +9,7 @@
 #include "core/base/addr.h"
 #include "core/base/buf.h"
 #include "core/base/event.h"
+#include "core/base/media_flow.h"
 #include "core/base/siphash.h"
 #include "core/base/srtp.h"
 
@@ -89,6 +90,7 @@ struct media_cmd {
             struct addr signalling;   /* MEDIA_REMOTE: where the party's signalling comes from; port of no meaning */
         };
         struct srtp_keys keys;    /* MEDIA_SRTP */
+        struct media_flow flow;   /* MEDIA_OPEN with `resume`; clock_rate 0: none */
     };
 };
 

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define SWEEP_US UINT64_C(500000)
+#define SPLICE_US UINT64_C(100000)        /* between two looks, where one is known to be found */
+#define SPLICE_KERNEL_US UINT64_C(500000) /* else: the kernel splices by itself */
 #define OTHER_DESCRIPTORS 128
 #define TOLD_MAX 4
 #define MEDIA_RCVBUF (256 << 10)
@@ -232,6 +234,23 @@ bool media_io_packet(struct media_io *m, uint32_t port, const struct io_event *e
     io_forward(m->io, m->pairs[v.out_stream].slot[v.out_rtcp_port], ev, (uint32_t)in.n, &v.dst);
     metrics_add(m->metrics, M_rtp_out, 1);
     return latches;
+}
+
+bool media_io_spliced(struct media_io *m, struct event *ev, uint64_t now_us) {
+    uint64_t wait = m->relay.spliced ? SPLICE_US : SPLICE_KERNEL_US;
+    if (!m->splice_cursor && now_us < m->splice_us + wait)
+        return false;
+    *ev = (struct event){ .kind = EV_MEDIA };
+    ev->u.media.what = MEDIA_EV_FLOW;
+    m->relay.spliced = m->splice_cursor && m->relay.spliced;
+    ev->u.media.stream = relay_spliced(&m->relay, &m->splice_cursor, &ev->u.media.flow);
+    if (ev->u.media.stream == MEDIA_NOWHERE) {
+        m->splice_cursor = 0;
+        m->splice_us = now_us;
+        return false;
+    }
+    ev->u.media.generation = m->relay.streams[ev->u.media.stream].generation;
+    return true;
 }
 
 bool media_io_rolled(struct media_io *m, struct event *ev) {

@@ -35,6 +35,8 @@ struct media_io {
     uint64_t timeout_us;      /* of silence; 0: it is not looked for */
     uint64_t sweep_us;        /* of the next look */
     uint32_t cursor;          /* of the present one */
+    uint64_t splice_us;       /* of the next look for streams that were spliced */
+    uint32_t splice_cursor;
     struct media_pair *pairs;
     bool *usable;             /* by pair: for engine_config.media_port_usable; and it is in `io` */
     uint32_t count;
@@ -72,6 +74,8 @@ void media_io_turn(struct media_io *m, struct buf_pool *bufs, uint64_t now_us);
 uint32_t media_io_silent(struct media_io *m, uint64_t now_us);
 /* A packet on `port` (tag minus tag_base). True when it was the one that the stream latched on. */
 bool media_io_packet(struct media_io *m, uint32_t port, const struct io_event *ev, uint64_t now_us);
+/* For MEDIA_EV_FLOW: a stream whose party hears another source. False: none, or no more. */
+bool media_io_spliced(struct media_io *m, struct event *ev, uint64_t now_us);
 /* For MEDIA_EV_ROC: a stream whose rollover counters have changed. False: none, or no more. */
 bool media_io_rolled(struct media_io *m, struct event *ev);
 

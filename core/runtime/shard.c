@@ -132,6 +132,12 @@ static void tell_rolled(struct shard *s) {
         shard_step(s, &ev);
 }
 
+static void tell_spliced(struct shard *s) {
+    struct event ev;
+    for (uint32_t i = 0; i < TURN_SILENT_MAX && media_io_spliced(&s->media, &ev, s->mono_us); i++)
+        shard_step(s, &ev);
+}
+
 static void tell_silent(struct shard *s) {
     for (uint32_t i = 0; i < TURN_SILENT_MAX; i++) {
         struct event ev = { .kind = EV_MEDIA };
@@ -281,6 +287,7 @@ static void turn(struct shard *s) {
     for (int i = 0; i < TURN_DEADLINES_MAX && engine_deadline(s->engine) <= s->mono_us; i++)
         shard_step(s, &(struct event){ .kind = EV_DEADLINE });
     tell_silent(s);
+    tell_spliced(s);
     shard_store_flush(s);
     media_io_turn(&s->media, engine_bufs(s->engine), s->mono_us);
     tell_rolled(s);
