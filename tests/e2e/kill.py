@@ -104,6 +104,12 @@ class Cell:
     def go(self, step):
         self.step, self.since = step, time.monotonic()
 
+    def heard_for(self, seconds):
+        """Both parties of a transfer that is over hear each other for so long."""
+        until = time.monotonic() - seconds
+        return all((at := s[0].hears(whom, 0)) and at < until
+                   for s, whom in ((self.live(self.a), "c"), (self.live(self.c), "a")) if s)
+
     def live(self, phone):
         return [s for s in phone.sides if s.up and not s.ended]
 
@@ -199,6 +205,9 @@ class Cell:
         heard = mine[0].hears(other.name[0], since), theirs[0].hears("a", since)
         if all(heard):
             self.gap = max(heard) - self.killed
+            if self.stop == "over":
+                self.why = ", ".join(f"{s.phone.name}: {why}" for s in (mine[0], theirs[0])
+                                     if (why := s.jumps(self.killed + 0.2)))
             if self.gap > GAP_LIMIT:
                 self.why = f"they hear each other after {self.gap:.1f} s only"
             self.outcome = "completed" if other is self.c else "rolled back"
@@ -278,6 +287,9 @@ def run(loop, front, cluster, wanted):
     everybody = lambda test: lambda: [c.turn() for c in cells + gone] and all(test(c) for c in cells)
     if not loop.run(everybody(lambda c: c.at_stage or c.why), 20):
         raise sip.Failed("not at their stages: " + ", ".join(f"{c.name} ({c.step})" for c in cells if not c.at_stage))
+    # Who was transferred has heard the other one for a while: that it is the same stream of RTP is in the record.
+    if not loop.run(everybody(lambda c: c.stop != "over" or c.heard_for(0.5)), 20):
+        raise sip.Failed("who was transferred hears nobody")
     victim.signal(signal.SIGKILL)
     victim.child.wait()
     killed = time.monotonic()

@@ -61,13 +61,13 @@ class Side:
         self.rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.rtp.bind((phone.address, 0))
         self.port, self.sequence = self.rtp.getsockname()[1], 0
-        self.heard = []  # (time, whose)
+        self.heard = []  # (time, whose, SSRC, sequence number)
         phone.loop.reader(self.rtp, self.on_rtp)
         phone.loop.at(time.monotonic() + FRAME, self.play)
 
     def on_rtp(self, data, _):
         if len(data) == 172:
-            self.heard.append((time.monotonic(), chr(data[12])))
+            self.heard.append((time.monotonic(), chr(data[12]), data[8:12], int.from_bytes(data[2:4], "big")))
 
     def play(self):
         """A frame of this phone's own sound, while it has somebody to say it to."""
@@ -117,8 +117,18 @@ class Side:
 
     def hears(self, whom, since):
         """When it first heard this one after that time; 0: not yet."""
-        return next((at for at, name in reversed(self.heard) if at >= since and name == whom), 0) and \
-            next(at for at, name in self.heard if at >= since and name == whom)
+        return next((x[0] for x in reversed(self.heard) if x[0] >= since and x[1] == whom), 0) and \
+            next(x[0] for x in self.heard if x[0] >= since and x[1] == whom)
+
+    def jumps(self, at):
+        """Why what it heard of one party before and behind this time is no single stream of RTP; "": it is."""
+        before, behind = ([x for x in self.heard if (x[0] > at) == late] for late in (False, True))
+        if not before or not behind or before[-1][1] != behind[0][1]:
+            return "it does not hear the same one"
+        if before[-1][2] != behind[0][2]:
+            return f"SSRC {before[-1][2].hex()} becomes {behind[0][2].hex()}"
+        ahead = (behind[0][3] - before[-1][3]) & 0xffff
+        return "" if 0 < ahead < 0x8000 else f"sequence number {before[-1][3]}, then {behind[0][3]}"
 
 
 class Phone:
