@@ -14,6 +14,10 @@ static const struct slice tables[] = { { "moved", 5 }, { "call", 4 }, { "arrivin
 
 enum op_kind { OP_OWNER, OP_CLAIM, OP_LOAD, OP_RELEASE };
 
+static bool is_wanted(const struct lease *l, const struct lease_bucket *b) {
+    return (b->asked || b->target == l->cfg.node) && !l->draining;
+}
+
 bool lease_bucket_is_ours(const struct lease_bucket *b) {
     return b->state == AT_LOADING || b->state == AT_MINE || b->state == AT_GIVING;
 }
@@ -30,6 +34,8 @@ static void enter(struct lease *l, struct lease_bucket *b, enum bucket_state sta
     l->mine = l->mine - was + is;
     if (!is)
         sure(l, b);
+    if (was != is)
+        b->not_before_us = is ? l->now + LEASE_SETTLE_US : 0;
 }
 
 void lease_bucket_doubt(struct lease *l, uint16_t bucket) {
@@ -222,6 +228,14 @@ static void on_release(struct lease *l, uint16_t bucket, const struct event *ev)
     d->epoch = b->epoch;
 }
 
+/* Not at the next tick: a message waits, or a call whose owner has just let go of it. */
+static void hurry(struct lease *l, uint16_t bucket) {
+    const struct lease_bucket *b = &l->buckets[bucket];
+    bool room = !b->in_flight && lease_has_room(l) && (b->asked || l->in_flight < LEASE_IN_FLIGHT);
+    if (room && is_wanted(l, b) && l->reachable_us != LEASE_NEVER)
+        lease_bucket_work(l, bucket);
+}
+
 void lease_bucket_answer(struct lease *l, const struct event *ev) {
     uint64_t ticket = ev->u.store.ticket;
     uint16_t bucket = (uint16_t)(ticket >> 32) % LIMIT_BUCKETS;
@@ -243,6 +257,8 @@ void lease_bucket_answer(struct lease *l, const struct event *ev) {
     case OP_LOAD: on_load(l, bucket, ev); break;
     case OP_RELEASE: on_release(l, bucket, ev); break;
     }
+    if (kind == OP_OWNER)
+        hurry(l, bucket);
 }
 
 /* ---- what others say ---- */
@@ -259,7 +275,9 @@ void lease_bucket_heard(struct lease *l, uint16_t bucket, uint32_t node, uint64_
         b->look = b->look || epoch >= b->epoch;
         return;
     }
+    b->asked = b->asked || !node; /* who lets go of it means this one to have it, maybe before we know that it drains */
     others(l, bucket, node, epoch);
+    hurry(l, bucket);
 }
 
 void lease_bucket_asked(struct lease *l, uint16_t bucket) {
@@ -298,10 +316,6 @@ void lease_bucket_given(struct lease *l, uint16_t bucket) {
 
 /* ---- what is due ---- */
 
-static bool is_wanted(const struct lease *l, const struct lease_bucket *b) {
-    return (b->asked || b->target == l->cfg.node) && !l->draining;
-}
-
 static bool is_to_be_claimed(const struct lease *l, const struct lease_bucket *b) {
     if (!is_wanted(l, b) || l->now < b->not_before_us)
         return false;
@@ -313,7 +327,7 @@ static bool is_to_be_claimed(const struct lease *l, const struct lease_bucket *b
 static void work_at_ours(struct lease *l, uint16_t bucket) {
     struct lease_bucket *b = &l->buckets[bucket];
     bool leave = b->target && b->target != l->cfg.node && !l->suspended && !b->unsure &&
-                 l->now - l->settled_us >= LEASE_SETTLE_US;
+                 l->now - l->settled_us >= LEASE_SETTLE_US && (l->draining || l->now >= b->not_before_us);
     if (b->state == AT_MINE && leave) {
         enter(l, b, AT_GIVING);
         struct lease_decision *d = lease_decide(l, LEASE_GIVE, bucket);

@@ -25,7 +25,7 @@ enum bucket_state {
 
 struct lease_bucket {
     uint64_t epoch;
-    uint64_t not_before_us;       /* of the next claim */
+    uint64_t not_before_us;       /* of the next claim; of one that is ours: of giving it away */
     uint32_t owner, target;       /* as the store or a peer said; by rendezvous */
     uint16_t number;              /* of its last operation */
     uint8_t state;

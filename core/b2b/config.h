@@ -142,6 +142,9 @@ enum durability {
     DURABILITY_CONFIRMED, /* what is promised waits, no longer than durability_budget_us */
 };
 
+/* Buckets that ought to be another node's go there with their calls, one after the other; or when they have none. */
+enum rebalance { REBALANCE_LIVE, REBALANCE_IDLE };
+
 struct engine_config {
     uint16_t shard;
     uint16_t shards;         /* engines of this process, numbered from 0; 0, 1: this one alone */
@@ -206,6 +209,7 @@ struct engine_config {
     uint32_t transfers_per_minute; /* of one user or peer that has no number of its own; 0: any number */
     uint32_t transfers_pending;    /* of one user or peer, undecided at a time; 0: any number */
 
+    enum rebalance rebalance;
     uint32_t record_format; /* no higher one is written (record_format.h); 0: any that all nodes read */
     bool records; /* of calls are written to the store: no need where nobody else can read it */
     enum durability durability;

@@ -69,12 +69,17 @@ static bool names_dialogs(const struct sip_msg *msg) {
     return msg->method == SIP_M_REFER || msg->method == SIP_M_SUBSCRIBE || sip_hdr_first(msg, SIP_H_REPLACES);
 }
 
-/* Dropped before it has a transaction, and with it a 100: so it comes again, when the call has been taken over. */
-static bool is_too_early(const struct engine *e, const struct sip_msg *msg) {
-    if (!e->resuming || msg->method == SIP_M_ACK || msg->method == SIP_M_CANCEL)
+/* Of a call that is being taken over: it waits, or is dropped before it has a transaction, and with it a 100; then it
+ * comes again. */
+static bool is_too_early(struct engine *e, const struct sip_msg *msg, const struct event *in) {
+    if (!e->resuming || msg->method == SIP_M_ACK)
         return false;
     const struct leg *l = leg_find_request(e, msg);
-    return names_dialogs(msg) || (l && leg_call(e, l)->resuming);
+    if (!names_dialogs(msg) && !(l && leg_call(e, l)->resuming))
+        return false;
+    if (owner_is_shared(e))
+        owner_wait_put(e, in);
+    return true;
 }
 
 static void on_new_request(struct engine *e, const struct sip_msg *msg, const struct txn_event *t) {
@@ -118,7 +123,7 @@ static void on_cancel(struct engine *e, const struct sip_msg *msg, const struct 
 }
 
 static void on_request(struct engine *e, const struct sip_msg *msg, const struct event *in) {
-    if (is_too_early(e, msg))
+    if (is_too_early(e, msg, in))
         return;
     if (load_refuses(e, msg)) {
         metrics_add(&e->metrics, M_overload_refused, 1);
@@ -267,8 +272,8 @@ static const struct leg *leg_of_message(const struct engine *e, const struct sip
 
 static void on_datagram(struct engine *e, const struct event *in) {
     struct sip_fault f;
-    metrics_add(&e->metrics, M_datagrams_in, 1);
-    if (!e->owners.hops && !source_admits(e, &in->u.dgram.src))
+    metrics_add(&e->metrics, M_datagrams_in, !e->wait.tries);
+    if (!e->owners.hops && !e->wait.tries && !source_admits(e, &in->u.dgram.src))
         return;
     e->here = in->u.dgram.dst;
     if (is_keepalive(in->u.dgram.bytes)) {
@@ -297,6 +302,7 @@ static void on_peer(struct engine *e, const struct event *ev) {
     switch (ev->u.peer.what) {
     case PEER_DATAGRAM:
         e->owners.hops = ev->u.peer.hops ? ev->u.peer.hops : 1;
+        e->owners.from = ev->u.peer.from;
         e->owners.here = ev->u.peer.bucket % LIMIT_BUCKETS;
         in.u.dgram.bytes = ev->u.peer.bytes;
         in.u.dgram.src = ev->u.peer.src;
@@ -313,6 +319,19 @@ static void on_peer(struct engine *e, const struct event *ev) {
 }
 
 /* ---- time ---- */
+
+/* A bound on what one step sends. */
+#define WAITING_A_STEP 8
+
+static void try_waiting(struct engine *e) {
+    struct event in;
+    uint32_t n = owner_wait_count(e);
+    for (n = n < WAITING_A_STEP ? n : WAITING_A_STEP; n; n--) {
+        owner_wait_try(e, &in);
+        on_datagram(e, &in);
+        owner_wait_tried(e);
+    }
+}
 
 /* A step's worth of BYEs; the rest follows at once in the next step. */
 #define DRAIN_CALLS_A_STEP 16
@@ -387,6 +406,7 @@ static void on_timer(struct engine *e, struct wheel_node *n) {
     case TIMER_STORE: barrier_on_retry(e); break;
     case TIMER_STRAYS: recover_on_timer(e); break;
     case TIMER_REANCHOR: reanchor_on_timer(e); break;
+    case TIMER_WAIT: try_waiting(e); break;
     case TIMER_HELD:
         if (call_get(e, n->owner))
             barrier_on_timer(e, call_get(e, n->owner));
@@ -453,6 +473,7 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
     e->owners.hops = 0;
     e->again_of = HANDLE_NONE;
     sdp_memo_begin(e->descriptions);
+    e->owners.from = PEER_NONE;
     if (e->owners.lost && ev->kind != EV_BUCKET)
         owner_forget_lost(e);
     switch (ev->kind) {

@@ -47,6 +47,7 @@ void engine_config_defaults(struct engine_config *c) {
         .subscription_s = 180,
         .max_depth = LIMIT_TRANSFER_DEPTH,
         .records = true,
+        .rebalance = REBALANCE_LIVE,
         .durability_budget_us = 30000,
         .invite_timeout_us = 180000000,
         .busy_percent = 95,
@@ -83,6 +84,7 @@ static void layout_pools(struct engine *e, struct arena *a, const struct engine_
     failure_init(e, a, c->failures);
     moved_init(e, a);
     move_init(e, a);
+    owner_wait_init(e, a);
     barrier_init(e, a);
     reanchor_init(e, a, legs);
     e->descriptions = sdp_memo_new(a);

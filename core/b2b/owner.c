@@ -11,12 +11,6 @@
 #include "core/b2b/registrar.h"
 #include "parser/sip_hdr.h"
 
-/* A bucket is looked at so often while it is to be given up, and given up with whatever is in flight after so long. */
-#define GIVE_LOOK_US 100000
-#define GIVE_PATIENCE_US 5000000
-/* A bound on what one step writes. */
-#define GIVE_BUCKETS 64
-
 void owner_init(struct engine *e) {
     struct owners *o = &e->owners;
     memcpy(&o->steering.key, e->cfg.secret, sizeof o->steering.key);
@@ -79,19 +73,30 @@ void owner_ask(struct engine *e, uint16_t bucket) {
     o->u.bucket.bucket = bucket;
 }
 
-/* What is loading, or asked for, comes again. */
+/* True: nothing else is to be done with it. */
+static bool wait_or_drop(struct engine *e, const struct event *in) {
+    if (!owner_wait_put(e, in))
+        metrics_add(&e->metrics, M_peer_dropped, 1);
+    return true;
+}
+
+/* What is loading, or asked for, waits. Who passes it on to who he is believed to be has given the bucket away. */
 static bool take_or_pass(struct engine *e, const struct event *in, uint16_t bucket) {
     uint32_t of = e->owners.of[bucket];
-    e->owners.here = bucket;
-    if (of == OWNER_MINE)
+    bool gone = of != PEER_NONE && of == e->owners.from && bucket == e->owners.here;
+    if (of == OWNER_MINE) {
+        e->owners.here = bucket;
         return true;
-    if (of != OWNER_LOADING && of != OWNER_NOBODY) {
+    }
+    if (of != OWNER_LOADING && of != OWNER_NOBODY && !gone) {
+        e->owners.here = bucket;
         peer_pass(e, in, of, bucket);
         return false;
     }
-    metrics_add(&e->metrics, M_peer_dropped, 1);
-    if (of == OWNER_NOBODY)
+    (void)wait_or_drop(e, in);
+    if (of != OWNER_LOADING && !e->wait.tries)
         owner_ask(e, bucket);
+    e->owners.here = bucket;
     return false;
 }
 
@@ -122,7 +127,7 @@ static bool goes_to_dialog(struct engine *e, const struct event *in, const struc
     uint16_t moved = owner_is_mine(e, s.bucket) ? moved_to(e, &s, msg) : TOKEN_BUCKETS;
     uint16_t bucket = moved < TOKEN_BUCKETS ? moved : s.bucket;
     if (moved == MOVED_HELD)
-        return true;
+        return wait_or_drop(e, in);
     if (owner_is_mine(e, bucket))
         return false;
     if (msg->method == SIP_M_INVITE)
@@ -157,10 +162,8 @@ bool owner_takes(struct engine *e, const struct event *in, const struct sip_msg 
         return true;
     uint16_t bucket = bucket_of(e, &s, msg);
     uint16_t moved = owner_is_mine(e, bucket) ? moved_to(e, &s, msg) : TOKEN_BUCKETS;
-    if (moved == MOVED_HELD) {
-        metrics_add(&e->metrics, M_peer_dropped, 1);
-        return false;
-    }
+    if (moved == MOVED_HELD)
+        return !wait_or_drop(e, in);
     if (moved < TOKEN_BUCKETS && moved != bucket)
         return take_or_pass(e, in, moved);
     return take_or_pass(e, in, bucket) && !goes_to_dialog(e, in, msg);
@@ -227,94 +230,6 @@ void owner_forget_lost(struct engine *e) {
         }
     moved_forget_lost(e);
     move_forget_lost(e);
-}
-
-/* ---- buckets that are given up ---- */
-
-bool owner_is_stable(const struct engine *e, const struct call *c, handle but) {
-    uint32_t cursor = 0;
-    handle h;
-    if (c->transfer != HANDLE_NONE || !c->answered || c->dirty || c->rewrite || c->resuming || barrier_holds(c))
-        return false;
-    for (unsigned i = 0; i < c->leg_count; i++) {
-        const struct leg *l = leg_get(e, c->legs[i]);
-        if (l->state != LEG_UP || l->transfer != HANDLE_NONE || l->ok_until || l->reoffer_waits || l->retry_until)
-            return false;
-    }
-    for (const struct txn *t; (t = pool_next(&e->txns.pool, &cursor, &h));)
-        if (h != but && call_of_txn(e, t) == c && !txn_is_done(&e->txns, h))
-            return false;
-    return true;
-}
-
-static void given(struct engine *e, uint16_t bucket) {
-    struct owners *o = &e->owners;
-    struct out *out = outbox_add(e->out, OUT_BUCKET);
-    if (!out)
-        return; /* next time */
-    out->u.bucket.what = BUCKET_GIVEN;
-    out->u.bucket.bucket = bucket;
-    o->of[bucket] = o->next[bucket];
-    o->next[bucket] = PEER_NONE;
-    o->epoch[bucket] = 0;
-    o->giving--;
-    o->lost = true;
-}
-
-/* 1: has calls; 2: has one in the midst of something. */
-static void look_at_calls(struct engine *e, uint8_t busy[LIMIT_BUCKETS]) {
-    uint32_t cursor = 0;
-    handle h;
-    for (const struct call *c; (c = pool_next(&e->calls, &cursor, &h));)
-        if (e->owners.next[c->bucket] != PEER_NONE && busy[c->bucket] < 2)
-            busy[c->bucket] = owner_is_stable(e, c, HANDLE_NONE) ? 1 : 2;
-}
-
-/* Nobody dies of a call that is handed over (recover.h). */
-static void clear_takeovers(struct engine *e) {
-    uint32_t cursor = 0;
-    handle h;
-    for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));) {
-        if (!c->takeovers || c->resuming || e->owners.next[c->bucket] == PEER_NONE)
-            continue;
-        c->takeovers = 0;
-        call_changed(e, c);
-    }
-}
-
-void owner_on_timer(struct engine *e) {
-    struct owners *o = &e->owners;
-    uint8_t busy[LIMIT_BUCKETS] = { 0 };
-    unsigned n = 0;
-    clear_takeovers(e);
-    call_reap(e); /* what is to be written goes before what is given */
-    look_at_calls(e, busy);
-    barrier_mark_deleting(e, busy);
-    for (uint32_t i = 0; i < LIMIT_BUCKETS && o->giving && n < GIVE_BUCKETS; i++) {
-        if (o->next[i] == PEER_NONE)
-            continue;
-        uint64_t until = o->give_until[i];
-        if (busy[i] && !(until && (busy[i] < 2 || e->now >= until)))
-            continue;
-        given(e, (uint16_t)i);
-        n++;
-    }
-    if (o->lost)
-        owner_forget_lost(e);
-    if (o->giving)
-        wheel_set(&e->wheel, &o->timer, n == GIVE_BUCKETS ? e->now : e->now + GIVE_LOOK_US);
-}
-
-static void on_give(struct engine *e, const struct event *ev) {
-    struct owners *o = &e->owners;
-    uint16_t b = ev->u.bucket.bucket;
-    if (!owner_is_mine(e, b) || ev->u.bucket.peer == PEER_NONE)
-        return;
-    o->giving += o->next[b] == PEER_NONE;
-    o->next[b] = ev->u.bucket.peer;
-    o->give_until[b] = ev->u.bucket.live ? e->now + GIVE_PATIENCE_US : 0;
-    if (!wheel_is_set(&o->timer))
-        wheel_set(&e->wheel, &o->timer, e->now);
 }
 
 /* ---- decisions of the lease ---- */
@@ -429,6 +344,6 @@ void owner_on_bucket(struct engine *e, const struct event *ev) {
         if (ev->u.bucket.rewrite)
             rewrite_all(e, b);
         break;
-    case BUCKET_GIVE: on_give(e, ev); break;
+    case BUCKET_GIVE: owner_on_give(e, ev); break;
     }
 }

@@ -20,6 +20,8 @@ void owner_init(struct engine *e);
 bool owner_takes(struct engine *e, const struct event *in, const struct sip_msg *msg);
 void owner_on_bucket(struct engine *e, const struct event *ev);
 void owner_on_timer(struct engine *e);
+/* BUCKET_GIVE (owner_give.c). */
+void owner_on_give(struct engine *e, const struct event *ev);
 /* Before a step that is not about buckets. */
 void owner_forget_lost(struct engine *e);
 

@@ -14,6 +14,7 @@
 #include "core/b2b/engine.h"
 #include "core/b2b/leg_fsm.h"
 #include "core/b2b/load.h"
+#include "core/b2b/owner_wait.h"
 #include "core/b2b/record_format.h"
 #include "core/b2b/sdp_memo.h"
 #include "core/b2b/source.h"
@@ -350,7 +351,8 @@ enum engine_timer {
     TIMER_HELD,
     TIMER_STORE,
     TIMER_STRAYS,
-    TIMER_REANCHOR
+    TIMER_REANCHOR,
+    TIMER_WAIT
 };
 
 /* txn.ctx_kind: what a client transaction of a leg is for. txn.ctx is the leg. */
@@ -368,6 +370,8 @@ struct owners {
     bool suspended, lost;      /* lost: some bucket, whose calls are still to be forgotten */
     uint8_t hops;              /* of the message that is worked on; 0: from the wire */
     uint16_t here;             /* its bucket */
+    uint32_t from;             /* the peer that has passed it on; PEER_NONE */
+    uint64_t live_us;          /* no bucket with calls is given before, but to be rid of it */
     uint32_t giving;           /* buckets to be finished with */
     struct steering steering;
     struct wheel_node timer;
@@ -421,6 +425,7 @@ struct engine {
     uint32_t tombstone_next;
     handle dirty;     /* calls to be reaped at the end of the step */
     struct owners owners;
+    struct owner_wait wait;
     struct moved moved;
     struct pool moves;        /* move.h */
     struct buf *move_body;    /* of the REFER that is worked on */

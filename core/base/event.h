@@ -41,8 +41,8 @@ enum bucket_event {
     BUCKET_RECORD, /* one of them */
     BUCKET_MINE,   /* act for it. For one that is ours already: by the new `epoch`; with `rewrite` all its records are
                       to be written again */
-    BUCKET_GIVE,   /* finish with it, then say OUT_BUCKET given; `peer` has it next. Without `live`: when it has no
-                      calls any more; else also with calls, when they are stable or a bound has passed */
+    BUCKET_GIVE,   /* finish with it, then say OUT_BUCKET given; `peer` has it next: when its calls are stable, one
+                      bucket with calls after the other; or, with `live`, all at once, and none later than a bound */
     BUCKET_LOST,   /* `peer` has it: forget its calls without a word */
 };
 

@@ -265,6 +265,9 @@ const struct config_key config_keys[] = {
       .help = "how long calls that are taken over wait for that; then their parties are told to send elsewhere" },
     { "cluster.reinvites_per_second", CT_COUNT, ENGINE(reinvites_per_second), RANGE(1, 100000), .standard = "200",
       .help = "of parties that must send their media elsewhere after a takeover; those that talk come first" },
+    { "cluster.rebalance", CT_CHOICE, ENGINE(rebalance), .choices = "live|idle", .standard = "live",
+      .help = "when a node has come: its part of the buckets goes to it with their calls, one after the other, whose "
+              "parties are told by re-INVITE; or each when it has no calls" },
     { "cluster.record_format", CT_CHOICE, ENGINE(record_format), .choices = "auto|1|2", .standard = "auto",
       .help = "highest format of records that any node may write while this one lives; auto: that all of them read" },
     { "store.kind", CT_CHOICE, AT(store_kind), .choices = "memory|redis", .standard = "memory",

@@ -25,6 +25,7 @@ struct cluster_engine {
     struct lease *l;
     void *mem, *lease_mem;
     bool runs, cut, drained;
+    bool leaves;             /* it is told to drain */
     uint8_t format;          /* of records, the highest that its lease says it reads; 0: the newest */
     uint64_t gossip_us;
     struct lease_input in[CLUSTER_INPUTS];
@@ -175,6 +176,7 @@ static inline struct lease_input *cluster_tell_lease(struct cluster *w, unsigned
     CHECK(c->waiting < CLUSTER_INPUTS);
     struct lease_input *in = &c->in[(c->first + c->waiting++) % CLUSTER_INPUTS];
     *in = (struct lease_input){ .kind = kind, .bucket = bucket };
+    c->leaves = c->leaves || kind == LEASE_IN_DRAIN;
     return in;
 }
 
@@ -279,7 +281,7 @@ static inline void cluster_decision(struct cluster *w, unsigned i, const struct 
         return;
     }
     if (ev.kind == EV_BUCKET)
-        ev.u.bucket.live = true;
+        ev.u.bucket.live = w->c[i].leaves;
     cluster_step(w, i, &ev);
     for (unsigned k = 0; w->c[i].e && d->verdict == LEASE_MINE && k < w->n; k++)
         if (k != i && w->c[k].runs) {
@@ -475,6 +477,7 @@ static inline void cluster_start(struct cluster *w, unsigned i) {
     arena_init(&a, c->lease_mem, a.used);
     c->l = lease_new(&a, &lc, w->now);
     c->runs = true;
+    c->leaves = c->drained = false;
 }
 
 static inline struct cluster *cluster_new(unsigned n, uint64_t seed) {

@@ -42,6 +42,49 @@ static void test_format(void) {
     world_end();
 }
 
+/* Who lets go of a bucket means the one that it tells to have it, also before that one knows that it drains. */
+static void test_let_go(void) {
+    world_new(2);
+    (void)until_all_owned(10 * SEC);
+    run(5 * SEC + 50 * MS); /* both have just renewed their leases */
+    input(0, (struct lease_input){ .kind = LEASE_IN_DRAIN });
+    run(300 * MS);
+    struct lease_node n;
+    CHECK_TRUE(lease_node(w.nodes[1].l, 1, &n) && !n.draining);
+    CHECK_EQ(owned(1), LIMIT_BUCKETS);
+    run(3 * SEC);
+    CHECK_EQ(owned(1), LIMIT_BUCKETS);
+    CHECK_EQ(w.nodes[1].lost, 0);
+    world_end();
+}
+
+/* What a node had when it drained comes back when it does; what another does not give, since it has calls in the midst
+ * of something, later. */
+static void test_return(void) {
+    world_new(3);
+    (void)until_all_owned(10 * SEC);
+    bool had[LIMIT_BUCKETS];
+    memcpy(had, w.nodes[2].acts, sizeof had);
+    input(2, (struct lease_input){ .kind = LEASE_IN_DRAIN });
+    run(3 * SEC);
+    CHECK_TRUE(w.nodes[2].drained && owned(2) == 0);
+    w.nodes[2].runs = false;
+    w.nodes[1].keeps = true;
+    unsigned kept = 0, back = 0;
+    for (unsigned b = 0; b < LIMIT_BUCKETS; b++)
+        kept += had[b] && w.nodes[1].acts[b];
+    CHECK_TRUE(kept > 0);
+    start_node(2);
+    run(LEASE_SETTLE_US + 3 * SEC);
+    for (unsigned b = 0; b < LIMIT_BUCKETS; b++)
+        back += had[b] && w.nodes[2].acts[b];
+    CHECK_EQ(back, owned(2));
+    CHECK_TRUE(back > LIMIT_BUCKETS / 8);
+    CHECK_EQ(owned_by_all(), LIMIT_BUCKETS);
+    CHECK_EQ(w.nodes[0].lost + w.nodes[1].lost, 0);
+    world_end();
+}
+
 int main(void) {
-    return UNIT_RUN("lease_join", UNIT(test_format));
+    return UNIT_RUN("lease_join", UNIT(test_format), UNIT(test_let_go), UNIT(test_return));
 }

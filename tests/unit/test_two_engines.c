@@ -53,18 +53,55 @@ static void test_asked(void) {
     pair_end(p);
 }
 
-/* Each thinks that the other has it. */
+/* Each thinks that the other has it: the second knows by then that the first has not, asks, and keeps it until it knows
+ * more, or for a while. */
 static void test_hop_limit(void) {
+    for (unsigned comes = 0; comes < 2; comes++) {
+        struct pair *p = pair_new(&config);
+        struct rig_dialog a;
+        rig_dialog_new(&a, ALICE, BOB);
+        unsigned bucket = pair_hash(&config, a.call_id);
+        pair_bucket(p, 0, BUCKET_OWNER, bucket, 2, 0);
+        pair_bucket(p, 1, BUCKET_OWNER, bucket, 1, 0);
+        p->r.e = p->e[0];
+        rig_request(&p->r, &a, "INVITE", "", rig_sdp("0", "sendrecv", 40000));
+        CHECK_EQ(p->peer_n, 1);
+        CHECK_EQ(p->asked_n, 1);
+        CHECK_EQ(p->sends, 0);
+        if (comes) {
+            pair_bucket(p, 1, BUCKET_MINE, bucket, 0, 2);
+            pair_wait(p, 20000);
+            CHECK_EQ(p->sends, 2); /* 100, and the INVITE to BOB */
+        } else {
+            pair_wait(p, OWNER_WAIT_US + 20000);
+            CHECK_EQ(p->sends, 0);
+            CHECK_EQ(metrics_get(engine_metrics(p->e[1]), M_peer_dropped), 1);
+            CHECK_TRUE(record_nothing_left(p->e[1]));
+        }
+        CHECK_EQ(p->asked_n, 1);
+        pair_end(p);
+    }
+}
+
+/* However many wait, there is a bound, and the same one waits once. */
+static void test_waits_bounded(void) {
     struct pair *p = pair_new(&config);
-    struct rig_dialog a;
-    rig_dialog_new(&a, ALICE, BOB);
-    unsigned bucket = pair_hash(&config, a.call_id);
-    pair_bucket(p, 0, BUCKET_OWNER, bucket, 2, 0);
-    pair_bucket(p, 1, BUCKET_OWNER, bucket, 1, 0);
-    p->r.e = p->e[0];
-    rig_request(&p->r, &a, "INVITE", "", rig_sdp("0", "sendrecv", 40000));
-    CHECK_EQ(p->peer_n, OWNER_HOPS_MAX);
-    CHECK_EQ(p->sends, 0);
+    char text[512], call_id[32];
+    pair_entry(p, 0);
+    for (unsigned i = 0; i < OWNER_WAITS_MAX + 5; i++) {
+        snprintf(call_id, sizeof call_id, "waits-%u", i);
+        snprintf(text, sizeof text,
+                 "INVITE sip:bob@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK%u\r\n"
+                 "From: <sip:alice@192.0.2.1>;tag=1\r\nTo: <sip:bob@192.0.2.1>\r\nCall-ID: %s\r\nCSeq: 1 INVITE\r\n"
+                 "Max-Forwards: 70\r\nContact: <sip:alice@192.0.2.10>\r\n\r\n", i, call_id);
+        pair_bucket(p, 0, BUCKET_LOADING, pair_hash(&config, call_id), 0, 2);
+        for (unsigned k = 0; k < 1 + (i < 5); k++)
+            rig_recv(&p->r, ALICE, text);
+    }
+    CHECK_EQ(metrics_get(engine_metrics(p->e[0]), M_peer_waited), OWNER_WAITS_MAX);
+    CHECK_EQ(metrics_get(engine_metrics(p->e[0]), M_peer_dropped), 5);
+    pair_wait(p, OWNER_WAIT_US + 1000000);
+    CHECK_TRUE(record_nothing_left(p->e[0]));
     pair_end(p);
 }
 
@@ -102,7 +139,7 @@ static void test_lost(void) {
     pair_end(p);
 }
 
-/* What comes while the records are being read comes again. */
+/* What comes while the records are being read is handled when they have been. */
 static void test_loading(void) {
     struct pair *p = pair_new(&config);
     struct rig_dialog a;
@@ -112,7 +149,7 @@ static void test_loading(void) {
     rig_request(&p->r, &a, "INVITE", "", rig_sdp("0", "sendrecv", 40000));
     CHECK_EQ(p->sends + p->asked_n + p->peer_n, 0);
     pair_bucket(p, 0, BUCKET_MINE, bucket, 0, 2);
-    rig_request(&p->r, &a, "INVITE", "", rig_sdp("0", "sendrecv", 40000));
+    pair_wait(p, 20000);
     CHECK_EQ(p->sends, 2); /* 100, and the INVITE to BOB */
     pair_end(p);
 }
@@ -207,6 +244,7 @@ static void test_options(void) {
 
 int main(void) {
     return UNIT_RUN("two engines", UNIT(test_call_from_anywhere), UNIT(test_cancel), UNIT(test_asked),
-                    UNIT(test_hop_limit), UNIT(test_lost), UNIT(test_loading), UNIT(test_give),
-                    UNIT(test_give_undeleted), UNIT(test_give_patience), UNIT(test_suspended), UNIT(test_options));
+                    UNIT(test_hop_limit), UNIT(test_waits_bounded), UNIT(test_lost), UNIT(test_loading),
+                    UNIT(test_give), UNIT(test_give_undeleted), UNIT(test_give_patience),
+                    UNIT(test_suspended), UNIT(test_options));
 }
