@@ -2,7 +2,9 @@
 /* Which write of which record is stored, and what is written again. */
 #include "core/b2b/barrier.h"
 #include "core/b2b/call.h"
+#include "core/b2b/leg.h"
 #include "core/b2b/owner.h"
+#include "core/b2b/owner_over.h"
 #include "core/b2b/record.h"
 #include "core/b2b/recover.h"
 #include "core/b2b/ticket.h"
@@ -21,6 +23,7 @@ struct write {
     uint64_t id, version;
     uint16_t bucket;
     bool deletes;
+    bool over;   /* ... the record of a call that has ended, not of one that has gone elsewhere */
     bool failed; /* a deletion, to be tried again */
 };
 
@@ -72,6 +75,13 @@ static void fill(const struct engine *e, struct store_op *op, const struct write
     owner_fence(e, op);
 }
 
+static bool is_over(const struct engine *e, const struct call *c) {
+    for (unsigned i = 0; i < c->leg_count; i++)
+        if (leg_is_live(leg_get(e, c->legs[i])))
+            return false;
+    return true;
+}
+
 bool barrier_write(struct engine *e, struct call *c, struct store_op *op) {
     handle ticket = HANDLE_NONE;
     struct write plain = { .bucket = c->bucket, .version = c->version };
@@ -92,7 +102,7 @@ bool barrier_write(struct engine *e, struct call *c, struct store_op *op) {
         fill(e, op, &plain, HANDLE_NONE);
         return true;
     }
-    *w = (struct write){ c->self, c->id, c->version, c->bucket, deletes, false };
+    *w = (struct write){ c->self, c->id, c->version, c->bucket, deletes, deletes && is_over(e, c), false };
     c->rewrite = false; /* unless this fails too */
     fill(e, op, w, ticket);
     return true;
@@ -123,11 +133,15 @@ static void stored(struct engine *e, struct call *c, uint64_t version) {
 }
 
 /* Another owner's, or a later one of a former owner's that nobody knew. */
-static void fenced(struct engine *e, struct call *c, const struct event *ev) {
+static void fenced(struct engine *e, const struct write *w, struct call *c, const struct event *ev) {
+    bool others = e->cfg.node && ev->u.store.node != e->cfg.node;
     metrics_add(&e->metrics, M_calls_fenced, 1);
+    if (w->over && others)
+        owner_over_say_all(e, ev->u.store.node, w->bucket, w->id);
     if (!c)
         return;
-    if (e->cfg.node && (ev->u.store.node != e->cfg.node || ev->u.store.epoch != owner_epoch(e, c->bucket))) {
+    if (others || (e->cfg.node && ev->u.store.epoch != owner_epoch(e, c->bucket))) {
+        owner_over_say(e, others ? ev->u.store.node : PEER_NONE, c);
         recover_forget(e, c);
         return;
     }
@@ -183,7 +197,7 @@ bool barrier_on_store(struct engine *e, const struct event *ev) {
     pool_free(&e->barrier.writes, self);
     back_up(e);
     if (ev->u.store.status == STORE_FENCED)
-        fenced(e, was.deletes ? NULL : c, ev);
+        fenced(e, &was, was.deletes ? NULL : c, ev);
     else if (c)
         stored(e, c, was.version);
     return true;

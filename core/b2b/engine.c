@@ -14,6 +14,7 @@
 #include "core/b2b/moved.h"
 #include "core/b2b/orphan.h"
 #include "core/b2b/owner.h"
+#include "core/b2b/owner_over.h"
 #include "core/b2b/policy.h"
 #include "core/b2b/reanchor.h"
 #include "core/b2b/recover.h"
@@ -310,6 +311,7 @@ static void on_peer(struct engine *e, const struct event *ev) {
         on_datagram(e, &in);
         break;
     case PEER_ENDED: moved_on_ended(e, ev->u.peer.bytes); break;
+    case PEER_OVER: owner_over_heard(e, ev->u.peer.bytes); break;
     case PEER_BINDING: registrar_on_peer(e, ev->u.peer.bytes); break;
     default:
         if (move_on_peer(e, ev, &in))
@@ -484,7 +486,7 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
             on_send_failed(e, &ev->u.failed.dst);
         break;
     case EV_ADMIN: admin_on_line(e, ev->u.admin.conn, ev->u.admin.line); break;
-    case EV_RECORD: recover_record(e, ev->u.record.key, ev->u.record.value); break;
+    case EV_RECORD: (void)recover_record(e, ev->u.record.key, ev->u.record.value); break;
     case EV_LOAD: load_on_event(e, ev); break;
     case EV_DRAIN: on_drain(e, ev->u.drain.deadline_us); break;
     case EV_STORE_DOWN: barrier_store_down(e, true); break;

@@ -6,6 +6,7 @@
 #include "core/b2b/media.h"
 #include "core/b2b/move.h"
 #include "core/b2b/moved.h"
+#include "core/b2b/owner_over.h"
 #include "core/b2b/record.h"
 #include "core/b2b/recover.h"
 #include "core/b2b/registrar.h"
@@ -226,6 +227,8 @@ void owner_forget_lost(struct engine *e) {
     for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));)
         if (!is_held(e, c->bucket)) {
             metrics_add(&e->metrics, M_calls_yielded, 1);
+            if (c->stored != c->version)
+                owner_over_say(e, owner_peer(e, c->bucket), c);
             forget(e, c);
         }
     moved_forget_lost(e);
@@ -290,16 +293,26 @@ static bool stubs_lead_away(struct engine *e, const struct event *ev) {
     return to != TOKEN_BUCKETS;
 }
 
-/* Its former owner died between the stubs and the end of the record: the call is where they lead. */
-static bool has_moved(struct engine *e, const struct event *ev) {
+static void delete_record(struct engine *e, const struct event *ev) {
+    struct out *o = outbox_add(e->out, OUT_STORE);
+    if (!o)
+        return;
+    o->u.store = (struct store_op){ .verb = STORE_DELETE, .bucket = ev->u.bucket.bucket, .table = SL("call") };
+    o->u.store.key = buf_copy(&e->bufs, ev->u.bucket.key);
+    owner_fence(e, &o->u.store);
+}
+
+/* Its former owner died between the stubs and the end of the record, the call being where they lead; or it could write
+ * neither, and the call is here. */
+static void on_call_record(struct engine *e, const struct event *ev) {
     bool moved = e->moved.stubs.used && stubs_lead_away(e, ev);
-    struct out *o = moved ? outbox_add(e->out, OUT_STORE) : NULL;
-    if (o) {
-        o->u.store = (struct store_op){ .verb = STORE_DELETE, .bucket = ev->u.bucket.bucket, .table = SL("call") };
-        o->u.store.key = buf_copy(&e->bufs, ev->u.bucket.key);
-        owner_fence(e, &o->u.store);
-    }
-    return moved;
+    struct call *c = NULL;
+    if (!moved && recover_record(e, ev->u.bucket.key, ev->u.bucket.value) == RECORD_EXISTS)
+        c = elsewhere(e, ev->u.bucket.key, ev->u.bucket.bucket);
+    if (c)
+        complete_stubs(e, c, ev->u.bucket.bucket, c->bucket);
+    if (moved || c)
+        delete_record(e, ev);
 }
 
 static void on_record(struct engine *e, const struct event *ev) {
@@ -310,8 +323,8 @@ static void on_record(struct engine *e, const struct event *ev) {
         registrar_learn(e, ev->u.bucket.key, ev->u.bucket.value);
     else if (slice_eq(table, SL("arriving")))
         move_on_record(e, ev->u.bucket.bucket, ev->u.bucket.value);
-    else if (slice_eq(table, SL("call")) && !has_moved(e, ev))
-        recover_record(e, ev->u.bucket.key, ev->u.bucket.value);
+    else if (slice_eq(table, SL("call")))
+        on_call_record(e, ev);
 }
 
 static void rewrite_all(struct engine *e, uint16_t bucket) {

@@ -43,20 +43,20 @@ static void quarantine(struct engine *e, struct slice key, struct call *c) {
     record_drop(e, c);
 }
 
-void recover_record(struct engine *e, struct slice key, struct slice value) {
+enum record_error recover_record(struct engine *e, struct slice key, struct slice value) {
     struct call *c = NULL;
     char why[80];
     enum record_error r = record_decode(e, value, &c);
     if (r != RECORD_OK) {
         skip(e, key, unreadable(value, r, why));
         metrics_add(&e->metrics, M_records_unreadable, r != RECORD_EXISTS);
-        return;
+        return r;
     }
     if (e->now - c->taken_us > RECOVER_FINE_US && c->takeovers <= RECOVER_TAKEOVERS_MAX)
         c->takeovers = 0;
     if (c->takeovers >= RECOVER_TAKEOVERS_MAX) {
         quarantine(e, key, c);
-        return;
+        return r;
     }
     c->takeovers++;
     c->taken_us = e->now;
@@ -66,6 +66,7 @@ void recover_record(struct engine *e, struct slice key, struct slice value) {
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("taken over"));
     call_changed(e, c);
     barrier_resume(e, c);
+    return r;
 }
 
 void recover_load(struct engine *e, uint16_t bucket) {
@@ -84,7 +85,7 @@ bool recover_on_store(struct engine *e, const struct event *ev) {
     if (!ev->u.store.ticket || ticket_part(ev->u.store.ticket) != TICKET_LOAD)
         return false;
     if (ev->u.store.status == STORE_OK)
-        recover_record(e, ev->u.store.key, ev->u.store.value);
+        (void)recover_record(e, ev->u.store.key, ev->u.store.value);
     else if (ev->u.store.status != STORE_MISSING)
         metrics_add(&e->metrics, M_store_failures, 1);
     return true;

@@ -21,6 +21,7 @@
 #define REFEREE_B2B_RECOVER_H
 
 #include "core/b2b/leg.h"
+#include "core/b2b/record.h"
 
 #define RECOVER_TAKEOVERS_MAX 2
 /* A call that has been fine for so long starts to be counted anew. */
@@ -30,7 +31,7 @@
 
 /* One record of the table "call". What cannot be read, is here already or is in quarantine is skipped, traced and
  * counted. Else its attempt is counted in the store first, then record_resume. Within a step. */
-void recover_record(struct engine *e, struct slice key, struct slice value);
+enum record_error recover_record(struct engine *e, struct slice key, struct slice value);
 /* Asks the store for all records of a bucket that this node has just claimed. */
 void recover_load(struct engine *e, uint16_t bucket);
 /* An answer to that. False: not ours. */

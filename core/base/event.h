@@ -56,6 +56,8 @@ enum peer_kind {
     PEER_NO,
     PEER_ENDED,    /* a leg that was moved away from `bucket` has ended: its stub may go; see core/b2b/moved.h */
     PEER_BINDING,  /* contacts of an address of record have changed; see core/b2b/registrar.h */
+    PEER_OVER,     /* legs of a call have ended which its new owner may believe to live; see core/b2b/owner_over.h */
+    PEER_KINDS
 };
 
 /* ROC: rollover counters of SRTP, what comes from the party and what goes to it, are these now. RETURNED: a slot that

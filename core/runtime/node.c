@@ -225,7 +225,7 @@ bool node_next(struct node *n, struct event *ev) {
             heard(n, &f);
         else if (f.kind == LINK_STATE)
             state_of(n, &f);
-        else if (f.what <= PEER_BINDING) {
+        else if (f.what < PEER_KINDS) {
             *ev = (struct event){ .kind = EV_PEER };
             ev->u.peer.what = (enum peer_kind)f.what;
             ev->u.peer.from = f.from;

@@ -35,7 +35,7 @@ struct pair {
     uint32_t returned;           /* pairs of ports of the other shard, closed here */
     uint16_t asked;
     uint32_t home[PAIR_QUEUE], home_n; /* on their way */
-    unsigned kinds[PEER_BINDING + 1];
+    unsigned kinds[PEER_KINDS];
     bool keeps_records;          /* the store is away whenever one is to be deleted */
     uint64_t failed[8];          /* tickets of those, to be answered */
     unsigned failed_n;

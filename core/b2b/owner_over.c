@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/owner_over.h"
+
+#include "core/b2b/leg.h"
+#include "core/b2b/owner.h"
+#include "core/b2b/recover.h"
+
+/* Call, and in two digits each: the number that its next leg would have had; those of the legs that live. In hex. */
+#define ID_LEN 16
+#define NUMBER_LEN 2
+
+static void begin(struct sbuf *b, uint64_t id, uint8_t next_leg) {
+    sbuf_hex(b, id, ID_LEN);
+    sbuf_hex(b, next_leg, NUMBER_LEN);
+}
+
+void owner_over_say(struct engine *e, uint32_t to, const struct call *c) {
+    char text[ID_LEN + NUMBER_LEN * (1 + LIMIT_LEGS_PER_CALL)];
+    struct sbuf b = sbuf_on(text, sizeof text);
+    if (to == PEER_NONE)
+        return;
+    begin(&b, c->id, c->next_leg);
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        const struct leg *l = leg_get(e, c->legs[i]);
+        if (leg_is_live(l) || l->state == LEG_IDLE || l->state == LEG_LEFT)
+            sbuf_hex(&b, l->number, NUMBER_LEN);
+    }
+    peer_send(e, PEER_OVER, to, c->bucket, sbuf_slice(&b));
+}
+
+void owner_over_say_all(struct engine *e, uint32_t to, uint16_t bucket, uint64_t id) {
+    char text[ID_LEN + NUMBER_LEN];
+    struct sbuf b = sbuf_on(text, sizeof text);
+    if (to == PEER_NONE)
+        return;
+    begin(&b, id, UINT8_MAX);
+    peer_send(e, PEER_OVER, to, bucket, sbuf_slice(&b));
+}
+
+static bool hex(struct slice *in, unsigned digits, uint64_t *v) {
+    *v = 0;
+    if (in->n < digits)
+        return false;
+    for (unsigned i = 0; i < digits; i++) {
+        char c = in->p[i];
+        unsigned d = c >= '0' && c <= '9' ? (unsigned)(c - '0') : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10) : 16;
+        if (d > 15)
+            return false;
+        *v = *v << 4 | d;
+    }
+    *in = slice_of(in->p + digits, in->n - digits);
+    return true;
+}
+
+static struct call *find(const struct engine *e, uint64_t id) {
+    uint32_t cursor = 0;
+    handle h;
+    for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));)
+        if (c->id == id && !c->resuming && owner_is_mine(e, c->bucket))
+            return c;
+    return NULL;
+}
+
+static bool is_among(struct slice numbers, uint8_t number) {
+    for (uint64_t n; hex(&numbers, NUMBER_LEN, &n);)
+        if (n == number)
+            return true;
+    return false;
+}
+
+void owner_over_heard(struct engine *e, struct slice bytes) {
+    uint64_t id, next_leg;
+    handle legs[LIMIT_LEGS_PER_CALL];
+    struct call *c = hex(&bytes, ID_LEN, &id) && hex(&bytes, NUMBER_LEN, &next_leg) ? find(e, id) : NULL;
+    unsigned n = 0;
+    for (unsigned i = 0; c && i < c->leg_count; i++) {
+        const struct leg *l = leg_get(e, c->legs[i]);
+        if (leg_is_live(l) && l->number < next_leg && !is_among(bytes, l->number))
+            legs[n++] = l->self;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        struct leg *l = leg_get(e, legs[i]);
+        if (!leg_is_live(l))
+            continue;
+        trace_text(&e->trace, TRACE_INFO, "call", id, l->number, SL("over, says its former owner"));
+        metrics_add(&e->metrics, M_legs_over, 1);
+        struct leg_event ev = leg_lost(e, l, SLICE_NONE);
+        engine_leg_event(e, l, &ev);
+    }
+}

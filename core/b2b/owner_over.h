@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * owner_over: legs whose end their owner could not write, because it had lost the store, and which its successor has
+ * from an older record. A dialog that has ended does not come back, so who ended it may say so whenever it learns who
+ * has its bucket now: when it forgets the call, or when the store refuses what it has tried to write since.
+ */
+#ifndef REFEREE_B2B_OWNER_OVER_H
+#define REFEREE_B2B_OWNER_OVER_H
+
+#include "core/b2b/state.h"
+
+/* To engine `to`, if one is known: of this call those legs are over that are not there any more. */
+void owner_over_say(struct engine *e, uint32_t to, const struct call *c);
+/* The same of a call that is over. */
+void owner_over_say_all(struct engine *e, uint32_t to, uint16_t bucket, uint64_t id);
+/* PEER_OVER: they end here as if their party were gone. Within a step. */
+void owner_over_heard(struct engine *e, struct slice bytes);
+
+#endif
