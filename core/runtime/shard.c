@@ -26,7 +26,7 @@ void shard_tell_time(struct shard *s) {
 /* ---- what the outbox says */
 
 static void do_send(struct shard *s, struct out *o) {
-    if (!listeners_send(&s->listeners, s->io, &o->u.send.dst, &o->u.send.src, o->u.send.buf)) {
+    if (!listeners_send(&s->listeners, s->io, s->mono_us, &o->u.send.dst, &o->u.send.src, o->u.send.buf)) {
         metrics_add(engine_metrics(s->engine), M_send_errors, 1);
         buf_unref(engine_bufs(s->engine), &o->u.send.buf);
     }

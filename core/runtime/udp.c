@@ -189,6 +189,20 @@ bool udp_next_error(int fd, struct addr *dst, int *error) {
     return true;
 }
 
+/* The kernel's choice of a source on the way to it: itself, or one of the loopback network's. */
+bool udp_is_here(const struct addr *ip) {
+    struct addr to = *ip, from = { 0 };
+    _Alignas(8) uint8_t name[UDP_NAME_MAX];
+    to.port = 9;
+    socklen_t n = udp_to_sockaddr(&to, name);
+    int fd = socket(ip->family == ADDR_V6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return true;
+    bool ok = connect(fd, (struct sockaddr *)name, n) == 0 && udp_bound(fd, &from);
+    close(fd);
+    return ok && (addr_eq_ip(&from, ip) || (ip->family == ADDR_V4 && ip->ip[0] == 127));
+}
+
 bool udp_lan_address(uint8_t family, struct addr *out) {
     struct addr world = { .family = family, .port = 9 };
     if (!addr_parse_ip(family == ADDR_V6 ? SL("2001:db8::1") : SL("192.0.2.1"), &world))

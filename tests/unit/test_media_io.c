@@ -224,12 +224,14 @@ static void test_relays(void) {
         }
 }
 
+static uint64_t now;
+
 static uint16_t port_of_sender(struct listeners *ls, const struct addr *src, const char **ip) {
     static char text[64];
     struct addr from = { 0 };
     struct buf *b = buf_copy(&bufs, SL("x"));
     struct sbuf s = sbuf_on(text, sizeof text - 1);
-    CHECK_TRUE(listeners_send(ls, io, &peer_at[0], src, b));
+    CHECK_TRUE(listeners_send(ls, io, ++now, &peer_at[0], src, b));
     io_turn(io, 0, events);
     CHECK_EQ(hears(0, &from), 1);
     addr_put_ip(&s, &from);
@@ -258,8 +260,18 @@ static void test_listeners_choose_the_source(void) {
     src.port = at[0].port;
     CHECK_EQ(port_of_sender(&ls, &src, &ip), at[0].port);
     CHECK_SLICE(slice_str(ip), "127.0.0.9");
+    /* Another node's, which passed on what came to it: from our own, and the log says so once. */
+    addr_parse_ip(SL("192.0.2.77"), &src);
+    for (int k = 0; k < 2; k++) {
+        CHECK_EQ(port_of_sender(&ls, &src, &ip), at[0].port);
+        CHECK_SLICE(slice_str(ip), "127.0.0.1");
+        now += 1000000;
+    }
+    CHECK_FALSE(listeners_have(&ls, now, &src));
+    addr_parse_ip(SL("127.0.0.9"), &src);
+    CHECK_TRUE(listeners_have(&ls, now, &src));
     struct addr nowhere = { 0 };
-    CHECK_FALSE(listeners_send(&ls, io, &nowhere, &src, NULL));
+    CHECK_FALSE(listeners_send(&ls, io, now, &nowhere, &src, NULL));
     struct log again = quiet;
     struct listeners second;
     CHECK_FALSE(listeners_open(&second, &at[1], 1, 0, false, &again));
