@@ -162,7 +162,7 @@ sip:
   t1: 200ms
   t4: 500ms
 auth: { required: true, secret: one-secret-for-all-three }
-media: { address: $(media_address $node), ports: 30000-30999, quarantine: 500ms, fastpath: off }
+media: { address: $(media_address $node), ports: 30000-30999, quarantine: 500ms, fastpath: ${FASTPATH:-off} }
 # Who waits for an answer while its node is dead asks again 4 s after the last time.
 transfer: { transferor_bye_wait: 10s }
 drain: { timeout: 1s }

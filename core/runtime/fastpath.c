@@ -223,7 +223,10 @@ bool fastpath_open(struct fastpath *f, const struct fastpath_options *o, uint64_
         return false;
     }
     for (uint32_t k = 0; k < o->address_count; k++)
-        fastpath_devices(&o->addresses[k], k * o->pairs, f, &local);
+        if (o->move && !addr_is_any(&o->addresses[k]))
+            fastpath_devices_of_moving(&o->addresses[k], k * o->pairs, f, &local);
+        else
+            fastpath_devices(&o->addresses[k], k * o->pairs, f, &local);
     if (f->device_count == 0)
         return false;
     fastpath_pin_folder(o->pins, f->first_port, f->pins, log);

@@ -29,6 +29,7 @@ struct fastpath_options {
     enum fastpath_mode mode;
     const struct addr *addresses; /* of the media sockets, FASTPATH_ADDRESSES at most; may be 0.0.0.0 and :: */
     uint32_t address_count;
+    bool move;                    /* they come to this machine and go, and may be on its loopback interface */
     uint16_t first_port, last_port;
     uint32_t pairs;               /* of ports, at each address */
     const char *pins;             /* folder in a bpffs; "auto"; "off" */

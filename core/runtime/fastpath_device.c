@@ -57,6 +57,24 @@ static bool add_device(struct fastpath *f, const char *name) {
     return true;
 }
 
+void fastpath_devices_of_moving(const struct addr *address, uint32_t base, struct fastpath *f, struct fast_config *c) {
+    const struct addr any = { .family = address->family };
+    struct ifaddrs *all = NULL;
+    bool fits = add_address(c, address, base);
+    if (getifaddrs(&all) < 0)
+        return;
+    for (struct ifaddrs *i = all; i; i = i->ifa_next) {
+        struct addr a;
+        if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) || i->ifa_flags & IFF_LOOPBACK ||
+            !udp_from_sockaddr(i->ifa_addr, sizeof(struct sockaddr_in6), &a) || !is_wanted(&any, &a))
+            continue;
+        if (!add_device(f, i->ifa_name) || !fits)
+            log_line(f->log, TRACE_WARN, "fastpath", "%s: off, user space serves: too many interfaces or addresses",
+                     i->ifa_name);
+    }
+    freeifaddrs(all);
+}
+
 void fastpath_devices(const struct addr *bind_to, uint32_t base, struct fastpath *f, struct fast_config *c) {
     struct ifaddrs *all = NULL;
     bool any = addr_is_any(bind_to);

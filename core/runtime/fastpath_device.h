@@ -10,6 +10,8 @@
 /* The interfaces that have the media address (all addresses of its family if it is 0.0.0.0 or ::) are put to f's, and
  * those addresses in c->local, with the first slot of theirs. What is left out is logged with the reason. */
 void fastpath_devices(const struct addr *bind_to, uint32_t base, struct fastpath *f, struct fast_config *c);
+/* The same of an address that moves: its packets may come to any interface that has an address of its family. */
+void fastpath_devices_of_moving(const struct addr *address, uint32_t base, struct fastpath *f, struct fast_config *c);
 /* False: `why` says it. A filter or program of ours from before is replaced without a gap. */
 bool fastpath_attach_tc(const struct fastpath_device *d, int program, uint16_t handle, char *why, size_t n);
 bool fastpath_attach_xdp(const struct fastpath_device *d, int program, char *why, size_t n);

@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -412,12 +413,21 @@ static bool open_sockets(struct shard *s) {
 
 static void open_fastpath(struct shard *s) {
     const struct config *c = s->config;
+    struct addr all[FASTPATH_ADDRESSES];
     struct fastpath_options o = config_fastpath(c);
+    uint32_t own = o.address_count, vips = c->engine.media_vip_count;
     s->media.timeout_us = c->engine.media_timeout_us;
-    if (c->engine.media_vip_count) {
-        log_line(&s->log, TRACE_INFO, "fastpath", "off, user space serves: there are cluster.media_vips");
+    if (own + vips > FASTPATH_ADDRESSES) {
+        log_line(&s->log, TRACE_WARN, "fastpath", "off, user space serves: more than %u media addresses",
+                 FASTPATH_ADDRESSES);
         return;
     }
+    /* In the order of media_io's sockets. */
+    memcpy(all, o.addresses, own * sizeof *all);
+    memcpy(all + own, c->engine.media_vips, vips * sizeof *all);
+    o.addresses = all;
+    o.address_count = own + vips;
+    o.move = vips > 0;
     media_io_fast(&s->media, &o, s->mono_us, &s->log);
 }
 

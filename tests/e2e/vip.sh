@@ -4,6 +4,7 @@
 # tests/e2e/vip.sh, read by deploy/demo-cluster.sh --run: each node has a media address of its own, 10.77.1.1 and so on,
 # which the phones reach by a route. A and B talk, their node is killed, and its media address moves to the node that
 # has taken the call over: no re-INVITE goes out, and the audio goes on.
+FASTPATH=${FASTPATH:-auto}
 VIPS="10.77.1.1, 10.77.1.2, 10.77.1.3"
 
 media_address() {
@@ -41,7 +42,9 @@ walk() {
     "$B/referee-demo" --cluster "$T/cluster" --flow vip --quick
     status=$?
     for node in 1 2 3; do
-        lives $node && recovered $node && ctl $node metrics | grep "^reanchored "
+        lives $node && recovered $node || continue
+        ctl $node metrics | grep "^reanchored \|^rtp_in "
+        sed -n 's/.*fastpath: eth0: /fast path: /p' "$T/node$node.log"
     done
     return $status
 }
