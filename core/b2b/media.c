@@ -132,9 +132,7 @@ bool media_received(struct engine *e, struct leg *l, struct slice text, bool off
     return true;
 }
 
-void media_reopen(struct engine *e, struct leg *l) {
-    struct sbuf b = ua_body(&e->ua);
-    struct slice remote = leg_str(l, LEG_SDP_REMOTE), before = leg_str(l, LEG_SDP_BEFORE);
+void media_take_up(struct engine *e, struct leg *l) {
     media_srtp_reopen(l);
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
         struct leg_stream *s = &l->media.streams[i];
@@ -146,6 +144,11 @@ void media_reopen(struct engine *e, struct leg *l) {
         if (c)
             media_flow_resume(e, l, i, c);
     }
+}
+
+void media_resume(struct engine *e, struct leg *l) {
+    struct sbuf b = ua_body(&e->ua);
+    struct slice remote = leg_str(l, LEG_SDP_REMOTE), before = leg_str(l, LEG_SDP_BEFORE);
     /* Of an offer that is open the keys are not in force yet. */
     media_srtp_settle(e, l, before.p ? before : remote);
     if (!remote.p || !l->media.streams[0].open)

@@ -85,8 +85,10 @@ void media_connect(struct engine *e, struct leg *a, struct leg *b);
 void media_connect_early(struct engine *e, struct leg *a, struct leg *b);
 /* What arrives from b goes to `a`, as far as a's present session knows it; where a's own goes stays as it is. */
 void media_listen(struct engine *e, struct leg *a, struct leg *b);
-/* The relay is told of l's streams as if they were new: it is not the one that had them. */
-void media_reopen(struct engine *e, struct leg *l);
+/* The relay is told of l's streams as if they were new: it is not the one that had them. First that they are there,
+ * then where l's party is. */
+void media_take_up(struct engine *e, struct leg *l);
+void media_resume(struct engine *e, struct leg *l);
 /* l's streams get ports of one of this node's own addresses, of which its peer is still to be told. Routes to and from
  * l end: it is to be connected again. False: no ports; nothing has changed. */
 bool media_come_home(struct engine *e, struct leg *l);

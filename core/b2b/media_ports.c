@@ -108,7 +108,8 @@ bool media_come_home(struct engine *e, struct leg *l) {
     close_streams(e, l);
     memcpy(l->media.streams, streams, sizeof streams);
     l->session_unsure = true;
-    media_reopen(e, l);
+    media_take_up(e, l);
+    media_resume(e, l);
     return true;
 }
 

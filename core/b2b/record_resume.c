@@ -181,7 +181,7 @@ static void resume_leg(struct engine *e, struct leg *l) {
 
 static void resume_media(struct engine *e, struct call *c) {
     for (unsigned i = 0; i < c->leg_count; i++)
-        media_reopen(e, leg_get(e, c->legs[i]));
+        media_resume(e, leg_get(e, c->legs[i]));
     for (unsigned i = 0; i < c->leg_count; i++) {
         struct leg *l = leg_get(e, c->legs[i]), *p = leg_peer(e, l);
         if (leg_is_live(l) && l->echo)
@@ -247,6 +247,9 @@ void record_resume_legs(struct engine *e, struct call *c) {
         e->records++;
     c->record_stored = true;
     call_changed(e, c);
+    /* Before any of them may end. */
+    for (unsigned i = 0; i < c->leg_count; i++)
+        media_take_up(e, leg_get(e, c->legs[i]));
     for (unsigned i = 0; i < c->leg_count; i++)
         resume_leg(e, leg_get(e, c->legs[i]));
     resume_media(e, c);

@@ -64,6 +64,8 @@ enum record_error recover_record(struct engine *e, struct slice key, struct slic
     e->records++;
     metrics_add(&e->metrics, M_calls_recovered, 1);
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("taken over"));
+    for (unsigned i = 0; i < c->leg_count; i++)
+        recover_index(e, leg_get(e, c->legs[i]));
     call_changed(e, c);
     barrier_resume(e, c);
     return r;
@@ -142,7 +144,7 @@ static struct key128 key_of(const struct engine *e, const struct leg *l) {
 }
 
 void recover_index(struct engine *e, struct leg *l) {
-    l->by_remote = !l->dlg.uac && map_put(&e->leg_map, key_of(e, l), l->self);
+    l->by_remote = l->by_remote || (!l->dlg.uac && map_put(&e->leg_map, key_of(e, l), l->self));
 }
 
 void recover_unindex(struct engine *e, struct leg *l) {
@@ -156,6 +158,10 @@ bool recover_repeated(struct engine *e, const struct sip_msg *msg, handle txn) {
     struct leg *l = leg_get(e, map_get(&e->leg_map, remote_key(e, msg->call_id, msg->from_tag)));
     bool same = l && l->by_remote && slice_eq(leg_str(l, DLG_CALL_ID), msg->call_id) &&
                 slice_eq(leg_str(l, DLG_REMOTE_TAG), msg->from_tag);
+    if (same && leg_call(e, l)->resuming) {
+        txn_drop(&e->txns, txn); /* the record has it, or it comes again */
+        return true;
+    }
     if (!same || (msg->cseq != l->dlg.remote_cseq && msg->cseq != l->dlg.remote_cseq + 1))
         return false;
     if (msg->method == SIP_M_REFER)

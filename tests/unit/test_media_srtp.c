@@ -190,7 +190,8 @@ static void test_keys_stay(void) {
     p.b->oa = OA_STABLE;
     media_offer_settled(p.e, p.b, true);
     CHECK_EQ(told_keys(&p).verb, MEDIA_OPEN);
-    media_reopen(p.e, p.b);
+    media_take_up(p.e, p.b);
+    media_resume(p.e, p.b);
     struct media_cmd third = told_keys(&p);
     CHECK_TRUE(third.keys.resumed && !second.keys.resumed);
     third.keys.resumed = false;
