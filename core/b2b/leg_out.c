@@ -387,9 +387,11 @@ void leg_send_bye(struct engine *e, struct leg *l, struct slice extra) {
     struct dialog_request r = { .extra = extra };
     if (leg_request(e, l, SL("BYE"), FOR_BYE, &r) == HANDLE_NONE)
         leg_step(e, l, LEG_IN_BYE_DONE);
+    call_promised(e, leg_call(e, l));
 }
 
 void leg_cancel(struct engine *e, struct leg *l, struct slice extra) {
+    call_promised(e, leg_call(e, l));
     txn_cancel(&e->txns, e->out, e->now, l->invite_out, extra);
     leg_step(e, l, LEG_IN_SEND_CANCEL);
 }
