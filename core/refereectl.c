@@ -57,6 +57,9 @@ static int open_socket(const char *path) {
     return -1;
 }
 
+/* Exit status; NO_ANSWER: there was none. */
+#define NO_ANSWER (-1)
+
 static int print_answer(int fd) {
     char text[4096];
     bool is_error = false;
@@ -67,7 +70,7 @@ static int print_answer(int fd) {
         total += n;
         fwrite(text, 1, (size_t)n, is_error ? stderr : stdout);
     }
-    return total == 0 || is_error;
+    return total == 0 ? NO_ANSWER : is_error;
 }
 
 static int ask(const char *path, int words, char **word) {
@@ -84,9 +87,12 @@ static int ask(const char *path, int words, char **word) {
     int fd = open_socket(path);
     if (fd < 0)
         return 1;
-    int rc = send(fd, line, b.n, MSG_NOSIGNAL) == (ssize_t)b.n ? print_answer(fd) : 1;
+    int rc = send(fd, line, b.n, MSG_NOSIGNAL) == (ssize_t)b.n ? print_answer(fd) : NO_ANSWER;
+    if (rc == NO_ANSWER)
+        fputs("refereectl: the daemon has gone without an answer; what was ordered may have begun, and goes on where "
+              "its calls do\n", stderr);
     close(fd);
-    return rc;
+    return rc != 0;
 }
 
 int main(int argc, char **argv) {

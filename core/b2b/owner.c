@@ -10,6 +10,7 @@
 #include "core/b2b/record.h"
 #include "core/b2b/recover.h"
 #include "core/b2b/registrar.h"
+#include "core/b2b/transfer.h"
 #include "parser/sip_hdr.h"
 
 void owner_init(struct engine *e) {
@@ -187,6 +188,9 @@ static void leave_ports(struct engine *e, struct leg *l) {
 }
 
 static void forget(struct engine *e, struct call *c) {
+    const struct transfer *t = transfer_get(e, c->transfer);
+    if (t)
+        transfer_tell_lost(e, t);
     for (unsigned i = 0; i < c->leg_count; i++) {
         struct leg *l = leg_get(e, c->legs[i]);
         if (e->cfg.shards > 1)

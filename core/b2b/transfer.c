@@ -527,8 +527,8 @@ static void do_finish(struct engine *e, struct transfer *t, uint16_t status) {
     struct leg *b = leg_get(e, t->transferor);
     if (!leg_is_live(b)) {
         do_leave(e, t, status);
-    } else if (t->succeeded && (t->order_conn || (t->quirks & QUIRK_BYE_AT_ONCE))) {
-        do_end_transferor(e, t, status); /* who asked for nothing will not hang up by itself */
+    } else if (t->succeeded && (t->quirks & QUIRK_BYE_AT_ONCE)) {
+        do_end_transferor(e, t, status);
     } else if (t->succeeded) {
         transfer_go(e, t, TRANSFER_BYE_WAIT);
         wheel_set(&e->wheel, &t->timer, e->now + e->cfg.bye_wait_us);

@@ -166,6 +166,8 @@ struct slice transfer_order(struct engine *e, uint64_t conn, struct leg *leg, st
 /* Click-to-dial: how many of the transferee's legs still ring; with a winner all others are ended and not counted. */
 unsigned transfer_drop_dialled(struct engine *e, struct transfer *t, const struct leg *winner);
 void transfer_tell_operator(struct engine *e, const struct transfer *t);
+/* Another node has its call. What this one's death leaves untold, refereectl says by itself. */
+void transfer_tell_lost(struct engine *e, const struct transfer *t);
 /* Clears the roles, frees it. */
 void transfer_release(struct engine *e, struct transfer *t);
 

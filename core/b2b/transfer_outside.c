@@ -219,6 +219,7 @@ struct slice transfer_order(struct engine *e, uint64_t conn, struct leg *a, stru
     t->mode = with ? MODE_REPLACE : MODE_BLIND;
     t->silent = true;
     t->order_conn = conn;
+    t->quirks = QUIRK_BYE_AT_ONCE; /* who asked for nothing will not hang up by itself */
     t->max_forwards = LIMIT_HOPS_MAX;
     t->transferee = a->self;
     t->transferor = a->peer;
@@ -237,18 +238,26 @@ struct slice transfer_order(struct engine *e, uint64_t conn, struct leg *a, stru
     return SLICE_NONE;
 }
 
-void transfer_tell_operator(struct engine *e, const struct transfer *t) {
-    char text[96];
-    struct sbuf b = sbuf_on(text, sizeof text);
+static void tell(struct engine *e, const struct transfer *t, struct slice text) {
     struct out *o = t->order_conn ? outbox_add(e->out, OUT_ADMIN) : NULL;
     if (!o)
         return;
+    o->u.admin.conn = t->order_conn;
+    o->u.admin.buf = buf_copy(&e->bufs, text);
+    o->u.admin.last = true;
+}
+
+void transfer_tell_operator(struct engine *e, const struct transfer *t) {
+    char text[96];
+    struct sbuf b = sbuf_on(text, sizeof text);
     sbuf_str(&b, t->succeeded ? "done " : "error: ");
     sbuf_u64(&b, t->result);
     sbuf_char(&b, ' ');
     sbuf_put(&b, sip_reason(t->result));
     sbuf_char(&b, '\n');
-    o->u.admin.conn = t->order_conn;
-    o->u.admin.buf = buf_copy(&e->bufs, sbuf_slice(&b));
-    o->u.admin.last = true;
+    tell(e, t, sbuf_slice(&b));
+}
+
+void transfer_tell_lost(struct engine *e, const struct transfer *t) {
+    tell(e, t, SL("error: another node has the call now, and goes on with the transfer\n"));
 }
