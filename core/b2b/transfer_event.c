@@ -60,11 +60,16 @@ static bool dialled_event(struct engine *e, struct transfer *t, struct leg *l, c
 
 /* The end of a re-INVITE of ours from before: the transfer's own still waits for its turn, or the other party of that
  * time waits for this answer in its ACK (late.h). False: it is the transfer's. */
-static bool earlier_event(struct engine *e, struct leg *l, const struct leg_event *ev) {
+static bool earlier_event(struct engine *e, const struct transfer *t, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
     bool answered = ev->kind == LEG_EV_REANSWERED, owed = other && leg_owes_answer(other);
     if (!ev->own || !(answered || ev->kind == LEG_EV_REREFUSED) || !(owed || l->reoffer_waits))
         return false;
+    /* The transfer asks for an offer in the place of one that waited to be tried again, and will not be. */
+    if (t->state == TRANSFER_ASK && l->late_offer && !l->reoffer_waits) {
+        late_decline(e, other);
+        return false;
+    }
     if (answered && l->late_offer && late_offered(e, l, ev->msg))
         late_decline(e, l);
     bool said = answered && !l->late_offer && media_in(e, l, ev->msg) && media_received(e, l, ev->msg->body, false);
@@ -101,7 +106,7 @@ static bool transferee_event(struct engine *e, struct transfer *t, struct leg *l
         transfer_step(e, t, TRANSFER_EV_TRANSFEREE_GONE, ev->status);
         return true;
     }
-    if (earlier_event(e, l, ev))
+    if (earlier_event(e, t, l, ev))
         return true;
     if (ev->kind == LEG_EV_REANSWERED && ev->own) {
         transferee_answered(e, t, l, ev);
@@ -148,7 +153,7 @@ static void target_answered(struct engine *e, struct transfer *t, struct leg *l,
 }
 
 static bool target_event(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {
-    if (earlier_event(e, l, ev))
+    if (earlier_event(e, t, l, ev))
         return true;
     if (ev->msg && !ev->msg->is_request)
         transfer_note_reason(e, t, ev->msg);
