@@ -514,6 +514,9 @@ void check_step(struct world *w);
 /* Everybody has hung up and every timer but those of bindings has run out. */
 void check_end(struct world *w);
 void check_drained(struct world *w);
+/* A dialog as the wires name it: its Call-ID and the engine's tag. */
+uint64_t check_key(struct slice call_id, struct slice tag);
+struct seen_dialog *check_dialog(struct world *w, uint64_t key);
 /* The requests that are open may fail for a reason of the network's. */
 void check_excuse(struct world *w);
 void check_media(struct world *w);

@@ -18,12 +18,12 @@ void check_start(struct world *w) {
     memset(&w->seen, 0, sizeof w->seen);
 }
 
-static uint64_t key_of(struct slice call_id, struct slice tag) {
+uint64_t check_key(struct slice call_id, struct slice tag) {
     return sim_mix(sim_hash(call_id), sim_hash(tag)) | 1;
 }
 
 /* Made when it is not there. */
-static struct seen_dialog *find(struct world *w, uint64_t key) {
+struct seen_dialog *check_dialog(struct world *w, uint64_t key) {
     for (unsigned i = 0; i < SEEN_DIALOGS; i++) {
         struct seen_dialog *d = &w->seen.dialogs[(key + i) % SEEN_DIALOGS];
         if (d->key == key)
@@ -38,7 +38,7 @@ static struct seen_dialog *find(struct world *w, uint64_t key) {
 
 /* By Call-ID and the engine's tag. */
 static struct seen_dialog *dialog_of(struct world *w, struct slice call_id, struct slice tag) {
-    return find(w, key_of(call_id, tag));
+    return check_dialog(w, check_key(call_id, tag));
 }
 
 /* ---- branches: no answer to an unknown one ---- */
@@ -148,7 +148,7 @@ static void in_request(struct world *w, const struct sip_msg *m) {
 
 static void note_ok(struct world *w, const struct sip_msg *m) {
     struct sim_seen_all *s = &w->seen;
-    uint64_t key = key_of(m->call_id, m->from_tag), tag = sim_hash(m->to_tag);
+    uint64_t key = check_key(m->call_id, m->from_tag), tag = sim_hash(m->to_tag);
     const struct leg *l = leg_of_tag(w->e, m->call_id, m->from_tag);
     /* Of a call that has just been read it is dropped, and comes again. */
     if (!l || l->state == LEG_DEAD || call_get(w->e, l->call)->resuming)
@@ -216,7 +216,7 @@ static bool check_cseq(struct world *w, struct seen_dialog *d, const struct sip_
         d->cseq = m->cseq;
         return true;
     }
-    struct seen_dialog *both = find(w, sim_mix(d->key, remote) | 1);
+    struct seen_dialog *both = check_dialog(w, sim_mix(d->key, remote) | 1);
     uint32_t last = both->cseq ? both->cseq : d->cseq;
     if (m->cseq <= last && !both->unsure)
         sim_fail(w, "CSeq %d after %d in a dialog", (int)m->cseq, (int)last);
@@ -241,7 +241,7 @@ static void out_invite(struct world *w, struct seen_dialog *d, const struct sip_
 }
 
 static void out_ack(struct world *w, const struct sip_msg *m) {
-    uint64_t key = key_of(m->call_id, m->from_tag), tag = sim_hash(m->to_tag);
+    uint64_t key = check_key(m->call_id, m->from_tag), tag = sim_hash(m->to_tag);
     for (uint32_t i = 0; i < w->seen.ok_n; i++) {
         struct seen_ok *o = &w->seen.oks[i];
         if (o->key == key && o->tag == tag && o->cseq == m->cseq)
@@ -285,7 +285,7 @@ static void note_relayed(struct world *w, const struct sip_msg *m) {
         const struct leg *a = leg_get(w->e, t->transferee), *b = leg_get(w->e, t->transferor);
         if (t->mode != MODE_RELAY || !a || !b || !slice_eq(leg_str(a, DLG_LOCAL_TAG), m->from_tag))
             continue;
-        struct seen_sub *s = note_sub(w, key_of(leg_str(b, DLG_CALL_ID), leg_str(b, DLG_LOCAL_TAG)), t->refer_cseq);
+        struct seen_sub *s = note_sub(w, check_key(leg_str(b, DLG_CALL_ID), leg_str(b, DLG_LOCAL_TAG)), t->refer_cseq);
         s->relayed = s->excused = true;
     }
 }
@@ -461,71 +461,6 @@ const struct leg *leg_of_tag(const struct engine *e, struct slice call_id, struc
            !(slice_eq(leg_str(l, DLG_CALL_ID), call_id) && slice_eq(leg_str(l, DLG_LOCAL_TAG), tag)))
         ;
     return l;
-}
-
-/* The latest of the dialog's call is stored. */
-static bool is_recorded(const struct engine *e, uint64_t dialog) {
-    uint32_t cursor = 0;
-    handle h;
-    for (const struct leg *l; (l = pool_next(&e->legs, &cursor, &h));)
-        if (key_of(leg_str(l, DLG_CALL_ID), leg_str(l, DLG_LOCAL_TAG)) == dialog)
-            return call_get(e, l->call)->stored == call_get(e, l->call)->version;
-    return false;
-}
-
-/* Dialogs of the engines of a cluster that are well. */
-struct well {
-    uint32_t n;
-    uint64_t keys[1024];
-};
-
-static void add_well(struct well *well, const struct engine *e) {
-    uint32_t cursor = 0;
-    handle h;
-    for (const struct leg *l; (l = pool_next(&e->legs, &cursor, &h));)
-        if (!e->owners.suspended && owner_is_mine(e, call_get(e, l->call)->bucket) &&
-            !call_get(e, l->call)->resuming && well->n < sizeof well->keys / sizeof *well->keys)
-            well->keys[well->n++] = key_of(leg_str(l, DLG_CALL_ID), leg_str(l, DLG_LOCAL_TAG));
-}
-
-static bool is_well(const struct well *well, uint64_t key) {
-    for (uint32_t i = 0; i < well->n; i++)
-        if (well->keys[i] == key)
-            return true;
-    return false;
-}
-
-void check_died(struct world *w) {
-    static struct well well;
-    well.n = 0;
-    for (unsigned i = 0; i < w->cluster->n; i++)
-        if (w->cluster->node[i].runs && !w->cluster->node[i].asleep)
-            add_well(&well, w->cluster->node[i].e);
-    for (uint32_t i = 0; i < SEEN_DIALOGS; i++) {
-        struct seen_dialog *d = &w->seen.dialogs[i];
-        if (!d->key || is_well(&well, d->key))
-            continue;
-        d->invite_branch = d->in_invite = 0;
-        /* The next engine repeats it, and waits for its ACK as long again. */
-        d->ok_cseq_last -= d->ok_at != 0;
-        d->ok_at = 0;
-        if (w->faults.lost_some) {
-            d->sdp = 0;
-            d->unsure = true;
-        }
-    }
-    for (uint32_t i = 0; i < w->seen.ok_n; i++)
-        w->seen.oks[i].acked |= !is_well(&well, w->seen.oks[i].key);
-    for (uint32_t i = 0; i < w->seen.sub_n; i++) {
-        struct seen_sub *s = &w->seen.subs[i];
-        bool was_open = s->unanswered;
-        if (is_well(&well, s->key))
-            continue;
-        s->unsaid = s->final && !is_recorded(w->e, s->key);
-        s->final = s->final && !s->unanswered;
-        s->open = s->unanswered = false;
-        s->excused = s->excused || w->faults.lost_some || (was_open && w->now - s->sent_at >= T1_64);
-    }
 }
 
 /* ---- at the end ---- */

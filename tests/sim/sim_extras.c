@@ -79,7 +79,7 @@ void extras_provisional(struct world *w, struct phone *ph, struct pdlg *d, const
     if (!knows(ph, EXTRA_RELIABLE))
         sim_fail(w, "a reliable provisional response to a phone that does not know them");
     /* Of an owner that died with something unprotected the next one may not know that it sent any. */
-    if (d->rseq && rseq > d->rseq + 1 && !w->faults.lost_some)
+    if (d->rseq && rseq > d->rseq + 1 && !sim_is_lost_tag(w, m->to_tag))
         sim_fail(w, "RSeq %u behind %u", (unsigned)rseq, (unsigned)d->rseq);
     if (d->rseq && rseq != d->rseq + 1)
         return;
@@ -108,6 +108,6 @@ void extras_provisional(struct world *w, struct phone *ph, struct pdlg *d, const
 
 void extras_check_2xx(struct world *w, const struct pdlg *d, const struct sip_msg *m) {
     /* An owner that died with something unprotected may have said it in the 18x, and the next one does not know. */
-    if (d->early && m->body.n && !w->faults.lost_some)
+    if (d->early && m->body.n && !sim_is_lost_tag(w, m->to_tag))
         sim_fail(w, "a description in the 2xx behind one in a reliable 18x");
 }

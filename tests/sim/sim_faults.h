@@ -15,6 +15,7 @@ struct sim_script;
 
 #define SIM_KEPT 1024
 #define SIM_SURVIVORS 64
+#define SIM_LOST 128
 
 /* The latest record of a call that the engine knows to be stored. */
 struct sim_kept {
@@ -39,7 +40,9 @@ struct sim_store {
     uint32_t doomed;              /* steps until it dies; 0: it does not */
     uint8_t how;
     uint32_t deaths, quarantined;
-    bool lost_some;               /* an engine died with something unprotected */
+    bool lost_some;               /* cluster: an engine died with something unprotected */
+    uint64_t lost[SIM_LOST];      /* else: calls of which something was, when theirs died; and those bound to them */
+    uint32_t lost_n;
     uint64_t survivors[SIM_SURVIVORS];
     uint32_t survivor_n;
     struct sim_op_record *records;
@@ -59,5 +62,10 @@ void sim_node_doom(struct world *w, unsigned how);
 bool sim_node_dies(struct world *w);
 void sim_node_dead(struct world *w);
 void sim_node_rise(struct world *w);
+/* The engine dies: which of its calls may come back as they were before something that was promised. */
+void sim_note_lost(struct world *w);
+bool sim_is_lost(const struct world *w, uint64_t call);
+/* ... by a tag that the engine made; any other is of none. */
+bool sim_is_lost_tag(const struct world *w, struct slice tag);
 
 #endif

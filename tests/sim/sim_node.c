@@ -68,8 +68,7 @@ void sim_node_dead(struct world *w) {
     note_survivors(w);
     w->transfers += metrics_get(engine_metrics(w->e), M_transfers_started);
     s->deaths++;
-    s->lost_some = s->lost_some || metrics_get(engine_metrics(w->e), M_store_unprotected) ||
-                   metrics_get(engine_metrics(w->e), M_store_failures) || w->now < s->down_until;
+    sim_note_lost(w);
     s->life++;
     /* Who ordered something sees the node go, and asks the next one. */
     w->orders_open = 0;

@@ -188,7 +188,7 @@ void check_media(struct world *w) {
         direct_check(w, l, p);
         const struct call *c = call_get(w->e, l->call);
         /* What was last agreed to may have died unstored with the owner that was told. */
-        if (w->faults.lost_some && c->taken_us)
+        if (c->taken_us && sim_is_lost(w, c->id))
             continue;
         /* Who refuses every re-INVITE cannot be told; with hold = local nobody is. */
         if (!w->script.setup.hold_local && !held_locally(w) && !l->session_unsure && !p->session_unsure)
@@ -299,12 +299,12 @@ static void expect_none(struct world *w, bool drained) {
         sim_fail(w, "bindings left over: %u", c.bindings);
 }
 
-/* Both hung up while the store took no records, and the engine died: the next one does not know. */
+/* Both hung up while the store took no record of that call, and the engine died: the next one does not know. */
 static bool only_ghosts(struct world *w) {
     EACH(leg, l, &w->e->legs) {
         unsigned i = (unsigned)l->dlg.flow.ip[3] - 10;
         const struct call *c = call_get(w->e, l->call);
-        if (!c->taken_us || !leg_is_up(l) || l->transfer != HANDLE_NONE || i >= SIM_PHONES ||
+        if (!c->taken_us || !sim_is_lost(w, c->id) || !leg_is_up(l) || l->transfer != HANDLE_NONE || i >= SIM_PHONES ||
             phone_dialog_find(&w->phones[i], leg_str(l, DLG_CALL_ID), leg_str(l, DLG_REMOTE_TAG)))
             return false;
     }
@@ -317,7 +317,7 @@ void check_end(struct world *w) {
         for (unsigned i = 0; i < SIM_PHONES; i++)
             if (!phone_is_idle(&w->phones[i]))
                 sim_fail(w, "a phone's call does not end");
-        if (!w->faults.lost_some || !only_ghosts(w))
+        if (!only_ghosts(w))
             expect_none(w, false);
     }
     if (w->orders_open)

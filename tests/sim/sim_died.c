@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What an engine's death excuses of what was seen on the wires: what it had open, and what it had not stored. */
+#include "core/b2b/leg.h"
+#include "core/b2b/owner.h"
+#include "core/sip/token.h"
+#include "tests/sim/sim_cluster.h"
+
+#define T1_64 32000000ull
+
+/* ---- calls of which something was promised that no record had ---- */
+
+static void note_lost(struct world *w, uint64_t id) {
+    struct sim_store *s = &w->faults;
+    if (!sim_is_lost(w, id) && s->lost_n < SIM_LOST)
+        s->lost[s->lost_n++] = id;
+}
+
+/* And each that a transfer binds it to: what became of that one is in its record, too. */
+static void note_bound(struct world *w, const struct transfer *t) {
+    const struct call *c = t ? call_get(w->e, t->call) : NULL, *other = t ? call_get(w->e, t->consult_call) : NULL;
+    if (c)
+        note_lost(w, c->id);
+    if (other)
+        note_lost(w, other->id);
+}
+
+static bool is_here(const struct world *w, uint64_t id) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct call *c; (c = pool_next(&w->e->calls, &cursor, &h));)
+        if (c->id == id)
+            return true;
+    return false;
+}
+
+/* We hang up, which promises nothing, and no record says so. */
+static bool ends_unstored(const struct engine *e, const struct call *c) {
+    bool up = false;
+    for (unsigned i = 0; i < c->leg_count; i++)
+        up = up || leg_is_up(leg_get(e, c->legs[i]));
+    return !up && (c->stored != c->version || c->rewrite);
+}
+
+void sim_note_lost(struct world *w) {
+    uint32_t cursor = 0;
+    handle h;
+    /* One that is over, and whose record is not deleted yet. */
+    for (uint32_t i = 0; i < w->faults.kept_n; i++)
+        if (w->faults.kept[i].value && !is_here(w, w->faults.kept[i].id))
+            note_lost(w, w->faults.kept[i].id);
+    for (const struct call *c; (c = pool_next(&w->e->calls, &cursor, &h));) {
+        if (ends_unstored(w->e, c))
+            note_lost(w, c->id);
+        if (!c->unprotected)
+            continue;
+        note_lost(w, c->id);
+        note_bound(w, transfer_get(w->e, c->transfer));
+        for (unsigned i = 0; i < c->leg_count; i++)
+            note_bound(w, transfer_get(w->e, leg_get(w->e, c->legs[i])->transfer));
+    }
+}
+
+bool sim_is_lost(const struct world *w, uint64_t id) {
+    const struct sim_store *s = &w->faults;
+    for (uint32_t i = 0; i < s->lost_n; i++)
+        if (s->lost[i] == id)
+            return true;
+    return cluster_on(w) ? s->lost_some : s->lost_n == SIM_LOST;
+}
+
+bool sim_is_lost_tag(const struct world *w, struct slice tag) {
+    struct token t;
+    return token_parse(tag, &t) && sim_is_lost(w, t.call);
+}
+
+/* ---- dialogs ---- */
+
+struct dialogs {
+    uint32_t n;
+    uint64_t keys[2048];
+};
+
+static bool has(const struct dialogs *d, uint64_t key) {
+    for (uint32_t i = 0; i < d->n; i++)
+        if (d->keys[i] == key)
+            return true;
+    return false;
+}
+
+static void add(struct dialogs *d, uint64_t key) {
+    if (d->n < sizeof d->keys / sizeof *d->keys)
+        d->keys[d->n++] = key;
+}
+
+static uint64_t key_of(const struct leg *l) {
+    return check_key(leg_str(l, DLG_CALL_ID), leg_str(l, DLG_LOCAL_TAG));
+}
+
+/* The latest of the dialog's call is stored. */
+static bool is_recorded(const struct engine *e, uint64_t dialog) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct leg *l; (l = pool_next(&e->legs, &cursor, &h));)
+        if (key_of(l) == dialog)
+            return call_get(e, l->call)->stored == call_get(e, l->call)->version;
+    return false;
+}
+
+/* Of an engine of a cluster that is well. */
+static void add_well(struct dialogs *well, const struct engine *e) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct leg *l; (l = pool_next(&e->legs, &cursor, &h));)
+        if (!e->owners.suspended && owner_is_mine(e, call_get(e, l->call)->bucket) &&
+            !call_get(e, l->call)->resuming)
+            add(well, key_of(l));
+}
+
+/* Of the one that has died, and all that was promised of them is stored; by the engine's tag, and by both. */
+static void add_sound(const struct world *w, struct dialogs *sound) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct leg *l; (l = pool_next(&w->e->legs, &cursor, &h));) {
+        if (sim_is_lost(w, call_get(w->e, l->call)->id))
+            continue;
+        add(sound, key_of(l));
+        add(sound, sim_mix(key_of(l), sim_hash(leg_str(l, DLG_REMOTE_TAG))) | 1);
+    }
+}
+
+/* Its last description was in an ACK, PRACK or UPDATE that died with it: what comes next has a later version. */
+static void forget_unsent(struct world *w) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct leg *l; (l = pool_next(&w->e->legs, &cursor, &h));) {
+        struct seen_dialog *d = check_dialog(w, key_of(l));
+        if (d->version != l->media.version)
+            d->sdp = 0;
+    }
+}
+
+static void died_dialog(struct seen_dialog *d, bool lost) {
+    d->invite_branch = d->in_invite = 0;
+    /* The next engine repeats it, and waits for its ACK as long again. */
+    d->ok_cseq_last -= d->ok_at != 0;
+    d->ok_at = 0;
+    if (lost) {
+        d->sdp = 0;
+        d->unsure = true;
+    }
+}
+
+static void died_sub(const struct world *w, struct seen_sub *s, bool lost) {
+    bool was_open = s->unanswered;
+    s->unsaid = s->final && !is_recorded(w->e, s->key);
+    s->final = s->final && !s->unanswered;
+    s->open = s->unanswered = false;
+    s->excused = s->excused || lost || (was_open && w->now - s->sent_at >= T1_64);
+}
+
+void check_died(struct world *w) {
+    static struct dialogs well, sound;
+    bool cluster = cluster_on(w), some = w->faults.lost_some;
+    well.n = sound.n = 0;
+    for (unsigned i = 0; i < w->cluster->n; i++)
+        if (w->cluster->node[i].runs && !w->cluster->node[i].asleep)
+            add_well(&well, w->cluster->node[i].e);
+    if (!cluster) {
+        add_sound(w, &sound);
+        forget_unsent(w);
+    }
+    for (uint32_t i = 0; i < SEEN_DIALOGS; i++) {
+        struct seen_dialog *d = &w->seen.dialogs[i];
+        if (d->key && !has(&well, d->key))
+            died_dialog(d, cluster ? some : !has(&sound, d->key));
+    }
+    for (uint32_t i = 0; i < w->seen.ok_n; i++)
+        w->seen.oks[i].acked |= !has(&well, w->seen.oks[i].key);
+    for (uint32_t i = 0; i < w->seen.sub_n; i++) {
+        struct seen_sub *s = &w->seen.subs[i];
+        if (!has(&well, s->key))
+            died_sub(w, s, cluster ? some : !has(&sound, s->key));
+    }
+}
