@@ -272,7 +272,7 @@ void check_step(struct world *w) {
             check_leg(w, l);
     if ((w->steps & 15) == 0)
         check_owners(w);
-    if ((w->steps & 31) == 0)
+    if ((w->steps & 31) == 0 && !w->e->owners.suspended) /* who is may be behind what its next owner has agreed to */
         check_media(w);
     if (metrics_get(engine_metrics(w->e), M_pool_full))
         sim_fail(w, "something of the engine is full");
