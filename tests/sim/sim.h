@@ -380,7 +380,8 @@ struct world {
     uint32_t same_time;
     uint64_t trace_seen;
     struct sim_seen_all seen;
-    uint32_t orders, orders_open; /* of an operator: given, and not answered */
+    uint32_t orders;              /* of an operator */
+    uint64_t orders_open;         /* not answered; bits, by number modulo 64 */
     bool drained;                 /* before its end */
     jmp_buf fail;
     char failure[400];

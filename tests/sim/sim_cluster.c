@@ -114,10 +114,8 @@ static void decision(struct world *w, unsigned i, const struct lease_decision *d
     if (ev.kind == EV_BUCKET)
         ev.u.bucket.live = w->cluster->node[i].leaves;
     /* What its former owner had open is not known, whatever became of that one. */
-    if (d->verdict == LEASE_RECORD && slice_eq(d->table, SL("call"))) {
+    if (d->verdict == LEASE_RECORD && slice_eq(d->table, SL("call")))
         check_died(w);
-        w->orders_open = 0;
-    }
     world_step_engine(w, &ev);
     for (unsigned k = 0; d->verdict == LEASE_MINE && k < w->cluster->n; k++)
         if (k != i)

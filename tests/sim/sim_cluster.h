@@ -38,6 +38,7 @@ struct sim_node {
     bool runs, asleep, leaves, drained;
     uint32_t life, doomed;
     uint64_t wakes, cut_until, unprotected;
+    uint64_t orders;     /* of an operator, that it was given; bits as in world.orders_open */
     uint64_t gossip;     /* when it speaks to its peers, by the leases' clock */
     struct engine *e;
     struct relay relay;

@@ -42,7 +42,7 @@ void cluster_start(struct world *w, unsigned i) {
     n->runs = true;
     n->asleep = n->leaves = n->drained = false;
     n->first = n->waiting = n->doomed = 0;
-    n->unprotected = 0;
+    n->unprotected = n->orders = 0;
     n->gossip = cluster_lease_now(w);
     if (w->opt.verbose)
         printf("%6llu.%06llu node %u starts\n", (unsigned long long)(w->now / SECOND),
@@ -182,7 +182,7 @@ void cluster_dead(struct world *w) {
     c->node[i].asleep = true; /* for good */
     c->quiet_since = w->now;
     check_died(w);
-    w->orders_open = 0;
+    w->orders_open &= ~c->node[i].orders; /* who ordered sees the node go, and asks the next one */
     cluster_note_rest(w, i);
     cluster_stop(w, i);
     world_push(w, &(struct sim_item){ .at = w->now + away[sim_draw(w, 112, 6)], .kind = ITEM_START,

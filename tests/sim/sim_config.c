@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What the engine is told: its configuration, and what an operator does to it. */
 #include "core/b2b/engine.h"
+#include "tests/sim/sim_cluster.h"
 #include "tests/sim/sim_direct.h"
 
 #include <stdio.h>
@@ -164,7 +165,9 @@ static void order_transfer(struct world *w, const struct sim_event *ev) {
     }
     order.u.admin.conn = SIM_ORDER_CONN + ++w->orders;
     order.u.admin.line = sbuf_slice(&b);
-    w->orders_open++;
+    w->orders_open |= UINT64_C(1) << w->orders % 64;
+    if (cluster_on(w))
+        w->cluster->node[w->cluster->at].orders |= UINT64_C(1) << w->orders % 64;
     world_step_engine(w, &order);
 }
 

@@ -176,6 +176,14 @@ static void do_store(struct world *w, const struct out *o) {
     buf_unref(engine_bufs(w->e), &value);
 }
 
+static void order_answered(struct world *w, const struct out *o) {
+    struct slice text = buf_slice(o->u.admin.buf);
+    w->orders_open &= ~(UINT64_C(1) << (o->u.admin.conn - SIM_ORDER_CONN) % 64);
+    if (w->opt.verbose)
+        printf("%6llu.%06llu order %u is answered: %.*s", (unsigned long long)(w->now / SECOND),
+               (unsigned long long)(w->now % SECOND), (unsigned)(o->u.admin.conn - SIM_ORDER_CONN), SLICE_FMT(text));
+}
+
 static void drain_outbox(struct world *w) {
     for (uint32_t i = 0; i < w->out.n; i++) {
         const struct out *o = &w->out.entries[i];
@@ -192,7 +200,7 @@ static void drain_outbox(struct world *w) {
         case OUT_ADMIN:
             b = o->u.admin.buf;
             if (o->u.admin.conn >= SIM_ORDER_CONN && o->u.admin.last)
-                w->orders_open--;
+                order_answered(w, o);
             buf_unref(engine_bufs(w->e), &b);
             break;
         case OUT_CDR:
@@ -375,7 +383,8 @@ static void begin(struct world *w) {
     w->calm = w->lost_peer = w->dead = false;
     sim_store_begin(w);
     w->arriving = NULL;
-    w->orders = w->orders_open = 0;
+    w->orders = 0;
+    w->orders_open = 0;
     w->drained = false;
     w->draw_at = w->draw_n = 0;
     w->same_time = 0;

@@ -198,6 +198,26 @@ static void test_give_undeleted(void) {
     pair_end(p);
 }
 
+/* Who ordered a transfer whose call goes to another node is told. */
+static void test_order_lost(void) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a, b;
+    char line[96];
+    pair_invite_at(p, &a, 0, ALICE, BOB);
+    rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
+    rig_learn(&p->r, &a, "SIP/2.0 200");
+    rig_request(&p->r, &a, "ACK", "", "");
+    uint32_t cursor = 0;
+    handle h;
+    const struct call *c = pool_next(&p->e[0]->calls, &cursor, &h);
+    snprintf(line, sizeof line, "transfer %016" PRIx64 " 0 sip:carol@192.0.2.1", c->id);
+    CHECK_SLICE(slice_str(rig_order(&p->r, line)), "");
+    pair_bucket(p, 0, BUCKET_LOST, pair_hash(&config, a.call_id), 2, 0);
+    pair_wait(p, 600000);
+    CHECK_SLICE(slice_str(p->r.admin), "error: another node has the call now, and goes on with the transfer\n");
+    pair_end(p);
+}
+
 /* One that rings for ever holds nobody up for ever. */
 static void test_give_patience(void) {
     struct pair *p = pair_new(&config);
@@ -245,6 +265,6 @@ static void test_options(void) {
 int main(void) {
     return UNIT_RUN("two engines", UNIT(test_call_from_anywhere), UNIT(test_cancel), UNIT(test_asked),
                     UNIT(test_hop_limit), UNIT(test_waits_bounded), UNIT(test_lost), UNIT(test_loading),
-                    UNIT(test_give), UNIT(test_give_undeleted), UNIT(test_give_patience),
+                    UNIT(test_give), UNIT(test_give_undeleted), UNIT(test_order_lost), UNIT(test_give_patience),
                     UNIT(test_suspended), UNIT(test_options));
 }
