@@ -323,7 +323,7 @@ struct seen_sub {
     uint32_t id;
     uint32_t notify_cseq;         /* of the last NOTIFY out */
     bool open, final, excused;    /* open: a NOTIFY without answer, and nothing has come that may be why */
-    bool unanswered;              /* the same, whatever has come */
+    bool unanswered, lapsed;      /* the same, whatever has come; it was so, and its sender may be gone */
     bool unsaid;                  /* no record says that the final one was answered: the next owner repeats it */
     uint64_t sent_at, at;
     uint64_t to_tag;              /* the peer's: a fork that is refused has another */
@@ -380,8 +380,7 @@ struct world {
     uint32_t same_time;
     uint64_t trace_seen;
     struct sim_seen_all seen;
-    uint32_t orders;              /* of an operator */
-    uint64_t orders_open;         /* not answered; bits, by number modulo 64 */
+    uint64_t orders, orders_open; /* of an operator: how many; not answered, bits by number modulo 64 */
     bool drained;                 /* before its end */
     jmp_buf fail;
     char failure[400];

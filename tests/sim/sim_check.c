@@ -6,6 +6,7 @@
 #include "tests/sim/sim_direct.h"
 
 #define T1_64 32000000ull
+#define T2 4000000ull
 
 struct slice sim_header(const struct sip_msg *m, struct slice name) {
     for (unsigned i = 0; i < m->header_count; i++)
@@ -184,7 +185,7 @@ static void in_response(struct world *w, const struct sip_msg *m) {
         struct seen_sub *s = &w->seen.subs[i];
         if (s->key != d->key || s->notify_cseq != m->cseq)
             continue;
-        s->open = s->unanswered = false;
+        s->open = s->unanswered = s->lapsed = false;
         /* Refused, or answered when it had been given up: no more of it (RFC 6665 section 4.2.2). */
         if (m->status >= 300 || w->now - s->sent_at >= T1_64)
             s->excused = true;
@@ -317,8 +318,15 @@ static void out_notify(struct world *w, const struct seen_dialog *d, const struc
         struct seen_sub *s = &w->seen.subs[i];
         if (s->key != d->key || s->id != id)
             continue;
+        if (m->cseq == s->notify_cseq) {
+            s->open = s->open || s->lapsed;
+            s->unanswered = s->unanswered || s->lapsed;
+            s->lapsed = false;
+            s->excused = s->excused || w->now - s->sent_at >= T1_64 - T2; /* for the last time */
+        }
         if (m->cseq == s->notify_cseq || s->relayed)
             return;
+        s->lapsed = false;
         if (s->final && !s->unsaid)
             sim_fail(w, "a NOTIFY behind the final one");
         s->unsaid = false;

@@ -154,6 +154,7 @@ static void died_sub(const struct world *w, struct seen_sub *s, bool lost) {
     bool was_open = s->unanswered;
     s->unsaid = s->final && !is_recorded(w->e, s->key);
     s->final = s->final && !s->unanswered;
+    s->lapsed = s->unanswered;
     s->open = s->unanswered = false;
     s->excused = s->excused || lost || (was_open && w->now - s->sent_at >= T1_64);
 }
