@@ -100,6 +100,15 @@ static void say_decision(const struct world *w, unsigned i, const struct lease_d
                (unsigned long long)d->epoch);
 }
 
+static bool has_calls(const struct engine *e, uint16_t bucket) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct call *c; (c = pool_next(&e->calls, &cursor, &h));)
+        if (c->bucket == bucket)
+            return true;
+    return false;
+}
+
 static void decision(struct world *w, unsigned i, const struct lease_decision *d) {
     struct event ev;
     say_decision(w, i, d);
@@ -116,7 +125,10 @@ static void decision(struct world *w, unsigned i, const struct lease_decision *d
     /* What its former owner had open is not known, whatever became of that one. */
     if (d->verdict == LEASE_RECORD && slice_eq(d->table, SL("call")))
         check_died(w);
+    bool loses = d->verdict == LEASE_LOST && has_calls(w->e, d->bucket);
     world_step_engine(w, &ev);
+    if (loses)
+        check_died(w); /* its next owner goes on with what is stored */
     for (unsigned k = 0; d->verdict == LEASE_MINE && k < w->cluster->n; k++)
         if (k != i)
             tell_heard(w, k, d->bucket, i + 1, d->epoch);
