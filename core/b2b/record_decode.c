@@ -122,6 +122,7 @@ void record_drop(struct engine *e, struct call *c) {
     for (unsigned i = 0; i < c->leg_count; i++)
         drop_leg(e, leg_get(e, c->legs[i]));
     if (t) {
+        recover_leave(e, t);
         wheel_cancel(&e->wheel, &t->timer);
         strs_free(&t->s, &e->bufs);
         strs_free(&t->history.who, &e->bufs);

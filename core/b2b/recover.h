@@ -40,6 +40,8 @@ bool recover_on_store(struct engine *e, const struct event *ev);
 void recover_resume(struct engine *e, struct call *c);
 /* Legs whose transfer, in another call, has not come: what they are without it. */
 void recover_on_timer(struct engine *e);
+/* The transfer's call goes to another node: legs of calls that stay wait for it as if they had just been read. */
+void recover_leave(struct engine *e, const struct transfer *t);
 /* Another node owns the call: it is gone here, nothing is sent and nobody is told. Between or within steps. */
 void recover_forget(struct engine *e, struct call *c);
 

@@ -3,6 +3,7 @@
  * left, not as they are read. */
 #include "core/b2b/call.h"
 #include "core/b2b/record.h"
+#include "core/b2b/record_tlv.h"
 #include "core/b2b/recover.h"
 
 /* Two of one transfer, and each of those in another at most. */
@@ -70,6 +71,26 @@ void recover_resume(struct engine *e, struct call *c) {
         record_resume_legs(e, g.calls[i]);
     for (unsigned i = 0; i < n; i++)
         record_resume_rest(e, g.calls[i]);
+}
+
+static void leave(struct engine *e, struct leg *l, const struct call *c) {
+    char mem[2 * 10];
+    struct sbuf at = sbuf_on(mem, sizeof mem);
+    varint_put(&at, c->bucket);
+    varint_put(&at, c->id);
+    l->transfer = HANDLE_NONE;
+    leg_set(e, l, LEG_TRANSFER_AT, sbuf_slice(&at));
+    if (!wheel_is_set(&e->strays_timer))
+        wheel_set(&e->wheel, &e->strays_timer, e->now + RECOVER_STRAY_US);
+}
+
+void recover_leave(struct engine *e, const struct transfer *t) {
+    const struct call *c = call_get(e, t->call);
+    uint32_t cursor = 0;
+    handle h;
+    for (struct leg *l; c && (l = pool_next(&e->legs, &cursor, &h));)
+        if (l->transfer == t->self && l->call != c->self)
+            leave(e, l, c);
 }
 
 static void leave_transfers(struct engine *e, struct call *c) {

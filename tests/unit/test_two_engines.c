@@ -3,6 +3,7 @@
  * Two engines that share the buckets of one cluster: a message is handled by the owner of its bucket, wherever it
  * arrived, and what is lost is forgotten without a word.
  */
+#include "core/b2b/leg.h"
 #include "tests/unit/pair_calls.h"
 
 static struct engine_config config;
@@ -218,6 +219,28 @@ static void test_order_lost(void) {
     pair_end(p);
 }
 
+/* Of two calls in a transfer, the one that it belongs to goes to another node: the other does without it. */
+static void test_transfer_lost(void) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a, b, c, d;
+    uint32_t cursor = 0;
+    handle h;
+    pair_call_at(p, &a, &b, 0, ALICE, BOB);
+    pair_call_at(p, &c, &d, 0, BOB, CAROL);
+    rig_refer(&p->r, &b, CAROL, &c);
+    pair_bucket(p, 0, BUCKET_LOST, pair_hash(&config, a.call_id), 2, 0);
+    pair_wait(p, 600000);
+    CHECK_EQ(pair_calls(p, 0), 1);
+    for (const struct leg *l; (l = pool_next(&p->e[0]->legs, &cursor, &h));)
+        CHECK_TRUE(l->transfer == HANDLE_NONE && leg_is_up(l));
+    pair_wait(p, 20000000);
+    cursor = 0;
+    for (const struct leg *l; (l = pool_next(&p->e[0]->legs, &cursor, &h));)
+        CHECK_TRUE(l->transfer_role == TR_NONE && !leg_str(l, LEG_TRANSFER_AT).p);
+    pair_hang_up(p, &c, CAROL);
+    pair_end(p);
+}
+
 /* One that rings for ever holds nobody up for ever. */
 static void test_give_patience(void) {
     struct pair *p = pair_new(&config);
@@ -265,6 +288,6 @@ static void test_options(void) {
 int main(void) {
     return UNIT_RUN("two engines", UNIT(test_call_from_anywhere), UNIT(test_cancel), UNIT(test_asked),
                     UNIT(test_hop_limit), UNIT(test_waits_bounded), UNIT(test_lost), UNIT(test_loading),
-                    UNIT(test_give), UNIT(test_give_undeleted), UNIT(test_order_lost), UNIT(test_give_patience),
-                    UNIT(test_suspended), UNIT(test_options));
+                    UNIT(test_give), UNIT(test_give_undeleted), UNIT(test_order_lost), UNIT(test_transfer_lost),
+                    UNIT(test_give_patience), UNIT(test_suspended), UNIT(test_options));
 }
