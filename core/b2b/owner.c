@@ -153,6 +153,12 @@ static uint16_t bucket_of(const struct engine *e, const struct steer *s, const s
     return l ? leg_call(e, l)->bucket : s->bucket;
 }
 
+/* It has come back by way of another engine: the stub that leads there is of before. */
+static bool is_here(const struct engine *e, const struct sip_msg *msg) {
+    const struct leg *l = leg_find_local(e, msg->call_id, msg->is_request ? msg->to_tag : msg->from_tag);
+    return l && owner_is_mine(e, leg_call(e, l)->bucket);
+}
+
 bool owner_takes(struct engine *e, const struct event *in, const struct sip_msg *msg) {
     struct owners *o = &e->owners;
     struct steer s = steer_msg(&o->steering, msg);
@@ -167,7 +173,7 @@ bool owner_takes(struct engine *e, const struct event *in, const struct sip_msg 
     if (moved == MOVED_HELD)
         return !wait_or_drop(e, in);
     if (moved < TOKEN_BUCKETS && moved != bucket)
-        return take_or_pass(e, in, moved);
+        return is_here(e, msg) || take_or_pass(e, in, moved);
     return take_or_pass(e, in, bucket) && !goes_to_dialog(e, in, msg);
 }
 

@@ -90,6 +90,37 @@ static void test_refused(void) {
     pair_end(s.p);
 }
 
+/* A call that has moved goes back to its first engine for another transfer: what comes for it is not sent round. */
+static void test_back(void) {
+    for (unsigned entry = 0; entry < 2; entry++) {
+        struct scene s = scene_new(0, entry);
+        struct rig_dialog e, f;
+        rig_refer(&s.p->r, &s.b, CAROL, &s.c);
+        pair_wait(s.p, 100000);
+        rig_reply(&s.p->r, BOB, "NOTIFY", 200, "", NULL);
+        rig_reply(&s.p->r, CAROL, "INVITE", 603, "", NULL);
+        for (unsigned i = 0; i < 2; i++) {
+            /* Their media has another relay now. */
+            rig_reply(&s.p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+            rig_reply(&s.p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
+            rig_reply(&s.p->r, BOB, "NOTIFY", 200, "", NULL);
+            pair_wait(s.p, 300000);
+        }
+        pair_wait(s.p, 4000000);
+        CHECK_EQ(pair_calls(s.p, 1), 2);
+        pair_call_at(s.p, &e, &f, 0, BOB, CAROL);
+        rig_refer(&s.p->r, &s.b, CAROL, &e);
+        pair_wait(s.p, 3000000);
+        CHECK_EQ(pair_calls(s.p, 1), 1);
+        CHECK_EQ(pair_calls(s.p, 0), 2);
+        unsigned before = s.p->peer_n;
+        rig_request(&s.p->r, &s.a, "OPTIONS", "", "");
+        CHECK_TRUE(*last_to(&s, ALICE, "SIP/2.0 200", "OPTIONS") != '\0');
+        CHECK_TRUE(s.p->peer_n - before <= entry);
+        pair_end(s.p);
+    }
+}
+
 /* A re-INVITE is under way when the REFER comes: it is waited for. */
 static void test_unstable(void) {
     struct scene s = scene_new(0, 0);
@@ -248,7 +279,8 @@ static void test_invite_replaces(void) {
 }
 
 int main(void) {
-    return UNIT_RUN("transfers over two engines", UNIT(test_attended), UNIT(test_refused), UNIT(test_unstable),
-                    UNIT(test_no_link), UNIT(test_lost_messages), UNIT(test_death_on_arrival),
-                    UNIT(test_death_behind_stubs), UNIT(test_changed_meanwhile), UNIT(test_invite_replaces));
+    return UNIT_RUN("transfers over two engines", UNIT(test_attended), UNIT(test_refused), UNIT(test_back),
+                    UNIT(test_unstable), UNIT(test_no_link), UNIT(test_lost_messages),
+                    UNIT(test_death_on_arrival), UNIT(test_death_behind_stubs), UNIT(test_changed_meanwhile),
+                    UNIT(test_invite_replaces));
 }
