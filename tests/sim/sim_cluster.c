@@ -30,6 +30,16 @@ bool cluster_use(struct world *w, unsigned i) {
     return true;
 }
 
+bool cluster_use_any(struct world *w) {
+    struct sim_cluster *c = w->cluster;
+    for (unsigned k = 0; k < c->n; k++) {
+        unsigned i = (c->at + k) % c->n;
+        if (c->node[i].runs && !c->node[i].asleep)
+            return cluster_use(w, i);
+    }
+    return !c->n;
+}
+
 /* ---- on its way ---- */
 
 static struct sim_fly *fly_new(struct world *w, unsigned node, const struct event *ev, struct slice key,

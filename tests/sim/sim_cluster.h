@@ -73,6 +73,8 @@ static inline bool cluster_on(const struct world *w) {
 }
 /* w->e is node i's engine from now on. False: none runs there. */
 bool cluster_use(struct world *w, unsigned i);
+/* w->e is one that runs and is awake: the last one still, if it is. True without nodes, too. */
+bool cluster_use_any(struct world *w);
 /* The next time at which some node does something by itself; and that. */
 uint64_t cluster_due(const struct world *w);
 void cluster_tick(struct world *w);

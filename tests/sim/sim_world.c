@@ -290,7 +290,7 @@ static void run_event(struct world *w, struct sim_event *ev) {
     struct event e = { .kind = EV_SEND_FAILED };
     bool of_engine = ev->action == ACT_RELOAD || ev->action == ACT_ADMIN || ev->action == ACT_ICMP ||
                      ev->action == ACT_ORDER || ev->action == ACT_DRAIN;
-    if ((w->calm && ev->action != ACT_POWER_ON) || (w->dead && of_engine))
+    if ((w->calm && ev->action != ACT_POWER_ON) || (of_engine && (w->dead || !cluster_use_any(w))))
         return;
     if (w->opt.verbose)
         printf("%6llu.%06llu phone%u does %s (scene %u call %u, %u) #%u\n", (unsigned long long)(w->now / SECOND),
