@@ -402,7 +402,7 @@ static void out_request(struct world *w, const struct sip_msg *m) {
     case SIP_M_ACK: out_ack(w, m); break;
     case SIP_M_CANCEL:
         /* What was sent again since, behind a refusal, may be unknown to who took over. */
-        if (w->faults.deaths ? d->provisional_cseq < m->cseq : d->provisional_cseq != m->cseq)
+        if (w->faults.deaths || w->cluster->n ? d->provisional_cseq < m->cseq : d->provisional_cseq != m->cseq)
             sim_fail(w, "a CANCEL before any provisional response (RFC 3261 section 9.1)");
         break;
     case SIP_M_REFER: note_relayed(w, m); break;

@@ -139,14 +139,19 @@ static void forget_unsent(struct world *w) {
     }
 }
 
-static void died_dialog(struct seen_dialog *d, bool lost) {
+static void died_dialog(const struct world *w, struct seen_dialog *d, bool lost) {
     d->invite_branch = d->in_invite = 0;
     /* The next engine repeats it, and waits for its ACK as long again. */
     d->ok_cseq_last -= d->ok_at != 0;
     d->ok_at = 0;
-    if (lost) {
-        d->sdp = 0;
-        d->unsure = true;
+    if (!lost)
+        return;
+    /* What nobody could store its next owner does not know, and sends by an older record. */
+    d->sdp = 0;
+    d->unsure = true;
+    if (cluster_on(w)) {
+        d->cseq = 0;
+        d->provisional_cseq = UINT32_MAX;
     }
 }
 
@@ -173,7 +178,7 @@ void check_died(struct world *w) {
     for (uint32_t i = 0; i < SEEN_DIALOGS; i++) {
         struct seen_dialog *d = &w->seen.dialogs[i];
         if (d->key && !has(&well, d->key))
-            died_dialog(d, cluster ? some : !has(&sound, d->key));
+            died_dialog(w, d, cluster ? some : !has(&sound, d->key));
     }
     for (uint32_t i = 0; i < w->seen.ok_n; i++)
         w->seen.oks[i].acked |= !has(&well, w->seen.oks[i].key);
