@@ -226,7 +226,9 @@ void cluster_answer(struct world *w, unsigned node, uint32_t life, const struct 
     if (!n->runs || n->life != life)
         return;
     struct sim_fly *f = fly_new(w, node, ev, ev->u.store.key, ev->u.store.value);
-    fly_push(w, f, w->now);
+    struct sim_cluster *c = w->cluster;
+    *(c->landing ? c->landing_end : &c->landing) = f;
+    c->landing_end = &f->behind;
 }
 
 static void arrive(struct world *w, struct sim_fly *f) {
@@ -260,6 +262,15 @@ static void land(struct world *w, struct sim_fly *f) {
     if (n->runs && n->life == f->life)
         arrive(w, f);
     fly_free(w, f);
+}
+
+void cluster_land(struct world *w) {
+    struct sim_cluster *c = w->cluster;
+    while (c->landing) {
+        struct sim_fly *f = c->landing;
+        c->landing = f->behind;
+        land(w, f);
+    }
 }
 
 /* ---- which node a phone's packet gets to ---- */

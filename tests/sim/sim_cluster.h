@@ -19,7 +19,7 @@
 
 /* Something for a node, with its bytes. */
 struct sim_fly {
-    struct sim_fly *next, *prev;
+    struct sim_fly *next, *prev, *behind; /* behind: of those that land now */
     uint32_t life;       /* of the node it is for */
     uint8_t node;
     struct event ev;     /* EV_STORE, EV_PEER; its slices are offsets into bytes until it arrives */
@@ -58,7 +58,7 @@ struct sim_cluster {
     uint64_t quiet_since; /* the store has answered everybody since */
     uint64_t rests_since, rested_us, stirred_at; /* the leases' clock: stands since, 0: it goes; stood before */
     struct sim_node node[SIM_NODES];
-    struct sim_fly *flies;
+    struct sim_fly *flies, *landing, **landing_end;
     struct sim_rest rest[SIM_AT_REST];
     uint32_t rest_n;
 };
@@ -83,7 +83,8 @@ bool cluster_picks(struct world *w, const struct sim_item *item);
 void cluster_item(struct world *w, const struct sim_item *item);
 /* OUT_PEER, OUT_BUCKET; the reference stays the caller's. */
 void cluster_out(struct world *w, const struct out *o);
-/* The store's answer to what a node asked in that life of it. */
+/* The store's answer to what a node asked in that life of it; and those answers arrive. */
+void cluster_land(struct world *w);
 void cluster_answer(struct world *w, unsigned node, uint32_t life, const struct event *ev);
 bool cluster_is_cut(const struct world *w, unsigned node);
 /* Before m goes out: may the node that sends it? */

@@ -79,6 +79,7 @@ void cluster_begin(struct world *w) {
     memset(c->link_last, 0, sizeof c->link_last);
     c->at = c->rest_n = 0;
     c->rests_since = c->rested_us = 0;
+    c->landing = NULL;
     c->quiet_since = 0;
     c->n = w->script.setup.nodes;
     if (!c->n)

@@ -19,6 +19,7 @@ enum fate { FATE_DONE, FATE_REFUSED, FATE_ANSWER_LOST };
 
 struct sim_op {
     struct sim_op *next;
+    uint64_t at;   /* it arrives */
     struct store_op op;
     struct buf *key, *value;
     uint32_t life; /* of the engine that asked */
@@ -149,8 +150,11 @@ void sim_store_op(struct world *w, const struct store_op *op) {
     *s->last = x;
     s->last = &x->next;
     uint64_t at = w->now + u->store_delay_us;
+    bool with_last = cluster_on(w) && s->due >= at && s->due > w->now; /* its item takes this one along */
     s->due = at > s->due ? at : s->due;
-    world_push(w, &(struct sim_item){ .at = s->due, .kind = ITEM_STORE });
+    x->at = s->due;
+    if (!with_last)
+        world_push(w, &(struct sim_item){ .at = s->due, .kind = ITEM_STORE });
 }
 
 static void answer(struct world *w, const struct sim_op *x, enum store_status status) {
@@ -196,23 +200,37 @@ static void answer_node(struct world *w, const struct sim_op *x, enum store_stat
     cluster_answer(w, x->node, x->life, &ev);
 }
 
-/* The oldest operation has arrived. */
-void sim_store_arrives(struct world *w) {
-    struct sim_store *s = &w->faults;
+static struct sim_op *take_first(struct sim_store *s) {
     struct sim_op *x = s->first;
-    struct event ignored;
-    if (!x)
-        return;
     s->first = x->next;
     if (!s->first)
         s->last = &s->first;
-    bool away = w->now < s->down_until || (cluster_on(w) && cluster_is_cut(w, x->node));
-    enum store_status status = away ? STORE_UNAVAILABLE : x->fate == FATE_REFUSED ? STORE_REFUSED : STORE_OK;
-    if (cluster_on(w)) {
-        answer_node(w, x, status);
+    return x;
+}
+
+/* All operations of nodes that arrive now. */
+static void arrive_of_nodes(struct world *w) {
+    struct sim_store *s = &w->faults;
+    while (s->first && s->first->at <= w->now) {
+        struct sim_op *x = take_first(s);
+        bool away = w->now < s->down_until || cluster_is_cut(w, x->node);
+        answer_node(w, x, away ? STORE_UNAVAILABLE : x->fate == FATE_REFUSED ? STORE_REFUSED : STORE_OK);
         op_free(x);
-        return;
+        cluster_land(w);
     }
+}
+
+/* The oldest operation has arrived. */
+void sim_store_arrives(struct world *w) {
+    struct sim_store *s = &w->faults;
+    struct event ignored;
+    if (cluster_on(w))
+        arrive_of_nodes(w);
+    if (cluster_on(w) || !s->first)
+        return;
+    struct sim_op *x = take_first(s);
+    bool away = w->now < s->down_until;
+    enum store_status status = away ? STORE_UNAVAILABLE : x->fate == FATE_REFUSED ? STORE_REFUSED : STORE_OK;
     if (status == STORE_OK) {
         store_submit(w->store, &x->op, SIM_WALL_MS + w->now / 1000);
         while (store_answer(w->store, &ignored))
