@@ -7,6 +7,7 @@
 # make test       everything, in stages        make unit, ladders, e2e, tidy    one stage of it
 # make test-full  the same, and what is only sampled there
 # make kill-matrix  a node dies at each point of each flow, in virtual time (FLOW=replace/2-one-vip/17)
+# make bench        all of these, into bench/REPORT.md (SECTIONS='engine flood parse store relay call')
 # make bench-parse  the SIP parser against others (ROUNDS=n)
 # make conformance  tests/CONFORMANCE.md, which test shows what, made from the tests
 # make asan tsan  the tests under sanitizers   make fuzz SECONDS=30    each fuzz target   make cov    line coverage
@@ -157,6 +158,10 @@ $(B)/bench-store: $(call objects,$(STORE_SRC)) $(ARCHIVES)
 
 $(B)/bench-engine: $(call objects,$(ENGINE_SRC)) $(PURE_LIB)
 	$(call say,ld)$(LINK) $^ $(LIBS)
+all: $(B)/count-allocs.so
+$(B)/count-allocs.so: tests/unit/count_allocs.c $(B)/flags
+	$(call say,ld)$(CC) -std=gnu17 $(WARN) -O2 -shared -fPIC -o $@ $< -ldl
+
 all: $(B)/bench-relay-load $(B)/bench-relay-price $(B)/bench-relay-steered
 $(B)/bench-relay-load: $(B)/bench/relay/load.o
 	$(call say,ld)$(LINK) $^
@@ -258,7 +263,10 @@ bench-engine: build/deps.build-demo-bench $(B)/bench-engine
 	bench/engine/instructions.sh $(B)/bench-engine $(SCENARIO)
 	bench/engine/instructions.sh $(B)/bench-engine $(SCENARIO) records
 # Relays beside each other, as root: ARGS=--help.
-.PHONY: bench-flood
+SECTIONS ?= engine flood parse store relay call
+.PHONY: bench bench-flood
+bench: build/deps.build-demo-bench all
+	@bench/report.sh $(B) $(SECTIONS)
 bench-flood: $(B)/bench-flood
 	$(B)/bench-flood
 
