@@ -3,6 +3,10 @@
 #include "parser/sip_scan.h"
 #include "parser/sip_write.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 /* A byte of the word is zero: only there taking 1 away turns the top bit on, or below such a byte. */
 static inline uint64_t has_zero(uint64_t word) {
     return (word - UINT64_C(0x0101010101010101)) & ~word & UINT64_C(0x8080808080808080);
@@ -12,7 +16,13 @@ static inline uint64_t has_line_end(const char *p) {
     memcpy(&word, p, 8);
     return has_zero(word ^ UINT64_C(0x0a0a0a0a0a0a0a0a)) | has_zero(word ^ UINT64_C(0x0d0d0d0d0d0d0d0d));
 }
-/* Neither CR nor LF, as in nearly every value. */
+#ifdef __SSE2__
+static inline __m128i line_ends(const char *p) {
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\n')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\r')));
+}
+#endif
+/* Neither CR nor LF, as in nearly every value. The last bytes are looked at twice. */
 static bool is_one_line(struct slice s) {
     uint32_t i = 0;
     if (s.n < 8) {
@@ -20,6 +30,14 @@ static bool is_one_line(struct slice s) {
             i++;
         return i == s.n;
     }
+#ifdef __SSE2__
+    if (s.n >= 16) {
+        __m128i any = line_ends(s.p + s.n - 16);
+        for (; i + 16 < s.n; i += 16)
+            any = _mm_or_si128(any, line_ends(s.p + i));
+        return _mm_movemask_epi8(any) == 0;
+    }
+#endif
     uint64_t found = has_line_end(s.p + s.n - 8);
     for (; i + 8 <= s.n; i += 8)
         found |= has_line_end(s.p + i);

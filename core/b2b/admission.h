@@ -12,6 +12,7 @@
 
 struct admission {
     bool admitted;          /* false: the request has been answered */
+    bool direct;            /* of an INVITE: media_goes_direct; set by who asks */
     struct slice principal; /* in `memory`; absent: nobody we know (authentication is off) */
     struct slice user;      /* of a "user:" principal: its name */
     char memory[PRINCIPAL_MAX];

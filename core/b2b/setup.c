@@ -155,11 +155,12 @@ static bool find_replaced(struct engine *e, const struct sip_msg *msg, handle tx
     return !bad;
 }
 
-static struct leg *new_caller(struct engine *e, const struct sip_msg *msg, handle txn, struct slice principal) {
+static struct leg *new_caller(struct engine *e, const struct sip_msg *msg, handle txn, struct slice principal,
+                              bool direct) {
     struct call *c = call_new(e, msg->call_id);
     struct leg *l = c ? leg_incoming(e, c, msg, txn) : NULL;
     if (l)
-        l->direct = media_goes_direct(e, principal, msg->body);
+        l->direct = direct;
     if (l && leg_set(e, l, LEG_PRINCIPAL, principal) && (!msg->body.n || media_received(e, l, msg->body, true)))
         return l;
     metrics_add(&e->metrics, M_pool_full, 1);
@@ -174,7 +175,8 @@ static struct leg *new_caller(struct engine *e, const struct sip_msg *msg, handl
 /* The far leg of the replaced dialog is asked to replace its own one (FEATURES R42'): an ordinary call from there on,
  * and the BYE that its user agent sends for what it replaced ends the consultation by the bridge. */
 static void forward_replaces(struct engine *e, const struct sip_msg *msg, handle txn, const struct takeover *o) {
-    struct leg *d = leg_peer(e, o->replaced), *l = new_caller(e, msg, txn, o->principal);
+    struct leg *d = leg_peer(e, o->replaced), *l;
+    l = new_caller(e, msg, txn, o->principal, media_goes_direct(e, o->principal, msg->body));
     if (!l)
         return;
     l->direct = l->direct || d->direct;
@@ -214,7 +216,7 @@ static bool on_replaces(struct engine *e, const struct sip_msg *msg, handle txn,
 /* relayed: the transfer whose token it was sent to, or NULL; then the call goes where the REFER said. */
 static void start_call(struct engine *e, const struct sip_msg *msg, handle txn, const struct admission *who,
                        const struct transfer *relayed) {
-    struct leg *l = new_caller(e, msg, txn, who->principal);
+    struct leg *l = new_caller(e, msg, txn, who->principal, who->direct);
     struct sip_uri uri = msg->ruri;
     if (!l)
         return;
@@ -232,9 +234,9 @@ static void on_invite(struct engine *e, const struct sip_msg *msg, handle txn) {
     admission_check(e, msg, txn, &who);
     if (!who.admitted)
         return;
-    bool direct = media_goes_direct(e, who.principal, msg->body);
+    who.direct = media_goes_direct(e, who.principal, msg->body);
     struct slice why;
-    uint16_t bad = msg->body.n ? media_check_new(e, who.principal, direct, msg->body, &why) : 0;
+    uint16_t bad = msg->body.n ? media_check_new(e, who.principal, who.direct, msg->body, &why) : 0;
     if (bad) {
         answer(e, msg, txn, bad, why, SLICE_NONE);
         return;
