@@ -98,8 +98,8 @@ static void tell_heard(struct world *w, unsigned to, uint16_t bucket, uint32_t o
 /* Of buckets with calls, or of all. */
 static void say_decision(const struct world *w, unsigned i, const struct lease_decision *d) {
     static const char *const names[] = { "loads", "has a record of", "has", "is to give", "lost", "knows the owner of",
-                                         "tells of", "is suspended", "resumes", "sees others", "is drained",
-                                         "has heard which records all read" };
+                                         "tells of", "is suspended", "resumes", "has heard which records all read",
+                                         "sees others", "is drained" };
     const struct sim_store *s = &w->faults;
     bool of_call = d->verdict >= LEASE_SUSPEND;
     for (uint32_t k = 0; k < s->kept_n; k++)
