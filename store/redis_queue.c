@@ -58,7 +58,7 @@ struct slice redis_op_value(const struct redis_op *op) {
 static struct key128 id_of(const struct redis *s, const struct redis_op *op) {
     struct slice key = redis_op_key(op);
     struct siphash h;
-    siphash_init(&h, s->c.key, true);
+    siphash_init_quick(&h, s->c.key);
     siphash_add(&h, op->table.p, op->table.n);
     siphash_add(&h, &op->bucket, sizeof op->bucket);
     siphash_add(&h, key.p, key.n);
