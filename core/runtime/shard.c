@@ -276,8 +276,8 @@ static void turn(struct shard *s) {
     uint32_t n = wait_for_events(s);
     shard_tell_time(s);
     node_tell_time(&s->node, s->mono_us, s->wall_ms);
-    shard_load_turn(s, n);
     shard_work(s); /* first of all: whether anything may be done */
+    shard_load_turn(s, n);
     shard_look_for_addresses(s);
     shard_store_tick(s);
     /* Before what arrived: who was told of a registration by another shard may call at once. */
