@@ -53,6 +53,7 @@ struct sim_cluster {
     unsigned n;          /* 0: one engine, without a lease */
     unsigned at;         /* the node whose engine w->e is */
     bool passed_on;      /* what is handled now has been to another node */
+    bool arriving;       /* the store works at all that has arrived */
     size_t node_memory;
     uint64_t link_cut[SIM_NODES][SIM_NODES], link_last[SIM_NODES][SIM_NODES];
     uint64_t quiet_since; /* the store has answered everybody since */

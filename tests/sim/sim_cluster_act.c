@@ -80,6 +80,7 @@ void cluster_begin(struct world *w) {
     c->at = c->rest_n = 0;
     c->rests_since = c->rested_us = 0;
     c->landing = NULL;
+    c->arriving = false;
     c->quiet_since = 0;
     c->n = w->script.setup.nodes;
     if (!c->n)

@@ -150,7 +150,9 @@ void sim_store_op(struct world *w, const struct store_op *op) {
     *s->last = x;
     s->last = &x->next;
     uint64_t at = w->now + u->store_delay_us;
-    bool with_last = cluster_on(w) && s->due >= at && s->due > w->now; /* its item takes this one along */
+    /* One item takes all along that arrive at a time. */
+    bool now = w->cluster->arriving && at <= w->now;
+    bool with_last = cluster_on(w) && (now || (s->due >= at && s->due > w->now));
     s->due = at > s->due ? at : s->due;
     x->at = s->due;
     if (!with_last)
@@ -211,6 +213,7 @@ static struct sim_op *take_first(struct sim_store *s) {
 /* All operations of nodes that arrive now. */
 static void arrive_of_nodes(struct world *w) {
     struct sim_store *s = &w->faults;
+    w->cluster->arriving = true;
     while (s->first && s->first->at <= w->now) {
         struct sim_op *x = take_first(s);
         bool away = w->now < s->down_until || cluster_is_cut(w, x->node);
@@ -218,6 +221,7 @@ static void arrive_of_nodes(struct world *w) {
         op_free(x);
         cluster_land(w);
     }
+    w->cluster->arriving = false;
 }
 
 /* The oldest operation has arrived. */
