@@ -100,7 +100,8 @@ void agree_on_answer(struct engine *e, struct leg *l, const struct sip_msg *msg)
     if (media_in(e, l, msg))
         media_received(e, l, msg->body, false);
     l->agreeing = 0;
-    if (!other || other->peer != l->self)
+    /* It asked for a transfer whose record has not come yet: that says who it talks with. */
+    if (!other || other->peer != l->self || leg_str(l, LEG_TRANSFER_AT).p)
         return;
     media_connect(e, l, other);
     call_changed(e, leg_call(e, l));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Calls that a transfer binds together go on together: what it does to one of them needs that one's legs as they were
  * left, not as they are read. */
+#include "core/b2b/agree.h"
 #include "core/b2b/call.h"
 #include "core/b2b/record.h"
 #include "core/b2b/record_tlv.h"
@@ -100,6 +101,9 @@ static void leave_transfers(struct engine *e, struct call *c) {
             continue;
         leg_set(e, l, LEG_TRANSFER_AT, SLICE_NONE);
         l->transfer_role = TR_NONE;
+        struct leg *p = leg_peer(e, l);
+        if (leg_is_up(l) && leg_is_up(p) && p->peer == l->self)
+            agree(e, l, p);
     }
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("the other call of its transfer has not come"));
     call_changed(e, c);
