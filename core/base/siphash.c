@@ -131,6 +131,8 @@ static inline struct words words_of(const struct siphash *s) {
 }
 
 static inline void add(struct siphash *s, const uint8_t *p, size_t n, bool quick) {
+    if (!n)
+        return; /* an empty slice may have no address to add to */
     struct words w = words_of(s);
     size_t have = (size_t)(s->total & 7), first = have ? (n < 8 - have ? n : 8 - have) : 0;
     s->total += n;
