@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/admin.h"
 
+#include "core/b2b/anchor.h"
 #include "core/b2b/cdr.h"
 #include "core/b2b/cdr_media.h"
 #include "core/b2b/failure.h"
@@ -81,8 +82,13 @@ static void put_quality(struct answer *a, uint32_t slot) {
 
 static void put_stream(struct answer *a, const struct leg_stream *s) {
     const struct relay_stream *r = a->e->relay && s->slot < a->e->relay->count ? &a->e->relay->streams[s->slot] : NULL;
+    struct addr at = *anchor_addr(a->e, anchor_of_slot(a->e, s->slot));
+    at.port = port_pool_rtp_port(&a->e->ports, s->slot);
     sbuf_lit(&a->b, "    stream ");
-    sbuf_u64(&a->b, port_pool_rtp_port(&a->e->ports, s->slot));
+    if (anchor_count(&a->e->cfg) > 1)
+        addr_put(&a->b, &at);
+    else
+        sbuf_u64(&a->b, at.port);
     sbuf_lit(&a->b, " to ");
     addr_put(&a->b, &s->rtp);
     if (s->suite) {

@@ -58,7 +58,7 @@ uint32_t anchor_choose(struct engine *e, const struct leg *l, uint32_t streams) 
         e->next_anchor = (k + 1) % own;
         return k;
     }
-    e->ports.exhausted++;
+    metrics_add(&e->metrics, M_ports_exhausted, 1);
     return ANCHOR_NOWHERE;
 }
 
