@@ -252,8 +252,9 @@ static void on_refer_response(struct world *w, struct phone *ph, struct pdlg *d,
         phone_end(w, ph, d);
 }
 
+/* An offer may be open that it did not carry: in a 2xx, which the ACK answers. */
 static void on_update_response(struct world *w, struct pdlg *d, const struct sip_msg *m) {
-    if (!d->offer_open || d->invite_client)
+    if (!d->offer_open || d->ok_offers || d->invite_client)
         return;
     if (m->status < 300)
         take_answer(w, d, m->body);
