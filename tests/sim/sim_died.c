@@ -2,6 +2,7 @@
 /* What an engine's death excuses of what was seen on the wires: what it had open, and what it had not stored. */
 #include "core/b2b/leg.h"
 #include "core/b2b/owner.h"
+#include "core/b2b/recover.h"
 #include "core/sip/token.h"
 #include "tests/sim/sim_cluster.h"
 
@@ -121,7 +122,9 @@ static void add_sound(const struct world *w, struct dialogs *sound) {
     uint32_t cursor = 0;
     handle h;
     for (const struct leg *l; (l = pool_next(&w->e->legs, &cursor, &h));) {
-        if (sim_is_lost(w, call_get(w->e, l->call)->id))
+        const struct call *c = call_get(w->e, l->call);
+        /* Of the latter the next owner leaves the record alone. */
+        if (sim_is_lost(w, c->id) || c->takeovers >= RECOVER_TAKEOVERS_MAX)
             continue;
         add(sound, key_of(l));
         add(sound, sim_mix(key_of(l), sim_hash(leg_str(l, DLG_REMOTE_TAG))) | 1);
@@ -157,7 +160,7 @@ static void died_dialog(const struct world *w, struct seen_dialog *d, bool lost)
 
 static void died_sub(const struct world *w, struct seen_sub *s, bool lost) {
     bool was_open = s->unanswered;
-    s->unsaid = s->final && !is_recorded(w->e, s->key);
+    s->unsaid |= s->final && !is_recorded(w->e, s->key);
     s->final = s->final && !s->unanswered;
     s->lapsed = s->unanswered;
     s->open = s->unanswered = false;
