@@ -54,7 +54,7 @@ static void look_for_media(struct engine *e, struct leg *l) {
 static void tell(struct engine *e, struct leg *a, struct leg *b, uint8_t rounds) {
     struct leg *l = rounds && leg_is_up(a) && leg_is_up(b) ? who(a, b) : NULL;
     a->agreeing = b->agreeing = 0;
-    if (!l || leg_is_transferred(e, l))
+    if (!l || leg_is_transferred(e, l) || leg_str(l, LEG_TRANSFER_AT).p)
         return;
     struct leg *other = l == a ? b : a;
     l->agreeing = rounds;
