@@ -34,6 +34,11 @@ static inline uint64_t load_few(const uint8_t *p, size_t n) {
     return (uint64_t)p[0] | (uint64_t)p[n / 2] << (8 * (n / 2)) | (uint64_t)p[n - 1] << (8 * (n - 1));
 }
 
+/* What is no whole word; an empty slice may have no address to add to. */
+static inline const uint8_t *last_of(const uint8_t *p, size_t n) {
+    return n < 8 ? p : p + (n & ~(size_t)7);
+}
+
 /* The state in locals, hence registers: in memory it might be what `data` points to, for all the compiler knows. */
 struct words {
     uint64_t v0, v1, v2, v3;
@@ -101,7 +106,7 @@ static inline struct words begin(struct siphash_key key, bool wide) {
 
 static inline struct key128 hash(struct siphash_key key, const uint8_t *p, size_t n, bool wide, bool quick) {
     struct words w = absorb_all(begin(key, wide), p, n, quick);
-    return finish(w, load_few(p + (n & ~(size_t)7), n & 7) | (uint64_t)n << 56, wide, quick);
+    return finish(w, load_few(last_of(p, n), n & 7) | (uint64_t)n << 56, wide, quick);
 }
 
 uint64_t siphash64(struct siphash_key key, const void *data, size_t n) {
@@ -145,7 +150,7 @@ static inline void add(struct siphash *s, const uint8_t *p, size_t n, bool quick
     }
     n -= first;
     w = absorb_all(w, p + first, n, quick);
-    s->tail |= load_few(p + first + (n & ~(size_t)7), n & 7);
+    s->tail |= load_few(last_of(p + first, n), n & 7);
     s->v0 = w.v0;
     s->v1 = w.v1;
     s->v2 = w.v2;
