@@ -65,8 +65,10 @@ static bool earlier_event(struct engine *e, const struct transfer *t, struct leg
     bool answered = ev->kind == LEG_EV_REANSWERED, owed = other && leg_owes_answer(other);
     if (!ev->own || !(answered || ev->kind == LEG_EV_REREFUSED) || !(owed || l->reoffer_waits))
         return false;
-    /* The transfer asks for an offer in the place of one that waited to be tried again, and will not be. */
-    if (t->state == TRANSFER_ASK && l->late_offer && !l->reoffer_waits) {
+    /* The transfer asks for an offer, or makes its own, in the place of one that waited to be tried again, and will not
+     * be. */
+    bool asked = t->state == TRANSFER_ASK && l->late_offer;
+    if ((asked || (t->state == TRANSFER_OFFERED && l->transfer_role == TR_TARGET)) && !l->reoffer_waits) {
         late_decline(e, other);
         return false;
     }
