@@ -84,8 +84,17 @@ static void resume_target(struct engine *e, struct transfer *t) {
         wheel_set(&e->wheel, &t->timer, e->now + e->cfg.ring_timeout_us);
 }
 
+/* A target whose own record has left the transfer, which this one's has not heard of, is asked once more. */
+static bool target_left(struct engine *e, struct transfer *t) {
+    const struct leg *l = leg_get(e, t->target);
+    if (!leg_is_up(l) || l->transfer == t->self)
+        return false;
+    transfer_role(e, t, l->self, TR_TARGET);
+    return true;
+}
+
 static void resume_join(struct engine *e, struct transfer *t) {
-    if (in_flight(e, t->target))
+    if (!target_left(e, t) && in_flight(e, t->target))
         return;
     if (leg_is_up(leg_get(e, t->target)))
         transfer_join(e, t);
