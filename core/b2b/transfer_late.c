@@ -38,14 +38,15 @@ void transfer_do_offer(struct engine *e, struct transfer *t, uint16_t status) {
     transfer_go(e, t, TRANSFER_OFFERED);
     /* The transferee repeats its 2xx for 64*T1 and then hangs up (RFC 3261 section 13.3.1.4). */
     wheel_set(&e->wheel, &t->timer, e->now + 48ull * e->cfg.t1_us);
-    if (!leg_is_up(c) || !leg_reoffer(e, c, leg_str(a, LEG_SDP_REMOTE), -1))
+    if (!a || !leg_is_up(c) || !leg_reoffer(e, c, leg_str(a, LEG_SDP_REMOTE), -1))
         transfer_fail(e, t, 503);
 }
 
 /* What it was asked for it did not give: what is on record of it may do, but for media that does not come here. */
 void transfer_do_not_asked(struct engine *e, struct transfer *t, uint16_t status) {
     const struct leg *a = leg_get(e, t->transferee);
-    if (t->joined || a->direct)
+    /* None: its call did not come behind a death. */
+    if (!a || t->joined || a->direct)
         transfer_fail(e, t, status);
     else
         transfer_join(e, t);
