@@ -254,6 +254,12 @@ static void decline(struct engine *e, struct leg *l, struct leg *other) {
         agree(e, l, other);
 }
 
+void bridge_offered_late(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    late_offered(e, l, msg);
+    decline(e, l, leg_peer(e, l));
+    call_changed(e, leg_call(e, l));
+}
+
 static void on_reanswered(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
     struct slice sdp = SLICE_NONE;

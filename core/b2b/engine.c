@@ -178,8 +178,8 @@ static void on_stray_response(struct engine *e, const struct sip_msg *msg) {
     if (recover_answers_retry(e, l, msg)) {
         struct leg_event ev = leg_on_answer(e, l, msg);
         engine_leg_event(e, l, &ev);
-    } else if (msg->status < 300) {
-        leg_on_stray_2xx(e, l, msg);
+    } else if (msg->status < 300 && leg_on_stray_2xx(e, l, msg)) {
+        bridge_offered_late(e, l, msg);
     }
 }
 
