@@ -191,6 +191,8 @@ void transfer_on_outside_refer(struct engine *e, const struct sip_msg *msg, hand
 
 static struct slice check_order(const struct engine *e, const struct leg *a, const struct leg *with) {
     const struct leg *b = leg_peer(e, a), *d = with ? leg_peer(e, with) : NULL;
+    if (leg_call(e, a)->resuming || (with && leg_call(e, with)->resuming))
+        return SL("the call is just being taken over from another node; try again");
     if (!leg_is_up(a) || !leg_is_up(b))
         return SL("that leg talks with nobody");
     if (with && (!leg_is_up(with) || !leg_is_up(d)))
