@@ -215,10 +215,33 @@ void transfer_token_used(struct engine *e, struct transfer *t) {
     release_if_over(e, t);
 }
 
+/* One that is passed on itself has nothing of ours open with the leg, and does without it. */
+static bool is_busy(const struct engine *e, const struct leg *l) {
+    const struct transfer *t = transfer_get(e, l->transfer);
+    return t && t->mode != MODE_RELAY;
+}
+
+/* The consultation has gone on since the REFER came: its party may be gone, another one, or in another transfer. 0: as
+ * the REFER means it. */
+static uint16_t consult_by_now(const struct engine *e, struct transfer *t) {
+    const struct leg *d = leg_get(e, t->consult), *c = d ? leg_peer(e, d) : NULL;
+    uint16_t bad = 0;
+    if (!leg_is_up(d) || !leg_is_up(c))
+        bad = 603;
+    else if (d->call == t->call)
+        bad = 403;
+    else if (is_busy(e, d) || is_busy(e, c))
+        bad = 491;
+    t->consult = bad ? HANDLE_NONE : d->self;
+    t->consult_call = bad ? HANDLE_NONE : d->call;
+    t->replaced = bad ? HANDLE_NONE : c->self;
+    return bad;
+}
+
 /* Back to what a REFER without relay would have been. */
 static void carry_out_here(struct engine *e, struct transfer *t) {
     const struct sip_msg *msg = wire_request_again(e, t->refer_txn);
-    struct leg *consult = leg_get(e, t->consult), *b = leg_get(e, t->transferor);
+    struct leg *b = leg_get(e, t->transferor);
     handle txn = t->refer_txn;
     t->refer_txn = HANDLE_NONE;
     wheel_cancel(&e->wheel, &t->timer);
@@ -226,11 +249,13 @@ static void carry_out_here(struct engine *e, struct transfer *t) {
         transfer_release(e, t);
         return;
     }
-    t->mode = !strs_get(&t->s, TRF_REPLACES).p ? MODE_BLIND : leg_is_up(consult) ? MODE_REPLACE : MODE_FOREIGN;
+    bool ours = t->consult != HANDLE_NONE;
+    uint16_t result = ours ? consult_by_now(e, t) : 0;
+    t->mode = ours ? MODE_REPLACE : strs_get(&t->s, TRF_REPLACES).p ? MODE_FOREIGN : MODE_BLIND;
     transfer_role(e, t, t->consult, TR_CONSULT);
     transfer_role(e, t, t->replaced, TR_REPLACED);
     b->keep_on_bye = !t->silent;
-    transfer_begin(e, t, msg, txn, 0);
+    transfer_begin(e, t, msg, txn, result);
 }
 
 /* A former owner's REFER that has an old CSeq by now was answered before: the transferee's INVITE and NOTIFYs tell what
