@@ -104,9 +104,7 @@ static void resume_join(struct engine *e, struct transfer *t) {
 
 static void resume_transferee(struct engine *e, struct transfer *t) {
     struct leg *c = leg_get(e, t->target);
-    if (!leg_is_up(leg_get(e, t->transferee)))
-        transfer_step(e, t, TRANSFER_EV_TRANSFEREE_GONE, 487);
-    else if (!leg_is_live(c) && t->mode != MODE_ECHO)
+    if (!leg_is_live(c) && t->mode != MODE_ECHO)
         transfer_step(e, t, TRANSFER_EV_TARGET_GONE, 480);
     else if (!in_flight(e, t->transferee) && c)
         transfer_answered(e, t, c, leg_str(c, LEG_SDP_REMOTE));
@@ -176,6 +174,13 @@ static void resume_state(struct engine *e, struct transfer *t) {
     }
 }
 
+/* It left while its transfer waited for another call, whatever else happened meanwhile. */
+static bool lost_transferee(const struct engine *e, const struct transfer *t) {
+    bool needed = t->state == TRANSFER_TARGET || t->state == TRANSFER_FALLBACK || t->state == TRANSFER_JOIN ||
+                  t->state == TRANSFER_ASK || t->state == TRANSFER_OFFERED || t->state == TRANSFER_TRANSFEREE;
+    return needed && !leg_is_up(leg_get(e, t->transferee));
+}
+
 static void resume_event(struct engine *e, struct transfer *t) {
     enum transfer_event ev = (enum transfer_event)(t->held_event - 1);
     t->held_event = 0;
@@ -196,8 +201,11 @@ static void resume(struct engine *e, struct transfer *t, bool unsure) {
         notify_again(e, t);
     if (!transfer_get(e, self))
         return;
-    step_back(e, t);
+    if (lost_transferee(e, t))
+        t->held_event = TRANSFER_EV_TRANSFEREE_GONE + 1;
     bool gone = t->held_event == TRANSFER_EV_TRANSFEREE_GONE + 1;
+    if (!gone)
+        step_back(e, t);
     if (t->held_event && (gone || leg_is_up(leg_get(e, t->transferee))))
         resume_event(e, t);
     else
