@@ -192,7 +192,8 @@ static void peer_out(struct world *w, unsigned from, unsigned to, const struct o
     ev.u.peer.hops = o->u.peer.hops;
     ev.u.peer.src = o->u.peer.src;
     ev.u.peer.dst = o->u.peer.dst;
-    static const char *const names[] = { "datagram", "move", "arrived", "go", "no", "ended", "binding" };
+    static const char *const names[] = { "datagram", "move", "arrived", "go", "no", "ended", "binding",
+                                         "over" };
     if (w->opt.verbose && o->u.peer.what != PEER_DATAGRAM && o->u.peer.what != PEER_BINDING)
         printf("%6llu.%06llu node %u -> node %u %s, bucket %03x\n", (unsigned long long)(w->now / SECOND),
                (unsigned long long)(w->now % SECOND), from + 1, to + 1, names[o->u.peer.what], o->u.peer.bucket);

@@ -94,6 +94,8 @@ void cluster_act(struct world *w, const struct sim_event *ev);
 /* Of the leases: their time, and what the store takes for the time of their lives. Something has happened to them. */
 uint64_t cluster_lease_now(const struct world *w);
 void cluster_stir(struct world *w);
+/* Calls that those who run have left alone for good. */
+uint32_t cluster_quarantined(const struct world *w);
 /* Behind a step of w->e: it dies now. */
 bool cluster_dies(struct world *w);
 void cluster_dead(struct world *w);

@@ -61,6 +61,14 @@ void cluster_stop(struct world *w, unsigned i) {
                (unsigned long long)(w->now % SECOND), i + 1);
 }
 
+uint32_t cluster_quarantined(const struct world *w) {
+    uint32_t n = 0;
+    for (unsigned i = 0; i < w->cluster->n; i++)
+        if (w->cluster->node[i].runs)
+            n += (uint32_t)metrics_get(engine_metrics(w->cluster->node[i].e), M_calls_quarantined);
+    return n;
+}
+
 void cluster_begin(struct world *w) {
     struct sim_cluster *c = w->cluster;
     struct arena a;

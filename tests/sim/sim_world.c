@@ -236,11 +236,28 @@ static void say_trace(struct world *w) {
     }
 }
 
-static bool is_passed_on(const struct world *w) {
-    for (uint32_t i = 0; i < w->out.n; i++)
-        if (w->out.entries[i].kind == OUT_PEER && w->out.entries[i].u.peer.what == PEER_DATAGRAM)
+static bool is_passed_on(const struct world *w, struct slice bytes) {
+    for (uint32_t i = 0; i < w->out.n; i++) {
+        const struct out *o = &w->out.entries[i];
+        if (o->kind == OUT_PEER && o->u.peer.what == PEER_DATAGRAM && slice_eq(buf_slice(o->u.peer.buf), bytes))
             return true;
+    }
     return false;
+}
+
+/* What came from the wire was read by the engine, and is looked at before its answers are; what is passed on will have
+ * been by whom it gets to. In a cluster the engine may have gone on to what had waited before. */
+static void note_in(struct world *w, const struct event *ev) {
+    static struct sip_msg mem;
+    struct sip_fault f;
+    struct packet *p = w->arriving;
+    struct slice bytes = p ? slice_of(p->data, p->n) : ev->u.peer.bytes;
+    if (is_passed_on(w, bytes))
+        return;
+    if (p)
+        check_in(w, p->garbage || cluster_on(w) ? packet_read(p) : &w->e->msg);
+    else if (sip_parse(bytes, &mem, &f) >= 0)
+        check_in(w, &mem);
 }
 
 void world_step_engine(struct world *w, const struct event *ev) {
@@ -248,13 +265,8 @@ void world_step_engine(struct world *w, const struct event *ev) {
     e.mono_us = w->now;
     e.wall_ms = SIM_WALL_MS + w->now / 1000;
     engine_step(w->e, &e, &w->out);
-    /* Read by the engine, and looked at before its answers are. */
-    if (is_passed_on(w))
-        ; /* whom it gets to will have read it */
-    else if (w->arriving)
-        check_in(w, w->arriving->garbage ? packet_read(w->arriving) : &w->e->msg);
-    else if (w->cluster->passed_on)
-        check_in(w, &w->e->msg);
+    if (w->arriving || w->cluster->passed_on)
+        note_in(w, ev);
     w->arriving = NULL;
     w->cluster->passed_on = false;
     if (w->opt.verbose)
