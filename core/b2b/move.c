@@ -5,10 +5,11 @@
 #include "core/b2b/moved.h"
 #include "core/b2b/owner.h"
 #include "core/b2b/record.h"
+#include "core/b2b/recover.h"
 #include "core/b2b/wire.h"
 
 #define LOOK_US 50000      /* is it stable now? */
-#define ANSWER_US 1000000  /* of the other engine */
+#define ANSWER_US 1000000  /* of the other engine, which gives up later than we do (GO_US) */
 
 void move_init(struct engine *e, struct arena *a) {
     pool_init(&e->moves, a, e->cfg.shared ? MOVES_MAX : 0, sizeof(struct move));
@@ -153,9 +154,11 @@ static void try(struct engine *e, struct move *m) {
     }
     if (e->owners.of[m->bucket] == OWNER_NOBODY)
         owner_ask(e, m->bucket);
-    bool sent = owner_peer(e, m->bucket) != PEER_NONE && owner_is_stable(e, c, m->txn) && offer(e, m, c);
+    bool sent = owner_peer(e, m->bucket) != PEER_NONE && !e->barrier.down && owner_is_stable(e, c, m->txn) &&
+                offer(e, m, c);
     m->state = sent ? MOVE_OFFERED : MOVE_WAITS;
-    wheel_set(&e->wheel, &m->timer, e->now + (sent ? ANSWER_US : LOOK_US));
+    m->answer_us = e->now + ANSWER_US;
+    wheel_set(&e->wheel, &m->timer, sent ? m->answer_us : e->now + LOOK_US);
 }
 
 bool move_refer(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn, const struct refer *r) {
@@ -179,62 +182,99 @@ bool move_refer(struct engine *e, struct leg *l, const struct sip_msg *msg, hand
 /* ---- away ---- */
 
 static bool has_room_for_stubs(const struct engine *e, const struct call *c) {
-    return e->moved.stubs.count - e->moved.stubs.used >= c->leg_count;
+    return e->moved.stubs.count - e->moved.stubs.used >= c->leg_count && e->out->n < OUTBOX_MAX / 2;
 }
 
-/* The last stub's answer says that all are there. */
-static void put_stubs(struct engine *e, struct move *m, const struct call *c) {
+/* As it was offered, and at rest. */
+static bool is_unchanged(struct engine *e, const struct move *m, const struct call *c) {
+    struct slice record;
+    return c && !txn_is_done(&e->txns, m->txn) && owner_is_stable(e, c, m->txn) && encode(e, c, &record) &&
+           key128_eq(digest(e, record), m->digest);
+}
+
+/* The last stub's answer says that all are there. False: there is none. */
+static bool put_stubs(struct engine *e, struct move *m, const struct call *c) {
+    uint32_t first = e->out->n;
     m->stub_count = 0;
     for (unsigned i = 0; i < c->leg_count; i++) {
         const struct leg *l = leg_get(e, c->legs[i]);
         moved_put_leg(e, l, c->bucket, m->bucket, c->id);
         m->stubs[m->stub_count++] = moved_hold(e, l, e->now + MOVE_BUDGET_US);
     }
-    for (uint32_t i = e->out->n; i-- > 0;)
-        if (e->out->entries[i].kind == OUT_STORE) {
-            e->out->entries[i].u.store.ticket = move_ticket(m);
-            break;
-        }
+    if (e->out->n == first)
+        return false;
+    e->out->entries[e->out->n - 1].u.store.ticket = move_ticket(m);
+    return true;
+}
+
+static void wait_again(struct engine *e, struct move *m) {
+    m->state = MOVE_WAITS;
+    wheel_set(&e->wheel, &m->timer, e->now + LOOK_US);
+}
+
+/* It stays, whatever the store did: our word not to go on with it is behind the stubs there. The next attempt has
+ * another ticket. */
+static void take_back(struct engine *e, struct move *m) {
+    struct move was = *m;
+    move_say(e, PEER_NO, m->peer, m->id);
+    for (unsigned i = 0; i < m->stub_count; i++)
+        moved_take_back(e, m->stubs[i]);
+    move_free(e, m);
+    m = move_new(e, MOVE_WAITS);
+    m->call = was.call;
+    m->leg = was.leg;
+    m->txn = was.txn;
+    m->bucket = was.bucket;
+    m->until_us = was.until_us;
+    wait_again(e, m);
 }
 
 void move_arrived(struct engine *e, struct move *m) {
-    struct call *c = call_get(e, m->call);
-    struct slice record;
+    const struct call *c = call_get(e, m->call);
     if (m->state != MOVE_OFFERED)
         return;
-    bool same = c && !txn_is_done(&e->txns, m->txn) && owner_is_stable(e, c, m->txn) && has_room_for_stubs(e, c) &&
-                e->out->n < OUTBOX_MAX / 2 && encode(e, c, &record) && key128_eq(digest(e, record), m->digest);
-    if (!same) {
+    if (e->now > m->answer_us || !is_unchanged(e, m, c) || !has_room_for_stubs(e, c)) {
         move_say(e, PEER_NO, m->peer, m->id);
-        m->state = MOVE_WAITS;
-        wheel_set(&e->wheel, &m->timer, e->now + LOOK_US);
+        wait_again(e, m);
         return;
     }
     m->state = MOVE_STUBBED;
-    put_stubs(e, m, c);
+    wheel_set(&e->wheel, &m->timer, e->now + MOVE_BUDGET_US);
+    if (!put_stubs(e, m, c))
+        take_back(e, m);
+}
+
+static void go(struct engine *e, struct move *m, struct call *c) {
     record_delete(e, c);
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("moved to another engine"));
     metrics_add(&e->metrics, M_calls_moved, 1);
     owner_forget_call(e, c);
-    wheel_set(&e->wheel, &m->timer, e->now + MOVE_BUDGET_US);
-}
-
-static void go(struct engine *e, struct move *m, enum store_status status) {
-    if (status != STORE_OK)
-        metrics_add(&e->metrics, M_store_failures, 1);
-    /* Another owner of the old bucket has read the call's record. */
-    move_say(e, status == STORE_FENCED ? PEER_NO : PEER_GO, m->peer, m->id);
+    move_say(e, PEER_GO, m->peer, m->id);
     /* What follows it arrives behind it. */
     for (unsigned i = 0; i < m->stub_count; i++)
         moved_release(e, m->stubs[i]);
     move_free(e, m);
 }
 
-void move_refused(struct engine *e, struct move *m) {
-    if (m->state != MOVE_OFFERED)
+static void on_stubbed(struct engine *e, struct move *m, const struct event *ev) {
+    enum store_status status = ev->u.store.status;
+    if (status != STORE_OK)
+        metrics_add(&e->metrics, M_store_failures, 1);
+    call_reap(e);
+    struct call *c = call_get(e, m->call);
+    if (status == STORE_OK && is_unchanged(e, m, c)) {
+        go(e, m, c);
         return;
-    m->state = MOVE_WAITS;
-    wheel_set(&e->wheel, &m->timer, e->now + LOOK_US);
+    }
+    take_back(e, m);
+    /* Another owner of the old bucket has read the call's record. */
+    if (status == STORE_FENCED && c && e->cfg.node && ev->u.store.node != e->cfg.node)
+        recover_forget(e, c);
+}
+
+void move_refused(struct engine *e, struct move *m) {
+    if (m->state == MOVE_OFFERED)
+        wait_again(e, m);
 }
 
 /* ---- both sides ---- */
@@ -247,7 +287,7 @@ void move_on_timer(struct engine *e, handle h) {
     if (m->state == MOVE_WAITS || m->state == MOVE_OFFERED)
         try(e, m);
     else if (m->state == MOVE_STUBBED)
-        go(e, m, STORE_UNAVAILABLE);
+        take_back(e, m);
     else
         arrive_on_timer(e, m);
 }
@@ -257,7 +297,7 @@ bool move_on_store(struct engine *e, const struct event *ev) {
         return false;
     struct move *m = pool_get(&e->moves, ticket_handle(ev->u.store.ticket));
     if (m && m->state == MOVE_STUBBED)
-        go(e, m, ev->u.store.status);
+        on_stubbed(e, m, ev);
     else if (m)
         arrive_on_store(e, m, ev);
     return true;

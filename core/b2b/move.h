@@ -14,9 +14,12 @@
  *   no record of the call any more
  *   --------------- PEER_GO -----------------> decodes, stores it as a call of its own; handles the REFER
  *
- * Each step is durable before the next message. What decides, whoever dies, is the first leg's stub: where it is, the
- * call is the second engine's (or its next owner's, by "arriving"); where it is not, the first one's. Whoever gets no
- * GO asks the store for it. PEER_NO, or no answer: tried again until MOVE_PATIENCE_US is over, then 503.
+ * Each step is durable before the next message. What decides, whoever dies, is the store: where the first leg's stub
+ * is and the call's record in the old bucket is not, the call is the second engine's (or its next owner's, by
+ * "arriving"); where the stub is not, the first one's. With both of them it is not decided: the first one, or its next
+ * owner, takes one of them back. Whoever gets no GO asks the store, record first.
+ * A store that does not say yes to the stubs in time: they are taken back and the call stays. PEER_NO, or no answer:
+ * tried again until MOVE_PATIENCE_US is over, then 503.
  */
 #ifndef REFEREE_B2B_MOVE_H
 #define REFEREE_B2B_MOVE_H
@@ -25,7 +28,7 @@
 
 #define MOVES_MAX 256
 #define MOVE_PATIENCE_US 4000000   /* of the REFER */
-#define MOVE_BUDGET_US 30000       /* of the store; then it goes on unprotected */
+#define MOVE_BUDGET_US 400000      /* of the store, for each step; then the call stays */
 
 void move_init(struct engine *e, struct arena *a);
 /* A REFER within a dialog whose Replaces names one that another engine has. True: it is dealt with, now or later. */

@@ -107,18 +107,17 @@ static void settle(struct engine *e, struct move *m) {
     wheel_set(&e->wheel, &m->timer, e->now + SETTLED_US);
 }
 
-/* Another attempt with the same call has written it anew. */
-static bool is_written_anew(const struct engine *e, const struct move *m) {
+/* A further attempt with the same call: what it writes is in the place of what those before it wrote. */
+static void forget_former(struct engine *e, const struct move *m) {
     uint32_t cursor = 0;
     handle h;
-    for (const struct move *o; (o = pool_next(&e->moves, &cursor, &h));)
-        if (o != m && o->state >= MOVE_ARRIVING && memcmp(o->key, m->key, MOVE_ID_LEN) == 0)
-            return true;
-    return false;
+    for (struct move *o; (o = pool_next(&e->moves, &cursor, &h));)
+        if (o != m && o->state >= MOVE_ARRIVING && o->bucket == m->bucket && memcmp(o->key, m->key, MOVE_ID_LEN) == 0)
+            move_free(e, o);
 }
 
 static void delete_arriving(struct engine *e, struct move *m) {
-    struct out *o = is_written_anew(e, m) ? NULL : operation(e, m, STORE_DELETE, SL("arriving"));
+    struct out *o = operation(e, m, STORE_DELETE, SL("arriving"));
     if (o) {
         o->u.store.ticket = 0;
         o->u.store.key = buf_copy(&e->bufs, slice_of(m->key, MOVE_ID_LEN));
@@ -142,6 +141,7 @@ static void on_move(struct engine *e, const struct event *ev) {
     m->peer = ev->u.peer.from;
     m->src = ev->u.peer.src;
     m->dst = ev->u.peer.dst;
+    forget_former(e, m);
     store_arriving(e, m, &p);
     wheel_set(&e->wheel, &m->timer, e->now + MOVE_BUDGET_US);
 }
@@ -175,7 +175,7 @@ static bool activate(struct engine *e, const struct move *m) {
 /* The buffer lives until move_handled. */
 static bool on_go(struct engine *e, struct move *m, struct event *in) {
     struct parts p = { 0 };
-    if (m->state != MOVE_HERE && m->state != MOVE_ASKS)
+    if (m->state < MOVE_HERE || m->state == MOVE_SETTLED)
         return false;
     bool ok = activate(e, m) && read_parts(buf_slice(m->body), &p) && p.request.n;
     e->owners.hops = 1;
@@ -196,7 +196,17 @@ void move_handled(struct engine *e) {
 
 /* ---- nobody says so ---- */
 
-static void ask_stub(struct engine *e, struct move *m) {
+/* The record first: who has the stub taken back, and the call end, does the one before the other. */
+static void ask(struct engine *e, struct move *m, const struct parts *p, struct slice token) {
+    bool stub = m->state == MOVE_ASKS_STUB;
+    struct out *o = operation(e, m, STORE_GET, stub ? SL("moved") : SL("call"));
+    if (!o)
+        return;
+    o->u.store.bucket = (uint16_t)(p->from % LIMIT_BUCKETS);
+    o->u.store.key = buf_copy(&e->bufs, stub ? token : slice_of(m->key, MOVE_ID_LEN));
+}
+
+static void ask_store(struct engine *e, struct move *m, enum move_state what) {
     struct parts p = { 0 };
     struct slice token;
     char mem[TOKEN_LEN];
@@ -208,38 +218,54 @@ static void ask_stub(struct engine *e, struct move *m) {
         wheel_set(&e->wheel, &m->timer, e->now + LOADING_US); /* or move_forget_lost ends it */
         return;
     }
-    m->state = MOVE_ASKS;
+    m->state = (uint8_t)what;
     wheel_set(&e->wheel, &m->timer, e->now + ASK_AGAIN_US);
-    struct out *o = operation(e, m, STORE_GET, SL("moved"));
-    if (!o)
-        return;
-    o->u.store.bucket = (uint16_t)(p.from % LIMIT_BUCKETS);
-    o->u.store.key = buf_copy(&e->bufs, token);
+    ask(e, m, &p, token);
+}
+
+static void refuse(struct engine *e, struct move *m) {
+    move_say(e, PEER_NO, m->peer, m->id);
+    settle(e, m);
 }
 
 void arrive_on_timer(struct engine *e, struct move *m) {
-    if (m->state == MOVE_ARRIVING) {
-        m->state = MOVE_HERE;
-        move_say(e, PEER_ARRIVED, m->peer, m->id);
-        wheel_set(&e->wheel, &m->timer, e->now + GO_US);
-    } else if (m->state == MOVE_SETTLED) {
+    if (m->state == MOVE_ARRIVING)
+        refuse(e, m);
+    else if (m->state == MOVE_SETTLED)
         delete_arriving(e, m);
-    } else {
-        ask_stub(e, m);
+    else
+        ask_store(e, m, MOVE_ASKS);
+}
+
+static void on_arriving(struct engine *e, struct move *m, enum store_status status) {
+    if (status != STORE_OK) {
+        refuse(e, m);
+        return;
+    }
+    m->state = MOVE_HERE;
+    move_say(e, PEER_ARRIVED, m->peer, m->id);
+    wheel_set(&e->wheel, &m->timer, e->now + GO_US);
+}
+
+/* With both there it is asked again: one of them is about to go. */
+static void on_stub(struct engine *e, struct move *m, enum store_status status) {
+    if (status == STORE_MISSING) {
+        settle(e, m);
+    } else if (status == STORE_OK && m->left) {
+        (void)activate(e, m);
+        settle(e, m);
     }
 }
 
 void arrive_on_store(struct engine *e, struct move *m, const struct event *ev) {
-    if (m->state == MOVE_ARRIVING && ev->u.store.status != STORE_FENCED) {
-        arrive_on_timer(e, m);
-    } else if (m->state == MOVE_ARRIVING) {
-        move_say(e, PEER_NO, m->peer, m->id);
-        move_free(e, m);
-    } else if (m->state == MOVE_ASKS && ev->u.store.status == STORE_OK) {
-        (void)activate(e, m);
-        settle(e, m);
-    } else if (m->state == MOVE_ASKS && ev->u.store.status == STORE_MISSING) {
-        settle(e, m);
+    enum store_status status = ev->u.store.status;
+    if (m->state == MOVE_ARRIVING) {
+        on_arriving(e, m, status);
+    } else if (m->state == MOVE_ASKS && (status == STORE_OK || status == STORE_MISSING)) {
+        m->left = status == STORE_MISSING;
+        ask_store(e, m, MOVE_ASKS_STUB);
+    } else if (m->state == MOVE_ASKS_STUB) {
+        on_stub(e, m, status);
     }
 }
 
@@ -275,9 +301,9 @@ bool move_on_peer(struct engine *e, const struct event *ev, struct event *in) {
         return on_go(e, m, in);
     if (ev->u.peer.what == PEER_ARRIVED)
         move_arrived(e, m);
-    else if (m->state >= MOVE_ARRIVING)
-        settle(e, m);
-    else
+    else if (m->state == MOVE_HERE)
+        ask_store(e, m, MOVE_ASKS); /* the stubs may have reached the store, and who took them back die */
+    else if (m->state < MOVE_ARRIVING)
         move_refused(e, m);
     return false;
 }

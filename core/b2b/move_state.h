@@ -18,10 +18,11 @@
 enum move_state {
     MOVE_WAITS,    /* for a call that is stable, or an engine to go to */
     MOVE_OFFERED,  /* PEER_MOVE is out */
-    MOVE_STUBBED,  /* the call is the other's; GO follows when the store has the stubs */
+    MOVE_STUBBED,  /* the stubs are being stored; the call is here still, and what comes for it is held off */
     MOVE_ARRIVING, /* "arriving" is being stored */
     MOVE_HERE,     /* PEER_ARRIVED is out */
-    MOVE_ASKS,     /* the store for the stub */
+    MOVE_ASKS,     /* the store for the call's record in its bucket so far */
+    MOVE_ASKS_STUB,/* ... and then for the stub */
     MOVE_SETTLED,  /* decided: "arriving" is to go */
 };
 
@@ -36,6 +37,8 @@ struct move {
     uint8_t stub_count;       /* leaving: what comes for them is held off until GO is sent */
     handle stubs[LIMIT_LEGS_PER_CALL];
     uint64_t until_us;
+    uint64_t answer_us;       /* leaving: an ARRIVED of later is void */
+    bool left;                /* arriving: no record was there any more when the stub was asked for */
     struct buf *body;         /* arriving: PEER_MOVE's bytes */
     char key[MOVE_ID_LEN];    /* arriving: of its record, the call's id */
     struct addr src, dst;     /* arriving: of the REFER */

@@ -18,6 +18,8 @@ struct stub {
     uint64_t until_us, held_us;
     uint64_t look_us;        /* is the call there? 0: nobody looks */
     uint8_t looks;           /* enum look */
+    uint16_t was_from, was_to; /* of the stub in whose place it came; equal: none */
+    uint64_t was_call;
     char token[TOKEN_LEN];
 };
 
@@ -150,6 +152,9 @@ bool moved_put_leg(struct engine *e, const struct leg *l, uint16_t from, uint16_
     struct stub *s = put_token(e, token);
     if (!s)
         return false;
+    s->was_from = s->from;
+    s->was_to = s->to;
+    s->was_call = s->call;
     s->from = from;
     s->to = to;
     s->call = call;
@@ -170,6 +175,22 @@ void moved_release(struct engine *e, handle stub) {
     struct stub *s = pool_get(&e->moved.stubs, stub);
     if (s)
         s->held_us = 0;
+}
+
+/* One that leads here, from another bucket of ours, does so again. */
+void moved_take_back(struct engine *e, handle stub) {
+    struct stub *s = pool_get(&e->moved.stubs, stub);
+    if (!s)
+        return;
+    store(e, STORE_DELETE, s);
+    if (s->was_from == s->was_to || s->was_from == s->from) {
+        drop(e, s);
+        return;
+    }
+    s->from = s->was_from;
+    s->to = s->was_to;
+    s->call = s->was_call;
+    s->held_us = 0;
 }
 
 uint16_t moved_where(const struct engine *e, const struct leg *l, uint16_t from, uint64_t call) {

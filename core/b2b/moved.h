@@ -28,6 +28,8 @@ bool moved_put_leg(struct engine *e, const struct leg *l, uint16_t from, uint16_
 /* What comes for it before `until_us` is held off, or until moved_release of what this returned. */
 handle moved_hold(struct engine *e, const struct leg *l, uint64_t until_us);
 void moved_release(struct engine *e, handle stub);
+/* The leg stays where it was, whatever the store has done with the stub. */
+void moved_take_back(struct engine *e, handle stub);
 void moved_put_call_id(struct engine *e, struct slice call_id, uint16_t from, uint16_t to);
 /* Where the call went from `from` with this leg, by what is known here; TOKEN_BUCKETS: it has not moved. */
 uint16_t moved_where(const struct engine *e, const struct leg *l, uint16_t from, uint64_t call);

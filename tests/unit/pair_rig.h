@@ -21,6 +21,9 @@ struct pair_message {
     char *bytes;
 };
 
+/* What the store does with stubs: takes them; is away; takes them while its answers, and what follows, are lost. */
+enum pair_stubs { STUBS_TAKEN, STUBS_AWAY, STUBS_UNHEARD };
+
 struct pair {
     struct rig r;
     struct engine *e[2];
@@ -37,6 +40,7 @@ struct pair {
     uint32_t home[PAIR_QUEUE], home_n; /* on their way */
     unsigned kinds[PEER_KINDS];
     bool keeps_records;          /* the store is away whenever one is to be deleted */
+    enum pair_stubs stubs;
     uint64_t failed[8];          /* tickets of those, to be answered */
     unsigned failed_n;
     unsigned lose;               /* kind + 1 of messages that are lost on the way; 0: none */
@@ -64,14 +68,22 @@ static inline void pair_closed(struct pair *p, uint32_t slot) {
     p->home[p->home_n++] = slot;
 }
 
+/* False: the store is not there for it. */
+static inline bool pair_takes(struct pair *p, struct store_op *op) {
+    bool stub = slice_eq(op->table, SL("moved")) && (op->verb == STORE_PUT || op->verb == STORE_DELETE);
+    bool away = (op->verb == STORE_DELETE && p->keeps_records) || (stub && p->stubs != STUBS_TAKEN);
+    if (away && op->ticket && p->failed_n < 8)
+        p->failed[p->failed_n++] = op->ticket;
+    op->ticket = away ? 0 : op->ticket;
+    return !away || (stub && p->stubs == STUBS_UNHEARD && op->verb == STORE_PUT);
+}
+
 static inline void pair_on_out(struct rig *r, const struct out *o) {
     struct pair *p = pair_of(r);
     p->sends += o->kind == OUT_SEND;
-    bool fails = o->kind == OUT_STORE && o->u.store.verb == STORE_DELETE && p->keeps_records && p->failed_n < 8;
-    if (fails)
-        p->failed[p->failed_n++] = o->u.store.ticket;
-    else if (o->kind == OUT_STORE)
-        store_submit(p->store, &o->u.store, rig_wall_ms(r));
+    struct store_op op = o->u.store;
+    if (o->kind == OUT_STORE && pair_takes(p, &op))
+        store_submit(p->store, &op, rig_wall_ms(r));
     if (o->kind == OUT_BUCKET && o->u.bucket.what == BUCKET_ASKED) {
         p->asked_n++;
         p->asked = o->u.bucket.bucket;

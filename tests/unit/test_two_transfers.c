@@ -238,6 +238,62 @@ static void test_death_behind_stubs(void) {
     death_behind_stubs(1);
 }
 
+static uint32_t stored(struct scene *s, struct slice table) {
+    return store_count(s->p->store, table, rig_wall_ms(&s->p->r));
+}
+
+/* The store does not say yes to the stubs: the call stays. Later it does; or the REFER's patience is over. */
+static void test_stubs_away(void) {
+    for (unsigned comes = 0; comes < 2; comes++) {
+        struct scene s = scene_new(0, 0);
+        s.p->stubs = STUBS_AWAY;
+        rig_refer(&s.p->r, &s.b, CAROL, &s.c);
+        pair_wait(s.p, 1000000);
+        CHECK_EQ(pair_calls(s.p, 0), 1);
+        CHECK_EQ(pair_calls(s.p, 1), 1);
+        CHECK_EQ(s.p->kinds[PEER_GO], 0);
+        s.p->stubs = comes ? STUBS_TAKEN : STUBS_AWAY;
+        pair_wait(s.p, MOVE_PATIENCE_US);
+        CHECK_EQ(pair_calls(s.p, 0), !comes);
+        CHECK_TRUE(*last_to(&s, BOB, comes ? "SIP/2.0 202" : "SIP/2.0 503", "REFER") != '\0');
+        CHECK_EQ(stored(&s, SL("call")), 2);
+        s.p->stubs = STUBS_TAKEN;
+        if (!comes) {
+            CHECK_EQ(stored(&s, SL("moved")), 0);
+            pair_hang_up(s.p, &s.a, BOB);
+            pair_hang_up(s.p, &s.c, CAROL);
+            pair_wait(s.p, 70000000);
+            CHECK_EQ(stored(&s, SL("arriving")), 0);
+            CHECK_TRUE(pair_is_quiet(s.p));
+        }
+        pair_end(s.p);
+    }
+}
+
+/* The stubs are stored, and the first engine, cut off from the store, does not hear it and dies: whoever has the bucket
+ * next finds stub and record, and the second engine, which was told that the call stays, finds out that it does not. */
+static void test_stubs_unheard(void) {
+    struct scene s = scene_new(0, 0);
+    unsigned bucket = pair_hash(&config, s.a.call_id);
+    s.p->stubs = STUBS_UNHEARD;
+    rig_refer(&s.p->r, &s.b, CAROL, &s.c);
+    pair_wait(s.p, 1000000);
+    CHECK_EQ(pair_calls(s.p, 0), 1);
+    CHECK_EQ(pair_calls(s.p, 1), 1);
+    CHECK_TRUE(s.p->kinds[PEER_NO] > 0);
+    CHECK_EQ(stored(&s, SL("moved")), 2);
+    s.p->linked = false;
+    pair_taken_over(s.p, 0, bucket);
+    pair_wait(s.p, 2000000);
+    s.p->linked = true;
+    CHECK_EQ(pair_calls(s.p, 0), 0);
+    CHECK_EQ(pair_calls(s.p, 1), 2);
+    CHECK_EQ(stored(&s, SL("call")), 2);
+    s.p->stubs = STUBS_TAKEN;
+    pair_hang_up(s.p, &s.a, BOB);
+    pair_end(s.p);
+}
+
 /* BOB hangs up between the record and its arrival: what went over is void. */
 static void test_changed_meanwhile(void) {
     struct scene s = scene_new(0, 0);
@@ -281,6 +337,6 @@ static void test_invite_replaces(void) {
 int main(void) {
     return UNIT_RUN("transfers over two engines", UNIT(test_attended), UNIT(test_refused), UNIT(test_back),
                     UNIT(test_unstable), UNIT(test_no_link), UNIT(test_lost_messages),
-                    UNIT(test_death_on_arrival), UNIT(test_death_behind_stubs), UNIT(test_changed_meanwhile),
-                    UNIT(test_invite_replaces));
+                    UNIT(test_death_on_arrival), UNIT(test_death_behind_stubs), UNIT(test_stubs_away),
+                    UNIT(test_stubs_unheard), UNIT(test_changed_meanwhile), UNIT(test_invite_replaces));
 }
