@@ -170,6 +170,8 @@ static void in_response(struct world *w, const struct sip_msg *m) {
             d->provisional_cseq = m->cseq > d->provisional_cseq ? m->cseq : d->provisional_cseq;
         else if (branch_key(m) == d->invite_branch)
             d->invite_branch = 0;
+        if (m->status >= 200)
+            d->final_branch = branch_key(m);
         if (m->status >= 200 && m->status < 300)
             note_ok(w, m);
     }
@@ -228,7 +230,7 @@ static bool check_cseq(struct world *w, struct seen_dialog *d, const struct sip_
 
 static void out_invite(struct world *w, struct seen_dialog *d, const struct sip_msg *m) {
     uint64_t branch = branch_key(m);
-    if (branch == d->invite_branch)
+    if (branch == d->invite_branch || branch == d->final_branch)
         return;
     if (branch != d->branch)
         return;

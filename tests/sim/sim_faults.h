@@ -32,6 +32,7 @@ struct sim_op_record {
 };
 struct sim_store {
     struct sim_op *first, **last; /* on their way, in order */
+    struct sim_op *late;          /* nodes: writes that could not be done, and are when they can */
     uint64_t due, down_until;
     struct sim_kept kept[SIM_KEPT];
     uint32_t kept_n;

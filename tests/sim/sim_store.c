@@ -72,13 +72,17 @@ static void op_free(struct sim_op *x) {
     free(x);
 }
 
-void sim_store_begin(struct world *w) {
-    struct sim_store *s = &w->faults;
-    while (s->first) {
-        struct sim_op *x = s->first;
-        s->first = x->next;
+static void ops_free(struct sim_op *x) {
+    for (struct sim_op *next; x; x = next) {
+        next = x->next;
         op_free(x);
     }
+}
+
+void sim_store_begin(struct world *w) {
+    struct sim_store *s = &w->faults;
+    ops_free(s->first);
+    ops_free(s->late);
     for (uint32_t i = 0; i < s->kept_n; i++)
         free(s->kept[i].value);
     memset(s, 0, sizeof *s);
@@ -129,7 +133,7 @@ void sim_store_op(struct world *w, const struct store_op *op) {
     struct event ignored;
     if (!op->key && !cluster_on(w))
         sim_fail(w, "a store operation without a key");
-    if (!op->ticket) {
+    if (!op->ticket && !cluster_on(w)) {
         submit(w, op);
         while (store_answer(w->store, &ignored))
             ;
@@ -191,11 +195,13 @@ static void answer_node(struct world *w, const struct sim_op *x, enum store_stat
                 cluster_answer(w, x->node, x->life, &ev);
         }
         say(w, x, ev.u.store.status);
-        if (x->fate == FATE_DONE)
+        if (x->fate == FATE_DONE || !x->op.ticket)
             return;
         status = STORE_UNAVAILABLE;
     }
     w->cluster->quiet_since = w->now;
+    if (!x->op.ticket)
+        return;
     ev = (struct event){ .kind = EV_STORE };
     ev.u.store.ticket = x->op.ticket;
     ev.u.store.status = x->op.ticket & LEASE_TICKET ? STORE_UNAVAILABLE : status;
@@ -210,15 +216,56 @@ static struct sim_op *take_first(struct sim_store *s) {
     return x;
 }
 
+/* ---- what the client does behind an answer that a write was not done: it does it as soon as it can ---- */
+
+static bool is_late(const struct sim_op *x, enum store_status status) {
+    return status != STORE_OK && (x->op.verb == STORE_PUT || x->op.verb == STORE_DELETE);
+}
+
+static void put_late(struct world *w, struct sim_op *x) {
+    struct sim_store *s = &w->faults;
+    uint64_t cut = w->cluster->node[x->node].cut_until, at = s->down_until > cut ? s->down_until : cut;
+    struct sim_op **end = &s->late;
+    while (*end)
+        end = &(*end)->next;
+    x->op.ticket = 0;
+    x->fate = FATE_DONE;
+    x->next = NULL;
+    *end = x;
+    world_push(w, &(struct sim_item){ .at = at > w->now ? at : w->now, .kind = ITEM_STORE });
+}
+
+static void do_late(struct world *w) {
+    struct sim_op **at = &w->faults.late;
+    while (*at) {
+        struct sim_op *x = *at;
+        const struct sim_node *n = &w->cluster->node[x->node];
+        bool gone = n->life != x->life;
+        if (!gone && (w->now < w->faults.down_until || cluster_is_cut(w, x->node) || n->asleep)) {
+            at = &x->next;
+            continue;
+        }
+        *at = x->next;
+        if (!gone)
+            answer_node(w, x, STORE_OK);
+        op_free(x);
+    }
+}
+
 /* All operations of nodes that arrive now. */
 static void arrive_of_nodes(struct world *w) {
     struct sim_store *s = &w->faults;
     w->cluster->arriving = true;
+    do_late(w);
     while (s->first && s->first->at <= w->now) {
         struct sim_op *x = take_first(s);
         bool away = w->now < s->down_until || cluster_is_cut(w, x->node);
-        answer_node(w, x, away ? STORE_UNAVAILABLE : x->fate == FATE_REFUSED ? STORE_REFUSED : STORE_OK);
-        op_free(x);
+        enum store_status status = away ? STORE_UNAVAILABLE : x->fate == FATE_REFUSED ? STORE_REFUSED : STORE_OK;
+        answer_node(w, x, status);
+        if (is_late(x, status))
+            put_late(w, x);
+        else
+            op_free(x);
         cluster_land(w);
     }
     w->cluster->arriving = false;
@@ -255,11 +302,8 @@ void sim_store_down(struct world *w, unsigned how) {
 /* A server that is promoted has not seen the last writes. */
 void sim_store_forget(struct world *w) {
     struct sim_store *s = &w->faults;
-    while (s->first) {
-        struct sim_op *x = s->first;
-        s->first = x->next;
-        op_free(x);
-    }
+    ops_free(s->first);
+    s->first = NULL;
     s->last = &s->first;
 }
 
