@@ -321,6 +321,7 @@ static void out_notify(struct world *w, const struct seen_dialog *d, const struc
         if (s->key != d->key || s->id != id)
             continue;
         if (m->cseq == s->notify_cseq) {
+            s->final = s->final || (s->lapsed && slice_eq(state.state, SL("terminated")));
             s->open = s->open || s->lapsed;
             s->unanswered = s->unanswered || s->lapsed;
             s->lapsed = false;
