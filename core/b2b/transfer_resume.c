@@ -181,10 +181,18 @@ static bool lost_transferee(const struct engine *e, const struct transfer *t) {
     return needed && !leg_is_up(leg_get(e, t->transferee));
 }
 
+/* It answered meanwhile, and hung up again. */
+static bool left_again(const struct engine *e, const struct transfer *t, enum transfer_event ev) {
+    return t->state == TRANSFER_TARGET && ev == TRANSFER_EV_TARGET_YES && !leg_is_live(leg_get(e, t->target));
+}
+
 static void resume_event(struct engine *e, struct transfer *t) {
     enum transfer_event ev = (enum transfer_event)(t->held_event - 1);
     t->held_event = 0;
-    transfer_step(e, t, ev, t->held_status);
+    if (left_again(e, t, ev))
+        transfer_fail(e, t, 480);
+    else
+        transfer_step(e, t, ev, t->held_status);
 }
 
 /* unsure: a NOTIFY was unanswered when its owner died, and not one that has been sent here. */
