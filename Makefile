@@ -116,7 +116,7 @@ $(B)/skel/fastpath.bpf.o: rtp/fastpath/fastpath.bpf.c | build/deps.build
 $(FASTPATH_SKEL): $(B)/skel/fastpath.bpf.o
 	$(call say,skel)$(BPFTOOL) gen object $(B)/skel/fastpath.linked.o $< && \
 	    $(BPFTOOL) gen skeleton $(B)/skel/fastpath.linked.o name fastpath_bpf > $@.new && mv $@.new $@
-$(B)/core/runtime/fastpath.o $(B)/tests/unit/test_fastpath.o: | $(FASTPATH_SKEL)
+$(B)/core/runtime/fastpath.o $(B)/tests/unit/test_fastpath.o: $(FASTPATH_SKEL)
 
 STEER_SKEL := $(B)/skel/steer.skel.h
 $(B)/skel/steer.bpf.o: core/runtime/bpf/steer.bpf.c | build/deps.build
@@ -125,7 +125,7 @@ $(B)/skel/steer.bpf.o: core/runtime/bpf/steer.bpf.c | build/deps.build
 $(STEER_SKEL): $(B)/skel/steer.bpf.o
 	$(call say,skel)$(BPFTOOL) gen object $(B)/skel/steer.linked.o $< && \
 	    $(BPFTOOL) gen skeleton $(B)/skel/steer.linked.o name steer_bpf > $@.new && mv $@.new $@
-$(B)/core/runtime/steering.o $(B)/tests/unit/test_steer_fast.o: | $(STEER_SKEL)
+$(B)/core/runtime/steering.o $(B)/tests/unit/test_steer_fast.o: $(STEER_SKEL)
 
 # The parser once more for each instruction set; parser/sip_path.c picks at run time.
 $(B)/parser/sip_path_avx2.o: private CFLAGS_ALL += $(if $(X86),-mavx2 -mbmi -mbmi2 -mpopcnt)
@@ -174,7 +174,7 @@ $(B)/skel/bare.bpf.o: bench/relay/bare.bpf.c | build/deps.build
 $(BARE_SKEL): $(B)/skel/bare.bpf.o
 	$(call say,skel)$(BPFTOOL) gen object $(B)/skel/bare.linked.o $< && \
 	    $(BPFTOOL) gen skeleton $(B)/skel/bare.linked.o name bare_bpf > $@.new && mv $@.new $@
-$(B)/bench/relay/price.o: | $(BARE_SKEL)
+$(B)/bench/relay/price.o: $(BARE_SKEL)
 $(B)/bench-relay-price: $(B)/bench/relay/price.o
 	$(call say,ld)$(LINK) $^ -lbpf
 
@@ -186,7 +186,7 @@ $(B)/skel/steer_one.bpf.o: bench/relay/steer.bpf.c | build/deps.build
 $(STEER_ONE_SKEL): $(B)/skel/steer_one.bpf.o
 	$(call say,skel)$(BPFTOOL) gen object $(B)/skel/steer_one.linked.o $< && \
 	    $(BPFTOOL) gen skeleton $(B)/skel/steer_one.linked.o name steer_one_bpf > $@.new && mv $@.new $@
-$(B)/bench/relay/steered.o: | $(STEER_ONE_SKEL)
+$(B)/bench/relay/steered.o: $(STEER_ONE_SKEL)
 $(B)/bench-relay-steered: $(B)/bench/relay/steered.o $(ARCHIVES)
 	$(call say,ld)$(LINK) $^ $(LIBS)
 
