@@ -5,5 +5,9 @@
 
 enum egress_result egress_rtp(struct egress *e, const struct egress_source *source, uint8_t *p,
                               const struct rtp_view *v, uint64_t now_us) {
-    return egress_step(e, source, p, v, now_us);
+    struct egress_numbers heard;
+    enum egress_result result = egress_step(e, source, v, now_us, &heard);
+    if (result != EGRESS_LATE)
+        rtp_patch(p, heard.seq, heard.timestamp, heard.ssrc, result == EGRESS_SPLICED);
+    return result;
 }

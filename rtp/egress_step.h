@@ -13,7 +13,7 @@
 /* A packet this far behind is late; one further behind means that the source jumped. */
 #define EGRESS_MISORDER_MAX 100
 
-static inline void egress_begin(struct egress *e, const struct egress_source *source, const struct rtp_view *v,
+static RTP_IN_KERNEL void egress_begin(struct egress *e, const struct egress_source *source, const struct rtp_view *v,
                                 uint32_t ssrc) {
     *e = (struct egress){
         .source = source->key,
@@ -25,7 +25,7 @@ static inline void egress_begin(struct egress *e, const struct egress_source *so
     };
 }
 
-static inline void egress_splice(struct egress *e, const struct egress_source *source, const struct rtp_view *v,
+static RTP_IN_KERNEL void egress_splice(struct egress *e, const struct egress_source *source, const struct rtp_view *v,
                                  uint64_t now_us) {
     uint32_t elapsed = rtp_units(now_us > e->last_us ? now_us - e->last_us : 0, source->clock_rate);
     e->source = source->key;
@@ -40,7 +40,7 @@ static inline void egress_splice(struct egress *e, const struct egress_source *s
 }
 
 /* True if the packet's source is not the one before. */
-static inline bool egress_follow(struct egress *e, const struct egress_source *source, const struct rtp_view *v,
+static RTP_IN_KERNEL bool egress_follow(struct egress *e, const struct egress_source *source, const struct rtp_view *v,
                                  uint64_t now_us) {
     if (!e->started) {
         egress_begin(e, source, v, source->echo ? v->ssrc ^ EGRESS_ECHO_MASK : v->ssrc);
@@ -56,7 +56,7 @@ static inline bool egress_follow(struct egress *e, const struct egress_source *s
 }
 
 /* Before its splice point, the numbers belong to the former source. */
-static inline bool egress_is_late(struct egress *e, uint16_t seq) {
+static RTP_IN_KERNEL bool egress_is_late(struct egress *e, uint16_t seq) {
     if (e->guard == 0)
         return false;
     e->guard--;
@@ -64,7 +64,7 @@ static inline bool egress_is_late(struct egress *e, uint16_t seq) {
     return ahead < 0 && ahead >= -EGRESS_MISORDER_MAX;
 }
 
-static inline void egress_sent(struct egress *e, const struct rtp_view *v, uint16_t seq, uint64_t now_us) {
+static RTP_IN_KERNEL void egress_sent(struct egress *e, const struct rtp_view *v, uint16_t seq, uint64_t now_us) {
     int16_t ahead = (int16_t)(seq - e->last_seq);
     if (ahead > 0 || ahead < -EGRESS_MISORDER_MAX) {
         e->last_seq = seq;
@@ -75,14 +75,21 @@ static inline void egress_sent(struct egress *e, const struct rtp_view *v, uint1
     e->octets += v->payload_len;
 }
 
-static inline enum egress_result egress_step(struct egress *e, const struct egress_source *source, uint8_t *p,
-                                             const struct rtp_view *v, uint64_t now_us) {
+/* What the listener hears of a packet. */
+struct egress_numbers {
+    uint32_t timestamp, ssrc;
+    uint16_t seq;
+};
+
+static RTP_IN_KERNEL enum egress_result egress_step(struct egress *e, const struct egress_source *source,
+                                                    const struct rtp_view *v, uint64_t now_us,
+                                                    struct egress_numbers *out) {
     bool changed = egress_follow(e, source, v, now_us);
     uint16_t seq = (uint16_t)(v->seq + e->seq_offset);
     if (egress_is_late(e, seq))
         return EGRESS_LATE;
     egress_sent(e, v, seq, now_us);
-    rtp_patch(p, seq, v->timestamp + e->ts_offset, e->ssrc, changed);
+    *out = (struct egress_numbers){ .timestamp = v->timestamp + e->ts_offset, .ssrc = e->ssrc, .seq = seq };
     return changed ? EGRESS_SPLICED : EGRESS_SAME;
 }
 

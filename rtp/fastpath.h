@@ -7,7 +7,8 @@
  * Who writes what. The lock of fast_out covers, while it is held, fast_out itself and the fast_in of the stream that
  * its party hears (that fast_in.target names it). The kernel only ever tries the lock; what it cannot have at once goes
  * to user space. A fast_in whose target is FAST_NOWHERE is user space's alone. Entries never move; a slot is the
- * relay's stream. Changes of the layout raise FAST_LAYOUT.
+ * relay's stream. Changes of the layout raise FAST_LAYOUT. Times of the kernel's are those of its last tick, so up to
+ * some milliseconds early.
  */
 #ifndef REFEREE_RTP_FASTPATH_H
 #define REFEREE_RTP_FASTPATH_H
@@ -15,7 +16,7 @@
 #include "rtp/egress.h"
 #include "rtp/reception.h"
 
-#define FAST_LAYOUT 1
+#define FAST_LAYOUT 2
 #define FAST_NOWHERE 0xffffffffu
 #define FAST_TYPES 128
 #define FAST_TYPE_UP 0xff          /* a payload type that is not the kernel's to judge */
@@ -64,6 +65,7 @@ struct fast_out {
 /* One for all streams. Slots are pairs of ports: slot = local[i].base + (port - first_port) / 2. */
 struct fast_config {
     uint64_t beat_us;              /* CLOCK_BOOTTIME of the daemon's last sign of life */
+    uint64_t slept_ns;             /* CLOCK_BOOTTIME less CLOCK_MONOTONIC, then */
     uint32_t layout;
     uint32_t pairs;                /* of ports, an address */
     uint16_t first_port;           /* even */

@@ -4,7 +4,8 @@
 #include "rtp/reception_step.h"
 
 void reception_add(struct reception *r, const struct rtp_view *v, uint32_t clock_rate, uint64_t now_us) {
-    reception_step(r, v, clock_rate, now_us);
+    if (reception_count(r, v))
+        reception_arrived(r, v, clock_rate, now_us);
 }
 
 uint64_t reception_expected(const struct reception *r) {

@@ -10,19 +10,23 @@
 #define LOCK 2      /* of the listener's entry, with what is looked at under it */
 #define REWRITE 4   /* reception, payload type, SSRC, sequence, timestamp, counters: fast_step */
 #define REPORT 8    /* of that, reception alone: RTCP's figures */
+#define CLOCK 16    /* read for each packet, not the kernel's last tick */
 
-static __always_inline bool known(const struct fast_in *in, struct passage *p, const struct fast_config *c) {
+static __always_inline bool known(const struct fast_in *in, struct passage *p, const struct fast_config *c, int steps) {
     if (!fast_addr_eq(&in->source, &p->src))
         return false;
-    p->k.now_us = bpf_ktime_get_boot_ns() / 1000;
+    p->k.now_us = steps & CLOCK ? bpf_ktime_get_boot_ns() / 1000 : tick_us(c);
     return (__s64)(p->k.now_us - *(volatile __u64 *)&c->beat_us) <= FAST_DEAD_US;
 }
 
 static __always_inline bool step(struct fast_in *in, struct passage *p, int steps) {
     if (steps & REWRITE)
         return step_locked(in, p) == FAST_SEND;
-    if (steps & REPORT)
-        reception_step(&in->reception, &p->k.rtp, 8000, p->k.now_us);
+    if (steps & REPORT) {
+        p->k.counted = reception_count(&in->reception, &p->k.rtp);
+        if (fast_wants_time(in, &p->k))
+            fast_arrived(in, &p->k, bpf_ktime_get_boot_ns() / 1000);
+    }
     return p->out->ifindex != 0 && p->out->mac_known;
 }
 
@@ -35,7 +39,7 @@ static __always_inline bool passes(struct passage *p, void *data, void *end, int
     if (!in)
         return false;
     p->k.target = *(volatile __u32 *)&in->target;
-    if ((steps & LATCH) && !known(in, p, c))
+    if ((steps & LATCH) && !known(in, p, c, steps))
         return false;
     p->out = bpf_map_lookup_elem(&streams_out, &p->k.target);
     if (!p->out || ((steps & (REWRITE | REPORT)) && !(fast_parse(&p->k) && measure(p, data, end))))
@@ -76,4 +80,9 @@ int report(struct xdp_md *x) {
 SEC("xdp")
 int rewrite(struct xdp_md *x) {
     return forward(x, LATCH | LOCK | REWRITE);
+}
+
+SEC("xdp")
+int clock(struct xdp_md *x) {
+    return forward(x, LATCH | LOCK | REWRITE | CLOCK);
 }

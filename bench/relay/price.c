@@ -28,7 +28,7 @@ struct frame {
     uint32_t n;
 };
 
-enum { BARE, LATCH, LOCK, REPORT, REWRITE, WHOLE, PROGRAMS };
+enum { BARE, LATCH, LOCK, REPORT, REWRITE, WHOLE, CLOCK, PROGRAMS };
 static const char *const names[PROGRAMS] = {
     [BARE] = "bare: slot, next hop, headers and their checksums",
     [LATCH] = "... and the latch: source, clock, heartbeat",
@@ -36,6 +36,7 @@ static const char *const names[PROGRAMS] = {
     [REPORT] = "... and reception: loss and jitter for RTCP",
     [REWRITE] = "... and the rest: payload types, SSRC, sequence, timestamp, counters",
     [WHOLE] = "the product's program",
+    [CLOCK] = "beside it: with the clock itself read for each packet, not the last tick",
 };
 
 static struct bare_bpf *bpf;
@@ -115,6 +116,7 @@ static void measure(bool v6, int rounds) {
     const struct bpf_program *const programs[PROGRAMS] = {
         [BARE] = bpf->progs.bare,     [LATCH] = bpf->progs.latch,     [LOCK] = bpf->progs.lock,
         [REPORT] = bpf->progs.report, [REWRITE] = bpf->progs.rewrite, [WHOLE] = bpf->progs.referee_xdp,
+        [CLOCK] = bpf->progs.clock,
     };
     struct frame f = frame_of(v6);
     for (int r = 0; r < rounds; r++)

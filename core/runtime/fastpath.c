@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Next hops that are looked at in one tick: so those of 4000 calls within half a minute. */
@@ -86,6 +87,19 @@ static void start_afresh(struct fastpath *f) {
     }
 }
 
+static uint64_t clock_ns(clockid_t clock) {
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* The kernel's program reads a clock that stands still while the machine sleeps. */
+static void beat(struct fast_config *c, uint64_t now_us) {
+    uint64_t running = clock_ns(CLOCK_MONOTONIC);
+    __atomic_store_n(&c->slept_ns, clock_ns(CLOCK_BOOTTIME) - running, __ATOMIC_RELEASE);
+    __atomic_store_n(&c->beat_us, now_us, __ATOMIC_RELEASE);
+}
+
 /* A daemon that was killed may have held a lock. */
 static uint32_t take_over(struct fastpath *f) {
     uint32_t flowing = 0;
@@ -107,7 +121,7 @@ static void adopt(struct fastpath *f, const struct fast_config *now, uint64_t no
     f->settings->first_port = f->first_port;
     memcpy(f->settings->local, now->local, sizeof now->local);
     f->settings->local_count = now->local_count;
-    f->settings->beat_us = now_us;
+    beat(f->settings, now_us);
     if (!flowing)
         return;
     f->orphans_until_us = now_us + FAST_ORPHAN_US;
@@ -342,7 +356,7 @@ void fastpath_tick(struct fastpath *f, const struct relay *r, uint64_t now_us) {
     if (!f->on || now_us < f->tick_us)
         return;
     if (!f->silent)
-        __atomic_store_n(&f->settings->beat_us, now_us, __ATOMIC_RELEASE);
+        beat(f->settings, now_us);
     f->tick_us = now_us + FASTPATH_TICK_US;
     if (f->orphans_until_us && now_us >= f->orphans_until_us)
         end_orphans(f, r);

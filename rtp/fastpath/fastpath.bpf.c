@@ -3,7 +3,7 @@
  * The relay in the kernel, at a tc ingress hook and as XDP from the same lines. What is plainly RTP from the known
  * source of a stream is patched and sent on; all else passes to the socket, so to rtp/relay.h. "Plainly": IPv4
  * without options or IPv6 without extension headers, no fragment, UDP, both parties of one address family. On a VLAN
- * the program sits on the VLAN's own interface.
+ * the program sits on the VLAN's own interface; a tagged frame is no packet of the interface below it.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -60,6 +60,15 @@ struct passage {
     bool needs_mac;
 };
 
+/* An RTP header by words: in a frame it is aligned as the IP header's addresses are. */
+struct rtp_words {
+    __u32 word[RTP_HEADER_MIN / 4];
+};
+
+static __always_inline void copy_header(void *to, const void *from) {
+    *(struct rtp_words *)to = *(const struct rtp_words *)from;
+}
+
 /* ---- taking it apart */
 
 static __always_inline bool parse_v4(struct passage *p, void *data, void *end) {
@@ -106,7 +115,7 @@ static __always_inline bool parse(struct passage *p, void *data, void *end) {
     if (n < sizeof *udp + RTP_HEADER_MIN || (void *)udp + n > end)
         return false;
     p->k.octets = n - sizeof *udp;
-    __builtin_memcpy(p->k.header, udp + 1, RTP_HEADER_MIN);
+    copy_header(p->k.header, udp + 1);
     return true;
 }
 
@@ -163,13 +172,21 @@ static __always_inline bool try_lock(struct fast_out *out) {
     return false;
 }
 
+/* CLOCK_BOOTTIME at the kernel's last tick. Reading the clock itself takes ten times as long. */
+static __always_inline __u64 tick_us(const struct fast_config *c) {
+    return (bpf_ktime_get_coarse_ns() + *(volatile __u64 *)&c->slept_ns) / 1000;
+}
+
 /* The relay may have changed its mind between the look at `in` and the lock. */
 static __always_inline enum fast_verdict step_locked(struct fast_in *in, struct passage *p) {
     struct fast_out *out = p->out;
     if (*(volatile __u32 *)&in->target != p->k.target || out->ifindex == 0 || out->dst.family != p->src.family ||
         out->src.family != p->src.family || (p->needs_mac && !out->mac_known))
         return FAST_UP;
-    return fast_step(in, out, &p->k);
+    enum fast_verdict verdict = fast_step(in, out, &p->k);
+    if (fast_wants_time(in, &p->k))
+        fast_arrived(in, &p->k, bpf_ktime_get_boot_ns() / 1000);
+    return verdict;
 }
 
 static __always_inline enum fast_verdict judge(struct passage *p, const struct fast_config *c, void *data, void *end) {
@@ -179,7 +196,7 @@ static __always_inline enum fast_verdict judge(struct passage *p, const struct f
     p->k.target = *(volatile __u32 *)&in->target;
     if (p->k.target == FAST_NOWHERE || !fast_addr_eq(&in->source, &p->src))
         return FAST_UP;
-    p->k.now_us = bpf_ktime_get_boot_ns() / 1000;
+    p->k.now_us = tick_us(c);
     __u64 silent = p->k.now_us - *(volatile __u64 *)&c->beat_us;
     bool dead = (__s64)silent > FAST_DEAD_US;
     p->out = bpf_map_lookup_elem(&streams_out, &p->k.target);
@@ -252,7 +269,7 @@ static __always_inline void write_v6(const struct passage *p, struct ipv6hdr *ip
 static __always_inline void write_udp(const struct passage *p, struct udphdr *udp) {
     udp->source = bpf_htons(p->out->src.port);
     udp->dest = bpf_htons(p->out->dst.port);
-    __builtin_memcpy(udp + 1, p->k.header, RTP_HEADER_MIN);
+    copy_header(udp + 1, p->k.header);
 }
 
 /* NULL: the frame is not what it was. */
@@ -298,7 +315,8 @@ SEC("tc")
 int referee_tc(struct __sk_buff *skb) {
     struct passage p = {};
     __u32 before[RTP_HEADER_MIN / 4];
-    if (skb->pkt_type != 0 /* PACKET_HOST */)
+    /* A tag lies beside the packet here, no more in it: for a VLAN's own interface it would be gone by now. */
+    if (skb->pkt_type != 0 /* PACKET_HOST */ || skb->vlan_present)
         return TC_ACT_UNSPEC;
     enum fast_verdict verdict = decide(&p, (void *)(long)skb->data, (void *)(long)skb->data_end);
     if (verdict == FAST_UP)
@@ -308,7 +326,7 @@ int referee_tc(struct __sk_buff *skb) {
     void *at = (void *)(long)skb->data + (p.ip_len == sizeof(struct iphdr) ? 14 + 20 + 8 : 14 + 40 + 8);
     if (at + RTP_HEADER_MIN > (void *)(long)skb->data_end)
         return TC_ACT_SHOT;
-    __builtin_memcpy(before, at, RTP_HEADER_MIN);
+    copy_header(before, at);
     return tc_send(skb, &p, before);
 }
 
@@ -321,7 +339,7 @@ static __always_inline int xdp_send(struct xdp_md *x, const struct passage *p) {
     struct udphdr *udp = write_ip(p, data, end);
     if (!udp)
         return XDP_DROP;
-    __builtin_memcpy(before, udp + 1, RTP_HEADER_MIN);
+    copy_header(before, udp + 1);
     __u64 sum = (__u16)~udp->check + addresses_change(p) + ports_change(p) +
                 words_change(before, (const __u32 *)p->k.header, RTP_HEADER_MIN / 4);
     write_udp(p, udp);

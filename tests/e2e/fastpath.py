@@ -76,8 +76,29 @@ def forge(listener, source, port):
             s.sendto(struct.pack(">BBHII", 0x80, 0, i, 160 * i, 5) + struct.pack(">II", FORGER, i) * 20, listener.to)
 
 
+def comes_back(wire):
+    """Whether the device has received what forge_tagged sent."""
+    while True:
+        try:
+            frame, address = wire.recvfrom(2048)
+        except BlockingIOError:
+            return False
+        if address[2] != socket.PACKET_OUTGOING and struct.pack(">II", FORGER, 0) in frame:
+            return True
+
+
 def forge_tagged(speaker):
-    """The same as `speaker` sends, but of a VLAN that is not the daemon's: whatever its addresses say."""
+    """The same as `speaker` sends, but of a VLAN that is not the daemon's: whatever its addresses say. It goes
+    nowhere, not as a tagged frame either."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as wire:
+        wire.bind((DEVICE, 3))
+        wire.setblocking(False)
+        send_tagged(speaker)
+        time.sleep(0.2)
+        check("nothing of another VLAN is forwarded", not comes_back(wire))
+
+
+def send_tagged(speaker):
     source, port = speaker.socket.getsockname()[:2]
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
         s.bind((DEVICE, 0))

@@ -32,11 +32,16 @@ static struct fastpath_bpf *bpf;
 static struct fast_in party;
 static struct fast_out listener;
 static struct frame out;
+static uint64_t slept_us;
+
+static uint64_t clock_us(clockid_t clock) {
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
 
 static uint64_t now_us(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_BOOTTIME, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+    return clock_us(CLOCK_BOOTTIME);
 }
 
 /* ---- the world: our address ends with 1, the party's with 2, the listener's with 3 */
@@ -58,8 +63,8 @@ static void put(const struct bpf_map *map, uint32_t key, const void *value) {
 }
 
 static void put_settings(bool v6, uint64_t beat_us) {
-    struct fast_config c = { .beat_us = beat_us, .layout = FAST_LAYOUT, .pairs = SLOTS, .first_port = FIRST_PORT,
-                             .local_count = 1 };
+    struct fast_config c = { .beat_us = beat_us, .slept_ns = slept_us * 1000, .layout = FAST_LAYOUT, .pairs = SLOTS,
+                             .first_port = FIRST_PORT, .local_count = 1 };
     struct fast_addr here = address(v6, 1, 0);
     memcpy(c.local[0].ip, here.ip, sizeof here.ip);
     c.local[0].family = here.family;
@@ -306,6 +311,39 @@ static void what_is_left(void) {
     }
 }
 
+/* `tags` tags behind the addresses, the outermost with this protocol and control information. */
+static struct frame tagged(bool v6, uint32_t tags, uint16_t protocol, uint16_t control) {
+    struct frame f = rtp_frame(v6, 1, 160, 7);
+    for (uint32_t i = 0; i < tags; i++) {
+        memmove(f.bytes + 16, f.bytes + 12, f.n - 12);
+        rtp_put16(f.bytes + 12, i + 1 == tags ? protocol : 0x8100);
+        rtp_put16(f.bytes + 14, control);
+        f.n += 4;
+    }
+    return f;
+}
+
+/* IEEE 802.1Q, 802.1ad, both, and a tag that has a priority only. */
+static void of_a_vlan_below_it(void) {
+    static const struct { uint32_t tags; uint16_t protocol, control; } cases[] = {
+        { 1, 0x8100, 7 }, { 1, 0x8100, 0xe000 }, { 1, 0x88a8, 7 },
+        { 2, 0x88a8, 7 }, { 2, 0x8100, 7 }, { 3, 0x8100, 7 } };
+    for (int v6 = 0; v6 < 2; v6++)
+        for (size_t h = 0; h < 2; h++) {
+            talk(v6);
+            for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                struct frame f = tagged(v6, cases[i].tags, cases[i].protocol, cases[i].control);
+                CHECK_EQ(hooks[h](&f), LEFT);
+                CHECK_EQ(out.n, f.n);
+                CHECK_EQ(memcmp(out.bytes, f.bytes, f.n), 0);
+            }
+            look();
+            CHECK_EQ(party.packets, 0);
+            struct frame plain = tagged(v6, 0, 0, 0);
+            CHECK_EQ(hooks[h](&plain), SENT);
+        }
+}
+
 static void what_the_relay_wants_itself(void) {
     struct frame f = rtp_frame(false, 1, 160, 7);
     for (size_t h = 0; h < 2; h++) {
@@ -351,6 +389,22 @@ static void without_a_daemon(void) {
     }
 }
 
+/* The kernel is told how long the machine has slept, and its tick is not far behind the clock. */
+static void time_of_a_packet(void) {
+    struct frame f = rtp_frame(false, 1, 160, 7);
+    uint64_t here = slept_us;
+    for (size_t h = 0; h < 2; h++) {
+        talk(false);
+        slept_us = here + 100000000;
+        put_settings(false, now_us() + 100000000);
+        CHECK_EQ(hooks[h](&f), SENT);
+        look();
+        CHECK_TRUE(party.last_us <= now_us() + 100000000);
+        CHECK_TRUE(party.last_us > now_us() + 100000000 - 1000000);
+        slept_us = here;
+    }
+}
+
 /* No bound is checked: a machine of tests is no measure. The number is for the reader. */
 static void price(void) {
     struct frame f = rtp_frame(false, 1, 160, 7);
@@ -381,7 +435,9 @@ int main(void) {
         printf("skip: the kernel takes no BPF program from us: %s\n", strerror(errno));
         return 77;
     }
+    uint64_t running = clock_us(CLOCK_MONOTONIC);
+    slept_us = now_us() - running;
     return UNIT_RUN("fastpath", UNIT(ipv4), UNIT(ipv6), UNIT(splices), UNIT(no_checksum_stays_none),
-                    UNIT(extensions_and_sources), UNIT(what_is_left), UNIT(what_the_relay_wants_itself),
-                    UNIT(without_a_daemon), UNIT(price));
+                    UNIT(extensions_and_sources), UNIT(what_is_left), UNIT(of_a_vlan_below_it),
+                    UNIT(what_the_relay_wants_itself), UNIT(without_a_daemon), UNIT(time_of_a_packet), UNIT(price));
 }

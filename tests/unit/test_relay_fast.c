@@ -8,6 +8,9 @@
 
 static struct fast_in shared_in[STREAMS];
 static struct fast_out shared_out[STREAMS];
+static uint32_t times_taken;
+
+#define TICK_US 4000
 
 static struct rig shared_rig(void) {
     struct rig r = rig_new();
@@ -28,7 +31,7 @@ static bool from_known_source(const struct fast_in *in, const struct addr *src) 
 /* As the kernel judges it; the header is patched in r->packet. */
 static enum fast_verdict in_kernel(struct rig *r, uint32_t stream, struct addr src, struct sent s) {
     struct fast_in *in = &shared_in[stream];
-    struct fast_packet k = { .slot = stream, .target = in->target, .now_us = r->now };
+    struct fast_packet k = { .slot = stream, .target = in->target, .now_us = r->now / TICK_US * TICK_US };
     write_rtp(r, s);
     k.octets = (uint32_t)r->n;
     memcpy(k.header, r->packet, sizeof k.header);
@@ -36,6 +39,10 @@ static enum fast_verdict in_kernel(struct rig *r, uint32_t stream, struct addr s
         return FAST_UP;
     k.rtp.payload_len = (uint16_t)(k.octets - k.rtp.header_len);
     enum fast_verdict verdict = fast_step(in, &shared_out[k.target], &k);
+    if (fast_wants_time(in, &k)) {
+        fast_arrived(in, &k, r->now);
+        times_taken++;
+    }
     memcpy(r->packet, k.header, sizeof k.header);
     return verdict;
 }
@@ -87,6 +94,29 @@ static void either_way_without_a_jump(void) {
     CHECK_EQ(stats.jitter_us, 0);
     CHECK_EQ(stats.counters.octets_in, 20 * 172);
     CHECK_EQ(relay_counters(&r.relay, 1).gap_us, FRAME_US);
+}
+
+/* Every other packet comes 5 ms late: 40 units. A few packets by user space between change nothing. */
+static void jitter_of_a_sample(void) {
+    struct rig r = shared_rig();
+    struct relay_stats stats;
+    open_parties(&r, 2);
+    join(&r, 0, 1);
+    times_taken = 0;
+    uint64_t begin = r.now + 1700;
+    for (uint32_t i = 0; i < 3200; i++) {
+        struct sent s = { (uint16_t)i, 160 * i, 7 };
+        r.now = begin + (uint64_t)i * FRAME_US + (i & 1) * 5000;
+        if (i % 1000 == 501)
+            CHECK_EQ(say(&r, 0, s), RELAY_FORWARD);
+        else
+            CHECK_EQ(in_kernel(&r, 0, at(0, 4000), s), FAST_SEND);
+    }
+    CHECK_TRUE(times_taken <= 32 + 2 * 100);
+    CHECK_TRUE(relay_stats(&r.relay, 0, &stats));
+    CHECK_EQ(stats.rtp_lost, 0);
+    CHECK_TRUE(stats.jitter_us >= 4500 && stats.jitter_us <= 5000);
+    CHECK_TRUE(relay_counters(&r.relay, 0).last_in_us + TICK_US > r.now);
 }
 
 static void a_transfer_goes_on_in_the_kernel(void) {
@@ -210,6 +240,6 @@ static void resumed(void) {
 
 int main(void) {
     return UNIT_RUN("relay_fast", UNIT(is_known_from_the_answer_on), UNIT(behind_nat_from_the_latch_on),
-                    UNIT(either_way_without_a_jump), UNIT(a_transfer_goes_on_in_the_kernel), UNIT(what_ends_it),
-                    UNIT(payload_types), UNIT(another_use_of_the_slot), UNIT(resumed));
+                    UNIT(either_way_without_a_jump), UNIT(jitter_of_a_sample), UNIT(a_transfer_goes_on_in_the_kernel),
+                    UNIT(what_ends_it), UNIT(payload_types), UNIT(another_use_of_the_slot), UNIT(resumed));
 }
