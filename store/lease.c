@@ -24,6 +24,7 @@ struct lease *lease_new(struct arena *a, const struct lease_config *config, uint
     value->refs = 1;
     l->format = 1;
     lease_tell_format(l, config->format ? config->format : 1);
+    l->cfg.reads = config->reads ? config->reads : l->cfg.format;
     while (value->len < LEASE_VALUE_MAX && config->value[value->len]) {
         value->data[value->len + 1] = config->value[value->len];
         value->len++;
@@ -92,6 +93,18 @@ static uint32_t target_of(const struct lease *l, uint32_t bucket) {
     for (uint32_t i = 0; i < l->peer_n; i++) {
         const struct lease_peer *p = &l->peers[i];
         if (p->alive && !p->draining && (!best || weight(p->node, bucket) > weight(best, bucket)))
+            best = p->node;
+    }
+    return best;
+}
+
+/* Each bucket's in the same way, so that they are spread. */
+uint32_t lease_reader(const struct lease *l, uint32_t bucket, uint8_t format) {
+    uint32_t best = 0;
+    for (uint32_t i = 0; i < l->peer_n; i++) {
+        const struct lease_peer *p = &l->peers[i];
+        if (p->alive && !p->draining && p->format >= format &&
+            (!best || weight(p->node, bucket) > weight(best, bucket)))
             best = p->node;
     }
     return best;

@@ -11,6 +11,9 @@
  * - A dead node's bucket is claimed once the store has been reachable for a lease and its grace, so that the store's
  *   own outage is nobody's death; one that nobody has, after a renewal and its grace. Lazily when it is asked for,
  *   eagerly by whose it should be.
+ * - A bucket with a record of a format that this node does not read, and a living one says that it does, is left to
+ *   that one: before anything is acted on where such a node lives at the claim, else as soon as one comes. (A newer
+ *   node may die before it has written again what an older one is to take over.)
  * - After a gap of the loop over LEASE_GAP_US, a lease that ran out, a reconnected or promoted store: LEASE_SUSPEND
  *   at once, and LEASE_RESUME only when every own bucket was found to be ours still. After a lease that ran out, by a
  *   new epoch, since somebody may be about to claim it by the old one. What was not ours is LEASE_LOST before.
@@ -32,6 +35,7 @@
 #define LEASE_TICK_US 100000      /* it wants to be stepped at least as often */
 #define LEASE_SETTLE_US 2000000   /* nothing is given up before the living have been the same for so long */
 #define LEASE_FORMAT_MAX 15
+#define LEASE_LEAVES_MAX 8        /* so often, one after the other, a bucket is left to who reads more */
 #define LEASE_NODES_MAX 64
 #define LEASE_VALUE_MAX 60
 #define LEASE_OUT_MAX 64
@@ -44,7 +48,8 @@ struct lease;
 struct lease_config {
     uint32_t node;                /* not 0; no two nodes of a cluster may have the same */
     char value[LEASE_VALUE_MAX];  /* where it is reached, for the others */
-    uint8_t format;               /* of records, the highest that it reads, for the others too; 0: 1 */
+    uint8_t format;               /* of records, the highest that it writes, for the others too; 0: 1 */
+    uint8_t reads;                /* the highest that it reads; 0: as `format` */
     uint64_t lazy_seed;           /* of back-off; any */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* One bucket's way from somebody to us and on to somebody else. */
 #include "core/base/check.h"
+#include "core/base/record_head.h"
 #include "store/lease_state.h"
 
 #define CLAIM_RETRY_US 200000
@@ -68,6 +69,16 @@ static struct store_op *submit(struct lease *l, uint16_t bucket, enum op_kind ki
 
 static void load(struct lease *l, uint16_t bucket) {
     submit(l, bucket, OP_LOAD, STORE_LOAD)->table = tables[l->buckets[bucket].table];
+}
+
+/* What can be read here by all means is not looked at twice. */
+static void load_all(struct lease *l, uint16_t bucket) {
+    struct lease_bucket *b = &l->buckets[bucket];
+    b->table = 0;
+    b->newer = 0;
+    if (!b->peeks)
+        lease_decide(l, LEASE_LOADING, bucket)->epoch = b->epoch;
+    load(l, bucket);
 }
 
 static void claim(struct lease *l, uint16_t bucket) {
@@ -165,10 +176,10 @@ static void claimed(struct lease *l, uint16_t bucket, uint64_t epoch) {
         return;
     }
     b->epoch = epoch;
-    b->table = 0;
+    b->heir = 0;
+    b->peeks = b->leaves < LEASE_LEAVES_MAX && lease_reader(l, bucket, l->cfg.reads + 1);
     enter(l, b, AT_LOADING);
-    lease_decide(l, LEASE_LOADING, bucket)->epoch = epoch;
-    load(l, bucket);
+    load_all(l, bucket);
 }
 
 static void on_claim(struct lease *l, uint16_t bucket, const struct event *ev) {
@@ -191,14 +202,35 @@ static void on_claim(struct lease *l, uint16_t bucket, const struct event *ev) {
     others(l, bucket, ev->u.store.node, ev->u.store.epoch);
 }
 
+static void on_stored(struct lease *l, uint16_t bucket, const struct event *ev) {
+    struct lease_bucket *b = &l->buckets[bucket];
+    uint8_t format = record_head_format(tables[b->table], ev->u.store.value);
+    if (format > l->cfg.reads && format > b->newer)
+        b->newer = format;
+    if (b->peeks)
+        return;
+    struct lease_decision *d = lease_decide(l, LEASE_RECORD, bucket);
+    d->epoch = b->epoch;
+    d->table = tables[b->table];
+    d->key = ev->u.store.key;
+    d->value = ev->u.store.value;
+}
+
+/* All of it was looked at. */
+static void on_peeked(struct lease *l, uint16_t bucket) {
+    struct lease_bucket *b = &l->buckets[bucket];
+    b->peeks = false;
+    b->heir = b->newer ? lease_reader(l, bucket, b->newer) : 0;
+    if (b->heir)
+        release(l, bucket);
+    else
+        load_all(l, bucket);
+}
+
 static void on_load(struct lease *l, uint16_t bucket, const struct event *ev) {
     struct lease_bucket *b = &l->buckets[bucket];
     if (ev->u.store.more) {
-        struct lease_decision *d = lease_decide(l, LEASE_RECORD, bucket);
-        d->epoch = b->epoch;
-        d->table = tables[b->table];
-        d->key = ev->u.store.key;
-        d->value = ev->u.store.value;
+        on_stored(l, bucket, ev);
         return;
     }
     if (ev->u.store.status != STORE_MISSING)
@@ -206,10 +238,15 @@ static void on_load(struct lease *l, uint16_t bucket, const struct event *ev) {
     b->read = b->read || b->table == TABLE_AOR;
     if (b->state != AT_LOADING)
         return;
-    if (++b->table < TABLES) {
+    if (++b->table < (b->peeks ? TABLE_AOR : TABLES)) {
         load(l, bucket);
         return;
     }
+    if (b->peeks) {
+        on_peeked(l, bucket);
+        return;
+    }
+    b->leaves = b->newer ? b->leaves : 0;
     enter(l, b, AT_MINE);
     lease_decide(l, LEASE_MINE, bucket)->epoch = b->epoch;
 }
@@ -220,11 +257,18 @@ static void on_release(struct lease *l, uint16_t bucket, const struct event *ev)
         enter(l, b, AT_UNKNOWN);
         return;
     }
+    uint32_t to = b->heir ? b->heir : b->target;
     others(l, bucket, 0, b->epoch);
-    if (!b->target || b->target == l->cfg.node)
+    if (b->heir) {
+        b->not_before_us = l->now + LEASE_SETTLE_US; /* unless that one does not take it */
+        b->asked = false;
+        b->leaves++;
+        b->heir = 0;
+    }
+    if (!to || to == l->cfg.node)
         return;
     struct lease_decision *d = lease_decide(l, LEASE_TELL, bucket);
-    d->node = b->target;
+    d->node = to;
     d->epoch = b->epoch;
 }
 
@@ -324,16 +368,24 @@ static bool is_to_be_claimed(const struct lease *l, const struct lease_bucket *b
     return lease_may_claim(l, true) && lease_is_dead(l, b->owner, b->asked ? 0 : LEASE_GRACE_US);
 }
 
+static uint32_t heir_of(const struct lease *l, uint16_t bucket) {
+    const struct lease_bucket *b = &l->buckets[bucket];
+    return b->newer && b->leaves < LEASE_LEAVES_MAX ? lease_reader(l, bucket, b->newer) : 0;
+}
+
 static void work_at_ours(struct lease *l, uint16_t bucket) {
     struct lease_bucket *b = &l->buckets[bucket];
-    bool leave = b->target && b->target != l->cfg.node && !l->suspended && !b->unsure &&
+    uint32_t heir = heir_of(l, bucket), to = heir ? heir : b->target;
+    bool leave = to && to != l->cfg.node && !l->suspended && !b->unsure &&
                  l->now - l->settled_us >= LEASE_SETTLE_US && (l->draining || l->now >= b->not_before_us);
     if (b->state == AT_MINE && leave) {
+        b->heir = heir;
         enter(l, b, AT_GIVING);
         struct lease_decision *d = lease_decide(l, LEASE_GIVE, bucket);
-        d->node = b->target;
+        d->node = to;
         d->epoch = b->epoch;
-    } else if (b->state == AT_GIVING && b->target == l->cfg.node) {
+    } else if (b->state == AT_GIVING && to == l->cfg.node) {
+        b->heir = 0;
         enter(l, b, AT_MINE);
         lease_decide(l, LEASE_MINE, bucket)->epoch = b->epoch;
     } else if (b->state == AT_LOADING && !b->look) {
@@ -366,8 +418,8 @@ static bool is_settled(const struct lease *l, const struct lease_bucket *b) {
     if (b->look || b->reclaim)
         return false;
     switch ((enum bucket_state)b->state) {
-    case AT_MINE: return !b->target || b->target == l->cfg.node;
-    case AT_GIVING: return b->target != l->cfg.node;
+    case AT_MINE: return !b->newer && (!b->target || b->target == l->cfg.node);
+    case AT_GIVING: return !b->newer && b->target != l->cfg.node;
     case AT_OTHERS: return !is_wanted(l, b) && b->owner != l->cfg.node && b->read;
     case AT_UNKNOWN:
     case AT_CLAIMING:

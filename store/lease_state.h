@@ -38,6 +38,10 @@ struct lease_bucket {
     bool rewrite;                 /* the server has forgotten its records as well */
     bool read;                    /* its bindings are known: read once, told by its owner since */
     bool look;                    /* to be asked for */
+    bool peeks;                   /* LOADING: only to see whether its records can be read here */
+    uint8_t newer;                /* the highest format in it that cannot; 0: all can */
+    uint8_t leaves;               /* since it was found readable */
+    uint32_t heir;                /* it is left to this one, for what cannot be read here; 0: to `target` */
 };
 
 struct lease_peer {
@@ -92,6 +96,8 @@ struct lease_peer *lease_peer(struct lease *l, uint32_t node);
 /* Not alive for so long that even its own clock must agree; a node never heard of is dead. */
 bool lease_is_dead(const struct lease *l, uint32_t node, uint64_t grace_us);
 bool lease_may_claim(const struct lease *l, bool somebodys);
+/* The living node that is to read what is in this bucket of that format; 0: none does. */
+uint32_t lease_reader(const struct lease *l, uint32_t bucket, uint8_t format);
 
 /* lease_bucket.c */
 void lease_bucket_answer(struct lease *l, const struct event *ev);

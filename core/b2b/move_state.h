@@ -14,6 +14,7 @@
 #define MOVE_BUCKET_AT (2 * MOVE_ID_LEN)
 #define MOVE_SIZE_AT (MOVE_BUCKET_AT + LIMIT_BUCKET_DIGITS)
 #define MOVE_HEAD_LEN (MOVE_SIZE_AT + MOVE_SIZE_LEN)
+_Static_assert(MOVE_HEAD_LEN == RECORD_ARRIVING_AT, "who reads a bucket looks there");
 
 enum move_state {
     MOVE_WAITS,    /* for a call that is stable, or an engine to go to */

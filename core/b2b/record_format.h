@@ -17,10 +17,10 @@
 #ifndef REFEREE_B2B_RECORD_FORMAT_H
 #define REFEREE_B2B_RECORD_FORMAT_H
 
+#include "core/base/record_head.h"
 #include "core/b2b/config.h"
 #include "core/b2b/record_pack.h"
 
-#define RECORD_MAGIC "RFR" /* then the format, one byte */
 #define RECORD_FORMAT_FIRST 1
 #define RECORD_FORMAT 2 /* the newest */
 

@@ -20,7 +20,7 @@ bool node_open(struct node *n, const struct config *c, struct log *log) {
 
 void node_lay_out(struct node *n, struct arena *a, const struct config *c, uint64_t mono_us) {
     struct lease_config lc = { .node = c->engine.node, .lazy_seed = c->engine.seed.k0,
-                               .format = record_format_allowed(&c->engine) };
+                               .format = record_format_allowed(&c->engine), .reads = RECORD_FORMAT };
     struct addr at = n->at;
     if (!n->on)
         return;

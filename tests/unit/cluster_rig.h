@@ -9,6 +9,7 @@
 #define REFEREE_TESTS_CLUSTER_RIG_H
 
 #include "core/b2b/owner.h"
+#include "core/base/record_head.h"
 #include "store/lease.h"
 #include "tests/unit/call_rig.h"
 
@@ -26,7 +27,8 @@ struct cluster_engine {
     void *mem, *lease_mem;
     bool runs, cut, drained;
     bool leaves;             /* it is told to drain */
-    uint8_t format;          /* of records, the highest that its lease says it reads; 0: the newest */
+    uint8_t format;          /* of records, the highest that its lease says it reads; 0: the newest. `unread` counts
+                                what such an engine was given of a higher one: a real one would lose it */
     uint64_t gossip_us;
     struct lease_input in[CLUSTER_INPUTS];
     uint32_t first, waiting;
@@ -56,7 +58,7 @@ struct cluster {
     struct cluster_fly fly[CLUSTER_FLIES];
     unsigned heap[CLUSTER_FLIES], heap_n; /* those in use, the next one first */
     unsigned spare[CLUSTER_FLIES], spare_n, high; /* used before; none in use from `high` on */
-    uint32_t wrong_owner, sends;
+    uint32_t wrong_owner, sends, unread;
     void (*at_phone)(struct cluster *w, const struct addr *phone, char *text);
     void (*on_media)(struct cluster *w, unsigned engine, const struct media_cmd *cmd);
     /* Asked before each entry of an outbox, and with NULL behind the last one. */
@@ -282,6 +284,8 @@ static inline void cluster_decision(struct cluster *w, unsigned i, const struct 
     }
     if (ev.kind == EV_BUCKET)
         ev.u.bucket.live = w->c[i].leaves;
+    if (w->c[i].format && d->verdict == LEASE_RECORD)
+        w->unread += record_head_format(d->table, d->value) > w->c[i].format;
     cluster_step(w, i, &ev);
     for (unsigned k = 0; w->c[i].e && d->verdict == LEASE_MINE && k < w->n; k++)
         if (k != i && w->c[k].runs) {

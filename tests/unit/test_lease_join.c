@@ -2,6 +2,7 @@
  *
  * Nodes that come to others, which have something to give (lease_rig.h).
  */
+#include "core/base/record_head.h"
 #include "tests/unit/lease_rig.h"
 
 /* The highest record format that all the living read: it falls when an older node comes, before that one gets buckets,
@@ -85,6 +86,37 @@ static void test_return(void) {
     world_end();
 }
 
+static bool has(unsigned i, unsigned bucket) {
+    return acts(&w.nodes[i], bucket) && w.nodes[i].loaded[bucket];
+}
+
+/* What the survivor cannot read stays where it is, and goes to the first that can, be the bucket whosever. */
+static void test_reader_comes(void) {
+    reads[0] = reads[2] = 3;
+    reads[1] = 2;
+    world_new(2);
+    (void)until_all_owned(10 * SEC);
+    unsigned bucket = bucket_of(0), rest = 0;
+    CHECK_TRUE(put(0, bucket, RECORD_MAGIC "\3"));
+    w.nodes[0].runs = false;
+    run(6 * SEC);
+    CHECK_TRUE(has(1, bucket));
+    CHECK_EQ(w.nodes[1].records, 1);
+    start_node(2);
+    for (uint64_t end = w.now + 20 * SEC; w.now < end && !has(2, bucket);)
+        run(50 * MS);
+    CHECK_TRUE(has(2, bucket));
+    CHECK_TRUE(w.nodes[2].records >= 1);
+    /* Nobody writes it again here: it comes back so often, and is not read. Then it is kept. */
+    run(120 * SEC);
+    for (unsigned b = 0; b < LIMIT_BUCKETS; b++)
+        rest += has(1, b) || has(2, b);
+    CHECK_EQ(rest, LIMIT_BUCKETS);
+    CHECK_TRUE(w.nodes[1].records + w.nodes[2].records <= 2 + 2 * LEASE_LEAVES_MAX);
+    memset(reads, 0, sizeof reads);
+    world_end();
+}
+
 int main(void) {
-    return UNIT_RUN("lease_join", UNIT(test_format), UNIT(test_let_go), UNIT(test_return));
+    return UNIT_RUN("lease_join", UNIT(test_format), UNIT(test_let_go), UNIT(test_return), UNIT(test_reader_comes));
 }
