@@ -23,6 +23,7 @@
 #include "core/b2b/silence.h"
 #include "core/b2b/state.h"
 #include "core/b2b/transfer.h"
+#include "core/b2b/unread.h"
 #include "core/b2b/wire.h"
 #include "core/base/check.h"
 #include "parser/sip_hdr.h"
@@ -88,8 +89,10 @@ static void on_new_request(struct engine *e, const struct sip_msg *msg, const st
     struct leg *l = leg_find_request(e, msg);
     if (t->merged && !r.status)
         r.status = 482;
-    else if (msg->to_tag.p && !l && !r.status)
+    else if (msg->to_tag.p && !l && !r.status) {
+        unread_on_request(e, msg);
         r.status = 481;
+    }
     if (r.status) {
         refuse(e, msg, t->txn, &r);
         return;
@@ -405,6 +408,7 @@ static void on_timer(struct engine *e, struct wheel_node *n) {
     case TIMER_OWNER: owner_on_timer(e); break;
     case TIMER_MOVE: move_on_timer(e, n->owner); break;
     case TIMER_MOVED: moved_on_timer(e); break;
+    case TIMER_UNREAD: unread_on_timer(e); break;
     case TIMER_STORE: barrier_on_retry(e); break;
     case TIMER_STRAYS: recover_on_timer(e); break;
     case TIMER_REANCHOR: reanchor_on_timer(e); break;

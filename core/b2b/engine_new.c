@@ -10,6 +10,7 @@
 #include "core/b2b/reanchor.h"
 #include "core/b2b/registrar.h"
 #include "core/b2b/state.h"
+#include "core/b2b/unread.h"
 #include "core/base/check.h"
 
 void engine_config_defaults(struct engine_config *c) {
@@ -83,6 +84,7 @@ static void layout_pools(struct engine *e, struct arena *a, const struct engine_
     trace_init(&e->trace, a, c->trace_lines, c->shard, c->trace_level);
     failure_init(e, a, c->failures);
     moved_init(e, a);
+    unread_init(e, a);
     move_init(e, a);
     owner_wait_init(e, a);
     barrier_init(e, a);

@@ -11,6 +11,7 @@
 #include "core/b2b/recover.h"
 #include "core/b2b/registrar.h"
 #include "core/b2b/transfer.h"
+#include "core/b2b/unread.h"
 #include "parser/sip_hdr.h"
 
 void owner_init(struct engine *e) {
@@ -242,6 +243,7 @@ void owner_forget_lost(struct engine *e) {
             forget(e, c);
         }
     moved_forget_lost(e);
+    unread_forget_lost(e);
     move_forget_lost(e);
 }
 
@@ -316,8 +318,10 @@ static void delete_record(struct engine *e, const struct event *ev) {
  * neither, and the call is here. */
 static void on_call_record(struct engine *e, const struct event *ev) {
     bool moved = e->moved.stubs.used && stubs_lead_away(e, ev);
+    enum record_error r = moved ? RECORD_OK : recover_record(e, ev->u.bucket.key, ev->u.bucket.value);
     struct call *c = NULL;
-    if (!moved && recover_record(e, ev->u.bucket.key, ev->u.bucket.value) == RECORD_EXISTS)
+    unread_note(e, ev->u.bucket.bucket, ev->u.bucket.key, r);
+    if (r == RECORD_EXISTS)
         c = elsewhere(e, ev->u.bucket.key, ev->u.bucket.bucket);
     if (c)
         complete_stubs(e, c, ev->u.bucket.bucket, c->bucket);

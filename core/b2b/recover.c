@@ -7,6 +7,7 @@
 #include "core/b2b/record.h"
 #include "core/b2b/ticket.h"
 #include "core/b2b/transfer.h"
+#include "core/b2b/unread.h"
 #include "core/b2b/wire.h"
 
 static void skip(struct engine *e, struct slice key, const char *why) {
@@ -87,7 +88,8 @@ bool recover_on_store(struct engine *e, const struct event *ev) {
     if (!ev->u.store.ticket || ticket_part(ev->u.store.ticket) != TICKET_LOAD)
         return false;
     if (ev->u.store.status == STORE_OK)
-        (void)recover_record(e, ev->u.store.key, ev->u.store.value);
+        unread_note(e, (uint16_t)(ticket_handle(ev->u.store.ticket) - 1), ev->u.store.key,
+                    recover_record(e, ev->u.store.key, ev->u.store.value));
     else if (ev->u.store.status != STORE_MISSING)
         metrics_add(&e->metrics, M_store_failures, 1);
     return true;

@@ -352,6 +352,7 @@ enum engine_timer {
     TIMER_STORE,
     TIMER_STRAYS,
     TIMER_REANCHOR,
+    TIMER_UNREAD,
     TIMER_WAIT
 };
 
@@ -428,6 +429,8 @@ struct engine {
     struct owner_wait wait;
     struct moved moved;
     struct pool moves;        /* move.h */
+    struct pool unread;       /* unread.h */
+    struct wheel_node unread_timer;
     struct buf *move_body;    /* of the REFER that is worked on */
     struct failure_ring failures;
     struct transfer_rate rates[TRANSFER_RATES];

@@ -171,6 +171,34 @@ def older_node(alice, bob):
     wait_for("nothing of it is left in Redis", lambda: formats() == b"")
 
 
+def make_newer(alice, bob, node):
+    """A call that this node has, whose record becomes one of a release to come."""
+    while True:
+        a, b = start_call(alice, bob)
+        if owner_of(a) == node:
+            break
+        a.bye()
+        b.answer_bye()
+    key, field = f"referee:c:{{{a.tags[1][3:6]}}}", a.tags[1][6:22]
+    value = redis("hget", key, field)[:-1]
+    at = value.index(b"RFR") + 3
+    subprocess.run(["redis-cli", "-p", sys.argv[3], "-x", "hset", key, field], capture_output=True, check=True,
+                   input=value[:at] + b"\x09" + value[at + 1:])
+    check("its record is of format 9", b"\x09" in formats(), formats())
+    return a
+
+
+def unread(a, node):
+    """What the survivor cannot read it names, counts, and leaves alone until a party of it has hung up."""
+    check("it is counted", number(node, "metrics", "records_unreadable") == 1)
+    log = open(f"{FOLDER}/node{node}.log").read()
+    check("it is named", f"{a.tags[1][6:22]} is left alone: of format 9" in log)
+    check("it is in Redis still", b"\x09" in formats(), formats())
+    answer = a.ask("BYE")
+    check("who hangs up is told that there is no such call", answer.status == 481, answer)
+    wait_for("it has left Redis", lambda: b"\x09" not in formats())
+
+
 def hang_up(a, target, phones):
     target.over = False
     answer = a.ask("BYE")
@@ -194,12 +222,14 @@ def main():
     wait_for("no call is left", lambda: all(number(n, "leftover", "calls") == 0 for n in (0, 1)))
     a, target = transfer(*phones)
     victim = owner_of_call()
+    newer = make_newer(*phones[:2], victim)
     os.kill(int(open(f"{FOLDER}/pid{victim}").read()), signal.SIGKILL)
     Roaming.alive = [1 - victim]
     print(f"ok: node {victim + 1} is killed", flush=True)
     wait_for("the other one owns all buckets", lambda: all_owned(Roaming.alive))
     pump(phones, [a, target], lambda: number(1 - victim, "leftover", "calls") == 1)
     check("the call was taken over", number(1 - victim, "metrics", "calls_recovered") >= 1)
+    unread(newer, 1 - victim)
     hang_up(a, target, phones)
 
 
