@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * bench-store [--seconds S] [--value BYTES] [--takeover RECORDS] [--survivors N]
+ * bench-store [--seconds S] [--value BYTES] [--takeover RECORDS] [--survivors N] [--writes N [--batch N]]
  * Writes a second of one shard and of one Redis core by batch size, plain and fenced, beside redis-benchmark with the
- * same command on one connection; the client's cost; what a write waits; bytes a record.
+ * same command on one connection; the client's cost; what a write waits; bytes a record. With --writes so many fenced
+ * ones alone, at one batch size: to count instructions of, or to compare two builds by turns.
  */
 #include "bench/store/client.h"
 
@@ -19,7 +20,7 @@ static const uint32_t batches[] = { 1, 8, 32, 128 };
 
 struct options {
     double seconds;
-    uint32_t value, takeover, survivors;
+    uint32_t value, takeover, survivors, writes, batch;
 };
 
 static struct client client;
@@ -40,9 +41,10 @@ static double user_us(void) {
 static struct result measure(struct server *s, uint32_t batch, bool fenced, const struct options *o) {
     struct client *c = &client;
     uint64_t end = bench_us() + (uint64_t)(o->seconds * 1e6), n = 0, base = c->ok + c->bad, bad = c->bad;
+    uint64_t most = o->writes ? o->writes : UINT64_MAX;
     uint64_t begin = bench_us(), cpu = bench_cpu_us(), server = bench_cpu_of(s->pid);
     double user = user_us();
-    while (bench_us() < end) {
+    while (n < most && (o->writes || bench_us() < end)) {
         for (uint32_t i = 0; i < batch; i++)
             client_put(c, (uint32_t)(rand() % KEYS), slice_of(value, o->value), fenced);
         n += batch;
@@ -115,7 +117,8 @@ static void latency(const struct options *o) {
 static bool read_options(int argc, char **argv, struct options *o) {
     static const struct option options[] = {
         { "seconds", required_argument, NULL, 's' }, { "value", required_argument, NULL, 'v' },
-        { "takeover", required_argument, NULL, 't' }, { "survivors", required_argument, NULL, 'n' }, { 0 } };
+        { "takeover", required_argument, NULL, 't' }, { "survivors", required_argument, NULL, 'n' },
+        { "writes", required_argument, NULL, 'w' }, { "batch", required_argument, NULL, 'b' }, { 0 } };
     int c;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (c == 's')
@@ -126,10 +129,21 @@ static bool read_options(int argc, char **argv, struct options *o) {
             o->takeover = (uint32_t)strtoul(optarg, NULL, 10);
         else if (c == 'n')
             o->survivors = (uint32_t)strtoul(optarg, NULL, 10);
+        else if (c == 'w')
+            o->writes = (uint32_t)strtoul(optarg, NULL, 10);
+        else if (c == 'b')
+            o->batch = (uint32_t)strtoul(optarg, NULL, 10);
         else
             return false;
     }
-    return optind == argc && o->value <= 3000 && o->survivors > 0;
+    return optind == argc && o->value <= 3000 && o->survivors > 0 && o->batch > 0 && o->batch <= 1024;
+}
+
+static void some_writes(struct server *s, const struct options *o) {
+    claim_all(&client);
+    struct result r = measure(s, o->batch, true, o);
+    printf("%u fenced writes at batch %u: %.0f a second, client %.3f us, redis %.3f us\n", o->writes, o->batch, r.rate,
+           r.client_us, r.server_us);
 }
 
 static void writes(struct server *s, const struct options *o) {
@@ -144,10 +158,11 @@ static void writes(struct server *s, const struct options *o) {
 }
 
 int main(int argc, char **argv) {
-    struct options o = { .seconds = 2, .value = 600, .survivors = 2 };
+    struct options o = { .seconds = 2, .value = 600, .survivors = 2, .batch = 32 };
     struct server s = { 0 };
     if (!read_options(argc, argv, &o)) {
-        fputs("bench-store [--seconds S] [--value BYTES] [--takeover RECORDS] [--survivors N]\n", stderr);
+        fputs("bench-store [--seconds S] [--value BYTES] [--takeover RECORDS] [--survivors N] "
+              "[--writes N [--batch N]]\n", stderr);
         return 2;
     }
     memset(value, 'v', sizeof value);
@@ -160,9 +175,9 @@ int main(int argc, char **argv) {
     if (o.takeover) {
         status = bench_takeover(&s, o.takeover, o.survivors, o.value);
     } else if (client_open(&client, s.port, 4096)) {
-        writes(&s, &o);
+        (o.writes ? some_writes : writes)(&s, &o);
         client_close(&client);
-        status = bench_takeover(&s, 100000, o.survivors, o.value);
+        status = o.writes ? 0 : bench_takeover(&s, 100000, o.survivors, o.value);
     }
     server_stop(&s);
     return status;
