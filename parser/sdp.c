@@ -3,12 +3,11 @@
 
 #include "parser/sdp_line.h"
 
-/* The first two letters of an attribute's name, in lower case: most lines are none that we read. */
-#define ATTRIBUTE(a, b) ((a) << 8 | (b))
+/* The first two letters of an attribute's name, folded: most lines are none that we read, and who takes one for its
+ * letters looks at all of the name. */
+#define ATTRIBUTE(a, b) ((unsigned)(a) | (unsigned)(b) << 8)
 static unsigned attribute_of(struct slice line) {
-    return line.n < 4 || line.p[0] != 'a'
-               ? 0
-               : (unsigned)ATTRIBUTE(ascii_lower((uint8_t)line.p[2]), ascii_lower((uint8_t)line.p[3]));
+    return line.n < 4 || line.p[0] != 'a' ? 0 : ATTRIBUTE((uint8_t)line.p[2], (uint8_t)line.p[3]) | 0x2020;
 }
 
 int sdp_line_direction(struct slice line) {
@@ -100,7 +99,10 @@ static void read_rtcp(struct sdp_media *m, struct slice value) {
 /* Of an m-line, or of the session, where m is NULL. */
 static void read_attribute(struct common *c, struct sdp_media *m, struct slice line) {
     struct slice value;
-    switch (attribute_of(line)) {
+    unsigned name = attribute_of(line);
+    if (name == ATTRIBUTE('r', 't') && line.n >= 6 && (line.p[4] | 0x20) != 'c')
+        return; /* rtpmap: most of them */
+    switch (name) {
     case ATTRIBUTE('s', 'e'):
     case ATTRIBUTE('r', 'e'):
     case ATTRIBUTE('i', 'n'): read_direction(c, line); return;
@@ -112,7 +114,7 @@ static void read_attribute(struct common *c, struct sdp_media *m, struct slice l
             m->crypto |= sdp_attribute(line, SL("crypto"), &value);
         return;
     case ATTRIBUTE('r', 't'):
-        if (!m || line.n < 6 || (line.p[4] | 0x20) != 'c') /* rtpmap */
+        if (!m)
             return;
         if (sdp_attribute(line, SL("rtcp"), &value))
             read_rtcp(m, value);
@@ -137,38 +139,48 @@ struct reading {
     struct sdp *out;
     struct sdp_media *m;        /* NULL: before the first m-line */
     struct common session, own; /* own: of m */
+    struct common *now;         /* of the two */
 };
+
+/* The session or the m-line ends before `at`. */
+static void close_part(struct reading *r, const char *at) {
+    struct slice *part = r->m ? &r->m->lines : &r->out->session;
+    part->n = (uint32_t)(at - part->p);
+    if (r->m)
+        finish_media(r->m, &r->own, &r->session);
+}
 
 static bool open_media(struct reading *r, struct slice line) {
     struct sdp *out = r->out;
-    if (r->m)
-        finish_media(r->m, &r->own, &r->session);
+    close_part(r, line.p);
     if (out->media_count == SDP_MEDIA_MAX)
         return false;
     r->m = &out->media[out->media_count++];
-    *r->m = (struct sdp_media){ .lines = slice_of(line.p, 0) };
+    /* Not the formats: they are most of it, and those that there are get written. */
+    memset(r->m, 0, offsetof(struct sdp_media, formats));
+    memset(&r->m->connection, 0, sizeof *r->m - offsetof(struct sdp_media, connection));
+    r->m->lines = slice_of(line.p, 0);
     r->own = (struct common){ .direction = -1 };
+    r->now = &r->own;
     return read_m_line(r->m, sdp_skip(line, 2));
 }
 
 static bool read_line(struct reading *r, struct slice line) {
-    struct common *c = r->m ? &r->own : &r->session;
     if (line.n < 2 || line.p[1] != '=')
         return false;
-    switch (line.p[0]) {
-    case 'm': return open_media(r, line);
-    case 'o':
-        if (!r->m && !r->out->origin.p)
-            read_origin(r->out, sdp_skip(line, 2));
-        return true;
-    case 'c': read_connection(c, line); return true;
-    case 'a': read_attribute(c, r->m, line); return true;
-    default: return true;
-    }
+    if (line.p[0] == 'a')
+        read_attribute(r->now, r->m, line);
+    else if (line.p[0] == 'm')
+        return open_media(r, line);
+    else if (line.p[0] == 'c')
+        read_connection(r->now, line);
+    else if (line.p[0] == 'o' && !r->m && !r->out->origin.p)
+        read_origin(r->out, sdp_skip(line, 2));
+    return true;
 }
 
 int32_t sdp_parse(struct slice text, struct sdp *out) {
-    struct reading r = { .out = out, .session = { .direction = -1 } };
+    struct reading r = { .out = out, .session = { .direction = -1 }, .now = &r.session };
     struct slice rest = text, line;
     /* An m-line is zeroed when it is met: eight of them are more than a description. */
     memset(out, 0, offsetof(struct sdp, media));
@@ -176,16 +188,12 @@ int32_t sdp_parse(struct slice text, struct sdp *out) {
     out->session = slice_of(text.p, 0);
     if (text.n > INT32_MAX || !sdp_next_line(&rest, &line) || !slice_eq(line, SL("v=0")))
         return SDP_BAD;
-    do {
+    while (sdp_next_line(&rest, &line))
         if (!read_line(&r, line))
             return SDP_BAD;
-        struct slice *part = r.m ? &r.m->lines : &out->session;
-        part->n = (uint32_t)(rest.p - part->p);
-    } while (sdp_next_line(&rest, &line));
     if (!out->origin.p)
         return SDP_BAD;
-    if (r.m)
-        finish_media(r.m, &r.own, &r.session);
+    close_part(&r, text.p + text.n);
     return (int32_t)text.n;
 }
 

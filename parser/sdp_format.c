@@ -60,8 +60,8 @@ uint32_t sdp_clock_rate(const struct sdp_media *m) {
 
 /* One channel need not be written (RFC 8866 section 6.6). */
 static struct slice without_mono(struct slice map) {
-    int32_t first = slice_find(map, '/');
-    if (first >= 0 && map.n >= 2 && (uint32_t)first < map.n - 2 && map.p[map.n - 2] == '/' && map.p[map.n - 1] == '1')
+    if (map.n >= 2 && map.p[map.n - 1] == '1' && map.p[map.n - 2] == '/' &&
+        slice_find(map, '/') < (int32_t)map.n - 2)
         map.n -= 2;
     return map;
 }
@@ -88,26 +88,33 @@ struct said {
 
 /* A format of up to seven bytes as a number, to be compared at once; 0: longer. */
 static uint64_t short_word(struct slice s) {
-    uint64_t word = s.n;
+    uint64_t word = 0;
     if (s.n > 7)
         return 0;
     for (uint32_t i = 0; i < s.n; i++)
         word = word << 8 | (uint8_t)s.p[i];
-    return word;
+    return word | (uint64_t)s.n << 56;
 }
 
+/* value: "101 telephone-event/8000"; of[i] gets what stands behind the format, or that one's first word. */
 static void note(const struct sdp_media *m, const uint64_t *words, struct slice value, struct slice *of,
                  bool one_word) {
-    struct slice format, word;
+    struct slice format;
     if (!sdp_next_word(&value, &format))
         return;
-    struct slice rest = value.n ? sdp_skip(value, 1) : value;
-    if (one_word && !sdp_next_word(&value, &word))
-        return;
+    if (value.n)
+        value = sdp_skip(value, 1);
+    if (one_word) {
+        while (value.n && value.p[0] == ' ')
+            value = sdp_skip(value, 1);
+        value.n = sdp_until(value.p, value.n, ' ');
+        if (!value.n)
+            return;
+    }
     uint64_t this = short_word(format);
     for (uint32_t i = 0; i < m->format_count; i++)
         if (words[i] == this && !of[i].p && (this || slice_eq(m->formats[i], format)))
-            of[i] = one_word ? word : rest;
+            of[i] = value;
 }
 
 static void read_said(const struct sdp_media *m, struct said *s) {

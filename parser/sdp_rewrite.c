@@ -58,9 +58,15 @@ static void put_direction(struct sbuf *out, int direction) {
 
 static bool is_ice(struct slice line) {
     struct slice value;
-    return (line.n >= 6 && line.p[0] == 'a' && slice_ieq(slice_of(line.p + 2, 4), SL("ice-"))) ||
-           sdp_attribute(line, SL("candidate"), &value) || sdp_attribute(line, SL("end-of-candidates"), &value) ||
-           sdp_attribute(line, SL("remote-candidates"), &value);
+    if (line.n < 6 || line.p[0] != 'a')
+        return false;
+    switch (line.p[2] | 0x20) {
+    case 'i': return slice_ieq(slice_of(line.p + 2, 4), SL("ice-"));
+    case 'c': return sdp_attribute(line, SL("candidate"), &value);
+    case 'e': return sdp_attribute(line, SL("end-of-candidates"), &value);
+    case 'r': return sdp_attribute(line, SL("remote-candidates"), &value);
+    default: return false;
+    }
 }
 
 /* What the direction of each m-line is to become; -1: as it is written. */

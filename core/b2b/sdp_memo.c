@@ -73,6 +73,25 @@ int32_t sdp_memo_parse(struct sdp_memo *memo, struct slice text, struct sdp *out
     return n;
 }
 
+/* What decides the codecs of an m-line: its formats and all lines behind it. */
+static struct slice said_of(const struct sdp_media *m) {
+    const char *from = m->formats[0].p;
+    return slice_of(from, (size_t)(m->lines.p + m->lines.n - from));
+}
+
+/* What one party says the other is told, and mostly answered too: the same lines have the same codecs. */
+static const struct codecs *same_lines(const struct sdp_memo *memo, const struct sdp_media *m) {
+    struct slice said = said_of(m);
+    for (uint32_t i = 0; i < memo->used; i++) {
+        const struct entry *e = &memo->entries[i];
+        for (unsigned j = 0; j < LINES && j < e->sdp.media_count; j++)
+            if (e->lines[j].read && e->sdp.media[j].format_count && slice_eq(said_of(&e->sdp.media[j]), said) &&
+                slice_eq(e->sdp.media[j].proto, m->proto))
+                return &e->lines[j];
+    }
+    return NULL;
+}
+
 static struct codecs *codecs_of(struct sdp_memo *memo, const struct sdp_media *m) {
     for (uint32_t i = 0; i < memo->used; i++) {
         struct entry *e = &memo->entries[i];
@@ -83,13 +102,23 @@ static struct codecs *codecs_of(struct sdp_memo *memo, const struct sdp_media *m
     return NULL;
 }
 
+static void read_codecs(const struct sdp_memo *memo, const struct sdp_media *m, struct codecs *c) {
+    const struct codecs *same = m->format_count ? same_lines(memo, m) : NULL;
+    if (same) {
+        c->count = same->count;
+        memcpy(c->of, same->of, same->count * sizeof *c->of);
+    } else {
+        c->count = sdp_codecs(m, c->of);
+    }
+    c->read = true;
+}
+
 uint32_t sdp_memo_codecs(struct sdp_memo *memo, const struct sdp_media *m, struct sdp_codec out[SDP_FORMATS_MAX]) {
     struct codecs *c = codecs_of(memo, m);
     if (!c)
         return sdp_codecs(m, out);
     if (!c->read)
-        c->count = sdp_codecs(m, c->of);
-    c->read = true;
+        read_codecs(memo, m, c);
     memcpy(out, c->of, c->count * sizeof *c->of);
     return c->count;
 }

@@ -31,8 +31,35 @@ static inline struct slice slice_str(const char *nul_terminated) {
     return slice_of(nul_terminated, strlen(nul_terminated));
 }
 
+static inline uint64_t slice_load64(const char *p) {
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline uint32_t slice_load32(const char *p) {
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* The same n bytes: names are short, so by loads that may overlap instead of a call. */
+static inline bool slice_same_bytes(const char *a, const char *b, uint32_t n) {
+    if (__builtin_constant_p(n) || n > 32)
+        return memcmp(a, b, n) == 0;
+    if (n >= 8) {
+        for (uint32_t i = 0; i + 8 < n; i += 8)
+            if (slice_load64(a + i) != slice_load64(b + i))
+                return false;
+        return slice_load64(a + n - 8) == slice_load64(b + n - 8);
+    }
+    if (n >= 4)
+        return slice_load32(a) == slice_load32(b) && slice_load32(a + n - 4) == slice_load32(b + n - 4);
+    return n == 0 || (a[0] == b[0] && a[n / 2] == b[n / 2] && a[n - 1] == b[n - 1]);
+}
+
 static inline bool slice_eq(struct slice a, struct slice b) {
-    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+    return a.n == b.n && (a.n == 0 || slice_same_bytes(a.p, b.p, a.n));
 }
 
 /* ASCII only, as RFC 3261 section 7.3.1 compares names. */
@@ -40,8 +67,10 @@ static inline uint8_t ascii_lower(uint8_t c) {
     return (uint8_t)(c - 'A') < 26 ? (uint8_t)(c | 0x20) : c;
 }
 
-/* Without case, n bytes of each. */
+/* Without case, n bytes of each. Mostly they are written alike. */
 static inline bool slice_same_letters(const char *a, const char *b, uint32_t n) {
+    if (slice_same_bytes(a, b, n))
+        return true;
     for (uint32_t i = 0; i < n; i++)
         if (a[i] != b[i] && ascii_lower((uint8_t)a[i]) != ascii_lower((uint8_t)b[i]))
             return false;
