@@ -98,9 +98,15 @@ ALWAYS bool fast_header(struct sip_reader *r, uint32_t number, const char *p, co
     uint32_t id = known_name(p, colon, h);
     if (!id && (half_not_name(h) & below(colon)))
         return false;
-    r->msg->headers[number - 1] = (struct sip_hdr){
-        .name = slice_of(p, colon), .value = trim_value(p + colon + 1, lf - 1), .id = (uint16_t)id
-    };
+    /* Field by field: a whole one would be zeroed first. */
+    struct slice value = trim_value(p + colon + 1, lf - 1);
+    struct sip_hdr *to = &r->msg->headers[number - 1];
+    to->name.p = p;
+    to->name.n = colon;
+    to->value.p = value.p;
+    to->value.n = value.n;
+    to->id = (uint16_t)id;
+    to->next = 0;
     sip_chain_header(r, number, id, last);
     return true;
 }
