@@ -201,14 +201,9 @@ struct leg *leg_find_request(const struct engine *e, const struct sip_msg *msg) 
 
 static struct key128 tombstone_key(const struct engine *e, struct slice call_id, struct slice local,
                                    struct slice remote) {
-    struct siphash h;
     uint32_t lengths[2] = { call_id.n, local.n };
-    siphash_init_quick(&h, e->map_key);
-    siphash_add(&h, lengths, sizeof lengths);
-    siphash_add(&h, call_id.p, call_id.n);
-    siphash_add(&h, local.p, local.n);
-    siphash_add(&h, remote.p, remote.n);
-    return siphash_end(&h);
+    struct slice pieces[] = { slice_of((const char *)lengths, sizeof lengths), call_id, local, remote };
+    return siphash128_quick_pieces(e->map_key, pieces, 4);
 }
 
 bool leg_ended_lately(const struct engine *e, struct slice call_id, struct slice local_tag, struct slice remote_tag) {

@@ -132,13 +132,9 @@ void recover_forget(struct engine *e, struct call *c) {
 
 /* Beside what leg_index keeps: by the peer's tag in place of ours. */
 static struct key128 remote_key(const struct engine *e, struct slice call_id, struct slice tag) {
-    struct siphash h;
     uint32_t head[2] = { UINT32_C(0x72656570), call_id.n }; /* no tag of ours begins so */
-    siphash_init_quick(&h, e->map_key);
-    siphash_add(&h, head, sizeof head);
-    siphash_add(&h, call_id.p, call_id.n);
-    siphash_add(&h, tag.p, tag.n);
-    return siphash_end(&h);
+    struct slice pieces[] = { slice_of((const char *)head, sizeof head), call_id, tag };
+    return siphash128_quick_pieces(e->map_key, pieces, 3);
 }
 
 static struct key128 key_of(const struct engine *e, const struct leg *l) {

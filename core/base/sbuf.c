@@ -5,42 +5,12 @@
 
 static const char hex_digits[] = "0123456789abcdef";
 
-/* At most 32 bytes, without a call: two moves that may overlap. */
-static inline void copy_small(char *to, const char *p, uint32_t n) {
-    if (n >= 16) {
-        char begin[16], end[16];
-        memcpy(begin, p, 16);
-        memcpy(end, p + n - 16, 16);
-        memcpy(to, begin, 16);
-        memcpy(to + n - 16, end, 16);
-    } else if (n >= 8) {
-        uint64_t begin, end;
-        memcpy(&begin, p, 8);
-        memcpy(&end, p + n - 8, 8);
-        memcpy(to, &begin, 8);
-        memcpy(to + n - 8, &end, 8);
-    } else if (n >= 4) {
-        uint32_t begin, end;
-        memcpy(&begin, p, 4);
-        memcpy(&end, p + n - 4, 4);
-        memcpy(to, &begin, 4);
-        memcpy(to + n - 4, &end, 4);
-    } else if (n) {
-        to[0] = p[0];
-        to[n / 2] = p[n / 2];
-        to[n - 1] = p[n - 1];
-    }
-}
-
 void sbuf_put_bytes(struct sbuf *b, struct slice s) {
     if (s.n > b->cap - b->n) {
         b->overflow = true;
         return;
     }
-    if (s.n <= 32)
-        copy_small(b->p + b->n, s.p, s.n);
-    else
-        memcpy(b->p + b->n, s.p, s.n);
+    slice_copy(b->p + b->n, s);
     b->n += s.n;
 }
 

@@ -168,3 +168,23 @@ struct key128 siphash_end(struct siphash *s) {
     uint64_t last = s->tail | s->total << 56;
     return s->quick ? finish(words_of(s), last, s->wide, true) : finish(words_of(s), last, s->wide, false);
 }
+
+static struct key128 add_pieces(struct siphash_key key, const struct slice *pieces, unsigned count) {
+    struct siphash h;
+    siphash_init_quick(&h, key);
+    for (unsigned i = 0; i < count; i++)
+        siphash_add(&h, pieces[i].p, pieces[i].n);
+    return siphash_end(&h);
+}
+
+struct key128 siphash128_quick_pieces(struct siphash_key key, const struct slice *pieces, unsigned count) {
+    char all[SIPHASH_AT_ONCE];
+    uint32_t n = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (pieces[i].n > sizeof all - n)
+            return add_pieces(key, pieces, count);
+        slice_copy(all + n, pieces[i]);
+        n += pieces[i].n;
+    }
+    return siphash128_quick(key, all, n);
+}

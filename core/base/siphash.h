@@ -6,6 +6,8 @@
 #ifndef REFEREE_BASE_SIPHASH_H
 #define REFEREE_BASE_SIPHASH_H
 
+#include "core/base/slice.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +26,11 @@ struct key128 siphash128(struct siphash_key key, const void *data, size_t n);
 /* SipHash-1-3, which hash tables take elsewhere too: for the keys of maps of this process, of which nobody outside sees
  * anything. Not for what goes out or lasts. */
 struct key128 siphash128_quick(struct siphash_key key, const void *data, size_t n);
+
+/* As siphash128_quick of the pieces as if concatenated. Those with at most SIPHASH_AT_ONCE bytes together are, which is
+ * much less than adding each. */
+#define SIPHASH_AT_ONCE 256
+struct key128 siphash128_quick_pieces(struct siphash_key key, const struct slice *pieces, unsigned count);
 
 /* Incremental: several pieces as if concatenated. */
 struct siphash {

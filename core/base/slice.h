@@ -85,6 +85,39 @@ static inline bool slice_has_prefix(struct slice s, struct slice prefix) {
     return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
 }
 
+/* All bytes of s; up to 32 without a call, by two moves that may overlap. */
+static inline void slice_copy(char *to, struct slice s) {
+    const char *p = s.p;
+    uint32_t n = s.n;
+    if (n > 32) {
+        memcpy(to, p, n);
+        return;
+    }
+    if (n >= 16) {
+        char begin[16], end[16];
+        memcpy(begin, p, 16);
+        memcpy(end, p + n - 16, 16);
+        memcpy(to, begin, 16);
+        memcpy(to + n - 16, end, 16);
+    } else if (n >= 8) {
+        uint64_t begin, end;
+        memcpy(&begin, p, 8);
+        memcpy(&end, p + n - 8, 8);
+        memcpy(to, &begin, 8);
+        memcpy(to + n - 8, &end, 8);
+    } else if (n >= 4) {
+        uint32_t begin, end;
+        memcpy(&begin, p, 4);
+        memcpy(&end, p + n - 4, 4);
+        memcpy(to, &begin, 4);
+        memcpy(to + n - 4, &end, 4);
+    } else if (n) {
+        to[0] = p[0];
+        to[n / 2] = p[n / 2];
+        to[n - 1] = p[n - 1];
+    }
+}
+
 /* Without SP, HTAB, CR and LF at both ends. */
 static inline struct slice slice_trim(struct slice s) {
     while (s.n && (s.p[0] == ' ' || s.p[0] == '\t' || s.p[0] == '\r' || s.p[0] == '\n'))

@@ -14,79 +14,59 @@ struct key_head {
     uint16_t lengths[5];
 };
 
-static void key_begin(struct siphash *h, const struct txn_layer *l, const struct key_head *head) {
-    siphash_init_quick(h, l->key);
-    siphash_add(h, head, sizeof *head);
-}
-
-static void key_add(struct siphash *h, struct slice s) {
-    siphash_add(h, s.p, s.n);
-}
-
-static void key_add_lower(struct siphash *h, struct slice s) {
-    uint8_t piece[64];
-    while (s.n) {
-        uint32_t n = s.n < sizeof piece ? s.n : (uint32_t)sizeof piece;
-        for (uint32_t i = 0; i < n; i++)
-            piece[i] = ascii_lower((uint8_t)s.p[i]);
-        siphash_add(h, piece, n);
-        s = slice_of(s.p + n, s.n - n);
-    }
+static struct slice head_slice(const struct key_head *head) {
+    return slice_of((const char *)head, sizeof *head);
 }
 
 struct key128 txn_key_client(const struct txn_layer *l, struct slice branch, struct slice method_name) {
-    struct siphash h;
-    key_begin(&h, l, &(struct key_head){ .letter = 'c', .lengths = { (uint16_t)branch.n } });
-    key_add(&h, branch);
-    key_add(&h, method_name);
-    return siphash_end(&h);
+    struct key_head head = { .letter = 'c', .lengths = { (uint16_t)branch.n } };
+    struct slice pieces[] = { head_slice(&head), branch, method_name };
+    return siphash128_quick_pieces(l->key, pieces, 3);
 }
 
 /* RFC 2543: Request-URI, From tag, Call-ID, CSeq, top Via; and the To tag, but not for the INVITE's key, since its
  * ACK carries the tag of the response and not that of the INVITE. */
 static struct key128 legacy_key(const struct txn_layer *l, const struct sip_msg *msg, struct slice method_name) {
-    struct siphash h;
     struct slice to_tag = slice_eq(method_name, SL("INVITE")) ? SLICE_NONE : msg->to_tag;
-    key_begin(&h, l, &(struct key_head){
+    struct key_head head = {
         .letter = 'o',
         .number = msg->cseq,
         .lengths = { (uint16_t)msg->ruri_text.n, (uint16_t)msg->from_tag.n, (uint16_t)msg->call_id.n,
                      (uint16_t)msg->via.value.n, (uint16_t)to_tag.n },
-    });
-    key_add(&h, msg->ruri_text);
-    key_add(&h, msg->from_tag);
-    key_add(&h, msg->call_id);
-    key_add(&h, msg->via.value);
-    key_add(&h, to_tag);
-    key_add(&h, method_name);
-    return siphash_end(&h);
+    };
+    struct slice pieces[] = { head_slice(&head), msg->ruri_text, msg->from_tag, msg->call_id,
+                              msg->via.value,    to_tag,         method_name };
+    return siphash128_quick_pieces(l->key, pieces, 7);
+}
+
+/* The host without case: cut, where it is longer than any that resolves; its length is in the head. */
+static struct slice lower_host(struct slice host, char *room, uint32_t size) {
+    uint32_t n = host.n < size ? host.n : size;
+    for (uint32_t i = 0; i < n; i++)
+        room[i] = (char)ascii_lower((uint8_t)host.p[i]);
+    return slice_of(room, n);
 }
 
 struct key128 txn_key_server(const struct txn_layer *l, const struct sip_msg *msg, struct slice method_name) {
-    struct siphash h;
-    struct slice host = msg->via.sent_by.host;
+    char room[256];
+    struct slice host = lower_host(msg->via.sent_by.host, room, sizeof room);
     if (!branch_is_3261(msg->via.branch))
         return legacy_key(l, msg, method_name);
-    key_begin(&h, l, &(struct key_head){
+    struct key_head head = {
         .letter = 's',
         .number = msg->via.sent_by.port,
-        .lengths = { (uint16_t)msg->via.branch.n, (uint16_t)host.n },
-    });
-    key_add(&h, msg->via.branch);
-    key_add_lower(&h, host);
-    key_add(&h, method_name);
-    return siphash_end(&h);
+        .lengths = { (uint16_t)msg->via.branch.n, (uint16_t)msg->via.sent_by.host.n },
+    };
+    struct slice pieces[] = { head_slice(&head), msg->via.branch, host, method_name };
+    return siphash128_quick_pieces(l->key, pieces, 4);
 }
 
 struct key128 txn_key_merge(const struct txn_layer *l, const struct sip_msg *msg) {
-    struct siphash h;
-    key_begin(&h, l, &(struct key_head){
+    struct key_head head = {
         .letter = 'm',
         .number = msg->cseq,
         .lengths = { (uint16_t)msg->call_id.n, (uint16_t)msg->from_tag.n },
-    });
-    key_add(&h, msg->call_id);
-    key_add(&h, msg->from_tag);
-    key_add(&h, msg->cseq_method_name);
-    return siphash_end(&h);
+    };
+    struct slice pieces[] = { head_slice(&head), msg->call_id, msg->from_tag, msg->cseq_method_name };
+    return siphash128_quick_pieces(l->key, pieces, 4);
 }

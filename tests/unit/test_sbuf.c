@@ -73,6 +73,27 @@ static void test_escaped(void) {
     CHECK_SLICE(sbuf_slice(&b), "abc");
 }
 
+/* By loads of several widths: a difference is seen at each place of each length, and so is a case at each. */
+static void test_compared(void) {
+    char a[80], b[80], big[80];
+    for (uint32_t n = 0; n <= sizeof a; n++) {
+        for (uint32_t i = 0; i < n; i++)
+            big[i] = (char)ascii_lower((uint8_t)(a[i] = b[i] = (char)('A' + i % 26)));
+        slice_copy(b, slice_of(a, n));
+        CHECK_TRUE(slice_eq(slice_of(a, n), slice_of(b, n)));
+        CHECK_TRUE(slice_ieq(slice_of(a, n), slice_of(big, n)));
+        CHECK_FALSE(n && slice_eq(slice_of(a, n), slice_of(big, n)));
+        for (uint32_t i = 0; i < n; i++) {
+            b[i] = '-';
+            CHECK_FALSE(slice_eq(slice_of(a, n), slice_of(b, n)));
+            CHECK_FALSE(slice_ieq(slice_of(big, n), slice_of(b, n)));
+            slice_copy(b, slice_of(a, n));
+            CHECK_TRUE(b[i] == a[i]);
+        }
+    }
+}
+
 int main(void) {
-    return UNIT_RUN("sbuf", UNIT(test_numbers), UNIT(test_hex), UNIT(test_overflow), UNIT(test_escaped));
+    return UNIT_RUN("sbuf", UNIT(test_compared), UNIT(test_numbers), UNIT(test_hex), UNIT(test_overflow),
+                    UNIT(test_escaped));
 }

@@ -107,6 +107,18 @@ static void test_quick(void) {
     }
 }
 
+/* Pieces that are gathered, and those that are too long together, as if they were one. */
+static void test_quick_pieces(void) {
+    static char bytes[2 * SIPHASH_AT_ONCE];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)(i * 7 + 1);
+    for (size_t n = 0; n <= sizeof bytes; n += n < 80 ? 1 : 13)
+        for (size_t split = 0; split <= n; split += split < 40 ? 1 : 29) {
+            struct slice pieces[] = { slice_of(bytes, split), SLICE_NONE, slice_of(bytes + split, n - split) };
+            CHECK_TRUE(key128_eq(siphash128_quick_pieces(key, pieces, 3), siphash128_quick(key, bytes, n)));
+        }
+}
+
 static void test_64(void) {
     for (size_t n = 0; n < 64; n++) {
         char mem[32];
@@ -156,6 +168,6 @@ static void test_narrow_has_no_second_half(void) {
 int main(void) {
     for (size_t i = 0; i < sizeof input; i++)
         input[i] = (uint8_t)i;
-    return UNIT_RUN("siphash", UNIT(test_64), UNIT(test_128), UNIT(test_quick), UNIT(test_paper), UNIT(test_pieces),
-                    UNIT(test_narrow_has_no_second_half));
+    return UNIT_RUN("siphash", UNIT(test_64), UNIT(test_128), UNIT(test_quick), UNIT(test_quick_pieces),
+                    UNIT(test_paper), UNIT(test_pieces), UNIT(test_narrow_has_no_second_half));
 }
