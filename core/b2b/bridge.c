@@ -354,7 +354,8 @@ static void on_ack(struct engine *e, struct leg *l, const struct leg_event *ev) 
         settle_early(e, l, other, ev->msg);
         return;
     }
-    if (!other || !other->late_offer || other->oa != OA_OFFER_RCVD) {
+    /* An offer that was asked for by us is told to l by a re-INVITE, and answered with that one's answer. */
+    if (!other || !other->late_offer || other->oa != OA_OFFER_RCVD || other->own_invite) {
         /* The node that called the one died before the other answered. */
         if (other && leg_is_up(other) && !media_is_here(e, other))
             reanchor(e, other);
