@@ -254,9 +254,17 @@ static void decline(struct engine *e, struct leg *l, struct leg *other) {
         agree(e, l, other);
 }
 
+/* It was asked for by late_agree, or by a transfer that is over: where media is not relayed the other one is to hear of
+ * it. */
+static void offered(struct engine *e, struct leg *l, struct leg *other, const struct sip_msg *msg) {
+    bool busy = leg_is_transferred(e, l) || leg_is_transferred(e, other);
+    if (!late_offered(e, l, msg) || !l->direct || !leg_is_up(other) || busy ||
+        !leg_reoffer(e, other, leg_str(l, LEG_SDP_REMOTE), -1))
+        decline(e, l, other);
+}
+
 void bridge_offered_late(struct engine *e, struct leg *l, const struct sip_msg *msg) {
-    late_offered(e, l, msg);
-    decline(e, l, leg_peer(e, l));
+    offered(e, l, leg_peer(e, l), msg);
     call_changed(e, leg_call(e, l));
 }
 
@@ -269,15 +277,8 @@ static void on_reanswered(struct engine *e, struct leg *l, const struct leg_even
     l->own_invite = l->own_invite || own_late;
     if (own_late && !ev->own && !leg_owes_answer(l))
         leg_ack(e, l, SLICE_NONE);
-    if (own_late && late_offered(e, l, ev->msg)) {
-        /* Asked by late_agree, or by a transfer that is over. */
-        if (!l->direct || !leg_is_up(other) || leg_is_transferred(e, other) ||
-            !leg_reoffer(e, other, leg_str(l, LEG_SDP_REMOTE), -1))
-            decline(e, l, other);
-        return;
-    }
     if (own_late) {
-        decline(e, l, other);
+        offered(e, l, other, ev->msg);
         return;
     }
     if (ev->own && other && leg_owes_answer(other)) {
