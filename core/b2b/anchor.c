@@ -33,17 +33,19 @@ static bool has_family(const struct engine *e, uint8_t family) {
     return false;
 }
 
+/* That a description names; ADDR_NONE: none, or one to which nothing is sent for now. */
+static uint8_t family_in(const struct engine *e, struct slice text) {
+    struct sdp s;
+    bool readable = text.p && engine_sdp(e, text, &s) >= 0;
+    for (unsigned i = 0; readable && i < s.media_count; i++)
+        if (s.media[i].port && s.media[i].connection.family != ADDR_NONE && !addr_is_any(&s.media[i].connection))
+            return s.media[i].connection.family;
+    return ADDR_NONE;
+}
+
 /* ADDR_NONE: any. */
 static uint8_t family_of(const struct engine *e, const struct leg *l) {
-    struct sdp s;
-    struct slice said = leg_str(l, LEG_SDP_REMOTE);
-    uint8_t family = l->dlg.flow.family;
-    bool readable = said.p && engine_sdp(e, said, &s) >= 0;
-    for (unsigned i = 0; readable && i < s.media_count; i++)
-        if (s.media[i].port && s.media[i].connection.family != ADDR_NONE) {
-            family = s.media[i].connection.family;
-            break;
-        }
+    uint8_t said = family_in(e, leg_str(l, LEG_SDP_REMOTE)), family = said != ADDR_NONE ? said : l->dlg.flow.family;
     return has_family(e, family) ? family : ADDR_NONE;
 }
 
@@ -65,7 +67,17 @@ uint32_t anchor_choose(struct engine *e, const struct leg *l, uint32_t streams) 
 bool anchor_is_other_family(const struct engine *e, const struct leg *l) {
     uint32_t at = anchor_of(e, l);
     uint8_t family = e->cfg.media_more_count && at != ANCHOR_NOWHERE ? family_of(e, l) : ADDR_NONE;
-    return family != ADDR_NONE && anchor_addr(e, at)->family != family;
+    return family != ADDR_NONE && anchor_addr(e, at)->family != family &&
+           (!leg_str(l, LEG_SDP_LOCAL).p || family == family_in(e, leg_str(l, LEG_SDP_REMOTE)));
+}
+
+bool anchor_is_lost_by(const struct engine *e, const struct leg *l, struct slice text) {
+    uint32_t at = anchor_of(e, l);
+    uint8_t family = at != ANCHOR_NOWHERE ? family_in(e, text) : ADDR_NONE;
+    if (family == ADDR_NONE || family == anchor_addr(e, at)->family || has_family(e, family))
+        return false;
+    uint8_t before = family_in(e, leg_str(l, LEG_SDP_REMOTE));
+    return before != ADDR_NONE && before != family;
 }
 
 bool anchor_is_here(const struct engine *e, uint32_t k) {

@@ -7,6 +7,9 @@
  * New legs take the own addresses in turn, of those that are of the leg's family: what its description names, or before
  * there is one, what its signalling goes by. Where none is of it, any is. One that has no ports left is passed over.
  *
+ * A party that goes over to the other family in the midst of a call is told of an address of that in our next
+ * description, and where there is none its offer is refused.
+ *
  * A call that comes without its address waits for it (media_vip_wait_us), then its parties are told of other ports; and
  * so they are when an address leaves.
  */
@@ -33,6 +36,9 @@ uint32_t anchor_of(const struct engine *e, const struct leg *l);
 uint32_t anchor_choose(struct engine *e, const struct leg *l, uint32_t streams);
 /* The leg is at an address of another family than its peer's description is of, though there would be one. */
 bool anchor_is_other_family(const struct engine *e, const struct leg *l);
+/* With this description of its peer's the leg would be talking to another family than before, of which no own address
+ * is. */
+bool anchor_is_lost_by(const struct engine *e, const struct leg *l, struct slice text);
 const struct addr *anchor_addr(const struct engine *e, uint32_t k);
 /* ANCHOR_NOWHERE: not one of ours. */
 uint32_t anchor_index(const struct engine *e, const struct addr *a);

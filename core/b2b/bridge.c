@@ -159,7 +159,7 @@ static void answer_alone(struct engine *e, struct leg *l, const struct sip_msg *
     if (!msg->body.n) {
         sdp = leg_str(l, LEG_SDP_LOCAL);
     } else {
-        if (media_check(e, l, msg->body) != 0 || !media_offered(e, l, msg->body)) {
+        if (media_check_offer(e, l, msg->body) != 0 || !media_offered(e, l, msg->body)) {
             refuse_invite(e, l, 488, NULL);
             return;
         }
@@ -216,7 +216,7 @@ static bool hold_here(struct engine *e, struct leg *l, struct leg *other, const 
 static void on_reinvite(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
     struct slice body = ev->msg->body, sdp = SLICE_NONE;
-    uint16_t bad = body.n ? media_check(e, l, body) : 0;
+    uint16_t bad = body.n ? media_check_offer(e, l, body) : 0;
     if (bad) {
         refuse_invite(e, l, bad, NULL);
         return;
@@ -419,7 +419,7 @@ static void pass_request(struct engine *e, struct leg *l, const struct leg_event
         bool open = other->oa != OA_STABLE ||
                     (leg_is_up(other) ? other->invite_in != HANDLE_NONE || other->invite_out != HANDLE_NONE
                                       : !other->early_answer);
-        uint16_t bad = open ? 491 : media_check(e, l, ev->msg->body);
+        uint16_t bad = open ? 491 : media_check_offer(e, l, ev->msg->body);
         if (!bad &&
             (!media_offered(e, l, ev->msg->body) || !(r.body = media_describe(e, other, ev->msg->body, -1)).p))
             bad = 488;

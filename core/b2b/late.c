@@ -13,7 +13,7 @@ static void ack(struct engine *e, struct leg *l, struct slice sdp) {
 bool late_offered(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     if (!leg_owes_answer(l))
         return false;
-    if (media_check(e, l, msg->body) == 0 && media_offered(e, l, msg->body))
+    if (media_check_offer(e, l, msg->body) == 0 && media_offered(e, l, msg->body))
         return true;
     ack(e, l, media_refuse_all(e, l, msg->body));
     return false;

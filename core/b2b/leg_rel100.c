@@ -251,7 +251,7 @@ static void send_waiting(struct engine *e, struct leg *l) {
 /* An offer in the PRACK has to be answered here and now: with what the other party has agreed to, which hears of the
  * rest when the call is up (RFC 6337 section 3.2.1: it cannot be refused). */
 static struct slice answer_offer(struct engine *e, struct leg *l, const struct sip_msg *msg) {
-    if (l->oa != OA_STABLE || media_check(e, l, msg->body) != 0 || !media_offered(e, l, msg->body))
+    if (l->oa != OA_STABLE || media_check_offer(e, l, msg->body) != 0 || !media_offered(e, l, msg->body))
         return SLICE_NONE;
     oa_step(&l->oa, OA_EV_RECV_OFFER);
     struct slice sdp = media_answer_alone(e, l, msg->body);

@@ -40,6 +40,11 @@ uint16_t media_check(const struct engine *e, struct leg *l, struct slice text) {
     return check(e, media_srtp_mode(e, l), l->direct, text, &why);
 }
 
+uint16_t media_check_offer(const struct engine *e, struct leg *l, struct slice text) {
+    uint16_t bad = media_check(e, l, text);
+    return bad ? bad : !l->direct && anchor_is_lost_by(e, l, text) ? 488 : 0;
+}
+
 uint16_t media_check_new(const struct engine *e, struct slice principal, bool direct, struct slice text,
                          struct slice *why) {
     return check(e, policy_srtp_mode(e, principal), direct, text, why);
@@ -106,6 +111,12 @@ static uint32_t live_lines(const struct sdp *s) {
     return n;
 }
 
+static void tell_remotes(struct engine *e, struct leg *l, const struct sdp *s) {
+    for (unsigned i = 0; i < s->media_count && i < LEG_STREAMS; i++)
+        if (l->media.streams[i].open && media_srtp_is_live(&s->media[i]))
+            tell_remote(e, l, &l->media.streams[i], &s->media[i]);
+}
+
 bool media_received(struct engine *e, struct leg *l, struct slice text, bool offer) {
     struct sdp s;
     if (engine_sdp(e, text, &s) < 0 || !leg_set(e, l, LEG_SDP_REMOTE, text))
@@ -126,9 +137,7 @@ bool media_received(struct engine *e, struct leg *l, struct slice text, bool off
     /* Keys before addresses: nothing of a party passes as plain RTP that is not. */
     if (!offer && l->oa != OA_OFFER_RCVD && !leg_str(l, LEG_SDP_BEFORE).p)
         media_srtp_settle(e, l, leg_str(l, LEG_SDP_REMOTE));
-    for (unsigned i = 0; i < s.media_count && i < LEG_STREAMS; i++)
-        if (l->media.streams[i].open && media_srtp_is_live(&s.media[i]))
-            tell_remote(e, l, &l->media.streams[i], &s.media[i]);
+    tell_remotes(e, l, &s);
     return true;
 }
 
@@ -282,9 +291,28 @@ static struct slice rewritten(struct engine *e, const struct rewrite *r) {
     return b.overflow ? SLICE_NONE : sbuf_slice(&b);
 }
 
+/* Its party has gone over to the other family: so do its ports. No text of the leg is set, and whom it talks with stays
+ * as it is. False: there are none. */
+static bool follow_family(struct engine *e, struct leg *to) {
+    struct sdp s;
+    struct leg *p = leg_peer(e, to);
+    struct slice before = leg_str(to, LEG_SDP_BEFORE), remote = leg_str(to, LEG_SDP_REMOTE);
+    if (!anchor_is_other_family(e, to))
+        return true;
+    if (engine_sdp(e, remote, &s) < 0 || !media_move(e, to))
+        return false;
+    media_srtp_settle(e, to, before.p ? before : remote);
+    tell_remotes(e, to, &s);
+    if (to->echo)
+        media_echo(e, to);
+    else if (p && !to->holds_here && !leg_is_transferred(e, to))
+        media_connect(e, to, p);
+    return true;
+}
+
 /* The description for `to` in e->ua.body, with the o= line it had last. */
 static struct slice write_for(struct engine *e, struct leg *to, struct slice text, int direction, struct rewrite *r) {
-    if (engine_sdp(e, text, &r->from) < 0)
+    if (!follow_family(e, to) || engine_sdp(e, text, &r->from) < 0)
         return SLICE_NONE;
     fit_lines(e, to, &r->from);
     return fill_patch(e, to, direction, r) ? rewritten(e, r) : SLICE_NONE;
@@ -292,6 +320,8 @@ static struct slice write_for(struct engine *e, struct leg *to, struct slice tex
 
 bool media_is_same(struct engine *e, struct leg *l, struct slice text, int direction) {
     struct rewrite r;
+    if (anchor_is_other_family(e, l))
+        return false;
     struct slice now = write_for(e, l, text, direction, &r);
     return now.p && !l->session_unsure && leg_str(l, LEG_SDP_LOCAL).p &&
            sdp_same_but_origin(now, leg_str(l, LEG_SDP_LOCAL));

@@ -25,6 +25,8 @@ void media_pair(struct leg *a, struct leg *b);
 /* Status a description of l's peer deserves: 0 fine, 400 malformed, 488 nothing in it that we relay (direct: no
  * m-line). */
 uint16_t media_check(const struct engine *e, struct leg *l, struct slice sdp);
+/* The same of an offer of l's peer; 488 also if it goes over to a family of which no media address is. */
+uint16_t media_check_offer(const struct engine *e, struct leg *l, struct slice sdp);
 /* The same for who has no leg yet. *why: for the reason of the refusal; absent: the usual one. */
 uint16_t media_check_new(const struct engine *e, struct slice principal, bool direct, struct slice sdp,
                          struct slice *why);

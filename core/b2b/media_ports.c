@@ -96,7 +96,7 @@ uint32_t media_open_count(const struct leg *l) {
     return n;
 }
 
-bool media_come_home(struct engine *e, struct leg *l) {
+bool media_move(struct engine *e, struct leg *l) {
     struct leg_stream streams[LEG_STREAMS];
     uint32_t at = anchor_choose(e, l, media_open_count(l));
     if (at == ANCHOR_NOWHERE)
@@ -107,8 +107,14 @@ bool media_come_home(struct engine *e, struct leg *l) {
             streams[i].slot = port_pool_take_at(&e->ports, at, e->now, &streams[i].generation);
     close_streams(e, l);
     memcpy(l->media.streams, streams, sizeof streams);
-    l->session_unsure = true;
     media_take_up(e, l);
+    return true;
+}
+
+bool media_come_home(struct engine *e, struct leg *l) {
+    if (!media_move(e, l))
+        return false;
+    l->session_unsure = true;
     media_resume(e, l);
     return true;
 }

@@ -13,6 +13,9 @@ struct media_cmd *media_command(struct engine *e, enum media_verb verb, const st
 bool media_open(struct engine *e, struct leg *l, unsigned i, uint32_t streams);
 /* Streams that are open. */
 uint32_t media_open_count(const struct leg *l);
+/* The streams of l that are open get other ports, where anchor_choose says; where its party is the relay is still to be
+ * told. False: there are none; nothing has changed. */
+bool media_move(struct engine *e, struct leg *l);
 /* Where the leg's streams are; its first address while it has none. */
 const struct addr *media_address(const struct engine *e, const struct leg *l);
 

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """tests/e2e/addresses.py PORT MODE ADDRESS...: a daemon with two IPv4 addresses for media and an IPv6 one, each with
 two pairs of ports: legs take them in turn, each one of its family, and a call for which none is left gets 503 before
-anybody rings. MODE as in fastpath.py."""
+anybody rings. A party that goes over to the other family is told of an address of that. MODE as in fastpath.py."""
 import sys
+import threading
 import time
 
 import sip
@@ -12,9 +13,8 @@ from sip import Dialog, Failed, Phone, check, invite, nothing_is_left, wait_for
 from speech import Speaker
 
 
-def talk(caller, callee, mode):
-    """The two dialogs, once both have heard each other."""
-    here, there = sip.call(caller, callee)
+def speak(here, there, mode):
+    """Until both have heard each other."""
     a, b = Speaker(here, here.relay_address, 0), Speaker(there, there.relay_address, 1)
     hears(a, 1)
     hears(b, 0)
@@ -22,7 +22,25 @@ def talk(caller, callee, mode):
     for speaker in (a, b):
         speaker.stop()
         check(f"{speaker.who} heard nothing else", not speaker.bad)
+
+
+def talk(caller, callee, mode):
+    """The two dialogs, once both have heard each other."""
+    here, there = sip.call(caller, callee)
+    speak(here, there, mode)
     return here, there
+
+
+def roam(here, there, media, mode):
+    """The first of the two goes over to another address; where it is told to send to from then on."""
+    here.phone.media = media
+    answering = threading.Thread(target=there.answer_reinvite)
+    answering.start()
+    here.reinvite("sendrecv")
+    answering.join()
+    here.offer = here.seen
+    speak(here, there, mode)
+    return here.relay_address
 
 
 def hang_up(here, there):
@@ -56,6 +74,9 @@ def walk(port, mode, first, second, sixth):
     two = talk(c, a, "user")   # from one family to the other: never the kernel's
     check("each of its family", [d.relay_address for d in two] == [sixth, first])
     check("a call for which no ports are left gets 503, and nobody rings", refused(a, b))
+    home = a.media
+    check("who goes over to the other family is told of an address of it", roam(*one, c.media, "user") == sixth)
+    check("... and back", roam(*one, home, mode) in (first, second))
     hang_up(*one)
     check("... those in quarantine are none", refused(a, b))
     hang_up(*two)

@@ -269,6 +269,14 @@ static void do_silent(struct world *w, struct words *ws) {
     world_event(w, &ev);
 }
 
+/* Its media, from its next description on: another interface of the phone's. */
+static void do_roams(struct world *w, struct words *ws) {
+    struct dialog_side *d = dialog_named(w, word(w, ws, 1));
+    uint16_t port = d->own.media.port;
+    word_addr(w, ws, 2, &d->own.media);
+    d->own.media.port = port;
+}
+
 static void do_unreachable(struct world *w, struct words *ws) {
     struct event ev = { .kind = EV_SEND_FAILED };
     struct phone *p = phone_find(w, word(w, ws, 1));
@@ -468,7 +476,7 @@ static const struct {
     { "order", do_order },     { "ordered", do_ordered },   { "store", do_store }, { "restart", do_restart },
     { "address", do_address },
     { "unprotected", do_unprotected }, { "metric", do_metric },
-    { "rolled", do_rolled },   { "counters", do_counters },
+    { "rolled", do_rolled },   { "counters", do_counters }, { "roams", do_roams },
 };
 
 static void run(struct world *w, struct words *ws) {

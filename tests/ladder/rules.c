@@ -64,7 +64,8 @@ static void take_sdp(struct world *w, struct dialog_side *d, struct slice text) 
         return;
     /* From party to party, or it may be: the ladder itself says what is to stand there. */
     bool direct = w->cfg.anchor == ANCHOR_NO || w->some_direct || strstr(d->theirs.text, "a=fingerprint:");
-    if (d->theirs.port && !direct && s.media[0].port != d->theirs.port)
+    bool stays = d->theirs.port && !direct && world_address(w, &s.media[0].connection) == d->theirs.at;
+    if (stays && s.media[0].port != d->theirs.port)
         fail(w, "the port was %u and is %u", d->theirs.port, s.media[0].port);
     d->theirs.port = s.media[0].port;
     if (direct)
