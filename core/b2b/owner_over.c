@@ -68,6 +68,21 @@ static bool is_among(struct slice numbers, uint8_t number) {
     return false;
 }
 
+/* What it had open is answered, and not known here: an INVITE of ours is cancelled, and its final response tells the
+ * rest; that to one of the peer's is none of ours any more. */
+static struct leg_event over(struct engine *e, struct leg *l) {
+    if (l->state == LEG_CALLING || l->state == LEG_EARLY) {
+        l->refused_status = 480;
+        leg_cancel(e, l, SLICE_NONE);
+        return (struct leg_event){ .kind = LEG_EV_NONE };
+    }
+    if (l->state == LEG_INCOMING) {
+        txn_drop(&e->txns, l->invite_in);
+        l->invite_in = HANDLE_NONE;
+    }
+    return leg_lost(e, l, SLICE_NONE);
+}
+
 void owner_over_heard(struct engine *e, struct slice bytes) {
     uint64_t id, next_leg;
     handle legs[LIMIT_LEGS_PER_CALL];
@@ -84,7 +99,7 @@ void owner_over_heard(struct engine *e, struct slice bytes) {
             continue;
         trace_text(&e->trace, TRACE_INFO, "call", id, l->number, SL("over, says its former owner"));
         metrics_add(&e->metrics, M_legs_over, 1);
-        struct leg_event ev = leg_lost(e, l, SLICE_NONE);
+        struct leg_event ev = over(e, l);
         engine_leg_event(e, l, &ev);
     }
 }

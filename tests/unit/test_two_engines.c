@@ -285,9 +285,44 @@ static void test_options(void) {
     pair_end(p);
 }
 
+/* The former owner says that a leg, or the call, is over, which here still rings: what rings is cancelled, its INVITE's
+ * end tells the rest, and nothing stays. */
+static void over(bool all) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a, b;
+    char text[20];
+    struct sbuf s = sbuf_on(text, sizeof text);
+    uint32_t cursor = 0;
+    handle h;
+    pair_invite_at(p, &a, 0, ALICE, BOB);
+    rig_reply(&p->r, BOB, "INVITE", 180, "", &b);
+    const struct call *c = pool_next(&p->e[0]->calls, &cursor, &h);
+    struct event ev = { .kind = EV_PEER, .u.peer = { .what = PEER_OVER, .from = 2, .bucket = c->bucket } };
+    sbuf_hex(&s, c->id, 16);
+    sbuf_hex(&s, UINT8_MAX, 2);
+    if (!all)
+        sbuf_hex(&s, leg_get(p->e[0], c->legs[0])->number, 2);
+    ev.u.peer.bytes = sbuf_slice(&s);
+    pair_step(p, 0, &ev);
+    CHECK_TRUE(*rig_last(&p->r, BOB, "CANCEL", NULL) != '\0');
+    rig_reply(&p->r, BOB, "CANCEL", 481, "", NULL);
+    pair_wait(p, 70000000);
+    if (!all)
+        rig_request(&p->r, &a, "ACK", "", "");
+    CHECK_EQ(*rig_last(&p->r, ALICE, "SIP/2.0 480", "INVITE") != '\0', !all);
+    pair_wait(p, 70000000);
+    CHECK_TRUE(pair_is_quiet(p));
+    pair_end(p);
+}
+
+static void test_over(void) {
+    over(true);
+    over(false);
+}
+
 int main(void) {
     return UNIT_RUN("two engines", UNIT(test_call_from_anywhere), UNIT(test_cancel), UNIT(test_asked),
                     UNIT(test_hop_limit), UNIT(test_waits_bounded), UNIT(test_lost), UNIT(test_loading),
                     UNIT(test_give), UNIT(test_give_undeleted), UNIT(test_order_lost), UNIT(test_transfer_lost),
-                    UNIT(test_give_patience), UNIT(test_suspended), UNIT(test_options));
+                    UNIT(test_give_patience), UNIT(test_suspended), UNIT(test_options), UNIT(test_over));
 }
