@@ -218,8 +218,26 @@ static struct sim_op *take_first(struct sim_store *s) {
 
 /* ---- what the client does behind an answer that a write was not done: it does it as soon as it can ---- */
 
-static bool is_late(const struct sim_op *x, enum store_status status) {
-    return status != STORE_OK && (x->op.verb == STORE_PUT || x->op.verb == STORE_DELETE);
+static bool is_write(const struct sim_op *x) {
+    return x->op.verb == STORE_PUT || x->op.verb == STORE_DELETE;
+}
+
+static bool is_of_same(const struct sim_op *a, const struct sim_op *b) {
+    return a->node == b->node && a->op.bucket == b->op.bucket && slice_eq(a->op.table, b->op.table) &&
+           slice_eq(buf_slice(a->key), buf_slice(b->key));
+}
+
+/* Those before it of the same record are not done any more. */
+static void replace_late(struct sim_store *s, const struct sim_op *by) {
+    for (struct sim_op **at = &s->late; *at;) {
+        struct sim_op *x = *at;
+        if (!is_of_same(x, by)) {
+            at = &x->next;
+            continue;
+        }
+        *at = x->next;
+        op_free(x);
+    }
 }
 
 static void put_late(struct world *w, struct sim_op *x) {
@@ -261,8 +279,10 @@ static void arrive_of_nodes(struct world *w) {
         struct sim_op *x = take_first(s);
         bool away = w->now < s->down_until || cluster_is_cut(w, x->node);
         enum store_status status = away ? STORE_UNAVAILABLE : x->fate == FATE_REFUSED ? STORE_REFUSED : STORE_OK;
+        if (is_write(x))
+            replace_late(s, x);
         answer_node(w, x, status);
-        if (is_late(x, status))
+        if (is_write(x) && status != STORE_OK)
             put_late(w, x);
         else
             op_free(x);
