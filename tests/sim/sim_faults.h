@@ -34,6 +34,7 @@ struct sim_store {
     struct sim_op *first, **last; /* on their way, in order */
     struct sim_op *late;          /* nodes: writes that could not be done, and are when they can */
     uint64_t due, down_until;
+    uint64_t item_at;             /* nodes: of the item that takes the last ones; 0: none is on its way */
     struct sim_kept kept[SIM_KEPT];
     uint32_t kept_n;
     uint64_t unprotected;         /* messages that did not wait, of this engine */

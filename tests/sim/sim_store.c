@@ -156,11 +156,12 @@ void sim_store_op(struct world *w, const struct store_op *op) {
     uint64_t at = w->now + u->store_delay_us;
     /* One item takes all along that arrive at a time. */
     bool now = w->cluster->arriving && at <= w->now;
-    bool with_last = cluster_on(w) && (now || (s->due >= at && s->due > w->now));
     s->due = at > s->due ? at : s->due;
     x->at = s->due;
-    if (!with_last)
-        world_push(w, &(struct sim_item){ .at = s->due, .kind = ITEM_STORE });
+    if (cluster_on(w) && (now || s->item_at == s->due))
+        return;
+    s->item_at = s->due;
+    world_push(w, &(struct sim_item){ .at = s->due, .kind = ITEM_STORE });
 }
 
 static void answer(struct world *w, const struct sim_op *x, enum store_status status) {
@@ -295,6 +296,7 @@ static void arrive_of_nodes(struct world *w) {
 void sim_store_arrives(struct world *w) {
     struct sim_store *s = &w->faults;
     struct event ignored;
+    s->item_at = s->item_at > w->now ? s->item_at : 0;
     if (cluster_on(w))
         arrive_of_nodes(w);
     if (cluster_on(w) || !s->first)
