@@ -27,6 +27,14 @@ static void push(struct port_pool *p, uint32_t slot) {
     q->tail = slot;
 }
 
+static void push_front(struct port_pool *p, uint32_t slot) {
+    struct port_queue *q = queue_of(p, slot);
+    p->slots[slot].prev = PORT_POOL_NONE;
+    p->slots[slot].next = q->head;
+    p->slots[q->head].prev = slot;
+    q->head = slot;
+}
+
 void port_pool_init_more(struct port_pool *p, struct arena *a, uint16_t first, uint16_t last, uint64_t quarantine_us,
                          uint32_t further) {
     uint32_t count = port_pool_pairs(first, last);
@@ -84,7 +92,7 @@ bool port_pool_take_slot(struct port_pool *p, uint32_t slot, uint64_t now_us, ui
 
 uint32_t port_pool_take_at(struct port_pool *p, uint32_t k, uint64_t now_us, uint32_t *generation) {
     uint32_t slot = p->free[k].head;
-    /* The quarantine is one length for all, so the head is the first to be free. */
+    /* The quarantine is one length for all, so the head is free if any is. */
     if (slot != PORT_POOL_NONE && port_pool_take_slot(p, slot, now_us, generation))
         return slot;
     p->exhausted++;
@@ -102,10 +110,15 @@ bool port_pool_has(const struct port_pool *p, uint32_t k, uint32_t n, uint64_t n
     return n == 0;
 }
 
+/* One that was released as of before is free before those released meanwhile. */
 static void free_slot(struct port_pool *p, uint32_t slot, uint64_t now_us) {
+    uint32_t tail = queue_of(p, slot)->tail;
     p->slots[slot].taken = false;
     p->slots[slot].free_at_us = now_us + p->quarantine_us;
-    push(p, slot);
+    if (tail != PORT_POOL_NONE && p->slots[tail].free_at_us > p->slots[slot].free_at_us)
+        push_front(p, slot);
+    else
+        push(p, slot);
 }
 
 static bool is_use(const struct port_pool *p, uint32_t slot, uint32_t generation) {

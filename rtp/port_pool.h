@@ -68,7 +68,7 @@ uint32_t port_pool_take(struct port_pool *p, uint64_t now_us, uint32_t *generati
 bool port_pool_has(const struct port_pool *p, uint32_t k, uint32_t n, uint64_t now_us);
 /* This very slot, for a call that comes with its ports. False: it is taken, in quarantine or not one of ours. */
 bool port_pool_take_slot(struct port_pool *p, uint32_t slot, uint64_t now_us, uint32_t *generation);
-/* False if this use of the slot is over already (nothing changes). */
+/* False if this use of the slot is over already (nothing changes). Without quarantine: as of quarantine_us ago. */
 bool port_pool_release(struct port_pool *p, uint32_t slot, uint32_t generation, uint64_t now_us);
 
 /* At start, a free slot: another shard's. */

@@ -71,6 +71,19 @@ static void test_take_release(void) {
     CHECK_EQ(p.used, 3);
 }
 
+/* One that was only looked at is not held up by the quarantine of those released before it. */
+static void test_without_quarantine(void) {
+    struct port_pool p = pool_of(10000, 10003);
+    uint32_t g[2];
+    CHECK_EQ(port_pool_take(&p, 5000, &g[0]), 0);
+    CHECK_EQ(port_pool_take(&p, 5000, &g[1]), 1);
+    CHECK_TRUE(port_pool_release(&p, 0, g[0], 5000));
+    CHECK_TRUE(port_pool_release(&p, 1, g[1], 5001 - QUARANTINE));
+    CHECK_EQ(port_pool_take(&p, 5001, &g[1]), 1);
+    CHECK_EQ(port_pool_take(&p, 5001, &g[0]), PORT_POOL_NONE);
+    CHECK_EQ(port_pool_take(&p, 5000 + QUARANTINE, &g[0]), 0);
+}
+
 static void test_many_rounds(void) {
     struct port_pool p = pool_of(10000, 10199);
     uint64_t now = 0;
@@ -203,7 +216,8 @@ static void test_further_addresses(void) {
 }
 
 int main(void) {
-    return UNIT_RUN("port_pool", UNIT(test_pairs), UNIT(test_ports), UNIT(test_take_release), UNIT(test_many_rounds),
+    return UNIT_RUN("port_pool", UNIT(test_pairs), UNIT(test_ports), UNIT(test_take_release),
+                    UNIT(test_without_quarantine), UNIT(test_many_rounds),
                     UNIT(test_take_slot), UNIT(test_lent), UNIT(test_empty),
                     UNIT(test_further_addresses));
 }
