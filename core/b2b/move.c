@@ -116,6 +116,8 @@ static bool offer(struct engine *e, struct move *m, const struct call *c) {
     struct sbuf s = sbuf_on(b->data, b->cap);
     m->id = rng_u64(&e->rng);
     m->digest = digest(e, record);
+    m->offered_us = e->now;
+    m->offered_ms = e->wall_ms;
     sbuf_hex(&s, m->id, MOVE_ID_LEN);
     sbuf_hex(&s, c->id, MOVE_ID_LEN);
     sbuf_hex(&s, c->bucket, LIMIT_BUCKET_DIGITS);
@@ -157,8 +159,7 @@ static void try(struct engine *e, struct move *m) {
     bool sent = owner_peer(e, m->bucket) != PEER_NONE && !e->barrier.down && owner_is_stable(e, c, m->txn) &&
                 offer(e, m, c);
     m->state = sent ? MOVE_OFFERED : MOVE_WAITS;
-    m->answer_us = e->now + ANSWER_US;
-    wheel_set(&e->wheel, &m->timer, sent ? m->answer_us : e->now + LOOK_US);
+    wheel_set(&e->wheel, &m->timer, e->now + (sent ? ANSWER_US : LOOK_US));
 }
 
 bool move_refer(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn, const struct refer *r) {
@@ -185,11 +186,21 @@ static bool has_room_for_stubs(const struct engine *e, const struct call *c) {
     return e->moved.stubs.count - e->moved.stubs.used >= c->leg_count && e->out->n < OUTBOX_MAX / 2;
 }
 
+/* A record's times are of the wall's clock, to the millisecond: read at another moment they differ by one. */
+static bool encodes_as_offered(struct engine *e, const struct move *m, const struct call *c) {
+    struct slice record;
+    uint64_t now = e->now, wall = e->wall_ms;
+    e->now = m->offered_us;
+    e->wall_ms = m->offered_ms;
+    bool ok = encode(e, c, &record);
+    e->now = now;
+    e->wall_ms = wall;
+    return ok && key128_eq(digest(e, record), m->digest);
+}
+
 /* As it was offered, and at rest. */
 static bool is_unchanged(struct engine *e, const struct move *m, const struct call *c) {
-    struct slice record;
-    return c && !txn_is_done(&e->txns, m->txn) && owner_is_stable(e, c, m->txn) && encode(e, c, &record) &&
-           key128_eq(digest(e, record), m->digest);
+    return c && !txn_is_done(&e->txns, m->txn) && owner_is_stable(e, c, m->txn) && encodes_as_offered(e, m, c);
 }
 
 /* The last stub's answer says that all are there. False: there is none. */
@@ -233,7 +244,7 @@ void move_arrived(struct engine *e, struct move *m) {
     const struct call *c = call_get(e, m->call);
     if (m->state != MOVE_OFFERED)
         return;
-    if (e->now > m->answer_us || !is_unchanged(e, m, c) || !has_room_for_stubs(e, c)) {
+    if (e->now > m->offered_us + ANSWER_US || !is_unchanged(e, m, c) || !has_room_for_stubs(e, c)) {
         move_say(e, PEER_NO, m->peer, m->id);
         wait_again(e, m);
         return;

@@ -38,7 +38,7 @@ struct move {
     uint8_t stub_count;       /* leaving: what comes for them is held off until GO is sent */
     handle stubs[LIMIT_LEGS_PER_CALL];
     uint64_t until_us;
-    uint64_t answer_us;       /* leaving: an ARRIVED of later is void */
+    uint64_t offered_us, offered_ms; /* leaving: mono and wall; an ARRIVED that is late is void */
     bool left;                /* arriving: no record was there any more when the stub was asked for */
     struct buf *body;         /* arriving: PEER_MOVE's bytes */
     char key[MOVE_ID_LEN];    /* arriving: of its record, the call's id */

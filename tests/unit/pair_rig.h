@@ -34,6 +34,7 @@ struct pair {
     unsigned entry;              /* 0, 1; 2: each in turn */
     unsigned turn;
     bool linked, pumping;
+    uint64_t link_us;            /* what a message takes from one engine to the other */
     uint32_t peer_n, asked_n, given_n, sends;
     uint32_t returned;           /* pairs of ports of the other shard, closed here */
     uint16_t asked;
@@ -137,6 +138,7 @@ static inline void pair_after(struct rig *r) {
     while (p->taken < p->queued) {
         struct pair_message m = p->queue[p->taken++ % PAIR_QUEUE];
         struct event ev = { .kind = EV_PEER };
+        p->r.now += p->link_us;
         ev.u.peer.what = m.o.u.peer.what;
         ev.u.peer.from = m.from + 1;
         ev.u.peer.bucket = m.o.u.peer.bucket;

@@ -73,6 +73,19 @@ static void test_attended(void) {
         }
 }
 
+/* Messages that take their time, at whatever part of a millisecond: nothing has changed meanwhile. */
+static void test_slow_link(void) {
+    for (unsigned us = 100; us < 1000; us += 100) {
+        struct scene s = scene_new(0, 0);
+        s.p->link_us = us;
+        rig_refer(&s.p->r, &s.b, CAROL, &s.c);
+        pair_wait(s.p, 200000);
+        CHECK_EQ(pair_calls(s.p, 0), 0);
+        CHECK_EQ(s.p->kinds[PEER_MOVE], 1);
+        pair_end(s.p);
+    }
+}
+
 /* Refused by the target: both calls are as before, at the engine that has both now. */
 static void test_refused(void) {
     struct scene s = scene_new(0, 0);
@@ -335,8 +348,8 @@ static void test_invite_replaces(void) {
 }
 
 int main(void) {
-    return UNIT_RUN("transfers over two engines", UNIT(test_attended), UNIT(test_refused), UNIT(test_back),
-                    UNIT(test_unstable), UNIT(test_no_link), UNIT(test_lost_messages),
+    return UNIT_RUN("transfers over two engines", UNIT(test_attended), UNIT(test_slow_link), UNIT(test_refused),
+                    UNIT(test_back), UNIT(test_unstable), UNIT(test_no_link), UNIT(test_lost_messages),
                     UNIT(test_death_on_arrival), UNIT(test_death_behind_stubs), UNIT(test_stubs_away),
                     UNIT(test_stubs_unheard), UNIT(test_changed_meanwhile), UNIT(test_invite_replaces));
 }
