@@ -143,7 +143,9 @@ static void in_request(struct world *w, const struct sip_msg *m) {
     /* Of a call that has just been read it is dropped, and comes again; so does what gets lost between nodes. */
     if (m->method != SIP_M_INVITE || (l ? call_get(w->e, l->call)->resuming : w->script.setup.nodes != 0))
         return;
-    if (w->script.setup.nodes ? l->invite_in != HANDLE_NONE && !branch_seen(w, key ^ 8, true) : !again)
+    /* And not one of before, that comes late. */
+    bool opens = l && l->invite_in != HANDLE_NONE && l->dlg.remote_cseq == m->cseq;
+    if (w->script.setup.nodes ? opens && !branch_seen(w, key ^ 8, true) : !again)
         d->in_invite = key;
 }
 
