@@ -195,7 +195,7 @@ start_sipp() {
 sipp_here() {
     local name=$1
     shift
-    exec_in_subshell sipp "$@" -i 127.0.0.1 -nostdin -timeout "${LIMIT}s" -timeout_error \
+    exec_in_subshell sipp "$@" -i "${SIPP_IP:-127.0.0.1}" -nostdin -timeout "${LIMIT}s" -timeout_error \
         -trace_msg -message_file "$T/$name-messages.log" -trace_err -error_file "$T/$name-errors.log"
 }
 
