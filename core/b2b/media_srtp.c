@@ -19,14 +19,10 @@ static const struct slice profiles[2][2] = {
 static bool read_profile(struct slice proto, bool *secure, bool *feedback) {
     if (proto.n < 7 || proto.n > 9)
         return false;
-    for (int s = 0; s < 2; s++)
-        for (int f = 0; f < 2; f++)
-            if (slice_ieq(proto, profiles[s][f])) {
-                *secure = s;
-                *feedback = f;
-                return true;
-            }
-    return false;
+    /* RTP/SAVPF: one letter tells each, and then there is one name to compare with. */
+    *secure = (proto.p[4] | 0x20) == 's';
+    *feedback = (proto.p[proto.n - 1] | 0x20) == 'f';
+    return slice_ieq(proto, profiles[*secure][*feedback]);
 }
 
 static bool is_secure(const struct sdp_media *m) {

@@ -25,6 +25,10 @@ static void test_hex(void) {
     sbuf_hex(&b, 0x1f, 16);
     sbuf_hex(&b, 1, 0);
     CHECK_SLICE(sbuf_slice(&b), "def 000000000000001f");
+    b.n = 0;
+    sbuf_hex(&b, UINT64_C(0x0123456789abcdef), 16);
+    sbuf_hex(&b, UINT64_C(0xfedcba9876543210), 15);
+    CHECK_SLICE(sbuf_slice(&b), "0123456789abcdefedcba9876543210");
 }
 
 static void hex_of_17(void) {
