@@ -143,6 +143,7 @@ struct world {
     struct srtp_keys *keys; /* by stream */
     struct store *store;
     void *store_memory;
+    struct waiting *unread;      /* records that the engine has not read yet since the last restart */
     struct waiting *store_queue; /* operations that are not answered yet */
     uint64_t store_delay_us;
     bool store_down, store_silent, store_mute;
@@ -203,7 +204,10 @@ bool store_take(struct world *w, struct event *ev);
 /* n: the time of `slow`, the number of `first`. */
 void store_step(struct world *w, const char *what, uint64_t n);
 /* Nobody is there for so long. */
-void store_restart(struct world *w, uint64_t dead_us);
+/* late: only the first record is read now, and the others by store_read. */
+void store_restart(struct world *w, uint64_t dead_us, bool late);
+void store_read(struct world *w, uint32_t count);
+void store_forget_unread(struct world *w);
 void store_forget_queue(struct world *w);
 void store_unprotected(struct world *w, uint64_t n);
 void store_metric(struct world *w, const char *name, uint64_t n);

@@ -21,6 +21,7 @@ static void world_free(struct world *w) {
         for (unsigned j = 0; j < w->phones[i].dialog_count; j++)
             dialog_reset(w, &w->phones[i].dialogs[j]);
     store_forget_queue(w);
+    store_forget_unread(w);
     free(w->store_memory);
     free(w->memory);
     free(w);

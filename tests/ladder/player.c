@@ -61,6 +61,8 @@
  *                                  the next N are done, and nothing is answered
  *   restart [TIME [ADDR]]          the engine dies; a new one reads the records that the store has, after that time;
  *                                  ADDR: its media is there
+ *   restart-late                   the same, and it has read the first of the records alone, in the order of their
+ *                                  buckets from the last one; `records`: it reads the others
  *   address N here|gone            the Nth media-vip comes to the engine, or leaves it
  *   unprotected N                  calls whose latest record is not stored; metric NAME N: a counter
  *   drain TIME                     no new calls; what is left after TIME is ended
@@ -299,7 +301,18 @@ static void do_restart(struct world *w, struct words *ws) {
     if (ws->n > 2)
         word_addr(w, ws, 2, &w->cfg.media_addr);
     w->cfg.media_addr.port = 0;
-    store_restart(w, ws->n > 1 ? word_time(w, ws, 1) : 0);
+    store_restart(w, ws->n > 1 ? word_time(w, ws, 1) : 0, false);
+}
+
+static void do_restart_late(struct world *w, struct words *ws) {
+    (void)ws;
+    store_restart(w, 0, true);
+}
+
+static void do_records(struct world *w, struct words *ws) {
+    (void)ws;
+    world_all_read(w);
+    store_read(w, UINT32_MAX);
 }
 
 static void do_address(struct world *w, struct words *ws) {
@@ -474,6 +487,7 @@ static const struct {
     { "expect", do_expect },   { "leftover", do_leftover }, { "include", do_include }, { "silent", do_silent },
     { "refuse", do_refuse },   { "cdr", do_cdr },         { "rule", do_rule },     { "quirk", do_quirk },
     { "order", do_order },     { "ordered", do_ordered },   { "store", do_store }, { "restart", do_restart },
+    { "restart-late", do_restart_late }, { "records", do_records },
     { "address", do_address },
     { "unprotected", do_unprotected }, { "metric", do_metric },
     { "rolled", do_rolled },   { "counters", do_counters }, { "roams", do_roams },

@@ -123,7 +123,34 @@ void store_forget_queue(struct world *w) {
     w->store_queue = NULL;
 }
 
-void store_restart(struct world *w, uint64_t dead_us) {
+static struct waiting *take_unread(struct world *w) {
+    struct waiting *x = w->unread;
+    w->unread = x ? x->next : NULL;
+    return x;
+}
+
+static void free_record(struct waiting *x) {
+    free(x->value);
+    free(x);
+}
+
+void store_forget_unread(struct world *w) {
+    for (struct waiting *x; (x = take_unread(w));)
+        free_record(x);
+}
+
+void store_read(struct world *w, uint32_t count) {
+    struct waiting *x;
+    while (count-- && (x = take_unread(w))) {
+        struct event ev = { .kind = EV_RECORD };
+        ev.u.record.key = SL("record");
+        ev.u.record.value = slice_of(x->value->data, x->value->len);
+        world_event(w, &ev);
+        free_record(x);
+    }
+}
+
+void store_restart(struct world *w, uint64_t dead_us, bool late) {
     struct waiting *list = NULL;
     world_all_read(w);
     store_forget_queue(w);
@@ -132,15 +159,9 @@ void store_restart(struct world *w, uint64_t dead_us) {
     say(w, "the engine dies; another one has its records");
     w->now += dead_us;
     world_renew(w);
-    for (struct waiting *x = list, *next; x; x = next) {
-        struct event ev = { .kind = EV_RECORD };
-        next = x->next;
-        ev.u.record.key = SL("record");
-        ev.u.record.value = slice_of(x->value->data, x->value->len);
-        world_event(w, &ev);
-        free(x->value);
-        free(x);
-    }
+    store_forget_unread(w);
+    w->unread = list;
+    store_read(w, late ? 1 : UINT32_MAX);
 }
 
 /* ---- what the engine says of it */
