@@ -13,6 +13,7 @@ log=$B/stage.log
 
 sim_hash() {
     "build/$1/sim" --seed 1 --count 20 --hash --no-shrink | grep '^hash\|^FAIL'
+    "build/$1/sim" --nodes --seed 1 --count 8 --hash --survey | grep '^hash'
 }
 
 # Both compilers take everything, tests included, without a warning.
