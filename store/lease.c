@@ -446,8 +446,10 @@ uint64_t lease_deadline(const struct lease *l) {
 
 /* ---- questions ---- */
 
+/* Who has taken somebody's buckets must not say right after it that the store is away for all. */
 bool lease_store_ok(const struct lease *l) {
-    return l->reachable_us != LEASE_NEVER && l->now < l->until_us;
+    bool took = l->took_us && l->now - l->took_us < LEASE_LIFE_US;
+    return took || (l->reachable_us != LEASE_NEVER && l->now < l->until_us);
 }
 
 bool lease_is_suspended(const struct lease *l) {

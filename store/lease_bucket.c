@@ -82,6 +82,8 @@ static void load_all(struct lease *l, uint16_t bucket) {
 }
 
 static void claim(struct lease *l, uint16_t bucket) {
+    uint32_t owner = l->buckets[bucket].owner;
+    l->took_us = owner && owner != l->cfg.node ? l->now : l->took_us;
     enter(l, &l->buckets[bucket], AT_CLAIMING);
     submit(l, bucket, OP_CLAIM, STORE_CLAIM);
 }

@@ -173,6 +173,21 @@ static void test_outage_behind_cut(void) {
     }
 }
 
+/* Nor when the other loses the store right behind its claims: what it says of the store then is of later. */
+static void test_outage_at_takeover(void) {
+    world_new(2);
+    (void)until_all_owned(10 * SEC);
+    unsigned bucket = bucket_of(0);
+    w.nodes[0].cut = true;
+    for (unsigned i = 0; i < 200 && !acts(&w.nodes[1], bucket); i++)
+        run(50 * MS);
+    CHECK_TRUE(acts(&w.nodes[1], bucket));
+    w.nodes[1].cut = true;
+    run(2 * SEC);
+    CHECK_TRUE(w.nodes[0].suspended);
+    world_end();
+}
+
 /* The same with the peers cut as well: whether the store is down it cannot know. */
 static void test_cut_from_all(void) {
     world_new(3);
@@ -363,8 +378,8 @@ static void test_nodes(void) {
 int main(void) {
     return UNIT_RUN("lease", UNIT(test_alone), UNIT(test_shared_evenly), UNIT(test_death), UNIT(test_lazy),
                     UNIT(test_zombie), UNIT(test_zombie_cut), UNIT(test_gap), UNIT(test_outage),
-                    UNIT(test_cut_from_store), UNIT(test_outage_behind_cut), UNIT(test_cut_from_all),
-                    UNIT(test_alone_in_outage), UNIT(test_join), UNIT(test_drain), UNIT(test_drain_alone),
-                    UNIT(test_restart), UNIT(test_forgetful_server), UNIT(test_fenced), UNIT(test_storm),
-                    UNIT(test_due), UNIT(test_nodes));
+                    UNIT(test_cut_from_store), UNIT(test_outage_behind_cut), UNIT(test_outage_at_takeover),
+                    UNIT(test_cut_from_all), UNIT(test_alone_in_outage), UNIT(test_join), UNIT(test_drain),
+                    UNIT(test_drain_alone), UNIT(test_restart), UNIT(test_forgetful_server), UNIT(test_fenced),
+                    UNIT(test_storm), UNIT(test_due), UNIT(test_nodes));
 }
