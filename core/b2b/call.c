@@ -90,6 +90,7 @@ bool call_move_leg(struct engine *e, struct leg *l, struct call *to) {
     barrier_move(e, l, from, to);
     l->call = to->self;
     l->number = to->next_leg++;
+    l->moves += l->moves < UINT8_MAX;
     call_changed(e, from);
     call_changed(e, to);
     write_first(e, to);

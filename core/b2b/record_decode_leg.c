@@ -222,6 +222,10 @@ static void bury(struct engine *e, struct leg *l) {
  * that was left is dead. */
 static bool is_settled(struct decoder *x, struct leg *l, struct leg *other) {
     bool here = other && is_native(x->e, l), there = other && is_native(x->e, other);
+    if (other && l->moves != other->moves) {
+        here = l->moves < other->moves;
+        there = !here;
+    }
     if (x->peeks || here == there)
         return false;
     if (here) {

@@ -75,6 +75,7 @@ enum record_leg_tag {
     LEG_TAG_REL_WAIT = OPT(101),  /* the next 18x, until then */
     LEG_TAG_REL_OK = OPT(102),    /* the 2xx, until then */
     LEG_TAG_MEDIA_FLOWS = OPT(103), /* media_flow.h */
+    LEG_TAG_MOVES = OPT(104),       /* from one call to another; absent: 0, or as its local tag says */
 };
 enum record_open_tag {
     OPEN_TAG_BYTES = CRIT(1),

@@ -114,6 +114,7 @@ struct leg {
     bool adopts;            /* what rings for it was offered another caller's description, whose place it took */
     bool echo;
     bool adopted;           /* its open INVITE is a former owner's, and no response has come */
+    uint8_t moves;          /* from one call to another */
     bool by_remote;         /* also found by Call-ID and the peer's tag: see recover_repeated */
     bool direct;            /* its media does not come here: see media.h */
     bool keys_withdrawn;    /* its party refused keys beside RTP; see media_srtp.h */
