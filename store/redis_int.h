@@ -5,6 +5,7 @@
  *   redis.c         the interface, time, answers            redis_queue.c   operations: queued, coalesced, timed
  *   redis_conn.c    connections: greeting, batches, loss    redis_reply.c   what a reply means to its operation
  *   redis_script.c  scripts, and how commands are written   redis_tell.c    what people are told
+ *   redis_put.c     the same for the most frequent one
  *   sentinel.c      where the master is                     cluster.c       which server has which bucket
  *
  * An operation is in one of: a lane's queue (not sent), a lane's `parked` (the server refuses writes), a connection's
@@ -133,6 +134,19 @@ struct redis_notices {
     uint16_t len[REDIS_NOTICES];
 };
 
+/* What is the same in each fenced PUT of a call's record, but for the bucket's digits. */
+struct redis_head {
+    uint32_t n, records, owner;   /* where those of the two keys are */
+    char text[3 * REDIS_TEXT_MAX + 256];
+};
+
+/* "node.epoch" as it was sent last: most buckets of a node have had few owners. */
+struct redis_owner {
+    uint32_t node, n;
+    uint64_t epoch;
+    char text[40];
+};
+
 /* A key of a bucket as it is sent. */
 struct redis_key {
     uint16_t n, digits;           /* where the bucket's begin */
@@ -165,6 +179,8 @@ struct redis {
     uint64_t ttl_us[LIMIT_BUCKETS]; /* when the bucket's time to live is to be renewed */
     char sha[SCRIPTS][40];
     struct redis_key call_key, owner_key;
+    struct redis_head put_head;
+    struct redis_owner owner;
 
     /* Cluster. */
     uint16_t slot[LIMIT_BUCKETS + 1];    /* of each bucket */
@@ -263,8 +279,17 @@ void redis_scripts_init(struct redis *s);
 const char *redis_script_text(enum redis_script which);
 /* False: does not fit, nothing was written. */
 bool redis_write_op(struct redis *s, struct sbuf *out, struct redis_op *op);
+/* Time to live that a PUT is to renew; 0: not now. */
+uint32_t redis_ttl_due(struct redis *s, const struct redis_op *op);
+void redis_header_put(char to[REDIS_HEADER], const struct redis_op *op);
 void redis_write_script_load(struct sbuf *out, enum redis_script which);
 bool redis_header_read(struct slice v, uint64_t *expires_ms, uint64_t *epoch, uint64_t *version);
+
+/* ---- redis_put.c */
+
+void redis_put_init(struct redis *s);
+/* A fenced PUT of the table "call", nearly all that is ever written. False: does not fit, nothing was written. */
+bool redis_put(struct redis *s, struct sbuf *out, const struct redis_op *op);
 
 /* ---- redis_tell.c */
 

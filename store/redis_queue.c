@@ -57,6 +57,16 @@ struct slice redis_op_value(const struct redis_op *op) {
 
 static struct key128 id_of(const struct redis *s, const struct redis_op *op) {
     struct slice key = redis_op_key(op);
+    char head[64];
+    if (key.n <= 32 && op->table.n <= 16) { /* the same in one piece */
+        uint32_t n = op->table.n;
+        memcpy(head, op->table.p, n);
+        memcpy(head + n, &op->bucket, sizeof op->bucket);
+        n += sizeof op->bucket;
+        if (key.n)
+            memcpy(head + n, key.p, key.n);
+        return siphash128_quick(s->c.key, head, n + key.n);
+    }
     struct siphash h;
     siphash_init_quick(&h, s->c.key);
     siphash_add(&h, op->table.p, op->table.n);

@@ -68,9 +68,7 @@ static struct redis_op *take(struct redis_conn *c) {
 
 static void note_latency(struct redis *s, const struct redis_op *op) {
     uint64_t us = s->now_us - op->sent_us;
-    uint32_t step = 0;
-    while (us >>= 1)
-        step++;
+    uint32_t step = 63u - (uint32_t)__builtin_clzll(us | 1);
     s->latency[step < REDIS_LATENCY_STEPS ? step : REDIS_LATENCY_STEPS - 1]++;
     s->done++;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "store/redis_int.h"
 
+#include <endian.h>
 #include <nettle/sha1.h>
 
 /* A script answers 1: done; 0: something later is there; a string: the owner, who is another one. Strings are not
@@ -86,10 +87,10 @@ void redis_write_script_load(struct sbuf *out, enum redis_script which) {
 
 /* ---- pieces of a command */
 
-/* Six bytes. */
+/* Its lower six bytes. */
 static void big_endian_of(char *to, uint64_t v) {
-    for (int i = 5; i >= 0; i--, v >>= 8)
-        to[i] = (char)v;
+    uint64_t big = htobe64(v << 16);
+    memcpy(to, &big, 6);
 }
 
 static uint64_t big_endian(const char *p, int bytes) {
@@ -99,7 +100,7 @@ static uint64_t big_endian(const char *p, int bytes) {
     return v;
 }
 
-static void header_of(char to[REDIS_HEADER], const struct redis_op *op) {
+void redis_header_put(char to[REDIS_HEADER], const struct redis_op *op) {
     memcpy(to, "RF", 2);
     big_endian_of(to + 2, op->expires_ms);
     big_endian_of(to + 8, op->epoch);
@@ -182,7 +183,7 @@ static void put_script(const struct redis *s, struct sbuf *out, enum redis_scrip
 static void put_value(struct sbuf *out, const struct redis_op *op) {
     struct slice v = redis_op_value(op);
     char header[REDIS_HEADER];
-    header_of(header, op);
+    redis_header_put(header, op);
     sbuf_char(out, '$');
     sbuf_u64(out, REDIS_HEADER + v.n);
     sbuf_lit(out, "\r\n");
@@ -193,8 +194,14 @@ static void put_value(struct sbuf *out, const struct redis_op *op) {
 
 /* ---- commands */
 
+uint32_t redis_ttl_due(struct redis *s, const struct redis_op *op) {
+    if (s->ttl_us[op->bucket] > s->now_us)
+        return 0;
+    s->ttl_us[op->bucket] = s->now_us + TTL_RENEW_US;
+    return TTL_S;
+}
+
 static void write_put(struct redis *s, struct sbuf *out, const struct redis_op *op) {
-    bool renew = s->ttl_us[op->bucket] <= s->now_us;
     if (op->node == 0) {
         resp_array(out, 4);
         resp_bulk(out, SL("HSET"));
@@ -209,9 +216,9 @@ static void write_put(struct redis *s, struct sbuf *out, const struct redis_op *
     put_owner(out, op->node, op->epoch);
     resp_bulk(out, redis_op_key(op));
     put_value(out, op);
-    resp_bulk_u64(out, renew ? TTL_S : 0);
-    if (renew && !out->overflow)
-        s->ttl_us[op->bucket] = s->now_us + TTL_RENEW_US;
+    struct sbuf fits = *out;
+    resp_bulk_u64(&fits, TTL_S);
+    resp_bulk_u64(out, fits.overflow ? 0 : redis_ttl_due(s, op));
 }
 
 static void write_delete(struct redis *s, struct sbuf *out, const struct redis_op *op) {
@@ -228,7 +235,7 @@ static void write_delete(struct redis *s, struct sbuf *out, const struct redis_o
     put_owner_key(s, out, op);
     put_owner(out, op->node, op->epoch);
     resp_bulk(out, redis_op_key(op));
-    header_of(header, op);
+    redis_header_put(header, op);
     resp_bulk(out, slice_of(header + 8, 12));
 }
 
@@ -268,6 +275,8 @@ static void write_read(struct redis *s, struct sbuf *out, const struct redis_op 
 
 bool redis_write_op(struct redis *s, struct sbuf *out, struct redis_op *op) {
     struct sbuf before = *out;
+    if (op->verb == STORE_PUT && op->node && slice_eq(op->table, SL("call")))
+        return redis_put(s, out, op);
     switch (op->verb) {
     case STORE_PUT: write_put(s, out, op); break;
     case STORE_DELETE: write_delete(s, out, op); break;
@@ -287,4 +296,5 @@ void redis_scripts_init(struct redis *s) {
         digest_of((enum redis_script)i, s->sha[i]);
     frame_key(s, &s->call_key, SL("c"));
     frame_key(s, &s->owner_key, SL("b"));
+    redis_put_init(s);
 }

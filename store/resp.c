@@ -10,6 +10,8 @@
 struct resp_row {
     uint32_t n, at;
     uint32_t text_n;
+    uint32_t plain_n, plain_at;           /* small numbers, which need no reader; then the rest is its */
+    char plain[RESP_FEED_MAX];
     struct resp_item items[ITEMS_MAX];
     char text[TEXT_MAX];
 };
@@ -119,8 +121,39 @@ void resp_close(struct resp *r) {
     r->reader = NULL;
 }
 
+/* ":n\r\n" of one digit is what nearly every write is answered with. Bytes that the reader holds come before it. */
+#define PLAIN_LEN 4
+
+static bool is_plain(const char *p) {
+    return p[0] == ':' && (uint8_t)(p[1] - '0') <= 9 && p[2] == '\r' && p[3] == '\n';
+}
+
+static void set_plain_aside(struct resp *r, struct slice *bytes) {
+    struct resp_row *row = r->row;
+    uint32_t n = 0;
+    row->plain_n = row->plain_at = 0;
+    if (r->reader->pos != r->reader->len || r->reader->ridx >= 0 || r->reader->err)
+        return;
+    while (bytes->n - n >= PLAIN_LEN && n + PLAIN_LEN <= RESP_FEED_MAX && is_plain(bytes->p + n))
+        n += PLAIN_LEN;
+    memcpy(row->plain, bytes->p, n);
+    row->plain_n = n;
+    *bytes = slice_of(bytes->p + n, bytes->n - n);
+}
+
+/* Two items of each: the number, and the end of the reply. */
+static bool next_plain(struct resp_row *row, struct resp_item *item) {
+    if (row->plain_at == 2 * row->plain_n / PLAIN_LEN)
+        return false;
+    uint32_t at = row->plain_at++;
+    *item = (struct resp_item){ .type = at & 1 ? RESP_END : RESP_INTEGER };
+    item->number = at & 1 ? 0 : row->plain[at / 2 * PLAIN_LEN + 1] - '0';
+    return true;
+}
+
 bool resp_feed(struct resp *r, struct slice bytes) {
     r->row->n = r->row->at = r->row->text_n = 0;
+    set_plain_aside(r, &bytes);
     return redisReaderFeed(r->reader, bytes.p, bytes.n) == REDIS_OK && r->reader->len <= RESP_BUFFERED_MAX;
 }
 
@@ -136,6 +169,8 @@ static void read_more(struct resp *r) {
 bool resp_next(struct resp *r, struct resp_item *item) {
     if (!r->reader)
         return false;
+    if (next_plain(r->row, item))
+        return true;
     if (r->row->at == r->row->n)
         read_more(r);
     if (r->row->at == r->row->n)
