@@ -165,6 +165,8 @@ static bool activate(struct engine *e, const struct move *m) {
         return false;
     }
     c->bucket = m->bucket;
+    for (unsigned i = 0; i < c->leg_count; i++)
+        moved_arrived(e, leg_get(e, c->legs[i]), m->bucket);
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("moved here for a transfer"));
     metrics_add(&e->metrics, M_calls_arrived, 1);
     record_resume(e, c);

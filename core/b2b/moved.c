@@ -200,13 +200,22 @@ uint16_t moved_where(const struct engine *e, const struct leg *l, uint16_t from,
     return s && s->from == from && s->to != from && (!s->call || s->call == call) ? s->to : TOKEN_BUCKETS;
 }
 
+/* Of two buckets of ours that the leg has left only the last one's stub is known here. */
+static void remove_stub(struct engine *e, struct stub *s) {
+    struct token t;
+    store(e, STORE_DELETE, s);
+    if (token_parse(slice_of(s->token, TOKEN_LEN), &t) && t.bucket != s->from && owner_is_mine(e, t.bucket)) {
+        s->from = t.bucket;
+        store(e, STORE_DELETE, s);
+    }
+    drop(e, s);
+}
+
 /* As far as it is known here: stubs that others have are told by moved_on_ended. */
 static void remove_leg(struct engine *e, struct slice token) {
     struct stub *s = find(e, 't', token);
-    if (!s)
-        return;
-    store(e, STORE_DELETE, s);
-    drop(e, s);
+    if (s)
+        remove_stub(e, s);
 }
 
 void moved_leg_ended(struct engine *e, const struct leg *l) {
@@ -215,13 +224,37 @@ void moved_leg_ended(struct engine *e, const struct leg *l) {
     struct slice token = leg_token(l, &t);
     if (!owner_is_shared(e) || !token.p || !c || t.bucket == c->bucket)
         return;
-    remove_leg(e, token);
-    if (owner_peer(e, t.bucket) != PEER_NONE)
-        peer_send(e, PEER_ENDED, owner_peer(e, t.bucket), t.bucket, token);
+    moved_on_ended(e, token);
+    peer_send(e, PEER_ENDED, PEER_NONE, t.bucket, token);
 }
 
+/* The bucket may be about to come here. */
 void moved_on_ended(struct engine *e, struct slice key) {
+    struct moved *m = &e->moved;
     remove_leg(e, key);
+    m->ended[m->ended_next++ % MOVED_ENDED_MAX] = key_of(e, 't', key);
+}
+
+static bool has_ended(const struct engine *e, struct slice token) {
+    struct key128 k = key_of(e, 't', token);
+    for (unsigned i = 0; i < MOVED_ENDED_MAX; i++)
+        if (key128_eq(e->moved.ended[i], k))
+            return true;
+    return false;
+}
+
+void moved_arrived(struct engine *e, const struct leg *l, uint16_t bucket) {
+    struct token t;
+    struct slice token = leg_token(l, &t);
+    struct stub *s = token.p ? find(e, 't', token) : NULL;
+    if (!s)
+        return;
+    if (s->from == bucket) {
+        remove_stub(e, s);
+        return;
+    }
+    s->to = bucket;
+    store(e, STORE_PUT, s);
 }
 
 static bool hex(struct slice text, uint64_t *out) {
@@ -243,12 +276,17 @@ void moved_on_record(struct engine *e, uint16_t bucket, struct slice key, struct
         !hex(slice_of(value.p, LIMIT_BUCKET_DIGITS), &to) ||
         !hex(slice_of(value.p + LIMIT_BUCKET_DIGITS, value.n - LIMIT_BUCKET_DIGITS), &call))
         return;
-    struct stub *s = put_token(e, key);
+    struct stub *s = find(e, 't', key);
+    if (s && s->from == to % LIMIT_BUCKETS)
+        return; /* from there it went on, as is known */
+    s = put_token(e, key);
     if (!s)
         return;
     s->from = bucket;
     s->to = (uint16_t)(to % LIMIT_BUCKETS);
     s->call = call;
+    if (has_ended(e, key))
+        remove_stub(e, s);
 }
 
 void moved_put_call_id(struct engine *e, struct slice call_id, uint16_t from, uint16_t to) {
@@ -260,12 +298,26 @@ void moved_put_call_id(struct engine *e, struct slice call_id, uint16_t from, ui
     s->until_us = e->now + MOVED_INVITE_US;
 }
 
+static bool is_kept(const struct engine *e, uint16_t bucket) {
+    return owner_is_mine(e, bucket) || e->owners.of[bucket] == OWNER_LOADING;
+}
+
+/* That of the token's own bucket is followed by all that comes for the leg; what is known of a later one serves it. */
 void moved_forget_lost(struct engine *e) {
     uint32_t cursor = 0;
     handle h;
-    for (struct stub *s; (s = pool_next(&e->moved.stubs, &cursor, &h));)
-        if (!owner_is_mine(e, s->from) && e->owners.of[s->from] != OWNER_LOADING)
+    struct token t;
+    for (struct stub *s; (s = pool_next(&e->moved.stubs, &cursor, &h));) {
+        if (is_kept(e, s->from))
+            continue;
+        bool serves = s->call && token_parse(slice_of(s->token, TOKEN_LEN), &t) && t.bucket != s->to;
+        if (serves && owner_is_mine(e, t.bucket)) {
+            s->from = t.bucket;
+            store(e, STORE_PUT, s);
+        } else {
             drop(e, s);
+        }
+    }
 }
 
 /* ---- stubs of legs whose end nobody told of ---- */
@@ -287,12 +339,23 @@ static void look(struct engine *e, struct stub *s, enum look what) {
     o->u.store.key = buf_copy(&e->bufs, what == LOOK_CALL ? sbuf_slice(&id) : slice_of(s->token, TOKEN_LEN));
 }
 
+/* The leg is back where its token says. */
+static bool is_needless(const struct stub *s) {
+    struct token t;
+    return token_parse(slice_of(s->token, TOKEN_LEN), &t) && t.bucket == s->to;
+}
+
 void moved_on_timer(struct engine *e) {
     uint32_t cursor = 0, n = 0;
     bool any = false;
     handle h;
     for (struct stub *s; n < LOOKS_A_TURN && (s = pool_next(&e->moved.stubs, &cursor, &h));) {
         any = any || s->call;
+        if (s->call && s->look_us <= e->now && owner_is_mine(e, s->from) && is_needless(s)) {
+            remove_stub(e, s);
+            n++;
+            continue;
+        }
         if (!s->call || s->look_us > e->now || !owner_is_mine(e, s->from))
             continue;
         look(e, s, LOOK_CALL);

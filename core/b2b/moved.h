@@ -3,8 +3,10 @@
  * moved: stubs for what lives in another bucket than its token says: a leg that was joined into a call of another
  * bucket, every leg of a call that was moved for a transfer; and, by Call-ID, an INVITE that was passed on to where the
  * dialog is that it replaces. A message that names such a leg goes where the stub says. Kept by the owner of the
- * token's bucket, in memory and in the store (table "moved"), until the leg has ended. Who died may not have told of
- * that: from time to time the store is asked whether the call is there still.
+ * token's bucket, in memory and in the store (table "moved"), until the leg has ended: all engines are told, since a
+ * leg may have moved more than once, and the bucket of a stub may be on its way to another owner, who then reads what
+ * is to go. Who died may not have told: from time to time the store is asked whether the call is there still. What is
+ * left for all that expires after a day (MOVED_LEG_MS), and in Redis with its bucket's hash.
  */
 #ifndef REFEREE_B2B_MOVED_H
 #define REFEREE_B2B_MOVED_H
@@ -36,6 +38,8 @@ uint16_t moved_where(const struct engine *e, const struct leg *l, uint16_t from,
 /* The leg has ended: its stub goes, wherever it is. */
 void moved_leg_ended(struct engine *e, const struct leg *l);
 void moved_on_ended(struct engine *e, struct slice key);
+/* The leg has come to `bucket`, which is ours: what led away from there goes, and ours of its token leads there. */
+void moved_arrived(struct engine *e, const struct leg *l, uint16_t bucket);
 /* A record of the table "moved". */
 void moved_on_record(struct engine *e, uint16_t bucket, struct slice key, struct slice value);
 void moved_on_timer(struct engine *e);

@@ -384,11 +384,14 @@ struct owners {
 };
 
 /* moved.h */
+#define MOVED_ENDED_MAX 64
 struct moved {
     struct pool stubs;
     struct map by_key;
     struct wheel_node timer;
     uint32_t looked_at; /* stubs that the timer is for */
+    struct key128 ended[MOVED_ENDED_MAX]; /* tokens of legs whose end was told last, one of them next */
+    uint32_t ended_next;
 };
 
 /* reanchor.h: legs that wait, first come first served. */

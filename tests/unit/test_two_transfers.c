@@ -103,6 +103,16 @@ static void test_refused(void) {
     pair_end(s.p);
 }
 
+static unsigned stubs(const struct scene *s) {
+    return store_count(s->p->store, SL("moved"), rig_wall_ms(&s->p->r));
+}
+
+static struct call *only_call(const struct engine *e) {
+    uint32_t cursor = 0;
+    handle h;
+    return pool_next(&e->calls, &cursor, &h);
+}
+
 /* A call that has moved goes back to its first engine for another transfer: what comes for it is not sent round. */
 static void test_back(void) {
     for (unsigned entry = 0; entry < 2; entry++) {
@@ -130,8 +140,51 @@ static void test_back(void) {
         rig_request(&s.p->r, &s.a, "OPTIONS", "", "");
         CHECK_TRUE(*last_to(&s, ALICE, "SIP/2.0 200", "OPTIONS") != '\0');
         CHECK_TRUE(s.p->peer_n - before <= entry);
+        /* Two buckets have stubs of each leg; all go with it. */
+        CHECK_EQ(stubs(&s), 4);
+        rig_reply(&s.p->r, CAROL, "INVITE", 603, "", NULL);
+        for (unsigned i = 0; i < 3; i++) {
+            rig_reply(&s.p->r, BOB, "NOTIFY", 200, "", NULL);
+            rig_reply(&s.p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+            rig_reply(&s.p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
+            pair_wait(s.p, 300000);
+        }
+        pair_hang_up(s.p, &s.a, BOB);
+        pair_wait(s.p, 1000000);
+        CHECK_EQ(stubs(&s), 0);
         pair_end(s.p);
     }
+}
+
+/* The legs of a call that has moved end while the bucket that they came from is being read by its next owner. */
+static void test_ended_meanwhile(void) {
+    struct scene s = scene_new(0, 1);
+    struct rig *r = &s.p->r;
+    uint16_t bucket = only_call(s.p->e[0])->bucket;
+    uint64_t epoch = owner_epoch(s.p->e[0], bucket) + 1;
+    rig_refer(r, &s.b, CAROL, &s.c);
+    pair_wait(s.p, 100000);
+    rig_reply(r, BOB, "NOTIFY", 200, "", NULL);
+    rig_reply(r, CAROL, "INVITE", 603, "", NULL);
+    rig_reply(r, BOB, "NOTIFY", 200, "", NULL);
+    for (unsigned i = 0; i < 4; i++) {
+        rig_reply(r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+        rig_reply(r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
+        pair_wait(s.p, 300000);
+    }
+    CHECK_EQ(stubs(&s), 2);
+    struct store_op claim = { .verb = STORE_CLAIM, .bucket = bucket, .node = 1, .epoch = epoch - 1 };
+    store_submit(s.p->store, &claim, rig_wall_ms(r));
+    pair_bucket(s.p, 0, BUCKET_LOST, bucket, 0, 0);
+    pair_bucket(s.p, 0, BUCKET_LOADING, bucket, 0, epoch);
+    pair_entry(s.p, 1);
+    pair_hang_up(s.p, &s.a, BOB);
+    pair_wait(s.p, 40000000); /* as long as anything of it may take */
+    CHECK_EQ(stubs(&s), 2);
+    pair_load(s.p, 0, bucket, SL("moved"));
+    CHECK_EQ(stubs(&s), 0);
+    pair_bucket(s.p, 0, BUCKET_MINE, bucket, 0, epoch);
+    pair_end(s.p);
 }
 
 /* A re-INVITE is under way when the REFER comes: it is waited for. */
@@ -349,7 +402,8 @@ static void test_invite_replaces(void) {
 
 int main(void) {
     return UNIT_RUN("transfers over two engines", UNIT(test_attended), UNIT(test_slow_link), UNIT(test_refused),
-                    UNIT(test_back), UNIT(test_unstable), UNIT(test_no_link), UNIT(test_lost_messages),
+                    UNIT(test_back), UNIT(test_ended_meanwhile),
+                    UNIT(test_unstable), UNIT(test_no_link), UNIT(test_lost_messages),
                     UNIT(test_death_on_arrival), UNIT(test_death_behind_stubs), UNIT(test_stubs_away),
                     UNIT(test_stubs_unheard), UNIT(test_changed_meanwhile), UNIT(test_invite_replaces));
 }
