@@ -27,7 +27,9 @@
 #include "core/b2b/transfer_refer.h"
 
 #define MOVES_MAX 256
-#define MOVE_PATIENCE_US 4000000   /* of the REFER */
+/* Of the REFER, which may wait as long as any request (64*T1): the other owner may have just died, and is missed and
+ * followed within LEASE_LIFE_US, its grace and a claim; or a party is slow to answer a re-INVITE, INFO or the like. */
+#define MOVE_PATIENCE_US 12000000
 #define MOVE_BUDGET_US 400000      /* of the store, for each step; then the call stays */
 
 void move_init(struct engine *e, struct arena *a);

@@ -203,6 +203,23 @@ static void test_unstable(void) {
     pair_end(s.p);
 }
 
+/* The consultation's owner has died when the REFER comes, and is followed before the transferor has lost patience. */
+static void test_owner_followed(void) {
+    struct scene s = scene_new(0, 0);
+    uint16_t bucket = only_call(s.p->e[1])->bucket;
+    pair_bucket(s.p, 1, BUCKET_LOST, bucket, 0, 0);
+    pair_bucket(s.p, 0, BUCKET_OWNER, bucket, 0, 0);
+    rig_refer(&s.p->r, &s.b, CAROL, &s.c);
+    pair_wait(s.p, 6000000);
+    CHECK_TRUE(strncmp(last_to(&s, BOB, "SIP/2.0", "REFER"), "SIP/2.0 100", 11) == 0); /* RFC 4320 */
+    CHECK_TRUE(s.p->asked_n > 0 && s.p->asked == bucket);
+    pair_taken_over(s.p, 0, bucket);
+    pair_wait(s.p, 500000);
+    CHECK_TRUE(*last_to(&s, BOB, "SIP/2.0 202", "REFER") != '\0');
+    CHECK_EQ(s.p->e[0]->transfers.used, 1);
+    pair_end(s.p);
+}
+
 /* The other engine cannot be reached: 503, and both calls go on. */
 static void test_no_link(void) {
     struct scene s = scene_new(0, 0);
@@ -402,7 +419,7 @@ static void test_invite_replaces(void) {
 
 int main(void) {
     return UNIT_RUN("transfers over two engines", UNIT(test_attended), UNIT(test_slow_link), UNIT(test_refused),
-                    UNIT(test_back), UNIT(test_ended_meanwhile),
+                    UNIT(test_back), UNIT(test_ended_meanwhile), UNIT(test_owner_followed),
                     UNIT(test_unstable), UNIT(test_no_link), UNIT(test_lost_messages),
                     UNIT(test_death_on_arrival), UNIT(test_death_behind_stubs), UNIT(test_stubs_away),
                     UNIT(test_stubs_unheard), UNIT(test_changed_meanwhile), UNIT(test_invite_replaces));
