@@ -49,11 +49,17 @@ static void notify_again(struct engine *e, struct transfer *t) {
     transfer_notify(e, t, status);
 }
 
+static bool is_named(const struct transfer *t, handle leg) {
+    return leg == t->target || leg == t->consult || leg == t->replaced;
+}
+
 /* The transferee had agreed before the transferor's leg of the consultation was here, or could be ended; or the target
- * had left, and its own call's record does not say so. */
+ * had left, and its own call's record does not say so; or both had, and their call's record is of before. */
 static bool is_left_over(const struct engine *e, const struct transfer *t, const struct leg *l) {
     if (!leg_is_live(l) || l->transfer != t->self)
         return false;
+    if (leg_is_up(l) && l->call != t->call && !is_named(t, l->self))
+        return l->transfer_role == TR_CONSULT || l->transfer_role == TR_REPLACED || l->transfer_role == TR_TARGET;
     return l->transfer_role == TR_CONSULT ? t->committed
                                           : l->transfer_role == TR_TARGET && is_decided(t) && !leg_get(e, l->peer);
 }
@@ -61,8 +67,10 @@ static bool is_left_over(const struct engine *e, const struct transfer *t, const
 static void end_left_over(struct engine *e, struct transfer *t, struct leg *l) {
     if (!is_left_over(e, t, l))
         return;
+    bool talks = t->recall_step && !is_named(t, l->self); /* settled before who is recalled was called */
     transfer_role(e, t, l->self, TR_NONE);
-    leg_end(e, l, 487, SLICE_NONE);
+    if (!talks)
+        leg_end(e, l, 487, SLICE_NONE);
 }
 
 static void end_all_left_over(struct engine *e, struct transfer *t) {
@@ -70,6 +78,24 @@ static void end_all_left_over(struct engine *e, struct transfer *t) {
     handle h;
     for (struct leg *l; (l = pool_next(&e->legs, &cursor, &h));)
         end_left_over(e, t, l);
+}
+
+static void take(struct engine *e, struct transfer *t, handle leg, enum transfer_role role) {
+    const struct leg *l = leg_get(e, leg);
+    if (leg_is_live(l) && l->transfer == HANDLE_NONE && !leg_str(l, LEG_TRANSFER_AT).p)
+        transfer_role(e, t, leg, role);
+}
+
+/* Parties whose own call's record, of before, does not know of the transfer. The target of a join is asked once more
+ * before. */
+static void take_parties(struct engine *e, struct transfer *t) {
+    if (t->result && !t->committed && t->state != TRANSFER_RESTORE_TARGET)
+        return;
+    take(e, t, t->consult, TR_CONSULT);
+    if (t->replaced != t->target)
+        take(e, t, t->replaced, TR_REPLACED);
+    if (!t->committed && t->state != TRANSFER_JOIN)
+        take(e, t, t->target, TR_TARGET);
 }
 
 static bool in_flight(const struct engine *e, handle leg) {
@@ -129,7 +155,9 @@ static void resume_bye_wait(struct engine *e, struct transfer *t) {
 
 /* The call had its record written with the target's answer, and the target's own call had not: it answers once more. */
 static void step_back(struct engine *e, struct transfer *t) {
-    if (t->state != TRANSFER_TRANSFEREE || t->mode != MODE_JOIN || !in_flight(e, t->target))
+    const struct leg *c = leg_get(e, t->target);
+    bool asked_again = in_flight(e, t->target) || (leg_is_up(c) && c->transfer == HANDLE_NONE);
+    if (t->state != TRANSFER_TRANSFEREE || t->mode != MODE_JOIN || !asked_again)
         return;
     t->held_event = 0;
     transfer_go(e, t, TRANSFER_JOIN);
@@ -174,11 +202,10 @@ static void resume_state(struct engine *e, struct transfer *t) {
     }
 }
 
-/* It left while its transfer waited for another call, whatever else happened meanwhile. */
-static bool lost_transferee(const struct engine *e, const struct transfer *t) {
-    bool needed = t->state == TRANSFER_TARGET || t->state == TRANSFER_FALLBACK || t->state == TRANSFER_JOIN ||
-                  t->state == TRANSFER_ASK || t->state == TRANSFER_OFFERED || t->state == TRANSFER_TRANSFEREE;
-    return needed && !leg_is_up(leg_get(e, t->transferee));
+/* It has hung up, and whatever else was held, or is to be resumed, is for nobody. */
+static bool is_without_transferee(const struct engine *e, const struct transfer *t) {
+    enum transfer_action gone = transfer_cell(t->state, TRANSFER_EV_TRANSFEREE_GONE)->action;
+    return gone == TRANSFER_DO_ABANDON && !leg_is_live(leg_get(e, t->transferee));
 }
 
 /* It answered meanwhile, and hung up again. */
@@ -187,12 +214,13 @@ static bool left_again(const struct engine *e, const struct transfer *t, enum tr
 }
 
 static void resume_event(struct engine *e, struct transfer *t) {
-    enum transfer_event ev = (enum transfer_event)(t->held_event - 1);
+    bool gone = is_without_transferee(e, t);
+    enum transfer_event ev = gone ? TRANSFER_EV_TRANSFEREE_GONE : (enum transfer_event)(t->held_event - 1);
     t->held_event = 0;
     if (left_again(e, t, ev))
         transfer_fail(e, t, 480);
     else
-        transfer_step(e, t, ev, t->held_status);
+        transfer_step(e, t, ev, gone ? 487 : t->held_status);
 }
 
 /* unsure: a NOTIFY was unanswered when its owner died, and not one that has been sent here. */
@@ -204,17 +232,15 @@ static void resume(struct engine *e, struct transfer *t, bool unsure) {
             transfer_release(e, t);
         return;
     }
+    if (!is_without_transferee(e, t))
+        step_back(e, t);
+    take_parties(e, t);
     end_all_left_over(e, t);
     if (unsure && t->notifying)
         notify_again(e, t);
     if (!transfer_get(e, self))
         return;
-    if (lost_transferee(e, t))
-        t->held_event = TRANSFER_EV_TRANSFEREE_GONE + 1;
-    bool gone = t->held_event == TRANSFER_EV_TRANSFEREE_GONE + 1;
-    if (!gone)
-        step_back(e, t);
-    if (t->held_event && (gone || leg_is_up(leg_get(e, t->transferee))))
+    if (t->held_event || is_without_transferee(e, t))
         resume_event(e, t);
     else
         resume_state(e, t);
@@ -237,11 +263,8 @@ bool transfer_holds_event(struct transfer *t, enum transfer_event ev, uint16_t s
     bool about = ev == TRANSFER_EV_TARGET_YES || ev == TRANSFER_EV_TARGET_NO || ev == TRANSFER_EV_TARGET_GONE ||
                  ev == TRANSFER_EV_TRANSFEREE_YES || ev == TRANSFER_EV_TRANSFEREE_NO ||
                  ev == TRANSFER_EV_TRANSFEREE_GONE;
-    if (!t->resuming || !about)
+    if (!t->resuming || !about || transfer_cell(t->state, ev)->action == TRANSFER_DO_NONE)
         return false;
-    /* What means nothing in this state gives way to what does. */
-    if (t->held_event && transfer_cell(t->state, ev)->action == TRANSFER_DO_NONE)
-        return true;
     t->held_event = (uint8_t)(ev + 1);
     t->held_status = status;
     return true;
