@@ -221,6 +221,8 @@ struct redis_op *redis_op_new(struct redis *s, const struct store_op *op);
 void redis_op_queue(struct redis *s, struct redis_lane *lane, struct redis_op *op);
 /* From redo, parked or a lost connection back among the unsent. False: a later one is there; it follows that. */
 bool redis_op_unsend(struct redis *s, struct redis_op *op);
+/* The server has done this write; an earlier one of its key that it had refused, and that waits, is done with it. */
+void redis_op_outrun(struct redis *s, struct redis_op *op, uint32_t node, uint64_t epoch);
 void redis_op_forget_key(struct redis *s, struct redis_op *op);
 /* Answers its ticket and those of its followers, if they still wait. It lives on. */
 void redis_op_answer(struct redis *s, struct redis_op *op, enum store_status status, uint32_t node, uint64_t epoch);

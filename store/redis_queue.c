@@ -221,6 +221,14 @@ bool redis_op_unsend(struct redis *s, struct redis_op *op) {
     return true;
 }
 
+void redis_op_outrun(struct redis *s, struct redis_op *op, uint32_t node, uint64_t epoch) {
+    struct redis_op *waits = pool_get(&s->ops, map_get(&s->unsent, op->id));
+    if (!waits || !is_older(waits, op))
+        return;
+    redis_list_remove(waits);
+    redis_op_done(s, waits, STORE_OK, node, epoch);
+}
+
 /* ---- answers */
 
 static void tell(struct redis *s, struct redis_op *op, enum store_status status, uint32_t node, uint64_t epoch) {

@@ -82,6 +82,8 @@ static void writes_again(struct redis *s, struct redis_conn *c) {
 static void done(struct redis *s, struct redis_conn *c, enum store_status status, uint32_t node, uint64_t epoch) {
     struct redis_op *op = take(c);
     note_latency(s, op);
+    if (status == STORE_OK && redis_is_write(op))
+        redis_op_outrun(s, op, node, epoch);
     if (op->probe && c->refusing)
         writes_again(s, c);
     if (status == STORE_FENCED)

@@ -335,6 +335,28 @@ static void test_full_server(void) {
     rig_answer(6, STORE_OK);
 }
 
+/* A deletion that was on its way behind it is let through: what it deletes is not written afterwards. */
+static void test_refused_then_deleted(void) {
+    rig_up();
+    put(1, "a", 8);
+    CHECK_EQ(puts_sent(0), 1);
+    SUBMIT(.verb = STORE_DELETE, .ticket = 2, .key = "a", .node = 1, .epoch = 1, .version = 9);
+    CHECK_TRUE(rig_flush(0) > 0);
+    rig_reply(0, OOM ":1\r\n");
+    rig_answer(1, STORE_REFUSED);
+    rig_answer(2, STORE_OK);
+    rig_tick(250000);
+    CHECK_EQ(puts_sent(0), 0);
+    put(3, "b", 1); /* the next one that is tried */
+    CHECK_EQ(puts_sent(0), 0);
+    rig_tick(0);
+    rig_answer(3, STORE_REFUSED);
+    rig_tick(250000);
+    CHECK_EQ(puts_sent(0), 1);
+    rig_reply(0, ":1\r\n");
+    rig_quiet();
+}
+
 /* Redis before 7 puts the error of a command in a script behind other words. */
 static void test_old_words(void) {
     rig_up();
@@ -510,7 +532,8 @@ int main(void) {
                     UNIT(test_order_is_kept), UNIT(test_lost), UNIT(test_former_connection_killed),
                     UNIT(test_sent_twice), UNIT(test_written_behind), UNIT(test_queue_full), UNIT(test_silent_server),
                     UNIT(test_idle_ping), UNIT(test_silent_from_the_start), UNIT(test_late_answer),
-                    UNIT(test_no_redis), UNIT(test_full_server), UNIT(test_old_words), UNIT(test_later),
-                    UNIT(test_scripts_flushed), UNIT(test_demoted), UNIT(test_replicas),
+                    UNIT(test_no_redis), UNIT(test_full_server), UNIT(test_refused_then_deleted),
+                    UNIT(test_old_words), UNIT(test_later), UNIT(test_scripts_flushed),
+                    UNIT(test_demoted), UNIT(test_replicas),
                     UNIT(test_lost_before_replicas), UNIT(test_load_cut_short), UNIT(test_backlog));
 }
