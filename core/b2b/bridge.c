@@ -257,8 +257,8 @@ static void decline(struct engine *e, struct leg *l, struct leg *other) {
 /* It was asked for by late_agree, or by a transfer that is over: where media is not relayed the other one is to hear of
  * it. */
 static void offered(struct engine *e, struct leg *l, struct leg *other, const struct sip_msg *msg) {
-    bool busy = leg_is_transferred(e, l) || leg_is_transferred(e, other);
-    if (!late_offered(e, l, msg) || !l->direct || !leg_is_up(other) || busy ||
+    bool busy = !leg_is_up(other) || leg_is_transferred(e, l) || leg_is_transferred(e, other);
+    if (!late_offered(e, l, msg) || !l->direct || busy ||
         !leg_reoffer(e, other, leg_str(l, LEG_SDP_REMOTE), -1))
         decline(e, l, other);
 }
