@@ -454,18 +454,12 @@ static void do_target_left(struct engine *e, struct transfer *t, uint16_t status
     told(e, t);
 }
 
-/* The transfer has failed, and the transferee waits for the one who is rung in the target's place. */
-static bool is_recalling(const struct transfer *t) {
-    return t->recall_step && (t->state == TRANSFER_TARGET || t->state == TRANSFER_ASK || t->state == TRANSFER_OFFERED ||
-                              t->state == TRANSFER_TRANSFEREE);
-}
-
 static void do_note_transferor(struct engine *e, struct transfer *t, uint16_t status) {
     struct leg *a = leg_get(e, t->transferee);
     (void)status;
     t->transferor_gone = true;
     /* Failed and nobody left: the transferee is not kept waiting for anyone. */
-    if (t->result && !t->succeeded && leg_is_live(a) && !leg_peer(e, a) && !is_recalling(t)) {
+    if (t->result && !t->succeeded && leg_is_live(a) && !leg_peer(e, a) && !transfer_is_recalling(t)) {
         transfer_role(e, t, t->transferee, TR_NONE);
         leg_end(e, a, 480, SLICE_NONE);
         if (t->state == TRANSFER_RESTORE_TRANSFEREE)

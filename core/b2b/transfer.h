@@ -104,6 +104,8 @@ void transfer_join(struct engine *e, struct transfer *t);
 void transfer_ask(struct engine *e, struct transfer *t);
 /* True: the transferor is gone, and the transferee waits for somebody else; nothing else is to be done now. */
 bool transfer_recall(struct engine *e, struct transfer *t, uint16_t status);
+/* The transfer has failed, and the transferee waits for the one who is rung in the target's place. */
+bool transfer_is_recalling(const struct transfer *t);
 void transfer_set_result(struct engine *e, struct transfer *t, uint16_t status);
 /* One of the consultation's pair that is left alone is ended. */
 void transfer_settle_consult(struct engine *e, struct transfer *t);

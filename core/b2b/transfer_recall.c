@@ -20,6 +20,11 @@ void transfer_do_announced(struct engine *e, struct transfer *t, uint16_t status
     transfer_fail(e, t, t->result);
 }
 
+bool transfer_is_recalling(const struct transfer *t) {
+    return t->recall_step && (t->state == TRANSFER_TARGET || t->state == TRANSFER_ASK || t->state == TRANSFER_OFFERED ||
+                              t->state == TRANSFER_TRANSFEREE);
+}
+
 bool transfer_recall(struct engine *e, struct transfer *t, uint16_t status) {
     struct leg *a = leg_get(e, t->transferee), *b = transfer_former_peer(e, t);
     struct slice uri = t->recall_step ? slice_str(e->cfg.recall_uri) : strs_get(&t->s, TRF_RECALL);
