@@ -316,7 +316,8 @@ static void agree_unless_transferred(struct engine *e, struct leg *l, struct leg
         agree(e, l, other);
 }
 
-/* The same description went out; what came back may be less than was said before. */
+/* The same description went out, to refresh the session or as an offer that l asked us for (bridge_answer_alone); what
+ * came back may be less than was said before. */
 static void on_refreshed(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
     if (!media_in(e, l, ev->msg) || slice_eq(ev->msg->body, leg_str(l, LEG_SDP_REMOTE)) ||
@@ -357,6 +358,8 @@ static void on_ack(struct engine *e, struct leg *l, const struct leg_event *ev) 
     }
     /* An offer that was asked for by us is told to l by a re-INVITE, and answered with that one's answer. */
     if (!other || !other->late_offer || other->oa != OA_OFFER_RCVD || other->own_invite) {
+        if (l->ok_offers)
+            on_refreshed(e, l, ev);
         /* The node that called the one died before the other answered. */
         if (other && leg_is_up(other) && !media_is_here(e, other))
             reanchor(e, other);
