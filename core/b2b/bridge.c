@@ -263,11 +263,6 @@ static void offered(struct engine *e, struct leg *l, struct leg *other, const st
         decline(e, l, other);
 }
 
-void bridge_offered_late(struct engine *e, struct leg *l, const struct sip_msg *msg) {
-    offered(e, l, leg_peer(e, l), msg);
-    call_changed(e, leg_call(e, l));
-}
-
 static void on_reanswered(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
     struct slice sdp = SLICE_NONE;
@@ -326,6 +321,16 @@ static void on_refreshed(struct engine *e, struct leg *l, const struct leg_event
     media_connect(e, l, other);
     agree_unless_transferred(e, l, other);
     call_changed(e, leg_call(e, l));
+}
+
+void bridge_came_late(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    if (leg_owes_answer(l)) {
+        offered(e, l, leg_peer(e, l), msg);
+        call_changed(e, leg_call(e, l));
+        return;
+    }
+    struct leg_event ev = { .kind = LEG_EV_REFRESHED, .own = true, .msg = msg, .status = msg->status };
+    on_refreshed(e, l, &ev);
 }
 
 static void on_rerefused(struct engine *e, struct leg *l, const struct leg_event *ev) {

@@ -12,8 +12,9 @@
 void bridge_on_event(struct engine *e, struct leg *l, const struct leg_event *ev);
 /* A re-INVITE answered by us alone: hold, resume and refresh while a transfer runs, and legs that talk with nobody. */
 void bridge_answer_alone(struct engine *e, struct leg *l, const struct sip_msg *msg);
-/* leg_on_stray_2xx said so: the offer is answered with the session as it is, or refused and l told anew what holds. */
-void bridge_offered_late(struct engine *e, struct leg *l, const struct sip_msg *msg);
+/* leg_on_stray_2xx said so. An offer is answered with the session as it is, or refused and l told anew what holds; of
+ * an answer the other party hears if it is another one than before. */
+void bridge_came_late(struct engine *e, struct leg *l, const struct sip_msg *msg);
 /* An UPDATE of l's peer was not answered in its time: its offer, if it brought one, is over. */
 void bridge_update_expired(struct engine *e, struct leg *l);
 /* Ends whoever talks with l, with the Reason of msg (NULL: none). */

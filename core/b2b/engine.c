@@ -182,7 +182,7 @@ static void on_stray_response(struct engine *e, const struct sip_msg *msg) {
         struct leg_event ev = leg_on_answer(e, l, msg);
         engine_leg_event(e, l, &ev);
     } else if (msg->status < 300 && leg_on_stray_2xx(e, l, msg)) {
-        bridge_offered_late(e, l, msg);
+        bridge_came_late(e, l, msg);
     }
 }
 

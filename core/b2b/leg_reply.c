@@ -59,6 +59,13 @@ static bool is_given_up_offer(const struct leg *l, const struct sip_msg *msg) {
            leg_is_up(l);
 }
 
+/* It has agreed to what we offered then, which nothing has replaced since. */
+static bool answers_refresh(struct leg *l, const struct sip_msg *msg) {
+    bool lost = l->refresh_lost && msg->body.n && l->oa == OA_STABLE && leg_is_up(l);
+    l->refresh_lost = false;
+    return lost;
+}
+
 bool leg_on_stray_2xx(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     if (!slice_eq(msg->to_tag, leg_str(l, DLG_REMOTE_TAG)))
         refuse_fork(e, l, msg);
@@ -74,6 +81,7 @@ bool leg_on_stray_2xx(struct engine *e, struct leg *l, const struct sip_msg *msg
         /* Its transaction was given up, or was a former owner's: its offer is answered unread. */
         leg_ack(e, l, l->late_offer ? leg_str(l, LEG_SDP_LOCAL) : SLICE_NONE);
         l->session_unsure = l->session_unsure || l->late_offer;
+        return answers_refresh(l, msg);
     }
     return false;
 }
@@ -194,6 +202,7 @@ static struct leg_event reinvite_failed(struct engine *e, struct leg *l, const s
     bool own = l->own_invite, refresh = l->refreshing;
     close_reinvite(e, l);
     l->refreshing = false;
+    l->refresh_lost = refresh && !msg;
     l->session_unsure = l->session_unsure || !(refresh || (own && l->late_offer));
     if (l->oa == OA_OFFER_SENT)
         oa_step(&l->oa, OA_EV_ABORT);
