@@ -68,7 +68,9 @@ static bool earlier_event(struct engine *e, const struct transfer *t, struct leg
     /* The transfer asks for an offer, or makes its own, in the place of one that waited to be tried again, and will not
      * be. */
     bool asked = t->state == TRANSFER_ASK && l->late_offer;
-    if ((asked || (t->state == TRANSFER_OFFERED && l->transfer_role == TR_TARGET)) && !l->reoffer_waits) {
+    bool offered = (t->state == TRANSFER_OFFERED && l->transfer_role == TR_TARGET) ||
+                   (t->state == TRANSFER_TRANSFEREE && l->transfer_role == TR_TRANSFEREE);
+    if ((asked || offered) && !l->reoffer_waits) {
         late_decline(e, other);
         return false;
     }
