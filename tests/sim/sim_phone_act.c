@@ -262,6 +262,8 @@ static void odd_request(struct world *w, struct phone *ph, struct pdlg *d, unsig
         /* In a dialog that is nobody's, or with a CSeq that is not new. */
         if (variant & 8)
             txt_set(&ghost.remote_tag, SL("nobody"));
+        else if (!d->cseq)
+            d->cseq = 1; /* its own first request: the next one, perhaps its BYE, has another number */
         r.cseq = 1;
         ghost.gen++;
         phone_send(w, ph, &ghost, &r);
