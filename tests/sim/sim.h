@@ -301,6 +301,8 @@ struct seen_dialog {
     uint64_t opened_branch;       /* cluster: the one that invite_at is of */
     uint64_t final_branch;        /* of its last one that has got a final response, even if it was not read yet */
     uint64_t invite_at;
+    uint64_t refresh_branch;      /* of the engine's last UPDATE without an offer, if unanswered; 0: none */
+    uint64_t refresh_at;
     uint64_t in_invite;           /* branch of the peer's open INVITE; 0: none */
     uint64_t sdp, session, version;
     uint64_t ok_at;               /* the engine's 2xx without ACK; 0: none */

@@ -177,6 +177,8 @@ static void in_response(struct world *w, const struct sip_msg *m) {
         if (m->status >= 200 && m->status < 300)
             note_ok(w, m);
     }
+    if (m->status >= 200 && branch_key(m) == d->refresh_branch)
+        d->refresh_branch = 0;
     /* Section 12.2.1.2: the transferor's dialog is gone, by its own word. */
     if (m->status == 481 || m->status == 408) {
         d->gone_at = w->now;
@@ -372,11 +374,13 @@ static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg
         return;
     /* Our re-INVITE had no answer at all: the dialog is over (section 12.2.1.2), whatever else is on it. */
     bool deaf = (d->invite_branch || d->unheard) && w->now - d->invite_at >= T1_64;
+    /* Nor had a refresh (RFC 4028 section 10); that is known at once. */
+    deaf = deaf || (d->refresh_branch && w->now - d->refresh_at - T1_64 < GONE_LATELY);
     if (d->ok_at && d->ok_tag == sim_hash(m->to_tag) && w->now - d->ok_at < T1_64)
         sim_fail(w, "a BYE before the ACK to our 2xx (RFC 3261 section 15)");
     /* It never ACKed our 2xx: that dialog ends, whatever else is on it (section 13.3.1.4). */
     bool no_ack = d->ok_at != 0 && d->ok_tag == sim_hash(m->to_tag);
-    /* Nor did it answer a refresh (RFC 4028 section 10). */
+    /* Nobody refreshed the session in time (RFC 4028 section 10). */
     no_ack = no_ack || slice_eq(sip_hdr_value(m, SIP_H_REASON), SL("SIP;cause=408;text=\"Session expired\""));
     no_ack = no_ack || (d->gone_at && w->now - d->gone_at < GONE_LATELY);
     for (uint32_t i = 0; i < w->seen.sub_n; i++) {
@@ -415,6 +419,12 @@ static void out_request(struct world *w, const struct sip_msg *m) {
     case SIP_M_REFER: note_relayed(w, m); break;
     case SIP_M_NOTIFY: out_notify(w, d, m); break;
     case SIP_M_BYE: out_bye(w, d, m); break;
+    case SIP_M_UPDATE:
+        if (new && !m->body.n) {
+            d->refresh_branch = branch_key(m);
+            d->refresh_at = w->now;
+        }
+        break;
     default: break;
     }
     /* An ACK sent again is as old as its 2xx. */
