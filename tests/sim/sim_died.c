@@ -144,8 +144,8 @@ static void forget_unsent(struct world *w) {
 
 static void died_dialog(const struct world *w, struct seen_dialog *d, bool lost) {
     d->invite_branch = d->refresh_branch = d->in_invite = 0;
-    /* The next engine repeats it, and waits for its ACK as long again. */
-    d->ok_cseq_last -= d->ok_at != 0 && !cluster_on(w);
+    /* The next engine repeats it, and waits for its ACK as long again: no record says that one has come. */
+    d->ok_cseq_last -= d->ok_cseq_last != 0 && !cluster_on(w);
     d->ok_at = 0;
     if (!lost)
         return;
