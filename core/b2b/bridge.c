@@ -278,7 +278,8 @@ static void on_reanswered(struct engine *e, struct leg *l, const struct leg_even
     }
     if (ev->own && other && leg_owes_answer(other)) {
         bool said = ev->msg->body.n && media_received(e, l, ev->msg->body, false);
-        if (!said || !late_answer(e, other, l))
+        /* It answers what l was offered before: the other one's offer waits for its turn. */
+        if (!l->reoffer_waits && (!said || !late_answer(e, other, l)))
             decline(e, other, l);
         call_changed(e, leg_call(e, l));
         return;
