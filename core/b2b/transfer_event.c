@@ -80,7 +80,8 @@ static bool earlier_event(struct engine *e, const struct transfer *t, struct leg
     if (owed && !(said && late_answer(e, other, l)))
         late_decline(e, other);
     call_changed(e, leg_call(e, l));
-    return true;
+    /* What restores the target's session tells it of what that party offers, and its answer is for both. */
+    return l->reoffer_waits || t->state != TRANSFER_RESTORE_TARGET || l->transfer_role != TR_TARGET;
 }
 
 /* Its call was lost, or is another node's, since an owner died. */
