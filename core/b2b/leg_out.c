@@ -4,6 +4,7 @@
 #include "core/b2b/call.h"
 #include "core/b2b/leg.h"
 #include "core/b2b/media.h"
+#include "core/b2b/reanchor.h"
 #include "core/b2b/wire.h"
 #include "core/base/check.h"
 
@@ -186,16 +187,28 @@ static struct leg_event on_reinvite_timer(struct engine *e, struct leg *l) {
     return ev;
 }
 
+/* Section 13.3.1.4. Who may have ACKed it before does not have to again, behind 64*T1: asked by a re-INVITE it shows
+ * what it goes by, and whether its dialog lives. */
+static struct leg_event on_no_ack(struct engine *e, struct leg *l) {
+    bool doubtful = l->ok_doubtful && leg_is_up(l);
+    leg_stop_ok(e, l);
+    if (doubtful) {
+        leg_step(e, l, LEG_IN_RECV_ACK);
+        l->session_unsure = true;
+        reanchor(e, l);
+        return (struct leg_event){ 0 };
+    }
+    leg_step(e, l, LEG_IN_NO_ACK);
+    leg_send_bye(e, l, SL("Reason: SIP;cause=408;text=\"No ACK\"\r\n"));
+    return (struct leg_event){ .kind = LEG_EV_GONE, .status = 408 };
+}
+
 struct leg_event leg_on_timer(struct engine *e, struct leg *l, enum engine_timer kind) {
     if (kind == TIMER_LEG_OK && l->state == LEG_INCOMING)
         return leg_rel_on_timer(e, l);
     if (kind == TIMER_LEG_OK) {
-        if (e->now >= l->ok_until) {
-            leg_stop_ok(e, l);
-            leg_step(e, l, LEG_IN_NO_ACK);
-            leg_send_bye(e, l, SL("Reason: SIP;cause=408;text=\"No ACK\"\r\n"));
-            return (struct leg_event){ .kind = LEG_EV_GONE, .status = 408 };
-        }
+        if (e->now >= l->ok_until)
+            return on_no_ack(e, l);
         wire_send(e, l->ok, &l->ok_dst, &l->dlg.local);
         metrics_add(&e->metrics, M_retransmissions_out, 1);
         l->ok_interval = l->ok_interval * 2 < e->cfg.t2_us ? l->ok_interval * 2 : e->cfg.t2_us;
@@ -260,6 +273,7 @@ void leg_stop_ok(struct engine *e, struct leg *l) {
     buf_unref(&e->bufs, &l->ok);
     l->ok_until = 0;
     l->ok_cseq = 0;
+    l->ok_doubtful = false;
 }
 
 /* The 2xx is repeated by us, not by the transaction (section 13.3.1.4): at T1, doubling to T2, for 64*T1. */

@@ -35,14 +35,20 @@ static handle adopt_server(struct engine *e, struct leg *l, const struct record_
     return t.txn;
 }
 
-/* The 2xx goes out again, and is repeated. False: there is none, or its time is over. */
+/* An ACK changes no record, so most calls at rest have one. Of times before this machine's start no more is known. */
+static bool is_of_long_ago(const struct engine *e, const struct leg *l) {
+    return l->ok_until <= 1 || l->ok_until + 64ull * e->cfg.t1_us <= e->now;
+}
+
+/* The 2xx goes out again, and is repeated. False: there is none, or its ACK must have come. */
 static bool restore_ok(struct engine *e, struct leg *l) {
     struct record_open o;
     uint32_t cseq = l->ok_cseq;
-    if (!take_open(e, l, LEG_OPEN_OK, &o) || l->ok_until <= e->now || !(l->ok = buf_copy(&e->bufs, o.bytes)))
+    if (!take_open(e, l, LEG_OPEN_OK, &o) || is_of_long_ago(e, l) || !(l->ok = buf_copy(&e->bufs, o.bytes)))
         return false;
     l->ok_cseq = cseq;
     l->ok_offers = l->oa == OA_OFFER_SENT;
+    l->ok_doubtful = l->ok_until <= e->now && !l->ok_offers;
     l->ok_dst = o.addr;
     l->ok_interval = e->cfg.t1_us;
     wire_trace(e, "send", l, o.bytes, &o.addr);

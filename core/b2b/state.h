@@ -133,6 +133,7 @@ struct leg {
     struct buf *ok;       /* our 2xx, repeated until its ACK (section 13.3.1.4) */
     uint32_t ok_cseq;
     bool ok_offers; /* its description is an offer: the ACK brings the answer */
+    bool ok_doubtful; /* a former owner's of long ago: it may have its ACK; see recover.h */
     struct addr ok_dst;
     uint64_t ok_interval, ok_until; /* until 0: no ACK is waited for */
     struct wheel_node ok_timer;
