@@ -555,6 +555,8 @@ void extras_put(const struct phone *ph, struct sbuf *b, bool request, enum sip_m
 bool extras_rings(struct world *w, struct phone *ph, struct pdlg *d, struct pserver *s, const struct sip_msg *m);
 /* Status of the answer to a PRACK. */
 uint16_t extras_on_prack(struct phone *ph, struct pdlg *d, const struct sip_msg *m);
+/* A response to the phone's INVITE, before it takes its To tag. */
+void extras_responded(const struct world *w, struct pdlg *d, const struct sip_msg *m);
 /* A 18x to the phone: its PRACK. */
 void extras_provisional(struct world *w, struct phone *ph, struct pdlg *d, const struct sip_msg *m);
 void extras_check_2xx(struct world *w, const struct pdlg *d, const struct sip_msg *m);

@@ -70,6 +70,17 @@ uint16_t extras_on_prack(struct phone *ph, struct pdlg *d, const struct sip_msg 
 
 /* ---- who calls ---- */
 
+/* Its INVITE has come again behind a death, to an owner that knows nothing of it: its response makes another early
+ * dialog, which counts its RSeq from anew (RFC 3262 section 3) and answers the offer for itself. */
+void extras_responded(const struct world *w, struct pdlg *d, const struct sip_msg *m) {
+    if (!m->to_tag.p || !d->remote_tag.n || txt_eq(&d->remote_tag, m->to_tag) ||
+        !sim_is_lost_tag(w, txt_slice(&d->remote_tag)))
+        return;
+    d->offer_open = d->offer_open || (d->early && !d->late);
+    d->early = false;
+    d->rseq = 0;
+}
+
 void extras_provisional(struct world *w, struct phone *ph, struct pdlg *d, const struct sip_msg *m) {
     char line[REL100_LINES_MAX], mem[1200];
     struct sbuf b = sbuf_on(line, sizeof line), sdp = sbuf_on(mem, sizeof mem);

@@ -129,8 +129,10 @@ static void on_invite_ok(struct world *w, struct phone *ph, struct pdlg *d, cons
     struct sbuf b = sbuf_on(mem, sizeof mem);
     struct slice answer = SLICE_NONE;
     bool first = d->state == PH_CALLING, cancelled = c->cancelled;
-    if (first)
+    if (first) {
+        extras_responded(w, d, m);
         extras_check_2xx(w, d, m);
+    }
     d->invite_client = 0;
     learn(d, m);
     if (d->late) {
@@ -199,6 +201,7 @@ static void on_invite_response(struct world *w, struct phone *ph, struct pclient
     if (m->status < 200) {
         c->provisional = true;
         if (d && m->status > 100 && d->state == PH_CALLING) {
+            extras_responded(w, d, m);
             learn(d, m);
             phone_refer_result(w, ph, d, m->status);
             extras_provisional(w, ph, d, m);
