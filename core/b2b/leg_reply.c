@@ -219,7 +219,8 @@ static struct leg_event reinvite_failed(struct engine *e, struct leg *l, const s
         return nothing;
     }
     if (own && wait_for_retry(e, l, msg, status)) {
-        if (!l->asks_offer)
+        /* What waits for its turn has taken the place of what was refused. */
+        if (!l->asks_offer && !l->reoffer_waits)
             leg_set(e, l, LEG_SDP_WANTED, leg_str(l, LEG_SDP_LOCAL));
         return nothing;
     }
