@@ -298,7 +298,7 @@ struct seen_dialog {
     uint64_t key;                 /* Call-ID and the engine's tag; 0: free */
     uint64_t branch;              /* of the last new request out */
     uint64_t invite_branch;       /* of the engine's open INVITE; 0: none */
-    uint64_t opened_branch;       /* cluster: the one that invite_at is of */
+    uint64_t opened_branch;       /* the one that invite_at is of */
     uint64_t final_branch;        /* of its last one that has got a final response, even if it was not read yet */
     uint64_t invite_at;
     uint64_t refresh_branch;      /* of the engine's last UPDATE without an offer, if unanswered; 0: none */

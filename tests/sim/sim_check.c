@@ -242,8 +242,8 @@ static void out_invite(struct world *w, struct seen_dialog *d, const struct sip_
         sim_fail(w, "an INVITE while ours is open in the dialog (RFC 3261 section 14.1)");
     if (d->in_invite)
         sim_fail(w, "an INVITE while the peer's is open (RFC 3261 section 14.1)");
-    /* Sent again by an owner that somebody else's death made us forget of: as long open as it was. */
-    if (!cluster_on(w) || branch != d->opened_branch)
+    /* Sent again when somebody else's death or network error has made us forget of it: as long open as it was. */
+    if (branch != d->opened_branch)
         d->invite_at = w->now;
     d->invite_branch = d->opened_branch = branch;
     d->unheard = false;

@@ -144,8 +144,11 @@ static void forget_unsent(struct world *w) {
 
 static void died_dialog(const struct world *w, struct seen_dialog *d, bool lost) {
     d->invite_branch = d->refresh_branch = d->in_invite = 0;
-    /* The next engine repeats it, and waits for its ACK as long again: no record says that one has come. */
+    /* The next engine repeats it, and waits for its ACK as long again: no record says that one has come; for the answer
+     * to our INVITE too. */
     d->ok_cseq_last -= d->ok_cseq_last != 0 && !cluster_on(w);
+    if (!cluster_on(w))
+        d->opened_branch = 0;
     d->ok_at = 0;
     if (!lost)
         return;
