@@ -69,11 +69,17 @@ static void forget_offer(struct engine *e, struct leg *l) {
     leg_set(e, l, LEG_SDP_BEFORE, SLICE_NONE);
 }
 
+/* A re-INVITE of ours is to follow the one that is open. */
+static bool has_next(const struct leg *l) {
+    bool asking = l->own_invite && l->late_offer;
+    return l->retry_until && (leg_str(l, LEG_SDP_WANTED).p || (l->asks_offer && !asking));
+}
+
 static void resume_reinvite(struct engine *e, struct leg *l, const struct record_open *o) {
     l->invite_out = o->bytes.n ? record_open_send(e, l, o, SIP_M_INVITE, FOR_REINVITE) : HANDLE_NONE;
     if (l->invite_out != HANDLE_NONE) {
         l->adopted = !o->provisional;
-        l->reoffer_waits = leg_str(l, LEG_SDP_WANTED).p && l->retry_until; /* behind the one that is open */
+        l->reoffer_waits = has_next(l);
         if (l->invite_until <= e->now)
             l->invite_until = e->now + 64ull * e->cfg.t1_us;
         if (l->retry_until && l->retry_until < l->invite_until)
