@@ -87,7 +87,7 @@ void agree_anew(struct engine *e, struct leg *l, struct leg *other) {
         return;
     }
     if (l->direct) {
-        leg_ask_offer(e, l);
+        late_ask(e, l, other);
         return;
     }
     l->agreeing = AGREE_ROUNDS;

@@ -28,16 +28,23 @@ bool late_answer(struct engine *e, struct leg *l, const struct leg *other) {
     return true;
 }
 
+static bool is_asked(const struct leg *l) {
+    return l->asks_offer || leg_owes_answer(l);
+}
+
+void late_ask(struct engine *e, struct leg *l, const struct leg *other) {
+    if (!is_asked(l) && !is_asked(other))
+        leg_ask_offer(e, l);
+}
+
 void late_agree(struct engine *e, struct leg *a, struct leg *b) {
     struct slice of_a = leg_str(a, LEG_SDP_REMOTE), of_b = leg_str(b, LEG_SDP_REMOTE);
     /* One that has just refused to hear of anything else keeps what it has. */
     if (a->session_unsure || b->session_unsure || leg_is_transferred(e, a) || leg_is_transferred(e, b))
         return;
     bool known = of_a.p && of_b.p && media_is_same(e, b, of_a, -1) && media_is_same(e, a, of_b, -1);
-    /* Two that were both asked would wait for each other's answer. */
-    bool asked = a->asks_offer || b->asks_offer || leg_owes_answer(a) || leg_owes_answer(b);
-    if (!known && !asked && leg_is_up(a) && leg_is_up(b))
-        leg_ask_offer(e, a);
+    if (!known && leg_is_up(a) && leg_is_up(b))
+        late_ask(e, a, b);
 }
 
 /* Its offer was one that nothing here can carry, and the ACK said so: it has no session at all. */

@@ -13,6 +13,9 @@
 bool late_offered(struct engine *e, struct leg *l, const struct sip_msg *msg);
 /* Its offer is answered with what `other` says. False: that does not fit, and the ACK is still owed. */
 bool late_answer(struct engine *e, struct leg *l, const struct leg *other);
+/* l is asked for an offer, to show it to the other one. Not if one of the two was asked before: what it offers settles
+ * both, and two that were asked would wait for each other's answer. */
+void late_ask(struct engine *e, struct leg *l, const struct leg *other);
 /* Two legs whose media goes from party to party: if one does not know what the other says, a is asked for an offer and
  * b is shown it. */
 void late_agree(struct engine *e, struct leg *a, struct leg *b);
