@@ -424,10 +424,11 @@ static void pass_request(struct engine *e, struct leg *l, const struct leg_event
         return;
     }
     if (offer) {
-        /* An open INVITE without offer has one in its 2xx: it would meet that of the UPDATE (RFC 3311 section 5). */
+        /* An open INVITE without offer has one in its 2xx: it would meet that of the UPDATE (RFC 3311 section 5); nor
+         * may one go out before the PRACK to an early answer. */
         bool open = other->oa != OA_STABLE ||
                     (leg_is_up(other) ? other->invite_in != HANDLE_NONE || other->invite_out != HANDLE_NONE
-                                      : !other->early_answer);
+                                      : !other->early_answer || leg_rel_describes(other));
         uint16_t bad = open ? 491 : media_check_offer(e, l, ev->msg->body);
         if (!bad &&
             (!media_offered(e, l, ev->msg->body) || !(r.body = media_describe(e, other, ev->msg->body, -1)).p))

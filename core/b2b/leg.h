@@ -180,6 +180,8 @@ void leg_early_won(struct engine *e, struct leg *l, const struct sip_msg *msg);
 void leg_early_free(struct engine *e, struct leg *l);
 struct leg_event leg_rel_on_prack(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn);
 struct leg_event leg_rel_on_timer(struct engine *e, struct leg *l);
+/* An 18x of ours with a description waits for its PRACK. */
+bool leg_rel_describes(const struct leg *l);
 /* True: the 2xx waits for a PRACK (section 3), and the reference has been taken. */
 bool leg_rel_holds_2xx(struct leg *l, struct buf *b);
 void leg_rel_stop(struct engine *e, struct leg *l);

@@ -223,8 +223,12 @@ struct leg_event leg_rel_on_timer(struct engine *e, struct leg *l) {
     return (struct leg_event){ .kind = LEG_EV_NONE };
 }
 
+bool leg_rel_describes(const struct leg *l) {
+    return l->state == LEG_INCOMING && l->ok && (l->rel_sdp || (l->rel_wait && l->rel_wait_sdp));
+}
+
 bool leg_rel_holds_2xx(struct leg *l, struct buf *b) {
-    if (l->state != LEG_INCOMING || !l->ok || l->rel_ok || (!l->rel_sdp && !(l->rel_wait && l->rel_wait_sdp)))
+    if (l->rel_ok || !leg_rel_describes(l))
         return false;
     l->rel_ok = b;
     return true;
