@@ -28,7 +28,7 @@ uint64_t engine_deadline(const struct engine *e);
 void engine_reload(struct engine *e, const struct policy_config *policy);
 /* Read by `show` for counters of the streams; may be NULL. */
 void engine_set_relay(struct engine *e, const struct relay *relay);
-/* After EV_DRAIN: no call is left. */
+/* After EV_DRAIN: no call is left, and no message waits for whoever is to have its call. */
 bool engine_drained(const struct engine *e);
 
 struct buf_pool *engine_bufs(struct engine *e);

@@ -209,7 +209,7 @@ void engine_set_relay(struct engine *e, const struct relay *relay) {
 }
 
 bool engine_drained(const struct engine *e) {
-    return e->draining && e->calls.used == 0 && e->moves.used == 0;
+    return e->draining && e->calls.used == 0 && e->moves.used == 0 && e->wait.used == 0;
 }
 
 struct buf_pool *engine_bufs(struct engine *e) {

@@ -83,7 +83,8 @@ static bool wait_or_drop(struct engine *e, const struct event *in) {
     return true;
 }
 
-/* What is loading, or asked for, waits. Who passes it on to who he is believed to be has given the bucket away. */
+/* What is loading, or asked for, waits. Who passes it on to who he is believed to be has given the bucket away, or is
+ * about to get it: until there is word of either. */
 static bool take_or_pass(struct engine *e, const struct event *in, uint16_t bucket) {
     uint32_t of = e->owners.of[bucket];
     bool gone = of != PEER_NONE && of == e->owners.from && bucket == e->owners.here;
@@ -358,7 +359,10 @@ void owner_on_bucket(struct engine *e, const struct event *ev) {
         owner_forget_lost(e); /* what it held of it before is older than what it reads now */
     switch (ev->u.bucket.what) {
     case BUCKET_OWNER:
-    case BUCKET_LOST: not_ours(e, b, ev->u.bucket.peer); break;
+    case BUCKET_LOST:
+        not_ours(e, b, ev->u.bucket.peer);
+        owner_wait_told(e, b);
+        break;
     case BUCKET_LOADING:
         o->of[b] = OWNER_LOADING;
         o->epoch[b] = ev->u.bucket.epoch;

@@ -51,6 +51,14 @@ bool owner_wait_put(struct engine *e, const struct event *in) {
     return true;
 }
 
+void owner_wait_told(struct engine *e, uint16_t bucket) {
+    for (uint32_t i = 0; i < e->wait.used; i++) {
+        struct owner_waiting *x = at(&e->wait, i);
+        if (x->here == bucket)
+            x->from = PEER_NONE;
+    }
+}
+
 uint32_t owner_wait_count(const struct engine *e) {
     return e->wait.used;
 }

@@ -37,6 +37,8 @@ struct owner_wait {
 void owner_wait_init(struct engine *e, struct arena *a);
 /* A datagram, as owners.hops and so on say. False: no room, or it has waited long enough. */
 bool owner_wait_put(struct engine *e, const struct event *in);
+/* Whose the bucket is has been told: who passed a message for it on did not know that yet. */
+void owner_wait_told(struct engine *e, uint16_t bucket);
 
 /* On TIMER_WAIT: so many are to be tried. */
 uint32_t owner_wait_count(const struct engine *e);

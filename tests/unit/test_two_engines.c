@@ -55,9 +55,10 @@ static void test_asked(void) {
 }
 
 /* Each thinks that the other has it: the second knows by then that the first has not, asks, and keeps it until it knows
- * more, or for a while. */
+ * more, or for a while. It may be the first that is about to get it. */
 static void test_hop_limit(void) {
-    for (unsigned comes = 0; comes < 2; comes++) {
+    enum { NOBODY_COMES, COMES_HERE, COMES_THERE, CASES };
+    for (unsigned comes = 0; comes < CASES; comes++) {
         struct pair *p = pair_new(&config);
         struct rig_dialog a;
         rig_dialog_new(&a, ALICE, BOB);
@@ -70,9 +71,12 @@ static void test_hop_limit(void) {
         CHECK_EQ(p->asked_n, 1);
         CHECK_EQ(p->sends, 0);
         if (comes) {
-            pair_bucket(p, 1, BUCKET_MINE, bucket, 0, 2);
+            pair_bucket(p, comes == COMES_THERE ? 0 : 1, BUCKET_MINE, bucket, 0, 2);
+            if (comes == COMES_THERE)
+                pair_bucket(p, 1, BUCKET_OWNER, bucket, 1, 0);
             pair_wait(p, 20000);
             CHECK_EQ(p->sends, 2); /* 100, and the INVITE to BOB */
+            CHECK_EQ(pair_calls(p, comes == COMES_HERE), 1);
         } else {
             pair_wait(p, OWNER_WAIT_US + 20000);
             CHECK_EQ(p->sends, 0);
@@ -82,6 +86,27 @@ static void test_hop_limit(void) {
         CHECK_EQ(p->asked_n, 1);
         pair_end(p);
     }
+}
+
+/* Who has nothing any more does not end before what waits there has gone on. */
+static void test_drained_with_waiting(void) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a;
+    struct event drain = { .kind = EV_DRAIN, .u.drain.deadline_us = RIG_START_US + 30000000 };
+    rig_dialog_new(&a, ALICE, BOB);
+    unsigned bucket = pair_hash(&config, a.call_id);
+    pair_bucket(p, 0, BUCKET_OWNER, bucket, PEER_NONE, 0);
+    pair_bucket(p, 1, BUCKET_MINE, bucket, 0, 2);
+    pair_step(p, 0, &drain);
+    CHECK_TRUE(engine_drained(p->e[0]));
+    p->r.e = p->e[0];
+    rig_request(&p->r, &a, "INVITE", "", rig_sdp("0", "sendrecv", 40000));
+    CHECK_FALSE(engine_drained(p->e[0]));
+    pair_bucket(p, 0, BUCKET_OWNER, bucket, 2, 0);
+    pair_wait(p, 20000);
+    CHECK_TRUE(engine_drained(p->e[0]));
+    CHECK_EQ(pair_calls(p, 1), 1);
+    pair_end(p);
 }
 
 /* However many wait, there is a bound, and the same one waits once. */
@@ -322,7 +347,8 @@ static void test_over(void) {
 
 int main(void) {
     return UNIT_RUN("two engines", UNIT(test_call_from_anywhere), UNIT(test_cancel), UNIT(test_asked),
-                    UNIT(test_hop_limit), UNIT(test_waits_bounded), UNIT(test_lost), UNIT(test_loading),
+                    UNIT(test_hop_limit), UNIT(test_drained_with_waiting), UNIT(test_waits_bounded),
+                    UNIT(test_lost), UNIT(test_loading),
                     UNIT(test_give), UNIT(test_give_undeleted), UNIT(test_order_lost), UNIT(test_transfer_lost),
                     UNIT(test_give_patience), UNIT(test_suspended), UNIT(test_options), UNIT(test_over));
 }
