@@ -7,6 +7,8 @@
 
 #define FENCED_US 1000000   /* refused writes make it ask no more often */
 #define STATE_US 500000     /* what a node says about its store, so often */
+#define PASS_US 500000      /* who has drained passes on so long what comes late: who is later than that is suspended */
+#define HEIRS_US 2000000    /* so long it waits to hear who has its buckets */
 
 bool node_open(struct node *n, const struct config *c, struct log *log) {
     n->log = log;
@@ -119,6 +121,34 @@ void node_drain(struct node *n) {
     n->draining = true;
     if (n->on)
         wait_for_lease(n, LEASE_IN_DRAIN, 0);
+}
+
+/* Who has each bucket has told all nodes at once: those that have heard it send nothing here any more. */
+static bool have_all_owners(const struct node *n) {
+    for (uint32_t b = 0; b < LIMIT_BUCKETS; b++)
+        if (!lease_owner(n->lease, (uint16_t)b, NULL))
+            return false;
+    return true;
+}
+
+static bool has_successor(const struct node *n) {
+    struct lease_node other;
+    for (uint32_t i = 1; lease_node(n->lease, i, &other); i++)
+        if (!other.draining)
+            return true;
+    return false;
+}
+
+bool node_may_end(struct node *n) {
+    if (!n->on || !has_successor(n))
+        return true;
+    if (!n->drained)
+        return false;
+    if (!n->end_us)
+        n->end_us = n->mono_us + HEIRS_US + PASS_US;
+    if (n->end_us > n->mono_us + PASS_US && have_all_owners(n))
+        n->end_us = n->mono_us + PASS_US;
+    return n->mono_us >= n->end_us;
 }
 
 /* ---- out ---- */

@@ -23,6 +23,7 @@ struct node {
     struct log *log;
     struct addr at;              /* where the link listens */
     uint64_t mono_us, wall_ms, state_us, fenced_us;
+    uint64_t end_us;             /* drained: when it may end; 0: not known yet */
     struct lease_input waiting[NODE_WAITING_MAX]; /* what the lease is still to be told */
     uint32_t first, waiting_n;
     struct lease_out out;
@@ -43,6 +44,8 @@ uint64_t node_deadline(const struct node *n);
 bool node_on_store(struct node *n, const struct event *ev);
 void node_on_out(struct node *n, const struct out *o);
 void node_drain(struct node *n);
+/* After `drained`: nobody sends anything here any more that is for its buckets' new owners. */
+bool node_may_end(struct node *n);
 /* A step of the lease that is waiting; what it says is in n->out. False: none waits. */
 bool node_work(struct node *n);
 /* Decision i of n->out as an event for the engine. False: it was none for the engine. */

@@ -235,8 +235,8 @@ static void say_done(struct shard *s) {
         s->told = done;
 }
 
-static bool is_drained(const struct shard *s) {
-    return engine_drained(s->engine) && (shard_is_alone(s) || s->done == s->o.count - 1);
+static bool is_drained(struct shard *s) {
+    return engine_drained(s->engine) && node_may_end(&s->node) && (shard_is_alone(s) || s->done == s->o.count - 1);
 }
 
 static void check_end(struct shard *s) {
