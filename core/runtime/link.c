@@ -17,6 +17,7 @@
 
 #define RETRY_US 200000
 #define RETRY_DOUBLINGS 4
+#define FIRST_US 2000000    /* of a peer that is new: so long what is sent to it waits for the connection */
 #define CHALLENGE_LEN 16
 #define HELLO_LEN (4 + SHA256_DIGEST_SIZE)
 
@@ -39,7 +40,6 @@ static void hello_mac(const struct link *k, const uint8_t challenge[CHALLENGE_LE
 static bool make_buffers(struct link_conn *c) {
     c->in = c->in ? c->in : malloc(LINK_IN_BYTES);
     c->out = c->out ? c->out : malloc(LINK_OUT_BYTES);
-    c->in_n = c->in_at = c->out_n = c->out_at = 0;
     return c->in && c->out;
 }
 
@@ -49,6 +49,7 @@ static void drop_conn(struct link *k, struct link_conn *c) {
     io_remove(k->io, c->slot);
     close(c->fd);
     c->fd = -1;
+    c->in_n = c->in_at = c->out_n = c->out_at = 0;
     c->up = c->readable = false;
     c->again_us = k->now_us + ((uint64_t)RETRY_US << c->failures);
     c->failures += c->failures < RETRY_DOUBLINGS;
@@ -113,17 +114,20 @@ static void flush(struct link *k, struct link_conn *c) {
     c->out_n = c->out_at = 0;
 }
 
+/* Before its hello nothing leaves; see greet(). */
 static bool send_to(struct link *k, struct link_conn *c, const struct link_frame *f) {
-    if (!c->up)
+    bool waits = !c->up && !c->failures && k->now_us < c->first_us && make_buffers(c);
+    if (!c->up && !waits)
         return false;
     if (c->out_at && LINK_OUT_BYTES - c->out_n < LINK_FRAME_MAX) {
         memmove(c->out, c->out + c->out_at, c->out_n - c->out_at);
         c->out_n -= c->out_at;
         c->out_at = 0;
     }
-    uint32_t n = link_frame_put(c->out + c->out_n, LINK_OUT_BYTES - c->out_n, f);
+    uint32_t n = link_frame_put(c->out + c->out_n, LINK_OUT_BYTES - HELLO_LEN - c->out_n, f);
     c->out_n += n;
-    flush(k, c);
+    if (c->up)
+        flush(k, c);
     return n != 0;
 }
 
@@ -181,12 +185,22 @@ static void greet(struct link *k, struct link_conn *c) {
     for (unsigned i = 0; i < 4; i++)
         hello[i] = (uint8_t)(k->node >> (24 - 8 * i));
     hello_mac(k, c->in, k->node, c->node, hello + 4);
+    memmove(c->out + sizeof hello, c->out, c->out_n); /* what has waited for it */
     memcpy(c->out, hello, sizeof hello);
-    c->out_n = sizeof hello;
+    c->out_n += sizeof hello;
     c->up = true;
     c->failures = 0;
     flush(k, c);
     log_line(k->log, TRACE_INFO, "link", "node %u is reached", c->node);
+}
+
+/* Who connects to us can be reached: at once, however often it could not. */
+static void is_back(const struct link *k, struct link_conn *c) {
+    if (!c || c->fd >= 0)
+        return;
+    c->failures = 0;
+    c->again_us = k->now_us;
+    c->first_us = k->now_us + FIRST_US;
 }
 
 /* False: not yet, or never. */
@@ -207,6 +221,7 @@ static bool is_greeted(struct link *k, struct link_conn *c) {
     }
     c->in_at += HELLO_LEN;
     c->node = node;
+    is_back(k, find(k, node));
     return c->up = true;
 }
 
@@ -218,7 +233,8 @@ void link_ready(struct link *k, uint32_t which) {
         if (c->fd < 0)
             return;
         greet(k, c);
-        flush(k, c);
+        if (c->up)
+            flush(k, c);
     } else if (which < LINK_TAGS && k->from[which - 1 - LINK_NODES_MAX].fd >= 0) {
         k->from[which - 1 - LINK_NODES_MAX].readable = true;
     }
@@ -265,6 +281,7 @@ void link_peer(struct link *k, uint32_t node, const struct addr *at) {
     c->to = *at;
     c->failures = 0;
     c->again_us = k->now_us;
+    c->first_us = k->now_us + FIRST_US;
 }
 
 void link_forget(struct link *k, uint32_t node) {

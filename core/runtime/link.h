@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
  * link: messages between the nodes of a cluster, over TCP: each node connects to each other one and sends on that
- * connection only. Bounded: what a peer does not take in time is dropped, as a network does; SIP sends it again.
+ * connection only. Bounded: what a peer does not take in time is dropped, as a network does; SIP sends it again. What
+ * is sent to one that has just become known waits for the connection; if that fails, it is dropped.
  *
  * Accepted: 16 random bytes go to who connected; back come its node (4 bytes, big endian) and HMAC-SHA256 under the
  * cluster's secret over those bytes, its node and ours. Then frames: length of the rest (4, big endian), kind, what,
@@ -46,6 +47,7 @@ struct link_conn {
     bool up, readable;
     struct addr to;              /* connections out */
     uint64_t again_us;           /* when to connect again */
+    uint64_t first_us;           /* until then what is sent waits, while it has not failed */
     uint32_t failures;
     uint8_t challenge[16];
     uint8_t *in;
@@ -78,7 +80,7 @@ void link_peer(struct link *k, uint32_t node, const struct addr *at);
 void link_forget(struct link *k, uint32_t node);
 /* True: a connection to it stands. */
 bool link_is_up(const struct link *k, uint32_t node);
-/* To one node, or to all with 0. False: not to a single one. */
+/* To one node, or to all with 0. False: not to a single one, nor does it wait for its first connection. */
 bool link_send(struct link *k, uint32_t node, const struct link_frame *f);
 
 /* A tag from tag_base on is ready; then link_next until there is none. */

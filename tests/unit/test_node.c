@@ -42,7 +42,7 @@ static void store_open(void) {
     store = store_memory_new(&a, 64, 1 << 16, key);
 }
 
-static struct member *start(unsigned i, uint8_t secret) {
+static struct member *start_at(unsigned i, uint8_t secret, uint16_t port) {
     static uint8_t pool[NODES][1 << 18];
     struct member *m = calloc(1, sizeof *m);
     struct arena a;
@@ -52,6 +52,7 @@ static struct member *start(unsigned i, uint8_t secret) {
     m->c.engine.node = i + 1;
     memset(m->c.engine.secret, secret, sizeof m->c.engine.secret);
     CHECK_TRUE(addr_parse(SL("127.0.0.1:0"), 0, &m->c.cluster_listen));
+    m->c.cluster_listen.port = port;
     CHECK_TRUE(node_open(&m->n, &m->c, &m->log));
     arena_init(&a, NULL, 0);
     node_lay_out(&m->n, &a, &m->c, now);
@@ -65,6 +66,10 @@ static struct member *start(unsigned i, uint8_t secret) {
     CHECK_TRUE(node_start(&m->n, m->io, TAG));
     m->runs = true;
     return members[i] = m;
+}
+
+static struct member *start(unsigned i, uint8_t secret) {
+    return start_at(i, secret, 0);
 }
 
 static void stop(unsigned i) {
@@ -223,9 +228,19 @@ static struct buf *buffer(struct member *m, const char *text) {
     return buf_copy(&m->bufs, slice_str(text));
 }
 
-static void test_datagram(void) {
+static bool knows(unsigned i, unsigned k) {
+    const struct link *l = &members[i]->n.link;
+    bool any = false;
+    for (unsigned c = 0; c < LINK_NODES_MAX; c++)
+        any = any || l->to[c].node == k + 1;
+    return any;
+}
+
+/* What is sent before the first connection stands goes by it. */
+static void datagram(bool early) {
     begin(2);
-    UNTIL(linked(0, 1), 20);
+    UNTIL(early ? knows(0, 1) : linked(0, 1), 20);
+    CHECK_EQ(linked(0, 1), !early);
     struct out o = { .kind = OUT_PEER, .u.peer = { .what = PEER_DATAGRAM, .to = 2, .bucket = 77, .hops = 1 } };
     addr_parse(SL("192.0.2.1:5060"), 0, &o.u.peer.src);
     addr_parse(SL("192.0.2.9:5061"), 0, &o.u.peer.dst);
@@ -240,6 +255,29 @@ static void test_datagram(void) {
     CHECK_EQ(ev->u.peer.hops, 1);
     CHECK_TRUE(addr_eq(&ev->u.peer.src, &o.u.peer.src) && addr_eq(&ev->u.peer.dst, &o.u.peer.dst));
     CHECK_TRUE(strcmp(members[1]->bytes, "OPTIONS sip:x SIP/2.0\r\n\r\n") == 0);
+    end();
+}
+
+static void test_datagram(void) {
+    datagram(false);
+    datagram(true);
+}
+
+/* It was away for so short a time that nobody missed it: who had tried to reach it in vain does so once it is back. */
+static void test_soon_back(void) {
+    begin(2);
+    UNTIL(linked(0, 1) && linked(1, 0), 20);
+    uint16_t port = members[0]->n.at.port;
+    stop(0);
+    uint64_t back = now + 700000;
+    UNTIL(now >= back, 1);
+    CHECK_FALSE(linked(1, 0));
+    start_at(0, 7, port);
+    UNTIL(linked(0, 1), 1);
+    CHECK_TRUE(linked(0, 1));
+    back = now;
+    UNTIL(linked(1, 0), 5);
+    CHECK_TRUE(linked(1, 0) && now - back <= 200000);
     end();
 }
 
@@ -276,12 +314,31 @@ static void test_drain(void) {
     node_drain(&members[0]->n);
     UNTIL(members[0]->n.drained, 20);
     CHECK_TRUE(members[0]->n.drained);
+    CHECK_FALSE(node_may_end(&members[0]->n));
     UNTIL(owned(1) == LIMIT_BUCKETS, 10);
     CHECK_EQ(owned(1), LIMIT_BUCKETS);
     end();
 }
 
+/* Until all that it had has an owner, and for a while: then nothing comes here any more. Where nobody is to have it
+ * there is nobody to wait for. */
+static void test_drained_last(void) {
+    begin(2);
+    UNTIL(owned(0) + owned(1) == LIMIT_BUCKETS, 20);
+    node_drain(&members[0]->n);
+    UNTIL(node_may_end(&members[0]->n), 20);
+    CHECK_TRUE(node_may_end(&members[0]->n));
+    CHECK_EQ(owned(1), LIMIT_BUCKETS);
+    node_drain(&members[1]->n);
+    stop(0);
+    UNTIL(members[1]->n.drained, 20);
+    UNTIL(node_may_end(&members[1]->n), 1);
+    CHECK_TRUE(node_may_end(&members[1]->n));
+    end();
+}
+
 int main(void) {
     return UNIT_RUN("node", UNIT(test_frames), UNIT(test_frames_mutated), UNIT(test_shared_and_linked),
-                    UNIT(test_datagram), UNIT(test_death_and_return), UNIT(test_other_secret), UNIT(test_drain));
+                    UNIT(test_datagram), UNIT(test_death_and_return), UNIT(test_soon_back),
+                    UNIT(test_other_secret), UNIT(test_drain), UNIT(test_drained_last));
 }
