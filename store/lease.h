@@ -76,7 +76,7 @@ struct lease_input {
 };
 
 enum lease_verdict {
-    LEASE_LOADING,        /* ours since `epoch`; its records follow */
+    LEASE_LOADING,        /* ours since `epoch`; its records follow. Again while they do: the epoch rose */
     LEASE_RECORD,         /* `table`, `key`, `value`: borrowed until the next step; may come twice. Of a bucket that is
                              not ours: of the table "aor" only, once, since every node looks users up by itself */
     LEASE_MINE,           /* all records were there: act for it, from now on by `epoch`. Again for one that is ours

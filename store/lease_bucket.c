@@ -160,8 +160,10 @@ static void claimed_again(struct lease *l, uint16_t bucket, uint64_t epoch) {
     }
     b->epoch = epoch;
     sure(l, b);
-    if (b->state == AT_LOADING)
+    if (b->state == AT_LOADING) { /* what was read of it already is written by the new epoch */
+        lease_decide(l, LEASE_LOADING, bucket)->epoch = epoch;
         return;
+    }
     struct lease_decision *d = lease_decide(l, LEASE_MINE, bucket);
     d->epoch = epoch;
     d->rewrite = b->rewrite || forgot;

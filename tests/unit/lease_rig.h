@@ -143,7 +143,10 @@ static inline void carry_out(unsigned i, const struct lease_decision *d) {
         if (d->epoch > w.taken_epoch[d->bucket])
             w.taken_epoch[d->bucket] = d->epoch;
         break;
-    case LEASE_RECORD: n->records++; break;
+    case LEASE_RECORD:
+        n->records++;
+        CHECK_TRUE(!n->acts[d->bucket] || d->epoch == n->epoch[d->bucket]);
+        break;
     case LEASE_LOST:
         n->lost++;
         n->acts[d->bucket] = false;

@@ -299,6 +299,25 @@ static void test_fenced(void) {
     world_end();
 }
 
+/* Its lease runs out while it reads a bucket, which it claims anew then: who writes what was read is to know by which
+ * epoch (LEASE_RECORD in the rig). */
+static void test_claimed_while_loading(void) {
+    for (unsigned ops = 9000; ops < 9010; ops++) {
+        world_new(1);
+        (void)until_all_owned(10 * SEC);
+        for (unsigned b = 0; b < 400; b++)
+            CHECK_TRUE(put(0, b, "l"));
+        start_node(0);
+        w.nodes[0].cut_in = ops;
+        run(8 * SEC);
+        CHECK_TRUE(w.nodes[0].cut);
+        w.nodes[0].cut = false;
+        (void)until_all_owned(10 * SEC);
+        CHECK_TRUE(w.nodes[0].records >= 400);
+        world_end();
+    }
+}
+
 /* Nodes die, wake, lose the store and each other, in any order. */
 static void storm(uint64_t *seed) {
     for (unsigned k = 0; k < 40; k++) {
@@ -381,5 +400,5 @@ int main(void) {
                     UNIT(test_cut_from_store), UNIT(test_outage_behind_cut), UNIT(test_outage_at_takeover),
                     UNIT(test_cut_from_all), UNIT(test_alone_in_outage), UNIT(test_join), UNIT(test_drain),
                     UNIT(test_drain_alone), UNIT(test_restart), UNIT(test_forgetful_server), UNIT(test_fenced),
-                    UNIT(test_storm), UNIT(test_due), UNIT(test_nodes));
+                    UNIT(test_claimed_while_loading), UNIT(test_storm), UNIT(test_due), UNIT(test_nodes));
 }
