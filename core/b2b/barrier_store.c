@@ -110,13 +110,21 @@ bool barrier_write(struct engine *e, struct call *c, struct store_op *op) {
 
 /* ---- answers ---- */
 
-static void back_up(struct engine *e) {
+/* Whether it has taken the write or not. */
+static void reached(struct engine *e) {
     struct barrier *b = &e->barrier;
     b->failures = 0;
-    b->backoff_us = 0;
-    if (b->down)
+    if (b->down) {
         trace_text(&e->trace, TRACE_INFO, "store", 0, 0xff, SL("takes records again"));
+        wheel_set(&e->wheel, &b->retry, e->now);
+    }
     b->down = false;
+}
+
+static void back_up(struct engine *e) {
+    struct barrier *b = &e->barrier;
+    reached(e);
+    b->backoff_us = 0;
     if (b->unprotected || b->undeleted)
         wheel_set(&e->wheel, &b->retry, e->now);
 }
@@ -132,23 +140,6 @@ static void stored(struct engine *e, struct call *c, uint64_t version) {
     barrier_stored(e, c);
 }
 
-/* Another owner's, or a later one of a former owner's that nobody knew. */
-static void fenced(struct engine *e, const struct write *w, struct call *c, const struct event *ev) {
-    bool others = e->cfg.node && ev->u.store.node != e->cfg.node;
-    metrics_add(&e->metrics, M_calls_fenced, 1);
-    if (w->over && others)
-        owner_over_say_all(e, ev->u.store.node, w->bucket, w->id);
-    if (!c)
-        return;
-    if (others || (e->cfg.node && ev->u.store.epoch != owner_epoch(e, c->bucket))) {
-        owner_over_say(e, others ? ev->u.store.node : PEER_NONE, c);
-        recover_forget(e, c);
-        return;
-    }
-    c->version += VERSION_GAP;
-    barrier_rewrite(e, c);
-}
-
 static void note_down(struct engine *e) {
     uint32_t cursor = 0;
     handle h;
@@ -161,6 +152,12 @@ static void note_down(struct engine *e) {
             wheel_set(&e->wheel, &c->held_timer, e->now);
 }
 
+static void delete_later(struct engine *e, struct write *w) {
+    w->failed = true;
+    e->barrier.undeleted++;
+    retry_later(e);
+}
+
 static void failed(struct engine *e, struct write *w, struct call *c, handle self) {
     metrics_add(&e->metrics, M_store_failures, 1);
     if (++e->barrier.failures >= FAILURES_DOWN)
@@ -170,15 +167,43 @@ static void failed(struct engine *e, struct write *w, struct call *c, handle sel
         barrier_stored(e, c);
     }
     if (w->deletes) {
-        w->failed = true;
-        e->barrier.undeleted++;
-        retry_later(e);
+        delete_later(e, w);
         return;
     }
     pool_free(&e->barrier.writes, self);
     /* A later version is on its way, or will be. */
     if (c)
         barrier_rewrite(e, c);
+}
+
+/* Nobody's at an epoch of before: the server has forgotten that it is ours, and the lease claims it again. */
+static bool is_others(const struct engine *e, uint16_t bucket, const struct event *ev) {
+    uint32_t node = ev->u.store.node;
+    return e->cfg.node && node != e->cfg.node && (node || ev->u.store.epoch >= owner_epoch(e, bucket));
+}
+
+/* If it is ours, by another epoch too (the lease has claimed it again, and the engine is yet to be told), or the record
+ * is a later one of a former owner's, the call stays, and is written once more. What was to be deleted and is a later
+ * one of ours is of a call that has come back. */
+static void fenced(struct engine *e, struct write *w, struct call *c, const struct event *ev) {
+    bool others = is_others(e, w->bucket, ev);
+    metrics_add(&e->metrics, M_calls_fenced, 1);
+    reached(e);
+    if (w->deletes && !others && ev->u.store.epoch != owner_epoch(e, w->bucket)) {
+        delete_later(e, w);
+        return;
+    }
+    if (w->over && others)
+        owner_over_say_all(e, ev->u.store.node, w->bucket, w->id);
+    c = w->deletes ? NULL : c;
+    pool_free(&e->barrier.writes, ticket_handle(ev->u.store.ticket));
+    if (c && others) {
+        owner_over_say(e, ev->u.store.node, c);
+        recover_forget(e, c);
+    } else if (c) {
+        c->version += VERSION_GAP;
+        barrier_rewrite(e, c);
+    }
 }
 
 bool barrier_on_store(struct engine *e, const struct event *ev) {
@@ -189,17 +214,19 @@ bool barrier_on_store(struct engine *e, const struct event *ev) {
     if (!w || w->failed)
         return true;
     struct call *c = call_get(e, w->call);
-    struct write was = *w;
+    uint64_t version = w->version;
     if (ev->u.store.status == STORE_UNAVAILABLE || ev->u.store.status == STORE_REFUSED) {
         failed(e, w, c, self);
         return true;
     }
+    if (ev->u.store.status == STORE_FENCED) {
+        fenced(e, w, c, ev);
+        return true;
+    }
     pool_free(&e->barrier.writes, self);
     back_up(e);
-    if (ev->u.store.status == STORE_FENCED)
-        fenced(e, &was, was.deletes ? NULL : c, ev);
-    else if (c)
-        stored(e, c, was.version);
+    if (c)
+        stored(e, c, version);
     return true;
 }
 

@@ -287,6 +287,54 @@ static void test_fenced(void) {
     rig_stop(&r);
 }
 
+static void fence(uint32_t node, uint64_t epoch) {
+    struct event ev = { .kind = EV_STORE };
+    ev.u.store.ticket = r.ops[r.op_n - 1].ticket;
+    ev.u.store.status = STORE_FENCED;
+    ev.u.store.node = node;
+    ev.u.store.epoch = epoch;
+    r.op_n = 0;
+    rig_step(&r, &ev);
+}
+
+/* The bucket is ours all the same, by an epoch that we are about to hear of, or the server has forgotten whose it is:
+ * what was written is written again, and what was deleted is deleted, without haste. */
+static void test_fenced_by_us(void) {
+    static const struct { uint32_t node; uint64_t epoch; } says[] = { { 1, 8 }, { 1, 6 }, { 0, 0 } };
+    for (unsigned i = 0; i < 3; i++) {
+        start_call();
+        r.e->cfg.node = 1;
+        r.e->owners.shared = true;
+        for (uint32_t k = 0; k < LIMIT_BUCKETS; k++) {
+            r.e->owners.of[k] = OWNER_MINE;
+            r.e->owners.epoch[k] = 7;
+        }
+        call_changed(r.e, the_call());
+        rig_step(&r, &(struct event){ .kind = EV_DEADLINE });
+        for (unsigned k = 0; k < 2; k++) {
+            CHECK_EQ(r.op_n, 1);
+            fence(says[i].node, says[i].epoch);
+            CHECK_TRUE(the_call() && the_call()->unprotected);
+            CHECK_EQ(r.op_n, 0);
+            rig_wait(&r, 1000000);
+        }
+        store_all();
+        CHECK_TRUE(the_call() && !the_call()->unprotected);
+        rig_request(&r, &a, "BYE", "", "");
+        store_all();
+        rig_reply(&r, BOB, "BYE", 200, "", NULL);
+        CHECK_TRUE(the_call() == NULL);
+        CHECK_TRUE(r.op_n && r.ops[r.op_n - 1].verb == STORE_DELETE);
+        fence(says[i].node, says[i].epoch);
+        rig_wait(&r, 1000000);
+        CHECK_TRUE(r.op_n == 1 && r.ops[0].verb == STORE_DELETE);
+        store_all();
+        rig_wait(&r, 64000000);
+        CHECK_TRUE(record_nothing_left(r.e));
+        rig_stop(&r);
+    }
+}
+
 static void test_quarantine(void) {
     start_call();
     struct call *c = the_call();
@@ -337,5 +385,5 @@ static void test_quarantine(void) {
 int main(void) {
     return UNIT_RUN("barrier", UNIT(test_off), UNIT(test_order), UNIT(test_timers), UNIT(test_behind),
                     UNIT(test_suspended), UNIT(test_budget), UNIT(test_refused), UNIT(test_down),
-                    UNIT(test_full), UNIT(test_fenced), UNIT(test_quarantine));
+                    UNIT(test_full), UNIT(test_fenced), UNIT(test_fenced_by_us), UNIT(test_quarantine));
 }
