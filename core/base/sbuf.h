@@ -21,6 +21,13 @@ static inline struct sbuf sbuf_on(char *mem, size_t cap) {
 static inline struct slice sbuf_slice(const struct sbuf *b) {
     return slice_of(b->p, b->n);
 }
+/* Where n more bytes go, for sbuf_wrote to take them in; NULL: no room for them, which is not marked. */
+static inline char *sbuf_room(const struct sbuf *b, size_t n) {
+    return n <= b->cap - b->n ? b->p + b->n : NULL;
+}
+static inline void sbuf_wrote(struct sbuf *b, const char *behind) {
+    b->n = (uint32_t)(behind - b->p);
+}
 /* Of a length that the compiler does not know. */
 void sbuf_put_bytes(struct sbuf *b, struct slice s);
 static inline void sbuf_put(struct sbuf *b, struct slice s) {

@@ -85,20 +85,27 @@ static inline bool slice_has_prefix(struct slice s, struct slice prefix) {
     return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
 }
 
-/* All bytes of s; up to 32 without a call, by two moves that may overlap. */
+/* In one register. */
+static inline void slice_copy_16(char *to, const char *p) {
+    char bytes[16];
+    memcpy(bytes, p, sizeof bytes);
+    memcpy(to, bytes, sizeof bytes);
+}
+
+/* All bytes of s; up to 64 without a call, by moves from both ends that may overlap. */
 static inline void slice_copy(char *to, struct slice s) {
     const char *p = s.p;
     uint32_t n = s.n;
-    if (n > 32) {
+    if (n > 64) {
         memcpy(to, p, n);
-        return;
-    }
-    if (n >= 16) {
-        char begin[16], end[16];
-        memcpy(begin, p, 16);
-        memcpy(end, p + n - 16, 16);
-        memcpy(to, begin, 16);
-        memcpy(to + n - 16, end, 16);
+    } else if (n > 32) {
+        slice_copy_16(to, p);
+        slice_copy_16(to + 16, p + 16);
+        slice_copy_16(to + n - 32, p + n - 32);
+        slice_copy_16(to + n - 16, p + n - 16);
+    } else if (n >= 16) {
+        slice_copy_16(to, p);
+        slice_copy_16(to + n - 16, p + n - 16);
     } else if (n >= 8) {
         uint64_t begin, end;
         memcpy(&begin, p, 8);

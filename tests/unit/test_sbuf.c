@@ -3,6 +3,8 @@
 #include "tests/unit/dies.h"
 #include "tests/unit/unit.h"
 
+#include <inttypes.h>
+
 static void test_numbers(void) {
     char mem[128];
     struct sbuf b = sbuf_on(mem, sizeof mem);
@@ -15,6 +17,33 @@ static void test_numbers(void) {
     sbuf_i64(&b, -42);
     CHECK_SLICE(sbuf_slice(&b), "0 18446744073709551615 -9223372036854775808 -42");
     CHECK_FALSE(b.overflow);
+}
+
+/* Each power of ten, what is before and behind it, and all small ones: as printf has them. */
+static void check_number(uint64_t v) {
+    char mem[32], want[32];
+    struct sbuf b = sbuf_on(mem, sizeof mem);
+    int n = snprintf(want, sizeof want, "%" PRIu64, v);
+    sbuf_u64(&b, v);
+    CHECK_SLICE(sbuf_slice(&b), want);
+    b = sbuf_on(mem, (size_t)n);
+    sbuf_u64(&b, v);
+    CHECK_EQ(b.n, n);
+    b = sbuf_on(mem, (size_t)n - 1);
+    sbuf_u64(&b, v);
+    CHECK_TRUE(b.overflow && b.n == 0);
+}
+
+static void test_numbers_of_every_length(void) {
+    uint64_t power = 1;
+    for (unsigned i = 0; i < 20; i++, power *= 10)
+        for (uint64_t v = power - 1; v <= power + 1; v++)
+            check_number(v);
+    for (unsigned bit = 0; bit < 64; bit++)
+        for (uint64_t v = (UINT64_C(1) << bit) - 1, i = 0; i < 3; v++, i++)
+            check_number(v);
+    for (uint64_t v = 0; v < 11000; v++)
+        check_number(v);
 }
 
 static void test_hex(void) {
@@ -98,6 +127,6 @@ static void test_compared(void) {
 }
 
 int main(void) {
-    return UNIT_RUN("sbuf", UNIT(test_compared), UNIT(test_numbers), UNIT(test_hex), UNIT(test_overflow),
-                    UNIT(test_escaped));
+    return UNIT_RUN("sbuf", UNIT(test_compared), UNIT(test_numbers), UNIT(test_numbers_of_every_length),
+                    UNIT(test_hex), UNIT(test_overflow), UNIT(test_escaped));
 }
