@@ -1,26 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/base/strs.h"
 
-#include "core/base/check.h"
-
 /* Offsets are 16 bits. */
 #define STRS_BYTES_MAX 65535u
-
-static bool has(const struct strs *s, unsigned field) {
-    return s->present >> field & 1;
-}
 
 static void place(struct strs *s, unsigned field, uint32_t off, uint32_t len) {
     s->off[field] = (uint16_t)off;
     s->len[field] = (uint16_t)len;
     s->present |= UINT32_C(1) << field;
-}
-
-struct slice strs_get(const struct strs *s, unsigned field) {
-    CHECK(field < STRS_FIELDS);
-    if (!has(s, field))
-        return SLICE_NONE;
-    return slice_of(s->b->data + s->off[field], s->len[field]);
 }
 
 static void clear(struct strs *s, struct buf_pool *pool, unsigned field) {
@@ -33,7 +20,7 @@ static void clear(struct strs *s, struct buf_pool *pool, unsigned field) {
 static uint32_t bytes_without(const struct strs *s, unsigned field) {
     uint32_t n = 0;
     for (unsigned i = 0; i < STRS_FIELDS; i++)
-        if (i != field && has(s, i))
+        if (i != field && strs_has(s, i))
             n += s->len[i];
     return n;
 }
@@ -45,7 +32,7 @@ static bool repack(struct strs *s, struct buf_pool *pool, unsigned field, struct
     if (!b)
         return false;
     for (unsigned i = 0; i < STRS_FIELDS; i++) {
-        if (i == field || !has(s, i))
+        if (i == field || !strs_has(s, i))
             continue;
         memcpy(b->data + b->len, s->b->data + s->off[i], s->len[i]);
         s->off[i] = (uint16_t)b->len;
@@ -70,7 +57,7 @@ bool strs_set(struct strs *s, struct buf_pool *pool, unsigned field, struct slic
     if (value.n > STRS_BYTES_MAX)
         return false;
     /* A value of the same object never overlaps what is written, but for its own field: memmove. */
-    if (has(s, field) && value.n <= s->len[field]) {
+    if (strs_has(s, field) && value.n <= s->len[field]) {
         memmove(s->b->data + s->off[field], value.p, value.n);
         s->len[field] = (uint16_t)value.n;
         return true;

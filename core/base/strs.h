@@ -7,6 +7,7 @@
 #define REFEREE_BASE_STRS_H
 
 #include "core/base/buf.h"
+#include "core/base/check.h"
 
 #define STRS_FIELDS 24
 
@@ -17,8 +18,14 @@ struct strs {
     uint32_t present;                /* bit per field */
 };
 
+static inline bool strs_has(const struct strs *s, unsigned field) {
+    return s->present >> field & 1;
+}
 /* The slice stays valid until the next strs_set or strs_free of the same object. Absent: p == NULL. */
-struct slice strs_get(const struct strs *s, unsigned field);
+static inline struct slice strs_get(const struct strs *s, unsigned field) {
+    CHECK(field < STRS_FIELDS);
+    return strs_has(s, field) ? slice_of(s->b->data + s->off[field], s->len[field]) : SLICE_NONE;
+}
 /* value.p == NULL clears the field. value may point into the same object. False: no buffer, or more than 65535
  * bytes in all; the object is unchanged then. */
 bool strs_set(struct strs *s, struct buf_pool *pool, unsigned field, struct slice value);

@@ -35,14 +35,20 @@ unsigned text_digits(uint64_t v) {
 
 #define PAIRS(t) t "0" t "1" t "2" t "3" t "4" t "5" t "6" t "7" t "8" t "9"
 
+static const char pairs[] = PAIRS("0") PAIRS("1") PAIRS("2") PAIRS("3") PAIRS("4") PAIRS("5") PAIRS("6") PAIRS("7")
+    PAIRS("8") PAIRS("9");
+
 char *text_decimal(char *to, uint64_t v, unsigned digits) {
-    static const char pairs[] = PAIRS("0") PAIRS("1") PAIRS("2") PAIRS("3") PAIRS("4") PAIRS("5") PAIRS("6") PAIRS("7")
-        PAIRS("8") PAIRS("9");
     char *end = to + digits, *at = end;
-    for (; digits > 1; digits -= 2, v /= 100)
+    for (; v > UINT32_MAX; v /= 100)
         memcpy(at -= 2, pairs + 2 * (v % 100), 2);
-    if (digits)
-        *to = (char)('0' + v);
+    uint32_t w = (uint32_t)v;
+    for (; w >= 100; w /= 100)
+        memcpy(at -= 2, pairs + 2 * (w % 100), 2);
+    if (w >= 10)
+        memcpy(to, pairs + 2 * w, 2);
+    else
+        *to = (char)('0' + w);
     return end;
 }
 

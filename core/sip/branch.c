@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/sip/branch.h"
 
+#include "core/base/text.h"
+
 #define DIGITS 32u
 
 void branch_put(struct sbuf *b, struct slice token, struct siphash_key seed, uint32_t cseq, uint32_t attempt) {
-    uint8_t in[8];
-    for (unsigned i = 0; i < 4; i++) {
-        in[i] = (uint8_t)(cseq >> (8 * i));
-        in[4 + i] = (uint8_t)(attempt >> (8 * i));
+    struct key128 h = siphash128_word(seed, (uint64_t)attempt << 32 | cseq);
+    char *to = sbuf_room(b, sizeof BRANCH_COOKIE - 1 + (size_t)token.n + DIGITS);
+    if (!to) {
+        b->overflow = true;
+        return;
     }
-    struct key128 h = siphash128(seed, in, sizeof in);
-    sbuf_lit(b, BRANCH_COOKIE);
-    sbuf_put(b, token);
-    sbuf_hex(b, h.a, DIGITS / 2);
-    sbuf_hex(b, h.b, DIGITS / 2);
+    to = text_put(text_lit(to, BRANCH_COOKIE), token);
+    sbuf_wrote(b, text_hex16(text_hex16(to, h.a), h.b));
 }
 
 /* A token compares without case (section 7.3.1), and some senders do change the cookie's. */
