@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/base/text.h"
 #include "parser/sip_hdr.h"
 #include "parser/sip_scan.h"
 #include "parser/sip_write.h"
@@ -7,49 +8,51 @@
 #include <emmintrin.h>
 #endif
 
-/* A byte of the word is zero: only there taking 1 away turns the top bit on, or below such a byte. */
-static inline uint64_t has_zero(uint64_t word) {
-    return (word - UINT64_C(0x0101010101010101)) & ~word & UINT64_C(0x8080808080808080);
-}
-static inline uint64_t has_line_end(const char *p) {
-    uint64_t word;
-    memcpy(&word, p, 8);
-    return has_zero(word ^ UINT64_C(0x0a0a0a0a0a0a0a0a)) | has_zero(word ^ UINT64_C(0x0d0d0d0d0d0d0d0d));
-}
 #ifdef __SSE2__
-static inline __m128i line_ends(const char *p) {
-    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-    return _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\n')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\r')));
+static inline __m128i load_16(const char *p) {
+    return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+static inline bool all_above_cr(__m128i v) {
+    return _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8('\r')), v)) == 0;
+}
+/* 16 bytes or more. */
+static inline bool copy_line_by_16(char *to, const char *p, uint32_t n) {
+    __m128i last = load_16(p + n - 16), least = last;
+    for (uint32_t i = 0; i + 16 < n; i += 16) {
+        __m128i v = load_16(p + i);
+        _mm_storeu_si128((__m128i *)(void *)(to + i), v);
+        least = _mm_min_epu8(least, v);
+    }
+    _mm_storeu_si128((__m128i *)(void *)(to + n - 16), last);
+    return all_above_cr(least);
+}
+/* 8 to 16 bytes. */
+static inline bool copy_line_by_8(char *to, const char *p, uint32_t n) {
+    uint64_t begin = slice_load64(p), end = slice_load64(p + n - 8);
+    memcpy(to, &begin, 8);
+    memcpy(to + n - 8, &end, 8);
+    return all_above_cr(_mm_set_epi64x((long long)begin, (long long)end));
 }
 #endif
-/* Neither CR nor LF, as in nearly every value. The last bytes are looked at twice. */
-static bool is_one_line(struct slice s) {
-    uint32_t i = 0;
-    if (s.n < 8) {
-        while (i < s.n && s.p[i] != '\r' && s.p[i] != '\n')
-            i++;
-        return i == s.n;
-    }
+
+/* Copied, and looked at on the way. True: neither CR nor LF is in it, as in nearly every value; no byte up to CR is. */
+static inline bool copy_line(char *to, struct slice s) {
+    bool above = true;
 #ifdef __SSE2__
-    if (s.n >= 16) {
-        __m128i any = line_ends(s.p + s.n - 16);
-        for (; i + 16 < s.n; i += 16)
-            any = _mm_or_si128(any, line_ends(s.p + i));
-        return _mm_movemask_epi8(any) == 0;
-    }
+    if (s.n >= 16)
+        return copy_line_by_16(to, s.p, s.n);
+    if (s.n >= 8)
+        return copy_line_by_8(to, s.p, s.n);
 #endif
-    uint64_t found = has_line_end(s.p + s.n - 8);
-    for (; i + 8 <= s.n; i += 8)
-        found |= has_line_end(s.p + i);
-    return found == 0;
+    for (uint32_t i = 0; i < s.n; i++) {
+        to[i] = s.p[i];
+        above = above && (uint8_t)s.p[i] > '\r';
+    }
+    return above;
 }
 
 /* A value on one line: each run of LWS with a CR or LF in it becomes one SP, so that nothing can begin a new header. */
-static void put_value(struct sbuf *b, struct slice s) {
-    if (is_one_line(s)) {
-        sbuf_put(b, s);
-        return;
-    }
+static void put_folded(struct sbuf *b, struct slice s) {
     while (s.n) {
         struct slice word = s;
         while (s.n && !scan_is(s.p[0], CH_LWS))
@@ -65,10 +68,26 @@ static void put_value(struct sbuf *b, struct slice s) {
     }
 }
 
+static void put_value(struct sbuf *b, struct slice s) {
+    char *to = sbuf_room(b, s.n);
+    if (to && copy_line(to, s))
+        b->n += s.n;
+    else
+        put_folded(b, s);
+}
+
 void sip_put_request(struct sbuf *b, struct slice method, struct slice ruri) {
+    char *to = sbuf_room(b, (size_t)method.n + ruri.n + sizeof "  SIP/2.0\r\n");
+    if (to) {
+        to = text_lit(text_put(to, method), " ");
+        if (copy_line(to, ruri)) {
+            sbuf_wrote(b, text_lit(to + ruri.n, " SIP/2.0\r\n"));
+            return;
+        }
+    }
     sbuf_put(b, method);
     sbuf_char(b, ' ');
-    put_value(b, ruri);
+    put_folded(b, ruri);
     sbuf_lit(b, " SIP/2.0\r\n");
 }
 
@@ -80,53 +99,82 @@ void sip_put_status(struct sbuf *b, uint16_t status, struct slice reason) {
     sbuf_lit(b, "\r\n");
 }
 
-static void put_name(struct sbuf *b, struct slice name) {
+static void put_folded_line(struct sbuf *b, struct slice name, struct slice value, struct slice tag) {
     sbuf_put(b, name);
     sbuf_lit(b, ": ");
-}
-
-void sip_put_hdr(struct sbuf *b, struct slice name, struct slice value) {
-    put_name(b, name);
-    put_value(b, value);
-    sbuf_lit(b, "\r\n");
-}
-
-void sip_put_hdr_u64(struct sbuf *b, struct slice name, uint64_t value) {
-    put_name(b, name);
-    sbuf_u64(b, value);
-    sbuf_lit(b, "\r\n");
-}
-
-void sip_put_cseq(struct sbuf *b, uint32_t cseq, struct slice method) {
-    sbuf_lit(b, "CSeq: ");
-    sbuf_u64(b, cseq);
-    sbuf_char(b, ' ');
-    sbuf_put(b, method);
-    sbuf_lit(b, "\r\n");
-}
-
-void sip_put_via(struct sbuf *b, enum sip_transport t, struct slice sent_by, struct slice branch) {
-    static const char *const names[] = {
-        [SIP_UDP] = "UDP",   [SIP_TCP] = "TCP", [SIP_TLS] = "TLS",
-        [SIP_SCTP] = "SCTP", [SIP_WS] = "WS",   [SIP_WSS] = "WSS",
-    };
-    sbuf_lit(b, "Via: SIP/2.0/");
-    sbuf_put(b, slice_str(names[t < SIP_TRANSPORT_OTHER ? t : SIP_UDP]));
-    sbuf_char(b, ' ');
-    sbuf_put(b, sent_by);
-    sbuf_lit(b, ";branch=");
-    sbuf_put(b, branch);
-    sbuf_lit(b, ";rport\r\n");
-}
-
-void sip_put_from_to(struct sbuf *b, struct slice name, struct slice value, struct slice tag) {
-    put_name(b, name);
-    put_value(b, value);
+    put_folded(b, value);
     if (tag.p) {
         sbuf_lit(b, ";tag=");
         sbuf_put(b, tag);
     }
     sbuf_lit(b, "\r\n");
+}
+
+/* At once, where there is room for all of it and the value is on one line. */
+static inline __attribute__((always_inline)) void put_line(struct sbuf *b, struct slice name, struct slice value,
+                                                           struct slice tag) {
+    char *to = sbuf_room(b, (size_t)name.n + value.n + tag.n + sizeof ": ;tag=\r\n");
+    if (to) {
+        to = text_lit(text_put(to, name), ": ");
+        if (copy_line(to, value)) {
+            to += value.n;
+            if (tag.p)
+                to = text_put(text_lit(to, ";tag="), tag);
+            sbuf_wrote(b, text_lit(to, "\r\n"));
+            return;
+        }
+    }
+    put_folded_line(b, name, value, tag);
+}
+
+void sip_put_hdr(struct sbuf *b, struct slice name, struct slice value) {
+    put_line(b, name, value, SLICE_NONE);
+}
+
+void sip_put_from_to(struct sbuf *b, struct slice name, struct slice value, struct slice tag) {
+    put_line(b, name, value, tag);
+}
+
+/* As sbuf_room for the last pieces, none of which can become shorter. */
+static inline char *room(struct sbuf *b, size_t n) {
+    char *to = sbuf_room(b, n);
+    if (!to)
+        b->overflow = true;
+    return to;
+}
+
+void sip_put_hdr_u64(struct sbuf *b, struct slice name, uint64_t value) {
+    unsigned digits = text_digits(value);
+    char *to = room(b, (size_t)name.n + digits + 4);
+    if (!to)
+        return;
+    to = text_lit(text_put(to, name), ": ");
+    sbuf_wrote(b, text_lit(text_decimal(to, value, digits), "\r\n"));
+}
+
+void sip_put_cseq(struct sbuf *b, uint32_t cseq, struct slice method) {
+    unsigned digits = text_digits(cseq);
+    char *to = room(b, (size_t)method.n + digits + sizeof "CSeq:  \r\n" - 1);
+    if (!to)
+        return;
+    to = text_decimal(text_lit(to, "CSeq: "), cseq, digits);
+    to = text_put(text_lit(to, " "), method);
+    sbuf_wrote(b, text_lit(to, "\r\n"));
+}
+
+void sip_put_via(struct sbuf *b, enum sip_transport t, struct slice sent_by, struct slice branch) {
+    static const struct slice names[] = {
+        [SIP_UDP] = { "UDP", 3 },   [SIP_TCP] = { "TCP", 3 }, [SIP_TLS] = { "TLS", 3 },
+        [SIP_SCTP] = { "SCTP", 4 }, [SIP_WS] = { "WS", 2 },   [SIP_WSS] = { "WSS", 3 },
+    };
+    struct slice name = names[t < SIP_TRANSPORT_OTHER ? t : SIP_UDP];
+    char *to = room(b, (size_t)name.n + sent_by.n + branch.n + sizeof "Via: SIP/2.0/ ;branch=;rport\r\n" - 1);
+    if (!to)
+        return;
+    to = text_put(text_lit(to, "Via: SIP/2.0/"), name);
+    to = text_put(text_lit(to, " "), sent_by);
+    to = text_put(text_lit(to, ";branch="), branch);
+    sbuf_wrote(b, text_lit(to, ";rport\r\n"));
 }
 
 static bool sent_by_is(const struct sip_via *via, const struct addr *src) {
@@ -244,9 +292,12 @@ void sip_put_copy(struct sbuf *b, const struct sip_msg *m, enum sip_hdr_id id) {
 }
 
 void sip_put_body(struct sbuf *b, struct slice content_type, struct slice body) {
+    unsigned digits = text_digits(body.n);
     if (body.n && content_type.p)
         sip_put_hdr(b, SL("Content-Type"), content_type);
-    sip_put_hdr_u64(b, SL("Content-Length"), body.n);
-    sbuf_lit(b, "\r\n");
-    sbuf_put(b, body);
+    char *to = room(b, (size_t)body.n + digits + sizeof "Content-Length: \r\n\r\n" - 1);
+    if (!to)
+        return;
+    to = text_decimal(text_lit(to, "Content-Length: "), body.n, digits);
+    sbuf_wrote(b, text_put(text_lit(to, "\r\n\r\n"), body));
 }
