@@ -4,16 +4,6 @@
 #include "parser/sip_hdr.h"
 #include "parser/sip_write.h"
 
-static void put_to(struct sbuf *b, const struct sip_msg *req, struct slice tag) {
-    sbuf_lit(b, "To: ");
-    sbuf_put(b, req->to.value);
-    if (!req->to_tag.p && tag.p) {
-        sbuf_lit(b, ";tag=");
-        sbuf_put(b, tag);
-    }
-    sbuf_lit(b, "\r\n");
-}
-
 /* Malformed ones go back as they came: sip_answerable. */
 static void put_call_id_and_cseq(struct sbuf *b, const struct sip_msg *req) {
     if (req->call_id.n)
@@ -34,7 +24,7 @@ struct buf *uas_build(struct ua *ua, const struct sip_msg *request, const struct
     if (r->contact_user.p)
         sip_put_copy(&b, request, SIP_H_RECORD_ROUTE);
     sip_put_hdr(&b, SL("From"), request->from.value);
-    put_to(&b, request, r->to_tag);
+    sip_put_from_to(&b, SL("To"), request->to.value, request->to_tag.p ? SLICE_NONE : r->to_tag);
     put_call_id_and_cseq(&b, request);
     if (r->contact_user.p) {
         sbuf_lit(&b, "Contact: <sip:");

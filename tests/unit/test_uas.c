@@ -52,6 +52,22 @@ static void test_refusal(void) {
     ua_fix_end(f);
 }
 
+/* Folds are not handed on, whichever header they are in. */
+static void test_folds(void) {
+    struct ua_fix *f = ua_fix_new();
+    struct buf *b;
+    struct uas_response r = { .status = 404, .to_tag = SL("ours") };
+    CHECK_SLICE(build(f,
+                      "OPTIONS sip:x@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 203.0.113.5;branch=z9hG4bKa\n"
+                      "From: A\n <sip:a@b>;tag=1\nTo: C\n\t<sip:c@d>\nCall-ID: c1\nCSeq: 1 OPTIONS\n\n",
+                      &r, &b),
+                "SIP/2.0 404 Not Found\r\nVia: SIP/2.0/UDP 203.0.113.5;branch=z9hG4bKa\r\n"
+                "From: A <sip:a@b>;tag=1\r\nTo: C <sip:c@d>;tag=ours\r\nCall-ID: c1\r\nCSeq: 1 OPTIONS\r\n"
+                "Server: referee\r\nContent-Length: 0\r\n\r\n");
+    buf_unref(&f->bufs, &b);
+    ua_fix_end(f);
+}
+
 static void test_no_buffer(void) {
     struct ua_fix *f = ua_fix_new();
     struct addr src = ua_fix_addr("203.0.113.5:1024");
@@ -136,6 +152,6 @@ static void test_bodies(void) {
 }
 
 int main(void) {
-    return UNIT_RUN("uas", UNIT(test_final_with_contact), UNIT(test_refusal), UNIT(test_no_buffer),
-                    UNIT(test_methods_and_schemes), UNIT(test_hops_and_options), UNIT(test_bodies));
+    return UNIT_RUN("uas", UNIT(test_final_with_contact), UNIT(test_refusal), UNIT(test_folds),
+                    UNIT(test_no_buffer), UNIT(test_methods_and_schemes), UNIT(test_hops_and_options), UNIT(test_bodies));
 }
