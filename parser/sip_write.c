@@ -120,7 +120,8 @@ void sip_put_status(struct sbuf *b, uint16_t status, struct slice reason) {
     sbuf_lit(b, "\r\n");
 }
 
-static __attribute__((noinline)) void put_folded_line(struct sbuf *b, struct slice name, struct slice value, struct slice tag) {
+static __attribute__((noinline)) void put_folded_line(struct sbuf *b, struct slice name, struct slice value,
+                                                      struct slice tag) {
     sbuf_put(b, name);
     sbuf_lit(b, ": ");
     put_folded(b, value);

@@ -153,5 +153,6 @@ static void test_bodies(void) {
 
 int main(void) {
     return UNIT_RUN("uas", UNIT(test_final_with_contact), UNIT(test_refusal), UNIT(test_folds),
-                    UNIT(test_no_buffer), UNIT(test_methods_and_schemes), UNIT(test_hops_and_options), UNIT(test_bodies));
+                    UNIT(test_no_buffer), UNIT(test_methods_and_schemes), UNIT(test_hops_and_options),
+                    UNIT(test_bodies));
 }
