@@ -182,6 +182,10 @@ const struct transfer_cell *transfer_cell(enum transfer_state s, enum transfer_e
     return &table[s][ev];
 }
 
+enum transfer_action transfer_action_at(enum transfer_state s, enum transfer_event ev) {
+    return (enum transfer_action)table[s][ev].action;
+}
+
 const char *transfer_state_name(unsigned s) {
     static const char *const names[] = {
 #define X(n) #n,

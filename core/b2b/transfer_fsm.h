@@ -70,7 +70,10 @@ struct transfer_cell {
     const char *why;
 };
 
+/* Of an event that has come. */
 const struct transfer_cell *transfer_cell(enum transfer_state s, enum transfer_event ev);
+/* What would be done if it came: nothing counts it as having come. */
+enum transfer_action transfer_action_at(enum transfer_state s, enum transfer_event ev);
 const char *transfer_state_name(unsigned s);
 const char *transfer_event_name(unsigned ev);
 

@@ -204,8 +204,8 @@ static void resume_state(struct engine *e, struct transfer *t) {
 
 /* It has hung up, and whatever else was held, or is to be resumed, is for nobody. */
 static bool is_without_transferee(const struct engine *e, const struct transfer *t) {
-    enum transfer_action gone = transfer_cell(t->state, TRANSFER_EV_TRANSFEREE_GONE)->action;
-    return gone == TRANSFER_DO_ABANDON && !leg_is_live(leg_get(e, t->transferee));
+    return transfer_action_at(t->state, TRANSFER_EV_TRANSFEREE_GONE) == TRANSFER_DO_ABANDON &&
+           !leg_is_live(leg_get(e, t->transferee));
 }
 
 /* It answered meanwhile, and hung up again. */
@@ -263,7 +263,7 @@ bool transfer_holds_event(struct transfer *t, enum transfer_event ev, uint16_t s
     bool about = ev == TRANSFER_EV_TARGET_YES || ev == TRANSFER_EV_TARGET_NO || ev == TRANSFER_EV_TARGET_GONE ||
                  ev == TRANSFER_EV_TRANSFEREE_YES || ev == TRANSFER_EV_TRANSFEREE_NO ||
                  ev == TRANSFER_EV_TRANSFEREE_GONE;
-    if (!t->resuming || !about || transfer_cell(t->state, ev)->action == TRANSFER_DO_NONE)
+    if (!t->resuming || !about || transfer_action_at(t->state, ev) == TRANSFER_DO_NONE)
         return false;
     t->held_event = (uint8_t)(ev + 1);
     t->held_status = status;
