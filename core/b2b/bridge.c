@@ -263,6 +263,16 @@ static void offered(struct engine *e, struct leg *l, struct leg *other, const st
         decline(e, l, other);
 }
 
+/* The answer in l's 2xx cannot be passed on; an offer has its ACK all the same. */
+static void refuse_answer(struct engine *e, struct leg *l, struct leg *other, const struct sip_msg *msg) {
+    refuse_invite(e, other, 488, NULL);
+    if (!l->late_offer)
+        return;
+    l->own_invite = true;
+    late_offered(e, l, msg);
+    decline(e, l, other);
+}
+
 static void on_reanswered(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
     struct slice sdp = SLICE_NONE;
@@ -300,7 +310,7 @@ static void on_reanswered(struct engine *e, struct leg *l, const struct leg_even
     if (said && media_received(e, l, ev->msg->body, l->late_offer))
         sdp = media_describe(e, other, ev->msg->body, -1);
     if (!sdp.p || !leg_answer(e, other, sdp, bridge_headers(e, ev->msg)))
-        refuse_invite(e, other, 488, NULL);
+        refuse_answer(e, l, other, ev->msg);
     else
         media_connect(e, l, other); /* a stream may be new */
     call_changed(e, leg_call(e, l));
