@@ -3,6 +3,7 @@
 
 #include "core/b2b/agree.h"
 #include "core/b2b/call.h"
+#include "core/b2b/late.h"
 #include "core/b2b/media.h"
 #include "core/b2b/wire.h"
 
@@ -54,7 +55,31 @@ static bool is_orphan(const struct engine *e, const struct leg *l) {
     return in && l->oa == OA_OFFER_RCVD && !(leg_is_up(p) && !is_taken_over(e, p));
 }
 
+/* Its 2xx has brought an offer that was passed on, in a 2xx whose ACK will not come, or not from whom it talks with.
+ * One that was called without an offer has no session as before, and waits for whoever it is to talk with. */
+static bool owes_ack(const struct engine *e, const struct leg *l) {
+    const struct leg *p = leg_peer(e, l);
+    bool waits = p && p->peer == l->self && (p->ok || p->state == LEG_INCOMING);
+    return leg_is_up(l) && l->late_offer && !l->own_invite && l->oa == OA_OFFER_RCVD && l->invite_out == HANDLE_NONE &&
+           !waits && leg_str(l, LEG_SDP_LOCAL).p;
+}
+
+static void answer_offer(struct engine *e, struct leg *l) {
+    struct leg *p = leg_peer(e, l);
+    l->own_invite = true;
+    bool as_before = late_decline(e, l);
+    call_changed(e, leg_call(e, l));
+    if (!leg_is_up(p) || p->peer != l->self || leg_is_transferred(e, l) || leg_is_transferred(e, p))
+        return;
+    if (as_before)
+        agree(e, l, p);
+    else
+        leg_reoffer(e, l, leg_str(p, LEG_SDP_REMOTE), -1);
+}
+
 static void look_at(struct engine *e, struct leg *l) {
+    if (owes_ack(e, l))
+        answer_offer(e, l);
     bool open = l->invite_in != HANDLE_NONE || l->update_in != HANDLE_NONE;
     if (!open || !leg_is_up(l) || !is_orphan(e, l))
         return;

@@ -2,7 +2,8 @@
  *
  * orphan: re-INVITEs, and UPDATEs with an offer, that were passed on to a leg which will not bring the answer any more:
  * it has ended, or somebody else has taken its place. Their sender would wait until it gives up, and so would all that
- * waits for its turn with it. They are answered by us alone, as a re-INVITE would be if it came now.
+ * waits for its turn with it. They are answered by us alone, as a re-INVITE would be if it came now. So is an offer
+ * that a re-INVITE without one has brought, when the ACK of who sent that will not come.
  */
 #ifndef REFEREE_B2B_ORPHAN_H
 #define REFEREE_B2B_ORPHAN_H
