@@ -55,8 +55,7 @@ static void refuse_fork(struct engine *e, struct leg *l, const struct sip_msg *m
 
 /* RFC 3264 section 6: an answer has as many lines as its offer, so that one cannot be answered unread. */
 static bool is_given_up_offer(const struct leg *l, const struct sip_msg *msg) {
-    return l->own_invite && l->late_offer && msg->body.n && l->oa == OA_STABLE && l->invite_out == HANDLE_NONE &&
-           leg_is_up(l);
+    return l->late_offer && msg->body.n && l->oa == OA_STABLE && l->invite_out == HANDLE_NONE && leg_is_up(l);
 }
 
 /* It has agreed to what we offered then, which nothing has replaced since. */
@@ -75,9 +74,10 @@ bool leg_on_stray_2xx(struct engine *e, struct leg *l, const struct sip_msg *msg
         wire_send(e, l->ack, &l->ack_dst, &l->dlg.local); /* also with a re-INVITE under way already */
     else if (msg->cseq != l->invite_cseq)
         leg_ack_earlier(e, l, msg->cseq); /* its ACK was lost, and a later INVITE of ours has gone its way since */
-    else if (is_given_up_offer(l, msg))
+    else if (is_given_up_offer(l, msg)) {
+        l->own_invite = true; /* nobody else waits for it any more */
         return oa_step(&l->oa, OA_EV_RECV_OFFER) == OA_OK;
-    else if (!l->late_offer || l->oa != OA_OFFER_RCVD) {
+    } else if (!l->late_offer || l->oa != OA_OFFER_RCVD) {
         /* Its transaction was given up, or was a former owner's: its offer is answered unread. */
         leg_ack(e, l, l->late_offer ? leg_str(l, LEG_SDP_LOCAL) : SLICE_NONE);
         l->session_unsure = l->session_unsure || l->late_offer;
