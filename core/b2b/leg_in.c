@@ -17,7 +17,7 @@ void leg_respond(struct engine *e, struct leg *l, handle txn, const struct sip_m
 
 /* The peer's own offer; one of its in a 2xx of before has its answer. */
 static void note_offer(struct leg *l, const struct sip_msg *msg) {
-    l->refresh_lost = l->refresh_lost && !msg->body.n;
+    l->offer_lost = l->offer_lost && !msg->body.n;
     if (msg->body.n && leg_is_up(l) && l->invite_out == HANDLE_NONE)
         l->late_offer = false;
 }

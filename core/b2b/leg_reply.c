@@ -59,9 +59,9 @@ static bool is_given_up_offer(const struct leg *l, const struct sip_msg *msg) {
 }
 
 /* It has agreed to what we offered then, which nothing has replaced since. */
-static bool answers_refresh(struct leg *l, const struct sip_msg *msg) {
-    bool lost = l->refresh_lost && msg->body.n && l->oa == OA_STABLE && leg_is_up(l);
-    l->refresh_lost = false;
+static bool answers_lost(struct leg *l, const struct sip_msg *msg) {
+    bool lost = l->offer_lost && msg->body.n && l->oa == OA_STABLE && leg_is_up(l);
+    l->offer_lost = false;
     return lost;
 }
 
@@ -81,7 +81,7 @@ bool leg_on_stray_2xx(struct engine *e, struct leg *l, const struct sip_msg *msg
         /* Its transaction was given up, or was a former owner's: its offer is answered unread. */
         leg_ack(e, l, l->late_offer ? leg_str(l, LEG_SDP_LOCAL) : SLICE_NONE);
         l->session_unsure = l->session_unsure || l->late_offer;
-        return answers_refresh(l, msg);
+        return answers_lost(l, msg);
     }
     return false;
 }
@@ -202,7 +202,7 @@ static struct leg_event reinvite_failed(struct engine *e, struct leg *l, const s
     bool own = l->own_invite, refresh = l->refreshing;
     close_reinvite(e, l);
     l->refreshing = false;
-    l->refresh_lost = refresh && !msg;
+    l->offer_lost = !msg && !l->late_offer;
     l->session_unsure = l->session_unsure || !(refresh || (own && l->late_offer));
     if (l->oa == OA_OFFER_SENT)
         oa_step(&l->oa, OA_EV_ABORT);
