@@ -35,15 +35,22 @@ static bool has_txn(const struct engine *e, handle leg, enum sip_method method) 
     return false;
 }
 
+/* An ACK, or the answer to a re-INVITE, goes on to l as its own ACK; or a transfer decides. */
+static bool brings_answer(const struct engine *e, const struct leg *l, const struct leg *p) {
+    if (l->transfer != HANDLE_NONE || !leg_is_up(l) || leg_call(e, l)->resuming || leg_str(l, LEG_TRANSFER_AT).p)
+        return true;
+    return leg_is_live(p) && (p->ok || p->state == LEG_INCOMING || p->invite_out != HANDLE_NONE || p->retry_until);
+}
+
 /* An offer is open exactly as long as something may still close it. */
 static void check_offer(struct world *w, const struct leg *l) {
     const struct engine *e = w->e;
     if (l->oa == OA_STABLE || l->invite_in != HANDLE_NONE || l->invite_out != HANDLE_NONE || l->ok ||
         has_txn(e, l->self, SIP_M_UPDATE))
         return;
-    if (l->oa == OA_OFFER_RCVD && l->late_offer)
-        return;
     const struct leg *p = leg_get(e, l->peer);
+    if (l->oa == OA_OFFER_RCVD && l->late_offer && brings_answer(e, l, p))
+        return;
     if (p && has_txn(e, p->self, SIP_M_UPDATE))
         return;
     sim_fail(w, "an offer stays open for ever: leg in %s, offer/answer %s", leg_state_name(l->state),
