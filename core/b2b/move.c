@@ -62,7 +62,7 @@ static bool consult_bucket(struct engine *e, const struct sip_msg *msg, const st
         return false;
     *bucket = s.bucket = s.token.bucket;
     if (owner_is_mine(e, *bucket)) {
-        uint16_t moved = moved_to(e, &s, msg);
+        uint16_t moved = moved_to(e, *bucket, &s, msg);
         *bucket = moved < TOKEN_BUCKETS ? moved : *bucket;
     }
     return !owner_is_mine(e, *bucket);
@@ -210,7 +210,7 @@ static bool put_stubs(struct engine *e, struct move *m, const struct call *c) {
     for (unsigned i = 0; i < c->leg_count; i++) {
         const struct leg *l = leg_get(e, c->legs[i]);
         moved_put_leg(e, l, c->bucket, m->bucket, c->id);
-        m->stubs[m->stub_count++] = moved_hold(e, l, e->now + MOVE_BUDGET_US);
+        m->stubs[m->stub_count++] = moved_hold(e, l, c->bucket, e->now + MOVE_BUDGET_US);
     }
     if (e->out->n == first)
         return false;

@@ -7,19 +7,20 @@
 #define VALUE_LEN (LIMIT_BUCKET_DIGITS + 16)
 #define LOOKS_A_TURN 16
 #define TURN_US 5000000
+#define MOVES_IN_A_ROW 16    /* a bound on what is followed, should stubs lead round */
 
 enum look { LOOK_NOT, LOOK_CALL, LOOK_STUB };
 
+/* A leg has one in each bucket that it has left: who knows only that bucket follows it from there. */
 struct stub {
     handle self;
     struct key128 key;
+    handle next;             /* of the same key, and another bucket */
     uint16_t from, to;
     uint64_t call;           /* that the leg is in, 0: not known */
     uint64_t until_us, held_us;
     uint64_t look_us;        /* is the call there? 0: nobody looks */
     uint8_t looks;           /* enum look */
-    uint16_t was_from, was_to; /* of the stub in whose place it came; equal: none */
-    uint64_t was_call;
     char token[TOKEN_LEN];
 };
 
@@ -38,15 +39,39 @@ static struct key128 key_of(const struct engine *e, char kind, struct slice text
     return siphash_end(&h);
 }
 
-static struct stub *find(const struct engine *e, char kind, struct slice text) {
-    struct stub *s = pool_get(&e->moved.stubs, map_get(&e->moved.by_key, key_of(e, kind, text)));
-    return s && s->until_us > e->now ? s : NULL;
+static struct stub *next_of(const struct engine *e, const struct stub *s) {
+    return pool_get(&e->moved.stubs, s->next);
+}
+
+static struct stub *first_of(const struct engine *e, char kind, struct slice text) {
+    return pool_get(&e->moved.stubs, map_get(&e->moved.by_key, key_of(e, kind, text)));
+}
+
+/* From that bucket. */
+static struct stub *find(const struct engine *e, struct slice token, uint16_t from) {
+    struct stub *s = first_of(e, 't', token);
+    while (s && (s->from != from || s->until_us <= e->now))
+        s = next_of(e, s);
+    return s;
+}
+
+static void unlink_stub(struct engine *e, const struct stub *s) {
+    struct stub *before = pool_get(&e->moved.stubs, map_get(&e->moved.by_key, s->key));
+    if (before == s) {
+        map_del(&e->moved.by_key, s->key);
+        if (next_of(e, s))
+            (void)map_put(&e->moved.by_key, s->key, s->next); /* in the place of what went */
+        return;
+    }
+    while (next_of(e, before) != s)
+        before = next_of(e, before);
+    before->next = s->next;
 }
 
 static void drop(struct engine *e, struct stub *s) {
     if (s->look_us && --e->moved.looked_at == 0)
         wheel_cancel(&e->wheel, &e->moved.timer);
-    map_del(&e->moved.by_key, s->key);
+    unlink_stub(e, s);
     pool_free(&e->moved.stubs, s->self);
 }
 
@@ -58,32 +83,41 @@ static void drop_old(struct engine *e) {
             drop(e, s);
 }
 
-static struct stub *put(struct engine *e, char kind, struct slice text) {
-    struct key128 k = key_of(e, kind, text);
-    handle h = map_get(&e->moved.by_key, k);
-    struct stub *s = pool_get(&e->moved.stubs, h);
-    if (s)
-        return s;
+static struct stub *put(struct engine *e, char kind, struct slice text, uint16_t from) {
+    handle h;
     if (e->moved.stubs.used == e->moved.stubs.count)
         drop_old(e);
+    struct stub *before = first_of(e, kind, text), *s;
+    struct key128 k = key_of(e, kind, text);
+    for (s = before; s; s = next_of(e, s))
+        if (kind == 'c' || s->from == from)
+            return s;
     s = pool_alloc(&e->moved.stubs, &h);
     if (!s)
         return NULL;
-    if (!map_put(&e->moved.by_key, k, h)) {
+    if (!before && !map_put(&e->moved.by_key, k, h)) {
         pool_free(&e->moved.stubs, h);
         return NULL;
     }
-    *s = (struct stub){ .self = h, .key = k };
+    *s = (struct stub){ .self = h, .key = k, .next = before ? before->next : HANDLE_NONE, .from = from };
+    if (before)
+        before->next = h;
     return s;
 }
 
 /* ---- look-up ---- */
 
-static uint16_t follow(const struct engine *e, char kind, struct slice text) {
-    const struct stub *s = find(e, kind, text);
-    if (!s)
-        return TOKEN_BUCKETS;
-    return s->held_us > e->now ? MOVED_HELD : s->to;
+/* From bucket to bucket of ours, as far as it is known here. */
+static uint16_t follow(const struct engine *e, struct slice token, uint16_t from) {
+    const struct stub *s = find(e, token, from);
+    uint16_t at = TOKEN_BUCKETS;
+    for (unsigned i = 0; s && i < MOVES_IN_A_ROW; i++) {
+        if (s->held_us > e->now)
+            return MOVED_HELD;
+        at = s->to;
+        s = owner_is_mine(e, at) ? find(e, token, at) : NULL;
+    }
+    return at;
 }
 
 static struct slice token_text(const struct token *t, char mem[TOKEN_LEN]) {
@@ -92,15 +126,17 @@ static struct slice token_text(const struct token *t, char mem[TOKEN_LEN]) {
     return sbuf_slice(&b);
 }
 
-uint16_t moved_to(const struct engine *e, const struct steer *s, const struct sip_msg *msg) {
+uint16_t moved_to(const struct engine *e, uint16_t from, const struct steer *s, const struct sip_msg *msg) {
     char mem[TOKEN_LEN];
     if (!e->moved.stubs.used)
         return TOKEN_BUCKETS;
-    if (s->by == STEER_HASH)
-        return follow(e, 'c', msg->call_id);
+    if (s->by == STEER_HASH) {
+        const struct stub *invite = first_of(e, 'c', msg->call_id);
+        return invite && invite->until_us > e->now ? invite->to : TOKEN_BUCKETS;
+    }
     if (s->by == STEER_AOR || s->by == STEER_NOTHING)
         return TOKEN_BUCKETS;
-    return follow(e, 't', token_text(&s->token, mem));
+    return follow(e, token_text(&s->token, mem), from);
 }
 
 /* ---- legs ---- */
@@ -131,8 +167,8 @@ static void store(struct engine *e, enum store_verb verb, const struct stub *s) 
 }
 
 /* Of a leg. */
-static struct stub *put_token(struct engine *e, struct slice token) {
-    struct stub *s = put(e, 't', token);
+static struct stub *put_token(struct engine *e, struct slice token, uint16_t from) {
+    struct stub *s = put(e, 't', token, from);
     if (!s)
         return NULL;
     memcpy(s->token, token.p, TOKEN_LEN);
@@ -149,23 +185,19 @@ bool moved_put_leg(struct engine *e, const struct leg *l, uint16_t from, uint16_
     struct slice token = leg_token(l, &t);
     if (!owner_is_shared(e) || from == to || !token.p)
         return true;
-    struct stub *s = put_token(e, token);
+    struct stub *s = put_token(e, token, from);
     if (!s)
         return false;
-    s->was_from = s->from;
-    s->was_to = s->to;
-    s->was_call = s->call;
-    s->from = from;
     s->to = to;
     s->call = call;
     store(e, STORE_PUT, s);
     return true;
 }
 
-handle moved_hold(struct engine *e, const struct leg *l, uint64_t until_us) {
+handle moved_hold(struct engine *e, const struct leg *l, uint16_t from, uint64_t until_us) {
     struct token t;
     struct slice token = leg_token(l, &t);
-    struct stub *s = token.p ? find(e, 't', token) : NULL;
+    struct stub *s = token.p ? find(e, token, from) : NULL;
     if (s)
         s->held_us = until_us;
     return s ? s->self : HANDLE_NONE;
@@ -177,44 +209,29 @@ void moved_release(struct engine *e, handle stub) {
         s->held_us = 0;
 }
 
-/* One that leads here, from another bucket of ours, does so again. */
 void moved_take_back(struct engine *e, handle stub) {
     struct stub *s = pool_get(&e->moved.stubs, stub);
     if (!s)
         return;
     store(e, STORE_DELETE, s);
-    if (s->was_from == s->was_to || s->was_from == s->from) {
-        drop(e, s);
-        return;
-    }
-    s->from = s->was_from;
-    s->to = s->was_to;
-    s->call = s->was_call;
-    s->held_us = 0;
+    drop(e, s);
 }
 
 uint16_t moved_where(const struct engine *e, const struct leg *l, uint16_t from, uint64_t call) {
     struct token t;
     struct slice token = leg_token(l, &t);
-    const struct stub *s = token.p ? find(e, 't', token) : NULL;
-    return s && s->from == from && s->to != from && (!s->call || s->call == call) ? s->to : TOKEN_BUCKETS;
+    const struct stub *s = token.p ? find(e, token, from) : NULL;
+    return s && s->to != from && (!s->call || s->call == call) ? s->to : TOKEN_BUCKETS;
 }
 
-/* Of two buckets of ours that the leg has left only the last one's stub is known here. */
 static void remove_stub(struct engine *e, struct stub *s) {
-    struct token t;
     store(e, STORE_DELETE, s);
-    if (token_parse(slice_of(s->token, TOKEN_LEN), &t) && t.bucket != s->from && owner_is_mine(e, t.bucket)) {
-        s->from = t.bucket;
-        store(e, STORE_DELETE, s);
-    }
     drop(e, s);
 }
 
 /* As far as it is known here: stubs that others have are told by moved_on_ended. */
 static void remove_leg(struct engine *e, struct slice token) {
-    struct stub *s = find(e, 't', token);
-    if (s)
+    for (struct stub *s; (s = first_of(e, 't', token));)
         remove_stub(e, s);
 }
 
@@ -243,18 +260,17 @@ static bool has_ended(const struct engine *e, struct slice token) {
     return false;
 }
 
+/* Those of the buckets behind it lead here at once, not by way of where it has been meanwhile. */
 void moved_arrived(struct engine *e, const struct leg *l, uint16_t bucket) {
     struct token t;
     struct slice token = leg_token(l, &t);
-    struct stub *s = token.p ? find(e, 't', token) : NULL;
-    if (!s)
-        return;
-    if (s->from == bucket) {
+    struct stub *s = token.p ? find(e, token, bucket) : NULL;
+    if (s)
         remove_stub(e, s);
-        return;
+    for (s = token.p ? first_of(e, 't', token) : NULL; s; s = next_of(e, s)) {
+        s->to = bucket;
+        store(e, STORE_PUT, s);
     }
-    s->to = bucket;
-    store(e, STORE_PUT, s);
 }
 
 static bool hex(struct slice text, uint64_t *out) {
@@ -276,13 +292,9 @@ void moved_on_record(struct engine *e, uint16_t bucket, struct slice key, struct
         !hex(slice_of(value.p, LIMIT_BUCKET_DIGITS), &to) ||
         !hex(slice_of(value.p + LIMIT_BUCKET_DIGITS, value.n - LIMIT_BUCKET_DIGITS), &call))
         return;
-    struct stub *s = find(e, 't', key);
-    if (s && s->from == to % LIMIT_BUCKETS)
-        return; /* from there it went on, as is known */
-    s = put_token(e, key);
+    struct stub *s = put_token(e, key, bucket);
     if (!s)
         return;
-    s->from = bucket;
     s->to = (uint16_t)(to % LIMIT_BUCKETS);
     s->call = call;
     if (has_ended(e, key))
@@ -290,7 +302,7 @@ void moved_on_record(struct engine *e, uint16_t bucket, struct slice key, struct
 }
 
 void moved_put_call_id(struct engine *e, struct slice call_id, uint16_t from, uint16_t to) {
-    struct stub *s = put(e, 'c', call_id);
+    struct stub *s = put(e, 'c', call_id, from);
     if (!s)
         return;
     s->from = from;
@@ -302,21 +314,24 @@ static bool is_kept(const struct engine *e, uint16_t bucket) {
     return owner_is_mine(e, bucket) || e->owners.of[bucket] == OWNER_LOADING;
 }
 
-/* That of the token's own bucket is followed by all that comes for the leg; what is known of a later one serves it. */
+/* What of ours has led to the bucket that goes leads on to where the leg went from there. */
+static void lead_on(struct engine *e, const struct stub *gone) {
+    struct stub *s = first_of(e, 't', slice_of(gone->token, TOKEN_LEN));
+    for (; s && gone->call; s = next_of(e, s))
+        if (s->to == gone->from && s->from != gone->to && owner_is_mine(e, s->from)) {
+            s->to = gone->to;
+            store(e, STORE_PUT, s);
+        }
+}
+
 void moved_forget_lost(struct engine *e) {
     uint32_t cursor = 0;
     handle h;
-    struct token t;
     for (struct stub *s; (s = pool_next(&e->moved.stubs, &cursor, &h));) {
         if (is_kept(e, s->from))
             continue;
-        bool serves = s->call && token_parse(slice_of(s->token, TOKEN_LEN), &t) && t.bucket != s->to;
-        if (serves && owner_is_mine(e, t.bucket)) {
-            s->from = t.bucket;
-            store(e, STORE_PUT, s);
-        } else {
-            drop(e, s);
-        }
+        lead_on(e, s);
+        drop(e, s);
     }
 }
 

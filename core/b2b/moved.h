@@ -21,21 +21,21 @@
 #define MOVED_LOOK_US 120000000
 
 void moved_init(struct engine *e, struct arena *a);
-/* By token, else by Call-ID. TOKEN_BUCKETS: it has not moved. MOVED_HELD: it has, but is not there yet; what comes for
- * it is to be dropped, and comes again. */
+/* Where it went from that bucket of ours, by token, else by Call-ID. TOKEN_BUCKETS: it has not moved. MOVED_HELD: it
+ * has, but is not there yet; what comes for it waits. */
 #define MOVED_HELD (TOKEN_BUCKETS + 1)
-uint16_t moved_to(const struct engine *e, const struct steer *s, const struct sip_msg *msg);
+uint16_t moved_to(const struct engine *e, uint16_t from, const struct steer *s, const struct sip_msg *msg);
 /* The leg, which lived in `from`, lives in `to` from now on, in that call. False: no room; nothing has changed. */
 bool moved_put_leg(struct engine *e, const struct leg *l, uint16_t from, uint16_t to, uint64_t call);
-/* What comes for it before `until_us` is held off, or until moved_release of what this returned. */
-handle moved_hold(struct engine *e, const struct leg *l, uint64_t until_us);
+/* What comes for it in `from` before `until_us` is held off, or until moved_release of what this returned. */
+handle moved_hold(struct engine *e, const struct leg *l, uint16_t from, uint64_t until_us);
 void moved_release(struct engine *e, handle stub);
 /* The leg stays where it was, whatever the store has done with the stub. */
 void moved_take_back(struct engine *e, handle stub);
 void moved_put_call_id(struct engine *e, struct slice call_id, uint16_t from, uint16_t to);
 /* Where the call went from `from` with this leg, by what is known here; TOKEN_BUCKETS: it has not moved. */
 uint16_t moved_where(const struct engine *e, const struct leg *l, uint16_t from, uint64_t call);
-/* The leg has ended: its stub goes, wherever it is. */
+/* The leg has ended: its stubs go, wherever they are. */
 void moved_leg_ended(struct engine *e, const struct leg *l);
 void moved_on_ended(struct engine *e, struct slice key);
 /* The leg has come to `bucket`, which is ours: what led away from there goes, and ours of its token leads there. */

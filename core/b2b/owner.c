@@ -128,7 +128,7 @@ static bool goes_to_dialog(struct engine *e, const struct event *in, const struc
     uint16_t from = e->owners.here;
     if (!names_dialog(e, msg, &s))
         return false;
-    uint16_t moved = owner_is_mine(e, s.bucket) ? moved_to(e, &s, msg) : TOKEN_BUCKETS;
+    uint16_t moved = owner_is_mine(e, s.bucket) ? moved_to(e, s.bucket, &s, msg) : TOKEN_BUCKETS;
     uint16_t bucket = moved < TOKEN_BUCKETS ? moved : s.bucket;
     if (moved == MOVED_HELD)
         return wait_or_drop(e, in);
@@ -171,7 +171,7 @@ bool owner_takes(struct engine *e, const struct event *in, const struct sip_msg 
     if (is_for_whoever_gets_it(msg, &s))
         return true;
     uint16_t bucket = bucket_of(e, &s, msg);
-    uint16_t moved = owner_is_mine(e, bucket) ? moved_to(e, &s, msg) : TOKEN_BUCKETS;
+    uint16_t moved = owner_is_mine(e, bucket) ? moved_to(e, bucket, &s, msg) : TOKEN_BUCKETS;
     if (moved == MOVED_HELD)
         return !wait_or_drop(e, in);
     if (moved < TOKEN_BUCKETS && moved != bucket)

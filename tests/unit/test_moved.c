@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * Stubs of a leg that has moved more than once, all of whose buckets one engine has: each is followed from its own
+ * bucket, and is written and deleted by itself.
+ */
+#include "core/b2b/moved.h"
+#include "tests/unit/pair_calls.h"
+
+static struct engine_config config;
+
+/* Buckets of the first engine; HOME is that of the leg's token. */
+enum { HOME, SECOND, THIRD, LAST, PLACES };
+
+struct scene {
+    struct pair *p;
+    struct engine *e;
+    struct rig_dialog a, b;
+    struct leg *leg;
+    struct call *call;
+    uint16_t at[PLACES];
+};
+
+static struct scene scene_new(void) {
+    struct scene s = { .p = pair_new(&config) };
+    struct token t;
+    pair_entry(s.p, 0);
+    pair_call_at(s.p, &s.a, &s.b, 0, ALICE, BOB);
+    s.e = s.p->e[0];
+    uint32_t cursor = 0;
+    handle h;
+    s.call = pool_next(&s.e->calls, &cursor, &h);
+    s.leg = leg_get(s.e, s.call->legs[0]);
+    CHECK_TRUE(token_parse(leg_str(s.leg, DLG_LOCAL_TAG), &t));
+    for (unsigned i = 0; i < PLACES; i++)
+        s.at[i] = (uint16_t)((t.bucket + 7 * i) % PAIR_SPLIT);
+    s.e->out = &s.p->r.out;
+    return s;
+}
+
+/* Outside of a step: what it wrote reaches the store. */
+static void settle(struct scene *s) {
+    struct event ev;
+    s->p->r.e = s->e;
+    rig_empty(&s->p->r);
+    while (store_answer(s->p->store, &ev))
+        continue;
+}
+
+static void scene_end(struct scene *s) {
+    settle(s);
+    s->e->out = NULL;
+    pair_end(s->p);
+}
+
+static unsigned stored(struct scene *s) {
+    settle(s);
+    return store_count(s->p->store, SL("moved"), rig_wall_ms(&s->p->r));
+}
+
+static bool is_stored(struct scene *s, unsigned place) {
+    struct store_op op = { .verb = STORE_LOAD, .ticket = 1, .bucket = s->at[place], .table = SL("moved") };
+    struct event ev = { 0 };
+    bool any = false;
+    settle(s);
+    store_submit(s->p->store, &op, rig_wall_ms(&s->p->r));
+    while (store_answer(s->p->store, &ev))
+        any = any || ev.u.store.more;
+    return any;
+}
+
+static void go(struct scene *s, unsigned from, unsigned to) {
+    CHECK_TRUE(moved_put_leg(s->e, s->leg, s->at[from], s->at[to], s->call->id));
+}
+
+/* The place where what comes for the leg goes on from there; PLACES: it stays. */
+static unsigned where(const struct scene *s, unsigned from) {
+    struct steer x = { .by = STEER_TAG };
+    struct sip_msg none = { 0 };
+    CHECK_TRUE(steer_token(&s->e->owners.steering, leg_str(s->leg, DLG_LOCAL_TAG), &x.token));
+    uint16_t to = moved_to(s->e, s->at[from], &x, &none);
+    unsigned i = 0;
+    while (i < PLACES && s->at[i] != to)
+        i++;
+    return i;
+}
+
+static void test_in_a_row(void) {
+    struct scene s = scene_new();
+    go(&s, HOME, SECOND);
+    go(&s, SECOND, THIRD);
+    go(&s, THIRD, LAST);
+    CHECK_EQ(stored(&s), 3);
+    for (unsigned from = HOME; from < LAST; from++)
+        CHECK_EQ(where(&s, from), LAST);
+    CHECK_EQ(where(&s, LAST), PLACES);
+    moved_on_ended(s.e, leg_str(s.leg, DLG_LOCAL_TAG));
+    CHECK_EQ(stored(&s), 0);
+    CHECK_EQ(s.e->moved.stubs.used, 0);
+    scene_end(&s);
+}
+
+/* To where it was on its way: who knows only its first bucket still finds it. */
+static void test_back_on_its_way(void) {
+    struct scene s = scene_new();
+    go(&s, HOME, SECOND);
+    go(&s, SECOND, THIRD);
+    moved_arrived(s.e, s.leg, s.at[SECOND]);
+    CHECK_EQ(stored(&s), 1);
+    CHECK_TRUE(is_stored(&s, HOME));
+    CHECK_EQ(where(&s, HOME), SECOND);
+    moved_on_ended(s.e, leg_str(s.leg, DLG_LOCAL_TAG));
+    CHECK_EQ(stored(&s), 0);
+    scene_end(&s);
+}
+
+/* In whatever order they are read by who takes the buckets over. */
+static void test_read_in_any_order(void) {
+    static const uint8_t orders[][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
+    for (unsigned o = 0; o < sizeof orders / sizeof orders[0]; o++) {
+        struct scene s = scene_new();
+        for (unsigned i = 0; i < 3; i++) {
+            char text[32];
+            struct sbuf v = sbuf_on(text, sizeof text);
+            unsigned from = orders[o][i];
+            sbuf_hex(&v, s.at[from + 1], LIMIT_BUCKET_DIGITS);
+            sbuf_hex(&v, s.call->id, 16);
+            moved_on_record(s.e, s.at[from], leg_str(s.leg, DLG_LOCAL_TAG), sbuf_slice(&v));
+        }
+        for (unsigned from = HOME; from < LAST; from++)
+            CHECK_EQ(where(&s, from), LAST);
+        scene_end(&s);
+    }
+}
+
+/* A move that came to nothing takes its own stub back, and none of those before it. */
+static void test_taken_back(void) {
+    struct scene s = scene_new();
+    go(&s, HOME, SECOND);
+    go(&s, SECOND, THIRD);
+    go(&s, THIRD, LAST);
+    handle held = moved_hold(s.e, s.leg, s.at[THIRD], s.e->now + 1000000);
+    struct steer x = { .by = STEER_TAG };
+    struct sip_msg none = { 0 };
+    CHECK_TRUE(steer_token(&s.e->owners.steering, leg_str(s.leg, DLG_LOCAL_TAG), &x.token));
+    CHECK_EQ(moved_to(s.e, s.at[HOME], &x, &none), MOVED_HELD);
+    moved_take_back(s.e, held);
+    CHECK_EQ(stored(&s), 2);
+    CHECK_EQ(where(&s, HOME), THIRD);
+    CHECK_EQ(where(&s, THIRD), PLACES);
+    scene_end(&s);
+}
+
+/* The bucket between is lost: its new owner is not needed on the way. */
+static void test_lost_between(void) {
+    struct scene s = scene_new();
+    go(&s, HOME, SECOND);
+    go(&s, SECOND, THIRD);
+    s.e->owners.of[s.at[SECOND]] = 2;
+    moved_forget_lost(s.e);
+    CHECK_EQ(s.e->moved.stubs.used, 1);
+    CHECK_EQ(where(&s, HOME), THIRD);
+    scene_end(&s);
+}
+
+int main(void) {
+    return UNIT_RUN("moved", UNIT(test_in_a_row), UNIT(test_back_on_its_way), UNIT(test_read_in_any_order),
+                    UNIT(test_taken_back), UNIT(test_lost_between));
+}
