@@ -15,6 +15,10 @@
  * held back is the operation of the transaction layer, so transaction timers start when it is released. With
  * durability = off nothing waits and no ticket is asked for.
  *
+ * A store that comes back may be another server, a replica that has not seen the last writes (unless store.replicas are
+ * waited for): what was stored or deleted within BARRIER_LAG_US before it went is written, or deleted, once more, and
+ * counts as unprotected until then.
+ *
  * One write of a call is not waited for by the next: versions rise, the store keeps their order. While the store is
  * down changes of a call are not written one by one: the latest is when it is back.
  */
@@ -22,6 +26,8 @@
 #define REFEREE_B2B_BARRIER_H
 
 #include "core/b2b/state.h"
+
+#define BARRIER_LAG_US 10000000 /* a replica that is further behind is not to be promoted: min-replicas-max-lag */
 
 enum hold { HOLD_NEVER, HOLD_BEHIND, HOLD_RECORD };
 
@@ -71,6 +77,18 @@ void barrier_mark_deleting(const struct engine *e, uint8_t busy[LIMIT_BUCKETS]);
 
 /* private */
 void barrier_init_store(struct engine *e, struct arena *a);
+/* A record that is to be deleted, as soon as may be. */
+void barrier_delete(struct engine *e, uint64_t id, uint64_t version, uint16_t bucket);
+
+/* ---- what a promoted server may not have (barrier_lost.c) ---- */
+
+void barrier_lost_init(struct engine *e, struct arena *a);
+/* A record was deleted. */
+void barrier_lost_note(struct engine *e, uint64_t id, uint64_t version, uint16_t bucket);
+/* The store is there again: what it said shortly before it went is done once more. */
+void barrier_lost_again(struct engine *e);
+
+/* private */
 /* what a version that is stored lets go */
 void barrier_stored(struct engine *e, struct call *c);
 void barrier_mark(struct engine *e, struct call *c, bool unprotected);

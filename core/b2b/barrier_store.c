@@ -29,6 +29,7 @@ struct write {
 
 void barrier_init_store(struct engine *e, struct arena *a) {
     pool_init(&e->barrier.writes, a, WRITES_PER_CALL * e->cfg.calls_max + 64, sizeof(struct write));
+    barrier_lost_init(e, a);
 }
 
 uint32_t barrier_unprotected(const struct engine *e) {
@@ -130,6 +131,7 @@ static void back_up(struct engine *e) {
 }
 
 static void stored(struct engine *e, struct call *c, uint64_t version) {
+    c->stored_us = e->now;
     if (version <= c->stored)
         return;
     c->stored = version;
@@ -214,7 +216,7 @@ bool barrier_on_store(struct engine *e, const struct event *ev) {
     if (!w || w->failed)
         return true;
     struct call *c = call_get(e, w->call);
-    uint64_t version = w->version;
+    struct write was = *w;
     if (ev->u.store.status == STORE_UNAVAILABLE || ev->u.store.status == STORE_REFUSED) {
         failed(e, w, c, self);
         return true;
@@ -225,8 +227,10 @@ bool barrier_on_store(struct engine *e, const struct event *ev) {
     }
     pool_free(&e->barrier.writes, self);
     back_up(e);
+    if (was.deletes)
+        barrier_lost_note(e, was.id, was.version, was.bucket);
     if (c)
-        stored(e, c, version);
+        stored(e, c, was.version);
     return true;
 }
 
@@ -235,11 +239,26 @@ void barrier_store_down(struct engine *e, bool down) {
         return;
     if (down)
         note_down(e);
-    else
-        back_up(e);
+    if (down && !e->barrier.lost_us)
+        e->barrier.lost_us = e->now;
+    if (down)
+        return;
+    barrier_lost_again(e);
+    back_up(e);
 }
 
 /* ---- again ---- */
+
+void barrier_delete(struct engine *e, uint64_t id, uint64_t version, uint16_t bucket) {
+    handle h;
+    struct write *w = pool_alloc(&e->barrier.writes, &h);
+    if (!w) {
+        metrics_add(&e->metrics, M_store_lost, 1);
+        return;
+    }
+    *w = (struct write){ HANDLE_NONE, id, version, bucket, true, true, false };
+    delete_later(e, w);
+}
 
 static void delete_again(struct engine *e, struct write *w, handle self) {
     char key[16];

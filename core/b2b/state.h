@@ -190,6 +190,7 @@ struct call {
     handle transfer; /* of which a leg of this call is the transferee */
     uint64_t version, stored, refused; /* of its record: written last, and the last ones that the store has taken, and
                                           has not; see barrier.h */
+    uint64_t stored_us;       /* when it took one last; 0: never */
     bool unprotected;         /* something was promised that is not stored */
     bool rewrite;             /* its record could not be written: when the store is back */
     bool resuming;            /* read from a record, and nothing done yet */
@@ -337,6 +338,9 @@ struct barrier {
     uint32_t unprotected; /* calls */
     uint32_t undeleted;   /* records of calls that are over: writes without a call that failed */
     uint32_t cursor;      /* of calls to be written again */
+    struct gone *gone;    /* a ring of gone_max records that were deleted last; gone_n ever */
+    uint32_t gone_n, gone_max;
+    uint64_t lost_us;     /* since when the store is known to be down; 0: it is not, or nothing was written again yet */
     bool down;
 };
 

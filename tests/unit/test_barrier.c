@@ -335,6 +335,48 @@ static void test_fenced_by_us(void) {
     }
 }
 
+static void connection(bool up) {
+    rig_step(&r, &(struct event){ .kind = up ? EV_STORE_UP : EV_STORE_DOWN });
+}
+
+/* The server that is there again may be a replica that was behind: what it may lack is written and deleted once more,
+ * and counts as unprotected meanwhile; what is older is not. */
+static void test_promoted(void) {
+    start_call();
+    rig_wait(&r, BARRIER_LAG_US - 1000000);
+    connection(false);
+    rig_wait(&r, 60000000);
+    CHECK_EQ(r.op_n, 0);
+    connection(true);
+    CHECK_TRUE(the_call()->unprotected);
+    rig_wait(&r, 1000);
+    CHECK_TRUE(r.op_n == 1 && r.ops[0].verb == STORE_PUT);
+    store_all();
+    CHECK_FALSE(the_call()->unprotected);
+    rig_wait(&r, BARRIER_LAG_US + 1000000);
+    connection(false);
+    connection(true);
+    rig_wait(&r, 1000);
+    CHECK_EQ(r.op_n, 0);
+    rig_request(&r, &a, "BYE", "", "");
+    store_all();
+    rig_reply(&r, BOB, "BYE", 200, "", NULL);
+    CHECK_TRUE(the_call() == NULL && r.op_n);
+    uint64_t version = r.ops[r.op_n - 1].version;
+    store_all();
+    connection(false);
+    connection(true);
+    rig_wait(&r, 1000);
+    CHECK_TRUE(r.op_n == 1 && r.ops[0].verb == STORE_DELETE && r.ops[0].version == version);
+    store_all();
+    connection(true);
+    rig_wait(&r, 1000);
+    CHECK_EQ(r.op_n, 0);
+    rig_wait(&r, 64000000);
+    CHECK_TRUE(record_nothing_left(r.e));
+    rig_stop(&r);
+}
+
 static void test_quarantine(void) {
     start_call();
     struct call *c = the_call();
@@ -385,5 +427,6 @@ static void test_quarantine(void) {
 int main(void) {
     return UNIT_RUN("barrier", UNIT(test_off), UNIT(test_order), UNIT(test_timers), UNIT(test_behind),
                     UNIT(test_suspended), UNIT(test_budget), UNIT(test_refused), UNIT(test_down),
-                    UNIT(test_full), UNIT(test_fenced), UNIT(test_fenced_by_us), UNIT(test_quarantine));
+                    UNIT(test_full), UNIT(test_fenced), UNIT(test_fenced_by_us), UNIT(test_promoted),
+                    UNIT(test_quarantine));
 }

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What the store said shortly before it went, and what a promoted server may not have. */
+#include "core/b2b/barrier.h"
+
+#define GONE_PER_CALL_DIVISOR 2 /* of calls_max: of so many calls the end is remembered */
+
+struct gone {
+    uint64_t id, version, at_us;
+    uint16_t bucket;
+};
+
+void barrier_lost_init(struct engine *e, struct arena *a) {
+    struct barrier *b = &e->barrier;
+    b->gone_max = e->cfg.calls_max / GONE_PER_CALL_DIVISOR + 64;
+    b->gone = arena_take(a, b->gone_max * sizeof *b->gone);
+}
+
+void barrier_lost_note(struct engine *e, uint64_t id, uint64_t version, uint16_t bucket) {
+    struct barrier *b = &e->barrier;
+    b->gone[b->gone_n++ % b->gone_max] = (struct gone){ id, version, e->now, bucket };
+}
+
+static bool may_be_lost(const struct barrier *b, uint64_t at_us) {
+    return at_us && at_us + BARRIER_LAG_US >= b->lost_us;
+}
+
+void barrier_lost_again(struct engine *e) {
+    struct barrier *b = &e->barrier;
+    uint32_t cursor = 0, n = b->gone_n < b->gone_max ? b->gone_n : b->gone_max;
+    handle h;
+    if (!b->lost_us)
+        return;
+    for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));)
+        if (may_be_lost(b, c->stored_us) && c->record_stored)
+            barrier_rewrite(e, c);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct gone *g = &b->gone[(b->gone_n - 1 - i) % b->gone_max];
+        if (!may_be_lost(b, g->at_us))
+            break;
+        barrier_delete(e, g->id, g->version, g->bucket);
+    }
+    b->gone_n = 0;
+    b->lost_us = 0;
+}
