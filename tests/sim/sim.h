@@ -12,6 +12,7 @@
  *   sim_world   the queue of events, the engine with store and relay, one run from a seed to the end
  *   sim_store   the store's delays and failures, and whether what is promised was stored
  *   sim_node    the engine's death and the next one; sim_cluster several engines with leases
+ *   sim_promote the store's replica in the place of its server
  *   sim_check   what must hold after every step and at the end
  *   sim_cover   which cells of the engine's tables were reached
  *   sim_shrink  the fewest events that still fail
@@ -66,7 +67,7 @@ bool sim_draw_chance(struct world *w, uint32_t who, uint32_t percent);
     X(FORGED_REFER) X(INVITE_REPLACES) X(BYE) X(CANCEL) X(UPDATE) X(INFO) X(MESSAGE) X(OPTIONS) X(SUBSCRIBE)  \
     X(UNSUBSCRIBE) X(ODD_REQUEST) X(REGISTER) X(UNREGISTER) X(POWER_OFF) X(POWER_ON) X(CUT) X(CLOG) X(ICMP)   \
     X(GARBAGE) X(RELOAD) X(ADMIN) X(OUTSIDE_REFER) X(TARGET_DIALOG) X(QUIET_REFER) X(PICKUP) X(ORDER) X(DRAIN) \
-    X(SCENE_OVER) X(STORE_DOWN) X(DIE)
+    X(SCENE_OVER) X(STORE_DOWN) X(DIE) X(PROMOTE)
 enum sim_action {
 #define X(n) ACT_##n,
     SIM_ACTIONS(X)
@@ -104,6 +105,7 @@ struct sim_setup {
     bool faults;                  /* ... which fails, and engines die */
     uint8_t nodes;                /* engines of a cluster; 0: one engine alone */
     uint8_t balance;              /* phones reach one of them by chance, or by their Call-ID */
+    bool replicas;                /* what counts as stored has a replica of the store, too */
     uint32_t store_delay_us, store_fails; /* per mille */
     bool auth, join, late_offer, progress, recall, hold_local;
     uint8_t accept;               /* enum accept_code */
@@ -274,7 +276,7 @@ struct phone {
 /* ---- world ---- */
 
 enum sim_item_kind { ITEM_PACKET, ITEM_EVENT, ITEM_CLIENT, ITEM_SERVER, ITEM_ANSWER, ITEM_BYE, ITEM_ACT, ITEM_HANGUP,
-                     ITEM_STORE, ITEM_RISE, ITEM_FLY, ITEM_START, ITEM_WAKE, ITEM_SURVIVED };
+                     ITEM_STORE, ITEM_RISE, ITEM_FLY, ITEM_START, ITEM_WAKE, ITEM_SURVIVED, ITEM_PROMOTE };
 
 struct sim_item {
     uint64_t at, seq;
@@ -367,7 +369,7 @@ struct world {
     struct sim_store faults;
     bool dead;                    /* no engine is there */
     uint8_t *memory;
-    size_t memory_n;
+    size_t memory_n, store_at, store_n; /* of the store: where in it, and how much */
     struct engine *e;
     struct store *store;
     struct relay one_relay, *relay;

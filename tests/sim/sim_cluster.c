@@ -9,12 +9,14 @@
 #define SECOND 1000000ull
 #define GOSSIP_US 500000
 #define LINK_US 300
+#define FENCED_US SECOND    /* refused writes make it ask no more often */
 #define TRUTH 77 /* ticket of the check's own question */
 
 void cluster_setup(struct sim_setup *u, uint64_t seed) {
     struct sim_rng r = { sim_mix(seed, 91) };
     u->nodes = (uint8_t)(2 + sim_below(&r, 2));
     u->balance = (uint8_t)sim_below(&r, 2);
+    u->replicas = sim_chance(&r, 50);
 }
 
 bool cluster_use(struct world *w, unsigned i) {
@@ -232,16 +234,39 @@ void cluster_answer(struct world *w, unsigned node, uint32_t life, const struct 
     c->landing_end = &f->behind;
 }
 
+void cluster_connection(struct world *w, bool up) {
+    struct event ev = { .kind = up ? EV_STORE_UP : EV_STORE_DOWN };
+    for (unsigned i = 0; i < w->cluster->n; i++) {
+        const struct sim_node *n = &w->cluster->node[i];
+        uint64_t at = n->cut_until > w->now ? n->cut_until : w->now;
+        if (up && at < w->faults.down_until)
+            at = w->faults.down_until;
+        if (n->runs)
+            fly_push(w, fly_new(w, i, &ev, SLICE_NONE, SLICE_NONE), at);
+    }
+}
+
+/* What the shell makes of it for the lease. */
+static void hear_store(struct world *w, unsigned i, const struct event *ev) {
+    struct sim_node *n = &w->cluster->node[i];
+    bool fenced = ev->kind == EV_STORE && ev->u.store.status == STORE_FENCED && !(ev->u.store.ticket & LEASE_TICKET);
+    if (ev->kind != EV_STORE_UP && (!fenced || w->now < n->fenced))
+        return;
+    n->fenced = fenced ? w->now + FENCED_US : n->fenced;
+    cluster_tell(w, i, LEASE_IN_STORE_UP, 0);
+}
+
 static void arrive(struct world *w, struct sim_fly *f) {
     struct sim_node *n = &w->cluster->node[f->node];
     struct event ev = f->ev;
     if (ev.kind == EV_PEER) {
         ev.u.peer.bytes = slice_of(f->bytes, f->n);
-    } else {
+    } else if (ev.kind == EV_STORE) {
         ev.u.store.key = slice_of(f->bytes, f->key_n);
         ev.u.store.value = slice_of(f->bytes + f->key_n, f->n - f->key_n);
     }
     cluster_work(w, f->node); /* the lease first, as in a shell's turn */
+    hear_store(w, f->node, &ev);
     if (ev.kind == EV_STORE && (ev.u.store.ticket & LEASE_TICKET)) {
         struct lease_input in = { .kind = LEASE_IN_STORE, .now_us = cluster_lease_now(w), .store = &ev };
         ev.mono_us = w->now;

@@ -37,7 +37,7 @@ struct sim_rest {
 struct sim_node {
     bool runs, asleep, leaves, drained;
     uint32_t life, doomed;
-    uint64_t wakes, cut_until, unprotected;
+    uint64_t wakes, cut_until, unprotected, fenced;
     uint64_t orders;     /* of an operator, that it was given; bits as in world.orders_open */
     uint64_t gossip;     /* when it speaks to its peers, by the leases' clock */
     struct engine *e;
@@ -88,6 +88,8 @@ void cluster_out(struct world *w, const struct out *o);
 void cluster_land(struct world *w);
 void cluster_answer(struct world *w, unsigned node, uint32_t life, const struct event *ev);
 bool cluster_is_cut(const struct world *w, unsigned node);
+/* Each node's connection to the store is lost, or there is another one. */
+void cluster_connection(struct world *w, bool up);
 /* Before m goes out: may the node that sends it? */
 void cluster_check_send(struct world *w, const struct sip_msg *m);
 void cluster_act(struct world *w, const struct sim_event *ev);
@@ -99,6 +101,14 @@ uint32_t cluster_quarantined(const struct world *w);
 /* Behind a step of w->e: it dies now. */
 bool cluster_dies(struct world *w);
 void cluster_dead(struct world *w);
+
+/* ---- sim_promote ---- */
+
+/* The replica stands still from now on; then the server dies, and the replica is the server. */
+void promote_act(struct world *w, const struct sim_event *ev);
+void promote_item(struct world *w, const struct sim_item *item);
+/* What is done now counts as not done, since no replica has it. */
+bool promote_is_short(const struct world *w, const struct store_op *op);
 
 /* ---- private ---- */
 

@@ -34,6 +34,9 @@ struct sim_store {
     struct sim_op *first, **last; /* on their way, in order */
     struct sim_op *late;          /* nodes: writes that could not be done, and are when they can */
     uint64_t due, down_until;
+    bool stands;                  /* the replica, as it was then: */
+    uint8_t *replica;
+    uint64_t serves;              /* then it is the server */
     uint64_t item_at;             /* nodes: of the item that takes the last ones; 0: none is on its way */
     struct sim_kept kept[SIM_KEPT];
     uint32_t kept_n;
@@ -57,6 +60,7 @@ void sim_store_op(struct world *w, const struct store_op *op);
 void sim_store_arrives(struct world *w);
 void sim_store_down(struct world *w, unsigned how);
 void sim_store_forget(struct world *w);
+uint64_t sim_record_version(struct world *w, struct slice record);
 /* Before it goes out: a record must promise it. */
 void sim_store_check(struct world *w, const struct sip_msg *m);
 void sim_store_check_end(struct world *w);

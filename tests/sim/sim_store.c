@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #define FAULTS_SHARE 66 /* percent of durable worlds: with --faults all */
+#define PROMOTIONS_SHARE 40 /* of those with nodes */
 #define SECOND 1000000ull
 #define ANSWER_LOST_US 500000 /* the client gives up waiting */
 #define LEASE_OPS_A_FAILURE 20000
@@ -47,9 +48,11 @@ void sim_store_script(struct sim_script *s, uint64_t seed) {
     struct sim_rng r = { sim_mix(seed, 87) };
     uint64_t begin = SIM_START_US + 5 * SECOND, span = s->setup.end - begin;
     uint32_t outages = sim_chance(&r, 30) ? 1 + sim_below(&r, 3) : 0, deaths = sim_below(&r, 5);
-    for (uint32_t i = 0; s->setup.durable && i < outages + deaths && s->n < SIM_EVENTS; i++)
+    uint32_t others = outages + deaths;
+    uint32_t promotions = s->setup.nodes && sim_chance(&r, PROMOTIONS_SHARE) ? 1 + sim_below(&r, 2) : 0;
+    for (uint32_t i = 0; s->setup.durable && i < others + promotions && s->n < SIM_EVENTS; i++)
         s->ev[s->n++] = (struct sim_event){ .at = begin + sim_next(&r) % span,
-                                            .action = i < outages ? ACT_STORE_DOWN : ACT_DIE,
+                                            .action = i < outages ? ACT_STORE_DOWN : i < others ? ACT_DIE : ACT_PROMOTE,
                                             .other = (uint8_t)sim_below(&r, 256) };
 }
 
@@ -85,8 +88,10 @@ void sim_store_begin(struct world *w) {
     ops_free(s->late);
     for (uint32_t i = 0; i < s->kept_n; i++)
         free(s->kept[i].value);
+    uint8_t *replica = s->replica;
     memset(s, 0, sizeof *s);
     s->last = &s->first;
+    s->replica = replica;
 }
 
 static struct sim_kept *kept_of(struct world *w, uint64_t id, bool make) {
@@ -190,6 +195,8 @@ static void answer_node(struct world *w, const struct sim_op *x, enum store_stat
     if (status == STORE_OK) {
         submit(w, &x->op);
         while (store_answer(w->store, &ev)) {
+            if (ev.u.store.status == STORE_OK && promote_is_short(w, &x->op))
+                ev.u.store.status = STORE_UNAVAILABLE;
             if (record && ev.u.store.status == STORE_OK)
                 acknowledged(w, &x->op);
             if (x->fate == FATE_DONE)
@@ -317,7 +324,9 @@ void sim_store_arrives(struct world *w) {
 }
 
 void sim_store_down(struct world *w, unsigned how) {
-    w->faults.down_until = w->now + (how & 3) * (how & 3) * 3 * SECOND + 200000;
+    uint64_t until = w->now + (how & 3) * (how & 3) * 3 * SECOND + 200000;
+    /* No sooner than its replica is promoted. */
+    w->faults.down_until = w->faults.stands && w->faults.down_until > until ? w->faults.down_until : until;
     cluster_stir(w);
 }
 
@@ -343,6 +352,13 @@ static struct slice field(struct slice in, uint32_t tag) {
 static uint64_t number(struct slice v) {
     uint64_t n = 0;
     return v.p && varint_get(&v, &n) ? n : 0;
+}
+
+uint64_t sim_record_version(struct world *w, struct slice record) {
+    static char mem[PACK_MAX];
+    struct sbuf plain = sbuf_on(mem, sizeof mem);
+    struct slice all;
+    return record_fields(w->e, record, &plain, &all) == RECORD_OK ? number(field(all, REC_VERSION)) : 0;
 }
 
 static bool says_answered(struct slice in, unsigned leg) {

@@ -330,6 +330,7 @@ static void run_event(struct world *w, struct sim_event *ev) {
         else if (w->script.setup.faults)
             sim_node_doom(w, ev->other);
         break;
+    case ACT_PROMOTE: promote_act(w, ev); break;
     case ACT_ICMP:
         w->lost_peer = true;
         e.u.failed.dst = w->phones[ev->phone].addr;
@@ -373,7 +374,9 @@ static void lay_out(struct world *w) {
     arena_init(&a, w->memory, w->memory_n);
     w->e = engine_new(&a, &w->config, SIM_START_US, SIM_WALL_MS + SIM_START_US / 1000);
     relay_init(w->relay, &a, SIM_PORT_PAIRS);
+    w->store_at = a.used;
     w->store = store_memory_new(&a, 512, 1 << 20, key);
+    w->store_n = a.used - w->store_at;
     engine_set_relay(w->e, w->relay);
 }
 
@@ -465,6 +468,7 @@ static void run_item(struct world *w, const struct sim_item *item) {
     case ITEM_HANGUP: hang_up(w); break;
     case ITEM_STORE: sim_store_arrives(w); break;
     case ITEM_RISE: sim_node_rise(w); break;
+    case ITEM_PROMOTE: promote_item(w, item); break;
     case ITEM_FLY:
     case ITEM_START:
     case ITEM_WAKE:
