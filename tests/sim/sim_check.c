@@ -191,6 +191,8 @@ static void in_response(struct world *w, const struct sip_msg *m) {
         struct seen_sub *s = &w->seen.subs[i];
         if (s->key != d->key || s->notify_cseq != m->cseq)
             continue;
+        /* Its sender slept, or has died, and it has arrived. */
+        s->excused = s->excused || (s->lapsed && s->was_final);
         s->open = s->unanswered = s->lapsed = false;
         /* Refused, or answered when it had been given up: no more of it (RFC 6665 section 4.2.2). */
         if (m->status >= 300 || w->now - s->sent_at >= T1_64)
