@@ -12,6 +12,7 @@
  *   sim_world   the queue of events, the engine with store and relay, one run from a seed to the end
  *   sim_store   the store's delays and failures, and whether what is promised was stored
  *   sim_node    the engine's death and the next one; sim_cluster several engines with leases
+ *   sim_vip     media addresses that move among the nodes
  *   sim_promote the store's replica in the place of its server
  *   sim_check   what must hold after every step and at the end
  *   sim_cover   which cells of the engine's tables were reached
@@ -37,7 +38,8 @@
 #define SIM_ITEMS 4096
 #define SIM_EVENTS 4096
 #define SIM_SCENES 180
-#define SIM_PORT_PAIRS 200
+#define SIM_PORT_PAIRS 200        /* of each media address */
+#define SIM_PORT_MIN 30000
 #define SIM_ORDER_CONN 1000       /* EV_ADMIN.conn of orders that are answered later */
 #define SIM_START_US 1000000ull
 #define SIM_WALL_MS 1800000000000ull
@@ -105,6 +107,7 @@ struct sim_setup {
     bool faults;                  /* ... which fails, and engines die */
     uint8_t nodes;                /* engines of a cluster; 0: one engine alone */
     uint8_t balance;              /* phones reach one of them by chance, or by their Call-ID */
+    bool vips;                    /* a node's media address moves to another one when it is gone */
     bool replicas;                /* what counts as stored has a replica of the store, too */
     uint32_t store_delay_us, store_fails; /* per mille */
     bool auth, join, late_offer, progress, recall, hold_local;
@@ -204,6 +207,7 @@ struct phone_sdp {
     uint8_t lines;                /* m= lines */
     uint8_t live;                 /* bit i: m= line i has a port */
     uint16_t port;                /* of the first */
+    uint8_t host;                 /* of one that was read: the last number of its address */
     bool zero;                    /* held by 0.0.0.0, with no direction */
     bool dtls;
     bool srtp;                    /* of the first line: with this tag and key */
@@ -276,7 +280,7 @@ struct phone {
 /* ---- world ---- */
 
 enum sim_item_kind { ITEM_PACKET, ITEM_EVENT, ITEM_CLIENT, ITEM_SERVER, ITEM_ANSWER, ITEM_BYE, ITEM_ACT, ITEM_HANGUP,
-                     ITEM_STORE, ITEM_RISE, ITEM_FLY, ITEM_START, ITEM_WAKE, ITEM_SURVIVED, ITEM_PROMOTE };
+                     ITEM_STORE, ITEM_RISE, ITEM_FLY, ITEM_START, ITEM_WAKE, ITEM_SURVIVED, ITEM_PROMOTE, ITEM_ADDRESS };
 
 struct sim_item {
     uint64_t at, seq;

@@ -17,6 +17,7 @@ void cluster_setup(struct sim_setup *u, uint64_t seed) {
     u->nodes = (uint8_t)(2 + sim_below(&r, 2));
     u->balance = (uint8_t)sim_below(&r, 2);
     u->replicas = sim_chance(&r, 50);
+    u->vips = sim_chance(&r, 50);
 }
 
 bool cluster_use(struct world *w, unsigned i) {
@@ -234,6 +235,10 @@ void cluster_answer(struct world *w, unsigned node, uint32_t life, const struct 
     c->landing_end = &f->behind;
 }
 
+void cluster_event(struct world *w, unsigned i, const struct event *ev, uint64_t at) {
+    fly_push(w, fly_new(w, i, ev, SLICE_NONE, SLICE_NONE), at);
+}
+
 void cluster_connection(struct world *w, bool up) {
     struct event ev = { .kind = up ? EV_STORE_UP : EV_STORE_DOWN };
     for (unsigned i = 0; i < w->cluster->n; i++) {
@@ -242,7 +247,7 @@ void cluster_connection(struct world *w, bool up) {
         if (up && at < w->faults.down_until)
             at = w->faults.down_until;
         if (n->runs)
-            fly_push(w, fly_new(w, i, &ev, SLICE_NONE, SLICE_NONE), at);
+            cluster_event(w, i, &ev, at);
     }
 }
 
@@ -414,6 +419,7 @@ void cluster_item(struct world *w, const struct sim_item *item) {
         cluster_work(w, item->who);
         break;
     case ITEM_SURVIVED: cluster_check_rest(w); break;
+    case ITEM_ADDRESS: vip_item(w, item); break;
     default: break;
     }
 }

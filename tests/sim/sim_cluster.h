@@ -16,6 +16,7 @@
 #define SIM_NODES 3
 #define SIM_INPUTS 16384
 #define SIM_AT_REST 64
+#define SIM_AWAY 1024
 
 /* Something for a node, with its bytes. */
 struct sim_fly {
@@ -32,6 +33,11 @@ struct sim_rest {
     uint64_t id;
     struct txt call_id[2], tag[2];
     uint8_t phone[2];
+};
+
+/* A leg whose party sends to another node; by call and number. */
+struct sim_away {
+    uint64_t id, since, moved;
 };
 
 struct sim_node {
@@ -56,6 +62,9 @@ struct sim_cluster {
     bool arriving;       /* the store works at all that has arrived */
     size_t node_memory;
     uint64_t link_cut[SIM_NODES][SIM_NODES], link_last[SIM_NODES][SIM_NODES];
+    uint8_t address_at[SIM_NODES]; /* of each node's media address: which node has it; SIM_NODES: none */
+    uint64_t address_moved;
+    struct sim_away away[SIM_AWAY];
     uint64_t quiet_since; /* the store has answered everybody since */
     uint64_t rests_since, rested_us, stirred_at; /* the leases' clock: stands since, 0: it goes; stood before */
     struct sim_node node[SIM_NODES];
@@ -88,6 +97,8 @@ void cluster_out(struct world *w, const struct out *o);
 void cluster_land(struct world *w);
 void cluster_answer(struct world *w, unsigned node, uint32_t life, const struct event *ev);
 bool cluster_is_cut(const struct world *w, unsigned node);
+/* Something without bytes for a node that runs, when it is awake. */
+void cluster_event(struct world *w, unsigned i, const struct event *ev, uint64_t at);
 /* Each node's connection to the store is lost, or there is another one. */
 void cluster_connection(struct world *w, bool up);
 /* Before m goes out: may the node that sends it? */
@@ -101,6 +112,21 @@ uint32_t cluster_quarantined(const struct world *w);
 /* Behind a step of w->e: it dies now. */
 bool cluster_dies(struct world *w);
 void cluster_dead(struct world *w);
+
+/* ---- sim_vip ---- */
+
+/* Media addresses of node i's configuration: its own, and the others' that may come to it. */
+void vip_config(const struct world *w, unsigned i, struct engine_config *config);
+static inline uint8_t vip_host(unsigned node) {
+    return (uint8_t)(101 + node);
+}
+void vip_begin(struct world *w);
+/* Node i has come, is gone. */
+void vip_starts(struct world *w, unsigned i);
+void vip_stops(struct world *w, unsigned i);
+void vip_item(struct world *w, const struct sim_item *item);
+/* A leg at rest whose party sends there: somebody listens, or it is told soon. */
+void vip_check(struct world *w, const struct leg *l, uint8_t host);
 
 /* ---- sim_promote ---- */
 

@@ -17,11 +17,13 @@ static void lay_out_node(struct world *w, struct arena *a, unsigned i, struct si
     struct engine_config config = w->config;
     uint32_t life = n ? n->life : 0;
     config.node = i + 1;
-    config.media_addr.ip[3] = (uint8_t)(101 + i);
+    vip_config(w, i, &config);
+    if (!n) /* as much as any world's needs */
+        config.media_vip_count = SIM_NODES - 1;
     config.seed.k0 = sim_mix(config.seed.k0, life * SIM_NODES + i);
     struct engine *e = engine_new(a, &config, w->now, SIM_WALL_MS + w->now / 1000);
     struct relay *r = n ? &n->relay : w->relay;
-    relay_init(r, a, SIM_PORT_PAIRS);
+    relay_init(r, a, SIM_PORT_PAIRS * SIM_NODES);
     struct lease *l = lease_new(a, &lc, cluster_lease_now(w));
     if (!n)
         return;
@@ -47,6 +49,7 @@ void cluster_start(struct world *w, unsigned i) {
     if (w->opt.verbose)
         printf("%6llu.%06llu node %u starts\n", (unsigned long long)(w->now / SECOND),
                (unsigned long long)(w->now % SECOND), i + 1);
+    vip_starts(w, i);
 }
 
 void cluster_stop(struct world *w, unsigned i) {
@@ -56,6 +59,7 @@ void cluster_stop(struct world *w, unsigned i) {
     w->faults.quarantined += (uint32_t)metrics_get(engine_metrics(n->e), M_calls_quarantined);
     n->runs = n->asleep = n->leaves = n->drained = false;
     n->life++;
+    vip_stops(w, i);
     if (w->opt.verbose)
         printf("%6llu.%06llu node %u is gone\n", (unsigned long long)(w->now / SECOND),
                (unsigned long long)(w->now % SECOND), i + 1);
@@ -90,6 +94,7 @@ void cluster_begin(struct world *w) {
     c->landing = NULL;
     c->arriving = false;
     c->quiet_since = 0;
+    vip_begin(w);
     c->n = w->script.setup.nodes;
     if (!c->n)
         return;

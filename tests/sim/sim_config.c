@@ -7,7 +7,6 @@
 #include <stdio.h>
 
 #define SECOND 1000000ull
-#define PORT_MIN 30000
 
 static void fill_users(struct world *w, const uint8_t *refer, const uint8_t *hold) {
     for (unsigned i = 0; i < SIM_PHONES; i++) {
@@ -62,8 +61,8 @@ void config_fill(struct world *w) {
     for (unsigned i = 0; i < sizeof c->secret; i++)
         c->secret[i] = (uint8_t)sim_mix(w->seed, 100 + i);
     c->sip_addr = c->media_addr = sim_engine_addr;
-    c->media_port_min = PORT_MIN;
-    c->media_port_max = PORT_MIN + 2 * SIM_PORT_PAIRS - 1;
+    c->media_port_min = SIM_PORT_MIN;
+    c->media_port_max = SIM_PORT_MIN + 2 * SIM_PORT_PAIRS - 1;
     c->calls_max = 100;
     c->txns_max = 512;
     c->bindings_max = 64;

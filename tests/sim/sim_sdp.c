@@ -77,6 +77,7 @@ bool sdp_read(struct slice text, struct phone_sdp *out) {
     out->lines = (uint8_t)s.media_count;
     out->dir = (uint8_t)(s.media[0].direction & (s.media[0].zero_hold ? SDP_SENDONLY : SDP_SENDRECV));
     out->port = s.media[0].port;
+    out->host = s.media[0].connection.ip[3];
     direct_read(&s, out);
     srtp_read(&s, out);
     for (unsigned i = 0; i < s.media_count; i++)

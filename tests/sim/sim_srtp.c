@@ -52,6 +52,8 @@ void srtp_read(const struct sdp *s, struct phone_sdp *out) {
 }
 
 void srtp_note(struct world *w, const struct media_cmd *cmd) {
+    if (w->script.setup.nodes)
+        return;
     if (cmd->verb == MEDIA_OPEN || cmd->verb == MEDIA_CLOSE)
         w->keys[cmd->stream] = (struct srtp_keys){ 0 };
     else if (cmd->verb == MEDIA_SRTP)

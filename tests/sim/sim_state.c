@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What must hold of the engine's own objects, and of the media. */
+#include "core/b2b/anchor.h"
 #include "core/b2b/engine.h"
 #include "core/b2b/leg.h"
 #include "core/b2b/transfer_fsm.h"
 #include "parser/sdp.h"
+#include "tests/sim/sim_cluster.h"
 #include "tests/sim/sim_direct.h"
 #include "tests/sim/sim_srtp.h"
 
@@ -150,6 +152,17 @@ static bool sends(const struct phone_sdp *mine, const struct phone_sdp *theirs) 
     return (mine->live & theirs->live & 1) && (mine->dir & SDP_SENDONLY) && (theirs->dir & SDP_RECVONLY);
 }
 
+/* Its phone sends to where the leg's stream is. */
+static void check_heard(struct world *w, const struct leg *l, const struct pdlg *d) {
+    uint32_t slot = l->media.streams[0].slot, port = SIM_PORT_MIN + 2 * (slot % SIM_PORT_PAIRS);
+    uint8_t host = anchor_addr(w->e, anchor_of_slot(w->e, slot))->ip[3];
+    if (d->theirs.host != host || d->theirs.port != port)
+        sim_fail(w, "a phone sends to port %u of %u, its leg is at port %u of %u", d->theirs.port, d->theirs.host, port,
+                 host);
+    if (cluster_on(w))
+        vip_check(w, l, host);
+}
+
 /* What one sends the other expects, in a codec that it named. */
 static void check_views(struct world *w, const struct leg *la, const struct leg *lb) {
     const struct pdlg *a = phone_side(w, la), *b = phone_side(w, lb);
@@ -171,6 +184,8 @@ static void check_views(struct world *w, const struct leg *la, const struct leg 
     if (s->open && (a->mine.live & 1) && w->relay->streams[s->slot].rtp.signalled.port != a->port)
         sim_fail(w, "the relay sends to port %u, the phone is at %u", w->relay->streams[s->slot].rtp.signalled.port,
                  a->port);
+    if (s->open && (a->mine.live & a->theirs.live & 1))
+        check_heard(w, la, a);
 }
 
 /* Of a record that has just been read. */

@@ -472,7 +472,8 @@ static void run_item(struct world *w, const struct sim_item *item) {
     case ITEM_FLY:
     case ITEM_START:
     case ITEM_WAKE:
-    case ITEM_SURVIVED: cluster_item(w, item); break;
+    case ITEM_SURVIVED:
+    case ITEM_ADDRESS: cluster_item(w, item); break;
     default: phone_item(w, item); break;
     }
 }
