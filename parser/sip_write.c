@@ -319,13 +319,18 @@ void sip_put_copy(struct sbuf *b, const struct sip_msg *m, enum sip_hdr_id id) {
         sip_put_hdr(b, sip_hdr_name(id), h->value);
 }
 
-void sip_put_body(struct sbuf *b, struct slice content_type, struct slice body) {
-    unsigned digits = text_digits(body.n);
-    if (body.n && content_type.p)
+void sip_put_body_head(struct sbuf *b, struct slice content_type, uint32_t length) {
+    unsigned digits = text_digits(length);
+    if (length && content_type.p)
         sip_put_hdr(b, SL("Content-Type"), content_type);
-    char *to = room(b, (size_t)body.n + digits + sizeof "Content-Length: \r\n\r\n" - 1);
+    char *to = room(b, digits + sizeof "Content-Length: \r\n\r\n" - 1);
     if (!to)
         return;
-    to = text_decimal(text_lit(to, "Content-Length: "), body.n, digits);
-    sbuf_wrote(b, text_put(text_lit(to, "\r\n\r\n"), body));
+    to = text_decimal(text_lit(to, "Content-Length: "), length, digits);
+    sbuf_wrote(b, text_lit(to, "\r\n\r\n"));
+}
+
+void sip_put_body(struct sbuf *b, struct slice content_type, struct slice body) {
+    sip_put_body_head(b, content_type, body.n);
+    sbuf_put(b, body);
 }

@@ -30,5 +30,7 @@ void sip_put_vias(struct sbuf *b, const struct sip_msg *request, const struct ad
 void sip_put_copy(struct sbuf *b, const struct sip_msg *m, enum sip_hdr_id id);
 /* "Content-Type", "Content-Length", the empty line and the body; an empty body writes only Content-Length: 0. */
 void sip_put_body(struct sbuf *b, struct slice content_type, struct slice body);
+/* All of that before the body. */
+void sip_put_body_head(struct sbuf *b, struct slice content_type, uint32_t length);
 
 #endif

@@ -132,13 +132,23 @@ static char *put_octet(char *to, unsigned v) {
     return to;
 }
 
-static void put_v4(struct sbuf *b, const uint8_t ip[4]) {
-    char text[16], *to = text;
+#define V4_TEXT_MAX 16u           /* with a dot behind each octet */
+
+static char *put_octets(char *to, const uint8_t ip[4]) {
     for (unsigned i = 0; i < 4; i++) {
         to = put_octet(to, ip[i]);
         *to++ = '.';
     }
-    sbuf_put(b, slice_of(text, (size_t)(to - text) - 1));
+    return to - 1;
+}
+
+/* In place where there is room for the longest: what has just been written byte by byte is slow to copy. */
+static void put_v4(struct sbuf *b, const uint8_t ip[4]) {
+    char text[V4_TEXT_MAX], *to = sbuf_room(b, sizeof text);
+    if (to)
+        sbuf_wrote(b, put_octets(to, ip));
+    else
+        sbuf_put(b, slice_of(text, (size_t)(put_octets(text, ip) - text)));
 }
 
 static void put_h16(struct sbuf *b, unsigned v) {

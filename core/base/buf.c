@@ -62,14 +62,20 @@ struct buf *buf_get(struct buf_pool *p, size_t need) {
     return NULL;
 }
 
-struct buf *buf_copy(struct buf_pool *p, struct slice s) {
-    struct buf *b = buf_get(p, s.n);
+struct buf *buf_copy_two(struct buf_pool *p, struct slice head, struct slice tail) {
+    struct buf *b = buf_get(p, (size_t)head.n + tail.n);
     if (!b)
         return NULL;
-    if (s.n)
-        memcpy(b->data, s.p, s.n);
-    b->len = s.n;
+    if (head.n)
+        memcpy(b->data, head.p, head.n);
+    if (tail.n)
+        memcpy(b->data + head.n, tail.p, tail.n);
+    b->len = head.n + tail.n;
     return b;
+}
+
+struct buf *buf_copy(struct buf_pool *p, struct slice s) {
+    return buf_copy_two(p, s, SLICE_NONE);
 }
 
 void buf_ref(struct buf *b) {

@@ -37,6 +37,8 @@ void buf_pool_init(struct buf_pool *p, struct arena *a, const uint32_t count[BUF
 struct buf *buf_get(struct buf_pool *p, size_t need);
 /* buf_get plus a copy of s; NULL as above. */
 struct buf *buf_copy(struct buf_pool *p, struct slice s);
+/* The same of one slice and another behind it. */
+struct buf *buf_copy_two(struct buf_pool *p, struct slice head, struct slice tail);
 void buf_ref(struct buf *b);
 /* NULL is allowed; *b is set to NULL. */
 void buf_unref(struct buf_pool *p, struct buf **b);

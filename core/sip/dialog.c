@@ -229,6 +229,5 @@ struct buf *dialog_build(const struct dialog *d, struct ua *ua, const struct dia
         sbuf_put(&b, r->extra);
     if (r->own.n)
         sbuf_put(&b, r->own);
-    sip_put_body(&b, r->content_type, r->body);
-    return b.overflow ? NULL : buf_copy(ua->bufs, sbuf_slice(&b));
+    return ua_message(ua, &b, r->content_type, r->body);
 }

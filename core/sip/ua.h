@@ -34,4 +34,8 @@ static inline struct sbuf ua_body(struct ua *ua) {
     return sbuf_on(ua->body, sizeof ua->body);
 }
 
+/* The message of start line and headers in `head`, which lies in ua->scratch: its last headers, the empty line and the
+ * body, which is copied once. NULL: no buffer, or too long. */
+struct buf *ua_message(struct ua *ua, struct sbuf *head, struct slice content_type, struct slice body);
+
 #endif

@@ -39,8 +39,7 @@ struct buf *uas_build(struct ua *ua, const struct sip_msg *request, const struct
         sbuf_put(&b, r->extra);
     if (r->own.n)
         sbuf_put(&b, r->own);
-    sip_put_body(&b, r->content_type, r->body);
-    return b.overflow ? NULL : buf_copy(ua->bufs, sbuf_slice(&b));
+    return ua_message(ua, &b, r->content_type, r->body);
 }
 
 static bool is_supported_option(struct slice tag) {

@@ -82,6 +82,28 @@ static void test_no_buffer(void) {
     ua_fix_end(f);
 }
 
+/* As long as a message may be, and a byte longer. */
+static void test_too_long(void) {
+    static char body[SIP_MESSAGE_MAX];
+    struct ua_fix *f = ua_fix_new();
+    struct addr src = ua_fix_addr("203.0.113.5:1024");
+    struct uas_response r = { .status = 200, .content_type = SL("x/y"), .body = slice_of(body, 10000) };
+    const struct sip_msg *request = ua_fix_msg(f, INVITE_HEAD "\n");
+    memset(body, 'x', sizeof body);
+    struct buf *b = uas_build(&f->ua, request, &src, &r);
+    CHECK_TRUE(b != NULL);
+    uint32_t head = b->len - r.body.n;
+    CHECK_TRUE(memcmp(b->data + head - 4, "\r\n\r\nxxx", 7) == 0 && b->data[b->len - 1] == 'x');
+    buf_unref(&f->bufs, &b);
+    r.body.n = SIP_MESSAGE_MAX - head;
+    b = uas_build(&f->ua, request, &src, &r);
+    CHECK_TRUE(b && b->len == SIP_MESSAGE_MAX);
+    buf_unref(&f->bufs, &b);
+    r.body.n++;
+    CHECK_TRUE(uas_build(&f->ua, request, &src, &r) == NULL);
+    ua_fix_end(f);
+}
+
 /* ---- uas_check ---- */
 
 static unsigned check(struct ua_fix *f, const char *start, const char *headers, const char *body, struct slice *extra) {
@@ -152,7 +174,7 @@ static void test_bodies(void) {
 }
 
 int main(void) {
-    return UNIT_RUN("uas", UNIT(test_final_with_contact), UNIT(test_refusal), UNIT(test_folds),
-                    UNIT(test_no_buffer), UNIT(test_methods_and_schemes), UNIT(test_hops_and_options),
+    return UNIT_RUN("uas", UNIT(test_final_with_contact), UNIT(test_refusal), UNIT(test_folds), UNIT(test_no_buffer),
+                    UNIT(test_too_long), UNIT(test_methods_and_schemes), UNIT(test_hops_and_options),
                     UNIT(test_bodies));
 }
