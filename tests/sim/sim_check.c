@@ -337,7 +337,7 @@ static void out_notify(struct world *w, const struct seen_dialog *d, const struc
         }
         if (m->cseq == s->notify_cseq || s->relayed)
             return;
-        s->lapsed = false;
+        s->lapsed = s->was_final = false;
         if (s->final && !s->unsaid)
             sim_fail(w, "a NOTIFY behind the final one");
         s->unsaid = false;

@@ -164,9 +164,9 @@ static void died_dialog(const struct world *w, struct seen_dialog *d, bool lost)
 static void died_sub(const struct world *w, struct seen_sub *s, bool lost) {
     bool was_open = s->unanswered;
     s->unsaid |= s->final && !is_recorded(w->e, s->key);
-    s->was_final = s->final && s->unanswered;
+    s->was_final = s->final ? s->unanswered : s->was_final;
     s->final = s->final && !s->unanswered;
-    s->lapsed = s->unanswered;
+    s->lapsed = s->lapsed || s->unanswered; /* more than one may die with it */
     s->open = s->unanswered = false;
     s->excused = s->excused || lost || (was_open && w->now - s->sent_at >= T1_64);
 }
