@@ -398,9 +398,10 @@ void sim_store_check(struct world *w, const struct sip_msg *m) {
     if (invite && !says_answered(all, l->number))
         sim_fail(w, "a 200 to INVITE, and the record does not say so");
     const struct transfer *tr = transfer_get(w->e, l->transfer);
-    bool asked = l->transfer_role == TR_TRANSFEROR || l->transfer_role == TR_SUBSCRIBER;
-    /* The answer to an earlier REFER that came again promises nothing new. */
-    if (refer && tr && asked && tr->call == c->self && tr->refer_cseq == m->cseq &&
+    bool asked = tr && (tr->subscriber == HANDLE_NONE ? tr->transferor : tr->subscriber) == l->self;
+    /* The answer to an earlier REFER that came again promises nothing new; nor one in this dialog, when the transfer is
+     * of a REFER outside of it with the same CSeq. */
+    if (refer && asked && tr->call == c->self && tr->refer_cseq == m->cseq &&
         number(field(field(all, REC_TRANSFER), TRF_TAG_REFER_CSEQ)) != m->cseq)
         sim_fail(w, "a 202, and the record does not say so");
 }
