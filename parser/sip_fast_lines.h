@@ -16,56 +16,60 @@ struct lines {
     uint32_t lf[LINES_MAX + 68];
 };
 
-/* What goes from block to block. */
-struct line_scan {
-    uint64_t cr, lf;              /* the last CR and the last two LF of the block before */
-    uint64_t alone, empty;        /* in this block, up to its first empty line */
-    uint32_t *to;                 /* where the next line end goes */
-};
-
-/* The masks of one block into line ends. */
-ALWAYS void add_lines(struct line_scan *s, uint32_t base, uint64_t cr, uint64_t lf) {
-    /* A CR without LF behind it, a LF without CR before it. */
-    s->alone = lf ^ (cr << 1 | s->cr);
-    /* LF CR LF: with no CR or LF alone, two LF at distance 2 have a CR between them. */
-    s->empty = lf & (lf << 2 | s->lf);
-    s->cr = cr >> 63;
-    s->lf = lf >> 62;
-    if (__builtin_expect((s->alone | s->empty) != 0, 0)) {
-        uint64_t head = s->empty ^ (s->empty - 1);
-        s->alone &= head;
-        lf &= s->alone ? head & ((s->alone & -s->alone) - 1) : head;
-    }
-    /* Three are written always: a branch on how many there are would often be taken wrongly. */
-    uint32_t *to = s->to;
-    s->to += count_bits(lf);
-    to[0] = base + first_bit(lf);
-    lf &= lf - 1;
-    to[1] = base + first_bit(lf);
-    lf &= lf - 1;
-    to[2] = base + first_bit(lf);
-    for (lf &= lf - 1, to += 3; __builtin_expect(lf != 0, 0); lf &= lf - 1)
-        *to++ = base + first_bit(lf);
+/* The line ends of one block: a bit stands for a CR, `lf` is where the LF behind the first bit is. Three are written
+ * always: a branch on how many there are would often be taken wrongly. */
+ALWAYS uint32_t *put_lines(uint32_t *to, uint32_t lf, uint64_t ends) {
+    uint32_t *behind = to + count_bits(ends);
+    to[0] = lf + first_bit(ends);
+    ends &= ends - 1;
+    to[1] = lf + first_bit(ends);
+    ends &= ends - 1;
+    to[2] = lf + first_bit(ends);
+    for (ends &= ends - 1, to += 3; __builtin_expect(ends != 0, 0); ends &= ends - 1)
+        *to++ = lf + first_bit(ends);
+    return behind;
 }
 
-/* The one pass over the head of the message, 64 bytes a step. Stops before a CR or LF alone. */
-static __attribute__((noinline)) void find_lines(const char *p, uint32_t n, struct lines *out) {
-    struct line_scan s = { .to = out->lf };
-    uint32_t *const end = out->lf + LINES_MAX;
-    uint32_t base = 0;
-    for (; base + 64 <= n && s.to < end; base += 64) {
-        struct win w = win_load_whole(p + base);
-        add_lines(&s, base, win_eq(w, '\r'), win_eq(w, '\n'));
-        if (s.alone | s.empty)
+/* CR LF CR LF: of CRs that are not alone, two at distance 2 have a LF between them. `before`: the last two CRs of the
+ * block before. */
+ALWAYS uint64_t empty_lines(uint64_t ends, uint64_t before) {
+    return ends & (ends << 2 | before);
+}
+
+/* The block of p with something in it that is not the end of a line, or that is the last: up to that. */
+static __attribute__((noinline)) uint32_t *last_lines(const char *p, size_t n, uint32_t lf, uint64_t before,
+                                                      uint32_t *to, bool *ended) {
+    uint64_t ends = win_eq(win_load(p, (uint32_t)n), '\r') & low_bits((uint32_t)n);
+    uint64_t alone = ends;
+    if (n > 1)
+        alone ^= win_eq(win_load(p + 1, (uint32_t)n - 1), '\n') & low_bits((uint32_t)n - 1);
+    uint64_t empty = empty_lines(ends, before), head = empty ^ (empty - 1);
+    alone &= head;
+    *ended = empty && !alone;
+    return put_lines(to, lf, ends & head & (alone ? (alone & -alone) - 1 : head));
+}
+
+/* The one pass over the head of the message, 64 bytes a step and the LF behind them. Stops before a CR or LF alone. */
+static __attribute__((noinline)) void find_lines(const char *p, size_t n, struct lines *out) {
+    uint32_t *to = out->lf, *const end = to + LINES_MAX;
+    uint64_t before = 0;
+    size_t base = 0;
+    out->ended = false;
+    if (n && p[0] == '\n')
+        n = 0;
+    for (; base + 64 < n; base += 64) {
+        struct line_ends at = line_ends_load(p + base);
+        if (__builtin_expect(line_ends_alone(at), 0))
             break;
+        uint64_t ends = line_ends_mask(at);
+        if (__builtin_expect(empty_lines(ends, before) != 0, 0) || __builtin_expect(to >= end, 0))
+            break;
+        before = ends >> 62;
+        to = put_lines(to, (uint32_t)base + 1, ends);
     }
-    if (base < n && n - base < 64 && s.to < end) {
-        struct win w = win_load(p + base, n - base);
-        uint64_t inside = below(n - base);
-        add_lines(&s, base, win_eq(w, '\r') & inside, win_eq(w, '\n') & inside);
-    }
-    out->ended = s.empty && !s.alone;
-    out->count = (uint32_t)(s.to - out->lf);
+    if (base < n && to < end)
+        to = last_lines(p + base, n - base, (uint32_t)base + 1, before, to, &out->ended);
+    out->count = (uint32_t)(to - out->lf);
 }
 
 /* The id of a known name of n bytes at p with a colon behind it, 0 < n < 32, h loaded there; 0: none. */

@@ -61,6 +61,26 @@ ALWAYS uint64_t win_eq(struct win w, char c) {
     return join(mask_of(_mm256_cmpeq_epi8(w.lo.v, all)), mask_of(_mm256_cmpeq_epi8(w.hi.v, all)));
 }
 
+/* 64 CRs and the LFs behind them, 65 bytes that all are the caller's: the CRs, and whether one of the two is alone. */
+struct line_ends {
+    __m256i lo, hi, alone;
+};
+ALWAYS struct line_ends line_ends_load(const char *p) {
+    const __m256i_u *v = (const __m256i_u *)p, *behind = (const __m256i_u *)(p + 1);
+    __m256i cr = equal_bytes('\r'), lf = equal_bytes('\n');
+    __m256i lo = _mm256_cmpeq_epi8(_mm256_loadu_si256(v), cr);
+    __m256i hi = _mm256_cmpeq_epi8(_mm256_loadu_si256(v + 1), cr);
+    __m256i lo_alone = _mm256_xor_si256(lo, _mm256_cmpeq_epi8(_mm256_loadu_si256(behind), lf));
+    __m256i hi_alone = _mm256_xor_si256(hi, _mm256_cmpeq_epi8(_mm256_loadu_si256(behind + 1), lf));
+    return (struct line_ends){ lo, hi, _mm256_or_si256(lo_alone, hi_alone) };
+}
+ALWAYS bool line_ends_alone(struct line_ends at) {
+    return !_mm256_testz_si256(at.alone, at.alone);
+}
+ALWAYS uint64_t line_ends_mask(struct line_ends at) {
+    return join(mask_of(at.lo), mask_of(at.hi));
+}
+
 ALWAYS uint32_t not_in_class(__m256i v, __m256i lower, __m256i upper) {
     const __m256i nibble = equal_bytes(15);
     __m256i by_lower = _mm256_shuffle_epi8(lower, _mm256_and_si256(v, nibble));

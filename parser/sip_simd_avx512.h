@@ -54,6 +54,20 @@ ALWAYS uint64_t win_eq(struct win w, char c) {
     return _mm512_cmpeq_epi8_mask(w.v, equal_bytes(c));
 }
 
+/* 64 CRs and the LFs behind them, 65 bytes that all are the caller's: the CRs, and whether one of the two is alone. */
+struct line_ends {
+    uint64_t cr, lf;
+};
+ALWAYS struct line_ends line_ends_load(const char *p) {
+    return (struct line_ends){ win_eq(win_load_whole(p), '\r'), win_eq(win_load_whole(p + 1), '\n') };
+}
+ALWAYS bool line_ends_alone(struct line_ends at) {
+    return at.cr != at.lf;
+}
+ALWAYS uint64_t line_ends_mask(struct line_ends at) {
+    return at.cr;
+}
+
 #define CLASS(name, LUT)                                                                                 \
     ALWAYS uint32_t half_not_##name(struct half h) {                                                     \
         const __m256i nibble = equal_bytes_half(15);                                                     \

@@ -51,6 +51,27 @@ ALWAYS uint64_t win_eq(struct win w, char c) {
     return join(half_eq(w.lo, c), half_eq(w.hi, c));
 }
 
+/* 64 CRs and the LFs behind them, 65 bytes that all are the caller's: the CRs, and whether one of the two is alone. */
+struct line_ends {
+    __m128i cr[4], alone;
+};
+ALWAYS struct line_ends line_ends_load(const char *p) {
+    struct line_ends at = { .alone = _mm_setzero_si128() };
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        at.cr[i] = _mm_cmpeq_epi8(load_16(p + 16 * i), _mm_set1_epi8('\r'));
+        __m128i lf = _mm_cmpeq_epi8(load_16(p + 16 * i + 1), _mm_set1_epi8('\n'));
+        at.alone = _mm_or_si128(at.alone, _mm_xor_si128(at.cr[i], lf));
+    }
+    return at;
+}
+ALWAYS bool line_ends_alone(struct line_ends at) {
+    return _mm_movemask_epi8(at.alone) != 0;
+}
+ALWAYS uint64_t line_ends_mask(struct line_ends at) {
+    return join(mask_of(at.cr[0], at.cr[1]), mask_of(at.cr[2], at.cr[3]));
+}
+
 /* lo <= byte <= hi, both ASCII: as signed numbers 8-bit bytes are below both. */
 ALWAYS __m128i between(__m128i v, char lo, char hi) {
     return _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8((char)(lo - 1))),
