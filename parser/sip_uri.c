@@ -125,9 +125,10 @@ static int hex_digit(char c) {
 
 /* The byte that %XX stands for, -1 if it is no escape. */
 static int escaped_byte(struct slice s) {
-    if (s.n < 3 || s.p[0] != '%' || hex_digit(s.p[1]) < 0 || hex_digit(s.p[2]) < 0)
+    if (s.n < 3 || s.p[0] != '%')
         return -1;
-    return hex_digit(s.p[1]) * 16 + hex_digit(s.p[2]);
+    int high = hex_digit(s.p[1]), low = hex_digit(s.p[2]);
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
 bool sip_unescape(struct sbuf *out, struct slice text) {

@@ -108,7 +108,18 @@ int32_t sip_target_dialog_parse(struct slice value, struct sip_replaces *out) {
     return dialog_id(value, SL("local-tag"), SL("remote-tag"), out);
 }
 
+/* As nearly all that SIP carries is written. */
+static bool plain_sdp_type(struct slice value, struct sip_media_type *out) {
+    static const char text[] = "application/sdp";
+    if (value.n != sizeof text - 1 || memcmp(value.p, text, sizeof text - 1) != 0)
+        return false;
+    *out = (struct sip_media_type){ .type = { value.p, 11 }, .subtype = { value.p + 12, 3 }, .params = SLICE_NONE };
+    return true;
+}
+
 int32_t sip_media_type_parse(struct slice value, struct sip_media_type *out) {
+    if (plain_sdp_type(value, out))
+        return (int32_t)value.n;
     struct slice s = slice_trim(value), rest, name, param;
     *out = (struct sip_media_type){ .params = SLICE_NONE };
     if (!s.n)
