@@ -201,7 +201,7 @@ bool leg_session_refresh_invite(struct engine *e, struct leg *l, const struct si
 /* Header lines of an INVITE or UPDATE of ours; mem: SESSION_LINES_MAX bytes. */
 struct slice leg_session_request(struct engine *e, const struct leg *l, bool invite, char *mem);
 /* The same of our 2xx to one; the timer starts. */
-struct slice leg_session_answer(struct engine *e, struct leg *l, const struct sip_msg *request, char *mem);
+struct slice leg_session_answer(struct engine *e, struct leg *l, const struct session_asked *asked, char *mem);
 /* A 2xx to one of ours: the timer starts. */
 void leg_session_answered(struct engine *e, struct leg *l, const struct sip_msg *msg);
 /* Our refresh was answered: by UPDATE; refused: by re-INVITE. */

@@ -329,10 +329,9 @@ static void drop_reoffer(struct engine *e, struct leg *l) {
 }
 
 bool leg_answer(struct engine *e, struct leg *l, struct slice sdp, struct slice extra) {
-    const struct txn *t = txn_get(&e->txns, l->invite_in);
-    const struct sip_msg *req = wire_request_again(e, l->invite_in);
+    const struct uas_head *invite = txn_head(&e->txns, l->invite_in);
     char lines[SESSION_LINES_MAX];
-    if (!t || !req)
+    if (!invite)
         return false;
     /* All has been said in a reliable 18x, or will be in its PRACK. */
     bool early = l->state == LEG_INCOMING && (l->early_answer || l->oa == OA_OFFER_SENT);
@@ -341,11 +340,11 @@ bool leg_answer(struct engine *e, struct leg *l, struct slice sdp, struct slice 
         .to_tag = leg_str(l, DLG_LOCAL_TAG),
         .contact_user = leg_str(l, DLG_LOCAL_TAG),
         .extra = extra,
-        .own = leg_session_answer(e, l, req, lines),
+        .own = leg_session_answer(e, l, &invite->session, lines),
         .content_type = sdp_type,
         .body = early ? SLICE_NONE : sdp,
     };
-    struct buf *b = uas_build(&e->ua, req, &t->src, &r);
+    struct buf *b = uas_build_on(&e->ua, invite, &r);
     if (!b) {
         metrics_add(&e->metrics, M_pool_full, 1);
         return false;
@@ -361,8 +360,10 @@ void leg_answer_update(struct engine *e, struct leg *l, handle txn, const struct
     const struct sip_msg *req = wire_request_again(e, txn);
     struct uas_response full = *r;
     char lines[SESSION_LINES_MAX];
-    if (req && leg_is_up(l))
-        full.own = leg_session_answer(e, l, req, lines);
+    if (req && leg_is_up(l)) {
+        struct session_asked asked = session_asked(req);
+        full.own = leg_session_answer(e, l, &asked, lines);
+    }
     full.contact_user = full.to_tag = leg_str(l, DLG_LOCAL_TAG);
     wire_respond(e, txn, req, &full, l);
 }

@@ -123,8 +123,8 @@ bool leg_take_description(struct engine *e, struct leg *l, const struct sip_msg 
 /* ---- UAS: 18x to the peer's INVITE ---- */
 
 /* The first reliable one must bring the offer that the INVITE did not (RFC 3261 section 13.2.1). */
-static bool may_be_reliable(const struct leg *l, const struct sip_msg *invite, const struct uas_response *r) {
-    return invite->body.n || l->early_answer || l->oa != OA_STABLE || r->body.n;
+static bool may_be_reliable(const struct leg *l, const struct uas_head *invite, const struct uas_response *r) {
+    return invite->described || l->early_answer || l->oa != OA_STABLE || r->body.n;
 }
 
 static void repeat(struct engine *e, struct leg *l, struct buf *b, const struct addr *dst, bool sdp) {
@@ -163,16 +163,15 @@ static void send_or_wait(struct engine *e, struct leg *l, struct buf *b, const s
     send_first(e, l, b, r->body.n != 0, r->status);
 }
 
-static void send_reliably(struct engine *e, struct leg *l, const struct sip_msg *invite, struct uas_response *r) {
+static void send_reliably(struct engine *e, struct leg *l, const struct uas_head *invite, struct uas_response *r) {
     char lines[REL100_LINES_MAX];
     struct sbuf own = sbuf_on(lines, sizeof lines);
-    const struct txn *t = txn_get(&e->txns, l->invite_in);
     if (!l->rseq)
         l->rseq = rel100_first(&e->rng) - 1;
     rel100_put_rseq(&own, l->rseq + 1);
     r->to_tag = r->contact_user = leg_str(l, DLG_LOCAL_TAG);
     r->own = sbuf_slice(&own);
-    struct buf *b = uas_build(&e->ua, invite, &t->src, r);
+    struct buf *b = uas_build_on(&e->ua, invite, r);
     if (!b) {
         metrics_add(&e->metrics, M_pool_full, 1);
         return;
@@ -189,12 +188,12 @@ bool leg_may_describe_early(const struct leg *l) {
 }
 
 bool leg_progress(struct engine *e, struct leg *l, const struct uas_response *r, bool reliably) {
-    const struct sip_msg *invite = wire_request_again(e, l->invite_in);
+    const struct uas_head *invite = txn_head(&e->txns, l->invite_in);
     struct uas_response full = *r;
-    if (!invite || !txn_get(&e->txns, l->invite_in))
+    if (!invite)
         return false;
-    bool required = rel100_is_required(invite);
-    bool wanted = required || (rel100_is_supported(invite) && (full.body.n || reliably));
+    bool required = invite->rel100_required;
+    bool wanted = required || (invite->rel100_supported && (full.body.n || reliably));
     if (wanted && may_be_reliable(l, invite, r)) {
         send_reliably(e, l, invite, &full);
         return true;
@@ -202,7 +201,7 @@ bool leg_progress(struct engine *e, struct leg *l, const struct uas_response *r,
     /* What must be reliable and cannot be is not sent: a provisional response is no promise. */
     if (required)
         return false;
-    if (!invite->body.n)
+    if (!invite->described)
         full.body = SLICE_NONE;
     leg_respond_invite(e, l, &full);
     return false;
@@ -267,12 +266,12 @@ static struct slice answer_offer(struct engine *e, struct leg *l, const struct s
 /* Its owner died before the 200: what the PRACK says is in the record. */
 static bool prack_again(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
     const struct txn *t = txn_get(&e->txns, l->invite_in);
-    const struct sip_msg *invite = t ? wire_request_again(e, l->invite_in) : NULL;
+    const struct uas_head *invite = txn_head(&e->txns, l->invite_in);
     struct uas_response r = { .status = 200, .to_tag = leg_str(l, DLG_LOCAL_TAG), .content_type = sdp_type };
     if (!leg_call(e, l)->taken_us || !l->rseq || (l->state == LEG_INCOMING && l->ok) ||
         !rel100_matches(msg, l->rseq, t ? t->cseq : l->ok_cseq))
         return false;
-    if (msg->body.n && invite && invite->body.n)
+    if (msg->body.n && invite && invite->described)
         r.body = answer_offer(e, l, msg);
     wire_respond(e, txn, msg, &r, l);
     return true;

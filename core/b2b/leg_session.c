@@ -52,9 +52,9 @@ struct slice leg_session_request(struct engine *e, const struct leg *l, bool inv
     return sbuf_slice(&b);
 }
 
-struct slice leg_session_answer(struct engine *e, struct leg *l, const struct sip_msg *request, char *mem) {
+struct slice leg_session_answer(struct engine *e, struct leg *l, const struct session_asked *asked, char *mem) {
     struct sbuf b = sbuf_on(mem, SESSION_LINES_MAX);
-    session_answer(&b, &e->cfg.session, &l->session, request);
+    session_answer(&b, &e->cfg.session, &l->session, asked);
     start(e, l);
     return sbuf_slice(&b);
 }

@@ -43,9 +43,9 @@ static bool is_open(const struct leg *l, handle txn) {
 }
 
 /* What a response promises; barrier.h. */
-static enum hold promise_of(const struct sip_msg *req, const struct uas_response *r, const struct leg *l, handle txn) {
+static enum hold promise_of(unsigned method, const struct uas_response *r, const struct leg *l, handle txn) {
     bool ok = r->status >= 200 && r->status < 300;
-    switch (req->method) {
+    switch (method) {
     /* A re-INVITE that is refused is open in the record until then. */
     case SIP_M_INVITE: return ok || r->body.n || (r->status >= 300 && is_open(l, txn)) ? HOLD_RECORD : HOLD_NEVER;
     case SIP_M_REFER:
@@ -60,18 +60,19 @@ static enum hold promise_of(const struct sip_msg *req, const struct uas_response
 bool wire_respond(struct engine *e, handle txn, const struct sip_msg *req, const struct uas_response *r,
                   const struct leg *leg) {
     const struct txn *t = txn_get(&e->txns, txn);
+    const struct uas_head *head = req ? NULL : txn_head(&e->txns, txn);
     if (!t)
         return false;
-    if (!req)
+    if (!req && !head)
         req = wire_request_again(e, txn);
-    if (!req)
+    if (!req && !head)
         return false;
-    struct buf *b = uas_build(&e->ua, req, &t->src, r);
+    struct buf *b = head ? uas_build_on(&e->ua, head, r) : uas_build(&e->ua, req, &t->src, r);
     if (!b) {
         metrics_add(&e->metrics, M_pool_full, 1);
         return false;
     }
-    barrier_respond(e, leg, promise_of(req, r, leg, txn), txn, b, r->status);
+    barrier_respond(e, leg, promise_of(head ? head->method : req->method, r, leg, txn), txn, b, r->status);
     return true;
 }
 

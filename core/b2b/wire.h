@@ -10,8 +10,8 @@
 
 /* Puts one datagram into the outbox; takes no reference of the caller's (adds its own). NULL buffers are ignored. */
 void wire_send(struct engine *e, struct buf *b, const struct addr *dst, const struct addr *src);
-/* A response on a server transaction. req == NULL: the transaction's own request is parsed again. leg: for the trace,
- * may be NULL. False: no memory, or the transaction is over. */
+/* A response on a server transaction. req == NULL: to the transaction's own request, by its head or parsed again. leg:
+ * for the trace, may be NULL. False: no memory, or the transaction is over. */
 bool wire_respond(struct engine *e, handle txn, const struct sip_msg *req, const struct uas_response *r,
                   const struct leg *leg);
 /* A response to a request that no leg has: with a To tag of its own. */

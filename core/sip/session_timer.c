@@ -4,11 +4,9 @@
 #include "parser/sip_hdr.h"
 #include "parser/sip_write.h"
 
-enum named { NAMED_NOBODY, NAMED_UAC, NAMED_UAS };
-
 struct session_header {
     uint32_t expires; /* 0: none, or none that can be read */
-    enum named refresher;
+    enum session_by refresher;
 };
 
 static struct slice seconds_of(struct slice value, struct slice *params) {
@@ -27,7 +25,9 @@ static struct session_header header_of(const struct sip_msg *m) {
     struct slice params;
     struct session_header h = { .expires = seconds_in(m, SIP_H_SESSION_EXPIRES, &params) };
     struct slice who = params.p ? sip_param(params, SL("refresher")) : SLICE_NONE;
-    h.refresher = slice_ieq(who, SL("uac")) ? NAMED_UAC : slice_ieq(who, SL("uas")) ? NAMED_UAS : NAMED_NOBODY;
+    h.refresher = slice_ieq(who, SL("uac"))   ? SESSION_BY_UAC
+                  : slice_ieq(who, SL("uas")) ? SESSION_BY_UAS
+                                              : SESSION_BY_NOBODY;
     return h;
 }
 
@@ -44,11 +44,11 @@ static uint32_t larger(uint32_t a, uint32_t b) {
     return a > b ? a : b;
 }
 
-static void put_expires(struct sbuf *b, uint32_t seconds, enum named refresher) {
+static void put_expires(struct sbuf *b, uint32_t seconds, enum session_by refresher) {
     sbuf_lit(b, "Session-Expires: ");
     sbuf_u64(b, seconds);
-    if (refresher != NAMED_NOBODY)
-        sbuf_put(b, refresher == NAMED_UAC ? SL(";refresher=uac") : SL(";refresher=uas"));
+    if (refresher != SESSION_BY_NOBODY)
+        sbuf_put(b, refresher == SESSION_BY_UAC ? SL(";refresher=uac") : SL(";refresher=uas"));
     sbuf_lit(b, "\r\n");
 }
 
@@ -67,11 +67,13 @@ static uint32_t wanted(const struct session_config *c, const struct session_time
 
 /* In a dialog the roles stay as they are (section 7.4): of this request we are the UAC. */
 void session_put_request(struct sbuf *b, const struct session_config *c, const struct session_timer *t, bool first) {
-    enum named who = t->ours ? NAMED_UAC : NAMED_UAS;
+    enum session_by who = t->ours ? SESSION_BY_UAC : SESSION_BY_UAS;
     if (!t->expires_s && !(c->expires_s && (first || c->refresher == SESSION_US)))
         return;
     if (!t->expires_s)
-        who = c->refresher == SESSION_US ? NAMED_UAC : c->refresher == SESSION_PEER ? NAMED_UAS : NAMED_NOBODY;
+        who = c->refresher == SESSION_US     ? SESSION_BY_UAC
+              : c->refresher == SESSION_PEER ? SESSION_BY_UAS
+                                             : SESSION_BY_NOBODY;
     put_expires(b, wanted(c, t), who);
     if (larger(c->min_se_s, t->min_se_s) > SESSION_MIN_SE)
         sip_put_hdr_u64(b, SL("Min-SE"), larger(c->min_se_s, t->min_se_s));
@@ -84,19 +86,28 @@ static uint32_t interval_for(const struct session_config *c, uint32_t asked, uin
     return !asked || mine < asked ? mine : asked;
 }
 
-void session_answer(struct sbuf *b, const struct session_config *c, struct session_timer *t,
-                    const struct sip_msg *request) {
+struct session_asked session_asked(const struct sip_msg *request) {
     struct session_header h = header_of(request);
-    bool knows = understands(request), had = t->expires_s && h.refresher == NAMED_NOBODY;
-    bool ours = h.refresher == NAMED_UAS || (had ? t->ours : c->refresher == SESSION_US);
-    t->ours = !knows || (h.refresher != NAMED_UAC && ours);
-    if (!h.expires && (!c->expires_s || (!knows && c->refresher != SESSION_US))) {
+    return (struct session_asked){
+        .expires_s = h.expires,
+        .min_se_s = min_se_of(request),
+        .refresher = (uint8_t)h.refresher,
+        .knows = understands(request),
+    };
+}
+
+void session_answer(struct sbuf *b, const struct session_config *c, struct session_timer *t,
+                    const struct session_asked *asked) {
+    bool had = t->expires_s && asked->refresher == SESSION_BY_NOBODY;
+    bool ours = asked->refresher == SESSION_BY_UAS || (had ? t->ours : c->refresher == SESSION_US);
+    t->ours = !asked->knows || (asked->refresher != SESSION_BY_UAC && ours);
+    if (!asked->expires_s && (!c->expires_s || (!asked->knows && c->refresher != SESSION_US))) {
         t->expires_s = 0;
         t->ours = false;
         return;
     }
-    t->expires_s = interval_for(c, h.expires, min_se_of(request));
-    put_expires(b, t->expires_s, t->ours ? NAMED_UAS : NAMED_UAC);
+    t->expires_s = interval_for(c, asked->expires_s, asked->min_se_s);
+    put_expires(b, t->expires_s, t->ours ? SESSION_BY_UAS : SESSION_BY_UAC);
     if (!t->ours)
         sbuf_lit(b, "Require: timer\r\n");
 }
@@ -106,7 +117,7 @@ void session_answered(const struct session_config *c, struct session_timer *t, c
     if (h.expires) {
         /* Shorter than anybody may ask for: an error of the peer, which is not to make us busy. */
         t->expires_s = larger(h.expires, c->min_se_s ? c->min_se_s : 1);
-        t->ours = h.refresher != NAMED_UAS;
+        t->ours = h.refresher != SESSION_BY_UAS;
     } else {
         t->expires_s = c->refresher == SESSION_US && c->expires_s ? wanted(c, t) : 0;
         t->ours = t->expires_s != 0;

@@ -31,6 +31,16 @@ struct session_timer {
     bool ours;          /* we are the refresher */
 };
 
+/* What a request says of its session, all that its answer depends on. */
+enum session_by { SESSION_BY_NOBODY, SESSION_BY_UAC, SESSION_BY_UAS };
+struct session_asked {
+    uint32_t expires_s; /* 0: nothing, or nothing that can be read */
+    uint32_t min_se_s;  /* the same */
+    uint8_t refresher;  /* enum session_by */
+    bool knows;         /* the sender understands session timers */
+};
+struct session_asked session_asked(const struct sip_msg *request);
+
 /* A request whose interval is too short for us, from a peer that understands 422 (section 9). */
 bool session_is_too_short(const struct session_config *c, const struct sip_msg *request);
 /* "Min-SE: n\r\n" for that 422. */
@@ -41,7 +51,7 @@ void session_put_min_se(struct sbuf *b, const struct session_config *c);
 void session_put_request(struct sbuf *b, const struct session_config *c, const struct session_timer *t, bool first);
 /* Our 2xx to a request: its header lines, and what holds from now on (section 9, table 2). */
 void session_answer(struct sbuf *b, const struct session_config *c, struct session_timer *t,
-                    const struct sip_msg *request);
+                    const struct session_asked *asked);
 /* A 2xx to a request of ours: what holds from now on (section 7.2). */
 void session_answered(const struct session_config *c, struct session_timer *t, const struct sip_msg *response);
 /* A 422 (section 7.3): the next request asks for more. False: it does not say how much, or no more than was asked. */

@@ -165,6 +165,8 @@ static struct txn *server_new(struct txn_step *s, struct key128 key, const struc
     t->src = *in->src;
     t->local = *in->dst;
     txn_response_dst(msg, in->src, &t->dst);
+    if (t->kind == TXN_IST)
+        t->head = uas_head_make(l->bufs, msg, in->src);
     s->txn = t;
     s->msg = msg;
     txn_run(s, t->kind == TXN_IST ? (unsigned)IST_EV_START : (unsigned)NIST_EV_START);
@@ -278,6 +280,21 @@ struct txn_event txn_timer(struct txn_layer *l, struct outbox *o, uint64_t now, 
     struct txn_step s = { .layer = l, .outbox = o, .now = now, .txn = t, .ev = &ev };
     txn_run(&s, event - 1);
     return ev;
+}
+
+/* There was no buffer when the INVITE came. */
+static void make_head(const struct txn_layer *l, struct txn *t) {
+    struct sip_msg msg;
+    struct sip_fault fault;
+    if (sip_parse(buf_slice(t->request), &msg, &fault) >= 0)
+        t->head = uas_head_make(l->bufs, &msg, &t->src);
+}
+
+const struct uas_head *txn_head(const struct txn_layer *l, handle h) {
+    struct txn *t = txn_get(l, h);
+    if (t && t->kind == TXN_IST && t->request && !t->head)
+        make_head(l, t);
+    return t ? uas_head_in(t->head) : NULL;
 }
 
 bool txn_is_done(const struct txn_layer *l, handle h) {

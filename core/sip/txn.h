@@ -26,6 +26,7 @@
 #include "core/base/pool.h"
 #include "core/base/trace.h"
 #include "core/base/wheel.h"
+#include "core/sip/uas_head.h"
 #include "parser/sip_msg.h"
 
 enum txn_kind { TXN_ICT, TXN_NICT, TXN_IST, TXN_NIST, TXN_KIND_COUNT };
@@ -74,6 +75,7 @@ struct txn {
     bool merge_held;              /* server: `merge` is in the map under our handle */
     struct buf *request;          /* client: what is sent again (the request; in ICT Completed the ACK). Server: a copy
                                      of the request's bytes, until its final response was sent; then NULL */
+    struct buf *head;             /* IST: see txn_head; while there is the request */
     struct buf *response;         /* server: the last response, while it may have to be sent again */
     struct buf *cancel;           /* ICT: a CANCEL that waits for a provisional response */
     struct addr src;              /* server: where the request came from */
@@ -239,6 +241,9 @@ static inline struct slice txn_request(const struct txn_layer *l, handle h) {
     const struct txn *t = txn_get(l, h);
     return t && t->kind >= TXN_IST ? buf_slice(t->request) : SLICE_NONE;
 }
+/* What responses to the INVITE of an IST take from it, as long as there is its request; NULL: there is not, or no
+ * buffer. Good until a final response was sent. */
+const struct uas_head *txn_head(const struct txn_layer *l, handle h);
 /* A final response was sent (server) or passed up (client), or it ended. */
 bool txn_is_done(const struct txn_layer *l, handle h);
 /* Ends it at once without a word: for what was handed over or shut down. */

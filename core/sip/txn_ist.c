@@ -7,7 +7,7 @@
 /* "The server transaction MUST generate a 100 (Trying) response unless it knows that the TU will generate a
  * provisional or final response within 200 ms": a B2BUA never knows. */
 static void start(struct txn_step *s) {
-    s->response = txn_make_trying(s->layer, s->msg, &s->txn->src);
+    s->response = txn_make_trying(s->layer, s->msg, uas_head_in(s->txn->head));
     s->status = 100;
     if (s->response)
         txn_send_response(s);
@@ -20,6 +20,7 @@ static void respond_again(struct txn_step *s) {
 static void respond_final(struct txn_step *s) {
     txn_send_response(s);
     buf_unref(s->layer->bufs, &s->txn->request);
+    buf_unref(s->layer->bufs, &s->txn->head);
 }
 
 /* The TU repeats the 2xx until the ACK (section 13.3.1.4), so no copy of it is kept here. */

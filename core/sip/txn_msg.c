@@ -5,8 +5,10 @@
 #include "core/sip/txn_table.h"
 #include "parser/sip_write.h"
 
-/* Fixed text of the headers below, start line, received and rport, rounded up. */
+/* Fixed text of the headers below and start line, rounded up. */
 #define FIXED 320u
+/* "SIP/2.0 100 Trying", "Content-Length: 0" and line ends, rounded up. */
+#define TRYING_FIXED 64u
 
 /* The result, or NULL if it did not fit: then `need` was reckoned wrong or the buffers are used up. */
 static struct buf *finish(struct txn_layer *l, struct buf *b, const struct sbuf *out) {
@@ -28,19 +30,13 @@ static uint32_t identity_length(const struct sip_msg *m) {
 }
 
 /* Section 8.2.6: 100 has no To tag of ours and copies Timestamp. */
-struct buf *txn_make_trying(struct txn_layer *l, const struct sip_msg *request, const struct addr *src) {
-    uint32_t need = identity_length(request) + copied_length(request, SIP_H_VIA) +
-                    copied_length(request, SIP_H_TIMESTAMP) + request->cseq_method_name.n;
-    struct buf *b = buf_get(l->bufs, need);
+struct buf *txn_make_trying(struct txn_layer *l, const struct sip_msg *request, const struct uas_head *head) {
+    struct buf *b = head ? buf_get(l->bufs, head->end + copied_length(request, SIP_H_TIMESTAMP) + TRYING_FIXED) : NULL;
     if (!b)
         return NULL;
     struct sbuf out = sbuf_on(b->data, b->cap);
     sip_put_status(&out, 100, SLICE_NONE);
-    sip_put_vias(&out, request, src);
-    sip_put_hdr(&out, SL("From"), request->from.value);
-    sip_put_hdr(&out, SL("To"), request->to.value);
-    sip_put_hdr(&out, SL("Call-ID"), request->call_id);
-    sip_put_cseq(&out, request->cseq, request->cseq_method_name);
+    uas_head_put(&out, head, false, SLICE_NONE);
     sip_put_copy(&out, request, SIP_H_TIMESTAMP);
     sip_put_body(&out, SLICE_NONE, SLICE_NONE);
     return finish(l, b, &out);

@@ -25,7 +25,9 @@ static void send_trying(struct txn_step *s) {
     struct sip_fault fault;
     if (sip_parse(buf_slice(s->txn->request), &msg, &fault) < 0)
         return;
-    s->response = txn_make_trying(s->layer, &msg, &s->txn->src);
+    struct buf *head = uas_head_make(s->layer->bufs, &msg, &s->txn->src);
+    s->response = txn_make_trying(s->layer, &msg, uas_head_in(head));
+    buf_unref(s->layer->bufs, &head);
     s->status = 100;
     if (s->response)
         txn_send_response(s);

@@ -146,6 +146,7 @@ void txn_free(struct txn_layer *l, struct txn *t) {
     wheel_cancel(l->wheel, &t->retransmit);
     wheel_cancel(l->wheel, &t->life);
     buf_unref(l->bufs, &t->request);
+    buf_unref(l->bufs, &t->head);
     buf_unref(l->bufs, &t->response);
     buf_unref(l->bufs, &t->cancel);
     map_del(&l->map, t->key);

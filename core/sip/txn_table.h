@@ -136,7 +136,8 @@ struct txn *txn_new(struct txn_layer *l, enum txn_kind kind, struct key128 key);
 
 /* ---- messages of the layer itself (txn_msg.c); NULL: no buffer, or our own request cannot be read ---- */
 
-struct buf *txn_make_trying(struct txn_layer *l, const struct sip_msg *request, const struct addr *src);
+/* head: the request's. NULL as well when there is none. */
+struct buf *txn_make_trying(struct txn_layer *l, const struct sip_msg *request, const struct uas_head *head);
 /* Section 17.1.1.3. */
 struct buf *txn_make_ack(struct txn_layer *l, const struct buf *invite, const struct sip_msg *response);
 /* Section 9.1. */

@@ -16,6 +16,24 @@ static void put_call_id_and_cseq(struct sbuf *b, const struct sip_msg *req) {
         sip_put_copy(b, req, SIP_H_CSEQ);
 }
 
+/* What is not of the request. */
+static struct buf *finish(struct ua *ua, struct sbuf *b, const struct uas_response *r) {
+    if (r->contact_user.p) {
+        sbuf_lit(b, "Contact: <sip:");
+        sbuf_put(b, r->contact_user);
+        sbuf_char(b, '@');
+        sbuf_put(b, ua->sent_by);
+        sbuf_lit(b, ">\r\nAllow: " UA_ALLOW "\r\nSupported: " UA_SUPPORTED "\r\n");
+    }
+    if (ua->agent.n)
+        sip_put_hdr(b, SL("Server"), ua->agent);
+    if (r->extra.n)
+        sbuf_put(b, r->extra);
+    if (r->own.n)
+        sbuf_put(b, r->own);
+    return ua_message(ua, b, r->content_type, r->body);
+}
+
 struct buf *uas_build(struct ua *ua, const struct sip_msg *request, const struct addr *src,
                       const struct uas_response *r) {
     struct sbuf b = sbuf_on(ua->scratch, SIP_MESSAGE_MAX);
@@ -26,20 +44,14 @@ struct buf *uas_build(struct ua *ua, const struct sip_msg *request, const struct
     sip_put_hdr(&b, SL("From"), request->from.value);
     sip_put_from_to(&b, SL("To"), request->to.value, request->to_tag.p ? SLICE_NONE : r->to_tag);
     put_call_id_and_cseq(&b, request);
-    if (r->contact_user.p) {
-        sbuf_lit(&b, "Contact: <sip:");
-        sbuf_put(&b, r->contact_user);
-        sbuf_char(&b, '@');
-        sbuf_put(&b, ua->sent_by);
-        sbuf_lit(&b, ">\r\nAllow: " UA_ALLOW "\r\nSupported: " UA_SUPPORTED "\r\n");
-    }
-    if (ua->agent.n)
-        sip_put_hdr(&b, SL("Server"), ua->agent);
-    if (r->extra.n)
-        sbuf_put(&b, r->extra);
-    if (r->own.n)
-        sbuf_put(&b, r->own);
-    return ua_message(ua, &b, r->content_type, r->body);
+    return finish(ua, &b, r);
+}
+
+struct buf *uas_build_on(struct ua *ua, const struct uas_head *h, const struct uas_response *r) {
+    struct sbuf b = sbuf_on(ua->scratch, SIP_MESSAGE_MAX);
+    sip_put_status(&b, r->status, r->reason);
+    uas_head_put(&b, h, r->contact_user.p != NULL, r->to_tag);
+    return finish(ua, &b, r);
 }
 
 static bool is_supported_option(struct slice tag) {

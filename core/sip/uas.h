@@ -7,6 +7,7 @@
 #define REFEREE_SIP_UAS_H
 
 #include "core/sip/ua.h"
+#include "core/sip/uas_head.h"
 
 struct uas_response {
     uint16_t status;
@@ -22,6 +23,8 @@ struct uas_response {
 /* src: where the request came from (received, rport). NULL: no buffer, or too long. */
 struct buf *uas_build(struct ua *ua, const struct sip_msg *request, const struct addr *src,
                       const struct uas_response *r);
+/* The same from the request's head. */
+struct buf *uas_build_on(struct ua *ua, const struct uas_head *h, const struct uas_response *r);
 
 /* A refusal: status 0 means the request is fine. `extra` lies in ua->headers. */
 struct uas_refusal {

@@ -55,6 +55,24 @@ static void test_repeats_last_response(void) {
     fix_end(f);
 }
 
+/* Where there was no buffer for it when the INVITE came it is made when it is asked for. */
+static void test_head(void) {
+    struct fix *f = fix_new();
+    handle h = invite(f, B1);
+    CU_ASSERT_FATAL(txn_head(&f->layer, h) != NULL);
+    buf_unref(f->layer.bufs, &txn_get(&f->layer, h)->head);
+    const struct uas_head *head = txn_head(&f->layer, h);
+    CU_ASSERT_FATAL(head != NULL);
+    CHECK_EQ(head->method, SIP_M_INVITE);
+    CHECK_TRUE(slice_has_prefix(slice_of(head->text, head->end), SL("Via: SIP/2.0/UDP ")));
+    fix_respond(f, h, 180, "INVITE", B1);
+    CHECK_TRUE(txn_head(&f->layer, h) == head);
+    fix_respond(f, h, 200, "INVITE", B1);
+    CHECK_TRUE(txn_head(&f->layer, h) == NULL);
+    CHECK_TRUE(txn_head(&f->layer, HANDLE_NONE) == NULL);
+    fix_end(f);
+}
+
 static void test_timer_g_h(void) {
     static const unsigned want[] = { 0, 500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500 };
     struct fix *f = fix_new();
@@ -360,7 +378,8 @@ static void test_configured_times(void) {
 }
 
 int main(void) {
-    return UNIT_RUN("txn_server", UNIT(test_trying_at_once), UNIT(test_repeats_last_response), UNIT(test_timer_g_h),
+    return UNIT_RUN("txn_server", UNIT(test_trying_at_once), UNIT(test_repeats_last_response), UNIT(test_head),
+                    UNIT(test_timer_g_h),
                     UNIT(test_failure_acked_timer_i), UNIT(test_accepted_timer_l), UNIT(test_reliable),
                     UNIT(test_nist_timer_j), UNIT(test_nist_rfc4320), UNIT(test_cancel), UNIT(test_sent_by),
                     UNIT(test_merged), UNIT(test_rfc2543), UNIT(test_response_dst), UNIT(test_full),

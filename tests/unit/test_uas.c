@@ -68,6 +68,70 @@ static void test_folds(void) {
     ua_fix_end(f);
 }
 
+/* What was written once for all responses of a request makes the same ones. */
+static void same_by_head(struct ua_fix *f, const char *text, const struct uas_response *r) {
+    struct addr src = ua_fix_addr("203.0.113.5:1024");
+    struct buf *by_request, *by_head, *head;
+    struct slice whole = build(f, text, r, &by_request);
+    head = uas_head_make(&f->bufs, &f->msg, &src);
+    CU_ASSERT_FATAL(head != NULL);
+    by_head = uas_build_on(&f->ua, uas_head_in(head), r);
+    CU_ASSERT_FATAL(by_head != NULL);
+    CHECK_TRUE(slice_eq(buf_slice(by_head), whole));
+    buf_unref(&f->bufs, &by_request);
+    buf_unref(&f->bufs, &by_head);
+    buf_unref(&f->bufs, &head);
+}
+
+static void test_head(void) {
+    struct ua_fix *f = ua_fix_new();
+    const struct uas_response responses[] = {
+        { .status = 180, .to_tag = SL("ours"), .contact_user = SL("tok"), .extra = SL("X-A: b\r\n") },
+        { .status = 200, .to_tag = SL("ours"), .contact_user = SL("tok"), .body = SL("v=0"), .own = SL("Y: z\r\n") },
+        { .status = 486, .reason = SL("In a meeting"), .to_tag = SL("ours") },
+        { .status = 500 },
+    };
+    char long_one[8000];
+    int n = snprintf(long_one, sizeof long_one,
+                     "INVITE sip:x@y SIP/2.0\nFrom: <sip:a@b>\nTo: <sip:c@d>\ni: 1\nCSeq: 1 INVITE\n"
+                     "Via: SIP/2.0/UDP a;branch=z9hG4bK0");
+    for (unsigned i = 0; i < 110; i++)
+        n += snprintf(long_one + n, sizeof long_one - (size_t)n, "%s", ",SIP/2.0/UDP a");
+    snprintf(long_one + n, sizeof long_one - (size_t)n, "\n\n");
+    const char *requests[] = {
+        INVITE_HEAD "Max-Forwards: 70\nContent-Length: 0\n\n",
+        "INVITE sip:x@192.0.2.1 SIP/2.0\nv: SIP/2.0/UDP 203.0.113.5;branch=z9hG4bKa,SIP/2.0/TCP h\nf: <sip:a@b>;tag=1\n"
+        "t: C\n <sip:c@d>;tag=theirs\ni: c1\nCSeq: 4294967295 INVITE\nl: 0\n\n",
+        long_one,
+    };
+    for (unsigned i = 0; i < sizeof requests / sizeof *requests; i++)
+        for (unsigned k = 0; k < sizeof responses / sizeof *responses; k++)
+            same_by_head(f, requests[i], &responses[k]);
+    ua_fix_end(f);
+}
+
+static void test_what_the_head_knows(void) {
+    struct ua_fix *f = ua_fix_new();
+    struct addr src = ua_fix_addr("203.0.113.5:1024");
+    struct buf *b = uas_head_make(&f->bufs,
+                                  ua_fix_msg(f, INVITE_HEAD "Require: 100rel\nSupported: timer\nMin-SE: 100\n"
+                                                            "Session-Expires: 300;refresher=uas\n\nv=0\n"),
+                                  &src);
+    const struct uas_head *h = uas_head_in(b);
+    CHECK_TRUE(h->described && h->rel100_required && h->rel100_supported && !h->tagged);
+    CHECK_EQ(h->method, SIP_M_INVITE);
+    CHECK_TRUE(h->session.knows);
+    CHECK_EQ(h->session.expires_s, 300);
+    CHECK_EQ(h->session.min_se_s, 100);
+    CHECK_EQ(h->session.refresher, SESSION_BY_UAS);
+    buf_unref(&f->bufs, &b);
+    b = uas_head_make(&f->bufs, ua_fix_msg(f, INVITE_HEAD "Supported: 100rel\n\n"), &src);
+    h = uas_head_in(b);
+    CHECK_TRUE(!h->described && !h->rel100_required && h->rel100_supported && !h->session.knows);
+    buf_unref(&f->bufs, &b);
+    ua_fix_end(f);
+}
+
 static void test_no_buffer(void) {
     struct ua_fix *f = ua_fix_new();
     struct addr src = ua_fix_addr("203.0.113.5:1024");
@@ -174,7 +238,7 @@ static void test_bodies(void) {
 }
 
 int main(void) {
-    return UNIT_RUN("uas", UNIT(test_final_with_contact), UNIT(test_refusal), UNIT(test_folds), UNIT(test_no_buffer),
-                    UNIT(test_too_long), UNIT(test_methods_and_schemes), UNIT(test_hops_and_options),
-                    UNIT(test_bodies));
+    return UNIT_RUN("uas", UNIT(test_final_with_contact), UNIT(test_refusal), UNIT(test_folds), UNIT(test_head),
+                    UNIT(test_what_the_head_knows), UNIT(test_no_buffer), UNIT(test_too_long),
+                    UNIT(test_methods_and_schemes), UNIT(test_hops_and_options), UNIT(test_bodies));
 }

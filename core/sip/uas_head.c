@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/sip/uas_head.h"
+
+#include "core/sip/rel100.h"
+#include "parser/sip_write.h"
+
+/* Names, separators, received and rport, rounded up. */
+#define FIXED 320u
+
+static uint32_t length_of(const struct sip_msg *m, enum sip_hdr_id id) {
+    uint32_t n = 0;
+    for (const struct sip_hdr *h = sip_hdr_first(m, id); h; h = sip_hdr_next(m, h))
+        n += h->name.n + h->value.n + 4;
+    return n;
+}
+
+static uint32_t expected_length(const struct sip_msg *m) {
+    return m->from.value.n + m->to.value.n + m->call_id.n + m->cseq_method_name.n + length_of(m, SIP_H_VIA) +
+           length_of(m, SIP_H_RECORD_ROUTE) + FIXED;
+}
+
+/* False: it does not fit. */
+static bool write_into(struct buf *b, const struct sip_msg *request, const struct addr *src) {
+    struct uas_head *h = (struct uas_head *)(void *)b->data;
+    struct sbuf t = sbuf_on(h->text, b->cap - sizeof *h);
+    sip_put_vias(&t, request, src);
+    h->vias = t.n;
+    sip_put_copy(&t, request, SIP_H_RECORD_ROUTE);
+    h->routes = t.n;
+    sip_put_hdr(&t, SL("From"), request->from.value);
+    sip_put_from_to(&t, SL("To"), request->to.value, SLICE_NONE);
+    h->to = t.n - 2;
+    sip_put_hdr(&t, SL("Call-ID"), request->call_id);
+    sip_put_cseq(&t, request->cseq, request->cseq_method_name);
+    h->end = t.n;
+    b->len = (uint32_t)sizeof *h + t.n;
+    return !t.overflow;
+}
+
+static void note_questions(struct uas_head *h, const struct sip_msg *request) {
+    h->tagged = request->to_tag.p != NULL;
+    h->described = request->body.n != 0;
+    h->method = (uint8_t)request->method;
+    h->rel100_required = rel100_is_required(request);
+    h->rel100_supported = h->rel100_required || rel100_is_supported(request);
+    h->session = session_asked(request);
+}
+
+/* Many Via in one header, each of which gets a line of its own, may need more than was expected. */
+static struct buf *make_long(struct buf_pool *bufs, const struct sip_msg *request, const struct addr *src) {
+    struct buf *room = buf_get(bufs, SIP_MESSAGE_MAX), *b = NULL;
+    if (room && write_into(room, request, src))
+        b = buf_copy(bufs, buf_slice(room));
+    buf_unref(bufs, &room);
+    return b;
+}
+
+struct buf *uas_head_make(struct buf_pool *bufs, const struct sip_msg *request, const struct addr *src) {
+    struct buf *b = buf_get(bufs, sizeof(struct uas_head) + expected_length(request));
+    if (b && !write_into(b, request, src)) {
+        buf_unref(bufs, &b);
+        b = make_long(bufs, request, src);
+    }
+    if (b)
+        note_questions((struct uas_head *)(void *)b->data, request);
+    return b;
+}
+
+static struct slice piece(const struct uas_head *h, uint32_t from, uint32_t to) {
+    return slice_of(h->text + from, to - from);
+}
+
+void uas_head_put(struct sbuf *b, const struct uas_head *h, bool routes, struct slice tag) {
+    bool tags = tag.p && !h->tagged;
+    if (routes) {
+        sbuf_put(b, piece(h, 0, tags ? h->to : h->end));
+    } else {
+        sbuf_put(b, piece(h, 0, h->vias));
+        sbuf_put(b, piece(h, h->routes, tags ? h->to : h->end));
+    }
+    if (!tags)
+        return;
+    sbuf_lit(b, ";tag=");
+    sbuf_put(b, tag);
+    sbuf_put(b, piece(h, h->to, h->end));
+}
