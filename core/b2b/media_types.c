@@ -115,10 +115,10 @@ void media_types_keep(const struct engine *e, const struct leg *l, const struct 
                       struct sdp_renumber *out) {
     struct numbering n = { .count = 0 };
     struct known k = { .e = e, .leg = l, .line = i };
-    n.count = sdp_memo_codecs(e->descriptions, &text->media[i], n.codecs);
     out->count = 0;
     if (!leg_str(l, LEG_SDP_LOCAL).p && !leg_str(l, LEG_SDP_REMOTE).p)
         return;
+    n.count = sdp_memo_codecs(e->descriptions, &text->media[i], n.codecs);
     number(&n, &k);
     for (uint32_t f = 0; f < n.count; f++) {
         if (n.to[f] == n.codecs[f].number)
