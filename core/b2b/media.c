@@ -335,6 +335,12 @@ struct slice media_compose(struct engine *e, struct leg *to, struct slice text, 
     return rewritten(e, &r);
 }
 
+/* For media_is_here, which then need not read it. */
+static void note_told(struct leg *to, const struct sdp_patch *p) {
+    for (unsigned i = 0; i < LEG_STREAMS; i++)
+        to->media.streams[i].told = !p->pass && p->media[i].port != 0;
+}
+
 /* `now` is what r says, with the o= line that `to` had last. */
 static struct slice keep(struct engine *e, struct leg *to, struct rewrite *r, struct slice now) {
     struct slice before = leg_str(to, LEG_SDP_LOCAL);
@@ -349,6 +355,7 @@ static struct slice keep(struct engine *e, struct leg *to, struct rewrite *r, st
     if (!now.p || !leg_set(e, to, LEG_SDP_LOCAL, now))
         return SLICE_NONE;
     to->media.told_srtp = r->srtp_concerned;
+    note_told(to, &r->patch);
     return leg_str(to, LEG_SDP_LOCAL);
 }
 

@@ -6,6 +6,7 @@
 #include "core/b2b/leg.h"
 #include "core/b2b/media.h"
 #include "core/b2b/media_srtp.h"
+#include "core/base/check.h"
 
 struct media_cmd *media_command(struct engine *e, enum media_verb verb, const struct leg_stream *s) {
     struct out *o = outbox_add(e->out, OUT_MEDIA);
@@ -65,9 +66,16 @@ void media_leave(struct engine *e, struct leg *l) {
     }
 }
 
-bool media_is_here(const struct engine *e, const struct leg *l) {
+static bool is_told(const struct leg *l) {
+    for (unsigned i = 0; i < LEG_STREAMS; i++)
+        if (l->media.streams[i].open && !l->media.streams[i].told)
+            return false;
+    return true;
+}
+
+static bool reads_here(const struct engine *e, const struct leg *l) {
     struct sdp told;
-    if (l->direct || !leg_str(l, LEG_SDP_LOCAL).p || engine_sdp(e, leg_str(l, LEG_SDP_LOCAL), &told) < 0)
+    if (!leg_str(l, LEG_SDP_LOCAL).p || engine_sdp(e, leg_str(l, LEG_SDP_LOCAL), &told) < 0)
         return true;
     for (unsigned i = 0; i < told.media_count && i < LEG_STREAMS; i++) {
         const struct leg_stream *s = &l->media.streams[i];
@@ -76,6 +84,15 @@ bool media_is_here(const struct engine *e, const struct leg *l) {
                                    !addr_eq_ip(&m->connection, media_address(e, l))))
             return false;
     }
+    return true;
+}
+
+bool media_is_here(const struct engine *e, const struct leg *l) {
+    if (l->direct)
+        return true;
+    if (!is_told(l))
+        return reads_here(e, l);
+    CHECK_SLOW(reads_here(e, l));
     return true;
 }
 
@@ -102,9 +119,11 @@ bool media_move(struct engine *e, struct leg *l) {
     if (at == ANCHOR_NOWHERE)
         return false;
     memcpy(streams, l->media.streams, sizeof streams);
-    for (unsigned i = 0; i < LEG_STREAMS; i++)
+    for (unsigned i = 0; i < LEG_STREAMS; i++) {
+        streams[i].told = false;
         if (streams[i].open)
             streams[i].slot = port_pool_take_at(&e->ports, at, e->now, &streams[i].generation);
+    }
     close_streams(e, l);
     memcpy(l->media.streams, streams, sizeof streams);
     media_take_up(e, l);

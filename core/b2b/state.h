@@ -70,6 +70,7 @@ struct leg_stream {
     uint32_t slot;
     uint32_t generation;
     bool open;
+    bool told;                       /* LEG_SDP_LOCAL has been written with its port and address; false: perhaps */
     bool resumed;                    /* from a record: a former owner has used its keys */
     uint8_t suite;                   /* enum srtp_suite; this and the rest: last told to the relay */
     uint32_t key_in, key_out;        /* marks of the keys; media_srtp.h */
