@@ -131,7 +131,7 @@ void media_types_keep(const struct engine *e, const struct leg *l, const struct 
 /* ---- routes ---- */
 
 static void read_end(const struct engine *e, struct slice text, struct sdp *out) {
-    if (!text.p || engine_sdp(e, text, out) < 0)
+    if (!text.p || sdp_memo_parse_alike(e->descriptions, text, out) < 0)
         out->media_count = 0;
 }
 
@@ -200,11 +200,19 @@ static void add_codec(const struct ends *e, const struct sdp_codec *c, struct me
         add_pair(out, c->number, MEDIA_TYPE_DROP);
 }
 
+/* The same lines of one text: each calls everything as the other does. */
+static bool is_one_line(const struct sdp *a, const struct sdp *b, unsigned i) {
+    return i < a->media_count && i < b->media_count && a->media[i].lines.p == b->media[i].lines.p;
+}
+
 void media_types_route(const struct engine *e, const struct media_types_leg *sender,
                        const struct media_types_leg *listener, unsigned i, bool only, struct media_types *out) {
     struct ends ends;
     struct codec_list own;
     *out = (struct media_types){ .only = only };
+    if (!only && is_one_line(&sender->told, &sender->said, i) && is_one_line(&sender->told, &listener->told, i) &&
+        is_one_line(&sender->told, &listener->said, i))
+        return;
     list_line(e, &sender->told, i, &ends.sender);
     list_line(e, &sender->said, i, &own);
     list_line(e, &listener->told, i, &ends.session);

@@ -53,6 +53,92 @@ static const struct entry *find(const struct sdp_memo *memo, struct slice text) 
     return NULL;
 }
 
+/* ---- texts that are alike */
+
+/* How many bytes they begin with alike, of n. */
+static uint32_t alike(const char *a, const char *b, uint32_t n) {
+    uint32_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t differ = slice_load64(a + i) ^ slice_load64(b + i);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        if (differ)
+            return i + (uint32_t)__builtin_ctzll(differ) / 8;
+#else
+        if (differ)
+            break;
+#endif
+    }
+    while (i < n && a[i] == b[i])
+        i++;
+    return i;
+}
+
+static uint32_t line_begin(struct slice s, uint32_t at) {
+    while (at && s.p[at - 1] != '\n')
+        at--;
+    return at;
+}
+
+static uint32_t line_end(struct slice s, uint32_t at) {
+    const char *end = at < s.n ? memchr(s.p + at, '\n', s.n - at) : NULL;
+    return end ? (uint32_t)(end - s.p) : s.n;
+}
+
+/* Where the second word of the m-line at `from` ends, when it is a number and `at` is in it or right behind it; else 0.
+ */
+static uint32_t port_end(struct slice s, uint32_t from, uint32_t at) {
+    uint32_t i = from;
+    while (i < s.n && s.p[i] != ' ')
+        i++;
+    uint32_t word = ++i;
+    while (i < s.n && (uint8_t)(s.p[i] - '0') < 10)
+        i++;
+    return i > word && i < s.n && s.p[i] == ' ' && at >= word && at <= i ? i : 0;
+}
+
+/* They differ at *i of a and *j of b, behind `same` bytes that do not: both past what may differ, one of them further
+ * than it was. */
+static bool skip_difference(struct slice a, struct slice b, uint32_t same, uint32_t *i, uint32_t *j) {
+    uint32_t x = line_begin(a, *i), y = *i - x < same ? *j - (*i - x) : line_begin(b, *j), to_i = 0, to_j = 0;
+    if (x == a.n || y == b.n || a.p[x] != b.p[y])
+        return false;
+    if (a.p[x] == 'o' || a.p[x] == 'c') {
+        to_i = line_end(a, *i);
+        to_j = line_end(b, *j);
+    } else if (a.p[x] == 'm') {
+        to_i = port_end(a, x, *i);
+        to_j = port_end(b, y, *j);
+    }
+    if (!to_i || !to_j || (to_i == *i && to_j == *j))
+        return false;
+    *i = to_i;
+    *j = to_j;
+    return true;
+}
+
+bool sdp_is_alike(struct slice a, struct slice b) {
+    uint32_t i = 0, j = 0;
+    for (;;) {
+        uint32_t left = a.n - i < b.n - j ? a.n - i : b.n - j, same = alike(a.p + i, b.p + j, left);
+        i += same;
+        j += same;
+        if (i == a.n && j == b.n)
+            return true;
+        if (!skip_difference(a, b, same, &i, &j))
+            return false;
+    }
+}
+
+int32_t sdp_memo_parse_alike(struct sdp_memo *memo, struct slice text, struct sdp *out) {
+    for (uint32_t i = 0; i < memo->used; i++) {
+        if (!sdp_is_alike(memo->entries[i].sdp.text, text))
+            continue;
+        copy(&memo->entries[i].sdp, out);
+        return (int32_t)text.n;
+    }
+    return sdp_memo_parse(memo, text, out);
+}
+
 int32_t sdp_memo_parse(struct sdp_memo *memo, struct slice text, struct sdp *out) {
     const struct entry *known = find(memo, text);
     if (known) {

@@ -18,6 +18,11 @@ struct sdp_memo *sdp_memo_new(struct arena *a);
 void sdp_memo_begin(struct sdp_memo *memo);
 /* As sdp_parse. A text that is too long, or one too many, is parsed each time; then the views are of `text`. */
 int32_t sdp_memo_parse(struct sdp_memo *memo, struct slice text, struct sdp *out);
+/* The same for who asks for formats and their attributes only: it may be another text's, which differs from this one in
+ * nothing but o=, c= and ports of m-lines, as what a party is told does from what the other has said. */
+int32_t sdp_memo_parse_alike(struct sdp_memo *memo, struct slice text, struct sdp *out);
+/* That they so differ. Both are descriptions that can be read. */
+bool sdp_is_alike(struct slice a, struct slice b);
 /* As sdp_codecs. */
 uint32_t sdp_memo_codecs(struct sdp_memo *memo, const struct sdp_media *m, struct sdp_codec out[SDP_FORMATS_MAX]);
 
