@@ -17,10 +17,13 @@ static const unsigned offering[] = { LEG_SDP_LOCAL, LEG_SDP_REMOTE, LEG_SDP_FULL
 static const unsigned answering[] = { LEG_SDP_REMOTE, LEG_SDP_LOCAL, LEG_SDP_FULL };
 #define SOURCES (sizeof offering / sizeof *offering)
 
+static struct slice source_of(const struct leg *l, unsigned source) {
+    return leg_str(l, l->oa == OA_OFFER_RCVD ? answering[source] : offering[source]);
+}
+
 static bool read_source(struct known *k, unsigned source) {
     struct sdp s;
-    bool answers = k->leg->oa == OA_OFFER_RCVD;
-    struct slice text = leg_str(k->leg, answers ? answering[source] : offering[source]);
+    struct slice text = source_of(k->leg, source);
     k->count = 0;
     if (!text.p || engine_sdp(k->e, text, &s) < 0 || k->line >= s.media_count)
         return false;
@@ -111,13 +114,31 @@ static void number(struct numbering *n, struct known *k) {
     number_unknown(n);
 }
 
-void media_types_keep(const struct engine *e, const struct leg *l, const struct sdp *text, unsigned i,
-                      struct sdp_renumber *out) {
+static bool are_distinct_numbers(const struct sdp_media *m) {
+    uint64_t number, seen[2] = { 0, 0 };
+    for (uint32_t f = 0; f < m->format_count; f++) {
+        if (!slice_u64(m->formats[f], TYPES - 1, &number) || (seen[number / 64] >> number % 64 & 1))
+            return false;
+        seen[number / 64] |= UINT64_C(1) << number % 64;
+    }
+    return true;
+}
+
+/* What the leg goes by first has the same line: all of it keeps its number. */
+static bool is_known_line(const struct engine *e, const struct leg *l, const struct sdp_media *m, unsigned line) {
+    struct sdp s;
+    for (unsigned i = 0; i < SOURCES; i++) {
+        struct slice text = source_of(l, i);
+        if (text.p && sdp_memo_parse_alike(e->descriptions, text, &s) >= 0 && line < s.media_count)
+            return s.media[line].lines.p == m->lines.p && are_distinct_numbers(m);
+    }
+    return false;
+}
+
+static void renumber(const struct engine *e, const struct leg *l, const struct sdp *text, unsigned i,
+                     struct sdp_renumber *out) {
     struct numbering n = { .count = 0 };
     struct known k = { .e = e, .leg = l, .line = i };
-    out->count = 0;
-    if (!leg_str(l, LEG_SDP_LOCAL).p && !leg_str(l, LEG_SDP_REMOTE).p)
-        return;
     n.count = sdp_memo_codecs(e->descriptions, &text->media[i], n.codecs);
     number(&n, &k);
     for (uint32_t f = 0; f < n.count; f++) {
@@ -126,6 +147,14 @@ void media_types_keep(const struct engine *e, const struct leg *l, const struct 
         out->pair[out->count].from = n.codecs[f].number;
         out->pair[out->count++].to = n.to[f];
     }
+}
+
+void media_types_keep(const struct engine *e, const struct leg *l, const struct sdp *text, unsigned i,
+                      struct sdp_renumber *out) {
+    bool knows = leg_str(l, LEG_SDP_LOCAL).p || leg_str(l, LEG_SDP_REMOTE).p;
+    out->count = 0;
+    if (knows && !is_known_line(e, l, &text->media[i], i))
+        renumber(e, l, text, i, out);
 }
 
 /* ---- routes ---- */
