@@ -10,9 +10,18 @@
 #include "core/b2b/policy.h"
 #include "core/base/check.h"
 
+/* Who reads it knows; it is read next anyhow. */
+static bool has_fingerprint(const struct engine *e, struct slice text) {
+    struct sdp s;
+    bool any = engine_sdp(e, text, &s) < 0 || !s.media_count;
+    for (unsigned i = 0; !any && i < s.media_count; i++)
+        any = s.media[i].dtls;
+    return any && sdp_has_fingerprint(text);
+}
+
 bool media_goes_direct(const struct engine *e, struct slice principal, struct slice text) {
     enum anchor_mode m = policy_anchor_mode(e, principal);
-    return m == ANCHOR_NO || (m == ANCHOR_AUTO && sdp_has_fingerprint(text));
+    return m == ANCHOR_NO || (m == ANCHOR_AUTO && has_fingerprint(e, text));
 }
 
 void media_pair(struct leg *a, struct leg *b) {
