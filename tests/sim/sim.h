@@ -280,7 +280,8 @@ struct phone {
 /* ---- world ---- */
 
 enum sim_item_kind { ITEM_PACKET, ITEM_EVENT, ITEM_CLIENT, ITEM_SERVER, ITEM_ANSWER, ITEM_BYE, ITEM_ACT, ITEM_HANGUP,
-                     ITEM_STORE, ITEM_RISE, ITEM_FLY, ITEM_START, ITEM_WAKE, ITEM_SURVIVED, ITEM_PROMOTE, ITEM_ADDRESS };
+                     ITEM_STORE, ITEM_RISE, ITEM_FLY, ITEM_START, ITEM_WAKE, ITEM_SURVIVED, ITEM_PROMOTE,
+                     ITEM_ADDRESS };
 
 struct sim_item {
     uint64_t at, seq;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Media addresses that move: a node's comes to another one some time after it is gone (VRRP, or whoever sees to it), and
- * goes back when it is there again. Somewhat later than that each notices, by its sockets. */
+/* Media addresses that move: a node's comes to another one some time after it is gone (VRRP, or whoever sees to it),
+ * and goes back when it is there again. Somewhat later than that each notices, by its sockets. */
 #include "core/b2b/anchor.h"
 #include "tests/sim/sim_cluster.h"
 
