@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/late.h"
 
+#include "core/b2b/call.h"
 #include "core/b2b/media.h"
 
 static void ack(struct engine *e, struct leg *l, struct slice sdp) {
@@ -26,6 +27,15 @@ bool late_answer(struct engine *e, struct leg *l, const struct leg *other) {
         return false;
     ack(e, l, sdp);
     return true;
+}
+
+void late_take_answer(struct engine *e, struct leg *l, const struct leg *other) {
+    if (!leg_is_up(l) || !l->late_offer || l->oa != OA_OFFER_RCVD || l->invite_out != HANDLE_NONE)
+        return;
+    l->own_invite = true;
+    if (other->session_unsure || !late_answer(e, l, other))
+        late_decline(e, l);
+    call_changed(e, leg_call(e, l));
 }
 
 static bool is_asked(const struct leg *l) {

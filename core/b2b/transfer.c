@@ -123,17 +123,17 @@ void transfer_settle_consult(struct engine *e, struct transfer *t) {
     transfer_role(e, t, t->replaced, TR_NONE);
     if (leg_is_live(b) && leg_is_live(c) && b->peer == c->self && c->peer == b->self) {
         c->direct = b->direct;
+        if (t->replaced == t->target)
+            late_take_answer(e, b, c);
         /* A target that was joined already may be heard by the transferee. */
         if (t->mode == MODE_JOIN)
             media_connect(e, b, c);
         agree(e, b, c);
     }
-    if ((leg_is_live(b) && leg_is_live(c)) || (b && b->echo))
-        return;
-    if (leg_is_live(b) && leg_get(e, b->peer) == c)
-        leg_end(e, b, 480, SLICE_NONE);
-    if (leg_is_live(c) && !t->committed)
-        leg_end(e, c, 480, SLICE_NONE);
+    bool both = (leg_is_live(b) && leg_is_live(c)) || (b && b->echo);
+    struct leg *left = leg_is_live(b) && leg_get(e, b->peer) == c ? b : leg_is_live(c) && !t->committed ? c : NULL;
+    if (left && !both)
+        leg_end(e, left, 480, SLICE_NONE);
 }
 
 /* The transferee talks with whom it talked before, if that one is still there. */
