@@ -103,13 +103,6 @@ static bool in_flight(const struct engine *e, handle leg) {
     return leg_is_up(l) && (l->retry_until || l->invite_out != HANDLE_NONE);
 }
 
-static void resume_target(struct engine *e, struct transfer *t) {
-    if (!transfer_target_rings(e, t))
-        transfer_step(e, t, TRANSFER_EV_TARGET_NO, 503);
-    else if (!wheel_is_set(&t->timer) && t->state == TRANSFER_TARGET)
-        wheel_set(&e->wheel, &t->timer, e->now + e->cfg.ring_timeout_us);
-}
-
 /* A target whose own record has left the transfer, which this one's has not heard of, is asked once more. */
 static bool target_left(struct engine *e, struct transfer *t) {
     const struct leg *l = leg_get(e, t->target);
@@ -126,6 +119,29 @@ static void resume_join(struct engine *e, struct transfer *t) {
         transfer_join(e, t);
     else
         transfer_step(e, t, TRANSFER_EV_TARGET_NO, 481);
+}
+
+/* Semi-attended: the target has answered, by its own call's record, which this one's is from before. */
+static bool has_answered(struct engine *e, struct transfer *t) {
+    struct leg *l = t->mode == MODE_SEMI ? transfer_target_up(e, t) : NULL;
+    if (!l)
+        return false;
+    t->target = t->replaced = l->self;
+    transfer_drop_targets(e, t, l);
+    t->mode = MODE_JOIN;
+    t->joined = in_flight(e, l->self);
+    transfer_go(e, t, TRANSFER_JOIN);
+    resume_join(e, t);
+    return true;
+}
+
+static void resume_target(struct engine *e, struct transfer *t) {
+    if (has_answered(e, t))
+        return;
+    if (!transfer_target_rings(e, t))
+        transfer_step(e, t, TRANSFER_EV_TARGET_NO, 503);
+    else if (!wheel_is_set(&t->timer) && t->state == TRANSFER_TARGET)
+        wheel_set(&e->wheel, &t->timer, e->now + e->cfg.ring_timeout_us);
 }
 
 static void resume_transferee(struct engine *e, struct transfer *t) {
@@ -157,10 +173,18 @@ static void resume_bye_wait(struct engine *e, struct transfer *t) {
 static void step_back(struct engine *e, struct transfer *t) {
     const struct leg *c = leg_get(e, t->target);
     bool asked_again = in_flight(e, t->target) || (leg_is_up(c) && c->transfer == HANDLE_NONE);
-    if (t->state != TRANSFER_TRANSFEREE || t->mode != MODE_JOIN || !asked_again)
+    bool rings = c && (c->state == LEG_CALLING || c->state == LEG_EARLY);
+    if (t->mode != MODE_JOIN)
         return;
-    t->held_event = 0;
-    transfer_go(e, t, TRANSFER_JOIN);
+    if (t->state == TRANSFER_JOIN && rings) {
+        t->held_event = 0;
+        t->mode = MODE_SEMI;
+        t->replaced = HANDLE_NONE;
+        transfer_go(e, t, TRANSFER_TARGET);
+    } else if (t->state == TRANSFER_TRANSFEREE && asked_again) {
+        t->held_event = 0;
+        transfer_go(e, t, TRANSFER_JOIN);
+    }
 }
 
 static void resume_state(struct engine *e, struct transfer *t) {

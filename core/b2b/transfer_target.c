@@ -50,6 +50,14 @@ bool transfer_target_rings(const struct engine *e, const struct transfer *t) {
     return false;
 }
 
+struct leg *transfer_target_up(const struct engine *e, const struct transfer *t) {
+    unsigned cursor = 0;
+    for (struct leg *l; (l = next_target(e, t, &cursor));)
+        if (leg_is_up(l))
+            return l;
+    return NULL;
+}
+
 void transfer_drop_targets(struct engine *e, struct transfer *t, const struct leg *keep) {
     unsigned cursor = 0;
     for (struct leg *l; (l = next_target(e, t, &cursor));) {
