@@ -157,7 +157,7 @@ static void on_refused(struct engine *e, struct leg *l, const struct leg_event *
 static void answer_alone(struct engine *e, struct leg *l, const struct sip_msg *msg, bool mirrored) {
     struct slice sdp;
     if (!msg->body.n) {
-        sdp = leg_str(l, LEG_SDP_LOCAL);
+        sdp = media_describe(e, l, leg_told(e, l), -1);
     } else {
         if (media_check_offer(e, l, msg->body) != 0 || !media_offered(e, l, msg->body)) {
             refuse_invite(e, l, 488, NULL);
@@ -511,6 +511,7 @@ static struct slice pass_update_answer(struct engine *e, struct leg *l, struct l
     media_offer_settled(e, other, sdp.n != 0);
     if (other->oa == OA_OFFER_RCVD)
         oa_step(&other->oa, sdp.n ? OA_EV_SEND_ANSWER : OA_EV_ABORT);
+    other->session_unsure = other->session_unsure && !sdp.n;
     return sdp.n ? leg_str(other, LEG_SDP_LOCAL) : SLICE_NONE;
 }
 

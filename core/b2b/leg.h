@@ -150,6 +150,12 @@ static inline struct leg *leg_peer(const struct engine *e, const struct leg *l) 
     struct leg *p = leg_get(e, l->peer);
     return leg_is_live(p) ? p : NULL;
 }
+/* What holds for it: what it was told last or, where it has refused that, what its party says. */
+static inline struct slice leg_told(const struct engine *e, const struct leg *l) {
+    const struct leg *p = l->session_unsure ? leg_peer(e, l) : NULL;
+    struct slice said = p && p->peer == l->self ? leg_str(p, LEG_SDP_REMOTE) : SLICE_NONE;
+    return said.p ? said : leg_str(l, LEG_SDP_LOCAL);
+}
 /* By Call-ID, local tag and remote tag. */
 struct leg *leg_find(const struct engine *e, struct slice call_id, struct slice local_tag, struct slice remote_tag);
 /* The same for tags as a header names them: "0" is also the one that a peer of RFC 2543 does not have (RFC 3891 section

@@ -117,8 +117,10 @@ struct leg_event leg_on_ack(struct engine *e, struct leg *l, const struct sip_ms
     leg_stop_ok(e, l);
     leg_step(e, l, LEG_IN_RECV_ACK);
     /* An UPDATE of ours may be open, too. */
-    if (l->ok_offers && l->oa == OA_OFFER_SENT)
+    if (l->ok_offers && l->oa == OA_OFFER_SENT) {
+        l->session_unsure = l->session_unsure && !msg->body.n;
         oa_step(&l->oa, msg->body.n ? OA_EV_RECV_ANSWER : OA_EV_ABORT);
+    }
     if (l->state == LEG_ENDING) {
         leg_send_bye(e, l, SLICE_NONE);
         return nothing;

@@ -146,8 +146,8 @@ bool leg_reoffer(struct engine *e, struct leg *l, struct slice text, int directi
 }
 
 bool leg_refresh(struct engine *e, struct leg *l) {
-    /* The description first: it is the same, but a leg is not to be left with an INVITE half written. */
-    struct slice sdp = leg_may_reinvite(l) ? media_describe(e, l, leg_str(l, LEG_SDP_LOCAL), -1) : SLICE_NONE;
+    /* The description first: a leg is not to be left with an INVITE half written. */
+    struct slice sdp = leg_may_reinvite(l) ? media_describe(e, l, leg_told(e, l), -1) : SLICE_NONE;
     if (!sdp.p || !send_reinvite(e, l, sdp, SLICE_NONE, 64ull * e->cfg.t1_us))
         return false;
     l->own_invite = l->refreshing = true;
@@ -248,8 +248,10 @@ void leg_ack(struct engine *e, struct leg *l, struct slice sdp) {
     dialog_next_hop(&l->dlg, &l->ack_dst);
     buf_ref(l->ack);
     barrier_send(e, l, HOLD_RECORD, l->ack, &l->ack_dst);
-    if (sdp.n && l->oa == OA_OFFER_RCVD)
+    if (sdp.n && l->oa == OA_OFFER_RCVD) {
+        l->session_unsure = false;
         oa_step(&l->oa, OA_EV_SEND_ANSWER);
+    }
 }
 
 void leg_ack_earlier(struct engine *e, struct leg *l, uint32_t cseq) {
@@ -312,6 +314,7 @@ static void settle_offer(struct leg *l, struct slice sdp, bool early) {
     l->ok_offers = !early && sdp.n && l->oa != OA_OFFER_RCVD;
     if (early)
         return;
+    l->session_unsure = l->session_unsure && !(sdp.n && l->oa == OA_OFFER_RCVD);
     if (sdp.n)
         oa_step(&l->oa, l->oa == OA_OFFER_RCVD ? OA_EV_SEND_ANSWER : OA_EV_SEND_OFFER);
     else

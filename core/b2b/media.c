@@ -419,7 +419,7 @@ struct slice media_answer_common(struct engine *e, struct leg *to, struct slice 
 }
 
 struct slice media_answer_as_before(struct engine *e, struct leg *l) {
-    struct slice before = leg_str(l, LEG_SDP_LOCAL);
+    struct slice before = leg_told(e, l);
     return before.p ? media_answer_common(e, l, before) : SLICE_NONE;
 }
 
@@ -437,7 +437,7 @@ struct slice media_refuse_all(struct engine *e, struct leg *l, struct slice offe
 
 struct slice media_answer_alone(struct engine *e, struct leg *l, struct slice offer) {
     struct sdp o;
-    struct slice before = leg_str(l, LEG_SDP_LOCAL);
+    struct slice before = leg_told(e, l);
     if (engine_sdp(e, offer, &o) < 0 || !before.p || o.media_count == 0)
         return SLICE_NONE;
     /* Nobody translates between the two, or it has refused what it was told: no more than what both have said. */

@@ -24,7 +24,7 @@ static void answer_invite(struct engine *e, struct leg *l) {
     const struct sip_msg *msg = wire_request_again(e, l->invite_in);
     struct slice sdp = SLICE_NONE;
     if (msg)
-        sdp = msg->body.n ? media_answer_alone(e, l, msg->body) : leg_str(l, LEG_SDP_LOCAL);
+        sdp = msg->body.n ? media_answer_alone(e, l, msg->body) : media_describe(e, l, leg_told(e, l), -1);
     if (!sdp.p || !leg_answer(e, l, sdp, SLICE_NONE))
         leg_respond_invite(e, l, &(struct uas_response){ .status = 491 });
 }
@@ -37,6 +37,7 @@ static void answer_update(struct engine *e, struct leg *l) {
     l->update_in = HANDLE_NONE;
     media_offer_settled(e, l, ok);
     oa_step(&l->oa, ok ? OA_EV_SEND_ANSWER : OA_EV_ABORT);
+    l->session_unsure = l->session_unsure && !ok;
     if (!ok) {
         wire_respond(e, txn, NULL, &r, l);
         return;

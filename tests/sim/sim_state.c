@@ -168,8 +168,8 @@ static void check_views(struct world *w, const struct leg *la, const struct leg 
     const struct pdlg *a = phone_side(w, la), *b = phone_side(w, lb);
     if (!a || !b)
         return;
-    /* Who has refused to be asked for an offer cannot be told. */
-    if (la->direct && (a->stubborn || b->stubborn))
+    /* Who has refused to be told, or asked for an offer, cannot be told. */
+    if ((la->direct || la->session_unsure || lb->session_unsure) && (a->stubborn || b->stubborn))
         return;
     bool to_b = sends(&a->mine, &a->theirs), at_b = sends(&b->theirs, &b->mine);
     if (to_b != at_b)
@@ -212,8 +212,8 @@ void check_media(struct world *w) {
         /* What was last agreed to may have died unstored with the owner that was told. */
         if (c->taken_us && sim_is_lost(w, c->id))
             continue;
-        /* Who refuses every re-INVITE cannot be told; with hold = local nobody is. */
-        if (!w->script.setup.hold_local && !held_locally(w) && !l->session_unsure && !p->session_unsure)
+        /* With hold = local nobody is told. */
+        if (!w->script.setup.hold_local && !held_locally(w))
             check_views(w, l, p);
     }
 }
