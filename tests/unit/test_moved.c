@@ -162,7 +162,23 @@ static void test_lost_between(void) {
     scene_end(&s);
 }
 
+/* Its owner has died, and the record of its call is read. By a stub of that call, the call has gone, and the record is
+ * what was left of it. But one leg that was joined into another call takes nothing else along. */
+static void test_whose_stub(void) {
+    for (unsigned joined = 0; joined < 2; joined++) {
+        struct scene s = scene_new();
+        CHECK_TRUE(moved_put_leg(s.e, s.leg, s.at[HOME], PAIR_SPLIT, s.call->id + joined));
+        settle(&s);
+        s.e->out = NULL;
+        pair_taken_over(s.p, 0, s.at[HOME]);
+        CHECK_EQ(pair_calls(s.p, 0), joined);
+        CHECK_EQ(store_count(s.p->store, SL("call"), rig_wall_ms(&s.p->r)), joined);
+        CHECK_EQ(store_count(s.p->store, SL("moved"), rig_wall_ms(&s.p->r)), joined ? 1 : 2);
+        pair_end(s.p);
+    }
+}
+
 int main(void) {
     return UNIT_RUN("moved", UNIT(test_in_a_row), UNIT(test_back_on_its_way), UNIT(test_read_in_any_order),
-                    UNIT(test_taken_back), UNIT(test_lost_between));
+                    UNIT(test_taken_back), UNIT(test_lost_between), UNIT(test_whose_stub));
 }
