@@ -4,6 +4,7 @@
 stages, all at a node of their own choice; then that node is killed, once for all of them, and everybody goes on. Each
 cell: the transfer completes, or is rolled back and the transferor is told; both hear each other; BYE works from either
 side; nothing is left in the nodes and in Redis. Without names all cells are run."""
+import random
 import signal
 import statistics
 import subprocess
@@ -74,6 +75,7 @@ class Cell:
         self.a, self.b, self.c = (Phone(loop, f"{n}{number:03}", ADDRESS[n], port, self) for n in ("a", role, "c"))
         self.ab = self.ba = self.bc = self.last = self.heard = None
         self.step, self.since, self.killed, self.gap, self.outcome = "call", 0, 0, 0, ""
+        self.offers_at = 0
         self.ready = False
 
     name = property(lambda self: f"{self.flow}.{self.stage}")
@@ -184,9 +186,14 @@ class Cell:
         if self.ba.told < 300:
             self.ba.bye()
             self.go("join")
-        elif self.ba.direction == "sendrecv" and not self.ba.open:
+        elif self.ba.open or time.monotonic() < self.offers_at:
+            return
+        elif self.ba.direction == "sendrecv" and self.ba.final.get("INVITE") == 200:
             self.go("join")
-        elif not self.ba.open:
+        elif self.ba.direction == "sendrecv":
+            # Refused, by 491: it has crossed one of the node's. It is as before, for a while (RFC 3261, 14.1).
+            self.ba.direction, self.offers_at = "sendonly", time.monotonic() + random.uniform(0, 2)
+        else:
             if self.bc and self.bc.up:
                 self.bc.bye()
             self.ba.offer("sendrecv")
