@@ -35,6 +35,7 @@ struct pair {
     unsigned turn;
     bool linked, pumping;
     uint64_t link_us;            /* what a message takes from one engine to the other */
+    uint64_t loading_us;         /* pair_taken_over: between the records and the word that there are no more */
     uint32_t peer_n, asked_n, given_n, sends;
     uint32_t returned;           /* pairs of ports of the other shard, closed here */
     uint16_t asked;
@@ -198,6 +199,19 @@ static inline void pair_load(struct pair *p, unsigned i, unsigned bucket, struct
     p->pumping = false;
 }
 
+static inline void pair_wait(struct pair *p, uint64_t us) {
+    uint64_t until = p->r.now + us;
+    for (;;) {
+        uint64_t a = engine_deadline(p->e[0]), b = engine_deadline(p->e[1]), next = a < b ? a : b;
+        if (next > until)
+            break;
+        struct event ev = { .kind = EV_DEADLINE };
+        p->r.now = next > p->r.now ? next : p->r.now + 1000;
+        pair_step(p, b < a, &ev);
+    }
+    p->r.now = until;
+}
+
 /* The engine dies and another one, without its memory, takes the bucket over from what the store has. */
 static inline void pair_taken_over(struct pair *p, unsigned i, unsigned bucket) {
     uint64_t epoch = owner_epoch(p->e[i], (uint16_t)bucket) + 1;
@@ -208,6 +222,7 @@ static inline void pair_taken_over(struct pair *p, unsigned i, unsigned bucket) 
     pair_load(p, i, bucket, SL("moved"));
     pair_load(p, i, bucket, SL("call"));
     pair_load(p, i, bucket, SL("arriving"));
+    pair_wait(p, p->loading_us);
     pair_bucket(p, i, BUCKET_MINE, bucket, 0, epoch);
 }
 
@@ -279,19 +294,6 @@ static inline void pair_end(struct pair *p) {
         free(p->mem[i]);
     free(p->store_mem);
     free(p);
-}
-
-static inline void pair_wait(struct pair *p, uint64_t us) {
-    uint64_t until = p->r.now + us;
-    for (;;) {
-        uint64_t a = engine_deadline(p->e[0]), b = engine_deadline(p->e[1]), next = a < b ? a : b;
-        if (next > until)
-            break;
-        struct event ev = { .kind = EV_DEADLINE };
-        p->r.now = next > p->r.now ? next : p->r.now + 1000;
-        pair_step(p, b < a, &ev);
-    }
-    p->r.now = until;
 }
 
 static inline unsigned pair_calls(const struct pair *p, unsigned i) {

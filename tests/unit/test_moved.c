@@ -178,7 +178,49 @@ static void test_whose_stub(void) {
     }
 }
 
+/* The call is here, in another bucket, when a record of it is read: its owner died between the two. */
+static void test_record_left_behind(void) {
+    struct scene s = scene_new();
+    settle(&s);
+    s.e->out = NULL;
+    s.call->bucket = s.at[SECOND];
+    pair_taken_over(s.p, 0, s.at[HOME]);
+    CHECK_EQ(pair_calls(s.p, 0), 1);
+    s.e->out = &s.p->r.out;
+    CHECK_EQ(where(&s, HOME), SECOND);
+    CHECK_EQ(stored(&s), 2);
+    CHECK_EQ(store_count(s.p->store, SL("call"), rig_wall_ms(&s.p->r)), 0);
+    scene_end(&s);
+}
+
+static void put_call(struct scene *s, uint16_t bucket, uint64_t id) {
+    struct store_op op = { .verb = STORE_PUT, .bucket = bucket, .table = SL("call") };
+    char text[16];
+    struct sbuf b = sbuf_on(text, sizeof text);
+    sbuf_hex(&b, id, sizeof text);
+    op.key = op.value = buf_copy(&s->e->bufs, sbuf_slice(&b));
+    store_submit(s->p->store, &op, rig_wall_ms(&s->p->r));
+    buf_unref(&s->e->bufs, &op.key);
+}
+
+/* Nobody says when the leg has ended: the call is looked for where the stub leads, and without it the stub goes. */
+static void test_looked_for(void) {
+    for (unsigned lives = 0; lives < 2; lives++) {
+        struct scene s = scene_new();
+        CHECK_TRUE(moved_put_leg(s.e, s.leg, s.at[HOME], PAIR_SPLIT, s.call->id + 1));
+        if (lives)
+            put_call(&s, PAIR_SPLIT, s.call->id + 1);
+        settle(&s);
+        s.e->out = NULL;
+        pair_wait(s.p, 2 * MOVED_LOOK_US);
+        CHECK_EQ(store_count(s.p->store, SL("moved"), rig_wall_ms(&s.p->r)), lives);
+        CHECK_EQ(s.e->moved.stubs.used, lives);
+        pair_end(s.p);
+    }
+}
+
 int main(void) {
     return UNIT_RUN("moved", UNIT(test_in_a_row), UNIT(test_back_on_its_way), UNIT(test_read_in_any_order),
-                    UNIT(test_taken_back), UNIT(test_lost_between), UNIT(test_whose_stub));
+                    UNIT(test_taken_back), UNIT(test_lost_between), UNIT(test_whose_stub),
+                    UNIT(test_record_left_behind), UNIT(test_looked_for));
 }
