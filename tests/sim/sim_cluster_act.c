@@ -213,6 +213,7 @@ static void sleep_node(struct world *w, unsigned i) {
         return;
     cluster_stir(w);
     n->asleep = true;
+    w->faults.deaths++; /* as good as dead for who goes on with its calls */
     n->wakes = w->now + how_long[sim_draw(w, 113, 5)];
     w->cluster->quiet_since = n->wakes;
     check_died(w);

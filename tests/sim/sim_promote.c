@@ -58,7 +58,8 @@ static void serves(struct world *w) {
     say(w, "replica is promoted");
     memcpy(w->memory + w->store_at, s->replica, w->store_n);
     s->stands = false;
-    s->lost_some = s->lost_some || !w->script.setup.replicas;
+    s->went_back = s->went_back || !w->script.setup.replicas;
+    s->lost_some = s->lost_some || s->went_back;
     w->cluster->quiet_since = w->now;
     cluster_stir(w);
     cluster_connection(w, true);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Media addresses that move: a node's comes to another one some time after it is gone (VRRP, or whoever sees to it),
- * and goes back when it is there again. Somewhat later than that each notices, by its sockets. */
+ * and goes back when it is there again. Each notices that somewhat later, by its sockets. */
 #include "core/b2b/anchor.h"
 #include "tests/sim/sim_cluster.h"
 
@@ -40,7 +40,7 @@ static void tell(struct world *w, unsigned node, unsigned address, bool here) {
         return;
     ev.u.address.index = index_at(node, address);
     ev.u.address.here = here;
-    cluster_event(w, node, &ev, w->now + sim_draw(w, 124, NOTICED_US));
+    cluster_event(w, node, &ev, w->now + NOTICED_US);
 }
 
 static void moves(struct world *w, unsigned address, unsigned to) {
