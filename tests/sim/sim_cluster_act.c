@@ -186,14 +186,19 @@ bool cluster_dies(struct world *w) {
     return true;
 }
 
+/* Whether it dies, or sleeps until somebody else has its calls. */
+static void note_lost(struct world *w, const struct engine *e) {
+    struct sim_store *s = &w->faults;
+    s->lost_some = s->lost_some || metrics_get(&e->metrics, M_store_unprotected) ||
+                   metrics_get(&e->metrics, M_store_failures) || w->now < s->down_until;
+}
+
 void cluster_dead(struct world *w) {
     static const uint32_t away[] = { 100000, 900000, 3500000, 9000000, 35000000, 12000000 };
     struct sim_cluster *c = w->cluster;
     unsigned i = c->at;
-    struct sim_store *s = &w->faults;
-    s->deaths++;
-    s->lost_some = s->lost_some || metrics_get(engine_metrics(w->e), M_store_unprotected) ||
-                   metrics_get(engine_metrics(w->e), M_store_failures) || w->now < s->down_until;
+    w->faults.deaths++;
+    note_lost(w, c->node[i].e);
     c->node[i].asleep = true; /* for good */
     c->quiet_since = w->now;
     check_died(w);
@@ -213,6 +218,7 @@ static void sleep_node(struct world *w, unsigned i) {
         return;
     cluster_stir(w);
     n->asleep = true;
+    note_lost(w, n->e);
     w->faults.deaths++; /* as good as dead for who goes on with its calls */
     n->wakes = w->now + how_long[sim_draw(w, 113, 5)];
     w->cluster->quiet_since = n->wakes;
