@@ -28,7 +28,7 @@ while IFS='|' read -r class file script; do
     else
         worlds=(--seed 1 --count "${MUTANT_SEEDS:-50}")
         case $class in
-            nodes:*) worlds=(--nodes --seed 1 --count 20) ;;
+            nodes:*) worlds=(--nodes --seed 1 --count 30) ;;
             faults:*) worlds+=(--faults) ;;
         esac
         found=$(timeout 300 "$dir/tree/build/mutant/sim" "${worlds[@]}" --no-shrink 2>&1)
