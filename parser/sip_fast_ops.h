@@ -24,13 +24,13 @@ ALWAYS bool take_head(struct sip_reader *r) {
     struct lines lines;
     const char *start = r->rest.p;
     find_lines(start, r->rest.n, &lines);
-    uint32_t n = lines.count ? lines.lf[0] - 1 : 0;
+    uint32_t n = lines.count ? (uint32_t)(lines.lf[0] - start) - 1 : 0;
     if (n && (fast_request_line(r->msg, start, n) || fast_status_line(r->msg, start, n)))
         scan_skip(&r->rest, n + 2);
     else if (!sip_read_start_line(r))
         return false;
     if (lines.count) {
-        fast_headers(r, start, &lines);
+        fast_headers(r, &lines);
     } else {
         uint16_t last[SIP_H_COUNT];
         while (sip_read_header(r, last))

@@ -73,6 +73,7 @@ bool sip_read_header(struct sip_reader *r, uint16_t *last) {
     }
     h.id = (uint16_t)sip_hdr_id_of(h.name);
     m->headers[m->header_count++] = h;
-    sip_chain_header(r, m->header_count, h.id, last);
+    if (h.id != SIP_H_OTHER)
+        sip_chain_header(r, m->header_count, h.id, last);
     return true;
 }

@@ -133,21 +133,19 @@ bool sip_read_start_line(struct sip_reader *r);
 bool sip_read_header(struct sip_reader *r, uint16_t *last);
 void sip_header_twice(struct sip_reader *r, const struct sip_hdr *h);
 
-/* Header `number` counts from 1 and is in its place. A second one that must be single is a fault and stays out of the
- * chain, so that a copy of the id copies one. */
+/* Header `number` counts from 1 and is in its place, id is known. A second one that must be single is a fault and stays
+ * out of the chain, so that a copy of the id copies one. last[id] is set from the second one on. */
 static inline void sip_chain_header(struct sip_reader *r, uint32_t number, uint32_t id, uint16_t *last) {
     struct sip_msg *m = r->msg;
-    if (id == SIP_H_OTHER)
-        return;
-    if (!m->first[id]) {
+    uint32_t first = m->first[id];
+    if (__builtin_expect(!first, 1)) {
         m->first[id] = (uint16_t)number;
     } else if (sip_known_names[id].flags & HDR_SINGLE) {
         sip_header_twice(r, &m->headers[number - 1]);
-        return;
     } else {
-        m->headers[last[id] - 1].next = (uint16_t)number;
+        uint32_t tail = m->headers[first - 1].next ? last[id] : first;
+        m->headers[tail - 1].next = last[id] = (uint16_t)number;
     }
-    last[id] = (uint16_t)number;
 }
 
 /* The fields of a message, each from its header, in the order of faults. */

@@ -63,6 +63,15 @@ ALWAYS uint32_t first_bit(uint64_t mask) {
 #endif
 }
 
+/* The byte for it, of those from p on. */
+ALWAYS const char *at_first_bit(const char *p, uint64_t mask) {
+#ifdef __BMI__
+    return p + _tzcnt_u64(mask);
+#else
+    return p + first_bit(mask);
+#endif
+}
+
 ALWAYS uint32_t count_bits(uint64_t mask) {
 #ifdef __POPCNT__
     return (uint32_t)_mm_popcnt_u64(mask);

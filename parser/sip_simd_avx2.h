@@ -17,13 +17,17 @@ ALWAYS __m256i load_32(const char *p) {
     __asm__("vmovdqu %1, %0" : "=x"(v) : "m"(*(const __m256i_u *)p));
     return v;
 }
+/* All 32 bytes are the caller's. */
+ALWAYS struct half half_load_whole(const char *p) {
+    return (struct half){ load_32(p) };
+}
 ALWAYS struct half half_load(const char *p, uint32_t n) {
     if (__builtin_expect(leaves_page(p, 32), 0)) {
         char copy[32];
         copy_bytes(copy, p, n, sizeof copy);
         return (struct half){ _mm256_loadu_si256((const __m256i_u *)copy) };
     }
-    return (struct half){ load_32(p) };
+    return half_load_whole(p);
 }
 /* All 64 bytes are the caller's. */
 ALWAYS struct win win_load_whole(const char *p) {

@@ -12,15 +12,19 @@ struct win {
     __m512i v;
 };
 
-ALWAYS struct half half_load(const char *p, uint32_t n) {
+/* All 32 bytes are the caller's. */
+ALWAYS struct half half_load_whole(const char *p) {
     __m256i v;
+    __asm__("vmovdqu8 %1, %0" : "=v"(v) : "m"(*(const __m256i_u *)p));
+    return (struct half){ v };
+}
+ALWAYS struct half half_load(const char *p, uint32_t n) {
     if (__builtin_expect(leaves_page(p, 32), 0)) {
         char copy[32];
         copy_bytes(copy, p, n, sizeof copy);
         return (struct half){ _mm256_loadu_si256((const __m256i_u *)copy) };
     }
-    __asm__("vmovdqu8 %1, %0" : "=v"(v) : "m"(*(const __m256i_u *)p));
-    return (struct half){ v };
+    return half_load_whole(p);
 }
 /* All 64 bytes are the caller's. */
 ALWAYS struct win win_load_whole(const char *p) {

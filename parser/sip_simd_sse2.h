@@ -12,6 +12,10 @@ struct win {
     struct half lo, hi;
 };
 
+/* All 32 bytes are the caller's. */
+ALWAYS struct half half_load_whole(const char *p) {
+    return (struct half){ load_16(p), load_16(p + 16) };
+}
 ALWAYS struct half half_load(const char *p, uint32_t n) {
     if (__builtin_expect(leaves_page(p, 32), 0)) {
         char copy[32];
@@ -19,7 +23,7 @@ ALWAYS struct half half_load(const char *p, uint32_t n) {
         const __m128i_u *v = (const __m128i_u *)copy;
         return (struct half){ _mm_loadu_si128(v), _mm_loadu_si128(v + 1) };
     }
-    return (struct half){ load_16(p), load_16(p + 16) };
+    return half_load_whole(p);
 }
 /* All 64 bytes are the caller's. */
 ALWAYS struct win win_load_whole(const char *p) {

@@ -60,6 +60,7 @@ const uint8_t sip_name_ids[1u << SIP_NAME_HASH_BITS] = {
 };
 
 const struct sip_known_name sip_known_names[SIP_H_COUNT] = {
+    [SIP_H_OTHER] = { "A", 0x1, 0 },
     [SIP_H_VIA] = { "via:", 0xf, HDR_LIST },
     [SIP_H_FROM] = { "from:", 0x1f, HDR_SINGLE },
     [SIP_H_TO] = { "to:", 0x7, HDR_SINGLE },

@@ -79,6 +79,8 @@ def main():
     slots = sorted((name_hash(d[1], factor), d[0]) for d in defs)
     out += rows(['[%d] = SIP_H_%s,' % s for s in slots], 3) + '};\n\n'
     out += 'const struct sip_known_name sip_known_names[SIP_H_COUNT] = {\n'
+    # "A" is not lower: no name is that of SIP_H_OTHER.
+    out += '    [SIP_H_OTHER] = { "A", 0x1, 0 },\n'
     out += rows(['[SIP_H_%s] = { "%s:", %#x, %s },' % (d[0], d[1].lower(), (2 << len(d[1])) - 1, d[3])
                  for d in defs], 1) + '};\n'
     out += '\nconst uint32_t sip_equal_bytes[128] = {\n'
