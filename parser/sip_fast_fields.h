@@ -56,7 +56,8 @@ ALWAYS bool fast_request_line(struct sip_msg *m, const char *p, uint32_t n) {
         return false;
     const char *text = p + method + 1;
     uint32_t length = n - 8 - (method + 1);
-    if (method + 1 + 8 >= n || length > 64 || !fast_uri(text, length, win_load(text, length), &uri) || uri.headers.p)
+    if (method + 1 + 8 >= n || length > 64 ||
+        !fast_uri(text, length, win_load(text, length), low_bits(length), &uri) || uri.headers.p)
         return false;
     m->is_request = true;
     m->method_name = slice_of(p, method);

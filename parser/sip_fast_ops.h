@@ -63,7 +63,7 @@ static int32_t fast_headers_only(struct slice bytes, struct sip_msg *msg) {
 
 static int32_t fast_uri_parse(struct slice text, struct sip_uri *out) {
     *out = (struct sip_uri){ .scheme = SIP_SCHEME_OTHER };
-    if (text.n && text.n <= 64 && fast_uri(text.p, text.n, win_load(text.p, text.n), out))
+    if (text.n && text.n <= 64 && fast_uri(text.p, text.n, win_load(text.p, text.n), low_bits(text.n), out))
         return (int32_t)text.n;
     return sip_plain_uri(text, out);
 }

@@ -29,18 +29,6 @@ static __attribute__((noinline)) uint32_t question_behind(const char *p, uint32_
     return at < 0 ? n : 64 + (uint32_t)at;
 }
 
-/* The user part may hold ; and ?: the first @ decides, whatever is before it. Gives where the host begins. */
-ALWAYS uint32_t odd_userinfo(const char *p, struct win w, uint64_t inside, uint32_t begin, struct sip_uri *out) {
-    uint64_t rest = inside & ~below(begin), at = win_eq(w, '@') & rest;
-    if (!at)
-        return begin;
-    uint32_t end = first_bit(at), colon = first_bit(win_eq(w, ':') & rest);
-    out->user = slice_of(p + begin, (colon < end ? colon : end) - begin);
-    if (colon < end)
-        out->password = slice_of(p + colon + 1, end - colon - 1);
-    return end + 1;
-}
-
 /* Parameters and headers, from i on. */
 ALWAYS void take_uri_tail(const char *p, uint32_t n, struct win w, uint64_t inside, uint32_t i, struct sip_uri *out) {
     if (p[i] == ';') {
@@ -54,43 +42,63 @@ ALWAYS void take_uri_tail(const char *p, uint32_t n, struct win w, uint64_t insi
         out->headers = slice_of(p + i + 1, n - i - 1);
 }
 
-/* sip: and sips:, w loaded at p. What is behind the window, if anything, is known to be of URI bytes. Host and port lie
- * within the window. *out is zero but for what is set here. */
-ALWAYS bool fast_uri(const char *p, uint32_t n, struct win w, struct sip_uri *out) {
-    uint64_t inside = low_bits(n), stops = win_not_name(w) | ~inside;
-    if (n < 5)
-        return false;
-    uint32_t begin = 4, scheme = (uint32_t)load_8(p, n) | 0x20202020;
-    if (scheme == (uint32_t)WORD_8('s', 'i', 'p', 's', 0, 0, 0, 0) && p[4] == ':')
-        begin = 5;
-    else if (scheme != (uint32_t)WORD_8('s', 'i', 'p', ':', 0, 0, 0, 0) || p[3] != ':')
-        return false;
-    if (n <= begin)
-        return false;
-    out->scheme = begin == 5 ? SIP_SCHEME_SIPS : SIP_SCHEME_SIP;
-    out->whole = slice_of(p, n);
-
-    /* Most users are of name bytes, or of digits behind a +. */
-    uint32_t user_end = first_bit(stops & ~below(begin + (p[begin] == '+'))), host = user_end + 1;
-    bool odd = user_end >= n || p[user_end] != '@';
-    if (__builtin_expect(!odd, 1)) {
-        out->user = slice_of(p + begin, user_end - begin);
-    } else {
-        host = odd_userinfo(p, w, inside, begin, out);
-        if (host == begin && n > 64)
-            return false;
-    }
-    uint32_t i = fast_hostport(p, n, stops, host, &out->host);
+/* Host and what is behind it, from i on. `unseen`: what is not known to be of URI bytes, besides what is found to be of
+ * the name class here. */
+ALWAYS bool fast_uri_host(const char *p, uint32_t n, struct win w, uint64_t inside, uint64_t stops, uint32_t at,
+                          uint64_t unseen, struct sip_uri *out) {
+    uint32_t i = fast_hostport(p, n, stops, at, &out->host);
     if (i == 0)
         return false;
     if (i < n) {
         if (p[i] != ';' && p[i] != '?')
             return false;
         take_uri_tail(p, n, w, inside, i, out);
+        unseen |= inside & ~low_bits(i);
     }
-    /* What was not found to be of name bytes. */
-    uint64_t unseen = odd ? inside : inside & ~low_bits(i);
-    return i >= n && !odd ? true : (win_not_uri(w) & unseen) == 0;
+    return !unseen || (win_not_uri(w) & unseen) == 0;
+}
+
+/* No user, or one of other bytes, which may hold ; and ?: the first @ decides, whatever is before it. */
+static __attribute__((noinline)) bool odd_uri(const char *p, uint32_t n, uint32_t begin, struct sip_uri *out) {
+    struct win w = win_load(p, n);
+    uint64_t inside = low_bits(n), rest = inside & ~below(begin), at = win_eq(w, '@') & rest;
+    uint32_t host = begin;
+    if (at) {
+        uint32_t end = first_bit(at), colon = first_bit(win_eq(w, ':') & rest);
+        out->user = slice_of(p + begin, (colon < end ? colon : end) - begin);
+        if (colon < end)
+            out->password = slice_of(p + colon + 1, end - colon - 1);
+        host = end + 1;
+    } else if (n > 64) {
+        return false;
+    }
+    return fast_uri_host(p, n, w, inside, win_not_name(w) | ~inside, host, inside, out);
+}
+
+/* sip: and sips:, w loaded at p, `inside` of it the bytes of p. What is behind the window, if anything, is known to be
+ * of URI bytes. Host and port lie within the window. *out is zero but for what is set here. */
+ALWAYS bool fast_uri(const char *p, uint32_t n, struct win w, uint64_t inside, struct sip_uri *out) {
+    uint64_t stops = win_not_name(w) | ~inside;
+    if (n < 5)
+        return false;
+    uint32_t begin = 4, scheme = win_first_4(w) | 0x00202020;
+    out->scheme = SIP_SCHEME_SIP;
+    if (__builtin_expect(scheme != (uint32_t)WORD_8('s', 'i', 'p', ':', 0, 0, 0, 0), 0)) {
+        if ((scheme | 0x20202020) != (uint32_t)WORD_8('s', 'i', 'p', 's', 0, 0, 0, 0) || p[4] != ':')
+            return false;
+        out->scheme = SIP_SCHEME_SIPS;
+        begin = 5;
+    }
+    if (n <= begin)
+        return false;
+    out->whole = slice_of(p, n);
+
+    /* Most users are of name bytes, or of digits behind a +. */
+    uint32_t user_end = first_bit(stops & ~below(begin + (p[begin] == '+')));
+    if (__builtin_expect(user_end >= n || p[user_end] != '@', 0))
+        return odd_uri(p, n, begin, out);
+    out->user = slice_of(p + begin, user_end - begin);
+    return fast_uri_host(p, n, w, inside, stops, user_end + 1, 0, out);
 }
 
 /* Quoted display name or none, then <: *at is set behind the <. */
@@ -101,12 +109,11 @@ ALWAYS bool fast_display(struct slice v, struct sip_nameaddr *out, uint32_t *at)
         *at = 1;
         return true;
     }
-    struct half h = half_load(v.p, v.n);
-    uint64_t quotes = half_eq(h, '"') & low_bits(v.n);
-    if (!(quotes & 1))
+    if (v.p[0] != '"')
         return false;
-    uint32_t close = first_bit(quotes & ~(uint64_t)1);
-    if (close >= 30 || close + 2 >= v.n || (half_eq(h, '\\') & low_bits(close)))
+    struct half h = half_load(v.p, v.n);
+    uint32_t close = first_bit(half_eq(h, '"') & ~1u);
+    if (close >= 30 || close + 2 >= v.n || (half_eq(h, '\\') & below(close)))
         return false;
     uint32_t lt = close + 1 + (v.p[close + 1] == ' ');
     if (v.p[lt] != '<')
@@ -135,10 +142,13 @@ ALWAYS bool fast_addr(struct slice v, struct sip_nameaddr *out) {
         return false;
     const char *p = v.p + at;
     struct win w = win_load(p, v.n - at);
-    uint32_t n = first_bit(win_eq(w, '>') & low_bits(v.n - at));
-    if (n == 64)
+    uint32_t n = first_bit(win_eq(w, '>'));
+    uint64_t inside = ~(uint64_t)0;
+    if (__builtin_expect(n == 64, 0))
         n = uri_end(p, v.n - at);
-    if (!fast_uri(p, n, w, &out->uri))
+    else
+        inside = below(n);
+    if (n >= v.n - at || !fast_uri(p, n, w, inside, &out->uri))
         return false;
     uint32_t end = at + n + 1;
     if (end < v.n) {

@@ -42,6 +42,10 @@ ALWAYS struct win win_load(const char *p, uint32_t n) {
     }
     return win_load_whole(p);
 }
+/* The first four of them as a number. */
+ALWAYS uint32_t win_first_4(struct win w) {
+    return (uint32_t)_mm_cvtsi128_si32(_mm256_castsi256_si128(w.lo.v));
+}
 
 ALWAYS uint32_t mask_of(__m256i v) {
     return (uint32_t)_mm256_movemask_epi8(v);

@@ -40,6 +40,10 @@ ALWAYS struct win win_load(const char *p, uint32_t n) {
     }
     return win_load_whole(p);
 }
+/* The first four of them as a number. */
+ALWAYS uint32_t win_first_4(struct win w) {
+    return (uint32_t)_mm_cvtsi128_si32(_mm512_castsi512_si128(w.v));
+}
 
 /* By one load: left alone, the compiler makes a constant of equal bytes anew each time, in two instructions. */
 ALWAYS __m512i equal_bytes(char c) {

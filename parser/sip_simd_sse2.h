@@ -39,6 +39,10 @@ ALWAYS struct win win_load(const char *p, uint32_t n) {
     }
     return win_load_whole(p);
 }
+/* The first four of them as a number. */
+ALWAYS uint32_t win_first_4(struct win w) {
+    return (uint32_t)_mm_cvtsi128_si32(w.lo.a);
+}
 
 ALWAYS uint32_t mask_of(__m128i a, __m128i b) {
     return (uint32_t)_mm_movemask_epi8(a) | (uint32_t)_mm_movemask_epi8(b) << 16;
