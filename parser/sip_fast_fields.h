@@ -10,12 +10,17 @@
 #define VERSION_BEHIND WORD_8(' ', 'S', 'I', 'P', '/', '2', '.', '0')
 #define VERSION_BEFORE WORD_8('S', 'I', 'P', '/', '2', '.', '0', ' ')
 #define PROTOCOL WORD_8('S', 'I', 'P', '/', '2', '.', '0', '/')
+/* "SIP/2.0/UDP " from its fourth byte on. */
+#define BEHIND_SIP(a, b, c) WORD_8('2', '.', '0', '/', a, b, c, ' ')
 
+/* By a perfect hash of the first four bytes; the other slots hold no method. */
+#define METHOD_SLOTS 16u
+#define METHOD_SLOT(word) ((uint32_t)(word) * 0x5b177a39u >> 28)
 static const struct {
     uint64_t word;                /* the first 8 bytes */
     uint8_t length, method;
-} fast_methods[SIP_M_COUNT] = {
-#define M(id, ...) [SIP_M_##id] = { WORD_8(__VA_ARGS__), sizeof(#id) - 1, SIP_M_##id }
+} fast_methods[METHOD_SLOTS] = {
+#define M(id, ...) [METHOD_SLOT(WORD_8(__VA_ARGS__))] = { WORD_8(__VA_ARGS__), sizeof(#id) - 1, SIP_M_##id }
     M(INVITE, 'I', 'N', 'V', 'I', 'T', 'E', 0, 0),      M(ACK, 'A', 'C', 'K', 0, 0, 0, 0, 0),
     M(BYE, 'B', 'Y', 'E', 0, 0, 0, 0, 0),               M(CANCEL, 'C', 'A', 'N', 'C', 'E', 'L', 0, 0),
     M(REGISTER, 'R', 'E', 'G', 'I', 'S', 'T', 'E', 'R'), M(OPTIONS, 'O', 'P', 'T', 'I', 'O', 'N', 'S', 0),
@@ -26,17 +31,16 @@ static const struct {
 #undef M
 };
 
-/* Of a name of 8 bytes or fewer. */
+/* Of a name of 8 bytes or fewer, one at least. */
 ALWAYS enum sip_method fast_method(uint64_t word, uint32_t n) {
-    for (unsigned m = SIP_M_INVITE; m < SIP_M_COUNT; m++)
-        if (fast_methods[m].word == word && fast_methods[m].length == n)
-            return (enum sip_method)m;
-    return SIP_M_UNKNOWN;
+    uint32_t slot = METHOD_SLOT(word);
+    bool known = fast_methods[slot].word == word && fast_methods[slot].length == n;
+    return known ? (enum sip_method)fast_methods[slot].method : SIP_M_UNKNOWN;
 }
 
 ALWAYS bool fast_status_line(struct sip_msg *m, const char *p, uint32_t n) {
     uint32_t digits;
-    if (n < 12 || load_8(p, n) != VERSION_BEFORE || p[11] != ' ')
+    if (n < 12 || slice_load64(p) != VERSION_BEFORE || p[11] != ' ')
         return false;
     uint32_t status = read_digits(p + 8, n - 8, &digits);
     if (digits != 3 || status < 100 || status > 699)
@@ -46,9 +50,9 @@ ALWAYS bool fast_status_line(struct sip_msg *m, const char *p, uint32_t n) {
     return true;
 }
 
+/* Not so: m->ruri may have been written. */
 ALWAYS bool fast_request_line(struct sip_msg *m, const char *p, uint32_t n) {
-    struct sip_uri uri = { .scheme = SIP_SCHEME_OTHER };
-    if (n < 16 || load_8(p + n - 8, 8) != VERSION_BEHIND)
+    if (n < 16 || slice_load64(p + n - 8) != VERSION_BEHIND)
         return false;
     struct half h = half_load(p, n);
     uint32_t method = first_bit(half_not_name(h));
@@ -57,33 +61,38 @@ ALWAYS bool fast_request_line(struct sip_msg *m, const char *p, uint32_t n) {
     const char *text = p + method + 1;
     uint32_t length = n - 8 - (method + 1);
     if (method + 1 + 8 >= n || length > 64 ||
-        !fast_uri(text, length, win_load(text, length), low_bits(length), &uri) || uri.headers.p)
+        !fast_uri(text, length, win_load(text, length), low_bits(length), &m->ruri) || m->ruri.headers.p)
         return false;
     m->is_request = true;
     m->method_name = slice_of(p, method);
-    m->method = fast_method(word_low(load_8(p, n), method), method);
+    m->method = fast_method(word_low(slice_load64(p), method), method);
     if (m->method == SIP_M_UNKNOWN)
         m->method = sip_method_of(m->method_name);
     m->ruri_text = slice_of(text, length);
-    m->ruri = uri;
     return true;
 }
 
-ALWAYS enum sip_transport fast_transport(const char *p) {
-    uint32_t word = (uint32_t)((uint8_t)p[0] | (uint8_t)p[1] << 8 | (uint8_t)p[2] << 16);
-    return word == WORD_8('U', 'D', 'P', 0, 0, 0, 0, 0)   ? SIP_UDP
-           : word == WORD_8('T', 'C', 'P', 0, 0, 0, 0, 0) ? SIP_TCP
-           : word == WORD_8('T', 'L', 'S', 0, 0, 0, 0, 0) ? SIP_TLS
-                                                          : SIP_TRANSPORT_OTHER;
+/* Of a start line; false: it is for the plain reader. */
+ALWAYS bool fast_start_line(struct sip_msg *m, const char *p, uint32_t n) {
+    if (fast_request_line(m, p, n))
+        return true;
+    m->ruri = (struct sip_uri){ .scheme = SIP_SCHEME_SIP };
+    return fast_status_line(m, p, n);
 }
 
 /* "SIP/2.0/UDP host:port;branch=..." `v` is trimmed and holds one value; *out is zero. */
 ALWAYS bool fast_via(struct slice v, struct sip_via *out) {
-    if (v.n < 14 || load_8(v.p, v.n) != PROTOCOL || v.p[11] != ' ')
+    if (v.n < 14 || slice_load64(v.p) != PROTOCOL)
         return false;
     const char *p = v.p + 12;
-    out->transport = fast_transport(v.p + 8);
-    if (out->transport == SIP_TRANSPORT_OTHER)
+    uint64_t transport = slice_load64(v.p + 4);
+    if (transport == BEHIND_SIP('U', 'D', 'P'))
+        out->transport = SIP_UDP;
+    else if (transport == BEHIND_SIP('T', 'C', 'P'))
+        out->transport = SIP_TCP;
+    else if (transport == BEHIND_SIP('T', 'L', 'S'))
+        out->transport = SIP_TLS;
+    else
         return false;
     out->transport_name = slice_of(v.p + 8, 3);
     out->value = v;
@@ -113,7 +122,8 @@ ALWAYS bool fast_via(struct slice v, struct sip_via *out) {
 
 /* The value of a header's first line, p == NULL: none. */
 ALWAYS struct slice first_value(const struct sip_msg *m, enum sip_hdr_id id) {
-    return m->first[id] ? m->headers[m->first[id] - 1].value : SLICE_NONE;
+    size_t first = m->first[id];
+    return first ? m->headers[first - 1].value : SLICE_NONE;
 }
 
 ALWAYS void take_via(struct sip_reader *r) {
@@ -155,7 +165,7 @@ ALWAYS void take_call_id(struct sip_reader *r) {
         sip_read_call_id(r);
 }
 
-/* Request: the method of the request line, checked to be the same. */
+/* Request: the method of the request line, checked to be the same; more than eight bytes are behind it. */
 ALWAYS bool fast_cseq(struct sip_msg *m, struct slice v) {
     uint32_t digits, number = read_digits(v.p, v.n, &digits);
     if (digits == 0 || digits > 7 || digits + 1 >= v.n || v.p[digits] != ' ')
@@ -165,7 +175,7 @@ ALWAYS bool fast_cseq(struct sip_msg *m, struct slice v) {
         return false;
     uint64_t word = word_low(load_8(name.p, name.n), name.n);
     if (m->is_request) {
-        if (m->method_name.n != name.n || word_low(load_8(m->method_name.p, name.n), name.n) != word)
+        if (m->method_name.n != name.n || word_low(slice_load64(m->method_name.p), name.n) != word)
             return false;
         m->cseq_method = m->method;
     } else {

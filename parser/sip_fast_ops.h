@@ -25,7 +25,7 @@ ALWAYS bool take_head(struct sip_reader *r) {
     const char *start = r->rest.p;
     find_lines(start, r->rest.n, &lines);
     uint32_t n = lines.count ? (uint32_t)(lines.lf[0] - start) - 1 : 0;
-    if (n && (fast_request_line(r->msg, start, n) || fast_status_line(r->msg, start, n)))
+    if (n && fast_start_line(r->msg, start, n))
         scan_skip(&r->rest, n + 2);
     else if (!sip_read_start_line(r))
         return false;

@@ -140,19 +140,6 @@ static void read_fields(struct sip_reader *r) {
     m->content_type = sip_hdr_value(m, SIP_H_CONTENT_TYPE);
 }
 
-bool sip_reader_begin(struct sip_reader *r, struct slice bytes, struct sip_msg *msg, struct sip_fault *fault) {
-    *r = (struct sip_reader){ .begin = bytes.p, .rest = bytes, .msg = msg, .fault = fault };
-    msg->max_forwards = msg->content_length = -1;
-    *fault = (struct sip_fault){ .error = SIP_E_NONE };
-    if (bytes.n > INT32_MAX) {
-        sip_reader_fault(r, SIP_E_TOO_LONG, bytes.p, SIP_H_OTHER);
-        return false;
-    }
-    while (r->rest.n >= 2 && r->rest.p[0] == '\r' && r->rest.p[1] == '\n')
-        scan_skip(&r->rest, 2);
-    return true;
-}
-
 static void read_headers(struct sip_reader *r) {
     uint16_t last[SIP_H_COUNT];
     while (sip_read_header(r, last))

@@ -158,7 +158,19 @@ void sip_read_body(struct sip_reader *r, const char *start);
 #define SIP_MAX_FORWARDS_MAX 255u
 
 /* Begins a message that was cleared up to its headers: steps over leading CRLFs. False: too long. */
-bool sip_reader_begin(struct sip_reader *r, struct slice bytes, struct sip_msg *msg, struct sip_fault *fault);
+static inline bool sip_reader_begin(struct sip_reader *r, struct slice bytes, struct sip_msg *msg,
+                                    struct sip_fault *fault) {
+    *r = (struct sip_reader){ .begin = bytes.p, .rest = bytes, .msg = msg, .fault = fault };
+    msg->max_forwards = msg->content_length = -1;
+    *fault = (struct sip_fault){ .error = SIP_E_NONE };
+    if (bytes.n > INT32_MAX) {
+        sip_reader_fault(r, SIP_E_TOO_LONG, bytes.p, SIP_H_OTHER);
+        return false;
+    }
+    while (r->rest.n >= 2 && r->rest.p[0] == '\r' && r->rest.p[1] == '\n')
+        scan_skip(&r->rest, 2);
+    return true;
+}
 
 /* The plain twins of the public parsers: byte by byte, in any C. */
 int32_t sip_plain_parse(struct slice bytes, struct sip_msg *msg, struct sip_fault *fault);
