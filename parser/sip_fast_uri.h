@@ -164,7 +164,7 @@ ALWAYS bool fast_addr(struct slice v, struct sip_nameaddr *out) {
 static inline bool fast_nameaddr(struct slice value, struct sip_nameaddr *out) {
     struct slice v = slice_trim(value);
     struct fast_param param;
-    *out = (struct sip_nameaddr){ .brackets = false };
+    clear(out, sizeof *out);
     if (!fast_addr(v, out))
         return false;
     struct slice rest = out->params;
@@ -176,7 +176,9 @@ static inline bool fast_nameaddr(struct slice value, struct sip_nameaddr *out) {
 static inline bool fast_contact(struct slice value, struct sip_contact *out) {
     struct slice v = slice_trim(value), expires = SLICE_NONE, q = SLICE_NONE;
     struct fast_param param;
-    *out = (struct sip_contact){ .expires = -1, .q = 1000 };
+    clear(out, sizeof *out);
+    out->expires = -1;
+    out->q = 1000;
     if (!fast_addr(v, &out->addr))
         return false;
     struct slice rest = out->addr.params;
@@ -188,7 +190,8 @@ static inline bool fast_contact(struct slice value, struct sip_contact *out) {
     }
     if (rest.n)
         return false;
-    sip_contact_params(out, expires, q);
+    if (expires.p || q.p)
+        sip_contact_params(out, expires, q);
     return true;
 }
 
