@@ -28,11 +28,16 @@
 
 /* The first n bytes of a word, 1 <= n <= 8. */
 ALWAYS uint64_t word_low(uint64_t word, uint32_t n) {
+#ifdef __BMI2__
+    return _bzhi_u64(word, 8 * n);
+#else
     return word & (~(uint64_t)0 >> (64 - 8 * n));
+#endif
 }
 
 /* The number that the text begins with; *digits: how many, 0 to 8. All 8 bytes at once: a byte is no digit when it,
- * with '0' turned to 0, or that plus 6, reaches the upper half; then pairs, fours and eights of digits are summed. */
+ * with '0' turned to 0, or that plus 6, reaches the upper half; then each multiplication adds ten times a digit to the
+ * next one, a hundred times a pair to the next, and so on. */
 ALWAYS uint32_t read_digits(const char *p, uint32_t n, uint32_t *digits) {
     *digits = 0;
     if (n == 0)
@@ -43,10 +48,10 @@ ALWAYS uint32_t read_digits(const char *p, uint32_t n, uint32_t *digits) {
     *digits = found < n ? found : n;
     if (*digits == 0)
         return 0;
-    word <<= 64 - 8 * *digits;
-    word = (word * 10 + (word >> 8)) & UINT64_C(0x00ff00ff00ff00ff);
-    word = (word * 100 + (word >> 16)) & UINT64_C(0x0000ffff0000ffff);
-    return (uint32_t)(word * 10000 + (word >> 32));
+    word <<= -(8 * *digits) & 63;
+    word = (word * (1 + (10 << 8))) >> 8 & UINT64_C(0x00ff00ff00ff00ff);
+    word = (word * (1 + (100 << 16))) >> 16 & UINT64_C(0x0000ffff0000ffff);
+    return (uint32_t)((word * (1 + (UINT64_C(10000) << 32))) >> 32);
 }
 
 /* Length of the quoted-string that begins at p, with its quotes; 0: none, not closed, or with a backslash. */
@@ -82,12 +87,13 @@ struct fast_param {
 ALWAYS uint32_t fast_param(const char *p, uint32_t n, struct fast_param *out) {
     /* A feature tag's name may begin with + (RFC 3840 section 9). */
     uint32_t plus = p[0] == '+';
-    uint32_t name = first_bit(half_not_name(half_load(p, n)) & ~plus), end = name;
+    struct half h = half_load(p, n);
+    uint32_t name = first_bit(half_not_name(h) & ~plus), end = name;
     if (name - 1 >= 31 || name > n)
         return 0;
     out->name = slice_of(p, name);
     out->value = SLICE_NONE;
-    out->key = name <= 8 ? word_low(load_8(p, n) | LOWER_8, name) : 0;
+    out->key = name <= 8 ? word_low(half_first_8(h) | LOWER_8, name) : 0;
     if (name + 1 < n && p[name] == '=') {
         const char *value = p + name + 1;
         uint32_t length = value[0] == '"' ? fast_quoted(value, n - name - 1) : fast_value(value, n - name - 1);

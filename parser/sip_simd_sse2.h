@@ -25,6 +25,10 @@ ALWAYS struct half half_load(const char *p, uint32_t n) {
     }
     return half_load_whole(p);
 }
+/* The first eight of them as a number. */
+ALWAYS uint64_t half_first_8(struct half h) {
+    return (uint64_t)_mm_cvtsi128_si64(h.a);
+}
 /* All 64 bytes are the caller's. */
 ALWAYS struct win win_load_whole(const char *p) {
     return (struct win){ { load_16(p), load_16(p + 16) }, { load_16(p + 32), load_16(p + 48) } };
