@@ -107,7 +107,7 @@ static void note(const struct sdp_media *m, const uint64_t *words, struct slice 
     if (one_word) {
         while (value.n && value.p[0] == ' ')
             value = sdp_skip(value, 1);
-        value.n = sdp_until(value.p, value.n, ' ');
+        value.n = slice_until(value.p, value.n, ' ');
         if (!value.n)
             return;
     }

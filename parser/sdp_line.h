@@ -7,38 +7,11 @@
 
 #include "core/base/slice.h"
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
-/* Bytes before the first c, or all. Lines and words are short: a call of memchr would cost more than the search. */
-static inline uint32_t sdp_until(const char *p, uint32_t n, char c) {
-    uint32_t i = 0;
-#ifdef __SSE2__
-    for (; i + 16 <= n; i += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-        unsigned at = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(c)));
-        if (at)
-            return i + (uint32_t)__builtin_ctz(at);
-    }
-    if (i + 8 <= n) {
-        __m128i v = _mm_loadl_epi64((const __m128i *)(const void *)(p + i));
-        unsigned at = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(c))) & 0xff;
-        if (at)
-            return i + (uint32_t)__builtin_ctz(at);
-        i += 8;
-    }
-#endif
-    while (i < n && p[i] != c)
-        i++;
-    return i;
-}
-
 /* Next line of *rest without its CRLF or LF, empty ones skipped. False at the end. */
 static inline bool sdp_next_line(struct slice *rest, struct slice *line) {
     const char *p = rest->p, *end = rest->p + rest->n;
     while (p != end) {
-        const char *begin = p, *stop = p + sdp_until(p, (uint32_t)(end - p), '\n');
+        const char *begin = p, *stop = p + slice_until(p, (uint32_t)(end - p), '\n');
         p = stop == end ? end : stop + 1;
         if (stop != begin && stop[-1] == '\r')
             stop--;
@@ -59,7 +32,7 @@ static inline bool sdp_next_word(struct slice *rest, struct slice *word) {
         p++;
     const char *begin = p;
     if (end - p >= 16)
-        p += sdp_until(p, (uint32_t)(end - p), ' ');
+        p += slice_until(p, (uint32_t)(end - p), ' ');
     else
         while (p != end && *p != ' ')
             p++;

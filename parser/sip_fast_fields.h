@@ -138,8 +138,7 @@ ALWAYS void take_via(struct sip_reader *r) {
 ALWAYS bool fast_tag(struct slice params, struct slice *tag) {
     if (!params.n)
         return true;
-    uint32_t word = (uint32_t)load_8(params.p, params.n) | 0x00202020;
-    if (params.n < 5 || word != (uint32_t)WORD_8('t', 'a', 'g', '=', 0, 0, 0, 0))
+    if (params.n < 5 || (slice_load32(params.p) | 0x00202020) != (uint32_t)WORD_8('t', 'a', 'g', '=', 0, 0, 0, 0))
         return false;
     struct slice value = slice_of(params.p + 4, params.n - 4);
     if (fast_value(value.p, value.n) != value.n)

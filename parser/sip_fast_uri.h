@@ -161,7 +161,7 @@ ALWAYS bool fast_addr(struct slice v, struct sip_nameaddr *out) {
     return true;
 }
 
-static inline bool fast_nameaddr(struct slice value, struct sip_nameaddr *out) {
+ALWAYS bool fast_nameaddr(struct slice value, struct sip_nameaddr *out) {
     struct slice v = slice_trim(value);
     struct fast_param param;
     clear(out, sizeof *out);
@@ -173,7 +173,7 @@ static inline bool fast_nameaddr(struct slice value, struct sip_nameaddr *out) {
     return rest.n == 0;
 }
 
-static inline bool fast_contact(struct slice value, struct sip_contact *out) {
+ALWAYS bool fast_contact(struct slice value, struct sip_contact *out) {
     struct slice v = slice_trim(value), expires = SLICE_NONE, q = SLICE_NONE;
     struct fast_param param;
     clear(out, sizeof *out);

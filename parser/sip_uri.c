@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/base/addr.h"
+#include "core/base/text.h"
 #include "parser/sip_scan.h"
 #include "parser/sip_uri.h"
 
@@ -30,9 +31,8 @@ static bool read_scheme(struct slice *s, struct sip_uri *out) {
     return true;
 }
 
-static struct slice take_until(struct slice *s, char stop) {
-    int32_t n = slice_find(*s, stop);
-    struct slice taken = slice_of(s->p, n < 0 ? s->n : (uint32_t)n);
+static inline struct slice take_until(struct slice *s, char stop) {
+    struct slice taken = slice_of(s->p, slice_until(s->p, s->n, stop));
     scan_skip(s, taken.n);
     return taken;
 }
@@ -131,7 +131,23 @@ static int escaped_byte(struct slice s) {
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-bool sip_unescape(struct sbuf *out, struct slice text) {
+/* Into room for all of the text as it stands: behind what has been written, NULL for a bad escape. */
+static char *unescape_at(char *to, struct slice text) {
+    for (;;) {
+        struct slice plain = take_until(&text, '%');
+        to = text_put(to, plain);
+        if (!text.n)
+            return to;
+        int byte = escaped_byte(text);
+        if (byte <= 0 || byte == '\r' || byte == '\n')
+            return NULL;
+        *to++ = (char)byte;
+        scan_skip(&text, 3);
+    }
+}
+
+/* Room for the bytes alone. */
+static bool unescape_tightly(struct sbuf *out, struct slice text) {
     for (;;) {
         sbuf_put(out, take_until(&text, '%'));
         if (!text.n)
@@ -142,6 +158,16 @@ bool sip_unescape(struct sbuf *out, struct slice text) {
         sbuf_char(out, (char)byte);
         scan_skip(&text, 3);
     }
+}
+
+bool sip_unescape(struct sbuf *out, struct slice text) {
+    char *to = sbuf_room(out, text.n);
+    if (!to)
+        return unescape_tightly(out, text);
+    to = unescape_at(to, text);
+    if (to)
+        sbuf_wrote(out, to);
+    return to && !out->overflow;
 }
 
 static void put_escaped(struct sbuf *out, struct slice text, struct slice also_plain) {

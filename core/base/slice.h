@@ -12,6 +12,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 struct slice {
     const char *p;
     uint32_t n;
@@ -132,6 +136,29 @@ static inline struct slice slice_trim(struct slice s) {
     while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t' || s.p[s.n - 1] == '\r' || s.p[s.n - 1] == '\n'))
         s.n--;
     return s;
+}
+
+/* Bytes before the first c, or all. For short ones: a call of memchr would cost more than the search. */
+static inline uint32_t slice_until(const char *p, uint32_t n, char c) {
+    uint32_t i = 0;
+#ifdef __SSE2__
+    for (; i + 16 <= n; i += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+        unsigned at = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(c)));
+        if (at)
+            return i + (uint32_t)__builtin_ctz(at);
+    }
+    if (i + 8 <= n) {
+        __m128i v = _mm_loadl_epi64((const __m128i *)(const void *)(p + i));
+        unsigned at = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(c))) & 0xff;
+        if (at)
+            return i + (uint32_t)__builtin_ctz(at);
+        i += 8;
+    }
+#endif
+    while (i < n && p[i] != c)
+        i++;
+    return i;
 }
 
 /* Offset of the first c, or -1. */
