@@ -238,8 +238,10 @@ static void remove_leg(struct engine *e, struct slice token) {
 void moved_leg_ended(struct engine *e, const struct leg *l) {
     struct token t;
     const struct call *c = leg_call(e, l);
+    if (!owner_is_shared(e))
+        return;
     struct slice token = leg_token(l, &t);
-    if (!owner_is_shared(e) || !token.p || !c || t.bucket == c->bucket)
+    if (!token.p || !c || t.bucket == c->bucket)
         return;
     moved_on_ended(e, token);
     peer_send(e, PEER_ENDED, PEER_NONE, t.bucket, token);

@@ -142,17 +142,25 @@ static struct key128 key_of(const struct engine *e, const struct leg *l) {
 }
 
 void recover_index(struct engine *e, struct leg *l) {
-    l->by_remote = l->by_remote || (!l->dlg.uac && map_put(&e->leg_map, key_of(e, l), l->self));
+    if (l->by_remote || l->dlg.uac || !map_put(&e->leg_map, key_of(e, l), l->self))
+        return;
+    l->by_remote = true;
+    e->by_remote++;
 }
 
 void recover_unindex(struct engine *e, struct leg *l) {
-    struct key128 k = l->by_remote ? key_of(e, l) : (struct key128){ 0, 0 };
-    if (l->by_remote && map_get(&e->leg_map, k) == l->self)
+    if (!l->by_remote)
+        return;
+    struct key128 k = key_of(e, l);
+    if (map_get(&e->leg_map, k) == l->self)
         map_del(&e->leg_map, k);
     l->by_remote = false;
+    e->by_remote--;
 }
 
 bool recover_repeated(struct engine *e, const struct sip_msg *msg, handle txn) {
+    if (!e->by_remote)
+        return false;
     struct leg *l = leg_get(e, map_get(&e->leg_map, remote_key(e, msg->call_id, msg->from_tag)));
     bool same = l && l->by_remote && slice_eq(leg_str(l, DLG_CALL_ID), msg->call_id) &&
                 slice_eq(leg_str(l, DLG_REMOTE_TAG), msg->from_tag);

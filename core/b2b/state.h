@@ -427,6 +427,7 @@ struct engine {
     struct auth_server auth;
     struct pool calls, legs, transfers;
     struct map leg_map; /* local tag -> leg */
+    uint32_t by_remote; /* legs with that mark, which are in it twice */
     struct port_pool ports;
     uint32_t ports_withheld; /* pairs that could not be bound */
     uint32_t next_anchor; /* of the next leg; anchor.h */

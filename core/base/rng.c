@@ -8,11 +8,7 @@ void rng_init(struct rng *r, struct siphash_key key) {
 }
 
 uint64_t rng_u64(struct rng *r) {
-    uint64_t c = r->counter++;
-    uint8_t bytes[8];
-    for (unsigned i = 0; i < 8; i++)
-        bytes[i] = (uint8_t)(c >> (8 * i));
-    return siphash64(r->key, bytes, sizeof bytes);
+    return siphash64_word(r->key, r->counter++);
 }
 
 uint64_t rng_below(struct rng *r, uint64_t bound) {

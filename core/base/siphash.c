@@ -117,6 +117,10 @@ struct key128 siphash128(struct siphash_key key, const void *data, size_t n) {
     return hash(key, data, n, true, false);
 }
 
+uint64_t siphash64_word(struct siphash_key key, uint64_t word) {
+    return finish(absorb(begin(key, false), word, false), UINT64_C(8) << 56, false, false).a;
+}
+
 struct key128 siphash128_word(struct siphash_key key, uint64_t word) {
     return finish(absorb(begin(key, true), word, false), UINT64_C(8) << 56, true, false);
 }

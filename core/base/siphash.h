@@ -22,7 +22,8 @@ struct key128 {
 
 uint64_t siphash64(struct siphash_key key, const void *data, size_t n);
 struct key128 siphash128(struct siphash_key key, const void *data, size_t n);
-/* siphash128 of the eight bytes of a word, the lowest first. */
+/* siphash64 and siphash128 of the eight bytes of a word, the lowest first. */
+uint64_t siphash64_word(struct siphash_key key, uint64_t word);
 struct key128 siphash128_word(struct siphash_key key, uint64_t word);
 
 /* SipHash-1-3, which hash tables take elsewhere too: for the keys of maps of this process, of which nobody outside sees

@@ -142,6 +142,8 @@ static void test_128(void) {
 /* The paper's own example, appendix A: 15 bytes. */
 static void test_paper(void) {
     CHECK_TRUE(siphash64(key, input, 15) == 0xa129ca6149be45e5u);
+    CHECK_TRUE(siphash64_word(key, 0x0706050403020100u) == siphash64(key, input, 8));
+    CHECK_TRUE(key128_eq(siphash128_word(key, 0x0706050403020100u), siphash128(key, input, 8)));
 }
 
 static void test_pieces(void) {
