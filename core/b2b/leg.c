@@ -7,6 +7,7 @@
 #include "core/b2b/recover.h"
 #include "core/b2b/wire.h"
 #include "core/base/check.h"
+#include "core/base/own_hash.h"
 #include "core/sip/token.h"
 #include "parser/sip_hdr.h"
 
@@ -59,7 +60,9 @@ void leg_step(struct engine *e, struct leg *l, enum leg_input in) {
 
 /* A tag of ours is random enough to name the leg; the Call-ID is compared when it is found. */
 static struct key128 leg_key(const struct engine *e, struct slice local_tag) {
-    return siphash128_quick(e->map_key, local_tag.p, local_tag.n);
+    struct own_hash h = own_hash_begin(e->map_key);
+    own_hash_add(&h, local_tag);
+    return own_hash_end(h);
 }
 
 /* A leg of the call with its token as text in `mem` (TOKEN_LEN bytes). */
@@ -201,9 +204,11 @@ struct leg *leg_find_request(const struct engine *e, const struct sip_msg *msg) 
 
 static struct key128 tombstone_key(const struct engine *e, struct slice call_id, struct slice local,
                                    struct slice remote) {
-    uint32_t lengths[2] = { call_id.n, local.n };
-    struct slice pieces[] = { slice_of((const char *)lengths, sizeof lengths), call_id, local, remote };
-    return siphash128_quick_pieces(e->map_key, pieces, 4);
+    struct own_hash h = own_hash_begin(e->map_key);
+    own_hash_add(&h, call_id);
+    own_hash_add(&h, local);
+    own_hash_add(&h, remote);
+    return own_hash_end(h);
 }
 
 bool leg_ended_lately(const struct engine *e, struct slice call_id, struct slice local_tag, struct slice remote_tag) {

@@ -30,10 +30,9 @@ static struct txn *find(const struct txn_layer *l, struct key128 key) {
 /* ---- client ---- */
 
 handle txn_client_make(struct txn_layer *l, const struct txn_client *c) {
-    struct slice name = c->method == SIP_M_UNKNOWN ? c->method_name : sip_method_name(c->method);
     enum txn_kind kind = c->method == SIP_M_INVITE ? TXN_ICT : TXN_NICT;
     struct buf *request = c->request;
-    struct key128 key = txn_key_client(l, c->branch, name);
+    struct key128 key = txn_key_client(l, c->branch, c->method, c->method_name);
     bool again = find(l, key) != NULL;
     struct txn *t = request && !again ? txn_new(l, kind, key) : NULL;
     if (!t) {
@@ -89,7 +88,9 @@ static unsigned response_event(const struct txn *t, uint16_t status) {
 
 struct txn_event txn_recv_response(struct txn_layer *l, struct outbox *o, uint64_t now, const struct sip_msg *msg) {
     struct txn_event ev = { .kind = TXN_STRAY, .method = (uint8_t)msg->cseq_method };
-    struct txn *t = msg->via.branch.n ? find(l, txn_key_client(l, msg->via.branch, msg->cseq_method_name)) : NULL;
+    struct txn *t = NULL;
+    if (msg->via.branch.n)
+        t = find(l, txn_key_client(l, msg->via.branch, msg->cseq_method, msg->cseq_method_name));
     if (!t || is_unsent(t)) {
         metrics_add(l->metrics, M_responses_stray, 1);
         return ev;

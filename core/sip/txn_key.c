@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * txn_key: what a transaction is found by. Each key begins with a letter of its own and the lengths of its pieces, so
- * that no two kinds of key and no two splits of the same bytes meet. Branches compare with case: senders that count in
+ * txn_key: what a transaction is found by. Each key of what a peer chose begins with a letter of its own and the lengths
+ * of its pieces, so that no two kinds of key and no two splits of the same bytes meet. Branches compare with case: senders that count in
  * base64 make branches that differ in nothing else.
  */
+#include "core/base/own_hash.h"
 #include "core/sip/branch.h"
 #include "core/sip/txn_table.h"
 
@@ -18,10 +19,15 @@ static struct slice head_slice(const struct key_head *head) {
     return slice_of((const char *)head, sizeof *head);
 }
 
-struct key128 txn_key_client(const struct txn_layer *l, struct slice branch, struct slice method_name) {
-    struct key_head head = { .letter = 'c', .lengths = { (uint16_t)branch.n } };
-    struct slice pieces[] = { head_slice(&head), branch, method_name };
-    return siphash128_quick_pieces(l->key, pieces, 3);
+/* The branch is ours, or nobody's. Methods that have no number of their own go by name. */
+struct key128 txn_key_client(const struct txn_layer *l, struct slice branch, enum sip_method method,
+                             struct slice method_name) {
+    struct own_hash h = own_hash_begin(l->key);
+    own_hash_word(&h, (uint64_t)method);
+    own_hash_add(&h, branch);
+    if (method == SIP_M_UNKNOWN)
+        own_hash_add(&h, method_name);
+    return own_hash_end(h);
 }
 
 /* RFC 2543: Request-URI, From tag, Call-ID, CSeq, top Via; and the To tag, but not for the INVITE's key, since its

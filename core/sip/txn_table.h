@@ -145,7 +145,8 @@ struct buf *txn_make_cancel(struct txn_layer *l, const struct buf *invite, struc
 
 /* ---- keys (txn_key.c) ---- */
 
-struct key128 txn_key_client(const struct txn_layer *l, struct slice branch, struct slice method_name);
+struct key128 txn_key_client(const struct txn_layer *l, struct slice branch, enum sip_method method,
+                             struct slice method_name);
 /* Section 17.2.3. method_name: that of the transaction looked for (INVITE for an ACK). */
 struct key128 txn_key_server(const struct txn_layer *l, const struct sip_msg *msg, struct slice method_name);
 /* Section 8.2.2.2: From tag, Call-ID, CSeq. */
