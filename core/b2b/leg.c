@@ -100,14 +100,35 @@ static struct leg *leg_abandon(struct engine *e, struct leg *l) {
     return NULL;
 }
 
+static void note_method(struct leg *l, struct slice method) {
+    l->allows_refer = l->allows_refer || slice_ieq(method, SL("REFER"));
+    l->allows_update = l->allows_update || slice_ieq(method, SL("UPDATE"));
+}
+
+/* One list in which each comma counts, as nearly everybody sends it: it is long, and the same in all messages. False:
+ * there may be others. */
+static bool note_plain_list(struct leg *l, struct slice list) {
+    if (slice_find(list, '"') >= 0 || slice_find(list, '<') >= 0)
+        return false;
+    while (list.n) {
+        int32_t comma = slice_find(list, ',');
+        uint32_t n = comma < 0 ? list.n : (uint32_t)comma;
+        note_method(l, slice_trim(slice_of(list.p, n)));
+        n += n < list.n;
+        list = slice_of(list.p + n, list.n - n);
+    }
+    return true;
+}
+
 static void note_methods(struct leg *l, const struct sip_msg *msg) {
+    const struct sip_hdr *only = sip_hdr_first(msg, SIP_H_ALLOW);
     struct sip_values cur = { .started = false };
     struct slice method;
     l->allows_refer = l->allows_update = false;
-    while (sip_values_next(msg, SIP_H_ALLOW, &cur, &method)) {
-        l->allows_refer = l->allows_refer || slice_ieq(method, SL("REFER"));
-        l->allows_update = l->allows_update || slice_ieq(method, SL("UPDATE"));
-    }
+    if (!sip_hdr_next(msg, only) && note_plain_list(l, only->value))
+        return;
+    while (sip_values_next(msg, SIP_H_ALLOW, &cur, &method))
+        note_method(l, method);
 }
 
 void leg_note_abilities(struct leg *l, const struct sip_msg *msg) {
