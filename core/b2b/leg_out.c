@@ -364,7 +364,7 @@ void leg_answer_update(struct engine *e, struct leg *l, handle txn, const struct
     struct uas_response full = *r;
     char lines[SESSION_LINES_MAX];
     if (req && leg_is_up(l)) {
-        struct session_asked asked = session_asked(req);
+        struct session_asked asked = session_asked(req, session_is_known(req));
         full.own = leg_session_answer(e, l, &asked, lines);
     }
     full.contact_user = full.to_tag = leg_str(l, DLG_LOCAL_TAG);

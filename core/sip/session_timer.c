@@ -36,7 +36,7 @@ static uint32_t min_se_of(const struct sip_msg *m) {
     return seconds_in(m, SIP_H_MIN_SE, &params);
 }
 
-static bool understands(const struct sip_msg *m) {
+bool session_is_known(const struct sip_msg *m) {
     return sip_list_has(m, SIP_H_SUPPORTED, SL("timer")) || sip_list_has(m, SIP_H_REQUIRE, SL("timer"));
 }
 
@@ -54,7 +54,7 @@ static void put_expires(struct sbuf *b, uint32_t seconds, enum session_by refres
 
 bool session_is_too_short(const struct session_config *c, const struct sip_msg *request) {
     struct session_header h = header_of(request);
-    return sip_hdr_first(request, SIP_H_SESSION_EXPIRES) && h.expires < c->min_se_s && understands(request);
+    return sip_hdr_first(request, SIP_H_SESSION_EXPIRES) && h.expires < c->min_se_s && session_is_known(request);
 }
 
 void session_put_min_se(struct sbuf *b, const struct session_config *c) {
@@ -86,13 +86,13 @@ static uint32_t interval_for(const struct session_config *c, uint32_t asked, uin
     return !asked || mine < asked ? mine : asked;
 }
 
-struct session_asked session_asked(const struct sip_msg *request) {
+struct session_asked session_asked(const struct sip_msg *request, bool knows) {
     struct session_header h = header_of(request);
     return (struct session_asked){
         .expires_s = h.expires,
         .min_se_s = min_se_of(request),
         .refresher = (uint8_t)h.refresher,
-        .knows = understands(request),
+        .knows = knows,
     };
 }
 

@@ -39,7 +39,10 @@ struct session_asked {
     uint8_t refresher;  /* enum session_by */
     bool knows;         /* the sender understands session timers */
 };
-struct session_asked session_asked(const struct sip_msg *request);
+/* knows: session_is_known to its sender. */
+struct session_asked session_asked(const struct sip_msg *request, bool knows);
+/* "timer" in Supported or Require. */
+bool session_is_known(const struct sip_msg *request);
 
 /* A request whose interval is too short for us, from a peer that understands 422 (section 9). */
 bool session_is_too_short(const struct session_config *c, const struct sip_msg *request);

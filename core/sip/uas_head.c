@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/sip/uas_head.h"
 
-#include "core/sip/rel100.h"
+#include "parser/sip_hdr.h"
 #include "parser/sip_write.h"
 
 /* Names, separators, received and rport, rounded up. */
@@ -37,13 +37,26 @@ static bool write_into(struct buf *b, const struct sip_msg *request, const struc
     return !t.overflow;
 }
 
+/* Those of the two options that stand in a list: rel100_is_supported and session_asked would each walk it. */
+static void note_options(const struct sip_msg *m, enum sip_hdr_id id, bool *rel100, bool *timer) {
+    struct sip_values cur = { .started = false };
+    struct slice tag;
+    while (sip_hdr_first(m, id) && sip_values_next(m, id, &cur, &tag)) {
+        *rel100 = *rel100 || slice_ieq(tag, SL("100rel"));
+        *timer = *timer || slice_ieq(tag, SL("timer"));
+    }
+}
+
 static void note_questions(struct uas_head *h, const struct sip_msg *request) {
+    bool rel100 = false, timer = false;
+    note_options(request, SIP_H_REQUIRE, &rel100, &timer);
+    h->rel100_required = rel100;
+    note_options(request, SIP_H_SUPPORTED, &rel100, &timer);
+    h->rel100_supported = rel100;
     h->tagged = request->to_tag.p != NULL;
     h->described = request->body.n != 0;
     h->method = (uint8_t)request->method;
-    h->rel100_required = rel100_is_required(request);
-    h->rel100_supported = h->rel100_required || rel100_is_supported(request);
-    h->session = session_asked(request);
+    h->session = session_asked(request, timer);
 }
 
 /* Many Via in one header, each of which gets a line of its own, may need more than was expected. */

@@ -28,7 +28,8 @@ static const struct sip_msg *response(struct ua_fix *f, unsigned status, const c
 static struct slice answer(const struct session_config *c, struct session_timer *t, struct ua_fix *f,
                            const char *lines) {
     struct sbuf b = sbuf_on(mem, sizeof mem);
-    struct session_asked asked = session_asked(request(f, lines));
+    const struct sip_msg *m = request(f, lines);
+    struct session_asked asked = session_asked(m, session_is_known(m));
     session_answer(&b, c, t, &asked);
     return sbuf_slice(&b);
 }
