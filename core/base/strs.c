@@ -17,11 +17,15 @@ static void clear(struct strs *s, struct buf_pool *pool, unsigned field) {
         buf_unref(pool, &s->b);
 }
 
+/* A bit for each that is there, but for this one. */
+static uint32_t others(const struct strs *s, unsigned field) {
+    return s->present & ~(UINT32_C(1) << field);
+}
+
 static uint32_t bytes_without(const struct strs *s, unsigned field) {
     uint32_t n = 0;
-    for (unsigned i = 0; i < STRS_FIELDS; i++)
-        if (i != field && strs_has(s, i))
-            n += s->len[i];
+    for (uint32_t rest = others(s, field); rest; rest &= rest - 1)
+        n += s->len[__builtin_ctz(rest)];
     return n;
 }
 
@@ -31,15 +35,13 @@ static bool repack(struct strs *s, struct buf_pool *pool, unsigned field, struct
     struct buf *b = all <= STRS_BYTES_MAX ? buf_get(pool, all) : NULL;
     if (!b)
         return false;
-    for (unsigned i = 0; i < STRS_FIELDS; i++) {
-        if (i == field || !strs_has(s, i))
-            continue;
-        memcpy(b->data + b->len, s->b->data + s->off[i], s->len[i]);
+    for (uint32_t rest = others(s, field); rest; rest &= rest - 1) {
+        unsigned i = (unsigned)__builtin_ctz(rest);
+        slice_copy(b->data + b->len, slice_of(s->b->data + s->off[i], s->len[i]));
         s->off[i] = (uint16_t)b->len;
         b->len += s->len[i];
     }
-    if (value.n)
-        memcpy(b->data + b->len, value.p, value.n);
+    slice_copy(b->data + b->len, value);
     place(s, field, b->len, value.n);
     b->len += value.n;
     buf_unref(pool, &s->b);
@@ -63,7 +65,7 @@ bool strs_set(struct strs *s, struct buf_pool *pool, unsigned field, struct slic
         return true;
     }
     if (s->b && value.n <= s->b->cap - s->b->len && s->b->len + value.n <= STRS_BYTES_MAX) {
-        memcpy(s->b->data + s->b->len, value.p, value.n);
+        slice_copy(s->b->data + s->b->len, value);
         place(s, field, s->b->len, value.n);
         s->b->len += value.n;
         return true;
