@@ -19,6 +19,9 @@ static const struct slice profiles[2][2] = {
 static bool read_profile(struct slice proto, bool *secure, bool *feedback) {
     if (proto.n < 7 || proto.n > 9)
         return false;
+    *secure = *feedback = false;
+    if (slice_eq(proto, SL("RTP/AVP")))
+        return true;
     /* RTP/SAVPF: one letter tells each, and then there is one name to compare with. */
     *secure = (proto.p[4] | 0x20) == 's';
     *feedback = (proto.p[proto.n - 1] | 0x20) == 'f';
