@@ -97,7 +97,16 @@ bool dialog_from_response(struct dialog *d, struct ua *ua, const struct sip_msg 
            dialog_refresh(d, ua, msg);
 }
 
+/* "<target>" and nothing else, as a 2xx has it behind its 180: read before. */
+static bool is_target(const struct dialog *d, struct slice contact) {
+    struct slice target = strs_get(&d->s, DLG_TARGET);
+    return target.p && contact.n == target.n + 2 && contact.p[0] == '<' && contact.p[contact.n - 1] == '>' &&
+           memcmp(contact.p + 1, target.p, target.n) == 0;
+}
+
 bool dialog_refresh(struct dialog *d, struct ua *ua, const struct sip_msg *msg) {
+    if (is_target(d, sip_hdr_value(msg, SIP_H_CONTACT)))
+        return true;
     struct slice uri = contact_uri(msg);
     if (!uri.p || slice_eq(uri, strs_get(&d->s, DLG_TARGET)))
         return true;
