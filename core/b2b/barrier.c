@@ -183,9 +183,11 @@ static void append(struct engine *e, struct call *c, handle self) {
 
 /* NULL: it goes at once. */
 static struct held *hold(struct engine *e, const struct leg *l, enum hold how, enum held_what what) {
+    if (how == HOLD_NEVER || e->cfg.durability != DURABILITY_CONFIRMED)
+        return NULL;
     struct call *c = l ? leg_call(e, l) : NULL, *other = other_call(e, l);
     handle self;
-    if (how == HOLD_NEVER || !c || e->cfg.durability != DURABILITY_CONFIRMED)
+    if (!c)
         return NULL;
     if (how == HOLD_BEHIND && !waits_behind(e, c, l->self))
         return NULL;

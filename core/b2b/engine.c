@@ -460,11 +460,12 @@ static bool is_refusal(const struct out *o) {
 static void put_records_first(struct outbox *out) {
     uint32_t to = 0;
     for (uint32_t i = 0; i < out->n; i++) {
-        struct out *o = &out->entries[i], put = *o;
+        const struct out *o = &out->entries[i];
         if (is_refusal(o))
             to = i + 1;
         if (o->kind != OUT_STORE || o->u.store.verb != STORE_PUT)
             continue;
+        struct out put = *o;
         memmove(&out->entries[to + 1], &out->entries[to], (i - to) * sizeof *o);
         out->entries[to++] = put;
     }

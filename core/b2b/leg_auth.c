@@ -104,9 +104,13 @@ void leg_keep_credentials(struct engine *e, struct leg *l, struct slice lines) {
     struct slice credentials = SLICE_NONE;
     struct slice name = leg_auth_is_proxys(l) ? SL("Proxy-Authorization:") : SL("Authorization:");
     /* They are the last line. */
-    for (uint32_t i = 0; i < lines.n; i++)
-        if ((i == 0 || lines.p[i - 1] == '\n') && slice_has_prefix(slice_of(lines.p + i, lines.n - i), name))
-            credentials = slice_of(lines.p + i, lines.n - i);
+    while (lines.n) {
+        int32_t end = slice_find(lines, '\n');
+        uint32_t n = end < 0 ? lines.n : (uint32_t)end + 1;
+        if (slice_has_prefix(lines, name))
+            credentials = lines;
+        lines = slice_of(lines.p + n, lines.n - n);
+    }
     if (credentials.p || leg_str(l, LEG_CREDENTIALS).p)
         leg_set(e, l, LEG_CREDENTIALS, credentials);
 }
