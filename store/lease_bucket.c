@@ -109,15 +109,20 @@ static void others(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epo
     b->owner = node;
     b->epoch = epoch;
     enter(l, b, AT_OTHERS);
-    if (news)
-        lease_decide(l, LEASE_OWNER, bucket)->node = node == l->cfg.node ? 0 : node;
+    if (news) {
+        struct lease_decision *d = lease_decide(l, LEASE_OWNER, bucket);
+        d->node = node == l->cfg.node ? 0 : node;
+        d->epoch = epoch;
+    }
     if (node && node != l->cfg.node)
         b->asked = b->asked && lease_is_dead(l, node, 0);
 }
 
 static void lost(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epoch) {
     struct lease_bucket *b = &l->buckets[bucket];
-    lease_decide(l, LEASE_LOST, bucket)->node = node == l->cfg.node ? 0 : node;
+    struct lease_decision *d = lease_decide(l, LEASE_LOST, bucket);
+    d->node = node == l->cfg.node ? 0 : node;
+    d->epoch = epoch;
     b->owner = node;
     b->epoch = epoch;
     enter(l, b, AT_OTHERS);

@@ -353,6 +353,7 @@ static void rewrite_all(struct engine *e, uint16_t bucket) {
 void owner_on_bucket(struct engine *e, const struct event *ev) {
     struct owners *o = &e->owners;
     uint16_t b = ev->u.bucket.bucket;
+    uint64_t epoch = ev->u.bucket.epoch;
     if (!o->shared || b >= LIMIT_BUCKETS)
         return;
     if (o->lost && (ev->u.bucket.what == BUCKET_LOADING || ev->u.bucket.what == BUCKET_MINE))
@@ -361,7 +362,7 @@ void owner_on_bucket(struct engine *e, const struct event *ev) {
     case BUCKET_OWNER:
     case BUCKET_LOST:
         not_ours(e, b, ev->u.bucket.peer);
-        owner_wait_told(e, b);
+        owner_wait_told(e, b, epoch);
         break;
     case BUCKET_LOADING:
         o->of[b] = OWNER_LOADING;
@@ -377,4 +378,5 @@ void owner_on_bucket(struct engine *e, const struct event *ev) {
         break;
     case BUCKET_GIVE: owner_on_give(e, ev); break;
     }
+    o->told[b] = epoch > o->told[b] ? epoch : o->told[b];
 }

@@ -43,6 +43,7 @@ bool owner_wait_put(struct engine *e, const struct event *in) {
                                                 in->u.dgram.src,
                                                 in->u.dgram.dst,
                                                 e->now + OWNER_WAIT_US,
+                                                e->owners.told[e->owners.here],
                                                 e->owners.from,
                                                 e->owners.here,
                                                 e->owners.hops };
@@ -51,10 +52,10 @@ bool owner_wait_put(struct engine *e, const struct event *in) {
     return true;
 }
 
-void owner_wait_told(struct engine *e, uint16_t bucket) {
+void owner_wait_told(struct engine *e, uint16_t bucket, uint64_t epoch) {
     for (uint32_t i = 0; i < e->wait.used; i++) {
         struct owner_waiting *x = at(&e->wait, i);
-        if (x->here == bucket)
+        if (x->here == bucket && x->epoch < epoch)
             x->from = PEER_NONE;
     }
 }

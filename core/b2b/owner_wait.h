@@ -21,6 +21,7 @@ struct owner_waiting {
     struct buf *bytes;
     struct addr src, dst;
     uint64_t until_us;
+    uint64_t epoch;          /* owners.told of `here` */
     uint32_t from;           /* owners.from, hops, here */
     uint16_t here;
     uint8_t hops;
@@ -37,8 +38,8 @@ struct owner_wait {
 void owner_wait_init(struct engine *e, struct arena *a);
 /* A datagram, as owners.hops and so on say. False: no room, or it has waited long enough. */
 bool owner_wait_put(struct engine *e, const struct event *in);
-/* Whose the bucket is has been told: who passed a message for it on did not know that yet. */
-void owner_wait_told(struct engine *e, uint16_t bucket);
+/* Who has the bucket since that epoch has been told: if it is news, who passed a message for it on did not know. */
+void owner_wait_told(struct engine *e, uint16_t bucket, uint64_t epoch);
 
 /* On TIMER_WAIT: so many are to be tried. */
 uint32_t owner_wait_count(const struct engine *e);

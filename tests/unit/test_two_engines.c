@@ -57,26 +57,31 @@ static void test_asked(void) {
 /* Each thinks that the other has it: the second knows by then that the first has not, asks, and keeps it until it knows
  * more, or for a while. It may be the first that is about to get it. */
 static void test_hop_limit(void) {
-    enum { NOBODY_COMES, COMES_HERE, COMES_THERE, CASES };
+    enum { NOBODY_COMES, COMES_HERE, COMES_LATE, COMES_THERE, CASES };
     for (unsigned comes = 0; comes < CASES; comes++) {
         struct pair *p = pair_new(&config);
         struct rig_dialog a;
         rig_dialog_new(&a, ALICE, BOB);
         unsigned bucket = pair_hash(&config, a.call_id);
-        pair_bucket(p, 0, BUCKET_OWNER, bucket, 2, 0);
-        pair_bucket(p, 1, BUCKET_OWNER, bucket, 1, 0);
+        pair_bucket(p, 0, BUCKET_OWNER, bucket, 2, 1);
+        pair_bucket(p, 1, BUCKET_OWNER, bucket, 1, 1);
         p->r.e = p->e[0];
         rig_request(&p->r, &a, "INVITE", "", rig_sdp("0", "sendrecv", 40000));
         CHECK_EQ(p->peer_n, 1);
         CHECK_EQ(p->asked_n, 1);
         CHECK_EQ(p->sends, 0);
+        if (comes == COMES_LATE) { /* what was known before is no word that it has gone there */
+            pair_bucket(p, 1, BUCKET_OWNER, bucket, 1, 1);
+            pair_wait(p, 20000);
+            CHECK_EQ(p->peer_n, 1);
+        }
         if (comes) {
             pair_bucket(p, comes == COMES_THERE ? 0 : 1, BUCKET_MINE, bucket, 0, 2);
             if (comes == COMES_THERE)
-                pair_bucket(p, 1, BUCKET_OWNER, bucket, 1, 0);
+                pair_bucket(p, 1, BUCKET_OWNER, bucket, 1, 2);
             pair_wait(p, 20000);
             CHECK_EQ(p->sends, 2); /* 100, and the INVITE to BOB */
-            CHECK_EQ(pair_calls(p, comes == COMES_HERE), 1);
+            CHECK_EQ(pair_calls(p, comes != COMES_THERE), 1);
         } else {
             pair_wait(p, OWNER_WAIT_US + 20000);
             CHECK_EQ(p->sends, 0);
