@@ -75,8 +75,10 @@ bool lease_is_dead(const struct lease *l, uint32_t node, uint64_t grace_us) {
     return true;
 }
 
-bool lease_may_claim(const struct lease *l, bool somebodys) {
-    uint64_t wait = somebodys ? LEASE_LIFE_US + LEASE_GRACE_US : LEASE_RENEW_US + LEASE_GRACE_US;
+bool lease_may_claim(const struct lease *l, enum lease_claim what) {
+    static const uint64_t waits[] = { [CLAIM_NOBODYS] = LEASE_RENEW_US + LEASE_GRACE_US,
+                                      [CLAIM_SOMEBODYS] = LEASE_LIFE_US + LEASE_GRACE_US };
+    uint64_t wait = waits[what];
     return l->reachable_us != LEASE_NEVER && l->now - l->reachable_us >= wait && l->now < l->until_us && !l->suspended;
 }
 

@@ -108,6 +108,7 @@ static void others(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epo
     bool news = b->state != AT_OTHERS || b->owner != node || b->asked;
     b->owner = node;
     b->epoch = epoch;
+    b->left = b->left && !node;
     enter(l, b, AT_OTHERS);
     if (news) {
         struct lease_decision *d = lease_decide(l, LEASE_OWNER, bucket);
@@ -178,7 +179,7 @@ static void claimed_again(struct lease *l, uint16_t bucket, uint64_t epoch) {
 static void claimed(struct lease *l, uint16_t bucket, uint64_t epoch) {
     struct lease_bucket *b = &l->buckets[bucket];
     b->failures = 0;
-    b->asked = b->look = false;
+    b->asked = b->look = b->left = false;
     b->owner = l->cfg.node;
     if (lease_bucket_is_ours(b)) {
         claimed_again(l, bucket, epoch);
@@ -328,7 +329,8 @@ void lease_bucket_heard(struct lease *l, uint16_t bucket, uint32_t node, uint64_
         b->look = b->look || epoch >= b->epoch;
         return;
     }
-    b->asked = b->asked || !node; /* who lets go of it means this one to have it, maybe before we know that it drains */
+    b->left = !node; /* who lets go of it means this one to have it, maybe before we know that it drains */
+    b->asked = b->asked || b->left;
     others(l, bucket, node, epoch);
     hurry(l, bucket);
 }
@@ -373,8 +375,8 @@ static bool is_to_be_claimed(const struct lease *l, const struct lease_bucket *b
     if (!is_wanted(l, b) || l->now < b->not_before_us)
         return false;
     if (!b->owner || b->owner == l->cfg.node)
-        return lease_may_claim(l, false);
-    return lease_may_claim(l, true) && lease_is_dead(l, b->owner, b->asked ? 0 : LEASE_GRACE_US);
+        return lease_may_claim(l, b->left ? CLAIM_LEFT : CLAIM_NOBODYS);
+    return lease_may_claim(l, CLAIM_SOMEBODYS) && lease_is_dead(l, b->owner, b->asked ? 0 : LEASE_GRACE_US);
 }
 
 static uint32_t heir_of(const struct lease *l, uint16_t bucket) {

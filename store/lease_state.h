@@ -33,6 +33,7 @@ struct lease_bucket {
     uint8_t failures;             /* claims that were fenced, one after the other */
     bool in_flight;
     bool asked;                   /* by a message: claim it whoever it should be */
+    bool left;                    /* to us, by who had it: nobody is to be waited for */
     bool unsure;                  /* ours, but to be found so again before anything is sent */
     bool reclaim;                 /* by a new epoch: the lease had run out, so a claim of it may be under way */
     bool rewrite;                 /* the server has forgotten its records as well */
@@ -96,7 +97,8 @@ struct lease_decision *lease_decide(struct lease *l, enum lease_verdict v, uint1
 struct lease_peer *lease_peer(struct lease *l, uint32_t node);
 /* Not alive for so long that even its own clock must agree; a node never heard of is dead. */
 bool lease_is_dead(const struct lease *l, uint32_t node, uint64_t grace_us);
-bool lease_may_claim(const struct lease *l, bool somebodys);
+enum lease_claim { CLAIM_LEFT, CLAIM_NOBODYS, CLAIM_SOMEBODYS };
+bool lease_may_claim(const struct lease *l, enum lease_claim what);
 /* The living node that is to read what is in this bucket of that format; 0: none does. */
 uint32_t lease_reader(const struct lease *l, uint32_t bucket, uint8_t format);
 

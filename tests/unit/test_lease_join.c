@@ -59,6 +59,20 @@ static void test_let_go(void) {
     world_end();
 }
 
+/* One that has just come takes at once what is left to it, since its calls are waiting. */
+static void test_left_to_who_comes(void) {
+    world_new(2);
+    (void)until_all_owned(10 * SEC);
+    start_node(2);
+    run(LEASE_RENEW_US + 100 * MS); /* it is known */
+    CHECK_EQ(owned(2), 0);
+    input(0, (struct lease_input){ .kind = LEASE_IN_DRAIN });
+    run(LEASE_GRACE_US - 200 * MS);
+    CHECK_TRUE(owned(2) > LIMIT_BUCKETS / 8);
+    CHECK_EQ(w.nodes[1].lost + w.nodes[2].lost, 0);
+    world_end();
+}
+
 /* What a node had when it drained comes back when it does; what another does not give, since it has calls in the midst
  * of something, later. */
 static void test_return(void) {
@@ -118,5 +132,6 @@ static void test_reader_comes(void) {
 }
 
 int main(void) {
-    return UNIT_RUN("lease_join", UNIT(test_format), UNIT(test_let_go), UNIT(test_return), UNIT(test_reader_comes));
+    return UNIT_RUN("lease_join", UNIT(test_format), UNIT(test_let_go), UNIT(test_left_to_who_comes),
+                    UNIT(test_return), UNIT(test_reader_comes));
 }
