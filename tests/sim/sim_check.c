@@ -335,6 +335,8 @@ static void out_notify(struct world *w, const struct seen_dialog *d, const struc
             s->lapsed = false;
             s->excused = s->excused || w->now - s->sent_at >= T1_64 - T2; /* for the last time */
         }
+        /* Carried out here in the end by the next owner, whose NOTIFY may be sooner than the 202 that died. */
+        s->final = s->final || (s->relayed && slice_eq(state.state, SL("terminated")));
         if (m->cseq == s->notify_cseq || s->relayed)
             return;
         s->lapsed = s->was_final = false;
