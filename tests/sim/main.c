@@ -9,7 +9,7 @@
  *   --only LIST   of that seed's events only these: what a failure prints
  *   --faults      in every world with confirmed durability the store is late, refuses and is down; engines die, and
  *                 others go on with their records: without it in two thirds of those worlds
- *   --nodes       several engines of a cluster in each world
+ *   --nodes       several engines of a cluster in each world; --mix: in one of twenty
  *   --verbose     the ladder; --wire: whole messages too
  *   --hash        the hash of all traces: the same on every machine
  *   --cover       rows of the tables that were never reached
@@ -51,6 +51,8 @@ static void parse(struct sim_options *o, int argc, char **argv) {
             o->faults = true;
         else if (!strcmp(a, "--nodes"))
             o->nodes = true;
+        else if (!strcmp(a, "--mix"))
+            o->mix = true;
         else if (!strcmp(a, "--verbose"))
             o->verbose = true;
         else if (!strcmp(a, "--wire"))
@@ -100,8 +102,8 @@ static void on_failure(struct world *w, const char *program) {
     if (w->opt.no_shrink || w->opt.only)
         return;
     sim_shrink(w);
-    printf("shrunk; replay: %s%s --seed %llu --verbose --only ", program, w->opt.faults ? " --faults" : "",
-           (unsigned long long)w->seed);
+    printf("shrunk; replay: %s%s%s --seed %llu --verbose --only ", program, w->opt.faults ? " --faults" : "",
+           w->opt.nodes ? " --nodes" : w->opt.mix ? " --mix" : "", (unsigned long long)w->seed);
     print_list(w);
     w->opt.verbose = true;
     if (world_run(w, w->seed))

@@ -352,7 +352,7 @@ struct sim_seen_all {
 
 struct sim_options {
     uint64_t seed, count, seconds;
-    bool faults, nodes, verbose, hash, no_shrink, survey, cover, engine_trace, stop_on_first;
+    bool faults, nodes, mix, verbose, hash, no_shrink, survey, cover, engine_trace, stop_on_first;
     const char *only, *explained;
 };
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #define SECOND 1000000ull
+#define NODES_ONE_IN 20           /* worlds has several engines, with --mix */
 #define STEPS_AT_ONCE 20000       /* without the time moving: the engine spins */
 
 const struct addr sim_engine_addr = { .ip = { 10, 0, 0, 1 }, .port = 5060, .family = ADDR_V4 };
@@ -407,7 +408,7 @@ static void begin(struct world *w) {
     w->free_packets = NULL;
     w->packets_used = 0;
     memset(w->path, 0, sizeof w->path);
-    w->script.nodes = w->opt.nodes;
+    w->script.nodes = w->opt.nodes || (w->opt.mix && sim_mix(w->seed, 95) % NODES_ONE_IN == 0);
     sim_script_make(&w->script, w->seed);
     for (unsigned i = 0; i < SIM_PHONES; i++)
         phone_init(w, i);
