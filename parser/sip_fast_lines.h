@@ -27,8 +27,9 @@ ALWAYS const char **put_lines(const char **to, const char *lf, uint64_t ends) {
     to[1] = at_first_bit(lf, ends);
     ends &= ends - 1;
     to[2] = at_first_bit(lf, ends);
-    for (ends &= ends - 1, to += 3; __builtin_expect(ends != 0, 0); ends &= ends - 1)
-        *to++ = at_first_bit(lf, ends);
+    ends &= ends - 1;
+    for (unsigned i = 3; __builtin_expect(ends != 0, 0); ends &= ends - 1)
+        to[i++] = at_first_bit(lf, ends);
     return behind;
 }
 
