@@ -120,9 +120,9 @@ ALWAYS bool fast_header(struct sip_reader *r, struct sip_hdr *to, uint32_t numbe
     if (__builtin_expect(id == SIP_H_OTHER, 0) && (half_not_name(h) & below(colon)))
         return false;
     /* Field by field: a whole one would be zeroed first. */
-    struct slice value = trim_value(p + colon + 1, lf - 1);
     to->name.p = p;
     to->name.n = colon;
+    struct slice value = trim_value(p + colon + 1, lf - 1);
     to->value.p = value.p;
     to->value.n = value.n;
     /* id, and next, which is 0. */
