@@ -105,7 +105,7 @@ ALWAYS struct slice trim_value(const char *begin, const char *end) {
     return slice_trim(slice_of(begin, (size_t)(end + 2 - begin)));
 }
 
-/* Header `number`, from 1, which goes to `to`, out of the line from p to its LF, as sip_read_header reads it; h is loaded
+/* Header `number`, from 1, which goes to `to`, out of the line from p to its LF, as sip_read_header reads it; h: loaded
  * at p. False: not of the usual form, nothing was done. */
 ALWAYS bool fast_header(struct sip_reader *r, struct sip_hdr *to, uint32_t number, const char *p, const char *lf,
                         struct half h, uint16_t *last) {
@@ -146,7 +146,8 @@ static __attribute__((noinline)) void fast_headers(struct sip_reader *r, const s
         /* A line that begins with a blank goes on with the one before. */
         if ((uint8_t)lf[1] <= ' ' && (lf[1] == ' ' || lf[1] == '\t'))
             continue;
-        struct half h = __builtin_expect(p <= whole, 1) ? half_load_whole(p) : half_load(p, (uint32_t)(lf - p));
+        bool fits = __builtin_expect(p <= whole, 1);
+        struct half h = fits ? half_load_whole(p) : half_load(p, (uint32_t)(lf - p));
         if (fast_header(r, to, number + 1, p, lf, h, last)) {
             number++;
             to++;
