@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/sip/token.h"
 
+#include "core/base/text.h"
+
 void token_put(struct sbuf *b, const struct token *t) {
-    sbuf_char(b, TOKEN_MARK);
-    sbuf_hex(b, t->cluster, 2);
-    sbuf_hex(b, t->bucket, 3);
-    sbuf_hex(b, t->call, 16);
-    sbuf_hex(b, t->leg, 1);
-    sbuf_hex(b, t->random, 16);
+    char front[16], *to = sbuf_room(b, TOKEN_LEN);
+    if (!to) {
+        b->overflow = true;
+        return;
+    }
+    text_hex16(front, (uint64_t)t->cluster << 16 | (uint64_t)(t->bucket & 0xfff) << 4 | (t->leg & 0xf));
+    *to++ = TOKEN_MARK;
+    to = text_put(to, slice_of(front + 10, 5));
+    to = text_hex16(to, t->call);
+    *to++ = front[15];
+    sbuf_wrote(b, text_hex16(to, t->random));
 }
 
 static bool hex_field(const char *p, unsigned digits, uint64_t *out) {
