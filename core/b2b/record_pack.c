@@ -10,23 +10,31 @@ enum { RUN_OWN, RUN_AGAIN };
 
 /* Bytes in one order on every machine: the same record everywhere. */
 static uint32_t hash_at(const char *p) {
-    const uint8_t *b = (const uint8_t *)p;
-    uint32_t v = b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+    uint32_t v = slice_load32(p);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap32(v);
+#endif
     return v * UINT32_C(2654435761) >> (32 - HEAD_BITS);
 }
 
-static uint64_t word_at(const char *p) {
-    uint64_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-/* What lies at `before` and at `at` is the same for so many bytes; before < at. */
+/* What lies at `before` and at `at` is the same for so many bytes, AGAIN_MIN or more; else less. before < at, and so
+ * many are there. */
 static uint32_t match_length(struct slice in, uint32_t before, uint32_t at) {
     const char *p = in.p + before, *q = in.p + at;
     uint32_t n = 0, room = in.n - at;
-    while (n + 8 <= room && word_at(p + n) == word_at(q + n))
-        n += 8;
+    /* As mostly: only their hash is the same. */
+    if (slice_load32(p) != slice_load32(q))
+        return 0;
+    for (; n + 8 <= room; n += 8) {
+        uint64_t differ = slice_load64(p + n) ^ slice_load64(q + n);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        if (differ)
+            return n + (uint32_t)__builtin_ctzll(differ) / 8;
+#else
+        if (differ)
+            break;
+#endif
+    }
     while (n < room && p[n] == q[n])
         n++;
     return n;
@@ -34,11 +42,14 @@ static uint32_t match_length(struct slice in, uint32_t before, uint32_t at) {
 
 /* Positions from `from` on are where their four bytes stood last; to + AGAIN_MIN - 1 bytes are there. */
 static void note(uint16_t *head, const char *p, uint32_t from, uint32_t to) {
-    for (; from + 2 <= to; from += 2) {
-        head[hash_at(p + from)] = (uint16_t)(from + 1);
-        head[hash_at(p + from + 1)] = (uint16_t)(from + 2);
+    for (; from + 4 <= to; from += 4) {
+        const char *at = p + from;
+        head[hash_at(at)] = (uint16_t)(from + 1);
+        head[hash_at(at + 1)] = (uint16_t)(from + 2);
+        head[hash_at(at + 2)] = (uint16_t)(from + 3);
+        head[hash_at(at + 3)] = (uint16_t)(from + 4);
     }
-    if (from < to)
+    for (; from < to; from++)
         head[hash_at(p + from)] = (uint16_t)(from + 1);
 }
 
