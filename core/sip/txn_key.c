@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * txn_key: what a transaction is found by. Each key of what a peer chose begins with a letter of its own and the lengths
- * of its pieces, so that no two kinds of key and no two splits of the same bytes meet. Branches compare with case: senders that count in
- * base64 make branches that differ in nothing else.
+ * txn_key: what a transaction is found by. Each key of what a peer chose begins with a letter of its own and the
+ * lengths of its pieces, so that no two kinds of key and no two splits of the same bytes meet. Branches compare with
+ * case: senders that count in base64 make branches that differ in nothing else.
  */
 #include "core/base/own_hash.h"
 #include "core/sip/branch.h"
