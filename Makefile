@@ -315,8 +315,9 @@ e2e: all
 
 # Phones, network and engine in one process under virtual time. HOURS=n, SEED=n.
 sim: $(SIM_BIN)
-	$(SIM_BIN) $(if $(NODES),$(if $(filter mix,$(NODES)),--mix,--nodes)) $(if $(SEED),--seed $(SEED) --count 1 --verbose,--seconds \
-	    $(if $(HOURS),$$(($(HOURS) * 3600)),60) $(if $(filter-out mix,$(NODES)),,--explained tests/sim/unreached.txt))
+	$(SIM_BIN) $(if $(NODES),$(if $(filter mix,$(NODES)),--mix,--nodes)) \
+	    $(if $(SEED),--seed $(SEED) --count 1 --verbose,--seconds $(if $(HOURS),$$(($(HOURS) * 3600)),60) \
+	    $(if $(filter-out mix,$(NODES)),,--explained tests/sim/unreached.txt))
 
 sim-smoke: $(SIM_BIN)
 	@tests/sim/run.sh $(SIM_BIN) 30

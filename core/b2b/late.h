@@ -13,8 +13,8 @@
 bool late_offered(struct engine *e, struct leg *l, const struct sip_msg *msg);
 /* Its offer is answered with what `other` says. False: that does not fit, and the ACK is still owed. */
 bool late_answer(struct engine *e, struct leg *l, const struct leg *other);
-/* The ACK that was to answer l's offer will not come: its sender has been replaced by `other`, which was shown the offer,
- * and whose answer it gets. Or as late_decline. */
+/* The ACK that was to answer l's offer will not come: its sender has been replaced by `other`, which was shown the
+ * offer, and whose answer it gets. Or as late_decline. */
 void late_take_answer(struct engine *e, struct leg *l, const struct leg *other);
 /* l is asked for an offer, to show it to the other one. Not if one of the two was asked before: what it offers settles
  * both, and two that were asked would wait for each other's answer. */
