@@ -63,14 +63,16 @@ static bool dialled_event(struct engine *e, struct transfer *t, struct leg *l, c
 static bool earlier_event(struct engine *e, const struct transfer *t, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
     bool answered = ev->kind == LEG_EV_REANSWERED, owed = other && leg_owes_answer(other);
-    if (!ev->own || !(answered || ev->kind == LEG_EV_REREFUSED) || !(owed || l->reoffer_waits))
+    /* No transfer asks its target for an offer. */
+    bool fresh = answered && l->late_offer && l->transfer_role == TR_TARGET;
+    if (!ev->own || !(answered || ev->kind == LEG_EV_REREFUSED) || !(owed || l->reoffer_waits || fresh))
         return false;
     /* The transfer asks for an offer, or makes its own, in the place of one that waited to be tried again, and will not
      * be. */
-    bool asked = t->state == TRANSFER_ASK && l->late_offer;
+    bool asked = t->state == TRANSFER_ASK && l->late_offer && !fresh;
     bool offered = (t->state == TRANSFER_OFFERED && l->transfer_role == TR_TARGET) ||
                    (t->state == TRANSFER_TRANSFEREE && l->transfer_role == TR_TRANSFEREE);
-    if ((asked || offered) && !l->reoffer_waits) {
+    if ((asked || offered) && !l->reoffer_waits && !fresh) {
         late_decline(e, other);
         return false;
     }
