@@ -108,9 +108,10 @@ void check_dump(const struct world *w) {
 
 /* ---- media ---- */
 
+/* It waits for nothing: nor for its turn to be told, or its transfer's record behind a death. */
 static bool is_idle(const struct leg *l) {
     return l->state == LEG_UP && l->oa == OA_STABLE && l->invite_in == HANDLE_NONE && l->invite_out == HANDLE_NONE &&
-           !l->ok && !l->retry_until && l->transfer == HANDLE_NONE;
+           !l->ok && !l->retry_until && !l->reanchors && l->transfer == HANDLE_NONE && !leg_str(l, LEG_TRANSFER_AT).p;
 }
 
 static struct phone *phone_of(struct world *w, const struct leg *l) {
