@@ -132,14 +132,15 @@ static char *put_octet(char *to, unsigned v) {
     return to;
 }
 
-#define V4_TEXT_MAX 16u           /* with a dot behind each octet */
+#define V4_TEXT_MAX 15u
 
 static char *put_octets(char *to, const uint8_t ip[4]) {
-    for (unsigned i = 0; i < 4; i++) {
-        to = put_octet(to, ip[i]);
+    to = put_octet(to, ip[0]);
+    for (unsigned i = 1; i < 4; i++) {
         *to++ = '.';
+        to = put_octet(to, ip[i]);
     }
-    return to - 1;
+    return to;
 }
 
 /* In place where there is room for the longest: what has just been written byte by byte is slow to copy. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
  * sbuf: append to caller's memory, no printf, no allocation. What does not fit sets `overflow` and is dropped, and the
- * whole result is then to be thrown away; nothing is ever written past `cap`.
+ * whole result is then to be thrown away; nothing is ever written past `cap`. Behind `n` the memory stays as it was:
+ * cleared before, with one byte more than `cap`, it holds a C string. Only a header's value that is folded may leave
+ * more there (sip_write.h).
  */
 #ifndef REFEREE_BASE_SBUF_H
 #define REFEREE_BASE_SBUF_H

@@ -136,6 +136,19 @@ static void test_put_parse_round_trip(void) {
     }
 }
 
+/* Memory that was cleared holds a C string, whichever octets have one digit. */
+static void test_nothing_behind(void) {
+    static const char *const texts[] = { "127.0.0.1", "255.255.255.255", "::1", "::ffff:192.0.2.1" };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char mem[64] = "";
+        struct addr a = { .family = ADDR_NONE };
+        struct sbuf b = sbuf_on(mem, sizeof mem - 1);
+        CHECK_TRUE(addr_parse_ip(slice_str(texts[i]), &a));
+        addr_put_ip(&b, &a);
+        CHECK_EQ(strcmp(mem, texts[i]), 0);
+    }
+}
+
 static struct addr ip(const char *s) {
     struct addr a = { .family = ADDR_NONE };
     CHECK_TRUE(addr_parse(slice_str(s), 5060, &a));
@@ -178,5 +191,6 @@ static void test_in_net(void) {
 
 int main(void) {
     return UNIT_RUN("addr", UNIT(test_parse_and_put), UNIT(test_bad), UNIT(test_host_and_port),
-                    UNIT(test_against_libc), UNIT(test_put_parse_round_trip), UNIT(test_compare), UNIT(test_in_net));
+                    UNIT(test_against_libc), UNIT(test_put_parse_round_trip), UNIT(test_nothing_behind),
+                    UNIT(test_compare), UNIT(test_in_net));
 }
