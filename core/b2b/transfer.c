@@ -19,6 +19,7 @@ void transfer_role(struct engine *e, struct transfer *t, handle leg, enum transf
         return;
     l->transfer = role == TR_NONE ? HANDLE_NONE : t->self;
     l->transfer_role = (uint8_t)role;
+    leg_set(e, l, LEG_TRANSFER_AT, SLICE_NONE); /* one that it may have waited for was never stored */
     call_promised(e, leg_call(e, l));
     cdr_party(e, t, l, role);
 }
@@ -58,13 +59,12 @@ struct transfer *transfer_new(struct engine *e, struct call *c) {
         metrics_add(&e->metrics, M_pool_full, 1);
         return NULL;
     }
-    t->self = t->timer.owner = h;
+    t->self = t->timer.owner = c->transfer = h;
     t->timer.kind = TIMER_TRANSFER;
     t->state = TRANSFER_TARGET;
     t->call = c->self;
     t->started_us = e->now;
     t->history.call_id = c->id;
-    c->transfer = h;
     call_changed(e, c);
     return t;
 }
