@@ -94,16 +94,25 @@ void recover_leave(struct engine *e, const struct transfer *t) {
             leave(e, l, c);
 }
 
+static bool forget_transfer(struct engine *e, struct leg *l) {
+    if (!leg_str(l, LEG_TRANSFER_AT).p)
+        return false;
+    leg_set(e, l, LEG_TRANSFER_AT, SLICE_NONE);
+    l->transfer_role = TR_NONE;
+    return true;
+}
+
 static void leave_transfers(struct engine *e, struct call *c) {
     for (unsigned i = 0; i < c->leg_count; i++) {
         struct leg *l = leg_get(e, c->legs[i]);
-        if (!leg_str(l, LEG_TRANSFER_AT).p)
+        if (!forget_transfer(e, l))
             continue;
-        leg_set(e, l, LEG_TRANSFER_AT, SLICE_NONE);
-        l->transfer_role = TR_NONE;
         struct leg *p = leg_peer(e, l);
-        if (leg_is_up(l) && leg_is_up(p) && p->peer == l->self)
-            agree(e, l, p);
+        if (!leg_is_up(l) || !leg_is_up(p) || p->peer != l->self)
+            continue;
+        /* Both at once: the second one to be left would be told what the first one is about to answer otherwise. */
+        forget_transfer(e, p);
+        agree(e, l, p);
     }
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("the other call of its transfer has not come"));
     call_changed(e, c);
