@@ -94,25 +94,38 @@ void recover_leave(struct engine *e, const struct transfer *t) {
             leave(e, l, c);
 }
 
-static bool forget_transfer(struct engine *e, struct leg *l) {
+static bool forget_transfer(struct engine *e, struct leg *l, bool *target) {
     if (!leg_str(l, LEG_TRANSFER_AT).p)
         return false;
     leg_set(e, l, LEG_TRANSFER_AT, SLICE_NONE);
+    *target = l->transfer_role == TR_TARGET;
     l->transfer_role = TR_NONE;
     return true;
 }
 
+/* A target's media goes the way of its consultation's again; what it was told meanwhile may be of the other way. */
+static void agree_as_before(struct engine *e, struct leg *l, struct leg *p, bool target) {
+    bool direct = l->direct;
+    if (target)
+        l->direct = p->direct;
+    if (direct == l->direct)
+        agree(e, l, p);
+    else
+        agree_anew(e, l, p);
+}
+
 static void leave_transfers(struct engine *e, struct call *c) {
     for (unsigned i = 0; i < c->leg_count; i++) {
+        bool target = false, other = false;
         struct leg *l = leg_get(e, c->legs[i]);
-        if (!forget_transfer(e, l))
+        if (!forget_transfer(e, l, &target))
             continue;
         struct leg *p = leg_peer(e, l);
         if (!leg_is_up(l) || !leg_is_up(p) || p->peer != l->self)
             continue;
         /* Both at once: the second one to be left would be told what the first one is about to answer otherwise. */
-        forget_transfer(e, p);
-        agree(e, l, p);
+        forget_transfer(e, p, &other);
+        agree_as_before(e, other ? p : l, other ? l : p, target || other);
     }
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("the other call of its transfer has not come"));
     call_changed(e, c);
