@@ -125,6 +125,8 @@ void transfer_do_late_refused(struct engine *e, struct transfer *t, uint16_t sta
 void transfer_do_announced(struct engine *e, struct transfer *t, uint16_t status);
 /* The consultation's ringing legs become the target; the transferor's leg of it gets its 487. */
 void transfer_semi(struct engine *e, struct transfer *t);
+/* Whatever rings for d, which is told that it is over, rings for the transferee. False: nothing does. */
+bool transfer_semi_take(struct engine *e, struct transfer *t, struct leg *d);
 /* A 18x of a target with a description: the transferee hears it, if it can. */
 void transfer_early_heard(struct engine *e, struct transfer *t, struct leg *l, const struct sip_msg *msg);
 /* The same for what its LEG_SDP_REMOTE says already. */

@@ -98,6 +98,14 @@ static void take_parties(struct engine *e, struct transfer *t) {
         take(e, t, t->target, TR_TARGET);
 }
 
+/* Semi-attended: the consultation's record, of before, has all that rings ring for the transferor. */
+static void take_ringing(struct engine *e, struct transfer *t) {
+    const struct leg *l = leg_get(e, t->target);
+    struct leg *d = leg_is_live(l) && l->transfer == t->self ? leg_peer(e, l) : NULL;
+    if (d && d->state == LEG_INCOMING && t->mode == MODE_SEMI && t->state == TRANSFER_TARGET)
+        transfer_semi_take(e, t, d);
+}
+
 static bool in_flight(const struct engine *e, handle leg) {
     const struct leg *l = leg_get(e, leg);
     return leg_is_up(l) && (l->retry_until || l->invite_out != HANDLE_NONE);
@@ -259,6 +267,7 @@ static void resume(struct engine *e, struct transfer *t, bool unsure) {
     if (!is_without_transferee(e, t))
         step_back(e, t);
     take_parties(e, t);
+    take_ringing(e, t);
     end_all_left_over(e, t);
     if (unsure && t->notifying)
         notify_again(e, t);

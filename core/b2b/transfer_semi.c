@@ -4,24 +4,27 @@
 #include "core/b2b/call.h"
 #include "core/b2b/transfer.h"
 
-void transfer_semi(struct engine *e, struct transfer *t) {
-    struct leg *d = leg_get(e, t->consult);
-    struct call *c = call_get(e, t->consult_call);
-    unsigned ringing = 0;
+bool transfer_semi_take(struct engine *e, struct transfer *t, struct leg *d) {
+    struct call *c = leg_call(e, d);
+    bool ringing = false;
     for (unsigned i = 0; i < c->leg_count; i++) {
         struct leg *l = leg_get(e, c->legs[i]);
-        if (!l || l->peer != t->consult || !leg_is_live(l))
+        if (!l || l->peer != d->self || !leg_is_live(l))
             continue;
         l->peer = HANDLE_NONE;
         t->target = l->self;
         transfer_role(e, t, l->self, TR_TARGET);
         if (l->state == LEG_EARLY && !l->late_offer)
             transfer_early_media(e, t, l);
-        ringing++;
+        ringing = true;
     }
-    transfer_role(e, t, t->consult, TR_NONE);
+    transfer_role(e, t, d->self, TR_NONE);
     leg_end(e, d, 487, SLICE_NONE);
-    if (!ringing) {
+    return ringing;
+}
+
+void transfer_semi(struct engine *e, struct transfer *t) {
+    if (!transfer_semi_take(e, t, leg_get(e, t->consult))) {
         transfer_fail(e, t, 480);
         return;
     }
