@@ -319,12 +319,18 @@ static bool follow_family(struct engine *e, struct leg *to) {
     return true;
 }
 
-/* The description for `to` in e->ua.body, with the o= line it had last. */
+/* With the o= line that it gets if it is not what `to` had last, which any version compares alike with. */
+static struct slice written_anew(struct engine *e, const struct leg *to, struct rewrite *r) {
+    r->patch.version = to->media.version + (leg_str(to, LEG_SDP_LOCAL).p ? 1 : 0);
+    return rewritten(e, r);
+}
+
+/* The description for `to` in e->ua.body. */
 static struct slice write_for(struct engine *e, struct leg *to, struct slice text, int direction, struct rewrite *r) {
     if (!follow_family(e, to) || engine_sdp(e, text, &r->from) < 0)
         return SLICE_NONE;
     fit_lines(e, to, &r->from);
-    return fill_patch(e, to, direction, r) ? rewritten(e, r) : SLICE_NONE;
+    return fill_patch(e, to, direction, r) ? written_anew(e, to, r) : SLICE_NONE;
 }
 
 bool media_is_same(struct engine *e, struct leg *l, struct slice text, int direction) {
@@ -350,25 +356,22 @@ static void note_told(struct leg *to, const struct sdp_patch *p) {
         to->media.streams[i].told = !p->pass && p->media[i].port != 0;
 }
 
-/* `now` is what r says, with the o= line that `to` had last. */
-static struct slice keep(struct engine *e, struct leg *to, struct rewrite *r, struct slice now) {
+/* `now` is what r says, by written_anew. */
+static struct slice keep(struct engine *e, struct leg *to, const struct rewrite *r, struct slice now) {
     struct slice before = leg_str(to, LEG_SDP_LOCAL);
     if (!now.p)
         return SLICE_NONE;
     if (before.p && sdp_same_but_origin(now, before))
         return before;
-    if (before.p) {
-        r->patch.version = ++to->media.version;
-        now = rewritten(e, r);
-    }
-    if (!now.p || !leg_set(e, to, LEG_SDP_LOCAL, now))
+    to->media.version = r->patch.version;
+    if (!leg_set(e, to, LEG_SDP_LOCAL, now))
         return SLICE_NONE;
     to->media.told_srtp = r->srtp_concerned;
     note_told(to, &r->patch);
     return leg_str(to, LEG_SDP_LOCAL);
 }
 
-static struct slice settle(struct engine *e, struct leg *to, struct rewrite *r, struct slice now) {
+static struct slice settle(struct engine *e, struct leg *to, const struct rewrite *r, struct slice now) {
     struct slice kept = keep(e, to, r, now);
     if (kept.p && to->oa == OA_OFFER_RCVD)
         media_srtp_settle(e, to, leg_str(to, LEG_SDP_REMOTE));
@@ -415,7 +418,7 @@ struct slice media_answer_common(struct engine *e, struct leg *to, struct slice 
     if (!write_for(e, to, text, -1, &r).p || engine_sdp(e, leg_str(to, LEG_SDP_REMOTE), &offer) < 0 ||
         !keep_common(&r, &offer))
         return SLICE_NONE;
-    return settle(e, to, &r, rewritten(e, &r));
+    return settle(e, to, &r, written_anew(e, to, &r));
 }
 
 struct slice media_answer_as_before(struct engine *e, struct leg *l) {
@@ -432,7 +435,7 @@ struct slice media_refuse_all(struct engine *e, struct leg *l, struct slice offe
         r.patch.media[i].port = 0;
         r.patch.media[i].proto = SLICE_NONE;
     }
-    return settle(e, l, &r, rewritten(e, &r));
+    return settle(e, l, &r, written_anew(e, l, &r));
 }
 
 struct slice media_answer_alone(struct engine *e, struct leg *l, struct slice offer) {
