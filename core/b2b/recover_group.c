@@ -104,14 +104,13 @@ static bool forget_transfer(struct engine *e, struct leg *l, bool *target) {
 }
 
 /* A target's media goes the way of its consultation's again; what it was told meanwhile may be of the other way. */
-static void agree_as_before(struct engine *e, struct leg *l, struct leg *p, bool target) {
-    bool direct = l->direct;
-    if (target)
-        l->direct = p->direct;
-    if (direct == l->direct)
+static void agree_as_before(struct engine *e, struct leg *l, struct leg *p, struct leg *target) {
+    if (!target || l->direct == p->direct) {
         agree(e, l, p);
-    else
-        agree_anew(e, l, p);
+        return;
+    }
+    target->direct = (target == l ? p : l)->direct;
+    agree_anew(e, l, p);
 }
 
 static void leave_transfers(struct engine *e, struct call *c) {
@@ -125,7 +124,7 @@ static void leave_transfers(struct engine *e, struct call *c) {
             continue;
         /* Both at once: the second one to be left would be told what the first one is about to answer otherwise. */
         forget_transfer(e, p, &other);
-        agree_as_before(e, other ? p : l, other ? l : p, target || other);
+        agree_as_before(e, l, p, target ? l : other ? p : NULL);
     }
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("the other call of its transfer has not come"));
     call_changed(e, c);
