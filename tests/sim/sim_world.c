@@ -247,8 +247,9 @@ static bool is_passed_on(const struct world *w, struct slice bytes) {
 }
 
 /* What came from the wire was read by the engine, and is looked at before its answers are; what is passed on will have
- * been by whom it gets to. In a cluster the engine may have gone on to what had waited before. */
-static void note_in(struct world *w, const struct event *ev) {
+ * been by whom it gets to. In a cluster the engine may have gone on to what had waited before; what it refused it has
+ * read in part. */
+static void note_in(struct world *w, const struct event *ev, bool refused) {
     static struct sip_msg mem;
     struct sip_fault f;
     struct packet *p = w->arriving;
@@ -256,7 +257,7 @@ static void note_in(struct world *w, const struct event *ev) {
     if (is_passed_on(w, bytes))
         return;
     if (p)
-        check_in(w, p->garbage || cluster_on(w) ? packet_read(p) : &w->e->msg);
+        check_in(w, refused || p->garbage || cluster_on(w) ? packet_read(p) : &w->e->msg);
     else if (sip_parse(bytes, &mem, &f) >= 0)
         check_in(w, &mem);
 }
@@ -265,9 +266,10 @@ void world_step_engine(struct world *w, const struct event *ev) {
     struct event e = *ev;
     e.mono_us = w->now;
     e.wall_ms = SIM_WALL_MS + w->now / 1000;
+    uint64_t refused = metrics_get(engine_metrics(w->e), M_parse_errors);
     engine_step(w->e, &e, &w->out);
     if (w->arriving || w->cluster->passed_on)
-        note_in(w, ev);
+        note_in(w, ev, metrics_get(engine_metrics(w->e), M_parse_errors) != refused);
     w->arriving = NULL;
     w->cluster->passed_on = false;
     if (w->opt.verbose)
