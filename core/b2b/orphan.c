@@ -57,13 +57,14 @@ static bool is_orphan(const struct engine *e, const struct leg *l) {
 }
 
 /* Its 2xx has brought an offer that was passed on, in a 2xx whose ACK will not come, or not from whom it talks with.
- * One that was called without an offer has no session as before, and waits for whoever it is to talk with. */
+ * One that was called without an offer has no session as before, and waits for whoever it is to talk with; but not a
+ * target that is being given back, and told of that in its turn. */
 static bool owes_ack(const struct engine *e, const struct leg *l) {
     if (!l->late_offer || l->own_invite || l->oa != OA_OFFER_RCVD || l->invite_out != HANDLE_NONE || !leg_is_up(l))
         return false;
     const struct leg *p = leg_peer(e, l);
     bool waits = p && p->peer == l->self && (p->ok || p->state == LEG_INCOMING);
-    return !waits && leg_str(l, LEG_SDP_LOCAL).p;
+    return !waits && (leg_str(l, LEG_SDP_LOCAL).p || (l->transfer_role == TR_TARGET && l->retry_until));
 }
 
 static void answer_offer(struct engine *e, struct leg *l) {

@@ -351,16 +351,7 @@ static void do_commit(struct engine *e, struct transfer *t, uint16_t status) {
         transfer_roll_back(e, t, 488);
 }
 
-/* Join: the target goes back to the session it had with the transferor. */
-static bool restore_joined(struct engine *e, struct transfer *t) {
-    struct leg *c = leg_get(e, t->target);
-    struct slice former = strs_get(&t->s, TRF_TARGET_SDP);
-    struct leg *d = leg_get(e, t->consult);
-    /* Called without an offer and transferred before its ACK: it had no description when the transfer began. */
-    if (!former.p && d)
-        former = leg_str(d, LEG_SDP_REMOTE);
-    if (t->mode != MODE_JOIN || !leg_is_up(c) || !leg_is_up(d) || !former.p)
-        return false;
+static bool restore(struct engine *e, struct transfer *t, struct leg *c, struct leg *d, struct slice former) {
     c->direct = d->direct;
     if (!leg_reoffer(e, c, former, -1))
         return false;
@@ -369,11 +360,22 @@ static bool restore_joined(struct engine *e, struct transfer *t) {
     return true;
 }
 
+/* Join: the target goes back to the session it had with the transferor. */
+static bool restore_joined(struct engine *e, struct transfer *t) {
+    struct leg *c = leg_get(e, t->target);
+    struct slice former = strs_get(&t->s, TRF_TARGET_SDP);
+    struct leg *d = leg_get(e, t->consult);
+    /* Called without an offer and transferred before its ACK: it had no description when the transfer began. */
+    if (!former.p && d)
+        former = leg_str(d, LEG_SDP_REMOTE);
+    return t->mode == MODE_JOIN && leg_is_up(c) && leg_is_up(d) && former.p && restore(e, t, c, d, former);
+}
+
 /* Replace: the target has given up its consultation dialog already, so its new leg takes that one's place. */
 static bool restore_replaced(struct engine *e, struct transfer *t) {
     struct leg *c = leg_get(e, t->target), *d = leg_get(e, t->consult), *old = leg_get(e, t->replaced);
-    if (t->mode != MODE_REPLACE || !leg_is_up(c) || !leg_is_up(d) ||
-        !call_move_leg(e, c, leg_call(e, d)) || !leg_reoffer(e, c, leg_str(d, LEG_SDP_REMOTE), -1))
+    if (t->mode != MODE_REPLACE || !leg_is_up(c) || !leg_is_up(d) || !call_move_leg(e, c, leg_call(e, d)) ||
+        !restore(e, t, c, d, leg_str(d, LEG_SDP_REMOTE)))
         return false;
     transfer_role(e, t, t->replaced, TR_NONE);
     if (old && leg_is_live(old))
@@ -381,8 +383,6 @@ static bool restore_replaced(struct engine *e, struct transfer *t) {
     c->peer = d->self;
     d->peer = c->self;
     t->replaced = c->self;
-    media_connect(e, c, d);
-    transfer_go(e, t, TRANSFER_RESTORE_TARGET);
     return true;
 }
 
