@@ -257,6 +257,9 @@ static void decline(struct engine *e, struct leg *l, struct leg *other) {
 /* It was asked for by late_agree, or by a transfer that is over: where media is not relayed the other one is to hear of
  * it. */
 static void offered(struct engine *e, struct leg *l, struct leg *other, const struct sip_msg *msg) {
+    /* It was to be told of the other one's fresh offer, and a transfer asked it for its own in the place of that. */
+    if (other && leg_owes_answer(other))
+        late_decline(e, other);
     bool busy = !leg_is_up(other) || leg_is_transferred(e, l) || leg_is_transferred(e, other);
     if (!late_offered(e, l, msg) || !l->direct || busy ||
         !leg_reoffer(e, other, leg_str(l, LEG_SDP_REMOTE), -1))
