@@ -18,22 +18,30 @@ static bool view_of(struct leg *l, struct view *v) {
     return said.p && told.p && sdp_parse(said, &v->said) >= 0 && sdp_parse(told, &v->told) >= 0;
 }
 
+/* A line with port 0 is rejected, whatever direction stands beside it. */
+static bool sends(const struct sdp_media *m) {
+    return m->port && (m->direction & SDP_SENDONLY);
+}
+
+static bool takes(const struct sdp_media *m) {
+    return m->port && (m->direction & SDP_RECVONLY);
+}
+
 /* Who is to be told about what flows from u to v; NULL: nobody. */
 static struct leg *uninformed(const struct view *u, const struct view *v) {
     uint16_t n = u->said.media_count < v->said.media_count ? u->said.media_count : v->said.media_count;
     for (uint16_t i = 0; i < n && i < u->told.media_count && i < v->told.media_count; i++) {
-        bool would_send = u->said.media[i].direction & SDP_SENDONLY;
-        bool would_take = (v->said.media[i].direction & SDP_RECVONLY) && !v->said.media[i].zero_hold;
-        bool sends = would_send && (u->told.media[i].direction & SDP_RECVONLY);
-        bool expects = would_take && (v->told.media[i].direction & SDP_SENDONLY);
-        if (sends && !expects)
+        bool would_send = sends(&u->said.media[i]);
+        bool would_take = takes(&v->said.media[i]) && !v->said.media[i].zero_hold;
+        bool flows = would_send && takes(&u->told.media[i]), expected = would_take && sends(&v->told.media[i]);
+        if (flows && !expected)
             return would_take ? v->leg : u->leg;
-        if (expects && !sends)
+        if (expected && !flows)
             return would_send ? u->leg : v->leg;
     }
     /* It sends what it named itself and was told of. */
-    bool takes = sdp_formats_subset(&u->said, &v->said) || sdp_formats_subset(&u->told, &v->said);
-    return takes ? NULL : u->leg;
+    bool fits = sdp_formats_subset(&u->said, &v->said) || sdp_formats_subset(&u->told, &v->said);
+    return fits ? NULL : u->leg;
 }
 
 static struct leg *who(struct leg *a, struct leg *b) {
