@@ -12,10 +12,10 @@ struct view {
     struct sdp said, told;
 };
 
-static bool view_of(struct leg *l, struct view *v) {
+static bool view_of(const struct engine *e, struct leg *l, struct view *v) {
     struct slice said = leg_str(l, LEG_SDP_REMOTE), told = leg_str(l, LEG_SDP_LOCAL);
     v->leg = l;
-    return said.p && told.p && sdp_parse(said, &v->said) >= 0 && sdp_parse(told, &v->told) >= 0;
+    return said.p && told.p && engine_sdp(e, said, &v->said) >= 0 && engine_sdp(e, told, &v->told) >= 0;
 }
 
 /* A line with port 0 is rejected, whatever direction stands beside it. */
@@ -44,10 +44,10 @@ static struct leg *uninformed(const struct view *u, const struct view *v) {
     return fits ? NULL : u->leg;
 }
 
-static struct leg *who(struct leg *a, struct leg *b) {
+static struct leg *who(const struct engine *e, struct leg *a, struct leg *b) {
     struct view va, vb;
     /* One that has just refused to hear of anything else keeps what it has. */
-    if (a->session_unsure || b->session_unsure || !view_of(a, &va) || !view_of(b, &vb))
+    if (a->session_unsure || b->session_unsure || !view_of(e, a, &va) || !view_of(e, b, &vb))
         return NULL;
     struct leg *l = uninformed(&va, &vb);
     return l ? l : uninformed(&vb, &va);
@@ -60,7 +60,7 @@ static void look_for_media(struct engine *e, struct leg *l) {
 }
 
 static void tell(struct engine *e, struct leg *a, struct leg *b, uint8_t rounds) {
-    struct leg *l = rounds && leg_is_up(a) && leg_is_up(b) ? who(a, b) : NULL;
+    struct leg *l = rounds && leg_is_up(a) && leg_is_up(b) ? who(e, a, b) : NULL;
     a->agreeing = b->agreeing = 0;
     if (!l || leg_is_transferred(e, l) || leg_str(l, LEG_TRANSFER_AT).p)
         return;

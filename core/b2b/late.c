@@ -58,10 +58,10 @@ void late_agree(struct engine *e, struct leg *a, struct leg *b) {
 }
 
 /* Its offer was one that nothing here can carry, and the ACK said so: it has no session at all. */
-static bool was_refused(const struct leg *l) {
+static bool was_refused(const struct engine *e, const struct leg *l) {
     struct sdp s;
     struct slice told = leg_str(l, LEG_SDP_LOCAL);
-    bool any = !told.p || sdp_parse(told, &s) < 0;
+    bool any = !told.p || engine_sdp(e, told, &s) < 0;
     for (unsigned i = 0; !any && i < s.media_count; i++)
         any = s.media[i].port != 0;
     return !any;
@@ -69,7 +69,7 @@ static bool was_refused(const struct leg *l) {
 
 bool late_decline(struct engine *e, struct leg *l) {
     if (!leg_owes_answer(l))
-        return !was_refused(l);
+        return !was_refused(e, l);
     uint64_t version = l->media.version;
     struct slice sdp = media_answer_as_before(e, l);
     bool same = sdp.p && l->media.version == version;

@@ -239,10 +239,10 @@ void transfer_commit(struct engine *e, struct transfer *t) {
 }
 
 /* The transferee can take what the target answered before it has said so itself: then nobody waits for its 200. */
-static bool fits_now(const struct leg *a, struct slice sdp) {
+static bool fits_now(const struct engine *e, const struct leg *a, struct slice sdp) {
     struct sdp answer, session;
     struct slice local = leg_str(a, LEG_SDP_LOCAL);
-    return local.p && sdp_parse(sdp, &answer) >= 0 && sdp_parse(local, &session) >= 0 &&
+    return local.p && engine_sdp(e, sdp, &answer) >= 0 && engine_sdp(e, local, &session) >= 0 &&
            sdp_formats_subset(&answer, &session);
 }
 
@@ -258,7 +258,7 @@ void transfer_answered(struct engine *e, struct transfer *t, struct leg *target,
         transfer_commit(e, t);
         return;
     }
-    if (target && !a->direct && fits_now(a, sdp))
+    if (target && !a->direct && fits_now(e, a, sdp))
         media_connect_early(e, a, target);
     strs_set(&t->s, &e->bufs, TRF_TRANSFEREE_SDP, leg_str(a, LEG_SDP_LOCAL));
     transfer_go(e, t, TRANSFER_TRANSFEREE);
