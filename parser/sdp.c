@@ -206,16 +206,31 @@ bool sdp_has_fingerprint(struct slice text) {
     return false;
 }
 
+/* Lines that both begin with are taken off both. */
+static void skip_same_lines(struct slice *a, struct slice *b) {
+    uint32_t n = slice_alike(a->p, b->p, a->n < b->n ? a->n : b->n);
+    if (n == a->n && n == b->n) {
+        a->n = b->n = 0;
+        return;
+    }
+    while (n && a->p[n - 1] != '\n')
+        n--;
+    *a = sdp_skip(*a, n);
+    *b = sdp_skip(*b, n);
+}
+
+static bool next_but_origin(struct slice *rest, struct slice *line) {
+    while (sdp_next_line(rest, line))
+        if (line->p[0] != 'o')
+            return true;
+    return false;
+}
+
 bool sdp_same_but_origin(struct slice a, struct slice b) {
     for (;;) {
         struct slice la = SLICE_NONE, lb = SLICE_NONE;
-        bool more_a, more_b;
-        do
-            more_a = sdp_next_line(&a, &la);
-        while (more_a && la.p[0] == 'o');
-        do
-            more_b = sdp_next_line(&b, &lb);
-        while (more_b && lb.p[0] == 'o');
+        skip_same_lines(&a, &b);
+        bool more_a = next_but_origin(&a, &la), more_b = next_but_origin(&b, &lb);
         if (more_a != more_b)
             return false;
         if (!more_a)

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/sdp_memo.h"
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 /* Both descriptions of two legs, what was received, and what of a third leg is looked at beside them. */
 #define ENTRIES 8
 #define TEXT_MAX 2048
@@ -59,33 +55,6 @@ static const struct entry *find(const struct sdp_memo *memo, struct slice text) 
 
 /* ---- texts that are alike */
 
-/* How many bytes they begin with alike, of n. */
-static uint32_t alike(const char *a, const char *b, uint32_t n) {
-    uint32_t i = 0;
-#ifdef __SSE2__
-    for (; i + 16 <= n; i += 16) {
-        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(a + i));
-        __m128i y = _mm_loadu_si128((const __m128i *)(const void *)(b + i));
-        unsigned differ = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(x, y)) ^ 0xffff;
-        if (differ)
-            return i + (uint32_t)__builtin_ctz(differ);
-    }
-#endif
-    for (; i + 8 <= n; i += 8) {
-        uint64_t differ = slice_load64(a + i) ^ slice_load64(b + i);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-        if (differ)
-            return i + (uint32_t)__builtin_ctzll(differ) / 8;
-#else
-        if (differ)
-            break;
-#endif
-    }
-    while (i < n && a[i] == b[i])
-        i++;
-    return i;
-}
-
 static uint32_t line_begin(struct slice s, uint32_t at) {
     while (at && s.p[at - 1] != '\n')
         at--;
@@ -132,7 +101,7 @@ static bool skip_difference(struct slice a, struct slice b, uint32_t same, uint3
 bool sdp_is_alike(struct slice a, struct slice b) {
     uint32_t i = 0, j = 0;
     for (;;) {
-        uint32_t left = a.n - i < b.n - j ? a.n - i : b.n - j, same = alike(a.p + i, b.p + j, left);
+        uint32_t left = a.n - i < b.n - j ? a.n - i : b.n - j, same = slice_alike(a.p + i, b.p + j, left);
         i += same;
         j += same;
         if (i == a.n && j == b.n)

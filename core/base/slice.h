@@ -129,6 +129,33 @@ static inline void slice_copy(char *to, struct slice s) {
     }
 }
 
+/* How many bytes both begin with alike, of n. */
+static inline uint32_t slice_alike(const char *a, const char *b, uint32_t n) {
+    uint32_t i = 0;
+#ifdef __SSE2__
+    for (; i + 16 <= n; i += 16) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(a + i));
+        __m128i y = _mm_loadu_si128((const __m128i *)(const void *)(b + i));
+        unsigned differ = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(x, y)) ^ 0xffff;
+        if (differ)
+            return i + (uint32_t)__builtin_ctz(differ);
+    }
+#endif
+    for (; i + 8 <= n; i += 8) {
+        uint64_t differ = slice_load64(a + i) ^ slice_load64(b + i);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        if (differ)
+            return i + (uint32_t)__builtin_ctzll(differ) / 8;
+#else
+        if (differ)
+            break;
+#endif
+    }
+    while (i < n && a[i] == b[i])
+        i++;
+    return i;
+}
+
 /* Without SP, HTAB, CR and LF at both ends. */
 static inline struct slice slice_trim(struct slice s) {
     while (s.n && (s.p[0] == ' ' || s.p[0] == '\t' || s.p[0] == '\r' || s.p[0] == '\n'))

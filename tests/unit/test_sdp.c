@@ -302,6 +302,13 @@ static void test_same_but_origin(void) {
     CHECK_FALSE(sdp_same_but_origin(SL("v=0\r\no=a\r\ns=-\r\n"), SL("v=0\r\no=a\r\ns=+\r\n")));
     CHECK_FALSE(sdp_same_but_origin(SL("v=0\r\no=a\r\n"), SL("v=0\r\no=a\r\ns=-\r\n")));
     CHECK_FALSE(sdp_same_but_origin(SL("v=0\r\no=a\r\ns=-\r\n"), SL("v=0\r\no=a\r\n")));
+    CHECK_TRUE(sdp_same_but_origin(SLICE_NONE, SL("o=a")));
+    CHECK_TRUE(sdp_same_but_origin(SL("s=a\r\nt=0 0\r\n"), SL("s=a\r\n\r\n\nt=0 0")));
+    CHECK_TRUE(sdp_same_but_origin(SL("s=a\r\no=a 1\no=a 10\nt=0 0\r\n"), SL("s=a\r\no=a 12\r\nt=0 0\r\n")));
+    CHECK_TRUE(sdp_same_but_origin(SL("o=a 9\r\nt=0 0\r\no=a"), SL("o=a 10\r\nt=0 0\r\n")));
+    CHECK_FALSE(sdp_same_but_origin(SL("o=a 9\r\nt=0 0\r\nm=a"), SL("o=a 10\r\nt=0 0\r\nm=ab")));
+    CHECK_FALSE(sdp_same_but_origin(SL("o=a 9\r\nt=0 0"), SL("o=a 9\r\nt=0 0\r\nm=ab")));
+    CHECK_FALSE(sdp_same_but_origin(SL("s=a 9\r\no=0 0"), SL("s=a 90\r\no=0 0")));
 }
 
 static bool subset(const char *a, const char *b) {
