@@ -313,11 +313,11 @@ ladders: $(LADDER_BIN)
 e2e: all
 	@B=$(B) tests/e2e/run.sh
 
-# Phones, network and engine in one process under virtual time. HOURS=n, SEED=n.
+# Phones, network and engine in one process under virtual time. HOURS=n, SEED=n, HOT=1.
 sim: $(SIM_BIN)
-	$(SIM_BIN) $(if $(NODES),$(if $(filter mix,$(NODES)),--mix,--nodes)) \
+	$(SIM_BIN) $(if $(NODES),$(if $(filter mix,$(NODES)),--mix,--nodes)) $(if $(HOT),--hot) \
 	    $(if $(SEED),--seed $(SEED) --count 1 --verbose,--seconds $(if $(HOURS),$$(($(HOURS) * 3600)),60) \
-	    $(if $(filter-out mix,$(NODES)),,--explained tests/sim/unreached.txt))
+	    $(if $(filter-out mix,$(NODES))$(HOT),,--explained tests/sim/unreached.txt))
 
 sim-smoke: $(SIM_BIN)
 	@tests/sim/run.sh $(SIM_BIN) 30

@@ -10,6 +10,7 @@
  *   --faults      in every world with confirmed durability the store is late, refuses and is down; engines die, and
  *                 others go on with their records: without it in two thirds of those worlds
  *   --nodes       several engines of a cluster in each world; --mix: in one of twenty
+ *   --hot         more re-INVITEs, glare and direct media, and all of it closer together
  *   --verbose     the ladder; --wire: whole messages too
  *   --hash        the hash of all traces: the same on every machine
  *   --cover       rows of the tables that were never reached
@@ -51,6 +52,8 @@ static void parse(struct sim_options *o, int argc, char **argv) {
             o->faults = true;
         else if (!strcmp(a, "--nodes"))
             o->nodes = true;
+        else if (!strcmp(a, "--hot"))
+            o->hot = true;
         else if (!strcmp(a, "--mix"))
             o->mix = true;
         else if (!strcmp(a, "--verbose"))
@@ -102,8 +105,9 @@ static void on_failure(struct world *w, const char *program) {
     if (w->opt.no_shrink || w->opt.only)
         return;
     sim_shrink(w);
-    printf("shrunk; replay: %s%s%s --seed %llu --verbose --only ", program, w->opt.faults ? " --faults" : "",
-           w->opt.nodes ? " --nodes" : w->opt.mix ? " --mix" : "", (unsigned long long)w->seed);
+    printf("shrunk; replay: %s%s%s%s --seed %llu --verbose --only ", program, w->opt.hot ? " --hot" : "",
+           w->opt.faults ? " --faults" : "", w->opt.nodes ? " --nodes" : w->opt.mix ? " --mix" : "",
+           (unsigned long long)w->seed);
     print_list(w);
     w->opt.verbose = true;
     if (world_run(w, w->seed))

@@ -118,6 +118,7 @@ struct sim_setup {
     uint8_t users_refer[SIM_PHONES], users_hold[SIM_PHONES];
     uint8_t odd_agents;           /* what is done otherwise for the user agent "Odd": bits of sim_config.c */
     bool storm;                   /* much comes in between */
+    bool hot;                     /* more of it, and of what meets offers and answers */
     bool hard;                    /* events that lose whole dialogs: power, cuts */
     uint8_t extras[SIM_PHONES];   /* enum sim_extra bits */
     uint8_t anchor, users_anchor[SIM_PHONES]; /* enum anchor_mode */
@@ -133,6 +134,7 @@ struct sim_setup {
 struct sim_script {
     struct sim_setup setup;
     bool nodes;                   /* only worlds of several engines */
+    bool hot;                     /* --hot */
     uint32_t n;
     uint32_t first[SIM_SCENES + 1]; /* of each scene's events, which lie together */
     struct sim_event ev[SIM_EVENTS];
@@ -352,7 +354,7 @@ struct sim_seen_all {
 
 struct sim_options {
     uint64_t seed, count, seconds;
-    bool faults, nodes, mix, verbose, hash, no_shrink, survey, cover, engine_trace, stop_on_first;
+    bool faults, nodes, mix, hot, verbose, hash, no_shrink, survey, cover, engine_trace, stop_on_first;
     const char *only, *explained;
 };
 

@@ -13,7 +13,8 @@
 void direct_make(struct sim_setup *u, uint64_t seed) {
     static const uint8_t modes[] = { ANCHOR_AUTO, ANCHOR_AUTO, ANCHOR_AUTO, ANCHOR_NO, ANCHOR_YES };
     struct sim_rng r = { sim_mix(seed, 91) };
-    bool on = sim_chance(&r, 25), mixed = sim_chance(&r, 50), users = sim_chance(&r, 40), plain = sim_chance(&r, 50);
+    bool on = sim_chance(&r, u->hot ? 60 : 25), mixed = sim_chance(&r, 50);
+    bool users = sim_chance(&r, 40), plain = sim_chance(&r, 50);
     u->announces = sim_chance(&r, 12);
     u->recall = u->recall || u->announces;
     u->anchor = on ? modes[sim_below(&r, sizeof modes)] : ANCHOR_AUTO;

@@ -214,13 +214,28 @@ static const uint8_t usual[] = {
     ACT_UNREGISTER, ACT_GARBAGE, ACT_CLOG, ACT_RELOAD, ACT_ADMIN, ACT_MESSAGE,     ACT_TARGET_DIALOG,
     ACT_QUIET_REFER, ACT_PICKUP, ACT_ORDER, ACT_OUTSIDE_REFER,
 };
+/* With --hot more of what meets offers and answers, among those. */
+static const uint8_t heated[] = {
+    ACT_HOLD, ACT_RESUME, ACT_REOFFER,       ACT_LATE_REINVITE, ACT_UPDATE, ACT_CANCEL,   ACT_HOLD,  ACT_RESUME,
+    ACT_REOFFER, ACT_LATE_REINVITE, ACT_UPDATE, ACT_BYE, ACT_ATTENDED, ACT_BLIND, ACT_INVITE_REPLACES, ACT_ORDER,
+};
 static const uint8_t rough[] = { ACT_POWER_OFF, ACT_CUT, ACT_ICMP, ACT_POWER_OFF };
+
+#define HEATED_AT 20
+
+static uint8_t usual_action(struct scene *sc) {
+    bool hot = sc->s->setup.hot;
+    uint32_t i = sim_below(sc->r, sizeof usual + (hot ? sizeof heated : 0));
+    if (!hot || i < HEATED_AT)
+        return usual[i];
+    return i < HEATED_AT + sizeof heated ? heated[i - HEATED_AT] : usual[i - sizeof heated];
+}
 
 static void disturb(struct scene *sc, uint64_t begin) {
     static const uint32_t delays[] = { 0, 0, 1 * MS, 10 * MS, 60 * MS, 280 * MS, 1 * SECOND, 4 * SECOND };
     uint8_t who[] = { sc->a, sc->b, sc->c };
     bool hard = sc->s->setup.hard && sim_chance(sc->r, 20);
-    uint8_t action = hard ? rough[sim_below(sc->r, sizeof rough)] : usual[sim_below(sc->r, sizeof usual)];
+    uint8_t action = hard ? rough[sim_below(sc->r, sizeof rough)] : usual_action(sc);
     uint64_t span = sc->at - begin + 3 * SECOND;
     uint64_t at = begin + sim_next(sc->r) % span;
     struct sim_event *ev = add(sc, at, (enum sim_action)action, who[sim_below(sc->r, 3)], 0);
@@ -247,12 +262,27 @@ static void hang_up(struct scene *sc) {
     sc->at += 200 * MS;
 }
 
-static void make_scene(struct sim_script *s, struct sim_rng *r, uint8_t number, uint64_t at) {
+static void make_some_scene(struct scene *sc) {
     static void (*const kinds[])(struct scene *) = {
         scene_blind,    scene_blind, scene_attended, scene_attended, scene_attended, scene_attended,
         scene_semi,     scene_semi,  scene_talk,     scene_chain,    scene_crossed,  scene_twice, scene_odd,
         scene_round,    scene_round, scene_outside,  scene_quiet,    scene_pickup,   scene_order,
     };
+    enum { TALK = 8, MORE_TALK = 2 };
+    bool hot = sc->s->setup.hot;
+    uint32_t i = sim_below(sc->r, sizeof kinds / sizeof *kinds + (hot ? MORE_TALK : 0));
+    if (hot && i > TALK)
+        i = i > TALK + MORE_TALK ? i - MORE_TALK : TALK;
+    kinds[i](sc);
+}
+
+static uint32_t calm(const struct sim_setup *u) {
+    if (u->hot)
+        return u->storm ? 4 : 9;
+    return u->storm ? 8 : 25;
+}
+
+static void make_scene(struct sim_script *s, struct sim_rng *r, uint8_t number, uint64_t at) {
     struct scene sc = { .s = s, .r = r, .number = number, .at = at };
     sc.a = (uint8_t)sim_below(r, SIM_PHONES);
     sc.b = (uint8_t)((sc.a + 1 + sim_below(r, SIM_PHONES - 1)) % SIM_PHONES);
@@ -262,8 +292,8 @@ static void make_scene(struct sim_script *s, struct sim_rng *r, uint8_t number, 
     if (s->setup.announces && sim_chance(r, 25))
         scene_recall(&sc);
     else
-        kinds[sim_below(r, sizeof kinds / sizeof *kinds)](&sc);
-    for (uint32_t n = sim_below(r, 100); n < 60; n += s->setup.storm ? 8 : 25)
+        make_some_scene(&sc);
+    for (uint32_t n = sim_below(r, 100); n < 60; n += calm(&s->setup))
         disturb(&sc, at);
     hang_up(&sc);
     if (s->setup.end < sc.at + 8 * SECOND)
@@ -290,10 +320,18 @@ static void make_policy(struct sim_setup *u, struct sim_rng *r) {
     }
 }
 
-static void make_setup(struct sim_setup *u, struct sim_rng *r) {
-    static const uint32_t losses[] = { 0, 0, 0, 5, 20, 100 };
+static void make_hot_phones(struct sim_setup *u, struct sim_rng *r, bool tame) {
+    static const uint8_t hot[] = { QUIRK_GLARE, QUIRK_REFUSE_REINVITE, QUIRK_LATE_OFFER, QUIRK_NARROW,
+                                   QUIRK_VIDEO, QUIRK_REOFFERS,        QUIRK_SLOW };
+    for (unsigned i = 0; i < SIM_PHONES; i++)
+        for (unsigned q = 0; q < sizeof hot; q++)
+            u->quirks[i] |= (uint64_t)(!tame && sim_chance(r, 12)) << hot[q];
+}
+
+static void make_setup(struct sim_setup *u, struct sim_rng *r, bool hot) {
+    const uint32_t losses[] = { 0, 0, 0, 5, 20, hot ? 60 : 100 };
     /* One by one: the order within an initialiser is the compiler's. */
-    *u = (struct sim_setup){ 0 };
+    *u = (struct sim_setup){ .hot = hot };
     u->loss = losses[sim_below(r, 6)];
     u->dup = losses[sim_below(r, 6)];
     u->reorder = losses[sim_below(r, 6)];
@@ -312,6 +350,8 @@ static void make_setup(struct sim_setup *u, struct sim_rng *r) {
     for (unsigned i = 0; i < SIM_PHONES; i++)
         for (unsigned q = 0; q < SIM_QUIRK_COUNT; q++)
             u->quirks[i] |= (uint64_t)(!tame && sim_chance(r, odd)) << q;
+    if (hot)
+        make_hot_phones(u, r, tame);
     make_policy(u, r);
 }
 
@@ -319,7 +359,7 @@ void sim_script_make(struct sim_script *s, uint64_t seed) {
     struct sim_rng r = { sim_mix(seed, 77) };
     uint64_t at = SIM_START_US + 4 * SECOND;
     s->n = 0;
-    make_setup(&s->setup, &r);
+    make_setup(&s->setup, &r, s->hot);
     extras_make(&s->setup, seed);
     direct_make(&s->setup, seed);
     srtp_make(&s->setup, seed);

@@ -411,6 +411,7 @@ static void begin(struct world *w) {
     w->packets_used = 0;
     memset(w->path, 0, sizeof w->path);
     w->script.nodes = w->opt.nodes || (w->opt.mix && sim_mix(w->seed, 95) % NODES_ONE_IN == 0);
+    w->script.hot = w->opt.hot;
     sim_script_make(&w->script, w->seed);
     for (unsigned i = 0; i < SIM_PHONES; i++)
         phone_init(w, i);
