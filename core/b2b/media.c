@@ -438,13 +438,23 @@ struct slice media_refuse_all(struct engine *e, struct leg *l, struct slice offe
     return settle(e, l, &r, written_anew(e, l, &r));
 }
 
+/* A line that has none of the codecs of its offer is no answer to that (RFC 3264 section 6.1). */
+static bool can_answer(const struct sdp *told, const struct sdp *offer) {
+    bool all = true;
+    for (unsigned i = 0; i < told->media_count && i < offer->media_count; i++) {
+        const struct sdp_media *m = &told->media[i], *o = &offer->media[i];
+        all &= !m->port || !o->port || sdp_common_formats(m, o) != 0;
+    }
+    return all;
+}
+
 struct slice media_answer_alone(struct engine *e, struct leg *l, struct slice offer) {
-    struct sdp o;
+    struct sdp o, told;
     struct slice before = leg_told(e, l);
-    if (engine_sdp(e, offer, &o) < 0 || !before.p || o.media_count == 0)
+    if (engine_sdp(e, offer, &o) < 0 || !before.p || engine_sdp(e, before, &told) < 0 || o.media_count == 0)
         return SLICE_NONE;
     /* Nobody translates between the two, or it has refused what it was told: no more than what both have said. */
-    if (l->direct || l->session_unsure)
+    if (l->direct || l->session_unsure || !can_answer(&told, &o))
         return media_answer_common(e, l, before);
     return media_describe(e, l, before, sdp_reverse(wanted(&o.media[0])));
 }
