@@ -106,6 +106,10 @@ static void others(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epo
     if (node && node != l->cfg.node)
         note_life(l, b, node, epoch);
     bool news = b->state != AT_OTHERS || b->owner != node || b->asked;
+    if (node && node != l->cfg.node) {
+        b->former = node;
+        b->former_epoch = epoch;
+    }
     b->owner = node;
     b->epoch = epoch;
     b->left = b->left && !node;
@@ -131,10 +135,18 @@ static void lost(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epoch
 
 /* ---- answers ---- */
 
+/* As whoever had it before us had it: what we claimed then was later. Whether that one acts for it still is for the
+ * store to say: only one of us can claim it by that epoch. */
+static bool is_of_former(const struct lease_bucket *b, uint32_t node, uint64_t epoch) {
+    return node == b->former && epoch == b->former_epoch;
+}
+
 /* Ours by the store too, but by another epoch: an answer was lost; or the server has forgotten: a promoted one that was
  * behind, or an empty one. */
 static void claim_again_or_lose(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epoch) {
-    if (node == l->cfg.node || (node == 0 && epoch < l->buckets[bucket].epoch))
+    const struct lease_bucket *b = &l->buckets[bucket];
+    bool forgot = epoch < b->epoch && (node == 0 || is_of_former(b, node, epoch));
+    if (node == l->cfg.node || forgot)
         submit(l, bucket, OP_CLAIM, STORE_CLAIM)->epoch = epoch;
     else
         lost(l, bucket, node, epoch);

@@ -14,6 +14,8 @@
 #define SEC UINT64_C(1000000)
 #define MS UINT64_C(1000)
 #define START (1000 * SEC)
+#define STORE_ENTRIES 512
+#define STORE_BYTES (1 << 18)
 
 struct node {
     struct lease *l;
@@ -54,11 +56,11 @@ static inline void make_store(void) {
     struct arena a;
     struct siphash_key key = { 3, 4 };
     arena_init(&a, NULL, 0);
-    store_memory_new(&a, 512, 1 << 18, key);
+    store_memory_new(&a, STORE_ENTRIES, STORE_BYTES, key);
     size_t n = a.used;
     w.store_mem = aligned_alloc(64, (n + 63) / 64 * 64);
     arena_init(&a, w.store_mem, n);
-    w.store = store_memory_new(&a, 512, 1 << 18, key);
+    w.store = store_memory_new(&a, STORE_ENTRIES, STORE_BYTES, key);
 }
 
 static uint8_t reads[NODES]; /* record formats; 0: the first */

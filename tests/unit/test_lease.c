@@ -282,6 +282,62 @@ static void test_forgetful_server(void) {
     world_end();
 }
 
+static size_t store_size(void) {
+    struct arena a;
+    arena_init(&a, NULL, 0);
+    store_memory_new(&a, STORE_ENTRIES, STORE_BYTES, (struct siphash_key){ 0, 0 });
+    return a.used;
+}
+
+/* A replica is promoted that was made when it had `replica`. */
+static void promote(void *replica) {
+    memcpy(w.store_mem, replica, store_size());
+    free(replica);
+    memset(w.taken_epoch, 0, sizeof w.taken_epoch); /* what it has forgotten somebody else may use */
+    for (unsigned i = 0; i < w.n; i++)
+        if (w.nodes[i].runs)
+            input(i, (struct lease_input){ .kind = LEASE_IN_STORE_UP });
+}
+
+static void *replica_of_now(void) {
+    void *replica = memory(store_size());
+    memcpy(replica, w.store_mem, store_size());
+    return replica;
+}
+
+/* The promoted server has not seen that a dead node's buckets were claimed: they stay where they are. */
+static void test_forgotten_claims(void) {
+    world_new(2);
+    (void)until_all_owned(10 * SEC);
+    w.nodes[1].runs = false;
+    void *replica = replica_of_now();
+    (void)until_all_owned(10 * SEC);
+    promote(replica);
+    CHECK_TRUE(w.nodes[0].suspended);
+    run(10 * SEC);
+    CHECK_EQ(owned(0), LIMIT_BUCKETS);
+    CHECK_EQ(w.nodes[0].lost, 0);
+    world_end();
+}
+
+/* Nor that one that lives gave them; who comes first has them, and nobody else. */
+static void test_forgotten_gifts(void) {
+    world_new(1);
+    (void)until_all_owned(10 * SEC);
+    start_node(1);
+    run(2 * SEC);
+    void *replica = replica_of_now();
+    run(8 * SEC);
+    unsigned had = owned(1);
+    CHECK_TRUE(had > 0);
+    promote(replica);
+    run(20 * SEC);
+    CHECK_EQ(owned(1), had);
+    CHECK_EQ(owned_by_all(), LIMIT_BUCKETS);
+    CHECK_EQ(w.nodes[0].lost + w.nodes[1].lost, 0);
+    world_end();
+}
+
 /* A write of ours was refused: what the store said in the answer is believed at once. */
 static void test_fenced(void) {
     world_new(2);
@@ -399,6 +455,7 @@ int main(void) {
                     UNIT(test_zombie), UNIT(test_zombie_cut), UNIT(test_gap), UNIT(test_outage),
                     UNIT(test_cut_from_store), UNIT(test_outage_behind_cut), UNIT(test_outage_at_takeover),
                     UNIT(test_cut_from_all), UNIT(test_alone_in_outage), UNIT(test_join), UNIT(test_drain),
-                    UNIT(test_drain_alone), UNIT(test_restart), UNIT(test_forgetful_server), UNIT(test_fenced),
+                    UNIT(test_drain_alone), UNIT(test_restart), UNIT(test_forgetful_server),
+                    UNIT(test_forgotten_claims), UNIT(test_forgotten_gifts), UNIT(test_fenced),
                     UNIT(test_claimed_while_loading), UNIT(test_storm), UNIT(test_due), UNIT(test_nodes));
 }
