@@ -583,7 +583,7 @@ void transfer_step(struct engine *e, struct transfer *t, enum transfer_event ev,
         sbuf_u64(&d, status);
         trace_end(&e->trace, &d);
     }
-    if (transfer_holds_event(t, ev, status))
+    if (transfer_holds_event(e, t, ev, status))
         return;
     cdr_event(e, t, ev);
     if (cell->verdict == TRANSFER_ACT)

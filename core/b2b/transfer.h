@@ -46,9 +46,9 @@ void transfer_resume(struct engine *e, struct transfer *t);
  * behind that event transfer_resume_now is due; t may be NULL. */
 bool transfer_wait_over(struct engine *e, struct transfer *t);
 void transfer_resume_now(struct engine *e, struct transfer *t, bool unsure);
-/* True: parties are missing that this may be about; it comes again when they are here, or when they are waited for no
- * more. */
-bool transfer_holds_event(struct transfer *t, enum transfer_event ev, uint16_t status);
+/* True: its call, or parties, are missing that this may be about; it comes again when they are here, or when they are
+ * waited for no more. */
+bool transfer_holds_event(const struct engine *e, struct transfer *t, enum transfer_event ev, uint16_t status);
 /* A party of it, in another call, goes on here too. */
 void transfer_party_resumed(struct engine *e, struct transfer *t, struct leg *l);
 /* A REFER that was accepted before the call was taken over comes again: the same answer (race 12). False: another. */

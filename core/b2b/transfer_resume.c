@@ -292,11 +292,12 @@ void transfer_resume_now(struct engine *e, struct transfer *t, bool unsure) {
         resume(e, t, unsure);
 }
 
-bool transfer_holds_event(struct transfer *t, enum transfer_event ev, uint16_t status) {
+bool transfer_holds_event(const struct engine *e, struct transfer *t, enum transfer_event ev, uint16_t status) {
     bool about = ev == TRANSFER_EV_TARGET_YES || ev == TRANSFER_EV_TARGET_NO || ev == TRANSFER_EV_TARGET_GONE ||
                  ev == TRANSFER_EV_TRANSFEREE_YES || ev == TRANSFER_EV_TRANSFEREE_NO ||
                  ev == TRANSFER_EV_TRANSFEREE_GONE;
-    if (!t->resuming || !about || transfer_action_at(t->state, ev) == TRANSFER_DO_NONE)
+    const struct call *c = call_get(e, t->call);
+    if (!(t->resuming || (c && c->resuming)) || !about || transfer_action_at(t->state, ev) == TRANSFER_DO_NONE)
         return false;
     t->held_event = (uint8_t)(ev + 1);
     t->held_status = status;
