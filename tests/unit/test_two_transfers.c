@@ -420,10 +420,120 @@ static void test_invite_replaces(void) {
     pair_end(p);
 }
 
+/* The bucket is the other engine's from now on, by what the store has. */
+static void taken_by(struct pair *p, unsigned i, unsigned bucket) {
+    struct store_op claim = { .verb = STORE_CLAIM, .bucket = (uint16_t)bucket, .node = i + 1, .epoch = 1 };
+    store_submit(p->store, &claim, rig_wall_ms(&p->r));
+    pair_bucket(p, !i, BUCKET_OWNER, bucket, i + 1, 2);
+    pair_bucket(p, i, BUCKET_LOADING, bucket, 0, 2);
+    pair_load(p, i, bucket, SL("moved"));
+    pair_load(p, i, bucket, SL("call"));
+    pair_load(p, i, bucket, SL("arriving"));
+    pair_bucket(p, i, BUCKET_MINE, bucket, 0, 2);
+}
+
+/* Semi-attended: CAROL rings for BOB when he refers ALICE to her, and has answered; her re-INVITE is under way. */
+static struct scene scene_joined(void) {
+    struct scene s = { .p = pair_new(&config) };
+    struct rig *r = &s.p->r;
+    s.p->e[0]->cfg.durability = s.p->e[1]->cfg.durability = DURABILITY_CONFIRMED;
+    pair_entry(s.p, 0);
+    pair_call_at(s.p, &s.a, &s.b, 0, ALICE, BOB);
+    do
+        pair_invite_at(s.p, &s.c, 0, BOB, CAROL);
+    while (pair_hash(&config, s.c.call_id) == pair_hash(&config, s.a.call_id));
+    rig_reply(r, CAROL, "INVITE", 180, "", &s.d);
+    rig_learn(r, &s.c, "SIP/2.0 180");
+    rig_refer(r, &s.b, CAROL, &s.c);
+    rig_reply(r, BOB, "NOTIFY", 200, "", NULL);
+    CHECK_TRUE(*last_to(&s, BOB, "SIP/2.0 202", "REFER") != '\0');
+    rig_reply(r, CAROL, "INVITE", 200, rig_sdp("0", "sendrecv", 43000), &s.d);
+    CHECK_TRUE(strstr(last_to(&s, CAROL, "INVITE", NULL), "a=sendrecv") != NULL);
+    return s;
+}
+
+static void die(struct scene *s) {
+    pair_bucket(s->p, 0, BUCKET_LOST, pair_hash(&config, s->a.call_id), 0, 0);
+    pair_bucket(s->p, 0, BUCKET_LOST, pair_hash(&config, s->c.call_id), 0, 0);
+}
+
+static void check_joined(struct scene *s) {
+    struct rig *r = &s->p->r;
+    rig_empty(r);
+    pair_wait(s->p, 1000000);
+    rig_reply(r, CAROL, "INVITE", 200, rig_sdp("0", "sendrecv", 43000), NULL);
+    if (*last_to(s, ALICE, "INVITE", NULL)) /* her media has another relay now */
+        rig_reply(r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+    CHECK_TRUE(strstr(last_to(s, BOB, "NOTIFY", NULL), "SIP/2.0 200") != NULL);
+    rig_reply(r, BOB, "NOTIFY", 200, "", NULL);
+    rig_request(r, &s->b, "BYE", "", "");
+    pair_wait(s->p, 3000000);
+    CHECK_EQ(metrics_get(engine_metrics(s->p->e[0]), M_transfers_done), 1);
+    pair_hang_up(s->p, &s->a, CAROL);
+    pair_wait(s->p, 120000000);
+    CHECK_TRUE(pair_is_quiet(s->p));
+    CHECK_EQ(store_count(s->p->store, SL("call"), rig_wall_ms(r)), 0);
+    CHECK_EQ(store_count(s->p->store, SL("moved"), rig_wall_ms(r)), 0);
+    CHECK_EQ(store_count(s->p->store, SL("arriving"), rig_wall_ms(r)), 0);
+    pair_end(s->p);
+}
+
+/* The owner of both calls dies, and they go to two engines, whichever is the first to have read its own. */
+static void test_death_parts_calls(void) {
+    for (unsigned target_first = 0; target_first < 2; target_first++) {
+        struct scene s = scene_joined();
+        unsigned mine = pair_hash(&config, s.a.call_id), others = pair_hash(&config, s.c.call_id);
+        die(&s);
+        if (!target_first)
+            pair_taken_over(s.p, 0, mine);
+        taken_by(s.p, 1, others);
+        pair_wait(s.p, target_first ? 1500000 : 0);
+        if (target_first)
+            taken_by(s.p, 0, mine);
+        pair_wait(s.p, 300000);
+        CHECK_EQ(pair_calls(s.p, 0), 2);
+        CHECK_EQ(pair_calls(s.p, 1), 0);
+        check_joined(&s);
+    }
+}
+
+/* Nobody dies: the target's call alone goes to the other engine, and comes back to its transfer. */
+static void test_party_goes(void) {
+    struct scene s = scene_joined();
+    pair_bucket(s.p, 0, BUCKET_OWNER, pair_hash(&config, s.c.call_id), 2, 2);
+    taken_by(s.p, 1, pair_hash(&config, s.c.call_id));
+    pair_wait(s.p, 300000);
+    CHECK_EQ(pair_calls(s.p, 0), 2);
+    CHECK_EQ(pair_calls(s.p, 1), 0);
+    check_joined(&s);
+}
+
+/* The transfer's engine cannot be reached: the call that waits for it goes on where it is, and nobody is left. */
+static void test_death_parts_calls_for_good(void) {
+    struct scene s = scene_joined();
+    s.p->linked = false;
+    die(&s);
+    pair_taken_over(s.p, 0, pair_hash(&config, s.a.call_id));
+    taken_by(s.p, 1, pair_hash(&config, s.c.call_id));
+    pair_wait(s.p, MOVE_READ_US + 1000000);
+    CHECK_EQ(pair_calls(s.p, 0), 1);
+    CHECK_EQ(pair_calls(s.p, 1), 1);
+    CHECK_EQ(s.p->e[1]->resuming, 0);
+    pair_wait(s.p, 20000000);
+    CHECK_TRUE(strstr(last_to(&s, BOB, "NOTIFY", NULL), "SIP/2.0 200") == NULL);
+    CHECK_TRUE(*last_to(&s, CAROL, "BYE", NULL) != '\0');
+    rig_reply(&s.p->r, CAROL, "BYE", 200, "", NULL);
+    rig_reply(&s.p->r, BOB, "NOTIFY", 200, "", NULL);
+    pair_hang_up(s.p, &s.a, BOB);
+    pair_end(s.p);
+}
+
 int main(void) {
     return UNIT_RUN("transfers over two engines", UNIT(test_attended), UNIT(test_slow_link), UNIT(test_refused),
                     UNIT(test_back), UNIT(test_ended_meanwhile), UNIT(test_owner_followed),
                     UNIT(test_unstable), UNIT(test_no_link), UNIT(test_lost_messages),
                     UNIT(test_death_on_arrival), UNIT(test_death_behind_stubs), UNIT(test_stubs_away),
-                    UNIT(test_stubs_unheard), UNIT(test_changed_meanwhile), UNIT(test_invite_replaces));
+                    UNIT(test_stubs_unheard), UNIT(test_changed_meanwhile), UNIT(test_invite_replaces),
+                    UNIT(test_death_parts_calls), UNIT(test_party_goes),
+                    UNIT(test_death_parts_calls_for_good));
 }
