@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * sdp_line: lines, attributes and words of a session description, for sdp.c and sdp_rewrite.c only. All views.
+ * sdp_line: lines, attributes and words of a session description, for who reads them by lines. All views.
  */
 #ifndef REFEREE_PARSER_SDP_LINE_H
 #define REFEREE_PARSER_SDP_LINE_H

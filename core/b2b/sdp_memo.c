@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/sdp_memo.h"
 
+#include "parser/sdp_line.h"
+
 /* Both descriptions of two legs, what was received, and what of a third leg is looked at beside them. */
 #define ENTRIES 8
 #define TEXT_MAX 2048
@@ -78,6 +80,14 @@ static uint32_t port_end(struct slice s, uint32_t from, uint32_t at) {
     return i > word && i < s.n && s.p[i] == ' ' && at >= word && at <= i ? i : 0;
 }
 
+/* Of the line from `from` to `to`, which may end in CR. */
+static bool is_direction(struct slice s, uint32_t from, uint32_t to) {
+    struct slice line = slice_of(s.p + from, to - from);
+    if (line.n && line.p[line.n - 1] == '\r')
+        line.n--;
+    return sdp_line_direction(line) >= 0;
+}
+
 /* They differ at *i of a and *j of b, behind `same` bytes that do not: both past what may differ, one of them further
  * than it was. */
 static bool skip_difference(struct slice a, struct slice b, uint32_t same, uint32_t *i, uint32_t *j) {
@@ -90,6 +100,12 @@ static bool skip_difference(struct slice a, struct slice b, uint32_t same, uint3
     } else if (a.p[x] == 'm') {
         to_i = port_end(a, x, *i);
         to_j = port_end(b, y, *j);
+    } else if (a.p[x] == 'a') {
+        uint32_t end_i = line_end(a, *i), end_j = line_end(b, *j);
+        if (is_direction(a, x, end_i) && is_direction(b, y, end_j)) {
+            to_i = end_i;
+            to_j = end_j;
+        }
     }
     if (!to_i || !to_j || (to_i == *i && to_j == *j))
         return false;

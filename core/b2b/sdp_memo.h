@@ -19,7 +19,8 @@ void sdp_memo_begin(struct sdp_memo *memo);
 /* As sdp_parse. A text that is too long, or one too many, is parsed each time; then the views are of `text`. */
 int32_t sdp_memo_parse(struct sdp_memo *memo, struct slice text, struct sdp *out);
 /* The same for who asks for formats and their attributes only: it may be another text's, which differs from this one in
- * nothing but o=, c= and ports of m-lines, as what a party is told does from what the other has said. */
+ * nothing but o=, c=, ports of m-lines and the values of direction lines, as what a party is told does from what the
+ * other has said, and a hold from what was said before. */
 int32_t sdp_memo_parse_alike(struct sdp_memo *memo, struct slice text, struct sdp *out);
 /* That they so differ. Both are descriptions that can be read. */
 bool sdp_is_alike(struct slice a, struct slice b);

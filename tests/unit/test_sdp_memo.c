@@ -21,6 +21,9 @@ static void test_alike(void) {
         SESSION "m=audio 40001" FORMATS,
         SESSION "m=audio 0" FORMATS,
         SESSION "m=audio 5000" FORMATS,
+        SESSION "m=audio 4000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendonly\r\n",
+        SESSION "m=audio 4000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\na=inactive\r\n",
+        SESSION "m=audio 5000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\na=recvonly\r\n",
     };
     for (unsigned i = 0; i < sizeof same / sizeof *same; i++)
         for (unsigned k = 0; k < sizeof same / sizeof *same; k++)
@@ -39,7 +42,10 @@ static void test_not_alike(void) {
         SESSION "m=audio 4000 RTP/AVP 0 102\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n",
         SESSION "m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n",
         SESSION "m=audio 4000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/16000\r\na=sendrecv\r\n",
-        SESSION "m=audio 4000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendonly\r\n",
+        SESSION "m=audio 4000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n",
+        SESSION "m=audio 4000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendonlyx\r\n",
+        SESSION "m=audio 4000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\na=setup:active\r\n",
+        SESSION "m=audio 4000 RTP/AVP 0 101\r\na=sendrecv\r\na=rtpmap:101 telephone-event/8000\r\n",
         SESSION "m=audio 4000 RTP/SAVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n",
         SESSION "m=audio 4000/2" FORMATS,
         SESSION "m=audio  4000" FORMATS,
