@@ -160,6 +160,16 @@ static struct slice format_list(const struct sdp_media *m) {
     return line;
 }
 
+/* All of them are in m->formats: their names by one walk. */
+static void list_read(const struct sdp_media *m, struct codec *out) {
+    struct said s;
+    read_said(m, &s);
+    for (uint32_t i = 0; i < m->format_count; i++) {
+        struct slice map = s.map[i].p ? s.map[i] : static_map(m, m->formats[i]);
+        out[i] = (struct codec){ m->formats[i], without_mono(map) };
+    }
+}
+
 static bool among(const struct codec *wanted, const struct codec *codecs, uint32_t count) {
     for (uint32_t i = 0; i < count; i++)
         if (same_codec(wanted, &codecs[i]))
@@ -171,6 +181,11 @@ static bool among(const struct codec *wanted, const struct codec *codecs, uint32
 static bool list_codecs(const struct sdp_media *m, struct codec out[COMPARED_MAX], uint32_t *count) {
     struct slice list = format_list(m), format;
     *count = 0;
+    if (m->format_count < SDP_FORMATS_MAX) {
+        list_read(m, out);
+        *count = m->format_count;
+        return true;
+    }
     while (sdp_next_word(&list, &format)) {
         if (*count == COMPARED_MAX)
             return false;
