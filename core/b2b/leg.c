@@ -105,15 +105,25 @@ static void note_method(struct leg *l, struct slice method) {
     l->allows_update = l->allows_update || slice_ieq(method, SL("UPDATE"));
 }
 
+/* Most are none of the two by their first letter. */
+static void note_element(struct leg *l, struct slice method) {
+    while (method.n && method.p[0] == ' ')
+        method.p++, method.n--;
+    if (!method.n)
+        return;
+    char first = method.p[0];
+    if ((first | 0x20) == 'r' || (first | 0x20) == 'u' || first < ' ')
+        note_method(l, slice_trim(method));
+}
+
 /* One list in which each comma counts, as nearly everybody sends it: it is long, and the same in all messages. False:
  * there may be others. */
 static bool note_plain_list(struct leg *l, struct slice list) {
     if (slice_find(list, '"') >= 0 || slice_find(list, '<') >= 0)
         return false;
     while (list.n) {
-        int32_t comma = slice_find(list, ',');
-        uint32_t n = comma < 0 ? list.n : (uint32_t)comma;
-        note_method(l, slice_trim(slice_of(list.p, n)));
+        uint32_t n = slice_until(list.p, list.n, ',');
+        note_element(l, slice_of(list.p, n));
         n += n < list.n;
         list = slice_of(list.p + n, list.n - n);
     }
