@@ -13,7 +13,7 @@ void port_pool_init(struct port_pool *p, struct arena *a, uint16_t first, uint16
 }
 
 static struct port_queue *queue_of(struct port_pool *p, uint32_t slot) {
-    return &p->free[slot / p->pairs];
+    return p->slots[slot].rests ? &p->resting[slot / p->pairs] : &p->free[slot / p->pairs];
 }
 
 static void push(struct port_pool *p, uint32_t slot) {
@@ -47,7 +47,7 @@ void port_pool_init_more(struct port_pool *p, struct arena *a, uint16_t first, u
         .first_port = (uint16_t)(first + (first & 1)),
     };
     for (uint32_t k = 0; k < PORT_POOL_ADDRESSES; k++)
-        p->free[k] = (struct port_queue){ PORT_POOL_NONE, PORT_POOL_NONE };
+        p->free[k] = p->resting[k] = (struct port_queue){ PORT_POOL_NONE, PORT_POOL_NONE };
     for (uint32_t i = 0; p->slots && i < p->count; i++)
         push(p, i);
 }
@@ -64,6 +64,20 @@ static void unlink_slot(struct port_pool *p, uint32_t slot) {
     else
         p->slots[s->next].prev = s->prev;
     s->next = s->prev = PORT_POOL_NONE;
+    p->rest -= s->rests;
+    s->rests = false;
+}
+
+/* Those whose rest is over are free before those in quarantine. */
+static void wake(struct port_pool *p, uint32_t k, uint64_t now_us) {
+    uint32_t slot;
+    while ((slot = p->resting[k].head) != PORT_POOL_NONE && p->slots[slot].free_at_us <= now_us) {
+        unlink_slot(p, slot);
+        if (p->free[k].head == PORT_POOL_NONE)
+            push(p, slot);
+        else
+            push_front(p, slot);
+    }
 }
 
 /* Taken already, but not by anybody here. */
@@ -91,6 +105,7 @@ bool port_pool_take_slot(struct port_pool *p, uint32_t slot, uint64_t now_us, ui
 }
 
 uint32_t port_pool_take_at(struct port_pool *p, uint32_t k, uint64_t now_us, uint32_t *generation) {
+    wake(p, k, now_us);
     uint32_t slot = p->free[k].head;
     /* The quarantine is one length for all, so the head is free if any is. */
     if (slot != PORT_POOL_NONE && port_pool_take_slot(p, slot, now_us, generation))
@@ -106,6 +121,8 @@ uint32_t port_pool_take(struct port_pool *p, uint64_t now_us, uint32_t *generati
 bool port_pool_has(const struct port_pool *p, uint32_t k, uint32_t n, uint64_t now_us) {
     uint32_t slot = p->free[k].head;
     for (; n && slot != PORT_POOL_NONE && p->slots[slot].free_at_us <= now_us; n--)
+        slot = p->slots[slot].next;
+    for (slot = p->resting[k].head; n && slot != PORT_POOL_NONE && p->slots[slot].free_at_us <= now_us; n--)
         slot = p->slots[slot].next;
     return n == 0;
 }
@@ -135,6 +152,19 @@ bool port_pool_release(struct port_pool *p, uint32_t slot, uint32_t generation, 
         free_slot(p, slot, now_us);
     else
         s->home--;
+    return true;
+}
+
+bool port_pool_leave(struct port_pool *p, uint32_t slot, uint32_t generation, uint64_t now_us) {
+    struct port_slot *s = is_use(p, slot, generation) ? &p->slots[slot] : NULL;
+    if (!s || s->home != PORT_OWN || p->rest >= p->count / 8)
+        return port_pool_release(p, slot, generation, now_us);
+    p->used--;
+    p->rest++;
+    s->taken = false;
+    s->rests = true;
+    s->free_at_us = now_us + PORT_POOL_REST_US;
+    push(p, slot);
     return true;
 }
 

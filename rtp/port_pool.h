@@ -22,7 +22,7 @@ struct port_slot {
     uint64_t free_at_us;          /* while released */
     uint32_t generation;          /* 0: never used */
     uint32_t next, prev;          /* in the queue of the released; PORT_POOL_NONE: none */
-    bool taken;
+    bool taken, rests;
     uint8_t home;                 /* enum port_home */
 };
 
@@ -35,6 +35,9 @@ enum port_home {
 };
 
 #define PORT_POOL_ADDRESSES 24
+/* Of a pair that may still be in use: a transfer's time, 64*T1 and what goes before. No more than an eighth of the
+ * pairs rest so. */
+#define PORT_POOL_REST_US 40000000
 
 struct port_queue {
     uint32_t head, tail;          /* released slots, oldest first */
@@ -49,6 +52,8 @@ struct port_pool {
     uint32_t high_water;
     uint64_t exhausted;           /* refused takes */
     struct port_queue free[PORT_POOL_ADDRESSES]; /* by address */
+    struct port_queue resting[PORT_POOL_ADDRESSES]; /* for PORT_POOL_REST_US */
+    uint32_t rest;                /* how many do, of all addresses */
     uint16_t first_port;          /* even */
 };
 
@@ -70,6 +75,9 @@ bool port_pool_has(const struct port_pool *p, uint32_t k, uint32_t n, uint64_t n
 bool port_pool_take_slot(struct port_pool *p, uint32_t slot, uint64_t now_us, uint32_t *generation);
 /* False if this use of the slot is over already (nothing changes). Without quarantine: as of quarantine_us ago. */
 bool port_pool_release(struct port_pool *p, uint32_t slot, uint32_t generation, uint64_t now_us);
+/* The same, for a pair that the relay goes on with: it is not taken again before PORT_POOL_REST_US is over or, with too
+ * many of those, the quarantine. */
+bool port_pool_leave(struct port_pool *p, uint32_t slot, uint32_t generation, uint64_t now_us);
 
 /* At start, a free slot: another shard's. */
 void port_pool_set_foreign(struct port_pool *p, uint32_t slot);

@@ -185,12 +185,13 @@ static bool is_held(const struct engine *e, uint16_t bucket) {
     return owner_is_mine(e, bucket) || e->owners.of[bucket] == OWNER_LOADING;
 }
 
-/* The relay goes on as long as the ports are in quarantine: the new owner re-anchors meanwhile. */
+/* The relay goes on as long as nobody else gets the ports: the new owner re-anchors meanwhile, once no transfer is in
+ * its way. */
 static void leave_ports(struct engine *e, struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
         struct leg_stream *s = &l->media.streams[i];
         if (s->open)
-            port_pool_release(&e->ports, s->slot, s->generation, e->now);
+            port_pool_leave(&e->ports, s->slot, s->generation, e->now);
         s->open = false;
     }
 }

@@ -17,11 +17,14 @@ static struct {
     unsigned invites[RIG_PHONES];
     char cseq[RIG_PHONES][32];
     unsigned closed; /* streams of the first node */
+    uint64_t opened; /* ... and since the call moved, a bit each */
 } seen;
 
 static void note_media(const struct pair *p, const struct media_cmd *c) {
     if (pair_current(p) == 0) {
+        CHECK(c->stream < STREAMS);
         seen.closed += c->verb == MEDIA_CLOSE;
+        seen.opened |= c->verb == MEDIA_OPEN ? UINT64_C(1) << c->stream : 0;
         return;
     }
     CHECK(c->stream < STREAMS);
@@ -157,6 +160,36 @@ static void test_refused(void) {
     nothing_left(&s);
 }
 
+/* The transfer takes its time, and its parties still send to the first node: nobody else gets those ports. */
+static void test_ports_left(void) {
+    struct scene s = { .p = pair_new(&config) };
+    struct rig_dialog e, f;
+    uint64_t left;
+    uint32_t generation;
+    memset(&seen, 0, sizeof seen);
+    s.p->r.on_out = on_out;
+    pair_entry(s.p, 2);
+    pair_call_at(s.p, &s.a, &s.b, 0, ALICE, BOB);
+    pair_call_at(s.p, &s.c, &s.d, 1, BOB, CAROL);
+    left = seen.opened;
+    CHECK_TRUE(left != 0);
+    rig_refer(&s.p->r, &s.b, CAROL, &s.c);
+    pair_wait(s.p, 100000);
+    CHECK_EQ(pair_calls(s.p, 0), 0);
+    pair_wait(s.p, config.media_quarantine_us);
+    seen.opened = 0;
+    for (unsigned i = 0; i < 40; i++) /* all but a few are taken */
+        port_pool_take(&s.p->e[0]->ports, s.p->r.now, &generation);
+    for (unsigned i = 0; i < 10; i++) {
+        pair_call_at(s.p, &e, &f, 0, BOB, ALICE);
+        pair_hang_up(s.p, &e, ALICE);
+        pair_wait(s.p, 2000000);
+    }
+    CHECK_TRUE(seen.opened != 0);
+    CHECK_EQ(seen.opened & left, 0);
+    pair_end(s.p);
+}
+
 int main(void) {
-    return UNIT_RUN("moved media", UNIT(test_transferred), UNIT(test_refused));
+    return UNIT_RUN("moved media", UNIT(test_transferred), UNIT(test_refused), UNIT(test_ports_left));
 }

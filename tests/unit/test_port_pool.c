@@ -84,6 +84,31 @@ static void test_without_quarantine(void) {
     CHECK_EQ(port_pool_take(&p, 5000 + QUARANTINE, &g[0]), 0);
 }
 
+/* What may still be in use is taken last of all; no more than an eighth of the pairs rest so. */
+static void test_left(void) {
+    struct port_pool p = pool_of(10000, 10031);
+    uint32_t g[16], none = 0;
+    for (uint32_t i = 0; i < 16; i++)
+        CHECK_EQ(port_pool_take(&p, 0, &g[i]), i);
+    for (uint32_t i = 0; i < 3; i++)
+        CHECK_TRUE(port_pool_leave(&p, i, g[i], 10));
+    CHECK_FALSE(port_pool_leave(&p, 0, g[0], 10));
+    CHECK_EQ(p.used, 13);
+    CHECK_TRUE(port_pool_release(&p, 3, g[3], 20));
+    CHECK_EQ(port_pool_take(&p, 20 + QUARANTINE, &g[2]), 2);
+    CHECK_EQ(port_pool_take(&p, 20 + QUARANTINE, &g[3]), 3);
+    CHECK_EQ(port_pool_take(&p, 9 + PORT_POOL_REST_US, &none), PORT_POOL_NONE);
+    CHECK_FALSE(port_pool_take_slot(&p, 1, 9 + PORT_POOL_REST_US, &none));
+    CHECK_FALSE(port_pool_has(&p, 0, 1, 9 + PORT_POOL_REST_US));
+    CHECK_TRUE(port_pool_has(&p, 0, 2, 10 + PORT_POOL_REST_US));
+    CHECK_FALSE(port_pool_has(&p, 0, 3, 10 + PORT_POOL_REST_US));
+    CHECK_TRUE(port_pool_take_slot(&p, 1, 10 + PORT_POOL_REST_US, &g[1]));
+    CHECK_TRUE(port_pool_release(&p, 3, g[3], PORT_POOL_REST_US)); /* in quarantine: not in its way */
+    CHECK_EQ(port_pool_take(&p, 10 + PORT_POOL_REST_US, &g[0]), 0);
+    CHECK_EQ(port_pool_take(&p, 10 + PORT_POOL_REST_US, &none), PORT_POOL_NONE);
+    CHECK_EQ(p.rest, 0);
+}
+
 static void test_many_rounds(void) {
     struct port_pool p = pool_of(10000, 10199);
     uint64_t now = 0;
@@ -217,7 +242,7 @@ static void test_further_addresses(void) {
 
 int main(void) {
     return UNIT_RUN("port_pool", UNIT(test_pairs), UNIT(test_ports), UNIT(test_take_release),
-                    UNIT(test_without_quarantine), UNIT(test_many_rounds),
+                    UNIT(test_without_quarantine), UNIT(test_left), UNIT(test_many_rounds),
                     UNIT(test_take_slot), UNIT(test_lent), UNIT(test_empty),
                     UNIT(test_further_addresses));
 }
