@@ -382,7 +382,7 @@ static void on_ack(struct engine *e, struct leg *l, const struct leg_event *ev) 
     struct leg *other = leg_peer(e, l);
     struct slice sdp = SLICE_NONE;
     /* A picked-up caller whose 2xx waits for a PRACK is not there yet: its own ACK settles it. */
-    if (leg_is_up(other) && (l->early_answer || other->early_answer)) {
+    if (leg_is_up(other) && !l->ok_offers && (l->early_answer || other->early_answer)) {
         settle_early(e, l, other, ev->msg);
         return;
     }
