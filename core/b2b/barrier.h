@@ -17,7 +17,8 @@
  *
  * A store that comes back may be another server, a replica that has not seen the last writes (unless store.replicas are
  * waited for): what was stored or deleted within BARRIER_LAG_US before it went is written, or deleted, once more, and
- * counts as unprotected until then.
+ * counts as unprotected until then. Stubs of legs that have moved (moved.h) are written once more too: nothing waits
+ * for those.
  *
  * One write of a call is not waited for by the next: versions rise, the store keeps their order. While the store is
  * down changes of a call are not written one by one: the latest is when it is back.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What the store said shortly before it went, and what a promoted server may not have. */
 #include "core/b2b/barrier.h"
+#include "core/b2b/moved.h"
 
 #define GONE_PER_CALL_DIVISOR 2 /* of calls_max: of so many calls the end is remembered */
 
@@ -39,6 +40,7 @@ void barrier_lost_again(struct engine *e) {
             break;
         barrier_delete(e, g->id, g->version, g->bucket);
     }
+    moved_lost_again(e, b->lost_us > BARRIER_LAG_US ? b->lost_us - BARRIER_LAG_US : 0);
     b->gone_n = 0;
     b->lost_us = 0;
 }

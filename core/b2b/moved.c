@@ -7,6 +7,7 @@
 #define VALUE_LEN (LIMIT_BUCKET_DIGITS + 16)
 #define LOOKS_A_TURN 16
 #define TURN_US 5000000
+#define AGAIN_US 20000       /* between turns while stubs are to be written again */
 #define MOVES_IN_A_ROW 16    /* a bound on what is followed, should stubs lead round */
 
 enum look { LOOK_NOT, LOOK_CALL, LOOK_STUB };
@@ -21,6 +22,7 @@ struct stub {
     uint64_t until_us, held_us;
     uint64_t look_us;        /* is the call there? 0: nobody looks */
     uint8_t looks;           /* enum look */
+    bool again;              /* to be written once more */
     char token[TOKEN_LEN];
 };
 
@@ -69,6 +71,7 @@ static void unlink_stub(struct engine *e, const struct stub *s) {
 }
 
 static void drop(struct engine *e, struct stub *s) {
+    e->moved.again -= s->again;
     if (s->look_us && --e->moved.looked_at == 0)
         wheel_cancel(&e->wheel, &e->moved.timer);
     unlink_stub(e, s);
@@ -147,7 +150,7 @@ static struct slice leg_token(const struct leg *l, struct token *t) {
     return tag.n == TOKEN_LEN && token_parse(tag, t) ? tag : SLICE_NONE;
 }
 
-static void store(struct engine *e, enum store_verb verb, const struct stub *s) {
+static void store(struct engine *e, enum store_verb verb, struct stub *s) {
     struct out *o = outbox_add(e->out, OUT_STORE);
     char text[VALUE_LEN];
     struct sbuf v = sbuf_on(text, sizeof text);
@@ -163,6 +166,8 @@ static void store(struct engine *e, enum store_verb verb, const struct stub *s) 
     o->u.store.key = buf_copy(&e->bufs, slice_of(s->token, TOKEN_LEN));
     o->u.store.value = verb == STORE_PUT ? buf_copy(&e->bufs, sbuf_slice(&v)) : NULL;
     o->u.store.expires_ms = verb == STORE_PUT ? e->wall_ms + MOVED_LEG_MS : 0;
+    if (verb == STORE_PUT)
+        s->until_us = e->now + 1000ull * MOVED_LEG_MS;
     owner_fence(e, &o->u.store);
 }
 
@@ -337,6 +342,40 @@ void moved_forget_lost(struct engine *e) {
     }
 }
 
+/* ---- what a promoted server may not have ---- */
+
+static void again(struct engine *e, struct stub *s) {
+    e->moved.again += !s->again;
+    s->again = true;
+    wheel_set(&e->wheel, &e->moved.timer, e->now);
+}
+
+void moved_lost_again(struct engine *e, uint64_t since_us) {
+    uint32_t cursor = 0;
+    handle h;
+    for (struct stub *s; (s = pool_next(&e->moved.stubs, &cursor, &h));)
+        if (s->look_us && s->until_us >= since_us + 1000ull * MOVED_LEG_MS)
+            again(e, s);
+}
+
+void moved_rewrite(struct engine *e, uint16_t bucket) {
+    uint32_t cursor = 0;
+    handle h;
+    for (struct stub *s; (s = pool_next(&e->moved.stubs, &cursor, &h));)
+        if (s->look_us && s->from == bucket)
+            again(e, s);
+}
+
+static bool write_again(struct engine *e, struct stub *s) {
+    if (!s->again)
+        return false;
+    e->moved.again--;
+    s->again = false;
+    if (owner_is_mine(e, s->from))
+        store(e, STORE_PUT, s);
+    return true;
+}
+
 /* ---- stubs of legs whose end nobody told of ---- */
 
 /* The call's record, then a stub of the leg where it was moved to: one of them is there while the leg lives. */
@@ -368,6 +407,10 @@ void moved_on_timer(struct engine *e) {
     handle h;
     for (struct stub *s; n < LOOKS_A_TURN && (s = pool_next(&e->moved.stubs, &cursor, &h));) {
         any = any || s->call;
+        if (write_again(e, s)) {
+            n++;
+            continue;
+        }
         if (s->call && s->look_us <= e->now && owner_is_mine(e, s->from) && is_needless(s)) {
             remove_stub(e, s);
             n++;
@@ -378,8 +421,8 @@ void moved_on_timer(struct engine *e) {
         look(e, s, LOOK_CALL);
         n++;
     }
-    if (any)
-        wheel_set(&e->wheel, &e->moved.timer, e->now + TURN_US);
+    if (any || e->moved.again)
+        wheel_set(&e->wheel, &e->moved.timer, e->now + (e->moved.again ? AGAIN_US : TURN_US));
 }
 
 bool moved_on_store(struct engine *e, const struct event *ev) {

@@ -45,6 +45,9 @@ void moved_on_record(struct engine *e, uint16_t bucket, struct slice key, struct
 void moved_on_timer(struct engine *e);
 /* False: not one of its tickets. */
 bool moved_on_store(struct engine *e, const struct event *ev);
+/* Another server was promoted: what was stored since then, or all of a bucket, is stored once more. */
+void moved_lost_again(struct engine *e, uint64_t since_us);
+void moved_rewrite(struct engine *e, uint16_t bucket);
 /* Those of buckets that are not ours any more go. */
 void moved_forget_lost(struct engine *e);
 

@@ -349,6 +349,7 @@ static void rewrite_all(struct engine *e, uint16_t bucket) {
     for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));)
         if (c->bucket == bucket)
             call_changed(e, c);
+    moved_rewrite(e, bucket);
 }
 
 void owner_on_bucket(struct engine *e, const struct event *ev) {

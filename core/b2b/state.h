@@ -397,7 +397,7 @@ struct moved {
     struct pool stubs;
     struct map by_key;
     struct wheel_node timer;
-    uint32_t looked_at; /* stubs that the timer is for */
+    uint32_t looked_at, again; /* stubs that the timer is for; those to be written once more */
     struct key128 ended[MOVED_ENDED_MAX]; /* tokens of legs whose end was told last, one of them next */
     uint32_t ended_next;
 };

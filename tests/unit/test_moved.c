@@ -219,8 +219,40 @@ static void test_looked_for(void) {
     }
 }
 
+static void forget_stub(struct scene *s, unsigned place) {
+    struct store_op op = { .verb = STORE_DELETE, .bucket = s->at[place], .table = SL("moved") };
+    settle(s);
+    op.key = buf_copy(&s->e->bufs, leg_str(s->leg, DLG_LOCAL_TAG));
+    store_submit(s->p->store, &op, rig_wall_ms(&s->p->r));
+    CHECK_FALSE(is_stored(s, place));
+}
+
+/* Another server was promoted, and has not got them: what was stored lately is stored again; or all of one bucket. */
+static void test_promoted(void) {
+    struct scene s = scene_new();
+    go(&s, HOME, SECOND);
+    go(&s, SECOND, THIRD);
+    forget_stub(&s, HOME);
+    forget_stub(&s, SECOND);
+    moved_lost_again(s.e, s.e->now + 1);
+    moved_on_timer(s.e);
+    CHECK_EQ(stored(&s), 0);
+    moved_lost_again(s.e, s.e->now);
+    moved_on_timer(s.e);
+    CHECK_EQ(stored(&s), 2);
+    forget_stub(&s, HOME);
+    forget_stub(&s, SECOND);
+    moved_rewrite(s.e, s.at[SECOND]);
+    moved_on_timer(s.e);
+    CHECK_EQ(stored(&s), 1);
+    CHECK_TRUE(is_stored(&s, SECOND));
+    CHECK_EQ(s.e->moved.again, 0);
+    moved_on_ended(s.e, leg_str(s.leg, DLG_LOCAL_TAG));
+    scene_end(&s);
+}
+
 int main(void) {
     return UNIT_RUN("moved", UNIT(test_in_a_row), UNIT(test_back_on_its_way), UNIT(test_read_in_any_order),
                     UNIT(test_taken_back), UNIT(test_lost_between), UNIT(test_whose_stub),
-                    UNIT(test_record_left_behind), UNIT(test_looked_for));
+                    UNIT(test_record_left_behind), UNIT(test_looked_for), UNIT(test_promoted));
 }
