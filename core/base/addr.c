@@ -1,17 +1,29 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/base/addr.h"
 
+/* 10 or more: none. */
+static inline unsigned digit_at(const char *p, const char *end) {
+    return p != end ? (uint8_t)(*p - '0') : 10;
+}
 /* No leading zeros: some would read them as octal. */
 static bool parse_v4(struct slice s, uint8_t ip[4]) {
     const char *p = s.p, *end = s.p + s.n;
     for (unsigned i = 0; i < 4; i++) {
         if (i && (p == end || *p++ != '.'))
             return false;
-        const char *first = p;
-        unsigned v = 0;
-        while (p != end && p - first < 3 && (uint8_t)(*p - '0') <= 9)
-            v = v * 10 + (uint8_t)(*p++ - '0');
-        if (p == first || v > 255 || (p - first > 1 && *first == '0'))
+        unsigned v = digit_at(p, end), next;
+        if (v > 9)
+            return false;
+        if ((next = digit_at(++p, end)) <= 9) {
+            if (v == 0)
+                return false;
+            v = v * 10 + next;
+            if ((next = digit_at(++p, end)) <= 9) {
+                v = v * 10 + next;
+                p++;
+            }
+        }
+        if (v > 255)
             return false;
         ip[i] = (uint8_t)v;
     }
