@@ -3,6 +3,10 @@
 
 #include "parser/sdp_line.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 /* Both descriptions of two legs, what was received, and what of a third leg is looked at beside them. */
 #define ENTRIES 8
 #define TEXT_MAX 2048
@@ -58,6 +62,14 @@ static const struct entry *find(const struct sdp_memo *memo, struct slice text) 
 /* ---- texts that are alike */
 
 static uint32_t line_begin(struct slice s, uint32_t at) {
+#ifdef __SSE2__
+    for (; at >= 16; at -= 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s.p + at - 16));
+        unsigned ends = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('\n')));
+        if (ends)
+            return at + 16 - (uint32_t)__builtin_clz(ends);
+    }
+#endif
     while (at && s.p[at - 1] != '\n')
         at--;
     return at;
