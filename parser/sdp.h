@@ -94,8 +94,8 @@ struct sdp_patch {
     bool strip_ice;               /* a=candidate, ice-*, end-of-candidates, remote-candidates */
     bool strip_crypto;            /* a=crypto as it stands */
 };
-/* Network type, address type and address of its o=; absent: it is cut short. */
-struct slice sdp_origin_at(const struct sdp *s);
+/* Network type, address type and address of the o= of a description; absent: it is cut short. */
+struct slice sdp_origin_at(struct slice text);
 void sdp_rewrite(struct sbuf *out, const struct sdp *in, const struct sdp_patch *patch);
 
 /* Some line is a=fingerprint: with a value; the rest need not be a description. */

@@ -38,13 +38,15 @@ static void put_origin(struct sbuf *out, const struct sdp_patch *patch) {
     sbuf_lit(out, "\r\n");
 }
 
-struct slice sdp_origin_at(const struct sdp *s) {
-    struct slice at = s->origin;
+struct slice sdp_origin_at(struct slice text) {
+    struct slice at = SLICE_NONE;
+    while (sdp_next_line(&text, &at) && at.p[0] != 'o')
+        at = SLICE_NONE;
     for (unsigned i = 0; i < 3; i++) {
         int32_t blank = slice_find(at, ' ');
         if (blank < 0)
             return SLICE_NONE;
-        at = slice_of(at.p + blank + 1, at.n - (uint32_t)blank - 1);
+        at = sdp_skip(at, (uint32_t)blank + 1);
     }
     return at;
 }

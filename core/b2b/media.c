@@ -253,14 +253,6 @@ static bool secure_line(struct engine *e, const struct media_srtp *x, struct rew
     return live && taken;
 }
 
-/* That of the session's first description: o= may differ by its version only (RFC 3264 section 8), also when another
- * node goes on with it. */
-static struct slice origin_at(const struct engine *e, const struct leg *to) {
-    struct sdp before;
-    struct slice text = leg_str(to, LEG_SDP_LOCAL);
-    return text.p && engine_sdp(e, text, &before) >= 0 ? sdp_origin_at(&before) : SLICE_NONE;
-}
-
 /* Ports, directions, payload types and keys of a patch; streams are opened where needed. */
 static bool fill_patch(struct engine *e, struct leg *to, int direction, struct rewrite *r) {
     const struct sdp *s = &r->from;
@@ -269,7 +261,6 @@ static bool fill_patch(struct engine *e, struct leg *to, int direction, struct r
     media_srtp_begin(e, to, s, &x);
     r->srtp_concerned = x.concerned;
     *p = (struct sdp_patch){ .username = SL("referee"),
-                             .origin_at = origin_at(e, to),
                              .session_id = to->media.session_id,
                              .version = to->media.version,
                              .pass = to->direct,
@@ -294,8 +285,11 @@ static bool fill_patch(struct engine *e, struct leg *to, int direction, struct r
     return true;
 }
 
-static struct slice rewritten(struct engine *e, const struct rewrite *r) {
+/* o= gets the address of the session's first description: it may differ by its version only (RFC 3264 section 8), also
+ * when another node goes on with it. A view of the leg's text, so that it is looked for when no more of them is set. */
+static struct slice rewritten(struct engine *e, const struct leg *to, struct rewrite *r) {
     struct sbuf b = ua_body(&e->ua);
+    r->patch.origin_at = sdp_origin_at(leg_str(to, LEG_SDP_LOCAL));
     sdp_rewrite(&b, &r->from, &r->patch);
     return b.overflow ? SLICE_NONE : sbuf_slice(&b);
 }
@@ -322,7 +316,7 @@ static bool follow_family(struct engine *e, struct leg *to) {
 /* With the o= line that it gets if it is not what `to` had last, which any version compares alike with. */
 static struct slice written_anew(struct engine *e, const struct leg *to, struct rewrite *r) {
     r->patch.version = to->media.version + (leg_str(to, LEG_SDP_LOCAL).p ? 1 : 0);
-    return rewritten(e, r);
+    return rewritten(e, to, r);
 }
 
 /* The description for `to` in e->ua.body. */
@@ -347,7 +341,7 @@ struct slice media_compose(struct engine *e, struct leg *to, struct slice text, 
     /* Its lines are fitted when it is sent: what it follows is not known yet. */
     if (engine_sdp(e, text, &r.from) < 0 || !fill_patch(e, to, direction, &r))
         return SLICE_NONE;
-    return rewritten(e, &r);
+    return rewritten(e, to, &r);
 }
 
 /* For media_is_here, which then need not read it. */

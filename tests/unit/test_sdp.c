@@ -297,6 +297,14 @@ static void test_rewrite_overflow(void) {
     CHECK_TRUE(out.n <= sizeof mem);
 }
 
+static void test_origin_at(void) {
+    CHECK_SLICE(sdp_origin_at(SL("v=0\r\no=a 1 2 IN IP4 192.0.2.1\r\ns=-\r\n")), "IN IP4 192.0.2.1");
+    CHECK_SLICE(sdp_origin_at(SL("v=0\no=a 1 2 IN IP4 h")), "IN IP4 h");
+    CHECK_TRUE(sdp_origin_at(SL("v=0\r\no=a 1 2\r\ns=- - - -\r\n")).p == NULL);
+    CHECK_TRUE(sdp_origin_at(SL("v=0\r\ns=a b c d e\r\n")).p == NULL);
+    CHECK_TRUE(sdp_origin_at(SLICE_NONE).p == NULL);
+}
+
 static void test_same_but_origin(void) {
     CHECK_TRUE(sdp_same_but_origin(SL("v=0\r\no=a 1 1 x\r\ns=-\r\n"), SL("v=0\no=b 2 2 y\ns=-")));
     CHECK_FALSE(sdp_same_but_origin(SL("v=0\r\no=a\r\ns=-\r\n"), SL("v=0\r\no=a\r\ns=+\r\n")));
@@ -352,5 +360,6 @@ int main(void) {
                     UNIT(test_rewrite_zero_hold), UNIT(test_rewrite_rtcp), UNIT(test_rewrite_without_formats),
                     UNIT(test_rewrite_ice), UNIT(test_rewrite_overflow), UNIT(test_rewrite_types),
                     UNIT(test_codecs), UNIT(test_rewrite_drops), UNIT(test_foreign_formats),
-                    UNIT(test_same_but_origin), UNIT(test_formats_subset), UNIT(test_common_formats));
+                    UNIT(test_origin_at), UNIT(test_same_but_origin), UNIT(test_formats_subset),
+                    UNIT(test_common_formats));
 }
