@@ -319,6 +319,13 @@ void sip_put_copy(struct sbuf *b, const struct sip_msg *m, enum sip_hdr_id id) {
         sip_put_hdr(b, sip_hdr_name(id), h->value);
 }
 
+uint32_t sip_copied_length(const struct sip_msg *m, enum sip_hdr_id id) {
+    uint32_t n = 0;
+    for (const struct sip_hdr *h = sip_hdr_first(m, id); h; h = sip_hdr_next(m, h))
+        n += h->name.n + h->value.n + 4;
+    return n;
+}
+
 void sip_put_body_head(struct sbuf *b, struct slice content_type, uint32_t length) {
     unsigned digits = text_digits(length);
     if (length && content_type.p)

@@ -28,6 +28,8 @@ void sip_put_from_to(struct sbuf *b, struct slice name, struct slice value, stru
 void sip_put_vias(struct sbuf *b, const struct sip_msg *request, const struct addr *src);
 /* Every header of one known id, copied as they are. */
 void sip_put_copy(struct sbuf *b, const struct sip_msg *m, enum sip_hdr_id id);
+/* Bytes of those lines as they came: a compact name is longer in the copy. */
+uint32_t sip_copied_length(const struct sip_msg *m, enum sip_hdr_id id);
 /* "Content-Type", "Content-Length", the empty line and the body; an empty body writes only Content-Length: 0. */
 void sip_put_body(struct sbuf *b, struct slice content_type, struct slice body);
 /* All of that before the body. */

@@ -21,23 +21,8 @@ static uint32_t hash_at(const char *p) {
  * many are there. */
 static uint32_t match_length(struct slice in, uint32_t before, uint32_t at) {
     const char *p = in.p + before, *q = in.p + at;
-    uint32_t n = 0, room = in.n - at;
     /* As mostly: only their hash is the same. */
-    if (slice_load32(p) != slice_load32(q))
-        return 0;
-    for (; n + 8 <= room; n += 8) {
-        uint64_t differ = slice_load64(p + n) ^ slice_load64(q + n);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-        if (differ)
-            return n + (uint32_t)__builtin_ctzll(differ) / 8;
-#else
-        if (differ)
-            break;
-#endif
-    }
-    while (n < room && p[n] == q[n])
-        n++;
-    return n;
+    return slice_load32(p) == slice_load32(q) ? slice_alike(p, q, in.n - at) : 0;
 }
 
 /* Positions from `from` on are where their four bytes stood last; to + AGAIN_MIN - 1 bytes are there. */

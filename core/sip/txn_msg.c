@@ -18,20 +18,14 @@ static struct buf *finish(struct txn_layer *l, struct buf *b, const struct sbuf 
     return b;
 }
 
-static uint32_t copied_length(const struct sip_msg *m, enum sip_hdr_id id) {
-    uint32_t n = 0;
-    for (const struct sip_hdr *h = sip_hdr_first(m, id); h; h = sip_hdr_next(m, h))
-        n += h->name.n + h->value.n + 4;
-    return n;
-}
-
 static uint32_t identity_length(const struct sip_msg *m) {
     return m->from.value.n + m->to.value.n + m->call_id.n + FIXED;
 }
 
 /* Section 8.2.6: 100 has no To tag of ours and copies Timestamp. */
 struct buf *txn_make_trying(struct txn_layer *l, const struct sip_msg *request, const struct uas_head *head) {
-    struct buf *b = head ? buf_get(l->bufs, head->end + copied_length(request, SIP_H_TIMESTAMP) + TRYING_FIXED) : NULL;
+    uint32_t timestamp = sip_copied_length(request, SIP_H_TIMESTAMP);
+    struct buf *b = head ? buf_get(l->bufs, head->end + timestamp + TRYING_FIXED) : NULL;
     if (!b)
         return NULL;
     struct sbuf out = sbuf_on(b->data, b->cap);
@@ -63,7 +57,7 @@ static struct buf *make_of_invite(struct txn_layer *l, const struct buf *invite,
         return NULL;
     struct slice to = response ? response->to.value : req.to.value;
     uint32_t need = identity_length(&req) + to.n + req.ruri_text.n + req.via.value.n + extra.n +
-                    copied_length(&req, SIP_H_ROUTE);
+                    sip_copied_length(&req, SIP_H_ROUTE);
     struct buf *b = buf_get(l->bufs, need);
     if (!b)
         return NULL;

@@ -7,16 +7,9 @@
 /* Names, separators, received and rport, rounded up. */
 #define FIXED 320u
 
-static uint32_t length_of(const struct sip_msg *m, enum sip_hdr_id id) {
-    uint32_t n = 0;
-    for (const struct sip_hdr *h = sip_hdr_first(m, id); h; h = sip_hdr_next(m, h))
-        n += h->name.n + h->value.n + 4;
-    return n;
-}
-
 static uint32_t expected_length(const struct sip_msg *m) {
-    return m->from.value.n + m->to.value.n + m->call_id.n + m->cseq_method_name.n + length_of(m, SIP_H_VIA) +
-           length_of(m, SIP_H_RECORD_ROUTE) + FIXED;
+    return m->from.value.n + m->to.value.n + m->call_id.n + m->cseq_method_name.n + sip_copied_length(m, SIP_H_VIA) +
+           sip_copied_length(m, SIP_H_RECORD_ROUTE) + FIXED;
 }
 
 /* False: it does not fit. */
