@@ -105,24 +105,8 @@ static bool resolve_numbers(struct decoder *x) {
     return true;
 }
 
-/* The transfer has known it before its call went to another engine, from where it has come back. */
-static void name_again(const struct engine *e, struct transfer *t, const struct leg *l) {
-    handle *names[] = { &t->target, &t->consult, &t->replaced };
-    handle was = l->transfer_role == TR_TARGET ? t->target
-                 : l->transfer_role == TR_CONSULT ? t->consult
-                 : l->transfer_role == TR_REPLACED ? t->replaced
-                                                   : HANDLE_NONE;
-    if (was == HANDLE_NONE || leg_get(e, was))
-        return;
-    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
-        if (*names[i] == was)
-            *names[i] = l->self;
-    if (!call_get(e, t->consult_call))
-        t->consult_call = l->call;
-}
-
 /* A leg that waits for this very transfer gets it. */
-static void join_transfer(struct engine *e, struct leg *l, struct transfer *t) {
+static void join_transfer(struct engine *e, struct leg *l, const struct transfer *t) {
     const struct call *c = call_get(e, t->call);
     struct slice at = leg_str(l, LEG_TRANSFER_AT);
     uint64_t bucket, id;
@@ -130,7 +114,6 @@ static void join_transfer(struct engine *e, struct leg *l, struct transfer *t) {
         return;
     l->transfer = t->self;
     leg_set(e, l, LEG_TRANSFER_AT, SLICE_NONE);
-    name_again(e, t, l);
 }
 
 /* Parties of t that are in this engine by now. */
@@ -159,16 +142,6 @@ static void find_consult_call(struct engine *e, struct transfer *t) {
         strs_set(&t->s, &e->bufs, TRF_CALL_AT, SLICE_NONE);
         return;
     }
-}
-
-bool record_transfer_bucket(const struct engine *e, const struct call *c, uint16_t *bucket) {
-    uint64_t at, id;
-    for (unsigned i = 0; i < c->leg_count; i++)
-        if (read_call_name(leg_str(leg_get(e, c->legs[i]), LEG_TRANSFER_AT), &at, &id)) {
-            *bucket = (uint16_t)at;
-            return true;
-        }
-    return false;
 }
 
 bool transfer_awaits_party(const struct transfer *t) {

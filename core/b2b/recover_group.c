@@ -3,7 +3,6 @@
  * left, not as they are read. */
 #include "core/b2b/agree.h"
 #include "core/b2b/call.h"
-#include "core/b2b/move.h"
 #include "core/b2b/record.h"
 #include "core/b2b/record_tlv.h"
 #include "core/b2b/recover.h"
@@ -54,11 +53,6 @@ static void fill(const struct engine *e, struct group *g, const struct call *fir
 }
 
 void recover_resume(struct engine *e, struct call *c) {
-    if (c->resume_ready || !move_to_transfer(e, c))
-        recover_resume_here(e, c);
-}
-
-void recover_resume_here(struct engine *e, struct call *c) {
     struct group g = { 0 };
     unsigned n = 0;
     c->resume_ready = true;
