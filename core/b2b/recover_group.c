@@ -42,11 +42,22 @@ static void add_bound(const struct engine *e, struct group *g, const struct tran
         add_leg(e, g, legs[i]);
 }
 
+/* A transfer that is behind what they have to do with names them no more; their records, of before, name it. */
+static void add_parties(const struct engine *e, struct group *g, const struct transfer *t) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct leg *l; t && (l = pool_next(&e->legs, &cursor, &h));)
+        if (l->transfer == t->self)
+            add(e, g, l->call);
+}
+
 static void fill(const struct engine *e, struct group *g, const struct call *first) {
     add(e, g, first->self);
     for (unsigned i = 0; i < g->n; i++) {
         const struct call *c = g->calls[i];
-        add_bound(e, g, transfer_get(e, c->transfer));
+        const struct transfer *own = transfer_get(e, c->transfer);
+        add_bound(e, g, own);
+        add_parties(e, g, own);
         for (unsigned k = 0; k < c->leg_count; k++)
             add_bound(e, g, transfer_get(e, leg_get(e, c->legs[k])->transfer));
     }
