@@ -21,6 +21,7 @@
 struct write {
     handle call; /* HANDLE_NONE: it is over */
     uint64_t id, version;
+    uint64_t epoch; /* of the bucket, when it was sent */
     uint16_t bucket;
     bool deletes;
     bool over;   /* ... the record of a call that has ended, not of one that has gone elsewhere */
@@ -69,7 +70,8 @@ void barrier_rewrite(struct engine *e, struct call *c) {
 
 /* ---- writing ---- */
 
-static void fill(const struct engine *e, struct store_op *op, const struct write *w, handle ticket) {
+static void fill(const struct engine *e, struct store_op *op, struct write *w, handle ticket) {
+    w->epoch = owner_epoch(e, w->bucket);
     op->ticket = ticket_of(TICKET_WRITE, ticket);
     op->bucket = w->bucket;
     op->version = w->version;
@@ -103,7 +105,7 @@ bool barrier_write(struct engine *e, struct call *c, struct store_op *op) {
         fill(e, op, &plain, HANDLE_NONE);
         return true;
     }
-    *w = (struct write){ c->self, c->id, c->version, c->bucket, deletes, deletes && is_over(e, c), false };
+    *w = (struct write){ c->self, c->id, c->version, 0, c->bucket, deletes, deletes && is_over(e, c), false };
     c->rewrite = false; /* unless this fails too */
     fill(e, op, w, ticket);
     return true;
@@ -184,14 +186,14 @@ static bool is_others(const struct engine *e, uint16_t bucket, const struct even
     return e->cfg.node && node != e->cfg.node && (node || ev->u.store.epoch >= owner_epoch(e, bucket));
 }
 
-/* If it is ours, by another epoch too (the lease has claimed it again, and the engine is yet to be told), or the record
- * is a later one of a former owner's, the call stays, and is written once more. What was to be deleted and is a later
- * one of ours is of a call that has come back. */
+/* If it is ours, by another epoch too than it was written by (the lease has claimed it again, and the engine was told
+ * meanwhile, or is yet to be), or the record is a later one of a former owner's, the call stays, and is written once
+ * more. What was to be deleted and is a later one of ours is of a call that has come back. */
 static void fenced(struct engine *e, struct write *w, struct call *c, const struct event *ev) {
     bool others = is_others(e, w->bucket, ev);
     metrics_add(&e->metrics, M_calls_fenced, 1);
     reached(e);
-    if (w->deletes && !others && ev->u.store.epoch != owner_epoch(e, w->bucket)) {
+    if (w->deletes && !others && ev->u.store.epoch != w->epoch) {
         delete_later(e, w);
         return;
     }
@@ -256,7 +258,7 @@ void barrier_delete(struct engine *e, uint64_t id, uint64_t version, uint16_t bu
         metrics_add(&e->metrics, M_store_lost, 1);
         return;
     }
-    *w = (struct write){ HANDLE_NONE, id, version, bucket, true, true, false };
+    *w = (struct write){ HANDLE_NONE, id, version, 0, bucket, true, true, false };
     delete_later(e, w);
 }
 
