@@ -46,6 +46,9 @@ static struct leg *uninformed(const struct view *u, const struct view *v) {
 
 static struct leg *who(const struct engine *e, struct leg *a, struct leg *b) {
     struct view va, vb;
+    /* Who could not hear of it just then has refused nothing. */
+    if ((a->session_unsure && a->not_now) || (b->session_unsure && b->not_now))
+        return a->session_unsure && a->not_now ? a : b;
     /* One that has just refused to hear of anything else keeps what it has. */
     if (a->session_unsure || b->session_unsure || !view_of(e, a, &va) || !view_of(e, b, &vb))
         return NULL;
