@@ -44,11 +44,15 @@ static struct leg *uninformed(const struct view *u, const struct view *v) {
     return fits ? NULL : u->leg;
 }
 
+/* It could not hear of it just then, and has refused nothing. */
+static bool is_to_be_told(const struct leg *l) {
+    return l->session_unsure && l->not_now;
+}
+
 static struct leg *who(const struct engine *e, struct leg *a, struct leg *b) {
     struct view va, vb;
-    /* Who could not hear of it just then has refused nothing. */
-    if ((a->session_unsure && a->not_now) || (b->session_unsure && b->not_now))
-        return a->session_unsure && a->not_now ? a : b;
+    if (is_to_be_told(a) || is_to_be_told(b))
+        return is_to_be_told(a) ? a : b;
     /* One that has just refused to hear of anything else keeps what it has. */
     if (a->session_unsure || b->session_unsure || !view_of(e, a, &va) || !view_of(e, b, &vb))
         return NULL;
