@@ -30,6 +30,9 @@ void corpus_shuffle(struct corpus *c, uint64_t seed);
 /* Every message once; the number that was accepted. Not inlined: callgrind collects in it. */
 unsigned corpus_walk(const struct corpus *c, const struct contender *who);
 
+/* Each message that often in a row. */
+unsigned corpus_walk_repeated(const struct corpus *c, const struct contender *who, unsigned times);
+
 /* Writers of messages that a leg of the B2BUA sends; each gives the bytes it wrote. */
 struct writer {
     const char *name;
