@@ -16,7 +16,9 @@
 #include "rtp/egress.h"
 #include "rtp/reception.h"
 
-#define FAST_LAYOUT 2
+#include <stddef.h>
+
+#define FAST_LAYOUT 3
 #define FAST_NOWHERE 0xffffffffu
 #define FAST_TYPES 128
 #define FAST_TYPE_UP 0xff          /* a payload type that is not the kernel's to judge */
@@ -33,33 +35,44 @@ struct fast_addr {
     uint8_t pad[5];
 };
 
-/* What arrives on the RTP port of a stream. */
-struct fast_in {
-    uint32_t target;               /* the stream that hears it, by the kernel's own doing; FAST_NOWHERE: goes up */
-    uint32_t generation;           /* of the slot */
-    struct fast_addr source;       /* the only one that the kernel believes */
+/* Counted of what arrives. */
+struct fast_heard {
     struct reception reception;    /* RTP only */
     uint64_t packets, octets;      /* accepted from the party; RTP and RTCP, UDP payload octets */
     uint64_t last_us;              /* of RTP; 0: none */
-    uint32_t negotiated_rate;      /* of dynamic payload types */
     uint32_t clock_rate;           /* of the party's last packet */
     uint32_t late;                 /* dropped in the kernel: older than the splice it belongs behind */
+};
+
+/* What arrives on the RTP port of a stream. */
+struct fast_in {
+    struct fast_heard heard;       /* first: without a fast path there is no more of it */
+    uint32_t target;               /* the stream that hears it, by the kernel's own doing; FAST_NOWHERE: goes up */
+    uint32_t generation;           /* of the slot */
+    struct fast_addr source;       /* the only one that the kernel believes */
+    uint32_t negotiated_rate;      /* of dynamic payload types */
     uint8_t types[FAST_TYPES];     /* payload type as the listener numbers it, or FAST_TYPE_UP */
 };
 
-/* What leaves to the party of a stream. */
+/* Counted of what leaves. */
+struct fast_sent {
+    uint64_t packets, octets;      /* forwarded to the party; RTP and RTCP, UDP payload octets */
+    uint64_t last_us, first_us;    /* of RTP; first: since the last MEDIA_REMOTE; 0: none */
+    uint32_t gap_us;               /* longest between two RTP packets to the party since it; UINT32_MAX: or more */
+    uint32_t splices;              /* changes of source that the party did not hear */
+};
+
+/* What leaves to the party of a stream. By lines of the cache: XDP needs the first three, tc the hop besides. */
 struct fast_out {
+    struct egress egress;          /* first, with what is sent: without a fast path there is no more of it */
+    struct fast_sent sent;
     uint32_t lock;                 /* 0: free */
     uint32_t ifindex;              /* of the next hop; 0: not known, all goes up */
+    uint32_t mac_known;            /* both are there: XDP may send */
+    uint8_t hop_mac[6], our_mac[6];
     struct fast_addr dst, src;     /* where RTP goes, and our own address and port */
     struct fast_addr hop;          /* next hop's address (port 0) */
-    uint8_t hop_mac[6], our_mac[6];
-    uint32_t mac_known;            /* both are there: XDP may send */
-    struct egress egress;
-    uint64_t packets, octets;      /* forwarded to the party; RTP and RTCP, UDP payload octets */
-    uint64_t splices;              /* changes of source that the party did not hear */
-    uint64_t last_us, first_us;    /* of RTP; first: since the last MEDIA_REMOTE; 0: none */
-    uint64_t gap_us;               /* longest between two RTP packets to the party since it */
+    uint8_t pad[56];               /* to whole lines */
 };
 
 /* One for all streams. Slots are pairs of ports: slot = local[i].base + (port - first_port) / 2. */
@@ -80,7 +93,9 @@ struct fast_config {
 };
 
 _Static_assert(sizeof(struct fast_in) <= 256, "an entry for what arrives");
-_Static_assert(sizeof(struct fast_out) <= 256, "an entry for what leaves");
+_Static_assert(sizeof(struct fast_out) == 256, "an entry for what leaves");
+_Static_assert(offsetof(struct fast_in, heard) == 0 && offsetof(struct fast_out, egress) == 0 &&
+               offsetof(struct fast_out, sent) == sizeof(struct egress), "see relay_heard, relay_egress, relay_sent");
 
 static inline bool fast_addr_eq(const struct fast_addr *a, const struct fast_addr *b) {
     return a->ip[0] == b->ip[0] && a->ip[1] == b->ip[1] && a->port == b->port && a->family == b->family;
@@ -91,12 +106,12 @@ static inline uint64_t fast_source_key(uint32_t stream, uint32_t generation) {
     return (uint64_t)stream << 32 | generation;
 }
 
-static inline void fast_count_in(struct fast_in *in, uint32_t octets) {
+static inline void fast_count_in(struct fast_heard *in, uint32_t octets) {
     in->packets++;
     in->octets += octets;
 }
 
-static inline void fast_count_out(struct fast_out *out, uint32_t octets, bool is_rtp, uint64_t now_us) {
+static inline void fast_count_out(struct fast_sent *out, uint32_t octets, bool is_rtp, uint64_t now_us) {
     out->packets++;
     out->octets += octets;
     if (!is_rtp)
@@ -104,7 +119,7 @@ static inline void fast_count_out(struct fast_out *out, uint32_t octets, bool is
     if (out->first_us == 0)
         out->first_us = now_us;
     else if (now_us > out->last_us && now_us - out->last_us > out->gap_us)
-        out->gap_us = now_us - out->last_us;
+        out->gap_us = now_us - out->last_us < UINT32_MAX ? (uint32_t)(now_us - out->last_us) : UINT32_MAX;
     out->last_us = now_us;
 }
 

@@ -53,41 +53,41 @@ static RTP_IN_KERNEL void fast_write(struct fast_packet *k, const struct egress_
 
 static RTP_IN_KERNEL enum fast_verdict fast_step(struct fast_in *in, struct fast_out *out, struct fast_packet *k) {
     uint8_t type = in->types[k->rtp.payload_type & (FAST_TYPES - 1)];
-    bool known = in->reception.started && in->reception.ssrc == k->rtp.ssrc;
+    bool known = in->heard.reception.started && in->heard.reception.ssrc == k->rtp.ssrc;
     struct egress_source source = {
         .key = fast_source_key(k->slot, in->generation),
-        .packets = known ? in->reception.received : 0,
-        .octets = known ? in->reception.octets : 0,
+        .packets = known ? in->heard.reception.received : 0,
+        .octets = known ? in->heard.reception.octets : 0,
         .echo = k->slot == k->target,
     };
     struct egress_numbers heard;
     if (type == FAST_TYPE_UP)
         return FAST_UP;
     source.clock_rate = rtp_clock_rate(k->rtp.payload_type, in->negotiated_rate);
-    fast_count_in(in, k->octets);
-    in->last_us = k->now_us;
-    in->clock_rate = source.clock_rate;
-    k->counted = reception_count(&in->reception, &k->rtp);
+    fast_count_in(&in->heard, k->octets);
+    in->heard.last_us = k->now_us;
+    in->heard.clock_rate = source.clock_rate;
+    k->counted = reception_count(&in->heard.reception, &k->rtp);
     enum egress_result result = egress_step(&out->egress, &source, &k->rtp, k->now_us, &heard);
     if (result == EGRESS_LATE) {
-        in->late++;
+        in->heard.late++;
         return FAST_DROP;
     }
     if (result == EGRESS_SPLICED)
-        out->splices++;
+        out->sent.splices++;
     fast_write(k, &heard, type, k->rtp.marker || result == EGRESS_SPLICED);
-    fast_count_out(out, k->octets, true, k->now_us);
+    fast_count_out(&out->sent, k->octets, true, k->now_us);
     return FAST_SEND;
 }
 
 /* Behind fast_step: a clock that is good for jitter costs the kernel as much as half of all else, so only a sample of
  * the packets has its time taken. */
 static RTP_IN_KERNEL bool fast_wants_time(const struct fast_in *in, const struct fast_packet *k) {
-    return k->counted && reception_wants_time(&in->reception);
+    return k->counted && reception_wants_time(&in->heard.reception);
 }
 
 static RTP_IN_KERNEL void fast_arrived(struct fast_in *in, const struct fast_packet *k, uint64_t now_us) {
-    reception_sampled(&in->reception, &k->rtp, in->clock_rate, now_us);
+    reception_sampled(&in->heard.reception, &k->rtp, in->heard.clock_rate, now_us);
 }
 
 #endif

@@ -13,17 +13,17 @@ void quality_sent(struct quality *q, const uint8_t *p, size_t n, uint64_t now_us
     if (!rtcp_next(p, n, &at, &v) || v.type != RTCP_SR || v.len < RTCP_SR_LEN)
         return;
     q->report[q->next].middle = rtp_get32(p + v.at + SR_NTP_MIDDLE_AT);
-    q->report[q->next].sent_us = now_us;
-    q->next = (q->next + 1) % QUALITY_REPORTS;
+    q->report[q->next].sent_us = (uint32_t)now_us;
+    q->next = (uint8_t)((q->next + 1) % QUALITY_REPORTS);
 }
 
 /* RFC 3550 section 6.4.1: now - LSR - DLSR, by our clock for the first two. */
 static void take_round_trip(struct quality *q, uint32_t lsr, uint32_t dlsr, uint64_t now_us) {
     uint64_t held_us = (uint64_t)dlsr * 1000000 >> 16;
     for (uint32_t i = 0; lsr && i < QUALITY_REPORTS; i++) {
-        if (q->report[i].middle != lsr || !q->report[i].sent_us)
+        if (q->report[i].middle != lsr)
             continue;
-        uint64_t took = now_us - q->report[i].sent_us;
+        uint32_t took = (uint32_t)now_us - q->report[i].sent_us;
         if (took < held_us || took - held_us > RTT_MAX_US)
             return;
         q->rtt_us = (uint32_t)(took - held_us) + !(took - held_us);
@@ -35,7 +35,7 @@ static void take_round_trip(struct quality *q, uint32_t lsr, uint32_t dlsr, uint
 
 static void take_block(struct quality *q, const uint8_t *b, uint64_t now_us) {
     uint32_t lost = rtp_get32(b + BLOCK_FRACTION_AT) & 0xffffff;
-    q->blocks++;
+    q->blocks += q->blocks < UINT16_MAX;
     q->fraction = b[BLOCK_FRACTION_AT];
     q->lost = lost & 0x800000 ? (int32_t)(lost | 0xff000000) : (int32_t)lost;
     q->jitter = rtp_get32(b + BLOCK_JITTER_AT);

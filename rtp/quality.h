@@ -15,14 +15,14 @@
 
 struct quality {
     struct {
-        uint32_t middle;          /* of its NTP timestamp; what LSR will be */
-        uint64_t sent_us;         /* 0: none */
+        uint32_t middle;          /* of its NTP timestamp; what LSR will be; 0: none */
+        uint32_t sent_us;         /* modulo 2^32: over an hour, and a round trip is half a minute at most */
     } report[QUALITY_REPORTS];
-    uint32_t next;
-    uint32_t blocks;              /* that the party has sent about what it hears */
     uint32_t rtt_us, rtt_max_us;  /* 0: not known */
     uint32_t jitter;              /* timestamp units */
     int32_t lost;                 /* cumulative, of the present SSRC */
+    uint16_t blocks;              /* that the party has sent about what it hears; counted no further than this goes */
+    uint8_t next;                 /* of report */
     uint8_t fraction;             /* lost since the report before, of 256 */
 };
 

@@ -18,6 +18,7 @@ void relay_init(struct relay *r, struct arena *a, uint32_t streams) {
     r->players = arena_take(a, streams * sizeof *r->players);
     r->in = arena_take(a, streams * sizeof *r->in);
     r->out = arena_take(a, streams * sizeof *r->out);
+    r->probations.places = arena_take(a, streams * sizeof *r->probations.places);
 }
 
 void relay_share(struct relay *r, struct fast_in *in, struct fast_out *out) {
@@ -32,8 +33,9 @@ struct passage {
     const struct relay_in *in;
     uint64_t now_us;
     struct relay_stream *from, *to;
-    struct fast_in *heard;        /* what arrives from `from` */
-    struct fast_out *out;         /* what leaves to `to` */
+    struct fast_heard *heard;     /* what arrives from `from` */
+    struct egress *egress;        /* what leaves to `to` */
+    struct fast_sent *sent;
     struct rtp_view rtp;
     bool is_rtcp;
 };
@@ -51,7 +53,7 @@ static bool is_well_formed(struct passage *p) {
 static bool accept_source(const struct passage *p) {
     struct relay_arrival a = { .src = &p->in->src, .rtp = p->is_rtcp ? NULL : &p->rtp, .rtcp_port = p->in->rtcp_port,
                                .last_us = p->heard->last_us, .now_us = p->now_us };
-    return relay_accepts(p->from, &a);
+    return relay_accepts(&p->relay->probations, p->from, &a);
 }
 
 /* A listener that was closed and opened again has forgotten whom it heard. */
@@ -101,15 +103,14 @@ static enum relay_drop patch_rtp(const struct passage *p, const struct reception
         .octets = known ? before->octets : 0,
         .echo = p->from == p->to,
     };
-    struct egress *egress = &p->out->egress;
     if (type == MEDIA_TYPE_DROP)
         return RELAY_DROP_TYPE;
     rtp_patch_type(p->in->bytes, type);
-    switch (egress_rtp(egress, &source, p->in->bytes, &p->rtp, p->now_us)) {
+    switch (egress_rtp(p->egress, &source, p->in->bytes, &p->rtp, p->now_us)) {
     case EGRESS_LATE:
         return RELAY_DROP_LATE;
     case EGRESS_SPLICED:
-        p->out->splices++;
+        p->sent->splices++;
         p->relay->spliced = true;
         break;
     case EGRESS_SAME:
@@ -119,19 +120,20 @@ static enum relay_drop patch_rtp(const struct passage *p, const struct reception
 }
 
 static enum relay_drop patch_rtcp(const struct passage *p) {
-    const struct egress *heard = &p->relay->out[p->in->stream].egress;
-    bool passes = egress_rtcp(&p->out->egress, heard, source_key(p), p->in->bytes, p->in->n);
+    const struct egress *heard = relay_egress(p->relay, p->in->stream);
+    bool passes = egress_rtcp(p->egress, heard, source_key(p), p->in->bytes, p->in->n);
     if (passes)
         quality_sent(&p->to->quality, p->in->bytes, p->in->n, p->now_us);
     return passes ? RELAY_FORWARD : RELAY_DROP_RTCP;
 }
 
 static void count_in(const struct passage *p) {
-    struct fast_in *in = p->heard;
+    struct fast_heard *in = p->heard;
     fast_count_in(in, (uint32_t)p->in->n);
     if (p->is_rtcp) {
         p->from->rtcp_us = p->now_us;
-        quality_heard(&p->from->quality, p->in->bytes, p->in->n, p->relay->out[p->in->stream].egress.ssrc, p->now_us);
+        quality_heard(&p->from->quality, p->in->bytes, p->in->n, relay_egress(p->relay, p->in->stream)->ssrc,
+                      p->now_us);
         return;
     }
     in->last_us = p->now_us;
@@ -165,14 +167,15 @@ static enum relay_drop judge(struct passage *p, struct relay_verdict *out) {
 static enum relay_drop judge_locked(struct passage *p, struct relay_verdict *out) {
     uint32_t stream = p->in->stream, route = p->from ? p->from->route : MEDIA_NOWHERE;
     if (p->from) {
-        p->heard = &p->relay->in[stream];
-        p->out = route == MEDIA_NOWHERE ? NULL : &p->relay->out[route];
+        p->heard = relay_heard(p->relay, stream);
+        p->egress = route == MEDIA_NOWHERE ? NULL : relay_egress(p->relay, route);
+        p->sent = route == MEDIA_NOWHERE ? NULL : relay_sent(p->relay, route);
     }
-    relay_lock(p->relay, p->out);
+    relay_lock(p->relay, route);
     enum relay_drop drop = judge(p, out);
     if (drop == RELAY_FORWARD)
-        fast_count_out(p->out, (uint32_t)p->in->n, !p->is_rtcp, p->now_us);
-    relay_unlock(p->relay, p->out);
+        fast_count_out(p->sent, (uint32_t)p->in->n, !p->is_rtcp, p->now_us);
+    relay_unlock(p->relay, route);
     return drop;
 }
 
@@ -197,7 +200,7 @@ void relay_packet(struct relay *r, const struct relay_in *in, uint64_t now_us, s
 void relay_dropped(struct relay *r, uint32_t stream, enum relay_drop why) {
     r->dropped[why]++;
     if (stream < r->count)
-        r->streams[stream].dropped[why]++;
+        r->streams[stream].dropped[why - 1]++;
 }
 
 /* No stream of a party has this bit. */
@@ -221,41 +224,41 @@ bool relay_play(struct relay *r, const struct relay_frame *f, uint64_t now_us, s
         .key = PLAYER_KEY | (uint64_t)f->stream << 32 | s->generation,
         .clock_rate = 8000,
         .packets = s->play.frames,
-        .octets = s->play.octets,
+        .octets = s->play.timestamp,
     };
     struct rtp_view v;
     write_frame(s, f);
     s->play.frames++;
     s->play.timestamp += (uint32_t)f->n;
-    s->play.octets += (uint32_t)f->n;
     if (!choose_destination(s, false, out) || !rtp_parse(f->packet, RTP_HEADER_MIN + f->n, &v))
         return false;
-    struct fast_out *to = &r->out[f->stream];
-    relay_lock(r, to);
-    if (egress_rtp(&to->egress, &source, f->packet, &v, now_us) == EGRESS_SPLICED)
-        to->splices++, r->spliced = true;
-    fast_count_out(to, (uint32_t)(RTP_HEADER_MIN + f->n), true, now_us);
-    relay_unlock(r, to);
+    struct fast_sent *sent = relay_sent(r, f->stream);
+    relay_lock(r, f->stream);
+    if (egress_rtp(relay_egress(r, f->stream), &source, f->packet, &v, now_us) == EGRESS_SPLICED)
+        sent->splices++, r->spliced = true;
+    fast_count_out(sent, (uint32_t)(RTP_HEADER_MIN + f->n), true, now_us);
+    relay_unlock(r, f->stream);
     out->drop = RELAY_FORWARD;
     return true;
 }
 
-static bool is_silent(const struct relay_stream *s, const struct fast_in *in, uint64_t timeout_us, uint64_t now_us) {
+static bool is_silent(const struct relay_stream *s, const struct fast_heard *in, uint64_t timeout_us, uint64_t now_us) {
     uint64_t last = s->remote_us;
     if (in->last_us > last)
         last = in->last_us;
     if (s->rtcp_us > last)
         last = s->rtcp_us;
-    return now_us > last && now_us - last >= timeout_us && now_us - s->told_us >= timeout_us / 4;
+    return now_us > last && now_us - last >= timeout_us &&
+           (uint32_t)(now_us / 1000) - s->told_ms >= timeout_us / 4000;
 }
 
 uint32_t relay_silent(struct relay *r, uint32_t *cursor, uint64_t timeout_us, uint64_t now_us) {
     while (*cursor < r->count) {
         uint32_t i = (*cursor)++;
         struct relay_stream *s = &r->streams[i];
-        if (!s->open || !s->remote || !is_silent(s, &r->in[i], timeout_us, now_us))
+        if (!s->open || !s->remote || !is_silent(s, relay_heard(r, i), timeout_us, now_us))
             continue;
-        s->told_us = now_us;
+        s->told_ms = (uint32_t)(now_us / 1000);
         return i;
     }
     return MEDIA_NOWHERE;
@@ -263,8 +266,8 @@ uint32_t relay_silent(struct relay *r, uint32_t *cursor, uint64_t timeout_us, ui
 
 struct relay_counters relay_counters(const struct relay *r, uint32_t stream) {
     const struct relay_stream *s = &r->streams[stream];
-    const struct fast_in *in = &r->in[stream];
-    const struct fast_out *to = &r->out[stream];
+    const struct fast_heard *in = relay_heard(r, stream);
+    const struct fast_sent *to = relay_sent(r, stream);
     struct relay_counters c = {
         .packets_in = in->packets,
         .octets_in = in->octets,
@@ -277,7 +280,8 @@ struct relay_counters relay_counters(const struct relay *r, uint32_t stream) {
         .first_out_us = to->first_us,
         .gap_us = to->gap_us,
     };
-    memcpy(c.dropped, s->dropped, sizeof c.dropped);
+    for (int i = 1; i < RELAY_DROPS; i++)
+        c.dropped[i] = s->dropped[i - 1];
     c.dropped[RELAY_DROP_LATE] += in->late;
     return c;
 }
@@ -287,11 +291,11 @@ static uint32_t units_us(uint32_t units, uint32_t clock_rate) {
 }
 
 /* A jitter buffer holds twice the jitter; a frame and the look ahead take another 25 ms. */
-static void judge_quality(const struct relay_stream *s, const struct fast_out *to, struct relay_stats *out) {
+static void judge_quality(const struct relay_stream *s, const struct egress *to, struct relay_stats *out) {
     const struct quality *q = &s->quality;
     out->reported = q->blocks > 0;
     out->heard_lost = q->lost;
-    out->heard_jitter_us = units_us(q->jitter, to->egress.clock_rate);
+    out->heard_jitter_us = units_us(q->jitter, to->clock_rate);
     out->rtt_us = q->rtt_us;
     if (out->rtp_expected)
         out->mos = quality_mos(25000 + 2 * (uint64_t)out->jitter_us + q->rtt_us / 2,
@@ -302,7 +306,8 @@ bool relay_stats(const struct relay *r, uint32_t stream, struct relay_stats *out
     if (stream >= r->count)
         return false;
     const struct relay_stream *s = &r->streams[stream];
-    const struct fast_in *in = &r->in[stream];
+    const struct fast_heard *in = relay_heard(r, stream);
+    const struct egress *egress = relay_egress(r, stream);
     *out = (struct relay_stats){
         .counters = relay_counters(r, stream),
         .open = s->open,
@@ -311,12 +316,12 @@ bool relay_stats(const struct relay *r, uint32_t stream, struct relay_stats *out
         .signalled = s->rtp.signalled,
         .learned = s->rtp.learned,
         .ssrc_in = in->reception.ssrc,
-        .ssrc_out = r->out[stream].egress.ssrc,
+        .ssrc_out = egress->ssrc,
         .rtp_expected = reception_expected(&in->reception),
         .rtp_lost = reception_lost(&in->reception),
     };
     out->jitter_us = units_us(reception_jitter(&in->reception), in->clock_rate);
-    judge_quality(s, &r->out[stream], out);
+    judge_quality(s, egress, out);
     return true;
 }
 

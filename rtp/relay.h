@@ -22,6 +22,9 @@
  * Fast path. Where relay_share was called, a program in the kernel forwards by itself what is plainly RTP from the
  * known source of a stream to its listener, on the same counters and continuity (fastpath.h). The relay tells it
  * what it may do after each command and each latch; what comes here is what it left.
+ *
+ * Memory. A stream is 512 bytes here, what was counted of it included: two of them, a call, are 1 KiB. Sources in
+ * probation have a place of their own only as long as they are in it.
  */
 #ifndef REFEREE_RTP_RELAY_H
 #define REFEREE_RTP_RELAY_H
@@ -71,6 +74,16 @@ struct relay_candidate {
     uint8_t payload_type;
 };
 
+/* Of one stream; the last one given back is taken first, and those beyond `fresh` were never touched. */
+struct relay_probation {
+    struct relay_candidate candidate[RELAY_CANDIDATES];
+    uint32_t next;                        /* index + 1, among the free ones */
+};
+struct relay_probations {
+    struct relay_probation *places;       /* as many as there are streams */
+    uint32_t free, fresh;                 /* index + 1, 0: none; how many were ever taken */
+};
+
 struct relay_counters {
     uint64_t packets_in, octets_in;       /* RTP and RTCP that was accepted from the party; UDP payload octets */
     uint64_t packets_out, octets_out;     /* forwarded to the party */
@@ -88,38 +101,39 @@ struct relay_play {
     uint8_t source;                       /* enum media_source */
     uint8_t payload_type;
     uint32_t at;                          /* in relay.players */
-    uint32_t frames, octets;              /* sent */
-    uint32_t timestamp;
+    uint32_t frames;                      /* sent */
+    uint32_t timestamp;                   /* a byte is a unit of it: as many octets were sent */
 };
 
 struct relay_stream {
     uint32_t generation;                  /* 0: never opened */
-    uint32_t route;                       /* MEDIA_NOWHERE */
     struct media_types types;             /* of the route */
+    bool resumed : 1;                     /* and not told its remote yet */
+    bool continued : 1;                   /* as another relay left it, and nothing is routed here yet */
+    bool open : 1, remote : 1, nat : 1, strict : 1, rtcp_mux : 1;
+    bool srtp : 1;                        /* never given to the kernel, on either side */
+    uint32_t route;                       /* MEDIA_NOWHERE */
     uint32_t heard;                       /* the stream routed here last; MEDIA_NOWHERE */
     uint32_t heard_generation;
     uint32_t negotiated_rate;             /* of dynamic payload types */
-    bool resumed;                         /* and not told its remote yet */
-    bool continued;                       /* as another relay left it, and nothing is routed here yet */
-    uint32_t told_splices;                /* of fast_out, that relay_spliced has told */
-    bool open, remote, nat, strict, rtcp_mux;
-    bool srtp;                            /* never given to the kernel, on either side */
+    uint32_t told_splices;                /* of fast_sent, that relay_spliced has told */
+    uint32_t told_ms;                     /* silent, the last time; modulo 2^32 */
+    uint32_t probation;                   /* of relay.probations, index + 1; 0: no source is in it */
     struct relay_latch rtp, rtcp;
     struct addr signalling;               /* where its signalling comes from; port of no meaning */
-    struct relay_candidate candidates[RELAY_CANDIDATES];
     struct relay_play play;
     struct quality quality;               /* of what the party hears, by its own word */
-    uint64_t dropped[RELAY_DROPS];
+    uint32_t dropped[RELAY_DROPS - 1];    /* modulo 2^32; from the one behind RELAY_FORWARD on */
     uint64_t remote_us;
     uint64_t rtcp_us;                     /* of the last RTCP that was accepted */
-    uint64_t told_us;                     /* silent, the last time */
 };
 
 struct relay {
     struct relay_stream *streams;         /* NULL: only counted */
     struct fast_in *in;                   /* by stream: from the party */
     struct fast_out *out;                 /* to it */
-    bool shared;                          /* with the kernel */
+    bool shared;                          /* with the kernel; else of these there is only what is counted, close by */
+    struct relay_probations probations;
     uint32_t count;
     uint64_t dropped[RELAY_DROPS];        /* of all streams, closed and unknown ones too */
     uint64_t stale_commands;
@@ -146,6 +160,24 @@ struct relay_stats {
     uint32_t mos;                         /* times 100, of what comes from the party: loss, jitter, half a round trip;
                                              0: nothing came */
 };
+
+/* What was counted of a stream. */
+static inline struct fast_heard *relay_heard(const struct relay *r, uint32_t stream) {
+    return r->shared ? &r->in[stream].heard : &((struct fast_heard *)(void *)r->in)[stream];
+}
+/* Of a dense entry: what a fast_out begins with. */
+struct relay_dense {
+    struct egress egress;
+    struct fast_sent sent;
+};
+static inline struct egress *relay_egress(const struct relay *r, uint32_t stream) {
+    return r->shared ? &r->out[stream].egress : &((struct relay_dense *)(void *)r->out)[stream].egress;
+}
+static inline struct fast_sent *relay_sent(const struct relay *r, uint32_t stream) {
+    return r->shared ? &r->out[stream].sent : &((struct relay_dense *)(void *)r->out)[stream].sent;
+}
+
+_Static_assert(sizeof(struct relay_stream) + sizeof(struct fast_heard) + sizeof(struct relay_dense) <= 512, "a stream");
 
 /* Bytes of arena for so many streams. */
 size_t relay_bytes(uint32_t streams);

@@ -3,6 +3,7 @@
 
 #include "rtp/relay_fast.h"
 #include "rtp/relay_flow.h"
+#include "rtp/relay_source.h"
 
 static void stop_play(struct relay *r, struct relay_stream *s) {
     if (!s->play.on)
@@ -36,6 +37,7 @@ static bool open_stream(struct relay *r, struct relay_stream *s, const struct me
     bool resumed = cmd->resume && s->generation == 0 && relay_fast_resume(r, cmd->stream, cmd->generation);
     if (!resumed)
         relay_fast_clear(r, cmd->stream, cmd->generation);
+    relay_end_probation(&r->probations, s);
     *s = (struct relay_stream){
         .resumed = resumed,
         .generation = cmd->generation,
@@ -66,7 +68,7 @@ static bool set_remote(struct relay *r, struct relay_stream *s, const struct med
     s->nat = cmd->nat;
     s->strict = cmd->strict;
     s->signalling = cmd->signalling;
-    memset(s->candidates, 0, sizeof s->candidates);
+    relay_end_probation(&r->probations, s);
     s->rtcp_mux = cmd->rtcp_mux;
     s->negotiated_rate = cmd->clock_rate ? cmd->clock_rate : 8000;
     s->remote_us = now_us;
@@ -124,12 +126,14 @@ static bool execute(struct relay *r, const struct media_cmd *cmd, uint64_t now_u
         stop_play(r, s);
         relay_fast_off(r, cmd->stream);
         relay_fast_unhear(r, cmd->stream);
+        relay_end_probation(&r->probations, s);
         s->open = false;
         return true;
     case MEDIA_SRTP:
         return set_srtp(r, s, cmd);
     case MEDIA_LEAVE: /* another relay may have the shared state by now */
         stop_play(r, s);
+        relay_end_probation(&r->probations, s);
         *s = (struct relay_stream){ .route = MEDIA_NOWHERE, .heard = MEDIA_NOWHERE };
         return true;
     case MEDIA_OPEN:

@@ -8,13 +8,12 @@ static struct fast_addr fast_addr_of(const struct addr *a) {
 }
 
 void relay_fast_off(struct relay *r, uint32_t stream) {
-    uint32_t target = r->in[stream].target;
-    if (!r->shared || target == FAST_NOWHERE)
+    uint32_t target = r->shared ? r->in[stream].target : FAST_NOWHERE;
+    if (target == FAST_NOWHERE)
         return;
-    struct fast_out *out = target < r->count ? &r->out[target] : NULL;
-    relay_lock(r, out);
+    relay_lock(r, target);
     r->in[stream].target = FAST_NOWHERE;
-    relay_unlock(r, out);
+    relay_unlock(r, target);
 }
 
 void relay_fast_unhear(struct relay *r, uint32_t listener) {
@@ -22,32 +21,38 @@ void relay_fast_unhear(struct relay *r, uint32_t listener) {
     bool never = r->streams[listener].generation == 0;
     r->streams[listener].heard = MEDIA_NOWHERE;
     /* It may be heard by another one by now. */
-    if (!never && heard < r->count && r->in[heard].target == listener)
+    if (r->shared && !never && heard < r->count && r->in[heard].target == listener)
         relay_fast_off(r, heard);
 }
 
 void relay_fast_clear(struct relay *r, uint32_t stream, uint32_t generation) {
-    struct fast_out *out = &r->out[stream];
     relay_fast_off(r, stream);
+    if (!r->shared) {
+        *relay_heard(r, stream) = (struct fast_heard){ 0 };
+        *relay_egress(r, stream) = (struct egress){ 0 };
+        *relay_sent(r, stream) = (struct fast_sent){ 0 };
+        return;
+    }
+    struct fast_out *out = &r->out[stream];
     r->in[stream] = (struct fast_in){ .target = FAST_NOWHERE, .generation = generation };
-    relay_lock(r, out);
+    relay_lock(r, stream);
     uint32_t held = out->lock;
     *out = (struct fast_out){ .lock = held };
-    relay_unlock(r, out);
+    relay_unlock(r, stream);
 }
 
 bool relay_fast_resume(struct relay *r, uint32_t stream, uint32_t generation) {
-    struct fast_in *in = &r->in[stream];
-    uint32_t target = in->target;
-    if (!r->shared || target >= r->count)
+    uint32_t target = r->shared ? r->in[stream].target : FAST_NOWHERE;
+    if (target >= r->count)
         return false;
-    struct fast_out *out = &r->out[target];
-    relay_lock(r, out);
+    struct fast_in *in = &r->in[stream];
+    struct egress *egress = &r->out[target].egress;
+    relay_lock(r, target);
     /* The listener knows the source by its use of the slot. */
-    if (out->egress.source == fast_source_key(stream, in->generation))
-        out->egress.source = fast_source_key(stream, generation);
+    if (egress->source == fast_source_key(stream, in->generation))
+        egress->source = fast_source_key(stream, generation);
     in->generation = generation;
-    relay_unlock(r, out);
+    relay_unlock(r, target);
     return true;
 }
 
@@ -59,11 +64,11 @@ struct addr relay_fast_source(const struct relay *r, uint32_t stream) {
 }
 
 void relay_fast_restart(struct relay *r, uint32_t stream) {
-    struct fast_out *out = &r->out[stream];
-    relay_lock(r, out);
-    out->first_us = 0;
-    out->gap_us = 0;
-    relay_unlock(r, out);
+    struct fast_sent *sent = relay_sent(r, stream);
+    relay_lock(r, stream);
+    sent->first_us = 0;
+    sent->gap_us = 0;
+    relay_unlock(r, stream);
 }
 
 /* The shell finds the next hop of a new destination (ifindex 0). */
@@ -75,11 +80,11 @@ static void set_destination(struct relay *r, uint32_t stream) {
         dst = fast_addr_of(&to);
     if (fast_addr_eq(&dst, &out->dst))
         return;
-    relay_lock(r, out);
+    relay_lock(r, stream);
     out->dst = dst;
     out->ifindex = 0;
     out->mac_known = 0;
-    relay_unlock(r, out);
+    relay_unlock(r, stream);
 }
 
 /* Whom to believe without asking the relay. False: it has not been learned yet. */
@@ -104,10 +109,10 @@ static void set_types(struct fast_in *in, const struct media_types *types) {
 }
 
 void relay_fast_sync(struct relay *r, uint32_t stream) {
-    struct fast_in *in = &r->in[stream];
     struct fast_addr source;
     if (!r->shared)
         return;
+    struct fast_in *in = &r->in[stream];
     set_destination(r, stream);
     relay_fast_off(r, stream);
     if (!is_for_kernel(r, stream, &source))

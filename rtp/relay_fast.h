@@ -7,14 +7,15 @@
 
 #include "rtp/relay.h"
 
-/* The lock of fastpath.h; out may be NULL. Held for a few instructions, never over another one. */
-static inline void relay_lock(const struct relay *r, struct fast_out *out) {
-    while (r->shared && out && __atomic_exchange_n(&out->lock, 1, __ATOMIC_ACQUIRE))
+/* The lock of fastpath.h, of what leaves to this stream's party; no such stream: none. Held for a few instructions,
+ * never over another one. */
+static inline void relay_lock(const struct relay *r, uint32_t stream) {
+    while (r->shared && stream < r->count && __atomic_exchange_n(&r->out[stream].lock, 1, __ATOMIC_ACQUIRE))
         ;
 }
-static inline void relay_unlock(const struct relay *r, struct fast_out *out) {
-    if (r->shared && out)
-        __atomic_store_n(&out->lock, 0, __ATOMIC_RELEASE);
+static inline void relay_unlock(const struct relay *r, uint32_t stream) {
+    if (r->shared && stream < r->count)
+        __atomic_store_n(&r->out[stream].lock, 0, __ATOMIC_RELEASE);
 }
 
 /* Packets of this stream come up from now on. */

@@ -4,10 +4,9 @@
 #include "rtp/relay_fast.h"
 
 bool relay_flow_resume(struct relay *r, const struct media_cmd *cmd, uint64_t now_us) {
-    struct fast_out *out = &r->out[cmd->stream];
     const struct media_flow *f = &cmd->flow;
-    relay_lock(r, out);
-    out->egress = (struct egress){
+    relay_lock(r, cmd->stream);
+    *relay_egress(r, cmd->stream) = (struct egress){
         .ssrc = f->ssrc,
         .source_ssrc = f->source_ssrc,
         .seq_offset = f->seq_offset,
@@ -18,15 +17,14 @@ bool relay_flow_resume(struct relay *r, const struct media_cmd *cmd, uint64_t no
         .clock_rate = f->clock_rate,
         .started = true,
     };
-    relay_unlock(r, out);
+    relay_unlock(r, cmd->stream);
     return true;
 }
 
 void relay_flow_source(struct relay *r, uint32_t listener, uint64_t key) {
-    struct fast_out *out = &r->out[listener];
-    relay_lock(r, out);
-    out->egress.source = key;
-    relay_unlock(r, out);
+    relay_lock(r, listener);
+    relay_egress(r, listener)->source = key;
+    relay_unlock(r, listener);
 }
 
 static struct media_flow flow_of(const struct egress *e) {
@@ -45,13 +43,13 @@ uint32_t relay_spliced(struct relay *r, uint32_t *cursor, struct media_flow *flo
     while (*cursor < r->count) {
         uint32_t i = (*cursor)++;
         struct relay_stream *s = &r->streams[i];
-        struct fast_out *out = &r->out[i];
-        if (!s->open || s->told_splices == (uint32_t)out->splices)
+        const struct fast_sent *sent = relay_sent(r, i);
+        if (!s->open || s->told_splices == sent->splices)
             continue;
-        relay_lock(r, out);
-        s->told_splices = (uint32_t)out->splices;
-        *flow = flow_of(&out->egress);
-        relay_unlock(r, out);
+        relay_lock(r, i);
+        s->told_splices = sent->splices;
+        *flow = flow_of(relay_egress(r, i));
+        relay_unlock(r, i);
         return i;
     }
     return MEDIA_NOWHERE;

@@ -39,12 +39,30 @@ static void note(struct relay_candidate *c, const struct relay_arrival *a) {
     };
 }
 
+static struct relay_candidate *begin_probation(struct relay_probations *all, struct relay_stream *s) {
+    if (!s->probation) {
+        s->probation = all->free ? all->free : ++all->fresh;
+        struct relay_probation *p = &all->places[s->probation - 1];
+        all->free = p->next;
+        *p = (struct relay_probation){ 0 };
+    }
+    return all->places[s->probation - 1].candidate;
+}
+
+void relay_end_probation(struct relay_probations *all, struct relay_stream *s) {
+    if (!s->probation)
+        return;
+    all->places[s->probation - 1].next = all->free;
+    all->free = s->probation;
+    s->probation = 0;
+}
+
 /* A source in probation keeps its place for a while: a spray of packets from ever new ports takes few places, and the
  * true one, which comes again and again, gets its turn. */
-static bool passes_probation(struct relay_stream *s, const struct relay_arrival *a) {
-    struct relay_candidate *place = NULL;
+static bool passes_probation(struct relay_probations *all, struct relay_stream *s, const struct relay_arrival *a) {
+    struct relay_candidate *place = NULL, *candidates = begin_probation(all, s);
     for (uint32_t i = 0; i < RELAY_CANDIDATES; i++) {
-        struct relay_candidate *c = &s->candidates[i];
+        struct relay_candidate *c = &candidates[i];
         bool stale = c->src.family == ADDR_NONE || a->now_us - c->at_us > RELAY_PROBATION_US;
         if (!stale && relay_same_endpoint(&c->src, a->src)) {
             bool passed = follows(c, a->rtp);
@@ -61,10 +79,9 @@ static bool passes_probation(struct relay_stream *s, const struct relay_arrival 
 
 /* ---- RTP */
 
-static void learn(struct relay_stream *s, const struct addr *src) {
+static void learn(struct relay_probations *all, struct relay_stream *s, const struct addr *src) {
     s->rtp.learned = *src;
-    for (uint32_t i = 0; i < RELAY_CANDIDATES; i++)
-        s->candidates[i] = (struct relay_candidate){ 0 };
+    relay_end_probation(all, s);
     /* RTCP from elsewhere was believed too early. */
     if (s->nat && s->rtcp.learned.family != ADDR_NONE && !is_same_host(src, &s->rtcp.learned))
         s->rtcp.learned = (struct addr){ 0 };
@@ -76,7 +93,7 @@ static bool may_learn(const struct relay_stream *s, const struct relay_arrival *
     return !heard || a->now_us - a->last_us >= RELAY_SILENCE_US;
 }
 
-static bool accept_rtp(struct relay_stream *s, const struct relay_arrival *a) {
+static bool accept_rtp(struct relay_probations *all, struct relay_stream *s, const struct relay_arrival *a) {
     bool learned = s->rtp.learned.family != ADDR_NONE;
     if (learned && relay_same_endpoint(a->src, &s->rtp.learned))
         return true;
@@ -84,12 +101,13 @@ static bool accept_rtp(struct relay_stream *s, const struct relay_arrival *a) {
     if (named && !s->nat)
         return true;
     if (named && !learned) {
-        learn(s, a->src);
+        learn(all, s, a->src);
         return true;
     }
-    if (!(named || is_allowed(s, &s->rtp.signalled, a->src)) || !may_learn(s, a) || !passes_probation(s, a))
+    if (!(named || is_allowed(s, &s->rtp.signalled, a->src)) || !may_learn(s, a) ||
+        !passes_probation(all, s, a))
         return false;
-    learn(s, a->src);
+    learn(all, s, a->src);
     return true;
 }
 
@@ -120,8 +138,8 @@ static bool accept_muxed(const struct relay_stream *s, const struct relay_arriva
                      (!s->nat || latch->learned.family == ADDR_NONE);
 }
 
-bool relay_accepts(struct relay_stream *s, const struct relay_arrival *a) {
+bool relay_accepts(struct relay_probations *all, struct relay_stream *s, const struct relay_arrival *a) {
     if (a->rtp)
-        return accept_rtp(s, a);
+        return accept_rtp(all, s, a);
     return a->rtcp_port ? accept_rtcp(s, a) : accept_muxed(s, a);
 }

@@ -23,7 +23,7 @@ static __always_inline bool step(struct fast_in *in, struct passage *p, int step
     if (steps & REWRITE)
         return step_locked(in, p) == FAST_SEND;
     if (steps & REPORT) {
-        p->k.counted = reception_count(&in->reception, &p->k.rtp);
+        p->k.counted = reception_count(&in->heard.reception, &p->k.rtp);
         if (fast_wants_time(in, &p->k))
             fast_arrived(in, &p->k, bpf_ktime_get_boot_ns() / 1000);
     }

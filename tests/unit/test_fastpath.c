@@ -215,11 +215,11 @@ static void forwards(bool v6) {
         CHECK_EQ(hooks[h](&f), SENT);
         check_out(&f, 0, 320, 7);
         look();
-        CHECK_EQ(party.packets, 2);
-        CHECK_EQ(party.octets, 2 * (RTP_HEADER_MIN + PAYLOAD));
-        CHECK_EQ(listener.packets, 2);
+        CHECK_EQ(party.heard.packets, 2);
+        CHECK_EQ(party.heard.octets, 2 * (RTP_HEADER_MIN + PAYLOAD));
+        CHECK_EQ(listener.sent.packets, 2);
         CHECK_EQ(listener.lock, 0);
-        CHECK_EQ(party.reception.cycles, 65536);
+        CHECK_EQ(party.heard.reception.cycles, 65536);
     }
     CHECK_EQ(memcmp(out.bytes, listener.hop_mac, 6), 0);
     CHECK_EQ(memcmp(out.bytes + 6, listener.our_mac, 6), 0);
@@ -247,11 +247,11 @@ static void splices(void) {
         check_out(&f, 11, listener.egress.last_ts, 5);
         CHECK_EQ(udp_of(&out)[9], 0x80 | 8);
         CHECK_TRUE(listener.egress.last_ts > 1000 && listener.egress.last_ts < 1000 + 8000 * 5);
-        CHECK_EQ(listener.splices, 1);
+        CHECK_EQ(listener.sent.splices, 1);
         f = rtp_frame(false, 499, 8840, 7);
         CHECK_EQ(hooks[h](&f), DROPPED);
         look();
-        CHECK_EQ(party.late, 1);
+        CHECK_EQ(party.heard.late, 1);
     }
 }
 
@@ -274,7 +274,7 @@ static void extensions_and_sources(void) {
     put_checksums(&f);
     CHECK_EQ(by_tc(&f), SENT);
     look();
-    CHECK_EQ(party.reception.octets, PAYLOAD - 8 - 4 - 12);
+    CHECK_EQ(party.heard.reception.octets, PAYLOAD - 8 - 4 - 12);
     rtp_put16(rtp + 22, 300);
     put_checksums(&f);
     CHECK_EQ(by_tc(&f), LEFT);
@@ -304,7 +304,7 @@ static void what_is_left(void) {
                 printf("    %s\n", cases[i].what);
         }
         look();
-        CHECK_EQ(party.packets, 0);
+        CHECK_EQ(party.heard.packets, 0);
         /* A shorter one no device hands over. */
         for (f = rtp_frame(false, 1, 160, 7); f.n > 14 + 20 + 8; f.n--)
             CHECK_EQ(f.n == 14 + 20 + 8 + RTP_HEADER_MIN + PAYLOAD ? SENT : LEFT, hooks[h](&f));
@@ -338,7 +338,7 @@ static void of_a_vlan_below_it(void) {
                 CHECK_EQ(memcmp(out.bytes, f.bytes, f.n), 0);
             }
             look();
-            CHECK_EQ(party.packets, 0);
+            CHECK_EQ(party.heard.packets, 0);
             struct frame plain = tagged(v6, 0, 0, 0);
             CHECK_EQ(hooks[h](&plain), SENT);
         }
@@ -399,8 +399,8 @@ static void time_of_a_packet(void) {
         put_settings(false, now_us() + 100000000);
         CHECK_EQ(hooks[h](&f), SENT);
         look();
-        CHECK_TRUE(party.last_us <= now_us() + 100000000);
-        CHECK_TRUE(party.last_us > now_us() + 100000000 - 1000000);
+        CHECK_TRUE(party.heard.last_us <= now_us() + 100000000);
+        CHECK_TRUE(party.heard.last_us > now_us() + 100000000 - 1000000);
         slept_us = here;
     }
 }
@@ -417,7 +417,7 @@ static void price(void) {
     CHECK_EQ(run_with(bpf->progs.referee_xdp, &f, 1000000, &ns), XDP_TX);
     printf("    XDP program alone, hot, everything on: %u ns a packet\n", ns);
     look();
-    CHECK_EQ(listener.packets, 1000000);
+    CHECK_EQ(listener.sent.packets, 1000000);
 }
 
 static bool load(void) {
