@@ -58,8 +58,10 @@ static void end_direction(struct direction *d) {
 
 static void forget(struct srtp_io *x, uint32_t stream) {
     struct srtp_io_stream *s = x->streams[stream];
+    if (!s) /* nothing is written: without SRTP the table's memory stays untouched */
+        return;
     x->streams[stream] = NULL;
-    if (!s || s == &broken)
+    if (s == &broken)
         return;
     for (uint32_t i = 0; s->changed && i < x->changed_n; i++)
         if (x->changed[i] == stream)
