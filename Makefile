@@ -13,6 +13,7 @@
 # make asan tsan  the tests under sanitizers   make fuzz SECONDS=30    each fuzz target   make cov    line coverage
 # make bench-store  the Redis store beside redis-benchmark (ARGS='--takeover 1000000')
 # make bench-relay RTP packets and their cost, beside rtpengine (ARGS=); also -price, -steered: bench/relay/README.md
+# make allocations  100 000 calls, then as many transfers, of which none takes memory (CALLS=, RATE=)
 # make bench-call  calls a second and their cost, beside Kamailio (SCENARIO=, RATE=, ARGS=)
 # make bench-flood  what a datagram costs that nobody should have sent
 # make bench-engine  instructions a call of the engine alone, by callgrind (SCENARIO=)
@@ -313,6 +314,14 @@ ladders: $(LADDER_BIN)
 e2e: all
 	@B=$(B) tests/e2e/run.sh
 
+# Of `make e2e` the test that counts calls of the allocator, with as many calls as the goal says.
+.PHONY: allocations
+allocations: CALLS := 100000
+allocations: RATE := 2000
+allocations: all
+	@B=$(B) CALLS=$(CALLS) RATE=$(RATE) E2E_LIMIT=1800 tests/e2e/run.sh allocations
+	@grep 'allocator$$' $(B)/e2e/allocations/test.log
+
 # Phones, network and engine in one process under virtual time. HOURS=n, SEED=n, HOT=1.
 sim: $(SIM_BIN)
 	$(SIM_BIN) $(if $(NODES),$(if $(filter mix,$(NODES)),--mix,--nodes)) $(if $(HOT),--hot) \
@@ -348,7 +357,8 @@ bench-parse-run: $(B)/bench-parse parse-count
 programs-for-tests: $(UNIT_BIN) $(LADDER_BIN) $(SIM_BIN) $(KILL_BIN)
 
 ASAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DREFEREE_SLOW_CHECKS
-TSAN := -O1 -g -fsanitize=thread -fno-omit-frame-pointer -DREFEREE_SLOW_CHECKS
+# gcc's own advice: with -fsanitize=thread it takes initialized variables for uninitialized ones.
+TSAN := -O1 -g -fsanitize=thread -fno-omit-frame-pointer -DREFEREE_SLOW_CHECKS -Wno-maybe-uninitialized
 asan:
 	@$(MAKE) --no-print-directory test B=build/asan JEMALLOC= OPT='$(ASAN)' STAGES='build unit ladders e2e'
 tsan:

@@ -7,6 +7,7 @@
 #define CALL_LIMIT_US 40000000ull /* of a call without its holding time: more than Timer B */
 #define DRAIN_US 45000000ull
 #define TURN_US 1000
+#define GENERATIONS 0x7fffff /* half of what a name has room for */
 
 bool load_open(struct load *l, const struct load_options *o) {
     l->o = *o;
@@ -16,8 +17,10 @@ bool load_open(struct load *l, const struct load_options *o) {
     l->free_calls = calloc(o->calls_max, sizeof *l->free_calls);
     if (!l->calls || !l->free_calls)
         return false;
-    for (uint32_t i = 0; i < o->calls_max; i++)
+    for (uint32_t i = 0; i < o->calls_max; i++) {
         l->free_calls[l->free_n++] = o->calls_max - 1 - i;
+        l->calls[i].gen = (uint32_t)(l->now >> 10) & GENERATIONS; /* else than of a run before, which a target knows */
+    }
     memset(&l->t, 0, sizeof l->t);
     return true;
 }
