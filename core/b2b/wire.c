@@ -97,24 +97,30 @@ void wire_respond_stateless(struct engine *e, const struct sip_msg *req, const s
     buf_unref(&e->bufs, &b);
 }
 
-/* First occurrence of needle in hay, or absent; the rest of the line behind it. */
-static struct slice line_behind(struct slice hay, struct slice needle) {
-    for (uint32_t i = 0; i + needle.n <= hay.n; i++) {
-        if (hay.p[i] != needle.p[0] || memcmp(hay.p + i, needle.p, needle.n) != 0)
-            continue;
-        struct slice rest = slice_of(hay.p + i + needle.n, hay.n - i - needle.n);
-        int32_t end = slice_find(rest, '\r');
-        return slice_trim(slice_of(rest.p, end < 0 ? rest.n : (uint32_t)end));
-    }
-    return SLICE_NONE;
-}
+/* What a trace tells of a message, found in one go over its lines: most messages are told to the flight recorder. */
+struct gist {
+    struct slice cseq, direction; /* the latter is absent without a description */
+};
 
-static struct slice direction_of(struct slice message) {
+static void read_gist(struct slice message, struct gist *g) {
     static const struct slice words[] = { { "a=sendonly", 10 }, { "a=recvonly", 10 }, { "a=inactive", 10 } };
-    for (unsigned i = 0; i < 3; i++)
-        if (line_behind(message, words[i]).p)
-            return slice_of(words[i].p + 2, words[i].n - 2);
-    return line_behind(message, SL("\nm=")).p ? SL("sendrecv") : SLICE_NONE;
+    unsigned best = 3;
+    *g = (struct gist){ 0 };
+    for (int32_t end; (end = slice_find(message, '\n')) >= 0;) {
+        message = slice_of(message.p + end + 1, message.n - (uint32_t)end - 1);
+        char c = message.n ? message.p[0] : 0;
+        if (c == 'C' && !g->cseq.p && slice_has_prefix(message, SL("CSeq:")))
+            g->cseq = slice_of(message.p + 5, message.n - 5);
+        else if (c == 'm' && !g->direction.p && slice_has_prefix(message, SL("m=")))
+            g->direction = SL("sendrecv");
+        for (unsigned i = 0; c == 'a' && i < best; i++)
+            if (slice_has_prefix(message, words[i]))
+                best = i;
+    }
+    if (best < 3)
+        g->direction = slice_of(words[best].p + 2, words[best].n - 2);
+    int32_t end = slice_find(g->cseq, '\r');
+    g->cseq = slice_trim(slice_of(g->cseq.p, end < 0 ? g->cseq.n : (uint32_t)end));
 }
 
 /* Keys are for nobody who reads a trace (RFC 4568 section 9): the line ends where one begins. */
@@ -149,14 +155,15 @@ void wire_trace(struct engine *e, const char *what, const struct leg *leg, struc
     int32_t end = slice_find(message, '\r');
     struct sbuf d = trace_begin(&e->trace, TRACE_DEBUG, what, c ? c->id : 0, leg ? leg->number : 0xff);
     sbuf_escaped(&d, slice_of(message.p, end < 0 ? message.n : (uint32_t)end), 90);
+    struct gist g;
+    read_gist(message, &g);
     if (slice_has_prefix(message, SL("SIP/2.0 "))) {
         sbuf_lit(&d, " | ");
-        sbuf_escaped(&d, line_behind(message, SL("\nCSeq:")), 24);
+        sbuf_escaped(&d, g.cseq, 24);
     }
-    struct slice dir = direction_of(message);
-    if (dir.p) {
+    if (g.direction.p) {
         sbuf_lit(&d, " | ");
-        sbuf_put(&d, dir);
+        sbuf_put(&d, g.direction);
     }
     sbuf_lit(&d, " | ");
     addr_put(&d, other);
