@@ -54,10 +54,9 @@ static void refuse(struct engine *e, const struct sip_msg *msg, handle txn, cons
 }
 
 /* No transaction is made: a flood of refusals must not hold what the calls need. */
-static void refuse_for_room(struct engine *e, const struct sip_msg *msg, const struct event *in) {
-    wire_respond_stateless(
-        e, msg, &in->u.dgram.src, &in->u.dgram.dst,
-        &(struct uas_response){ .status = 503, .to_tag = SL("full"), .extra = SL("Retry-After: 5\r\n") });
+static void refuse_for_room(struct engine *e, const struct sip_msg *msg, const struct event *in, bool told) {
+    struct uas_response r = { .status = 503, .to_tag = LOAD_TAG, .extra = SL("Retry-After: 5\r\n") };
+    wire_respond_stateless(e, msg, &in->u.dgram.src, &in->u.dgram.dst, &r, told);
 }
 
 /* The last eighth of the transactions is for the calls there are: their BYE must find room. A REFER asks for a new one.
@@ -129,11 +128,6 @@ static void on_cancel(struct engine *e, const struct sip_msg *msg, const struct 
 static void on_request(struct engine *e, const struct sip_msg *msg, const struct event *in) {
     if (is_too_early(e, msg, in))
         return;
-    if (load_refuses(e, msg)) {
-        metrics_add(&e->metrics, M_overload_refused, 1);
-        refuse_for_room(e, msg, in);
-        return;
-    }
     struct txn_event t = txn_recv_request(&e->txns, e->out, e->now, msg, &in->u.dgram.src, &in->u.dgram.dst);
     struct leg *l;
     switch (t.kind) {
@@ -142,7 +136,7 @@ static void on_request(struct engine *e, const struct sip_msg *msg, const struct
             !policy_is_emergency(e, &msg->ruri)) {
             metrics_add(&e->metrics, M_pool_full, 1);
             txn_drop(&e->txns, t.txn);
-            refuse_for_room(e, msg, in);
+            refuse_for_room(e, msg, in, true);
         } else {
             on_new_request(e, msg, &t);
         }
@@ -157,7 +151,7 @@ static void on_request(struct engine *e, const struct sip_msg *msg, const struct
         struct leg_event ev = leg_on_ack(e, l, msg);
         engine_leg_event(e, l, &ev);
         break;
-    case TXN_FULL: refuse_for_room(e, msg, in); break;
+    case TXN_FULL: refuse_for_room(e, msg, in, true); break;
     default: break;
     }
 }
@@ -264,7 +258,7 @@ static void on_fault(struct engine *e, const struct sip_msg *msg, const struct s
                                  .reason = f->status == 400 ? sbuf_slice(&r) : SLICE_NONE,
                                  .to_tag = SL("bad") };
     metrics_add(&e->metrics, M_requests_refused, 1);
-    wire_respond_stateless(e, msg, &in->u.dgram.src, &in->u.dgram.dst, &resp);
+    wire_respond_stateless(e, msg, &in->u.dgram.src, &in->u.dgram.dst, &resp, true);
 }
 
 static const struct leg *leg_of_message(const struct engine *e, const struct sip_msg *msg) {
@@ -272,6 +266,26 @@ static const struct leg *leg_of_message(const struct engine *e, const struct sip
         return leg_find_request(e, msg);
     const struct leg *l = leg_find(e, msg->call_id, msg->from_tag, msg->to_tag);
     return l ? l : leg_find(e, msg->call_id, msg->from_tag, SLICE_NONE);
+}
+
+static void trace_received(struct engine *e, const struct event *in) {
+    if (trace_on(&e->trace, TRACE_DEBUG))
+        wire_trace(e, "recv", leg_of_message(e, &e->msg), e->msg.whole, &in->u.dgram.src);
+}
+
+/* What there is no time or room for, and the ACK to that answer: before anything else is done for it. */
+static bool turns_away(struct engine *e, const struct sip_msg *msg, const struct event *in) {
+    bool is_ack = load_is_ack(msg);
+    if (!is_ack && ((e->resuming && names_dialogs(msg)) || !load_refuses(e, msg)))
+        return false;
+    bool told = load_is_told(e);
+    if (told)
+        trace_received(e, in);
+    if (is_ack)
+        return true;
+    metrics_add(&e->metrics, M_overload_refused, 1);
+    refuse_for_room(e, msg, in, told);
+    return true;
 }
 
 static void on_datagram(struct engine *e, const struct event *in) {
@@ -290,8 +304,9 @@ static void on_datagram(struct engine *e, const struct event *in) {
     }
     if (owner_is_shared(e) && !owner_takes(e, in, &e->msg))
         return;
-    if (trace_on(&e->trace, TRACE_DEBUG))
-        wire_trace(e, "recv", leg_of_message(e, &e->msg), e->msg.whole, &in->u.dgram.src);
+    if (e->msg.is_request && turns_away(e, &e->msg, in))
+        return;
+    trace_received(e, in);
     if (e->msg.is_request)
         on_request(e, &e->msg, in);
     else

@@ -51,7 +51,7 @@ void engine_config_defaults(struct engine_config *c) {
         .rebalance = REBALANCE_LIVE,
         .durability_budget_us = 30000,
         .invite_timeout_us = 180000000,
-        .busy_percent = 95,
+        .busy_percent = 100,
         .lag_us = 250000,
         .calls_max = LIMIT_CALLS_DEFAULT,
         .bindings_max = 4096,
@@ -122,6 +122,7 @@ static void layout_protocol(struct engine *e, struct arena *a, const struct engi
     memcpy(auth.secret, c->secret, sizeof auth.secret);
     own_nonces(c, auth.secret);
     auth_server_init(&e->auth, a, &auth);
+    load_init(e, a, txn_count_of(c));
 }
 
 /* host:port for Via and Contact, kept behind the configuration's own text. */

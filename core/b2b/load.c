@@ -9,6 +9,27 @@
 #define ADMIT_MIN 20u
 /* Of the room for writes: behind it each one waits too long. */
 #define WRITES_FULL 750u
+/* Of the room for what has arrived. */
+#define WAITING_CALLS 500u
+#define WAITING_REGISTRATIONS 750u
+#define MARKS_MAX 65536u
+/* In a mark of a refusal the time takes the lower bits, in units of 131 ms; requests repeat for 32 s. */
+#define MARK_TIME_BITS 24
+#define MARK_TIME_MASK ((UINT64_C(1) << MARK_TIME_BITS) - 1)
+#define MARK_UNIT_SHIFT 17
+#define MARK_UNITS ((32000000u >> MARK_UNIT_SHIFT) + 1)
+#define REPEATS_US 32000000u
+#define SECOND_US 1000000u
+#define TOLD_A_SECOND 100u
+#define QUIET_US 5000000u
+
+void load_init(struct engine *e, struct arena *a, uint32_t txns) {
+    uint32_t n = 1024;
+    while (n < MARKS_MAX && n < txns)
+        n *= 2;
+    e->load.marks = arena_take(a, n * sizeof *e->load.marks);
+    e->load.mark_mask = n - 1;
+}
 
 static uint64_t part_of(uint64_t n, uint64_t of) {
     return of ? n * ALL / of : 0;
@@ -42,16 +63,29 @@ static void say(struct engine *e) {
     trace_end(&e->trace, &d);
 }
 
+static void note_waiting(struct engine *e, uint16_t waiting) {
+    struct load_gate *g = &e->load;
+    if (waiting > WAITING_CALLS && g->waiting <= WAITING_CALLS && e->now - g->refused_us > QUIET_US)
+        trace_text(&e->trace, TRACE_WARN, "load", 0, 0xff, SL("too much waits: new calls are refused meanwhile"));
+    g->waiting = waiting;
+}
+
 void load_on_event(struct engine *e, const struct event *ev) {
     struct load_gate *g = &e->load;
+    if (ev->u.load.turn) {
+        note_waiting(e, ev->u.load.waiting);
+        return;
+    }
     uint64_t load = load_of(e, ev);
     uint16_t *calls = &g->admit[LOAD_CALLS], *registrations = &g->admit[LOAD_REGISTRATIONS];
     bool was = g->closed, again = g->high;
     g->high = load > ALL;
     if (!was && !(g->high && again))
         return;
-    if (!was)
-        *g = (struct load_gate){ .admit = { ALL, ALL }, .high = true };
+    if (!was) {
+        *calls = *registrations = ALL;
+        memset(g->credit, 0, sizeof g->credit);
+    }
     if (load > ALL && *calls > ADMIT_MIN)
         *calls = less(*calls, load);
     else if (load > ALL)
@@ -90,14 +124,45 @@ static bool takes_credit(struct load_gate *g, enum load_class class) {
     return true;
 }
 
+static bool was_refused(const struct engine *e, uint64_t mark) {
+    uint64_t m = e->load.marks[mark & e->load.mark_mask];
+    uint64_t ago = ((e->now >> MARK_UNIT_SHIFT) - m) & MARK_TIME_MASK;
+    return m >> MARK_TIME_BITS == mark >> MARK_TIME_BITS && ago < MARK_UNITS;
+}
+
+static void note_refused(struct engine *e, uint64_t mark) {
+    uint64_t time = (e->now >> MARK_UNIT_SHIFT) & MARK_TIME_MASK;
+    e->load.marks[mark & e->load.mark_mask] = (mark & ~MARK_TIME_MASK) | time;
+    e->load.refused_us = e->now;
+}
+
+static bool is_too_much(struct engine *e, enum load_class class, bool full) {
+    struct load_gate *g = &e->load;
+    return (full && class == LOAD_CALLS) ||
+           g->waiting > (class == LOAD_CALLS ? WAITING_CALLS : WAITING_REGISTRATIONS) ||
+           (g->closed && !takes_credit(g, class));
+}
+
 bool load_refuses(struct engine *e, const struct sip_msg *msg) {
-    bool full = is_nearly_full(&e->calls);
-    if (!full && !e->load.closed)
+    struct load_gate *g = &e->load;
+    uint64_t mark;
+    bool full = is_nearly_full(&e->calls), lately = g->refused_us && e->now - g->refused_us < REPEATS_US;
+    if (!full && !g->closed && !g->waiting && !lately)
         return false;
     enum load_class class = class_of(e, msg);
-    if (class == LOAD_CLASSES || txn_knows(&e->txns, msg))
+    if (class == LOAD_CLASSES || txn_knows(&e->txns, msg, &mark))
         return false;
-    if (full && class == LOAD_CALLS)
-        return true;
-    return e->load.closed && !takes_credit(&e->load, class);
+    if (!(lately && was_refused(e, mark)) && !is_too_much(e, class, full))
+        return false;
+    note_refused(e, mark);
+    return true;
+}
+
+bool load_is_told(struct engine *e) {
+    struct load_gate *g = &e->load;
+    if (e->now - g->told_us >= SECOND_US) {
+        g->told_us = e->now;
+        g->told = 0;
+    }
+    return g->told++ < TOLD_A_SECOND;
 }

@@ -5,13 +5,22 @@
  * never what belongs to a call that there is, ACK, CANCEL, retransmissions, or emergency calls (urn:service:sos of RFC
  * 5031 and policy_config.emergency).
  *
- * How much is admitted follows the load that the shell measures (EV_LOAD, several times a second) and how full the
- * engine's queue of writes is: by the part that is too much it falls, by steps it rises again; it begins when the
- * load was too much twice running. Beside that the last sixty-fourth of the calls is kept for emergency calls.
+ * Two measures. What has arrived and waits in the sockets is told by the shell in each turn while it is much: from a
+ * half of their room on calls are refused, from three quarters registrations too, all of them until it is less; a
+ * refusal costs a tenth of a call, so that the queue stays where it is, nothing is lost, and all the time that is left
+ * is the calls'. And how much is admitted follows the load that is measured over some time (EV_LOAD, several times a
+ * second) and how full the engine's queue of writes is: by the part that is too much it falls, by steps it rises again;
+ * it begins when the load was too much twice running. Beside that the last sixty-fourth of the calls is kept for
+ * emergency calls.
+ *
+ * Who has refused a request refuses its repetitions, as long as there may be any: its sender may have heard, and would
+ * not know of a call that the second one began. There is a mark of each, one of many thousand; if too many are refused
+ * meanwhile, the oldest are forgotten.
  */
 #ifndef REFEREE_B2B_LOAD_H
 #define REFEREE_B2B_LOAD_H
 
+#include "core/base/arena.h"
 #include "core/base/event.h"
 #include "parser/sip_msg.h"
 
@@ -24,11 +33,24 @@ struct load_gate {
     uint16_t credit[LOAD_CLASSES]; /* of the next one, in thousandths */
     bool high;                     /* the load was too much when it was told last */
     bool closed;                   /* something is refused: `admit` holds */
+    uint16_t waiting;              /* of 1000: the shell told it last */
+    uint64_t *marks, mark_mask;    /* of what was refused, and when */
+    uint64_t refused_us;           /* the last one */
+    uint64_t told_us, told;        /* since when so many refusals were traced */
 };
+
+void load_init(struct engine *e, struct arena *a, uint32_t txns);
 
 /* EV_LOAD. */
 void load_on_event(struct engine *e, const struct event *ev);
 /* The request is to be refused: nobody has seen it yet. A repeated one of a transaction that there is never is. */
 bool load_refuses(struct engine *e, const struct sip_msg *msg);
+/* To refuse it: what its answer's To-tag is, by which the ACK to that is known and forgotten. */
+#define LOAD_TAG SL("full")
+static inline bool load_is_ack(const struct sip_msg *msg) {
+    return msg->method == SIP_M_ACK && slice_eq(msg->to_tag, LOAD_TAG);
+}
+/* Of refusals the first ones of each second are traced: all of them would drive out what else the recorder has. */
+bool load_is_told(struct engine *e);
 
 #endif

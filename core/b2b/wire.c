@@ -86,13 +86,14 @@ void wire_answer(struct engine *e, handle txn, const struct sip_msg *req, const 
 }
 
 void wire_respond_stateless(struct engine *e, const struct sip_msg *req, const struct addr *src, const struct addr *dst,
-                            const struct uas_response *r) {
+                            const struct uas_response *r, bool told) {
     struct addr to;
     txn_response_dst(req, src, &to);
     struct buf *b = uas_build(&e->ua, req, src, r);
     if (!b)
         return;
-    wire_trace(e, "send", NULL, buf_slice(b), &to);
+    if (told)
+        wire_trace(e, "send", NULL, buf_slice(b), &to);
     wire_send(e, b, &to, dst);
     buf_unref(&e->bufs, &b);
 }

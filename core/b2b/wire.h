@@ -20,9 +20,9 @@ void wire_answer(struct engine *e, handle txn, const struct sip_msg *req, const 
 int32_t wire_parse_again(struct engine *e, struct slice bytes, struct sip_fault *fault);
 /* The request of a server transaction in e->again, where it may be already; NULL: over. */
 const struct sip_msg *wire_request_again(struct engine *e, handle txn);
-/* A response without a transaction. */
+/* A response without a transaction; told: to the trace. */
 void wire_respond_stateless(struct engine *e, const struct sip_msg *req, const struct addr *src, const struct addr *dst,
-                            const struct uas_response *r);
+                            const struct uas_response *r, bool told);
 /* "recv" or "send" line of one message; leg may be NULL. */
 void wire_trace(struct engine *e, const char *what, const struct leg *leg, struct slice message,
                 const struct addr *other);

@@ -132,6 +132,8 @@ struct event {
             uint64_t deadline_us;
         } drain;
         struct {
+            bool turn;            /* only how much waits, at this moment: more or less than a bound */
+            uint16_t waiting;     /* of 1000 parts of the room for what has arrived, and is not dealt with */
             uint16_t busy;        /* of 1000 parts of the time it had something to do, and more waiting */
             uint64_t lag_us;      /* the longest that anything waited for its turn */
         } load;

@@ -171,9 +171,9 @@ const struct config_key config_keys[] = {
     { "limits.per_source", CT_COUNT, ENGINE(per_source), RANGE(0, 1000000), .standard = "0",
       .help = "messages a second of one address, a /64 of IPv6, that is no trusted peer's; more are dropped unread; "
               "0: any number" },
-    { "limits.busy", CT_COUNT, ENGINE(busy_percent), RANGE(0, 100), .standard = "95",
+    { "limits.busy", CT_COUNT, ENGINE(busy_percent), RANGE(0, 100), .standard = "100",
       .help = "percent of its time that a shard may have more to do than it does; then new calls get 503, then "
-              "registrations; 0: any" },
+              "registrations; 100: any, until its sockets are half full; 0: none" },
     { "limits.lag", MICROS, ENGINE(lag_us), RANGE(0, S(10)), .standard = "250ms",
       .help = "how long a message may wait for its turn, else as limits.busy; 0: any time" },
     { "limits.emergency[]", CT_TEXT, .size = CONFIG_NAME_MAX, .standard = "",

@@ -50,6 +50,15 @@ bool listeners_start(struct listeners *ls, struct io *io, uint32_t tag_base) {
     return true;
 }
 
+unsigned listeners_waiting(const struct listeners *ls) {
+    unsigned most = 0;
+    for (uint32_t i = 0; i < ls->count; i++) {
+        unsigned n = udp_waiting(ls->l[i].fd);
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
 void listeners_close(struct listeners *ls) {
     for (uint32_t i = 0; i < ls->count; i++)
         close(ls->l[i].fd);

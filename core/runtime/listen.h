@@ -37,6 +37,8 @@ bool listeners_open(struct listeners *ls, struct addr *addrs, uint32_t count, ui
                     struct log *log);
 /* Socket i has the tag tag_base + i. */
 bool listeners_start(struct listeners *ls, struct io *io, uint32_t tag_base);
+/* Of 1000 parts of the room for what has arrived: how many are taken, at the socket that has least left. */
+unsigned listeners_waiting(const struct listeners *ls);
 void listeners_close(struct listeners *ls);
 /* Sends by the socket of `src`, else by one bound to any address with its port, else by the first of dst's family. From
  * `src`, unless that is no address of this machine (of a cluster only one node may have it): then from the kernel's

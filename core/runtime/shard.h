@@ -56,6 +56,7 @@ struct shard_load {
     uint64_t turn_us;             /* when this turn began */
     uint64_t queued_us, longest_us;
     bool queue;                   /* it found one */
+    bool much;                    /* so much waited that the engine was told */
 };
 
 struct shard {

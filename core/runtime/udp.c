@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/errqueue.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <time.h>
 #include <unistd.h>
@@ -70,6 +71,14 @@ int udp_open_patiently(const struct addr *bind_to, const struct udp_options *o, 
         fd = udp_open(bind_to, o);
     }
     return fd;
+}
+
+unsigned udp_waiting(int fd) {
+    uint32_t m[SK_MEMINFO_VARS];
+    socklen_t n = sizeof m;
+    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, m, &n) < 0 || n < sizeof m || m[SK_MEMINFO_RCVBUF] == 0)
+        return 0;
+    return (unsigned)((uint64_t)m[SK_MEMINFO_RMEM_ALLOC] * 1000 / m[SK_MEMINFO_RCVBUF]);
 }
 
 bool udp_bound(int fd, struct addr *out) {

@@ -37,6 +37,8 @@ int udp_open_patiently(const struct addr *bind_to, const struct udp_options *o, 
 void udp_pause(void);
 /* The address is one of this machine; what net.ipv4.ip_nonlocal_bind lets one bind to need not be. */
 bool udp_is_here(const struct addr *ip);
+/* Of 1000 parts of the room for what has arrived: how many are taken. */
+unsigned udp_waiting(int fd);
 /* Where a socket is bound to (its port when 0 was asked). */
 bool udp_bound(int fd, struct addr *out);
 /* Length of the filled sockaddr, 0 when a has no address. */

@@ -248,8 +248,10 @@ struct txn_event txn_recv_request(struct txn_layer *l, struct outbox *o, uint64_
     return ev;
 }
 
-bool txn_knows(const struct txn_layer *l, const struct sip_msg *request) {
-    return find(l, txn_key_server(l, request, request->cseq_method_name)) != NULL;
+bool txn_knows(const struct txn_layer *l, const struct sip_msg *request, uint64_t *mark) {
+    struct key128 key = txn_key_server(l, request, request->cseq_method_name);
+    *mark = key.a;
+    return find(l, key) != NULL;
 }
 
 static unsigned answer_event(const struct txn *t, uint16_t status) {

@@ -206,8 +206,9 @@ bool txn_heard_nothing(const struct txn_layer *l, handle invite);
 struct txn_event txn_recv_request(struct txn_layer *l, struct outbox *o, uint64_t now, const struct sip_msg *msg,
                                   const struct addr *src, const struct addr *dst);
 
-/* A request of this branch and method is being dealt with: it comes again, by section 17.2.3. */
-bool txn_knows(const struct txn_layer *l, const struct sip_msg *request);
+/* A request of this branch and method is being dealt with: it comes again, by section 17.2.3. *mark: a number that it
+ * shares with its repetitions, and by chance with one in 2^64 others. */
+bool txn_knows(const struct txn_layer *l, const struct sip_msg *request, uint64_t *mark);
 
 /* Sends a response of the TU and keeps it as long as needed. Takes the reference, always; NULL (no buffer) does
  * nothing. A stale handle, or a response behind a final one: dropped (17.2.2), but a 2xx again in Accepted is sent.

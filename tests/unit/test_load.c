@@ -21,6 +21,7 @@ static struct rig *new_rig(uint32_t calls) {
     c.policy.emergency = emergency;
     c.policy.emergency_count = 1;
     c.calls_max = calls;
+    c.busy_percent = 95;
     c.media_port_max = 34095;
     c.txns_max = 4096;
     return rig_new(&c);
@@ -33,6 +34,14 @@ static void tell(struct rig *r, uint16_t busy, uint64_t lag_us, int times) {
         ev.u.load.lag_us = lag_us;
         rig_step(r, &ev);
     }
+}
+
+/* So much of the sockets' room is taken. */
+static void tell_waiting(struct rig *r, uint16_t waiting) {
+    struct event ev = { .kind = EV_LOAD };
+    ev.u.load.turn = true;
+    ev.u.load.waiting = waiting;
+    rig_step(r, &ev);
 }
 
 /* Request number n; the status of its answer, or 0: it was let through. */
@@ -142,8 +151,59 @@ static void test_room_for_emergency_calls(void) {
     rig_free(r);
 }
 
+static void test_what_waits(void) {
+    struct rig *r = new_rig(512);
+    tell_waiting(r, 500);
+    CHECK_EQ(refused(r, "INVITE", "sip:200@example.net", "", 0), 0);
+    tell_waiting(r, 501);
+    CHECK_EQ(refused(r, "INVITE", "sip:200@example.net", "", 100), 100);
+    CHECK_EQ(refused(r, "REFER", "sip:200@example.net", "Refer-To: <sip:201@example.net>\r\n", 0), 100);
+    CHECK_EQ(refused(r, "REGISTER", "sip:192.0.2.1", "", 0), 0);
+    CHECK_EQ(refused(r, "INVITE", "urn:service:sos", "", 1000), 0);
+    CHECK_EQ(refused(r, "OPTIONS", "sip:192.0.2.1", "", 0), 0);
+    CHECK_EQ(invite(r, 1), 0); /* again: it rings */
+    tell_waiting(r, 751);
+    CHECK_EQ(refused(r, "REGISTER", "sip:192.0.2.1", "", 100), 100);
+    to_tag = ";tag=x";
+    CHECK_EQ(ask(r, "BYE", "sip:200@example.net", "", 7), 481);
+    to_tag = "";
+    tell_waiting(r, 300);
+    CHECK_EQ(refused(r, "INVITE", "sip:200@example.net", "", 200), 0);
+    rig_free(r);
+}
+
+/* Its sender has had the answer, perhaps: a call of the second one would be nobody's. */
+static void test_refused_again(void) {
+    struct rig *r = new_rig(512);
+    tell_waiting(r, 900);
+    CHECK_EQ(invite(r, 1), 503);
+    tell_waiting(r, 0);
+    CHECK_EQ(invite(r, 2), 0);
+    CHECK_EQ(invite(r, 1), 503);
+    rig_advance(r, 31000000);
+    CHECK_EQ(invite(r, 1), 503);
+    rig_advance(r, 33000000);
+    CHECK_EQ(invite(r, 1), 0);
+    rig_free(r);
+}
+
+static void test_ack_of_a_refusal(void) {
+    struct rig *r = new_rig(512);
+    tell_waiting(r, 900);
+    CHECK_EQ(invite(r, 1), 503);
+    CHECK_TRUE(rig_has(r->sent[0].bytes, ";tag=full\r\n"));
+    to_tag = ";tag=full";
+    uint64_t strays = metrics_get(engine_metrics(r->e), M_acks_stray);
+    CHECK_EQ(ask(r, "ACK", "sip:200@example.net", "", 1), 0);
+    CHECK_EQ(r->sent_n, 0);
+    CHECK_EQ(metrics_get(engine_metrics(r->e), M_acks_stray), strays);
+    to_tag = "";
+    rig_free(r);
+}
+
 int main(void) {
     return UNIT_RUN("load", UNIT(test_calls_first_then_registrations), UNIT(test_registrations_come_back_first),
                     UNIT(test_the_answer), UNIT(test_never), UNIT(test_with_replaces),
-                    UNIT(test_room_for_emergency_calls));
+                    UNIT(test_room_for_emergency_calls), UNIT(test_what_waits), UNIT(test_refused_again),
+                    UNIT(test_ack_of_a_refusal));
 }
