@@ -55,7 +55,7 @@ BENCH_SRC := $(sort $(wildcard bench/*.c))
 CALL_SRC := $(sort $(wildcard bench/call/*.c))
 STORE_SRC := $(sort $(wildcard bench/store/*.c))
 # The same calls with the engine alone behind them.
-ENGINE_SRC := $(sort $(wildcard bench/engine/*.c)) $(filter-out %/main.c %/wire.c %/target.c,$(CALL_SRC))
+ENGINE_SRC := $(sort $(wildcard bench/engine/*.c)) $(filter-out %/main.c %/wire.c %/target.c %/curve.c,$(CALL_SRC))
 
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 LADDER_SRC := $(sort $(wildcard tests/ladder/*.c))

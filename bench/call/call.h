@@ -10,7 +10,7 @@
  *   scenario  what a call does next
  *   hist      latencies
  *   target    the program under load: started, measured, ended
- *   report    tables and plots
+ *   curve     goodput by offered load, and what comes after an overload
  *
  * What a party names (Call-ID, tags, user part of its Contact and From) says which call and dialog it is, so that
  * nothing is looked up. Times are microseconds of CLOCK_MONOTONIC.
@@ -71,6 +71,7 @@ struct bcall {
     uint32_t gen;
     uint8_t scenario, step;
     bool used, failed, referred, notified;
+    bool emergency;             /* its number is one that is never refused */
     uint8_t dialogs, live;
     uint64_t due_us;            /* when it was to begin */
     uint64_t refer_us;
@@ -82,9 +83,20 @@ struct tally {
     uint64_t started, done, failed, resent, stray, bad, in, out, glares;
     uint64_t busy;              /* calls that were due while all slots were taken */
     uint64_t transfers;
+    uint64_t refused;           /* calls that got 503 with Retry-After; they are among those that failed */
+    uint64_t wrongly;           /* 503 that should not have been: without it, in a dialog, to an emergency call */
+    uint64_t emergencies;       /* done */
     uint64_t by_status[8];      /* of what failed: 0: no answer, 3..6: class */
     char first_fault[200];
-    struct hist setup, transfer;
+    struct hist setup, transfer, late; /* late: how much later than due a call began */
+};
+
+/* What happened in so much of a run. */
+#define BIN_US 100000u
+#define BINS_MAX 600
+struct bin {
+    uint32_t started, done, refused, failed;
+    struct hist setup;
 };
 
 struct load_options {
@@ -94,6 +106,8 @@ struct load_options {
     uint64_t seconds_us, hold_us;
     uint32_t calls_max;         /* slots */
     uint32_t users;             /* of register */
+    uint32_t at_once;           /* so many calls at a time, whatever the rate; 0: by rate */
+    uint32_t emergency_of;      /* every so manieth call is an emergency; 0: none */
     bool tell;                  /* each call that fails, on stderr */
     const volatile sig_atomic_t *stop;  /* not 0: no call begins any more; may be NULL */
     struct addr target[PARTIES];/* where each party sends; of direct, to whom */
@@ -111,6 +125,8 @@ struct load {
     uint32_t seed;
     bool stop;                  /* no call begins any more */
     struct tally t;
+    struct bin *bins;           /* of BINS_MAX, or NULL */
+    uint64_t bins_from;
     struct sip_msg msg;
 };
 
@@ -176,8 +192,15 @@ void call_fail(struct load *l, struct bcall *c, unsigned status, const char *why
 
 bool load_open(struct load *l, const struct load_options *o);
 void load_close(struct load *l);
-/* Until the time is over and every call has ended, or `limit` has passed. */
+/* Until the time is over and every call has ended, or its limit has passed. */
 void load_run(struct load *l);
+/* Calls begin at that rate for so long; what is under way goes on. Then: until all have ended, or for so long. */
+void load_phase(struct load *l, double rate, uint64_t us);
+void load_drain(struct load *l, uint64_t limit_us);
+/* Calls that are under way have failed. */
+void load_give_up(struct load *l);
+/* The bin of now, or NULL. */
+struct bin *load_bin(struct load *l);
 static inline struct bcall *call_of(struct load *l, const struct dlg *d) {
     return &l->calls[d->call];
 }
@@ -192,11 +215,23 @@ struct target {
     struct addr addr;
     char dir[64];
 };
+#define EMERGENCY_NUMBER "b112" /* party B's */
 bool target_start(struct target *t, const struct load *l);
 void target_stop(struct target *t);
 /* CPU of all its threads and processes so far, microseconds; resident memory, KiB. */
 uint64_t target_cpu_us(const struct target *t);
 uint64_t target_rss_kib(const struct target *t);
+/* What it ran, and what it waited for the CPU besides, which others had. */
+struct sched {
+    uint64_t ran_us, waited_us;
+};
+void target_sched(const struct target *t, struct sched *out);
+void own_sched(struct sched *out);
 void pin_to(unsigned cpu);
+
+/* ---- curve */
+
+/* Every phase of `seconds_us`; tables on stdout, data for the plots in `folder`. False: a run could not be made. */
+bool curve_run(struct load *l, struct target *t, uint64_t seconds_us, const char *folder);
 
 #endif

@@ -215,12 +215,27 @@ static void wait_for_turn(struct load *l, struct dlg *d) {
     wheel_set(&l->wheel, &d->timer, l->now + GLARE_US);
 }
 
+/* An overloaded target may refuse what begins a call, and says when to come again. */
+static void note_refusal(struct load *l, const struct dlg *d, enum sip_method method, const struct sip_msg *m) {
+    bool begins = (method == SIP_M_INVITE && d->state == DLG_CALLING) || method == SIP_M_REGISTER;
+    struct bin *b = load_bin(l);
+    if (begins && !call_of(l, d)->emergency && sip_hdr_first(m, SIP_H_RETRY_AFTER)) {
+        l->t.refused++;
+        if (b)
+            b->refused++;
+    } else {
+        l->t.wrongly++;
+    }
+}
+
 static void on_final(struct load *l, struct dlg *d, const struct sip_msg *m) {
     enum sip_method method = (enum sip_method)d->open;
     d->open = 0;
     wheel_cancel(&l->wheel, &d->timer);
     if (method == SIP_M_INVITE && m->status > 299)
         ack(l, d, m);
+    if (m->status == 503)
+        note_refusal(l, d, method, m);
     if (method == SIP_M_BYE || (method == SIP_M_REGISTER && m->status <= 299))
         over(l, d);
     else if (method == SIP_M_REGISTER && m->status == 401 && !d->was_up && register_again(l, d, m))

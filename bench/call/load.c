@@ -54,9 +54,14 @@ static void begin(struct load *l, uint64_t due) {
     c->gen = gen;
     c->used = true;
     c->due_us = due;
+    c->emergency = l->o.emergency_of && l->t.started % l->o.emergency_of == 0;
     c->scenario = (uint8_t)(l->o.scenario == SC_MIXED ? mixed(l) : l->o.scenario);
     c->timer.owner = (handle)(c - l->calls) << 8;
     l->t.started++;
+    hist_add(&l->t.late, l->now - due);
+    struct bin *b = load_bin(l);
+    if (b)
+        b->started++;
     scenario_go(l, c, NULL, H_START);
     if (!wheel_is_set(&c->timer))
         wheel_set(&l->wheel, &c->timer, l->now + CALL_LIMIT_US + l->o.hold_us);
@@ -67,6 +72,10 @@ static void finish(struct load *l, struct bcall *c) {
     for (unsigned i = 0; i < c->dialogs; i++)
         dialog_forget(l, &c->dlg[i]);
     l->t.done += !c->failed;
+    l->t.emergencies += !c->failed && c->emergency;
+    struct bin *b = load_bin(l);
+    if (b)
+        b->done += !c->failed;
     c->used = false;
     l->free_calls[l->free_n++] = (uint32_t)(c - l->calls);
 }
@@ -111,23 +120,56 @@ static void sweep(struct load *l) {
     l->ended_n = 0;
 }
 
-void load_run(struct load *l) {
-    uint64_t from = clock_us(), until = from + l->o.seconds_us, due = from;
-    double gap = 1e6 / l->o.rate;
-    for (uint64_t n = 0;;) {
+struct bin *load_bin(struct load *l) {
+    uint64_t i = l->bins ? (l->now - l->bins_from) / BIN_US : BINS_MAX;
+    return i < BINS_MAX ? &l->bins[i] : NULL;
+}
+
+static void turn(struct load *l, uint64_t next) {
+    uint64_t timer = wheel_next(&l->wheel);
+    if (timer < next)
+        next = timer;
+    wire_turn(l, next > l->now ? next - l->now : 0);
+    sweep(l);
+}
+
+static bool is_told_to_stop(const struct load *l) {
+    return l->o.stop && *l->o.stop;
+}
+
+void load_phase(struct load *l, double rate, uint64_t us) {
+    uint64_t from = clock_us(), until = from + us, due = from;
+    double gap = 1e6 / rate;
+    for (uint64_t n = 0; (l->o.at_once ? l->now : due) < until && !l->stop && !is_told_to_stop(l);) {
         run_timers(l);
-        for (; due <= l->now && due < until && !l->stop; due = from + (uint64_t)(gap * (double)++n))
-            begin(l, due);
-        uint64_t next = due < until ? due : l->now + TURN_US, timer = wheel_next(&l->wheel);
-        if (timer < next)
-            next = timer;
-        wire_turn(l, next > l->now ? next - l->now : 0);
-        sweep(l);
-        if (l->o.stop && *l->o.stop && due < until) {
-            until = due = l->now;
-            l->o.seconds_us = until - from;
-        }
-        if (due >= until && (l->free_n == l->o.calls_max || l->now > until + DRAIN_US + l->o.hold_us))
-            break;
+        if (l->o.at_once)
+            for (due = l->now; l->o.calls_max - l->free_n < l->o.at_once;)
+                begin(l, due);
+        else
+            for (; due <= l->now && due < until; due = from + (uint64_t)(gap * (double)++n))
+                begin(l, due);
+        turn(l, l->o.at_once ? l->now + TURN_US : due < until ? due : l->now + TURN_US);
     }
+}
+
+void load_drain(struct load *l, uint64_t limit_us) {
+    uint64_t until = clock_us() + limit_us;
+    do {
+        run_timers(l);
+        turn(l, l->now + TURN_US);
+    } while (l->free_n < l->o.calls_max && l->now < until);
+}
+
+void load_give_up(struct load *l) {
+    for (uint32_t i = 0; i < l->o.calls_max; i++)
+        if (l->calls[i].used)
+            call_fail(l, &l->calls[i], 0, "it does not come to an end");
+}
+
+void load_run(struct load *l) {
+    uint64_t from = clock_us();
+    load_phase(l, l->o.rate, l->o.seconds_us);
+    if (is_told_to_stop(l))
+        l->o.seconds_us = clock_us() - from;
+    load_drain(l, DRAIN_US + l->o.hold_us);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * bench-call [--target NAME]... [--scenario NAME] [--rate N] [--seconds N] [--hold MS] [--max]
+ * bench-call [--target NAME]... [--scenario NAME] [--rate N] [--seconds N] [--hold MS] [--max | --curve FOLDER]
  *
  * Each target in turn, on core 0, this program on core 1. `direct` has the parties call each other with nothing
  * between: what the wire and this program take by themselves. Exit status 1: a run could not be made.
@@ -20,7 +20,7 @@ struct options {
     unsigned target_n;
     struct load_options load;
     bool max;
-    const char *daemon, *extra;
+    const char *daemon, *extra, *curve;
 };
 
 /* One run: what came of it, and what it cost. */
@@ -64,6 +64,22 @@ static bool run(const struct options *o, struct target *t, double rate, uint64_t
         r->offered = rate;
         r->carried = (double)l.t.done * 1e6 / (double)l.o.seconds_us;
         r->t = l.t;
+    }
+    target_stop(t);
+    wire_close();
+    load_close(&l);
+    return ok;
+}
+
+/* One start for all of it: what one load leaves behind is the next one's. */
+static bool draw(const struct options *o, struct target *t) {
+    static struct load l;
+    if (!load_open(&l, &o->load) || !wire_open(&l))
+        return false;
+    bool ok = target_start(t, &l);
+    if (ok) {
+        aim(&l, t);
+        ok = curve_run(&l, t, o->load.seconds_us, o->curve);
     }
     target_stop(t);
     wire_close();
@@ -120,15 +136,18 @@ static bool find_max(const struct options *o, struct target *t, struct result *b
 
 static bool run_targets(struct options *o) {
     static struct result r;
-    print_head();
+    if (!o->curve)
+        print_head();
     for (unsigned i = 0; i < o->target_n; i++) {
         struct target *t = &o->targets[i];
         t->program = o->daemon;
         t->extra = o->extra;
         memset(&r, 0, sizeof r);
-        if (o->max ? !find_max(o, t, &r) : !run(o, t, o->load.rate, o->load.seconds_us, &r))
+        if (o->curve ? !draw(o, t)
+            : o->max ? !find_max(o, t, &r)
+                     : !run(o, t, o->load.rate, o->load.seconds_us, &r))
             return false;
-        if (!o->max)
+        if (!o->max && !o->curve)
             print_result(o, t, &r);
     }
     return true;
@@ -163,6 +182,7 @@ static const struct option known[] = {
     { "users", required_argument, NULL, 'u' },   { "max", no_argument, NULL, 'm' },
     { "at", required_argument, NULL, 'a' },      { "tell", no_argument, NULL, 'v' },
     { "daemon", required_argument, NULL, 'd' },  { "extra", required_argument, NULL, 'e' },
+    { "curve", required_argument, NULL, 'g' },
     { NULL, 0, NULL, 0 },
 };
 
@@ -191,6 +211,7 @@ static bool read_options(struct options *o, int argc, char **argv) {
         case 'v': o->load.tell = true; break;
         case 'd': o->daemon = optarg; break;
         case 'e': o->extra = optarg; break;
+        case 'g': o->curve = optarg; break;
         default: return false;
         }
     }
@@ -205,6 +226,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: bench-call [--target referee|kamailio|direct|IP:PORT]... [--scenario S] [--rate N]\n"
                         "  [--seconds N] [--hold MS] [--slots N] [--users N] [--max] [--daemon FILE] [--extra YAML]\n"
                         "  [--at IP[:PORT]] (the parties; PORT, PORT + 1, PORT + 2) [--tell] (each call that fails)\n"
+                        "--curve FOLDER: goodput by offered load, phases of so many seconds; data for plots in FOLDER\n"
                         "SIGTERM: no call begins any more.\n");
         return 2;
     }

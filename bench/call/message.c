@@ -96,17 +96,24 @@ static void send_now(struct load *l, enum party p, const struct sbuf *b, const s
 
 /* ---- requests */
 
-static void put_request_uri(struct sbuf *b, const struct load *l, const struct dlg *d, const struct request *r) {
+/* "sip:b@target". */
+static void put_called(struct sbuf *u, struct load *l, const struct dlg *d, enum party callee) {
+    sbuf_lit(u, "sip:");
+    if (callee == PARTY_B && call_of(l, d)->emergency)
+        sbuf_lit(u, EMERGENCY_NUMBER);
+    else
+        sbuf_char(u, party_letter[callee]);
+    sbuf_char(u, '@');
+    sbuf_put(u, line_slice(&l->domain));
+}
+
+static void put_request_uri(struct sbuf *b, struct load *l, const struct dlg *d, const struct request *r) {
     char uri[256];
     struct sbuf u = sbuf_on(uri, sizeof uri);
-    if (d->target.n) {
+    if (d->target.n)
         sbuf_put(&u, line_slice(&d->target));
-    } else {
-        sbuf_lit(&u, "sip:");
-        sbuf_char(&u, party_letter[r->callee]);
-        sbuf_char(&u, '@');
-        sbuf_put(&u, line_slice(&l->domain));
-    }
+    else
+        put_called(&u, l, d, r->callee);
     sip_put_request(b, sip_method_name(r->method), sbuf_slice(&u));
 }
 
@@ -121,7 +128,7 @@ static void put_branch(struct sbuf *b, const struct load *l, const struct dlg *d
 }
 
 /* The From of a caller says which call it is; of who was called, what the INVITE's To was. */
-static void put_parties(struct sbuf *b, const struct load *l, const struct dlg *d, const struct request *r) {
+static void put_parties(struct sbuf *b, struct load *l, const struct dlg *d, const struct request *r) {
     char tag[16], uri[128];
     struct sbuf t = sbuf_on(tag, sizeof tag), u = sbuf_on(uri, sizeof uri);
     struct slice remote_tag = d->remote_tag.n ? line_slice(&d->remote_tag) : SLICE_NONE;
@@ -137,10 +144,8 @@ static void put_parties(struct sbuf *b, const struct load *l, const struct dlg *
         return;
     }
     u.n = 0;
-    sbuf_lit(&u, "<sip:");
-    sbuf_char(&u, party_letter[r->callee]);
-    sbuf_char(&u, '@');
-    sbuf_put(&u, line_slice(&l->domain));
+    sbuf_char(&u, '<');
+    put_called(&u, l, d, r->callee);
     sbuf_char(&u, '>');
     sip_put_from_to(b, SL("To"), sbuf_slice(&u), remote_tag);
 }

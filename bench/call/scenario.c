@@ -18,7 +18,10 @@ static struct dlg *of_party(struct bcall *c, enum party p, unsigned nth) {
 }
 
 static void setup_done(struct load *l, struct bcall *c) {
+    struct bin *b = load_bin(l);
     hist_add(&l->t.setup, l->now - c->due_us);
+    if (b)
+        hist_add(&b->setup, l->now - c->due_us);
 }
 
 /* A hangs up, at once or after the holding time. */
@@ -132,8 +135,11 @@ static void start(struct load *l, struct bcall *c) {
 void call_fail(struct load *l, struct bcall *c, unsigned status, const char *why) {
     if (c->failed)
         return;
+    struct bin *b = load_bin(l);
     c->failed = true;
     l->t.failed++;
+    if (b)
+        b->failed++;
     l->t.by_status[status / 100 & 7]++;
     if (l->o.tell)
         fprintf(stderr, "%.3f %s, step %u: %u %s, Call-ID %.*s\n", (double)l->now / 1e6, scenario_names[c->scenario],

@@ -50,7 +50,8 @@ static bool referee_config(const struct target *t, const struct load *l, char pa
     fprintf(f,
             "version: 1\nsip:\n  listen: ['127.0.0.1:%u']\nlog:\n  level: warn\n"
             "media:\n  address: 127.0.0.1\n  ports: '20000-27999'\n  quarantine: 10ms\n"
-            "limits:\n  calls: 16k\n  transactions: 200k\n  registrations: 10k\n"
+            "limits:\n  calls: 16k\n  transactions: 3000000\n  registrations: 10k\n"
+            "  emergency: [" EMERGENCY_NUMBER "]\n"
             "routes:\n  - {name: bench, prefix: b, next_hop: '127.0.0.1:%u'}\n"
             "  - {name: bench, prefix: c, next_hop: '127.0.0.1:%u'}\n"
             "peers:\n  - {name: bench, address: 127.0.0.0/8, trusted: true}\n"
@@ -227,49 +228,62 @@ static uint64_t rss_of(const char *pid) {
     return kib;
 }
 
-/* Nanoseconds that each thread ran, by its schedstat; ticks would be too coarse for a short run. */
-static uint64_t ran_ns(const char *pid) {
+/* What each thread ran and waited to run, by its schedstat; ticks would be too coarse for a short run. */
+static void add_sched(const char *pid, struct sched *sum) {
     char path[300];
-    uint64_t sum = 0;
     snprintf(path, sizeof path, "/proc/%.20s/task", pid);
     DIR *dir = opendir(path);
     for (struct dirent *e; dir && (e = readdir(dir));) {
-        unsigned long ns = 0;
+        unsigned long ran = 0, waited = 0;
         snprintf(path, sizeof path, "/proc/%.20s/task/%.20s/schedstat", pid, e->d_name);
         FILE *f = fopen(path, "re");
-        if (f && fscanf(f, "%lu", &ns) == 1)
-            sum += ns;
+        if (f && fscanf(f, "%lu %lu", &ran, &waited) == 2) {
+            sum->ran_us += ran / 1000;
+            sum->waited_us += waited / 1000;
+        }
         if (f)
             fclose(f);
     }
     if (dir)
         closedir(dir);
-    return sum;
 }
 
-static void measure(const struct target *t, uint64_t *cpu_us, uint64_t *kib) {
+static void measure(const struct target *t, struct sched *cpu, uint64_t *kib) {
     DIR *dir = t->pid > 0 ? opendir("/proc") : NULL;
-    *cpu_us = *kib = 0;
+    *cpu = (struct sched){ 0 };
+    *kib = 0;
     for (struct dirent *e; dir && (e = readdir(dir));) {
         long group;
         uint64_t ticks;
         if (e->d_name[0] < '0' || e->d_name[0] > '9' || !read_stat(e->d_name, &group, &ticks) || group != t->pid)
             continue;
-        *cpu_us += ran_ns(e->d_name) / 1000;
+        add_sched(e->d_name, cpu);
         *kib += rss_of(e->d_name);
     }
     if (dir)
         closedir(dir);
 }
 
+void target_sched(const struct target *t, struct sched *out) {
+    uint64_t kib;
+    measure(t, out, &kib);
+}
+
+void own_sched(struct sched *out) {
+    *out = (struct sched){ 0 };
+    add_sched("self", out);
+}
+
 uint64_t target_cpu_us(const struct target *t) {
-    uint64_t cpu, kib;
+    struct sched cpu;
+    uint64_t kib;
     measure(t, &cpu, &kib);
-    return cpu;
+    return cpu.ran_us;
 }
 
 uint64_t target_rss_kib(const struct target *t) {
-    uint64_t cpu, kib;
+    struct sched cpu;
+    uint64_t kib;
     measure(t, &cpu, &kib);
     return kib;
 }
