@@ -125,6 +125,7 @@ int main(int argc, char **argv) {
     struct world *w = calloc(1, sizeof *w);
     if (!w || !(w->cluster = calloc(1, sizeof *w->cluster)))
         return 2;
+    setvbuf(stdout, NULL, _IOLBF, 0); /* what a survey has said stands, whoever ends it */
     parse(&w->opt, argc, argv);
     if (w->opt.explained && !cover_load(w->opt.explained))
         fprintf(stderr, "sim: %s cannot be read\n", w->opt.explained), exit(2);

@@ -32,10 +32,19 @@ static void lay_out_node(struct world *w, struct arena *a, unsigned i, struct si
     engine_set_relay(e, r);
 }
 
+static bool some_run(const struct sim_cluster *c) {
+    for (unsigned i = 0; i < c->n; i++)
+        if (c->node[i].runs)
+            return true;
+    return false;
+}
+
 void cluster_start(struct world *w, unsigned i) {
     struct sim_cluster *c = w->cluster;
     struct sim_node *n = &c->node[i];
     struct arena a;
+    if (!some_run(c))
+        c->quiet_since = w->now; /* nobody was there to take anything over */
     if (!n->memory && !(n->memory = malloc(c->node_memory)))
         abort();
     arena_init(&a, n->memory, c->node_memory);
@@ -168,12 +177,15 @@ static bool is_up(struct world *w, const struct sim_rest *r, unsigned side) {
 /* Where the store has answered since; and somebody was there to go on. */
 void cluster_check_rest(struct world *w) {
     struct sim_cluster *c = w->cluster;
-    bool quiet = w->now >= c->quiet_since + TAKEN_OVER_US;
-    for (uint32_t i = 0; i < c->rest_n && quiet; i++)
+    uint64_t quiet = c->quiet_since + TAKEN_OVER_US;
+    if (w->now < quiet) {
+        world_push(w, &(struct sim_item){ .at = quiet, .kind = ITEM_SURVIVED });
+        return;
+    }
+    for (uint32_t i = 0; i < c->rest_n; i++)
         if (!is_somewhere(w, c->rest[i].id) && is_up(w, &c->rest[i], 0) && is_up(w, &c->rest[i], 1))
             sim_fail(w, "a call at rest did not survive its owner");
-    if (quiet)
-        c->rest_n = 0;
+    c->rest_n = 0;
 }
 
 /* ---- death ---- */
