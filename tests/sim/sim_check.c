@@ -132,7 +132,7 @@ static void in_request(struct world *w, const struct sip_msg *m) {
     for (uint32_t i = 0; m->method == SIP_M_BYE && w->script.setup.nodes && i < w->seen.ok_n; i++)
         w->seen.oks[i].acked |= w->seen.oks[i].key == d->key;
     /* It never ACKed our 2xx, and says that it goes before we may say so: as in out_bye. */
-    for (uint32_t i = 0; m->method == SIP_M_BYE && d->ok_at && i < w->seen.sub_n; i++)
+    for (uint32_t i = 0; m->method == SIP_M_BYE && d->ok_cseq && i < w->seen.sub_n; i++)
         w->seen.subs[i].excused |= w->seen.subs[i].key == d->key;
     const struct leg *l = leg_of_tag(w->e, m->call_id, m->to_tag);
     /* It hangs up where our own BYE waits for the ACK to a 2xx, since the session has expired meanwhile. */
@@ -382,8 +382,8 @@ static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg
     deaf = deaf || (d->refresh_branch && w->now - d->refresh_at - T1_64 < GONE_LATELY);
     if (d->ok_at && d->ok_tag == sim_hash(m->to_tag) && w->now - d->ok_at < T1_64)
         sim_fail(w, "a BYE before the ACK to our 2xx (RFC 3261 section 15)");
-    /* It never ACKed our 2xx: that dialog ends, whatever else is on it (section 13.3.1.4). */
-    bool no_ack = d->ok_at != 0 && d->ok_tag == sim_hash(m->to_tag);
+    /* It never ACKed our 2xx: that dialog ends, whatever else is on it (section 13.3.1.4), and though its owner slept. */
+    bool no_ack = d->ok_cseq != 0 && d->ok_tag == sim_hash(m->to_tag);
     /* Nobody refreshed the session in time (RFC 4028 section 10). */
     no_ack = no_ack || slice_eq(sip_hdr_value(m, SIP_H_REASON), SL("SIP;cause=408;text=\"Session expired\""));
     no_ack = no_ack || (d->gone_at && w->now - d->gone_at < GONE_LATELY);
