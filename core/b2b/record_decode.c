@@ -118,6 +118,7 @@ static void drop_leg(struct engine *e, struct leg *l) {
 void record_drop(struct engine *e, struct call *c) {
     struct transfer *t = transfer_get(e, c->transfer);
     barrier_forget(e, c);
+    recover_miss(e, c);
     e->resuming -= c->resuming;
     for (unsigned i = 0; i < c->leg_count; i++)
         drop_leg(e, leg_get(e, c->legs[i]));

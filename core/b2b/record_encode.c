@@ -113,12 +113,10 @@ static void put_leg_transfer(const struct encoder *x, const struct leg *l) {
         return;
     uint32_t from = tlv_open(x->out, LEG_TAG_TRANSFER);
     varint_put(x->out, l->transfer_role);
-    if (c && c != x->c) {
-        varint_put(x->out, c->bucket);
-        varint_put(x->out, c->id);
-    } else if (!c) {
+    if (!c)
         sbuf_put(x->out, at);
-    }
+    else if (c != x->c)
+        record_name_call(x->out, c);
     tlv_close(x->out, from);
 }
 
@@ -216,13 +214,10 @@ static void put_party(const struct encoder *x, struct transfer *t, enum transfer
         varint_put(x->out, l->number + 1u);
     } else {
         varint_put(x->out, 0);
-        if (record_has(l)) {
-            varint_put(x->out, leg_str(l, DLG_CALL_ID).n);
-            sbuf_put(x->out, leg_str(l, DLG_CALL_ID));
-            sbuf_put(x->out, leg_str(l, DLG_LOCAL_TAG));
-        } else {
+        if (record_has(l))
+            record_name_leg(x->out, l);
+        else
             sbuf_put(x->out, at);
-        }
     }
     tlv_close(x->out, from);
 }

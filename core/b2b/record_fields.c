@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/record_fields.h"
 
+#include "core/b2b/leg.h"
 #include "core/b2b/transfer_fsm.h"
 #include "core/base/check.h"
 #include "core/sip/token.h"
@@ -130,6 +131,17 @@ handle *record_party(struct transfer *t, enum transfer_party p) {
         [PARTY_CONSULT] = &t->consult,       [PARTY_REPLACED] = &t->replaced,
     };
     return all[p];
+}
+
+void record_name_leg(struct sbuf *b, const struct leg *l) {
+    varint_put(b, leg_str(l, DLG_CALL_ID).n);
+    sbuf_put(b, leg_str(l, DLG_CALL_ID));
+    sbuf_put(b, leg_str(l, DLG_LOCAL_TAG));
+}
+
+void record_name_call(struct sbuf *b, const struct call *c) {
+    varint_put(b, c->bucket);
+    varint_put(b, c->id);
 }
 
 /* ---- times ---- */

@@ -148,6 +148,9 @@ struct record_where {
 };
 
 handle *record_party(struct transfer *t, enum transfer_party p);
+/* How one record names a leg, a call of another one. */
+void record_name_leg(struct sbuf *b, const struct leg *l);
+void record_name_call(struct sbuf *b, const struct call *c);
 
 uint64_t record_field_get(const struct engine *e, const struct record_field *f, const void *object);
 void record_field_set(const struct engine *e, const struct record_field *f, void *object, uint64_t v);

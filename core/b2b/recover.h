@@ -44,6 +44,9 @@ void recover_resume(struct engine *e, struct call *c);
 void recover_on_timer(struct engine *e);
 /* The transfer's call goes to another node: legs of calls that stay wait for it as if they had just been read. */
 void recover_leave(struct engine *e, const struct transfer *t);
+/* The call goes to another node: transfers of calls that stay wait for those of their parties that are its legs, as if
+ * they had just been read; and so does who gets their calls next. */
+void recover_miss(struct engine *e, const struct call *c);
 /* Another node owns the call: it is gone here, nothing is sent and nobody is told. Between or within steps. */
 void recover_forget(struct engine *e, struct call *c);
 

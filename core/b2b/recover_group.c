@@ -4,8 +4,9 @@
 #include "core/b2b/agree.h"
 #include "core/b2b/call.h"
 #include "core/b2b/record.h"
-#include "core/b2b/record_tlv.h"
+#include "core/b2b/record_fields.h"
 #include "core/b2b/recover.h"
+#include "core/b2b/transfer.h"
 
 /* Two of one transfer, and each of those in another at most. */
 #define GROUP_MAX 8
@@ -88,8 +89,7 @@ void recover_resume(struct engine *e, struct call *c) {
 static void leave(struct engine *e, struct leg *l, const struct call *c) {
     char mem[2 * 10];
     struct sbuf at = sbuf_on(mem, sizeof mem);
-    varint_put(&at, c->bucket);
-    varint_put(&at, c->id);
+    record_name_call(&at, c);
     l->transfer = HANDLE_NONE;
     leg_set(e, l, LEG_TRANSFER_AT, sbuf_slice(&at));
     if (!wheel_is_set(&e->strays_timer))
@@ -103,6 +103,39 @@ void recover_leave(struct engine *e, const struct transfer *t) {
     for (struct leg *l; c && (l = pool_next(&e->legs, &cursor, &h));)
         if (l->transfer == t->self && l->call != c->self)
             leave(e, l, c);
+}
+
+static void name(struct engine *e, struct transfer *t, unsigned field, const struct sbuf *at, handle *here) {
+    if (strs_set(&t->s, &e->bufs, field, sbuf_slice(at)))
+        *here = HANDLE_NONE;
+}
+
+/* By the names that a record has for it. */
+static void name_all(struct engine *e, struct transfer *t, const struct call *c) {
+    for (unsigned p = 0; p < PARTY_COUNT; p++) {
+        handle *party = record_party(t, (enum transfer_party)p);
+        const struct leg *l = leg_get(e, *party);
+        struct sbuf at = ua_body(&e->ua);
+        if (!record_has(l) || l->call != c->self)
+            continue;
+        record_name_leg(&at, l);
+        name(e, t, TRF_AT + p, &at, party);
+    }
+    struct sbuf at = ua_body(&e->ua);
+    record_name_call(&at, c);
+    if (t->consult_call == c->self)
+        name(e, t, TRF_CALL_AT, &at, &t->consult_call);
+}
+
+void recover_miss(struct engine *e, const struct call *c) {
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        const struct leg *l = leg_get(e, c->legs[i]);
+        struct transfer *t = l ? transfer_get(e, l->transfer) : NULL;
+        if (!t || t->call == c->self)
+            continue;
+        name_all(e, t, c);
+        transfer_miss(e, t);
+    }
 }
 
 static bool forget_transfer(struct engine *e, struct leg *l, bool *target) {

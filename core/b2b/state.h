@@ -301,6 +301,7 @@ struct transfer {
     uint16_t queued;       /* status for the next NOTIFY, 0: none */
     uint16_t reason_of;    /* whose phrase TRF_REASON is */
     bool notifying;        /* a NOTIFY is unanswered; the next one waits */
+    bool notified_here;    /* the last one went out here: whether it arrives will be known */
     bool final_sent;
     bool resuming;         /* of a record, and not all its parties are here yet */
     uint64_t deadline_us;  /* ... of its timer, which counts that wait meanwhile; 0: none */

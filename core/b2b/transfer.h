@@ -45,10 +45,12 @@ void transfer_resume(struct engine *e, struct transfer *t);
 /* Something happens to a party: the wait for the others is over, and the timer is what it was. True: it had waited, and
  * behind that event transfer_resume_now is due; t may be NULL. */
 bool transfer_wait_over(struct engine *e, struct transfer *t);
-void transfer_resume_now(struct engine *e, struct transfer *t, bool unsure);
+void transfer_resume_now(struct engine *e, struct transfer *t);
 /* True: its call, or parties, are missing that this may be about; it comes again when they are here, or when they are
  * waited for no more. */
 bool transfer_holds_event(const struct engine *e, struct transfer *t, enum transfer_event ev, uint16_t status);
+/* Parties are not here any more, but in a call that goes on elsewhere, and perhaps soon here. */
+void transfer_miss(struct engine *e, struct transfer *t);
 /* A party of it, in another call, goes on here too. */
 void transfer_party_resumed(struct engine *e, struct transfer *t, struct leg *l);
 /* A REFER that was accepted before the call was taken over comes again: the same answer (race 12). False: another. */

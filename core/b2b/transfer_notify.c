@@ -82,7 +82,7 @@ void transfer_notify(struct engine *e, struct transfer *t, uint16_t status) {
     }
     bool last = status >= 200;
     bool ran_out = !last && t->expires_us <= e->now;
-    t->notifying = send_notify(e, t, l, status);
+    t->notifying = t->notified_here = send_notify(e, t, l, status);
     t->final_sent = last;
     call_promised(e, call_get(e, t->call));
     if (ran_out)

@@ -255,8 +255,7 @@ static void resume_event(struct engine *e, struct transfer *t) {
         transfer_step(e, t, ev, gone ? 487 : t->held_status);
 }
 
-/* unsure: a NOTIFY was unanswered when its owner died, and not one that has been sent here. */
-static void resume(struct engine *e, struct transfer *t, bool unsure) {
+static void resume(struct engine *e, struct transfer *t) {
     handle self = t->self;
     if (t->mode == MODE_RELAY) {
         /* One that was passed on, and nothing is heard of, has promised nothing: the transferor's REFER comes again. */
@@ -269,7 +268,7 @@ static void resume(struct engine *e, struct transfer *t, bool unsure) {
     take_parties(e, t);
     take_ringing(e, t);
     end_all_left_over(e, t);
-    if (unsure && t->notifying)
+    if (t->notifying && !t->notified_here)
         notify_again(e, t);
     if (!transfer_get(e, self))
         return;
@@ -284,12 +283,17 @@ void transfer_resume(struct engine *e, struct transfer *t) {
     if (t->subscriber == HANDLE_NONE && !transfer_is_explicit(t))
         t->subscriber = t->transferor;
     if (t->mode == MODE_RELAY || !waits_for_parties(e, t))
-        resume(e, t, t->notifying);
+        resume(e, t);
 }
 
-void transfer_resume_now(struct engine *e, struct transfer *t, bool unsure) {
+void transfer_miss(struct engine *e, struct transfer *t) {
+    if (t->mode != MODE_RELAY)
+        waits_for_parties(e, t);
+}
+
+void transfer_resume_now(struct engine *e, struct transfer *t) {
     if (t)
-        resume(e, t, unsure);
+        resume(e, t);
 }
 
 bool transfer_holds_event(const struct engine *e, struct transfer *t, enum transfer_event ev, uint16_t status) {

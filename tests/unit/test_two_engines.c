@@ -4,6 +4,7 @@
  * arrived, and what is lost is forgotten without a word.
  */
 #include "core/b2b/leg.h"
+#include "core/b2b/transfer_fsm.h"
 #include "tests/unit/pair_calls.h"
 
 static struct engine_config config;
@@ -271,6 +272,67 @@ static void test_transfer_lost(void) {
     pair_end(p);
 }
 
+static const struct transfer *only_transfer(const struct engine *e) {
+    uint32_t cursor = 0;
+    handle h;
+    return pool_next(&e->transfers, &cursor, &h);
+}
+
+/* To engine 1, in whatever it is in the midst of. */
+static void go_over(struct pair *p, unsigned bucket) {
+    unsigned before = p->given_n;
+    while (p->given_n == before)
+        pair_wait(p, 10000);
+    pair_taken_over(p, 1, bucket);
+}
+
+/* Of two calls in a transfer, the consultation is given to another node, and then the other one is: they find each other
+ * there. */
+static void test_consultation_then_transfer(void) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a, b, c, d;
+    p->e[0]->cfg.durability = p->e[1]->cfg.durability = DURABILITY_ASYNC;
+    pair_call_at(p, &a, &b, 0, ALICE, BOB);
+    pair_invite_at(p, &c, 0, BOB, CAROL);
+    rig_reply(&p->r, CAROL, "INVITE", 180, "", &d);
+    rig_learn(&p->r, &c, "SIP/2.0 180");
+    rig_refer(&p->r, &b, CAROL, &c);
+    rig_reply(&p->r, BOB, "NOTIFY", 200, "", NULL);
+    unsigned first = pair_hash(&config, c.call_id), second = pair_hash(&config, a.call_id);
+    pair_bucket(p, 0, BUCKET_GIVE, first, 2, 0);
+    pair_wait(p, 150000);
+    pair_bucket(p, 0, BUCKET_GIVE, second, 2, 0);
+    go_over(p, first);
+    CHECK_TRUE(only_transfer(p->e[0]) && only_transfer(p->e[0])->state == TRANSFER_TARGET);
+    go_over(p, second);
+    pair_wait(p, 100000);
+    const struct transfer *t = only_transfer(p->e[1]);
+    CHECK_TRUE(t && t->state == TRANSFER_TARGET && !t->resuming);
+    CHECK_TRUE(t && call_get(p->e[1], t->consult_call) != NULL);
+    pair_end(p);
+}
+
+/* The target is being given its session back when its call goes to another node: the transfer ends without it. */
+static void test_target_lost(void) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a, b, c, d;
+    pair_call_at(p, &a, &b, 0, ALICE, BOB);
+    pair_call_at(p, &c, &d, 0, BOB, CAROL);
+    rig_refer(&p->r, &b, CAROL, &c);
+    rig_reply(&p->r, BOB, "NOTIFY", 200, "", NULL);
+    rig_reply(&p->r, CAROL, "INVITE", 200, rig_sdp("8", "sendrecv", 41000), NULL);
+    rig_reply(&p->r, ALICE, "INVITE", 603, "", NULL);
+    CHECK_TRUE(only_transfer(p->e[0]) && only_transfer(p->e[0])->state == TRANSFER_RESTORE_TARGET);
+    pair_bucket(p, 0, BUCKET_LOST, pair_hash(&config, c.call_id), 2, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        rig_reply(&p->r, BOB, "NOTIFY", 200, "", NULL);
+        pair_wait(p, 3000000);
+    }
+    CHECK_EQ(p->e[0]->transfers.used, 0);
+    CHECK_EQ(pair_calls(p, 0), 1);
+    pair_end(p);
+}
+
 /* One that rings for ever holds nobody up for ever. */
 static void test_give_patience(void) {
     struct pair *p = pair_new(&config);
@@ -355,5 +417,6 @@ int main(void) {
                     UNIT(test_hop_limit), UNIT(test_drained_with_waiting), UNIT(test_waits_bounded),
                     UNIT(test_lost), UNIT(test_loading),
                     UNIT(test_give), UNIT(test_give_undeleted), UNIT(test_order_lost), UNIT(test_transfer_lost),
+                    UNIT(test_consultation_then_transfer), UNIT(test_target_lost),
                     UNIT(test_give_patience), UNIT(test_suspended), UNIT(test_options), UNIT(test_over));
 }
