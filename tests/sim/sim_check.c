@@ -382,7 +382,7 @@ static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg
     deaf = deaf || (d->refresh_branch && w->now - d->refresh_at - T1_64 < GONE_LATELY);
     if (d->ok_at && d->ok_tag == sim_hash(m->to_tag) && w->now - d->ok_at < T1_64)
         sim_fail(w, "a BYE before the ACK to our 2xx (RFC 3261 section 15)");
-    /* It never ACKed our 2xx: that dialog ends, whatever else is on it (section 13.3.1.4), and though its owner slept. */
+    /* It never ACKed our 2xx: that dialog ends, whatever else is on it (section 13.3.1.4), though its owner slept. */
     bool no_ack = d->ok_cseq != 0 && d->ok_tag == sim_hash(m->to_tag);
     /* Nobody refreshed the session in time (RFC 4028 section 10). */
     no_ack = no_ack || slice_eq(sip_hdr_value(m, SIP_H_REASON), SL("SIP;cause=408;text=\"Session expired\""));

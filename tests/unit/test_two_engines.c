@@ -286,8 +286,8 @@ static void go_over(struct pair *p, unsigned bucket) {
     pair_taken_over(p, 1, bucket);
 }
 
-/* Of two calls in a transfer, the consultation is given to another node, and then the other one is: they find each other
- * there. */
+/* Of two calls in a transfer, the consultation is given to another node, and then the other one is: they find each
+ * other there. */
 static void test_consultation_then_transfer(void) {
     struct pair *p = pair_new(&config);
     struct rig_dialog a, b, c, d;
