@@ -246,6 +246,12 @@ static bool fits_now(const struct engine *e, const struct leg *a, struct slice s
            sdp_formats_subset(&answer, &session);
 }
 
+/* It has been offered this, and has not answered: since a death the target has been asked once more. */
+static bool is_being_told(struct engine *e, struct leg *a, struct slice sdp) {
+    return a->invite_out != HANDLE_NONE && a->own_invite && !a->refreshing && !a->late_offer && !a->reoffer_waits &&
+           media_is_same(e, a, sdp, -1);
+}
+
 void transfer_answered(struct engine *e, struct transfer *t, struct leg *target, struct slice sdp) {
     struct leg *a = leg_get(e, t->transferee);
     if (target) {
@@ -254,15 +260,17 @@ void transfer_answered(struct engine *e, struct transfer *t, struct leg *target,
     }
     /* Who takes over is answered with what the transferee says: that must stand. */
     bool stands = t->mode == MODE_TAKEOVER ? leg_is_settled(a) : !(target && transfer_target_waits(target));
-    if (stands && media_is_same(e, a, sdp, -1)) {
+    bool told = is_being_told(e, a, sdp);
+    if (stands && !told && media_is_same(e, a, sdp, -1)) {
         transfer_commit(e, t);
         return;
     }
-    if (target && !a->direct && fits_now(e, a, sdp))
+    if (target && !a->direct && !told && fits_now(e, a, sdp))
         media_connect_early(e, a, target);
-    strs_set(&t->s, &e->bufs, TRF_TRANSFEREE_SDP, leg_str(a, LEG_SDP_LOCAL));
+    if (!told || !strs_get(&t->s, TRF_TRANSFEREE_SDP).p)
+        strs_set(&t->s, &e->bufs, TRF_TRANSFEREE_SDP, leg_str(a, LEG_SDP_LOCAL));
     transfer_go(e, t, TRANSFER_TRANSFEREE);
-    if (!leg_reoffer(e, a, sdp, -1))
+    if (!told && !leg_reoffer(e, a, sdp, -1))
         transfer_fail(e, t, 503);
 }
 
