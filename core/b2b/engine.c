@@ -70,13 +70,19 @@ static bool names_dialogs(const struct sip_msg *msg) {
     return msg->method == SIP_M_REFER || msg->method == SIP_M_SUBSCRIBE || sip_hdr_first(msg, SIP_H_REPLACES);
 }
 
+static bool is_of_one_to_come(const struct engine *e, const struct sip_msg *msg) {
+    if (!e->resuming && !e->moves.used)
+        return false;
+    const struct leg *l = leg_find_request(e, msg);
+    if (!l)
+        return (e->resuming && names_dialogs(msg)) || (msg->to_tag.p && move_is_coming(e, msg));
+    return e->resuming && (names_dialogs(msg) || leg_call(e, l)->resuming);
+}
+
 /* Of a call that is being taken over: it waits, or is dropped before it has a transaction, and with it a 100; then it
  * comes again. */
 static bool is_too_early(struct engine *e, const struct sip_msg *msg, const struct event *in) {
-    if (!e->resuming || msg->method == SIP_M_ACK)
-        return false;
-    const struct leg *l = leg_find_request(e, msg);
-    if (!names_dialogs(msg) && !(l && leg_call(e, l)->resuming))
+    if (msg->method == SIP_M_ACK || !is_of_one_to_come(e, msg))
         return false;
     if (owner_is_shared(e))
         owner_wait_put(e, in);

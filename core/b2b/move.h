@@ -43,6 +43,8 @@ void move_on_timer(struct engine *e, handle h);
 bool move_on_store(struct engine *e, const struct event *ev);
 /* Arrivals of buckets that are not ours any more: their next owner reads of them. */
 void move_forget_lost(struct engine *e);
+/* The dialog's call is to be this engine's, if it has left where it was: that is being found out. */
+bool move_is_coming(const struct engine *e, const struct sip_msg *msg);
 /* A record of the table "arriving", of a bucket that became ours. */
 void move_on_record(struct engine *e, uint16_t bucket, struct slice value);
 

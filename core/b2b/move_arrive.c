@@ -288,6 +288,21 @@ void move_forget_lost(struct engine *e) {
             move_free(e, m);
 }
 
+bool move_is_coming(const struct engine *e, const struct sip_msg *msg) {
+    struct steer at = steer_msg(&e->owners.steering, msg);
+    char text[MOVE_ID_LEN];
+    struct sbuf id = sbuf_on(text, sizeof text);
+    uint32_t cursor = 0;
+    handle h;
+    if (at.by != STEER_RURI && at.by != STEER_TAG)
+        return false;
+    sbuf_hex(&id, at.token.call, MOVE_ID_LEN);
+    for (const struct move *m; (m = pool_next(&e->moves, &cursor, &h));)
+        if (m->state >= MOVE_ARRIVING && m->state < MOVE_SETTLED && memcmp(m->key, text, MOVE_ID_LEN) == 0)
+            return true;
+    return false;
+}
+
 /* ---- messages ---- */
 
 bool move_on_peer(struct engine *e, const struct event *ev, struct event *in) {

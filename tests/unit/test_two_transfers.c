@@ -280,6 +280,26 @@ static void test_death_on_arrival(void) {
     }
 }
 
+/* What comes for the call that has left and not come, when somebody else takes over where it was to come to: it waits
+ * until the store has said so. */
+static void test_message_before_arrival(void) {
+    struct scene s = scene_new(0, 0);
+    pair_entry(s.p, 0);
+    s.p->lose = PEER_GO + 1;
+    rig_refer(&s.p->r, &s.b, CAROL, &s.c);
+    pair_wait(s.p, 100000);
+    CHECK_EQ(pair_calls(s.p, 0), 0);
+    pair_taken_over(s.p, 1, pair_hash(&config, s.c.call_id));
+    rig_request(&s.p->r, &s.b, "INFO", "", "");
+    CHECK_EQ(pair_calls(s.p, 1), 1);
+    pair_wait(s.p, 100000);
+    CHECK_EQ(pair_calls(s.p, 1), 2);
+    CHECK_TRUE(*last_to(&s, BOB, "SIP/2.0 481", NULL) == '\0');
+    CHECK_TRUE(*last_to(&s, ALICE, "INFO", NULL) != '\0');
+    pair_hang_up(s.p, &s.a, BOB);
+    pair_end(s.p);
+}
+
 /* The first engine dies between its stubs and the end of its record: the record does not bring the call back. */
 static void death_behind_stubs(unsigned next) {
     static char value[1 << 14];
@@ -424,6 +444,7 @@ int main(void) {
     return UNIT_RUN("transfers over two engines", UNIT(test_attended), UNIT(test_slow_link), UNIT(test_refused),
                     UNIT(test_back), UNIT(test_ended_meanwhile), UNIT(test_owner_followed),
                     UNIT(test_unstable), UNIT(test_no_link), UNIT(test_lost_messages),
-                    UNIT(test_death_on_arrival), UNIT(test_death_behind_stubs), UNIT(test_stubs_away),
+                    UNIT(test_death_on_arrival), UNIT(test_message_before_arrival),
+                    UNIT(test_death_behind_stubs), UNIT(test_stubs_away),
                     UNIT(test_stubs_unheard), UNIT(test_changed_meanwhile), UNIT(test_invite_replaces));
 }
