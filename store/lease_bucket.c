@@ -100,23 +100,30 @@ static void release(struct lease *l, uint16_t bucket) {
     submit(l, bucket, OP_RELEASE, STORE_RELEASE);
 }
 
-/* Who has it is told when it is news. */
+/* Nobody acts for it. */
+static bool is_orphaned(const struct lease *l, uint32_t node) {
+    return node && node != l->cfg.node && lease_is_dead(l, node, 0);
+}
+
+/* Who has it is told when it is news; one whose lease is gone has nothing. */
 static void others(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epoch) {
     struct lease_bucket *b = &l->buckets[bucket];
     if (node && node != l->cfg.node)
         note_life(l, b, node, epoch);
-    bool news = b->state != AT_OTHERS || b->owner != node || b->asked;
+    bool orphaned = is_orphaned(l, node);
+    bool news = b->state != AT_OTHERS || b->owner != node || b->orphaned != orphaned || b->asked;
     if (node && node != l->cfg.node) {
         b->former = node;
         b->former_epoch = epoch;
     }
+    b->orphaned = orphaned;
     b->owner = node;
     b->epoch = epoch;
     b->left = b->left && !node;
     enter(l, b, AT_OTHERS);
     if (news) {
         struct lease_decision *d = lease_decide(l, LEASE_OWNER, bucket);
-        d->node = node == l->cfg.node ? 0 : node;
+        d->node = node == l->cfg.node || orphaned ? 0 : node;
         d->epoch = epoch;
     }
     if (node && node != l->cfg.node)
@@ -130,6 +137,7 @@ static void lost(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epoch
     d->epoch = epoch;
     b->owner = node;
     b->epoch = epoch;
+    b->orphaned = false;
     enter(l, b, AT_OTHERS);
 }
 

@@ -36,6 +36,7 @@ struct lease_bucket {
     bool in_flight;
     bool asked;                   /* by a message: claim it whoever it should be */
     bool left;                    /* to us, by who had it: nobody is to be waited for */
+    bool orphaned;                /* told so: the lease of `owner` is gone */
     bool unsure;                  /* ours, but to be found so again before anything is sent */
     bool reclaim;                 /* by a new epoch: the lease had run out, so a claim of it may be under way */
     bool rewrite;                 /* the server has forgotten its records as well */

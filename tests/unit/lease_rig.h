@@ -23,6 +23,7 @@ struct node {
     bool runs, cut, link_cut, drained;  /* cut: from the store */
     bool acts[LIMIT_BUCKETS], loaded[LIMIT_BUCKETS];
     uint64_t epoch[LIMIT_BUCKETS];
+    uint32_t of[LIMIT_BUCKETS];         /* whose a bucket is that is not its own, as it was told last */
     bool suspended;
     uint32_t records, lost, gained, tells;
     bool keeps;                         /* does not give */
@@ -149,7 +150,9 @@ static inline void carry_out(unsigned i, const struct lease_decision *d) {
         n->records++;
         CHECK_TRUE(!n->acts[d->bucket] || d->epoch == n->epoch[d->bucket]);
         break;
+    case LEASE_OWNER: n->of[d->bucket] = d->node; break;
     case LEASE_LOST:
+        n->of[d->bucket] = d->node;
         n->lost++;
         n->acts[d->bucket] = false;
         break;

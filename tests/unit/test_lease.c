@@ -38,6 +38,33 @@ static void test_death(void) {
     world_end();
 }
 
+/* Until somebody else has them, they are nobody's: nothing is to be passed to a node whose lease is gone. If it comes
+ * back before that, they are its own again. */
+static void test_orphaned(void) {
+    for (unsigned back = 0; back < 2; back++) {
+        world_new(3);
+        (void)until_all_owned(10 * SEC);
+        run(15 * SEC); /* each was looked at once more */
+        unsigned bucket = bucket_of(0);
+        CHECK_EQ(w.nodes[1].of[bucket], 1);
+        CHECK_EQ(w.nodes[2].of[bucket], 1);
+        w.nodes[0].runs = false;
+        while (knows(&w.nodes[1], 1) || knows(&w.nodes[2], 1))
+            run(10 * MS);
+        run(200 * MS);
+        CHECK_FALSE(acts(&w.nodes[1], bucket) || acts(&w.nodes[2], bucket));
+        CHECK_EQ(w.nodes[1].of[bucket], 0);
+        CHECK_EQ(w.nodes[2].of[bucket], 0);
+        w.nodes[0].runs = back;
+        if (back)
+            input(0, (struct lease_input){ .kind = LEASE_IN_TICK });
+        run(20 * SEC);
+        CHECK_TRUE(acts(&w.nodes[1], bucket) || w.nodes[1].of[bucket] == (back ? 1 : 3));
+        CHECK_TRUE(acts(&w.nodes[2], bucket) || w.nodes[2].of[bucket] == (back ? 1 : 2));
+        world_end();
+    }
+}
+
 /* A message makes the one it came to take over, though the bucket should be another's. */
 static void test_lazy(void) {
     world_new(3);
@@ -451,7 +478,7 @@ static void test_nodes(void) {
 }
 
 int main(void) {
-    return UNIT_RUN("lease", UNIT(test_alone), UNIT(test_shared_evenly), UNIT(test_death), UNIT(test_lazy),
+    return UNIT_RUN("lease", UNIT(test_alone), UNIT(test_shared_evenly), UNIT(test_death), UNIT(test_orphaned), UNIT(test_lazy),
                     UNIT(test_zombie), UNIT(test_zombie_cut), UNIT(test_gap), UNIT(test_outage),
                     UNIT(test_cut_from_store), UNIT(test_outage_behind_cut), UNIT(test_outage_at_takeover),
                     UNIT(test_cut_from_all), UNIT(test_alone_in_outage), UNIT(test_join), UNIT(test_drain),
