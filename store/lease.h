@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
  * lease: which buckets this node owns, which another one, which nobody. One a node, stepped: time, the store's answers
- * and what peers say go in; operations for the store and decisions come out. Pure.
+ * and what peers say go in; operations for the store and decisions come out. Pure. Where a node has several shards each
+ * of them is a node here, by its number as a member (core/base/member.h), but for two things: they drain together, and
+ * whether the store is down for all each process says once.
  *
  * A node lives as long as it renews its lease (DESIGN: 3 s, each second). By the store's clock for the others; for
  * itself from when it asked, so that it ends no later here than there. Each living node knows by rendezvous hashing
@@ -36,7 +38,7 @@
 #define LEASE_SETTLE_US 2000000   /* nothing is given up before the living have been the same for so long */
 #define LEASE_FORMAT_MAX 15
 #define LEASE_LEAVES_MAX 8        /* so often, one after the other, a bucket is left to who reads more */
-#define LEASE_NODES_MAX 64
+#define LEASE_NODES_MAX LIMIT_MEMBERS
 #define LEASE_VALUE_MAX 60
 #define LEASE_OUT_MAX 64
 
@@ -46,7 +48,7 @@
 struct lease;
 
 struct lease_config {
-    uint32_t node;                /* not 0; no two nodes of a cluster may have the same */
+    uint32_t node;                /* not 0; no two of a cluster may have the same */
     char value[LEASE_VALUE_MAX];  /* where it is reached, for the others */
     uint8_t format;               /* of records, the highest that it writes, for the others too; 0: 1 */
     uint8_t reads;                /* the highest that it reads; 0: as `format` */

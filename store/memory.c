@@ -12,7 +12,7 @@
 #define CHUNK_NONE UINT32_MAX
 #define ANSWERS_MAX 1024          /* of two: more than the operations of one outbox */
 #define VALUE_MAX 65536           /* of key and value together */
-#define LEASES_MAX 64             /* nodes */
+#define LEASES_MAX LIMIT_MEMBERS
 #define LEASE_VALUE_MAX 64
 
 struct chunk {

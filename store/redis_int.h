@@ -27,7 +27,7 @@
 #define REDIS_KEY_MAX 512            /* of a record; RFC 3261 knows no bound, so longer ones are refused */
 #define REDIS_NOTICES 16
 #define REDIS_BUCKET_LEASES LIMIT_BUCKETS  /* stands for the key of leases where a bucket stands for its keys */
-#define REDIS_LEASES_MAX 64
+#define REDIS_LEASES_MAX LIMIT_MEMBERS
 #define REDIS_LEASE_VALUE_MAX 64
 #define REDIS_LANE_NONE STORE_CONNS_MAX
 #define REDIS_LATENCY_STEPS 32

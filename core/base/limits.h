@@ -14,6 +14,9 @@
 #define LIMIT_BUCKETS 4096
 #define LIMIT_BUCKET_DIGITS 3
 
+/* Shards of all nodes of a cluster, those that lived lately too: four nodes of 64, or 32 of 8. */
+#define LIMIT_MEMBERS 256
+
 /* Calls at once of one shard unless configured: 16 MiB of calls at 4 KiB each. */
 #define LIMIT_CALLS_DEFAULT 4096
 

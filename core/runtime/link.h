@@ -13,10 +13,11 @@
 #define REFEREE_RUNTIME_LINK_H
 
 #include "core/base/event.h"
+#include "core/base/limits.h"
 #include "core/runtime/io.h"
 #include "core/runtime/log.h"
 
-#define LINK_NODES_MAX 64
+#define LINK_NODES_MAX LIMIT_MEMBERS
 #define LINK_FRAME_MAX 100000
 #define LINK_IN_BYTES (2 * LINK_FRAME_MAX)
 #define LINK_OUT_BYTES (1 << 20)
