@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* This node's lease, the living, and when it may act. */
 #include "core/base/check.h"
+#include "core/base/member.h"
 #include "store/lease_state.h"
 
 #define TICKET_LEASE (LEASE_TICKET | UINT64_C(1) << 62)
@@ -89,12 +90,21 @@ static uint64_t weight(uint32_t node, uint32_t bucket) {
     return x ^ x >> 31;
 }
 
+static bool is_sibling(const struct lease *l, const struct lease_peer *p) {
+    return member_is_sibling(p->node, l->cfg.node);
+}
+
+/* It takes buckets. The shards of a node drain together, and their marks come one after the other. */
+static bool takes(const struct lease *l, const struct lease_peer *p) {
+    return p->alive && !p->draining && !(l->draining && is_sibling(l, p));
+}
+
 /* Rendezvous: the living node with the greatest weight; one that drains has none. */
 static uint32_t target_of(const struct lease *l, uint32_t bucket) {
     uint32_t best = l->draining ? 0 : l->cfg.node;
     for (uint32_t i = 0; i < l->peer_n; i++) {
         const struct lease_peer *p = &l->peers[i];
-        if (p->alive && !p->draining && (!best || weight(p->node, bucket) > weight(best, bucket)))
+        if (takes(l, p) && (!best || weight(p->node, bucket) > weight(best, bucket)))
             best = p->node;
     }
     return best;
@@ -105,7 +115,7 @@ uint32_t lease_reader(const struct lease *l, uint32_t bucket, uint8_t format) {
     uint32_t best = 0;
     for (uint32_t i = 0; i < l->peer_n; i++) {
         const struct lease_peer *p = &l->peers[i];
-        if (p->alive && !p->draining && p->format >= format &&
+        if (takes(l, p) && p->format >= format &&
             (!best || weight(p->node, bucket) > weight(best, bucket)))
             best = p->node;
     }
@@ -118,7 +128,7 @@ static void set_targets(struct lease *l) {
         l->buckets[i].look = true;
         lease_touch(l, i);
     }
-    l->settled_us = l->now;
+    l->settled_us = l->draining ? 0 : l->now; /* who leaves does not wait, whoever comes and goes meanwhile */
     l->nodes_changed = l->targets_set = true;
 }
 
@@ -252,8 +262,9 @@ static void renew(struct lease *l) {
 
 /* ---- when it may act ---- */
 
-/* Most of the peers that lived when it last heard cannot reach the store either, or there was none; and none, also one
- * that came since, says that it can. */
+/* Most of the nodes that lived when it last heard cannot reach the store either, or there was none; and none, also one
+ * that came since, says that it can. Nodes of many shards have one voice, that of the first; what cuts this one off
+ * cuts off its siblings, so that they have none here. */
 static bool is_down_for_all(const struct lease *l) {
     unsigned living = 0, down = 0;
     if (l->now - l->woken_us < STATEMENT_LIFE_US)
@@ -263,8 +274,9 @@ static bool is_down_for_all(const struct lease *l) {
         bool said = p->heard_us && l->now - p->heard_us < STATEMENT_LIFE_US;
         if (said && p->store_ok)
             return false;
-        living += p->alive;
-        down += p->alive && said;
+        bool speaks = p->alive && member_shard(p->node) == 0 && !is_sibling(l, p);
+        living += speaks;
+        down += speaks && said;
     }
     return 2 * down > living || !living;
 }
@@ -329,13 +341,12 @@ static void on_drain(struct lease *l) {
     l->value->data[0] = DRAINING_MARK;
     l->renew_us = l->now;
     set_targets(l);
-    l->settled_us = 0;
 }
 
 static void end_if_drained(struct lease *l) {
     bool successor = false;
     for (uint32_t i = 0; i < l->peer_n; i++)
-        successor = successor || (l->peers[i].alive && !l->peers[i].draining);
+        successor = successor || takes(l, &l->peers[i]);
     if (!l->draining || l->drained || (successor && l->mine))
         return;
     l->drained = true;

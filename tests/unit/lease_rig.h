@@ -7,6 +7,7 @@
 #define REFEREE_TESTS_LEASE_RIG_H
 
 #include "core/base/check.h"
+#include "core/base/member.h"
 #include "store/lease_state.h"
 #include "tests/unit/unit.h"
 
@@ -65,10 +66,21 @@ static inline void make_store(void) {
 }
 
 static uint8_t reads[NODES]; /* record formats; 0: the first */
+static uint32_t numbers[NODES]; /* of nodes, or of shards of nodes; 0: one more than the index */
+
+static inline uint32_t number_of(unsigned i) {
+    return numbers[i] ? numbers[i] : i + 1;
+}
+static inline unsigned index_of(uint32_t number) {
+    unsigned i = 0;
+    while (i < NODES - 1 && number_of(i) != number)
+        i++;
+    return i;
+}
 
 static inline void start_node(unsigned i) {
     struct node *d = &w.nodes[i];
-    struct lease_config c = { .node = i + 1, .lazy_seed = i, .format = reads[i] };
+    struct lease_config c = { .node = number_of(i), .lazy_seed = i, .format = reads[i] };
     struct arena a;
     snprintf(c.value, sizeof c.value, "192.0.2.%u:7000", i + 1);
     arena_init(&a, NULL, 0);
@@ -108,7 +120,7 @@ static inline bool knows(const struct node *d, uint32_t node) {
 /* The one exception, see lease.h: it goes on without the store, and somebody has started whom it cannot see. */
 static inline bool is_excused(const struct node *d) {
     for (unsigned i = 0; !lease_store_ok(d->l) && i < w.n; i++)
-        if (w.nodes[i].runs && !knows(d, i + 1))
+        if (w.nodes[i].runs && !knows(d, number_of(i)))
             return true;
     return false;
 }
@@ -196,10 +208,10 @@ static inline void give(unsigned i, const struct lease_decision *d) {
 }
 
 static inline void tell(unsigned i, const struct lease_decision *d) {
-    struct node *to = &w.nodes[d->node - 1];
+    struct node *to = &w.nodes[index_of(d->node)];
     w.nodes[i].tells++;
     if (to->runs && !to->link_cut && !w.nodes[i].link_cut)
-        input(d->node - 1,
+        input(index_of(d->node),
               (struct lease_input){ .kind = LEASE_IN_HEARD, .bucket = d->bucket, .node = d->owner, .epoch = d->epoch });
 }
 
@@ -230,10 +242,15 @@ static inline void input(unsigned i, struct lease_input in) {
     free(out);
 }
 
+/* Shards of a node need no link. */
+static inline bool can_talk(unsigned i, unsigned k) {
+    return member_is_sibling(number_of(i), number_of(k)) || (!w.nodes[k].link_cut && !w.nodes[i].link_cut);
+}
+
 static inline void gossip(unsigned i) {
     for (unsigned k = 0; k < w.n; k++)
-        if (k != i && w.nodes[k].runs && !w.nodes[k].link_cut && !w.nodes[i].link_cut)
-            input(k, (struct lease_input){ .kind = LEASE_IN_PEER, .node = i + 1,
+        if (k != i && w.nodes[k].runs && can_talk(i, k))
+            input(k, (struct lease_input){ .kind = LEASE_IN_PEER, .node = number_of(i),
                                            .store_ok = lease_store_ok(w.nodes[i].l) });
 }
 
@@ -278,7 +295,7 @@ static inline bool put(unsigned i, unsigned bucket, const char *key) {
     b->len = (uint32_t)strlen(key);
     memcpy(b->data, key, b->len);
     struct store_op op = { .verb = STORE_PUT, .ticket = 1, .bucket = (uint16_t)bucket, .table = SL("call"), .key = b,
-                           .value = b, .node = i + 1, .epoch = w.nodes[i].epoch[bucket], .version = 1 };
+                           .value = b, .node = number_of(i), .epoch = w.nodes[i].epoch[bucket], .version = 1 };
     store_submit(w.store, &op, wall());
     CHECK_TRUE(store_answer(w.store, &ev));
     return ev.u.store.status == STORE_OK;
