@@ -174,6 +174,14 @@ void port_pool_set_foreign(struct port_pool *p, uint32_t slot) {
     p->slots[slot].home = PORT_FOREIGN;
 }
 
+bool port_pool_is_elsewhere(const struct port_pool *p, uint32_t slot) {
+    return slot < p->count && (p->slots[slot].home == PORT_LENT || p->slots[slot].home == PORT_FOREIGN);
+}
+
+bool port_pool_is_guest(const struct port_pool *p, uint32_t slot) {
+    return slot < p->count && p->slots[slot].home == PORT_FOREIGN_TAKEN;
+}
+
 void port_pool_lend(struct port_pool *p, uint32_t slot, uint32_t generation) {
     if (!is_use(p, slot, generation))
         return;

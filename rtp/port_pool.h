@@ -81,6 +81,9 @@ bool port_pool_leave(struct port_pool *p, uint32_t slot, uint32_t generation, ui
 
 /* At start, a free slot: another shard's. */
 void port_pool_set_foreign(struct port_pool *p, uint32_t slot);
+/* Another shard has it; or this one has what is another's. */
+bool port_pool_is_elsewhere(const struct port_pool *p, uint32_t slot);
+bool port_pool_is_guest(const struct port_pool *p, uint32_t slot);
 /* This use is over here and goes on in another shard. */
 void port_pool_lend(struct port_pool *p, uint32_t slot, uint32_t generation);
 /* What port_pool_take_slot gave stays. */

@@ -96,14 +96,15 @@ bool media_is_here(const struct engine *e, const struct leg *l) {
     return true;
 }
 
+void media_close_stream(struct engine *e, const struct leg_stream *s) {
+    media_command(e, MEDIA_CLOSE, s);
+    port_pool_release(&e->ports, s->slot, s->generation, e->now);
+}
+
 static void close_streams(struct engine *e, struct leg *l) {
-    for (unsigned i = 0; i < LEG_STREAMS; i++) {
-        struct leg_stream *s = &l->media.streams[i];
-        if (!s->open)
-            continue;
-        media_command(e, MEDIA_CLOSE, s);
-        port_pool_release(&e->ports, s->slot, s->generation, e->now);
-    }
+    for (unsigned i = 0; i < LEG_STREAMS; i++)
+        if (l->media.streams[i].open)
+            media_close_stream(e, &l->media.streams[i]);
 }
 
 uint32_t media_open_count(const struct leg *l) {
@@ -144,8 +145,7 @@ void media_close(struct engine *e, struct leg *l) {
         if (!s->open)
             continue;
         cdr_count_media(e, l, i);
-        media_command(e, MEDIA_CLOSE, s);
-        port_pool_release(&e->ports, s->slot, s->generation, e->now);
+        media_close_stream(e, s);
         s->open = false;
     }
 }

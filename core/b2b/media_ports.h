@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * media_ports: the port pairs of a leg's streams, from the pool until they are given back. Private to media*.c.
+ * media_ports: the port pairs of a leg's streams, from the pool until they are given back. Private to media*.c, and
+ * owner.c.
  */
 #ifndef REFEREE_B2B_MEDIA_PORTS_H
 #define REFEREE_B2B_MEDIA_PORTS_H
@@ -16,6 +17,8 @@ uint32_t media_open_count(const struct leg *l);
 /* The streams of l that are open get other ports, where anchor_choose says; where its party is the relay is still to be
  * told. False: there are none; nothing has changed. */
 bool media_move(struct engine *e, struct leg *l);
+/* Its ports are given back. */
+void media_close_stream(struct engine *e, const struct leg_stream *s);
 /* Where the leg's streams are; its first address while it has none. */
 const struct addr *media_address(const struct engine *e, const struct leg *l);
 

@@ -259,7 +259,7 @@ static void go(struct engine *e, struct move *m, struct call *c) {
     record_delete(e, c);
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("moved to another engine"));
     metrics_add(&e->metrics, M_calls_moved, 1);
-    owner_forget_call(e, c);
+    owner_forget_call(e, c, m->peer);
     move_say(e, PEER_GO, m->peer, m->id);
     /* What follows it arrives behind it. */
     for (unsigned i = 0; i < m->stub_count; i++)

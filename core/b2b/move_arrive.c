@@ -132,8 +132,10 @@ static void on_move(struct engine *e, const struct event *ev) {
     char mem[TOKEN_LEN];
     uint16_t bucket = ev->u.peer.bucket % LIMIT_BUCKETS;
     struct move *m = NULL;
+    e->ports_come = owner_is_sibling(e, ev->u.peer.from);
     if (read_parts(ev->u.peer.bytes, &p) && owner_is_mine(e, bucket) && is_readable(e, p.record, &token, mem))
         m = arrival(e, MOVE_ARRIVING, bucket, ev->u.peer.bytes, &p);
+    e->ports_come = false;
     if (!m) {
         move_say(e, PEER_NO, ev->u.peer.from, p.id);
         return;
@@ -179,7 +181,9 @@ static bool on_go(struct engine *e, struct move *m, struct event *in) {
     struct parts p = { 0 };
     if (m->state < MOVE_HERE || m->state == MOVE_SETTLED)
         return false;
+    e->ports_come = owner_is_sibling(e, m->peer);
     bool ok = activate(e, m) && read_parts(buf_slice(m->body), &p) && p.request.n;
+    e->ports_come = false;
     e->owners.hops = 1;
     e->owners.here = m->bucket;
     in->u.dgram.bytes = p.request;

@@ -4,6 +4,7 @@
 #include "core/b2b/barrier.h"
 #include "core/b2b/call.h"
 #include "core/b2b/media.h"
+#include "core/b2b/media_ports.h"
 #include "core/b2b/move.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/owner_over.h"
@@ -12,6 +13,7 @@
 #include "core/b2b/registrar.h"
 #include "core/b2b/transfer.h"
 #include "core/b2b/unread.h"
+#include "core/base/member.h"
 #include "parser/sip_hdr.h"
 
 void owner_init(struct engine *e) {
@@ -186,23 +188,26 @@ static bool is_held(const struct engine *e, uint16_t bucket) {
 }
 
 /* The relay goes on as long as nobody else gets the ports: the new owner re-anchors meanwhile, once no transfer is in
- * its way. */
+ * its way. What came here with a call from another shard has to go home. */
 static void leave_ports(struct engine *e, struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
         struct leg_stream *s = &l->media.streams[i];
-        if (s->open)
+        if (s->open && port_pool_is_guest(&e->ports, s->slot))
+            media_close_stream(e, s);
+        else if (s->open)
             port_pool_leave(&e->ports, s->slot, s->generation, e->now);
         s->open = false;
     }
 }
 
-static void forget(struct engine *e, struct call *c) {
+/* `along`: its ports go with it. */
+static void forget(struct engine *e, struct call *c, bool along) {
     const struct transfer *t = transfer_get(e, c->transfer);
     if (t)
         transfer_tell_lost(e, t);
     for (unsigned i = 0; i < c->leg_count; i++) {
         struct leg *l = leg_get(e, c->legs[i]);
-        if (e->cfg.shards > 1)
+        if (along)
             media_leave(e, l);
         else
             leave_ports(e, l);
@@ -218,13 +223,17 @@ static const struct call *call_of_txn(const struct engine *e, const struct txn *
     return l ? leg_call(e, l) : NULL;
 }
 
-void owner_forget_call(struct engine *e, struct call *c) {
+bool owner_is_sibling(const struct engine *e, uint32_t peer) {
+    return e->cfg.shards > 1 && peer != PEER_NONE && (!e->cfg.node || member_is_sibling(e->cfg.node, peer));
+}
+
+void owner_forget_call(struct engine *e, struct call *c, uint32_t heir) {
     uint32_t cursor = 0;
     handle h;
     for (struct txn *t; (t = pool_next(&e->txns.pool, &cursor, &h));)
         if (call_of_txn(e, t) == c)
             txn_drop(&e->txns, h);
-    forget(e, c);
+    forget(e, c, owner_is_sibling(e, heir));
 }
 
 void owner_forget_lost(struct engine *e) {
@@ -242,7 +251,7 @@ void owner_forget_lost(struct engine *e) {
             metrics_add(&e->metrics, M_calls_yielded, 1);
             if (c->stored != c->version)
                 owner_over_say(e, owner_peer(e, c->bucket), c);
-            forget(e, c);
+            forget(e, c, e->cfg.shards > 1 && !e->cfg.node);
         }
     moved_forget_lost(e);
     unread_forget_lost(e);

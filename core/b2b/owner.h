@@ -44,8 +44,11 @@ static inline void owner_fence(const struct engine *e, struct store_op *op) {
     op->node = owner_is_shared(e) ? e->cfg.node : 0;
     op->epoch = owner_epoch(e, op->bucket);
 }
-/* Forgets a call with all that is in flight for it. */
-void owner_forget_call(struct engine *e, struct call *c);
+/* Another shard of this process: a call may take its ports there, if it is sent there (move.h). What changes hands by
+ * the lease gets others, between shards as between nodes: who had it may not know yet that it has lost it. */
+bool owner_is_sibling(const struct engine *e, uint32_t peer);
+/* Forgets a call with all that is in flight for it; `heir` goes on with it (PEER_NONE: whoever has it). */
+void owner_forget_call(struct engine *e, struct call *c, uint32_t heir);
 /* No transaction of its legs, but for `but`, and no transfer is open: its record is all there is of it. */
 bool owner_is_stable(const struct engine *e, const struct call *c, handle but);
 

@@ -39,7 +39,7 @@ static enum read_result stream_field(struct decoder *x, void *object, const stru
 }
 
 /* The same pair where it is free here; the peer sends there already. Else one that no other stream of the record has,
- * so later. */
+ * so later. A pair that another shard of a node has comes only with a call that this shard sends (ports_come). */
 static void take_ports(struct decoder *x, struct leg *l, struct leg_stream *s, const struct stream *was) {
     struct port_pool *p = &x->e->ports;
     const struct addr *at = was->at.family != ADDR_NONE ? &was->at : &x->media_addr;
@@ -47,7 +47,8 @@ static void take_ports(struct decoder *x, struct leg *l, struct leg_stream *s, c
     bool same = slot != PORT_POOL_NONE && port_pool_rtp_port(p, slot) == was->port;
     l->session_unsure = l->session_unsure || (k == ANCHOR_NOWHERE && at->family != ADDR_NONE);
     slot += same && k != ANCHOR_NOWHERE ? k * p->pairs : 0;
-    s->slot = same && port_pool_take_slot(p, slot, x->e->now, &s->generation) ? slot : PORT_POOL_NONE;
+    bool may = !x->e->cfg.node || x->e->ports_come || !port_pool_is_elsewhere(p, slot);
+    s->slot = same && may && port_pool_take_slot(p, slot, x->e->now, &s->generation) ? slot : PORT_POOL_NONE;
 }
 
 bool take_other_ports(struct decoder *x) {

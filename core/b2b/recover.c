@@ -125,7 +125,7 @@ void recover_forget(struct engine *e, struct call *c) {
         forget_transfer(e, t);
     if (c->dirty)
         undirty(e, c);
-    owner_forget_call(e, c);
+    owner_forget_call(e, c, PEER_NONE);
 }
 
 /* ---- requests without To tag that come again ---- */

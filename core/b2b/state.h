@@ -433,6 +433,7 @@ struct engine {
     uint32_t by_remote; /* legs with that mark, which are in it twice */
     struct port_pool ports;
     uint32_t ports_withheld; /* pairs that could not be bound */
+    bool ports_come;         /* of the record that is being read, which a sibling has sent: with it come its ports */
     uint32_t next_anchor; /* of the next leg; anchor.h */
     uint32_t vips_here; /* bit k: engine_config.media_vips[k] is at this node now */
     char host_text[CONFIG_HOST_MAX + 8];

@@ -3,17 +3,22 @@
  * Two engines of one cluster in virtual time, the phones of a call_rig around them, and one embedded store. A message
  * of a phone reaches the engine `entry`, or each in turn. What one engine has for the other arrives when its step is
  * over, in order, while `linked`. The buckets below PAIR_SPLIT belong to the first. pair_shards: two shards of one
- * process, which write in nobody's name and have each a part of the media ports.
+ * process, which write in nobody's name and have each a part of the media ports; pair_siblings: the same in a cluster,
+ * each a member of it.
  */
 #ifndef REFEREE_TESTS_PAIR_RIG_H
 #define REFEREE_TESTS_PAIR_RIG_H
 
 #include "core/b2b/owner.h"
+#include "core/base/member.h"
 #include "store/store.h"
 #include "tests/unit/record_rig.h"
 
 #define PAIR_SPLIT (LIMIT_BUCKETS / 2)
 #define PAIR_QUEUE 64
+
+/* Two nodes, two shards of a lone node, two shards of a node of a cluster. */
+enum pair_kind { PAIR_NODES, PAIR_SHARDS, PAIR_SIBLINGS };
 
 struct pair_message {
     struct out o;
@@ -27,6 +32,7 @@ enum pair_stubs { STUBS_TAKEN, STUBS_AWAY, STUBS_UNHEARD };
 struct pair {
     struct rig r;
     struct engine *e[2];
+    uint32_t number[2];          /* as a peer */
     void *mem[2], *store_mem;
     struct store *store;
     struct pair_message queue[PAIR_QUEUE];
@@ -141,7 +147,7 @@ static inline void pair_after(struct rig *r) {
         struct event ev = { .kind = EV_PEER };
         p->r.now += p->link_us;
         ev.u.peer.what = m.o.u.peer.what;
-        ev.u.peer.from = m.from + 1;
+        ev.u.peer.from = p->number[m.from];
         ev.u.peer.bucket = m.o.u.peer.bucket;
         ev.u.peer.hops = m.o.u.peer.hops;
         ev.u.peer.src = m.o.u.peer.src;
@@ -215,7 +221,8 @@ static inline void pair_wait(struct pair *p, uint64_t us) {
 /* The engine dies and another one, without its memory, takes the bucket over from what the store has. */
 static inline void pair_taken_over(struct pair *p, unsigned i, unsigned bucket) {
     uint64_t epoch = owner_epoch(p->e[i], (uint16_t)bucket) + 1;
-    struct store_op claim = { .verb = STORE_CLAIM, .bucket = (uint16_t)bucket, .node = i + 1, .epoch = epoch - 1 };
+    struct store_op claim = { .verb = STORE_CLAIM, .bucket = (uint16_t)bucket, .epoch = epoch - 1 };
+    claim.node = p->number[i];
     store_submit(p->store, &claim, rig_wall_ms(&p->r));
     pair_bucket(p, i, BUCKET_LOST, bucket, 0, 0);
     pair_bucket(p, i, BUCKET_LOADING, bucket, 0, epoch);
@@ -228,17 +235,16 @@ static inline void pair_taken_over(struct pair *p, unsigned i, unsigned bucket) 
 
 static inline void pair_own(struct pair *p) {
     for (unsigned b = 0; b < LIMIT_BUCKETS; b++) {
-        struct store_op op = { .verb = STORE_CLAIM, .bucket = (uint16_t)b, .node = pair_owner(b) + 1 };
+        struct store_op op = { .verb = STORE_CLAIM, .bucket = (uint16_t)b, .node = p->number[pair_owner(b)] };
         if (p->e[0]->cfg.node)
             store_submit(p->store, &op, RIG_START_MS);
         pair_bucket(p, pair_owner(b), BUCKET_MINE, b, 0, p->e[0]->cfg.node ? 1 : 0);
-        pair_bucket(p, !pair_owner(b), BUCKET_OWNER, b, pair_owner(b) + 1, 0);
+        pair_bucket(p, !pair_owner(b), BUCKET_OWNER, b, p->number[pair_owner(b)], 0);
     }
 }
 
 static inline void pair_as_shard(struct engine_config *c, unsigned i) {
     uint32_t pairs = (c->media_port_max - c->media_port_min + 1u) / 2;
-    c->node = 0;
     c->shard = (uint16_t)i;
     c->shards = 2;
     c->media_own_first = pairs * i / 2;
@@ -246,7 +252,7 @@ static inline void pair_as_shard(struct engine_config *c, unsigned i) {
 }
 
 static inline struct pair *pair_new_as(struct engine_config *c, const struct user_config *users, uint32_t n,
-                                       bool shards) {
+                                       enum pair_kind kind) {
     struct pair *p = calloc(1, sizeof *p);
     struct siphash_key key = { 3, 4 };
     struct arena a;
@@ -260,8 +266,9 @@ static inline struct pair *pair_new_as(struct engine_config *c, const struct use
     p->r.arg = c;
     for (unsigned i = 0; i < 2; i++) {
         c->seed.k0 = 77 + i;
-        c->node = i + 1;
-        if (shards)
+        p->number[i] = kind == PAIR_SIBLINGS ? member_of(1, i) : i + 1;
+        c->node = kind == PAIR_SHARDS ? 0 : p->number[i];
+        if (kind != PAIR_NODES)
             pair_as_shard(c, i);
         p->e[i] = rig_engine(c, p->r.now, RIG_START_MS, &p->mem[i]);
     }
@@ -278,7 +285,7 @@ static inline struct pair *pair_new_as(struct engine_config *c, const struct use
 }
 
 static inline struct pair *pair_new_with(struct engine_config *c, const struct user_config *users, uint32_t n) {
-    return pair_new_as(c, users, n, false);
+    return pair_new_as(c, users, n, PAIR_NODES);
 }
 
 static inline struct pair *pair_new(struct engine_config *c) {
@@ -286,7 +293,11 @@ static inline struct pair *pair_new(struct engine_config *c) {
 }
 
 static inline struct pair *pair_shards(struct engine_config *c) {
-    return pair_new_as(c, NULL, 0, true);
+    return pair_new_as(c, NULL, 0, PAIR_SHARDS);
+}
+
+static inline struct pair *pair_siblings(struct engine_config *c) {
+    return pair_new_as(c, NULL, 0, PAIR_SIBLINGS);
 }
 
 static inline void pair_end(struct pair *p) {

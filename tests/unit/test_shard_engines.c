@@ -9,10 +9,10 @@
 
 static struct engine_config config;
 
-static void test_call_from_anywhere(void) {
+static void call_from_anywhere(bool siblings) {
     for (unsigned entry = 0; entry < 3; entry++)
         for (unsigned owner = 0; owner < 2; owner++) {
-            struct pair *p = pair_shards(&config);
+            struct pair *p = siblings ? pair_siblings(&config) : pair_shards(&config);
             struct rig_dialog a, b;
             pair_entry(p, entry);
             pair_call_at(p, &a, &b, owner, ALICE, BOB);
@@ -24,6 +24,11 @@ static void test_call_from_anywhere(void) {
             CHECK_EQ(p->asked_n, 0);
             pair_end(p);
         }
+}
+
+static void test_call_from_anywhere(void) {
+    call_from_anywhere(false);
+    call_from_anywhere(true);
 }
 
 /* What was lent is there again. */
@@ -49,10 +54,10 @@ static void answer_splice(struct pair *p) {
     CHECK_TRUE(*rig_last(&p->r, ALICE, "ACK", NULL) != '\0');
 }
 
-static void test_attended(void) {
+static void attended(bool siblings) {
     for (unsigned entry = 0; entry < 3; entry++)
         for (unsigned first = 0; first < 2; first++) {
-            struct pair *p = pair_shards(&config);
+            struct pair *p = siblings ? pair_siblings(&config) : pair_shards(&config);
             struct rig_dialog a, b, c, d, carol;
             struct rig *r = &p->r;
             pair_entry(p, entry);
@@ -90,6 +95,70 @@ static void test_attended(void) {
             check_all_ports(p, first);
             pair_end(p);
         }
+}
+
+static void test_attended(void) {
+    attended(false);
+    attended(true);
+}
+
+/* A bucket that goes from shard to shard by the lease: who had it may not know yet, so its pair is not touched. Of a
+ * call that has come with its ports, those go home. */
+static void taken(bool moved) {
+    struct pair *p = pair_siblings(&config);
+    struct rig_dialog a, b, c, d;
+    struct rig *r = &p->r;
+    unsigned last = moved;
+    pair_call_at(p, &a, &b, 0, ALICE, BOB);
+    unsigned bucket = pair_hash(&config, a.call_id);
+    if (moved) {
+        pair_call_at(p, &c, &d, 1, BOB, CAROL);
+        bucket = pair_hash(&config, c.call_id);
+        rig_refer(r, &b, CAROL, &c);
+        pair_wait(p, 100000);
+        rig_reply(r, CAROL, "INVITE", 486, "", NULL); /* it fails, and the call is there */
+        for (unsigned i = 0; i < 3; i++)
+            rig_reply(r, BOB, "NOTIFY", 200, "", NULL);
+        pair_hang_up(p, &c, CAROL);
+    }
+    pair_wait(p, 40000000);
+    CHECK_EQ(pair_calls(p, last), 1);
+    CHECK_EQ(p->returned, 0);
+    struct store_op claim = { .verb = STORE_CLAIM, .bucket = (uint16_t)bucket, .node = p->number[!last], .epoch = 1 };
+    store_submit(p->store, &claim, rig_wall_ms(r));
+    /* First the new owner, then the old one hears of it. */
+    pair_bucket(p, !last, BUCKET_LOADING, bucket, 0, 2);
+    pair_load(p, !last, bucket, SL("moved"));
+    pair_load(p, !last, bucket, SL("call"));
+    pair_bucket(p, !last, BUCKET_MINE, bucket, 0, 2);
+    CHECK_EQ(pair_calls(p, !last), 1);
+    CHECK_EQ(ports(p, last), 2);
+    CHECK_EQ(ports(p, !last), 2);
+    pair_bucket(p, last, BUCKET_LOST, bucket, p->number[!last], 2);
+    pair_step(p, last, &(struct event){ .kind = EV_DEADLINE });
+    CHECK_EQ(pair_calls(p, last), 0);
+    CHECK_EQ(ports(p, last), 0);
+    CHECK_EQ(p->returned, moved ? 2 : 0);
+    pair_wait(p, 2000000);
+    CHECK_TRUE(*rig_last(r, ALICE, "INVITE", NULL) != '\0'); /* she is told of other ports */
+    rig_reply(r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+    rig_reply(r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
+    pair_entry(p, !last);
+    a.cseq += 10;
+    pair_hang_up(p, &a, BOB);
+    pair_wait(p, 120000000);
+    CHECK_TRUE(pair_is_quiet(p));
+    check_all_ports(p, 0);
+    check_all_ports(p, 1);
+    pair_end(p);
+}
+
+static void test_taken(void) {
+    taken(false);
+}
+
+static void test_taken_behind_move(void) {
+    taken(true);
 }
 
 /* A number of a failed transfer is one of the whole process. */
@@ -135,6 +204,6 @@ static void test_drained(void) {
 }
 
 int main(void) {
-    return UNIT_RUN("shard engines", UNIT(test_call_from_anywhere), UNIT(test_attended), UNIT(test_failures),
-                    UNIT(test_drained));
+    return UNIT_RUN("shard engines", UNIT(test_call_from_anywhere), UNIT(test_attended), UNIT(test_taken),
+                    UNIT(test_taken_behind_move), UNIT(test_failures), UNIT(test_drained));
 }
