@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/base/member.h"
 #include "core/runtime/config_schema.h"
 #include "rtp/port_pool.h"
 
@@ -40,6 +41,15 @@ static void divide_ports(struct engine_config *n, uint32_t shard, uint32_t shard
     n->media_own_end = pairs * (shard + 1) / shards;
 }
 
+/* Each listens for the other nodes by itself, one port after the other. */
+static void become_member(struct config *own, uint32_t shard) {
+    own->engine.node = member_of(own->engine.node, shard);
+    if (own->cluster_listen.port)
+        own->cluster_listen.port = (uint16_t)(own->cluster_listen.port + shard);
+    if (own->cluster_advertise.port)
+        own->cluster_advertise.port = (uint16_t)(own->cluster_advertise.port + shard);
+}
+
 struct config *config_for_shard(const struct config *c, uint32_t shard) {
     struct config *own = copy_of(c);
     if (!own)
@@ -48,6 +58,8 @@ struct config *config_for_shard(const struct config *c, uint32_t shard) {
     config_point_policy(own);
     n->shard = (uint16_t)shard;
     n->seed.k0 ^= (uint64_t)shard << 32;
+    if (n->node)
+        become_member(own, shard);
     divide_ports(n, shard, c->shards);
     n->calls_max = share(n->calls_max, c->shards);
     n->txns_max = share(n->txns_max, c->shards);

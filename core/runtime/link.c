@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "core/runtime/link.h"
 
+#include "core/base/member.h"
 #include "core/runtime/udp.h"
 
 #include <errno.h>
@@ -191,7 +192,7 @@ static void greet(struct link *k, struct link_conn *c) {
     c->up = true;
     c->failures = 0;
     flush(k, c);
-    log_line(k->log, TRACE_INFO, "link", "node %u is reached", c->node);
+    log_line(k->log, TRACE_INFO, "link", "node %u is reached, shard %u", member_node(c->node), member_shard(c->node));
 }
 
 /* Who connects to us can be reached: at once, however often it could not. */
@@ -246,7 +247,7 @@ static bool next_of(struct link *k, struct link_conn *c, struct link_frame *out)
             return false;
         uint32_t n = is_greeted(k, c) ? link_frame_get(c->in + c->in_at, c->in_n - c->in_at, out) : 0;
         if (n == UINT32_MAX) {
-            log_line(k->log, TRACE_WARN, "link", "node %u sends what is no frame", c->node);
+            log_line(k->log, TRACE_WARN, "link", "node %u sends what is no frame", member_node(c->node));
             drop_conn(k, c);
             return false;
         }

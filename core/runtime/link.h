@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
  * link: messages between the nodes of a cluster, over TCP: each node connects to each other one and sends on that
- * connection only. Bounded: what a peer does not take in time is dropped, as a network does; SIP sends it again. What
- * is sent to one that has just become known waits for the connection; if that fails, it is dropped.
+ * connection only. Of several shards each has a link, and is a node here, by its number as a member. Bounded: what a
+ * peer does not take in time is dropped, as a network does; SIP sends it again. What is sent to one that has just
+ * become known waits for the connection; if that fails, it is dropped.
  *
  * Accepted: 16 random bytes go to who connected; back come its node (4 bytes, big endian) and HMAC-SHA256 under the
  * cluster's secret over those bytes, its node and ours. Then frames: length of the rest (4, big endian), kind, what,

@@ -2,6 +2,7 @@
 #include "core/runtime/node.h"
 
 #include "core/b2b/record_format.h"
+#include "core/base/member.h"
 
 #include <string.h>
 
@@ -20,6 +21,12 @@ bool node_open(struct node *n, const struct config *c, struct log *log) {
     return link_open(&n->link, c->engine.node, c->engine.secret, &n->at, log);
 }
 
+void node_share(struct node *n, struct mailbox *mailbox, uint32_t shard, uint32_t shards) {
+    n->mailbox = mailbox;
+    n->shard = shard;
+    n->shards = shards;
+}
+
 void node_lay_out(struct node *n, struct arena *a, const struct config *c, uint64_t mono_us) {
     struct lease_config lc = { .node = c->engine.node, .lazy_seed = c->engine.seed.k0,
                                .format = record_format_allowed(&c->engine), .reads = RECORD_FORMAT };
@@ -33,6 +40,10 @@ void node_lay_out(struct node *n, struct arena *a, const struct config *c, uint6
     struct sbuf b = sbuf_on(lc.value, sizeof lc.value - 1);
     addr_put(&b, &at);
     n->lease = lease_new(a, &lc, mono_us);
+}
+
+bool node_is_sibling(const struct node *n, uint32_t peer) {
+    return n->on && peer != PEER_NONE && member_is_sibling(n->link.node, peer);
 }
 
 bool node_start(struct node *n, struct io *io, uint32_t tag_base) {
@@ -90,12 +101,33 @@ bool node_on_store(struct node *n, const struct event *ev) {
     return true;
 }
 
+/* What is lost here is found by the lease itself. */
+static void mail(struct node *n, uint32_t shard, const struct link_frame *f) {
+    struct mail m = { .kind = NODE_MAIL, .what = (uint8_t)f->kind, .flag = f->flag, .bucket = f->bucket,
+                      .size = f->node, .number = f->epoch };
+    if (shard != n->shard && shard < n->shards)
+        (void)mailbox_put(n->mailbox, n->shard, shard, &m, true);
+}
+
+/* To one member, or to all with 0. */
+static void say(struct node *n, uint32_t to, const struct link_frame *f) {
+    if (node_is_sibling(n, to)) {
+        mail(n, member_shard(to), f);
+        return;
+    }
+    for (uint32_t i = 0; !to && n->mailbox && i < n->shards; i++)
+        mail(n, i, f);
+    (void)link_send(&n->link, to, f);
+}
+
+/* What has changed at once: who goes on without the store waits for the word of all. */
 static void say_state(struct node *n) {
     struct link_frame f = { .kind = LINK_STATE, .flag = lease_store_ok(n->lease) };
-    if (n->mono_us < n->state_us)
+    if (n->mono_us < n->state_us && f.flag == n->said_ok)
         return;
     n->state_us = n->mono_us + STATE_US;
-    (void)link_send(&n->link, 0, &f);
+    n->said_ok = f.flag;
+    say(n, 0, &f);
 }
 
 /* The lease first: after a gap it must know before anything is done. */
@@ -134,7 +166,7 @@ static bool have_all_owners(const struct node *n) {
 static bool has_successor(const struct node *n) {
     struct lease_node other;
     for (uint32_t i = 1; lease_node(n->lease, i, &other); i++)
-        if (!other.draining)
+        if (!other.draining && !node_is_sibling(n, other.node))
             return true;
     return false;
 }
@@ -178,12 +210,12 @@ static void update_links(struct node *n) {
     struct addr at;
     bool lives[LINK_NODES_MAX] = { false };
     for (uint32_t i = 1; lease_node(n->lease, i, &other); i++) {
-        if (addr_parse(other.value, 0, &at) && at.port)
+        if (!node_is_sibling(n, other.node) && addr_parse(other.value, 0, &at) && at.port)
             link_peer(&n->link, other.node, &at);
         for (uint32_t k = 0; k < LINK_NODES_MAX; k++)
             lives[k] = lives[k] || n->link.to[k].node == other.node;
-        log_line(n->log, TRACE_INFO, "cluster", "node %u lives at %.*s%s", other.node, SLICE_FMT(other.value),
-                 other.draining ? ", draining" : "");
+        log_line(n->log, TRACE_INFO, "cluster", "node %u lives at %.*s%s, shard %u", member_node(other.node),
+                 SLICE_FMT(other.value), other.draining ? ", draining" : "", member_shard(other.node));
     }
     for (uint32_t k = 0; k < LINK_NODES_MAX; k++)
         if (!lives[k] && n->link.to[k].node)
@@ -192,7 +224,7 @@ static void update_links(struct node *n) {
 
 static void tell(struct node *n, const struct lease_decision *d, uint32_t to, uint32_t owner) {
     struct link_frame f = { .kind = LINK_OWNER, .bucket = d->bucket, .node = owner, .epoch = d->epoch };
-    (void)link_send(&n->link, to, &f);
+    say(n, to, &f);
 }
 
 static bool bucket_event(const struct node *n, const struct lease_decision *d, struct event *ev) {
@@ -248,6 +280,17 @@ static void state_of(struct node *n, const struct link_frame *f) {
     in->store_ok = f->flag;
 }
 
+void node_on_mail(struct node *n, const struct mail *m) {
+    struct link_frame f = { .kind = (enum link_kind)m->what, .flag = m->flag, .bucket = m->bucket, .node = m->size,
+                            .epoch = m->number, .from = member_of(member_node(n->link.node), m->from) };
+    if (!n->on)
+        return;
+    if (f.kind == LINK_OWNER)
+        heard(n, &f);
+    else if (f.kind == LINK_STATE)
+        state_of(n, &f);
+}
+
 bool node_next(struct node *n, struct event *ev) {
     struct link_frame f;
     while (n->on && link_next(&n->link, &f)) {
@@ -272,49 +315,95 @@ bool node_next(struct node *n, struct event *ev) {
 
 /* ---- for people ---- */
 
+/* All shards of a node together. */
+struct whole {
+    uint32_t node, shards;
+    struct slice at;             /* of its first shard */
+    bool linked, draining;
+    uint8_t format;              /* that all of them read */
+};
+
+static struct whole *find_whole(struct whole all[], uint32_t count, uint32_t node) {
+    for (uint32_t i = 0; i < count; i++)
+        if (all[i].node == node)
+            return &all[i];
+    return NULL;
+}
+
+/* The own one first. */
+static uint32_t whole_nodes(const struct node *n, struct whole all[static LEASE_NODES_MAX + 1]) {
+    struct lease_node m;
+    uint32_t count = 0;
+    for (uint32_t i = 0; n->on && lease_node(n->lease, i, &m); i++) {
+        struct whole *w = find_whole(all, count, member_node(m.node));
+        if (!w) {
+            w = &all[count++];
+            *w = (struct whole){ .node = member_node(m.node), .at = m.value, .linked = true, .format = UINT8_MAX };
+        }
+        w->shards++;
+        w->at = member_shard(m.node) == 0 ? m.value : w->at;
+        w->linked = w->linked && link_is_up(&n->link, m.node);
+        w->draining = w->draining || m.draining;
+        if (w != all || w->shards == 1) /* an order to the own node is an order to all its shards */
+            w->format = m.format < w->format ? m.format : w->format;
+    }
+    return count;
+}
+
+static uint32_t owner_node(const struct node *n, uint32_t bucket) {
+    return member_node(lease_owner(n->lease, (uint16_t)bucket, NULL));
+}
+
 static uint32_t buckets_of(const struct node *n, uint32_t node) {
     uint32_t count = 0;
     for (uint32_t b = 0; b < LIMIT_BUCKETS; b++)
-        count += lease_owner(n->lease, (uint16_t)b, NULL) == node;
+        count += owner_node(n, b) == node;
     return count;
 }
 
 void node_describe(const struct node *n, struct sbuf *text) {
-    struct lease_node other;
+    struct whole all[LEASE_NODES_MAX + 1];
+    uint32_t count = whole_nodes(n, all);
     if (!n->on) {
         sbuf_lit(text, "alone: cluster.node is 0\n");
         return;
     }
-    for (uint32_t i = 0; lease_node(n->lease, i, &other); i++) {
+    for (uint32_t i = 0; i < count; i++) {
+        const struct whole *w = &all[i];
         sbuf_lit(text, "node ");
-        sbuf_u64(text, other.node);
+        sbuf_u64(text, w->node);
         sbuf_lit(text, " at ");
-        sbuf_escaped(text, other.value, 64);
+        sbuf_escaped(text, w->at, 64);
         sbuf_lit(text, ", buckets ");
-        sbuf_u64(text, buckets_of(n, other.node));
+        sbuf_u64(text, buckets_of(n, w->node));
+        if (w->shards > 1) {
+            sbuf_lit(text, ", shards ");
+            sbuf_u64(text, w->shards);
+        }
         if (i == 0)
             sbuf_str(text, lease_is_suspended(n->lease) ? ", this one, suspended"
                            : lease_store_ok(n->lease)   ? ", this one"
                                                         : ", this one, without its store");
         else
-            sbuf_str(text, link_is_up(&n->link, other.node) ? ", linked" : ", no link");
-        sbuf_str(text, other.draining ? ", draining\n" : "\n");
+            sbuf_str(text, w->linked ? ", linked" : ", no link");
+        sbuf_str(text, w->draining ? ", draining\n" : "\n");
     }
 }
 
 void node_describe_records(const struct node *n, struct sbuf *text) {
-    struct lease_node other;
+    struct whole all[LEASE_NODES_MAX + 1];
+    uint32_t count = whole_nodes(n, all);
     sbuf_lit(text, "newest format ");
     sbuf_u64(text, RECORD_FORMAT);
     if (n->on) {
         sbuf_lit(text, "\nwritten format ");
         sbuf_u64(text, lease_format(n->lease));
     }
-    for (uint32_t i = 0; n->on && lease_node(n->lease, i, &other); i++) {
+    for (uint32_t i = 0; i < count; i++) {
         sbuf_lit(text, "\nnode ");
-        sbuf_u64(text, other.node);
+        sbuf_u64(text, all[i].node);
         sbuf_lit(text, " takes up to ");
-        sbuf_u64(text, other.format);
+        sbuf_u64(text, all[i].format);
     }
     sbuf_char(text, '\n');
 }
@@ -331,8 +420,8 @@ bool node_hold_format(struct node *n, struct slice which) {
 
 void node_describe_buckets(const struct node *n, struct sbuf *text) {
     for (uint32_t from = 0, b = 1; n->on && from < LIMIT_BUCKETS; from = b++) {
-        uint32_t owner = lease_owner(n->lease, (uint16_t)from, NULL);
-        while (b < LIMIT_BUCKETS && lease_owner(n->lease, (uint16_t)b, NULL) == owner)
+        uint32_t owner = owner_node(n, from);
+        while (b < LIMIT_BUCKETS && owner_node(n, b) == owner)
             b++;
         sbuf_hex(text, from, LIMIT_BUCKET_DIGITS);
         if (b - from > 1) {

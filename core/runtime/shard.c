@@ -230,7 +230,7 @@ static uint64_t time_to_wait(const struct shard *s) {
 
 /* Who has no calls left goes on for the others: what reaches its sockets may be theirs. */
 static void say_done(struct shard *s) {
-    bool done = engine_drained(s->engine);
+    bool done = engine_drained(s->engine) && node_may_end(&s->node);
     if (done != s->told && shard_tell(s, 0, &(struct mail){ .kind = MAIL_DONE, .flag = done }, true))
         s->told = done;
 }
@@ -239,20 +239,24 @@ static bool is_drained(struct shard *s) {
     return engine_drained(s->engine) && node_may_end(&s->node) && (shard_is_alone(s) || s->done == s->o.count - 1);
 }
 
+static void end_what_is_left(struct shard *s) {
+    struct event ev = { .kind = EV_DRAIN };
+    if (!s->node.on || !s->node.drained || s->ends)
+        return;
+    ev.u.drain.deadline_us = s->stop_us - DRAIN_GRACE_US;
+    s->ends = true;
+    shard_step(s, &ev); /* nobody took what is left, if there is any */
+}
+
 static void check_end(struct shard *s) {
     if (s->state != SHARD_DRAINING)
         return;
+    end_what_is_left(s);
     if (s->o.index != 0) {
         say_done(s);
         return;
     }
     bool late = s->mono_us >= s->stop_us;
-    if (s->node.on && s->node.drained && !s->told) {
-        struct event ev = { .kind = EV_DRAIN };
-        ev.u.drain.deadline_us = s->stop_us - DRAIN_GRACE_US;
-        s->told = true;
-        shard_step(s, &ev); /* nobody took what is left, if there is any */
-    }
     if (!late && !is_drained(s))
         return;
     log_line(&s->log, TRACE_INFO, "stop", late ? "with calls left that nobody answered for" : "drained");
@@ -386,6 +390,14 @@ static bool open_io(struct shard *s) {
     return ok;
 }
 
+static bool open_node(struct shard *s) {
+    if (!node_open(&s->node, s->config, &s->log))
+        return false;
+    if (!shard_is_alone(s))
+        node_share(&s->node, s->o.mailbox, s->o.index, s->o.count);
+    return true;
+}
+
 static bool open_sockets(struct shard *s) {
     struct config *c = s->config;
     struct engine_config *n = &c->engine;
@@ -408,7 +420,7 @@ static bool open_sockets(struct shard *s) {
     }
     n->media_port_usable = s->media.usable;
     return admin_open(&s->admin, s->o.index == 0 ? c->admin_socket : "off", &s->log) &&
-           node_open(&s->node, c, &s->log);
+           open_node(s);
 }
 
 static void open_fastpath(struct shard *s) {

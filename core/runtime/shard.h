@@ -16,6 +16,7 @@
 #include "core/runtime/mailbox.h"
 #include "core/runtime/media_io.h"
 #include "core/runtime/node.h"
+#include "core/runtime/steering.h"
 #include "core/runtime/store_io.h"
 
 #define DRAIN_GRACE_US UINT64_C(5000000)   /* after the deadline, for the BYEs' answers */
@@ -29,6 +30,7 @@ struct shard_options {
     const char *version;
     struct mailbox *mailbox;      /* NULL: the only shard */
     uint32_t index, count;        /* which one of how many */
+    const struct steering_maps *steering; /* NULL: the only shard */
     const struct listeners *listeners; /* bound already, and the shard's from now on; NULL: it binds them */
     struct media_share media;     /* without a mailbox: nothing */
 };
@@ -78,7 +80,8 @@ struct shard {
     struct node node;
     uint32_t vips_here;           /* of cluster.media_vips, as the engine was told */
     uint64_t vips_us;             /* of the next look at them */
-    bool told;                    /* the engine, that it ends; in several shards: shard 0, that it is done */
+    bool ends;                    /* the engine was told so: nobody has taken what is left */
+    bool told;                    /* in several shards: shard 0, that it is done */
     uint32_t opened, failed, done; /* other shards, of which shard 0 has heard so */
     bool others_rejected;
     struct shard_reply replies[ADMIN_CONNS_MAX];
@@ -164,7 +167,8 @@ enum shard_mail_kind {
     MAIL_OPENED,                  /* to shard 0; flag: it is; hops: rejected by the store */
     MAIL_PORTS,                   /* to who bound the pair `number`: it is not used any more */
     MAIL_DONE,                    /* to shard 0, while draining; flag: no call is left, else there is one again */
-};
+    MAIL_FORMAT,                  /* from shard 0: bytes, for node_hold_format */
+};                                /* and NODE_MAIL */
 /* `urgent` as mailbox_put. False: no room, which was counted. */
 bool shard_tell(struct shard *s, uint32_t to, const struct mail *mail, bool urgent);
 void shard_tell_others(struct shard *s, const struct mail *mail, bool urgent);
@@ -177,7 +181,7 @@ void shard_read_mail(struct shard *s);
 void shard_flush_mail(struct shard *s);
 /* When no shard runs any more. */
 void shard_last_mail(struct shard *s);
-/* The buckets are divided: the engine is told which ones are its own. */
+/* Where there is no cluster the buckets are divided: the engine is told which ones are its own. */
 void shard_divide_buckets(struct shard *s);
 static inline bool shard_is_alone(const struct shard *s) {
     return !s->o.mailbox;

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Between shards. To the engine another shard is what another node is: a peer that owns buckets. Its number as a peer
- * is one more than its index, since 0 is nobody. */
+ * is that of a member of the cluster; where there is none, one more than its index, since 0 is nobody. */
+#include "core/base/member.h"
 #include "core/runtime/shard.h"
 
 #include <stdlib.h>
 
 #define TURN_MAIL_MAX 1024
 
-static uint32_t peer_of(uint32_t shard) {
-    return shard + 1;
+static uint32_t peer_of(const struct shard *s, uint32_t shard) {
+    uint32_t own = s->config->engine.node;
+    return own ? member_of(member_node(own), shard) : shard + 1;
+}
+
+static uint32_t shard_of(const struct shard *s, uint32_t peer) {
+    return s->node.on ? member_shard(peer) : peer - 1;
 }
 
 static uint32_t owner_of(const struct shard *s, uint32_t bucket) {
@@ -16,12 +22,12 @@ static uint32_t owner_of(const struct shard *s, uint32_t bucket) {
 }
 
 void shard_divide_buckets(struct shard *s) {
-    for (uint32_t b = 0; !shard_is_alone(s) && b < LIMIT_BUCKETS; b++) {
+    for (uint32_t b = 0; !shard_is_alone(s) && !s->node.on && b < LIMIT_BUCKETS; b++) {
         bool mine = owner_of(s, b) == s->o.index;
         struct event ev = { .kind = EV_BUCKET };
         ev.u.bucket.what = mine ? BUCKET_MINE : BUCKET_OWNER;
         ev.u.bucket.bucket = (uint16_t)b;
-        ev.u.bucket.peer = mine ? PEER_NONE : peer_of(owner_of(s, b));
+        ev.u.bucket.peer = mine ? PEER_NONE : peer_of(s, owner_of(s, b));
         shard_step_once(s, &ev);
     }
 }
@@ -56,10 +62,14 @@ void shard_peer_out(struct shard *s, const struct out *o) {
                       .bucket = o->u.peer.bucket, .src = o->u.peer.src, .dst = o->u.peer.dst,
                       .bytes = buf_slice(o->u.peer.buf) };
     bool urgent = o->u.peer.what != PEER_DATAGRAM;
-    if (o->u.peer.to == PEER_NONE)
+    uint32_t to = o->u.peer.to;
+    bool sibling = !s->node.on || node_is_sibling(&s->node, to);
+    if (!sibling || to == PEER_NONE)
+        node_on_out(&s->node, o);
+    if (to == PEER_NONE)
         shard_tell_others(s, &m, urgent);
-    else
-        (void)shard_tell(s, o->u.peer.to - 1, &m, urgent);
+    else if (sibling && shard_of(s, to) < s->o.count)
+        (void)shard_tell(s, shard_of(s, to), &m, urgent);
 }
 
 void shard_cdr_out(struct shard *s, struct slice line) {
@@ -106,7 +116,7 @@ void shard_flush_mail(struct shard *s) {
 static void on_peer(struct shard *s, const struct mail *m) {
     struct event ev = { .kind = EV_PEER };
     ev.u.peer.what = (enum peer_kind)m->what;
-    ev.u.peer.from = peer_of(m->from);
+    ev.u.peer.from = peer_of(s, m->from);
     ev.u.peer.bucket = m->bucket;
     ev.u.peer.hops = m->hops;
     ev.u.peer.src = m->src;
@@ -138,6 +148,10 @@ static void on_opened(struct shard *s, const struct mail *m) {
 }
 
 static void on_mail(struct shard *s, const struct mail *m) {
+    if (m->kind == NODE_MAIL) {
+        node_on_mail(&s->node, m);
+        return;
+    }
     switch ((enum shard_mail_kind)m->kind) {
     case MAIL_PEER: on_peer(s, m); break;
     case MAIL_UNREACHABLE: on_unreachable(s, m); break;
@@ -150,6 +164,7 @@ static void on_mail(struct shard *s, const struct mail *m) {
     case MAIL_STOP: s->state = SHARD_STOPPED; break;
     case MAIL_OPENED: on_opened(s, m); break;
     case MAIL_DONE: s->done += m->flag ? 1u : UINT32_MAX; break;
+    case MAIL_FORMAT: (void)node_hold_format(&s->node, m->bytes); break;
     }
 }
 

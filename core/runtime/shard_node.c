@@ -11,9 +11,12 @@
 /* The decisions first: what was given up is forgotten before the store is told. */
 static void carry_out(struct shard *s) {
     struct event ev;
-    for (uint32_t i = 0; i < s->node.out.n; i++)
+    for (uint32_t i = 0; i < s->node.out.n; i++) {
         if (node_event(&s->node, i, &ev))
             shard_step_once(s, &ev);
+        if (s->o.steering && s->node.out.d[i].verdict == LEASE_MINE)
+            steering_give(s->o.steering, s->node.out.d[i].bucket, s->o.index);
+    }
     for (uint32_t i = 0; i < s->node.out.op_n; i++)
         store_submit(s->store, &s->node.out.ops[i], s->wall_ms);
 }

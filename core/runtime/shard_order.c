@@ -134,6 +134,8 @@ static void describe_shard(const struct shard *s, struct sbuf *b) {
     put_count(b, " to_others ", metrics_get(m, M_peer_out));
     put_count(b, " calls_moved ", metrics_get(m, M_calls_moved));
     put_count(b, " mail_full ", metrics_get(m, M_mail_full));
+    if (s->node.on)
+        put_count(b, " buckets ", lease_count(s->node.lease));
     sbuf_char(b, '\n');
 }
 
@@ -174,10 +176,13 @@ static void answer_node(struct shard *s, uint64_t conn, void (*describe)(const s
 }
 
 static void hold_format(struct shard *s, const struct admin_order *order) {
-    if (node_hold_format(&s->node, slice_of(order->line.p + 8, order->line.n - 8)))
-        answer_node(s, order->conn, node_describe_records);
-    else
+    struct mail m = { .kind = MAIL_FORMAT, .bytes = slice_of(order->line.p + 8, order->line.n - 8) };
+    if (!node_hold_format(&s->node, m.bytes)) {
         answer(s, order->conn, "error: records auto, or records with a format of a node of a cluster, see `records`\n");
+        return;
+    }
+    shard_tell_others(s, &m, true);
+    answer_node(s, order->conn, node_describe_records);
 }
 
 /* Those that concern the process are for shard 0 alone. */

@@ -155,6 +155,7 @@ static bool divide(struct shards *all) {
         m->o = (struct shard_options){ .config = config_for_shard(all->config, i), .config_path = all->config_path,
                                        .traced = all->traced, .version = all->version, .mailbox = all->mailbox,
                                        .index = i, .count = all->n, .listeners = &m->listeners,
+                                       .steering = &all->steering,
                                        .media = all->media };
         ok = ok && m->o.config;
         if (m->o.config) {

@@ -63,6 +63,12 @@ bool steering_open(struct steering_maps *m, const struct steering_options *o, st
     return false;
 }
 
+void steering_give(const struct steering_maps *m, uint16_t bucket, uint32_t shard) {
+    uint32_t b = bucket;
+    for (uint32_t k = 0; k < m->count; k++)
+        (void)bpf_map_update_elem(bpf_map__fd(m->bpf[k]->maps.shard_of), &b, &shard, BPF_ANY);
+}
+
 void steering_close(struct steering_maps *m) {
     for (uint32_t k = 0; k < m->count; k++)
         if (m->bpf[k])

@@ -16,7 +16,6 @@ struct steering_maps {
     uint32_t count;
 };
 
-
 struct steering_options {
     struct siphash_key key;
     uint8_t cluster;
@@ -24,8 +23,11 @@ struct steering_options {
     const struct listeners *const *listeners; /* by shard; the same addresses in all of them */
 };
 
-/* Bucket b belongs to shard b % shards. False: nothing is attached; the log says why. */
+/* Bucket b belongs to shard b % shards, until steering_give says otherwise. False: nothing is attached; the log says
+ * why. */
 bool steering_open(struct steering_maps *m, const struct steering_options *o, struct log *log);
+/* From now on the bucket is that shard's, in whatever way buckets change hands. By any thread. */
+void steering_give(const struct steering_maps *m, uint16_t bucket, uint32_t shard);
 /* When no shard runs any more. */
 void steering_close(struct steering_maps *m);
 

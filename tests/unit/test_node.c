@@ -2,6 +2,7 @@
  *
  * Nodes of a cluster with links over real TCP on loopback, one embedded store between them, and time as the test says.
  */
+#include "core/base/member.h"
 #include "core/runtime/node.h"
 #include "tests/unit/unit.h"
 
@@ -28,9 +29,15 @@ struct member {
 };
 
 static struct member *members[NODES];
+static uint32_t numbers[NODES];  /* 0: one more than the index */
+static struct mailbox *mailbox;  /* of members 0 and 1, shards of one node; NULL: they are nodes */
 static struct store *store;
 static void *store_mem;
 static uint64_t now;
+
+static uint32_t number_of(unsigned i) {
+    return numbers[i] ? numbers[i] : i + 1;
+}
 
 static void store_open(void) {
     struct arena a;
@@ -49,11 +56,13 @@ static struct member *start_at(unsigned i, uint8_t secret, uint16_t port) {
     const char *why;
     CU_ASSERT_FATAL(m != NULL);
     log_init(&m->log, TRACE_ERROR, NULL);
-    m->c.engine.node = i + 1;
+    m->c.engine.node = number_of(i);
     memset(m->c.engine.secret, secret, sizeof m->c.engine.secret);
     CHECK_TRUE(addr_parse(SL("127.0.0.1:0"), 0, &m->c.cluster_listen));
     m->c.cluster_listen.port = port;
     CHECK_TRUE(node_open(&m->n, &m->c, &m->log));
+    if (mailbox && i < 2)
+        node_share(&m->n, mailbox, i, 2);
     arena_init(&a, NULL, 0);
     node_lay_out(&m->n, &a, &m->c, now);
     m->mem = aligned_alloc(64, (a.used + 63) / 64 * 64);
@@ -112,12 +121,21 @@ static void carry_out(struct member *m) {
     }
 }
 
+static void turn_mail(struct member *m) {
+    struct mail mail;
+    while (m->n.mailbox && mailbox_next(mailbox, m->n.shard, &mail))
+        node_on_mail(&m->n, &mail);
+}
+
 static void turn(struct member *m) {
     struct io_event events[IO_EVENTS_MAX];
     struct event ev;
     node_tell_time(&m->n, now, 1700000000000 + now / 1000);
+    turn_mail(m);
     while (node_work(&m->n))
         carry_out(m);
+    if (m->n.mailbox)
+        mailbox_flush(mailbox, m->n.shard);
     uint32_t n = io_turn(m->io, 200, events);
     for (uint32_t i = 0; i < n; i++)
         if (events[i].kind == IO_READY)
@@ -162,7 +180,7 @@ static void end(void) {
 }
 
 static bool linked(unsigned i, unsigned k) {
-    return link_is_up(&members[i]->n.link, k + 1);
+    return link_is_up(&members[i]->n.link, number_of(k));
 }
 
 /* ---- */
@@ -337,8 +355,73 @@ static void test_drained_last(void) {
     end();
 }
 
+/* Two shards of node 1, and node 2. */
+static void begin_shards(void) {
+    mailbox = mailbox_new(2);
+    CU_ASSERT_FATAL(mailbox != NULL);
+    numbers[1] = member_of(1, 1);
+    numbers[2] = 2;
+    begin(3);
+    UNTIL(owned(0) + owned(1) + owned(2) == LIMIT_BUCKETS && linked(0, 2) && linked(1, 2) && linked(2, 0) &&
+              linked(2, 1), 20);
+}
+
+static void end_shards(void) {
+    end();
+    mailbox_free(mailbox);
+    mailbox = NULL;
+    memset(numbers, 0, sizeof numbers);
+}
+
+static bool says(unsigned i, void (*describe)(const struct node *n, struct sbuf *text), const char *what) {
+    static char text[LIMIT_BUCKETS * 16];
+    struct sbuf b = sbuf_on(text, sizeof text - 1);
+    describe(&members[i]->n, &b);
+    text[b.n] = '\0';
+    return strstr(text, what) != NULL;
+}
+
+/* They are members like others, but for their links; who asks sees nodes. */
+static void test_shards(void) {
+    begin_shards();
+    for (unsigned i = 0; i < NODES; i++)
+        CHECK_TRUE(owned(i) > LIMIT_BUCKETS / 4);
+    CHECK_TRUE(linked(0, 2) && linked(1, 2) && linked(2, 0) && linked(2, 1));
+    CHECK_FALSE(linked(0, 1) || linked(1, 0));
+    CHECK_TRUE(node_is_sibling(&members[0]->n, numbers[1]) && !node_is_sibling(&members[0]->n, 2) &&
+               !node_is_sibling(&members[0]->n, PEER_NONE) && !node_is_sibling(&members[2]->n, 1));
+    CHECK_TRUE(says(0, node_describe, ", shards 2, this one\n") && says(0, node_describe, "node 2 at 127.0.0.1:"));
+    CHECK_TRUE(says(2, node_describe, ", shards 2, linked\n") && !says(2, node_describe, "65537"));
+    CHECK_TRUE(says(2, node_describe_records, "node 1 takes up to") && !says(2, node_describe_records, "65537"));
+    CHECK_TRUE(says(2, node_describe_buckets, " 1\n") && !says(2, node_describe_buckets, "65537"));
+    end_shards();
+}
+
+/* Each word of a lease reaches the sibling: who owns what is known there before anybody is asked. */
+static void test_shards_tell(void) {
+    begin_shards();
+    UNTIL(false, 1);
+    for (unsigned b = 0; b < LIMIT_BUCKETS; b++)
+        CHECK_EQ(lease_owner(members[0]->n.lease, (uint16_t)b, NULL),
+                 lease_owner(members[1]->n.lease, (uint16_t)b, NULL));
+    end_shards();
+}
+
+static void test_shards_drain(void) {
+    begin_shards();
+    UNTIL(false, 3);
+    node_drain(&members[0]->n);
+    node_drain(&members[1]->n);
+    UNTIL(members[0]->n.drained && members[1]->n.drained, 5);
+    UNTIL(node_may_end(&members[0]->n) && node_may_end(&members[1]->n), 5);
+    CHECK_TRUE(node_may_end(&members[0]->n) && node_may_end(&members[1]->n));
+    CHECK_EQ(owned(2), LIMIT_BUCKETS);
+    end_shards();
+}
+
 int main(void) {
     return UNIT_RUN("node", UNIT(test_frames), UNIT(test_frames_mutated), UNIT(test_shared_and_linked),
                     UNIT(test_datagram), UNIT(test_death_and_return), UNIT(test_soon_back),
-                    UNIT(test_other_secret), UNIT(test_drain), UNIT(test_drained_last));
+                    UNIT(test_other_secret), UNIT(test_drain), UNIT(test_drained_last), UNIT(test_shards),
+                    UNIT(test_shards_tell), UNIT(test_shards_drain));
 }
