@@ -157,16 +157,17 @@ static bool resolve_shards(struct config *c, struct config_error *e) {
     uint32_t pairs = port_pool_pairs(n->media_port_min, n->media_port_max), asked = c->shards;
     char text[16];
     snprintf(text, sizeof text, "%u", asked);
-    if (asked > 1 && n->node)
-        return fail(e, "runtime.shards", "several shards in a cluster are not built yet: with cluster.node, 1", text);
     if (asked > 1 && n->media_vip_count)
         return fail(e, "runtime.shards", "cluster.media_vips are for one shard so far", text);
     if (asked == 0)
-        c->shards = n->node || n->media_vip_count ? 1 : cores();
+        c->shards = n->media_vip_count ? 1 : cores();
     if (asked == 0 && pairs && c->shards > pairs)
         c->shards = pairs;
     if (c->shards > pairs && pairs)
         return fail(e, "runtime.shards", "each shard needs a pair of media.ports", text);
+    uint32_t above = 65536 - c->shards;
+    if (n->node && (c->cluster_listen.port > above || c->cluster_advertise.port > above))
+        return fail(e, "runtime.shards", "each shard needs a port, from that of cluster.listen on", text);
     n->shards = (uint16_t)c->shards;
     n->shared = n->shared || c->shards > 1;
     return true;

@@ -241,7 +241,8 @@ const struct config_key config_keys[] = {
     { "runtime.backend", CT_CHOICE, AT(backend), .choices = "auto|io_uring|epoll", .standard = "auto",
       .help = "auto: io_uring where the kernel gives it, else epoll" },
     { "runtime.shards", CT_COUNT, AT(shards), RANGE(0, MAILBOX_SHARDS_MAX), .standard = "1",
-      .help = "threads, each with calls, sockets and media ports of its own; 0: one for each core that we may use" },
+      .help = "threads, each with calls, sockets and media ports of its own; 0: one for each core that we may use; "
+              "1 with cluster.media_vips" },
     { "runtime.steering", CT_BOOL, AT(steering), .standard = "true",
       .help = "of several shards: a BPF program gives each message to the shard that has its call, where one may be "
               "loaded" },
@@ -256,11 +257,12 @@ const struct config_key config_keys[] = {
     { "cluster.node", CT_COUNT, ENGINE(node), RANGE(0, 65535), .standard = "0",
       .help = "number of this node, no other one's; 0: this daemon is alone" },
     { "cluster.listen", CT_LISTEN, AT(cluster_listen), .standard = "127.0.0.1:7060",
-      .help = "TCP, for the other nodes: they send here what this one owns" },
+      .help = "TCP, for the other nodes: they send here what this one owns; of several shards each has a port, the "
+              "next ones" },
     { "cluster.advertise", CT_TEXT, AT(cluster_advertise_text), .standard = "auto",
-      .help = "address:port that the other nodes are told; auto: as in cluster.listen" },
+      .help = "address:port that the other nodes are told, of the first shard; auto: as in cluster.listen" },
     { "cluster.media_vips[]", CT_HOP, .size = sizeof(struct addr), .min = 1, .standard = "",
-      .help = "media addresses of the other nodes, which come here when their node dies" },
+      .help = "media addresses of the other nodes, which come here when their node dies; with one shard only" },
     { "cluster.media_vip_wait", MICROS, ENGINE(media_vip_wait_us), RANGE(0, S(60)), .standard = "5s",
       .help = "how long calls that are taken over wait for that; then their parties are told to send elsewhere" },
     { "cluster.reinvites_per_second", CT_COUNT, ENGINE(reinvites_per_second), RANGE(1, 100000), .standard = "200",

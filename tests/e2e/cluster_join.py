@@ -5,7 +5,7 @@ import random
 import sys
 import time
 
-from nodes import Cluster, Node, Roaming, bucket_of, call, settle
+from nodes import SHARDS, Cluster, Node, Roaming, bucket_of, call, node_of, settle
 from sip import LIMIT, Failed, check
 
 PORT, REDIS = int(sys.argv[1]), int(sys.argv[2])
@@ -22,7 +22,8 @@ def weight(node, bucket):
 
 
 def is_for(node, dialog):
-    return max((1, 2, 3), key=lambda n: weight(n, bucket_of(dialog))) == node
+    members = [shard << 16 | n for n in (1, 2, 3) for shard in range(SHARDS)]
+    return node_of(max(members, key=lambda m: weight(m, bucket_of(dialog)))) == node
 
 
 class Asker:

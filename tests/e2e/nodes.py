@@ -2,7 +2,8 @@
 """Daemons that share a Redis, and phones that send to any of them and know from which one a message came.
 
 Each node has an address of its own for each of: SIP, the other nodes, media. In namespaces (`netns`) the addresses
-differ, on loopback the ports. What Redis says of the owner of a call is sampled, so that who acts can be compared."""
+differ, on loopback the ports. Each has SHARDS shards, of the environment. What Redis says of the owner of a call is
+sampled, so that who acts can be compared."""
 import json
 import os
 import random
@@ -18,6 +19,7 @@ import sip
 from sip import Dialog, Failed, Message, Phone, check, direction_of, sdp, wait_for
 
 USERS = ("1001", "1002", "1003")
+SHARDS = int(os.environ.get("SHARDS", "1"))
 
 
 class Node:
@@ -35,7 +37,7 @@ class Node:
             "auth": {"algorithms": ["md5"], "secret": "the-same-on-every-node"},
             "media": {"ports": f"{media}-{media + 79}", "quarantine": "0s", "advertise": host, "fastpath": "off"},
             "users": users, "log": {"level": "debug"}, "admin": {"socket": self.admin},
-            "cluster": {"node": number, "listen": link},
+            "cluster": {"node": number, "listen": link}, "runtime": {"shards": SHARDS},
             "store": {"kind": "redis", "servers": [redis], "durability": "confirmed", "timeout": "500ms"},
             "limits": {"calls": 50, "transactions": "1k", "registrations": 64, "trace_lines": 1024},
         }
@@ -105,7 +107,7 @@ class Cluster:
     def owner(self, bucket):
         """(node, epoch) by Redis, which alone decides."""
         found = re.fullmatch(r"(\d+)\.(\d+)", self.cli("--raw", "GET", key("b", bucket)))
-        return (int(found[1]), int(found[2])) if found else (0, 0)
+        return (node_of(found[1]), int(found[2])) if found else (0, 0)
 
     def records(self, bucket):
         return self.cli("HGETALL", key("c", bucket))
@@ -172,7 +174,7 @@ class Cluster:
                 after = time.monotonic()
                 for bucket, value in zip(self.watched, values):
                     node, _, epoch = value.partition(".")
-                    self.owners.append((before, after, bucket, int(node), int(epoch)))
+                    self.owners.append((before, after, bucket, node_of(node), int(epoch)))
                 time.sleep(0.02)
 
     def may_act(self, bucket, at, slack):
@@ -189,6 +191,11 @@ class Cluster:
             if b == bucket and (node, epoch) not in seen[-1:]:
                 seen.append((node, epoch))
         return seen
+
+
+def node_of(member):
+    """Of a shard's number in the cluster: core/base/member.h."""
+    return int(member) & 0xffff
 
 
 def settle(what, condition):

@@ -257,6 +257,18 @@ static void check_share(const struct config *c, uint32_t shard, uint32_t first, 
     config_free(own);
 }
 
+static void check_member(struct config *c, uint32_t shard, uint32_t number, uint16_t listen, uint16_t advertise) {
+    CHECK_TRUE(c && config_resolve(c, &error) && c->shards == 2);
+    struct config *own = c ? config_for_shard(c, shard) : NULL;
+    CHECK_TRUE(own != NULL);
+    if (!own)
+        return;
+    CHECK_EQ(own->engine.node, number);
+    CHECK_EQ(own->cluster_listen.port, listen);
+    CHECK_EQ(own->cluster_advertise.port, advertise);
+    config_free(own);
+}
+
 static void test_shards(void) {
     struct config *c = load("runtime: { shards: 3 }\nlimits: { calls: 100 }\nmedia: { ports: 40000-40019 }\n"
                             "users:\n  - { name: a, password: b }\n");
@@ -279,8 +291,17 @@ static void test_shards(void) {
     config_free(c);
     c = load("runtime: { shards: 2 }\nauth: { secret: the-same-on-every-node }\nstore: { kind: redis }\n"
              "cluster: { node: 1 }\n");
+    check_member(c, 0, 1, 7060, 0);
+    check_member(c, 1, 65537, 7061, 0);
+    config_free(c);
+    c = load("runtime: { shards: 2 }\nauth: { secret: the-same-on-every-node }\nstore: { kind: redis }\n"
+             "cluster: { node: 7, listen: 127.0.0.1:0, advertise: '192.0.2.1:9000' }\n");
+    check_member(c, 1, 65543, 0, 9001);
+    config_free(c);
+    c = load("runtime: { shards: 2 }\nauth: { secret: the-same-on-every-node }\nstore: { kind: redis }\n"
+             "cluster: { node: 7, listen: 127.0.0.1:65535 }\n");
     CHECK_TRUE(c && !config_resolve(c, &error));
-    CHECK_TRUE(strstr(error.text, "several shards in a cluster are not built yet") != NULL);
+    CHECK_TRUE(strstr(error.text, "each shard needs a port, from that of cluster.listen on") != NULL);
     config_free(c);
     c = load("runtime: { shards: 2 }\ncluster: { media_vips: [192.0.2.9] }\n");
     CHECK_TRUE(c && !config_resolve(c, &error));
