@@ -66,7 +66,8 @@ void pool_free(struct pool *p, handle h) {
 }
 
 void *pool_next(const struct pool *p, uint32_t *cursor, handle *h) {
-    for (uint32_t i = *cursor; i < p->count; i++) {
+    /* What was never taken lies behind the most that were at once: the free are taken last in, first out. */
+    for (uint32_t i = *cursor; i < p->high_water; i++) {
         if (!is_live(p, i))
             continue;
         *cursor = i + 1;
