@@ -15,17 +15,7 @@
 #define SETTLED_US 100000      /* the call's own record is in the store by then, or before it in the queue */
 
 static bool hex(struct slice s, uint32_t at, uint32_t digits, uint64_t *out) {
-    uint64_t v = 0;
-    if (s.n < at + digits)
-        return false;
-    for (uint32_t i = at; i < at + digits; i++) {
-        uint8_t c = ascii_lower((uint8_t)s.p[i]);
-        if ((uint8_t)(c - '0') > 9 && (uint8_t)(c - 'a') > 5)
-            return false;
-        v = v << 4 | (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-    }
-    *out = v;
-    return true;
+    return s.n >= at + digits && slice_hex(slice_of(s.p + at, digits), out);
 }
 
 struct parts {

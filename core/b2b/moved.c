@@ -280,24 +280,14 @@ void moved_arrived(struct engine *e, const struct leg *l, uint16_t bucket) {
     }
 }
 
-static bool hex(struct slice text, uint64_t *out) {
-    *out = 0;
-    for (uint32_t i = 0; i < text.n; i++) {
-        uint8_t c = ascii_lower((uint8_t)text.p[i]);
-        if ((uint8_t)(c - '0') > 9 && (uint8_t)(c - 'a') > 5)
-            return false;
-        *out = *out << 4 | (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-    }
-    return true;
-}
-
 /* The value is the bucket, and in newer ones the call. */
 void moved_on_record(struct engine *e, uint16_t bucket, struct slice key, struct slice value) {
     struct token t;
-    uint64_t to, call;
+    uint64_t to, call = 0;
     if ((value.n != VALUE_LEN && value.n != LIMIT_BUCKET_DIGITS) || key.n != TOKEN_LEN || !token_parse(key, &t) ||
-        !hex(slice_of(value.p, LIMIT_BUCKET_DIGITS), &to) ||
-        !hex(slice_of(value.p + LIMIT_BUCKET_DIGITS, value.n - LIMIT_BUCKET_DIGITS), &call))
+        !slice_hex(slice_of(value.p, LIMIT_BUCKET_DIGITS), &to) ||
+        (value.n == VALUE_LEN &&
+         !slice_hex(slice_of(value.p + LIMIT_BUCKET_DIGITS, VALUE_LEN - LIMIT_BUCKET_DIGITS), &call)))
         return;
     struct stub *s = put_token(e, key, bucket);
     if (!s)

@@ -16,16 +16,7 @@ void unread_init(struct engine *e, struct arena *a) {
 }
 
 static bool call_of(struct slice key, uint64_t *call) {
-    *call = 0;
-    if (key.n != KEY_LEN)
-        return false;
-    for (uint32_t i = 0; i < key.n; i++) {
-        uint8_t c = ascii_lower((uint8_t)key.p[i]);
-        if ((uint8_t)(c - '0') > 9 && (uint8_t)(c - 'a') > 5)
-            return false;
-        *call = *call << 4 | (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-    }
-    return true;
+    return key.n == KEY_LEN && slice_hex(key, call);
 }
 
 static struct unread *find(const struct engine *e, uint64_t call, handle *h) {

@@ -210,4 +210,20 @@ static inline bool slice_u64(struct slice s, uint64_t max, uint64_t *out) {
     return true;
 }
 
+/* Hex digits only, of either case, the whole slice: 1 to 16. False leaves *out alone. */
+static inline bool slice_hex(struct slice s, uint64_t *out) {
+    uint64_t v = 0;
+    for (uint32_t i = 0; i < s.n; i++) {
+        uint8_t c = ascii_lower((uint8_t)s.p[i]);
+        bool decimal = (uint8_t)(c - '0') <= 9;
+        if (!decimal && (uint8_t)(c - 'a') > 5)
+            return false;
+        v = v << 4 | (uint64_t)(decimal ? c - '0' : c - 'a' + 10);
+    }
+    if (s.n == 0 || s.n > 16)
+        return false;
+    *out = v;
+    return true;
+}
+
 #endif

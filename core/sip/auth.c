@@ -39,19 +39,6 @@ static void put_nonce(struct sbuf *b, const struct auth_server *s, uint64_t now_
     sbuf_put(b, slice_of(mac, sizeof mac));
 }
 
-static bool hex_u64(struct slice s, uint64_t *out) {
-    uint64_t v = 0;
-    for (uint32_t i = 0; i < s.n; i++) {
-        uint8_t c = ascii_lower((uint8_t)s.p[i]);
-        bool digit = (uint8_t)(c - '0') <= 9;
-        if (!digit && (uint8_t)(c - 'a') > 5)
-            return false;
-        v = v << 4 | (uint64_t)(digit ? c - '0' : c - 'a' + 10);
-    }
-    *out = v;
-    return s.n > 0 && s.n <= 16;
-}
-
 /* Ours, by this secret and realm; *issued_ms is told then. */
 static bool nonce_ours(const struct auth_server *s, struct slice nonce, uint64_t *issued_ms) {
     char mac[MAC_DIGITS];
@@ -61,7 +48,7 @@ static bool nonce_ours(const struct auth_server *s, struct slice nonce, uint64_t
     auth_mac(s->secret, signed_part, s->realm, mac);
     if (!auth_hex_equal(slice_of(nonce.p + signed_part.n, MAC_DIGITS), slice_of(mac, sizeof mac)))
         return false;
-    return hex_u64(slice_of(nonce.p, TIME_DIGITS), issued_ms);
+    return slice_hex(slice_of(nonce.p, TIME_DIGITS), issued_ms);
 }
 
 /* ---- nonce counts ---- */
@@ -175,7 +162,7 @@ enum auth_result auth_verify(struct auth_server *s, const struct sip_msg *msg, c
     enum auth_algorithm alg = auth_algorithm_of(cred->algorithm);
     if (alg == AUTH_ALGORITHM_COUNT || !(s->algorithms >> alg & 1))
         return AUTH_BAD;
-    if (!slice_ieq(cred->qop, SL("auth")) || cred->nc.n != 8 || !hex_u64(cred->nc, &nc) || nc == 0 || !cred->cnonce.n)
+    if (!slice_ieq(cred->qop, SL("auth")) || cred->nc.n != 8 || !slice_hex(cred->nc, &nc) || nc == 0 || !cred->cnonce.n)
         return AUTH_BAD;
     if (!slice_eq(cred->realm, s->realm) || !uri_matches(s, msg, cred->uri))
         return AUTH_BAD;
