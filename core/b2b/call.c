@@ -22,6 +22,7 @@ struct call *call_new(struct engine *e, struct slice call_id) {
         return NULL;
     c->self = h;
     c->id = rng_u64(&e->rng);
+    chain_put(&e->calls_by_id, c->id, h);
     c->bucket = bucket_of(e, call_id);
     c->created_ms = e->wall_ms;
     metrics_add(&e->metrics, M_calls_started, 1);
@@ -119,6 +120,7 @@ static void finish(struct engine *e, struct call *c) {
     metrics_add(&e->metrics, M_calls_ended, 1);
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("ended"));
     buf_unref(&e->bufs, &c->kept);
+    chain_del(&e->calls_by_id, c->self);
     pool_free(&e->calls, c->self);
 }
 

@@ -6,6 +6,7 @@
 #include "core/b2b/move.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/owner.h"
+#include "core/b2b/party.h"
 #include "core/b2b/policy.h"
 #include "core/b2b/reanchor.h"
 #include "core/b2b/registrar.h"
@@ -75,8 +76,10 @@ static void layout_buffers(struct engine *e, struct arena *a, const struct engin
 static void layout_pools(struct engine *e, struct arena *a, const struct engine_config *c) {
     uint32_t legs = c->calls_max * 3;
     pool_init(&e->calls, a, c->calls_max, sizeof(struct call));
+    chain_init(&e->calls_by_id, a, &e->calls, offsetof(struct call, by_id), c->calls_max);
     pool_init(&e->legs, a, legs, sizeof(struct leg));
     pool_init(&e->transfers, a, c->calls_max / 2 + 1, sizeof(struct transfer));
+    party_init(e, a, c);
     map_init(&e->leg_map, a, legs);
     port_pool_init_more(&e->ports, a, c->media_port_min, c->media_port_max, c->media_quarantine_us,
                         anchor_count(c) - 1);

@@ -4,6 +4,7 @@
 #include "core/b2b/call.h"
 #include "core/b2b/media.h"
 #include "core/b2b/moved.h"
+#include "core/b2b/party.h"
 #include "core/b2b/recover.h"
 #include "core/b2b/wire.h"
 #include "core/base/check.h"
@@ -63,6 +64,10 @@ static struct key128 leg_key(const struct engine *e, struct slice local_tag) {
     struct own_hash h = own_hash_begin(e->map_key);
     own_hash_add(&h, local_tag);
     return own_hash_end(h);
+}
+
+uint64_t leg_tag_hash(const struct engine *e, struct slice local_tag) {
+    return leg_key(e, local_tag).a;
 }
 
 /* A leg of the call with its token as text in `mem` (TOKEN_LEN bytes). */
@@ -272,5 +277,6 @@ void leg_free(struct engine *e, struct leg *l) {
         leg_bury(e, l);
     }
     dialog_free(&l->dlg, &e->ua);
+    party_forget_leg(e, l);
     pool_free(&e->legs, l->self);
 }

@@ -164,6 +164,8 @@ struct leg *leg_find_named(const struct engine *e, struct slice call_id, struct 
                            struct slice remote_tag);
 struct leg *leg_find_request(const struct engine *e, const struct sip_msg *msg);
 /* By our side alone: for references between records. */
+/* Of our tag, as others of this engine's tables have it. */
+uint64_t leg_tag_hash(const struct engine *e, struct slice local_tag);
 struct leg *leg_find_local(const struct engine *e, struct slice call_id, struct slice local_tag);
 bool leg_ended_lately(const struct engine *e, struct slice call_id, struct slice local_tag, struct slice remote_tag);
 /* Frees a DEAD leg; called by call_reap only. */

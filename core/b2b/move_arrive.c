@@ -4,6 +4,7 @@
 #include "core/b2b/move_state.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/owner.h"
+#include "core/b2b/party.h"
 #include "core/b2b/record.h"
 #include "core/b2b/wire.h"
 
@@ -157,6 +158,7 @@ static bool activate(struct engine *e, const struct move *m) {
         return false;
     }
     c->bucket = m->bucket;
+    party_meet(e, c); /* by its name of now */
     for (unsigned i = 0; i < c->leg_count; i++)
         moved_arrived(e, leg_get(e, c->legs[i]), m->bucket);
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("moved here for a transfer"));

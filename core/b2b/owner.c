@@ -277,14 +277,12 @@ static void not_ours(struct engine *e, uint16_t bucket, uint32_t peer) {
 /* The call of this record, which is here by now, in another bucket. */
 static struct call *elsewhere(const struct engine *e, struct slice key, uint16_t bucket) {
     uint32_t cursor = 0;
-    handle h;
-    for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));) {
-        char text[16];
-        struct sbuf id = sbuf_on(text, sizeof text);
-        sbuf_hex(&id, c->id, 16);
-        if (c->bucket != bucket && slice_eq(sbuf_slice(&id), key))
+    uint64_t id;
+    if (!slice_hex(key, &id))
+        return NULL;
+    for (struct call *c; (c = chain_next(&e->calls_by_id, id, &cursor));)
+        if (c->bucket != bucket && c->id == id)
             return c;
-    }
     return NULL;
 }
 

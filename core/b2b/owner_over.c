@@ -38,24 +38,15 @@ void owner_over_say_all(struct engine *e, uint32_t to, uint16_t bucket, uint64_t
 }
 
 static bool hex(struct slice *in, unsigned digits, uint64_t *v) {
-    *v = 0;
-    if (in->n < digits)
+    if (in->n < digits || !slice_hex(slice_of(in->p, digits), v))
         return false;
-    for (unsigned i = 0; i < digits; i++) {
-        char c = in->p[i];
-        unsigned d = c >= '0' && c <= '9' ? (unsigned)(c - '0') : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10) : 16;
-        if (d > 15)
-            return false;
-        *v = *v << 4 | d;
-    }
     *in = slice_of(in->p + digits, in->n - digits);
     return true;
 }
 
 static struct call *find(const struct engine *e, uint64_t id) {
     uint32_t cursor = 0;
-    handle h;
-    for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));)
+    for (struct call *c; (c = chain_next(&e->calls_by_id, id, &cursor));)
         if (c->id == id && !c->resuming && owner_is_mine(e, c->bucket))
             return c;
     return NULL;

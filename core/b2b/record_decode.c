@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/barrier.h"
 #include "core/b2b/leg.h"
+#include "core/b2b/party.h"
 #include "core/b2b/record_pack.h"
 #include "core/b2b/record_read.h"
 #include "core/b2b/recover.h"
@@ -112,6 +113,7 @@ static void drop_leg(struct engine *e, struct leg *l) {
     if (leg_str(l, DLG_CALL_ID).p)
         leg_unindex(e, l);
     dialog_free(&l->dlg, &e->ua);
+    party_forget_leg(e, l);
     pool_free(&e->legs, l->self);
 }
 
@@ -127,10 +129,12 @@ void record_drop(struct engine *e, struct call *c) {
         wheel_cancel(&e->wheel, &t->timer);
         strs_free(&t->s, &e->bufs);
         strs_free(&t->history.who, &e->bufs);
+        party_forget_transfer(e, t);
         pool_free(&e->transfers, t->self);
     }
     buf_unref(&e->bufs, &c->kept);
     strs_free(&c->history.s, &e->bufs);
+    chain_del(&e->calls_by_id, c->self);
     pool_free(&e->calls, c->self);
 }
 

@@ -3,12 +3,11 @@
  * The transfer of a record, and what ties records together: whichever of a transfer's two calls is decoded last finds
  * the other by Call-ID and local tag, which a leg keeps when it moves.
  */
-#include "core/b2b/leg.h"
+#include "core/b2b/party.h"
 #include "core/b2b/record_read.h"
 #include "core/b2b/transfer_fsm.h"
 
-/* A leg of another call, as a party's value behind its 0 has it. */
-static bool party_at(struct slice in, struct slice *call_id, struct slice *local_tag) {
+bool record_party_at(struct slice in, struct slice *call_id, struct slice *local_tag) {
     uint64_t n;
     if (!varint_get(&in, &n) || n == 0 || n >= in.n)
         return false;
@@ -27,7 +26,7 @@ static enum read_result read_party(struct decoder *x, struct transfer *t, unsign
         *record_party(t, (enum transfer_party)p) = l ? l->self : HANDLE_NONE;
         return l && !in.n ? READ_TAKEN : read_fail(x, RECORD_VALUE);
     }
-    if (!party_at(in, &call_id, &local_tag))
+    if (!record_party_at(in, &call_id, &local_tag))
         return read_fail(x, RECORD_VALUE);
     return strs_set(&t->s, &x->e->bufs, TRF_AT + p, in) ? READ_TAKEN : read_fail(x, RECORD_NO_ROOM);
 }
@@ -100,48 +99,9 @@ static bool resolve_numbers(struct decoder *x) {
         if ((x->peer[i] && !peer) || (own && x->c->transfer == HANDLE_NONE))
             return read_fail(x, RECORD_VALUE) == READ_TAKEN;
         l->peer = peer ? peer->self : HANDLE_NONE;
-        l->transfer = own ? x->c->transfer : HANDLE_NONE;
+        party_set(x->e, l, own ? transfer_get(x->e, x->c->transfer) : NULL);
     }
     return true;
-}
-
-/* A leg that waits for this very transfer gets it. */
-static void join_transfer(struct engine *e, struct leg *l, const struct transfer *t) {
-    const struct call *c = call_get(e, t->call);
-    struct slice at = leg_str(l, LEG_TRANSFER_AT);
-    uint64_t bucket, id;
-    if (!at.p || !c || !read_call_name(at, &bucket, &id) || bucket != c->bucket || id != c->id)
-        return;
-    l->transfer = t->self;
-    leg_set(e, l, LEG_TRANSFER_AT, SLICE_NONE);
-}
-
-/* Parties of t that are in this engine by now. */
-static void find_parties(struct engine *e, struct transfer *t) {
-    struct slice call_id, local_tag;
-    for (unsigned p = 0; p < PARTY_COUNT; p++) {
-        struct slice at = strs_get(&t->s, TRF_AT + p);
-        struct leg *l = at.p && party_at(at, &call_id, &local_tag) ? leg_find_local(e, call_id, local_tag) : NULL;
-        if (!l)
-            continue;
-        *record_party(t, (enum transfer_party)p) = l->self;
-        strs_set(&t->s, &e->bufs, TRF_AT + p, SLICE_NONE);
-    }
-}
-
-static void find_consult_call(struct engine *e, struct transfer *t) {
-    uint32_t cursor = 0;
-    uint64_t bucket, id;
-    handle h;
-    if (!read_call_name(strs_get(&t->s, TRF_CALL_AT), &bucket, &id))
-        return;
-    for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));) {
-        if (c->id != id || c->bucket != bucket)
-            continue;
-        t->consult_call = h;
-        strs_set(&t->s, &e->bufs, TRF_CALL_AT, SLICE_NONE);
-        return;
-    }
 }
 
 bool transfer_awaits_party(const struct transfer *t) {
@@ -149,24 +109,11 @@ bool transfer_awaits_party(const struct transfer *t) {
 }
 
 bool record_link(struct decoder *x) {
-    struct engine *e = x->e;
-    uint32_t calls = 0, transfers = 0;
-    handle h;
     if (!resolve_numbers(x))
         return false;
     if (x->peeks)
         return true;
-    for (struct transfer *t; (t = pool_next(&e->transfers, &transfers, &h));) {
-        if (transfer_awaits_party(t)) {
-            find_parties(e, t);
-            find_consult_call(e, t);
-        }
-        for (unsigned i = 0; i < x->c->leg_count; i++)
-            join_transfer(e, leg_get(e, x->c->legs[i]), t);
-    }
-    struct transfer *own = transfer_get(e, x->c->transfer);
-    for (struct call *c; own && (c = pool_next(&e->calls, &calls, &h));)
-        for (unsigned i = 0; i < c->leg_count; i++)
-            join_transfer(e, leg_get(e, c->legs[i]), own);
+    chain_put(&x->e->calls_by_id, x->c->id, x->c->self);
+    party_meet(x->e, x->c);
     return true;
 }

@@ -42,6 +42,8 @@ struct leg *read_leg_of_number(const struct decoder *x, uint64_t number);
 /* Ports for streams whose own were not free. */
 bool take_other_ports(struct decoder *x);
 
+/* A leg of another call, as a party's value behind its 0 has it. */
+bool record_party_at(struct slice in, struct slice *call_id, struct slice *local_tag);
 /* REC_LEG and REC_TRANSFER. */
 bool read_leg(struct decoder *x, struct slice in);
 bool read_transfer(struct decoder *x, struct slice in);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/party.h"
 #include "core/b2b/recover.h"
 
 #include "core/b2b/barrier.h"
@@ -99,13 +100,13 @@ bool recover_on_store(struct engine *e, const struct event *ev) {
 
 /* Another call's transfer goes on without it; a leg of another call is in no transfer any more. */
 static void forget_transfer(struct engine *e, const struct transfer *t) {
-    uint32_t cursor = 0;
-    handle h;
-    for (struct leg *l; (l = pool_next(&e->legs, &cursor, &h));) {
-        if (l->transfer != t->self || l->call == t->call)
+    struct leg *legs[PARTY_LEGS_MAX];
+    unsigned n = party_legs(e, t, legs);
+    for (unsigned i = 0; i < n; i++) {
+        if (legs[i]->call == t->call)
             continue;
-        l->transfer = HANDLE_NONE;
-        l->transfer_role = TR_NONE;
+        party_set(e, legs[i], NULL);
+        legs[i]->transfer_role = TR_NONE;
     }
 }
 

@@ -3,6 +3,7 @@
  * left, not as they are read. */
 #include "core/b2b/agree.h"
 #include "core/b2b/call.h"
+#include "core/b2b/party.h"
 #include "core/b2b/record.h"
 #include "core/b2b/record_fields.h"
 #include "core/b2b/recover.h"
@@ -45,11 +46,10 @@ static void add_bound(const struct engine *e, struct group *g, const struct tran
 
 /* A transfer that is behind what they have to do with names them no more; their records, of before, name it. */
 static void add_parties(const struct engine *e, struct group *g, const struct transfer *t) {
-    uint32_t cursor = 0;
-    handle h;
-    for (const struct leg *l; t && (l = pool_next(&e->legs, &cursor, &h));)
-        if (l->transfer == t->self)
-            add(e, g, l->call);
+    struct leg *legs[PARTY_LEGS_MAX];
+    unsigned n = t ? party_legs(e, t, legs) : 0;
+    for (unsigned i = 0; i < n; i++)
+        add(e, g, legs[i]->call);
 }
 
 static void fill(const struct engine *e, struct group *g, const struct call *first) {
@@ -90,19 +90,20 @@ static void leave(struct engine *e, struct leg *l, const struct call *c) {
     char mem[2 * 10];
     struct sbuf at = sbuf_on(mem, sizeof mem);
     record_name_call(&at, c);
-    l->transfer = HANDLE_NONE;
+    party_set(e, l, NULL);
     leg_set(e, l, LEG_TRANSFER_AT, sbuf_slice(&at));
+    party_wait(e, l);
     if (!wheel_is_set(&e->strays_timer))
         wheel_set(&e->wheel, &e->strays_timer, e->now + RECOVER_STRAY_US);
 }
 
 void recover_leave(struct engine *e, const struct transfer *t) {
     const struct call *c = call_get(e, t->call);
-    uint32_t cursor = 0;
-    handle h;
-    for (struct leg *l; c && (l = pool_next(&e->legs, &cursor, &h));)
-        if (l->transfer == t->self && l->call != c->self)
-            leave(e, l, c);
+    struct leg *legs[PARTY_LEGS_MAX];
+    unsigned n = party_legs(e, t, legs);
+    for (unsigned i = 0; i < n; i++)
+        if (legs[i]->call != c->self)
+            leave(e, legs[i], c);
 }
 
 static void name(struct engine *e, struct transfer *t, unsigned field, const struct sbuf *at, handle *here) {
@@ -125,6 +126,7 @@ static void name_all(struct engine *e, struct transfer *t, const struct call *c)
     record_name_call(&at, c);
     if (t->consult_call == c->self)
         name(e, t, TRF_CALL_AT, &at, &t->consult_call);
+    party_await(e, t);
 }
 
 void recover_miss(struct engine *e, const struct call *c) {
@@ -142,6 +144,7 @@ static bool forget_transfer(struct engine *e, struct leg *l, bool *target) {
     if (!leg_str(l, LEG_TRANSFER_AT).p)
         return false;
     leg_set(e, l, LEG_TRANSFER_AT, SLICE_NONE);
+    party_set(e, l, NULL);
     *target = l->transfer_role == TR_TARGET;
     l->transfer_role = TR_NONE;
     return true;

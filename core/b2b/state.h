@@ -19,6 +19,7 @@
 #include "core/b2b/sdp_memo.h"
 #include "core/b2b/source.h"
 #include "core/base/limits.h"
+#include "core/base/chain.h"
 #include "core/base/map.h"
 #include "core/base/rng.h"
 #include "core/base/trace.h"
@@ -124,6 +125,7 @@ struct leg {
     bool holds_here;        /* its hold was answered by us: the other party hears music */
     uint16_t refused_status; /* forked call: its final answer, kept to choose the best */
     handle transfer;
+    struct chain_node party; /* party.h */
     struct dialog dlg;
     handle invite_in;     /* open INVITE or re-INVITE from the peer */
     handle invite_out;    /* open INVITE or re-INVITE to the peer */
@@ -182,6 +184,7 @@ struct call_history {
 struct call {
     handle self;
     uint64_t id; /* in its tokens and record */
+    struct chain_node by_id;
     uint16_t bucket;
     uint8_t leg_count;
     uint8_t next_leg;
@@ -309,6 +312,7 @@ struct transfer {
     uint16_t held_status;
     uint64_t expires_us;
     struct strs s; /* enum transfer_field */
+    struct chain_node awaits[PARTY_COUNT + 1]; /* party.h */
     struct wheel_node timer;
     uint64_t started_us;
     struct transfer_history history;
@@ -429,6 +433,8 @@ struct engine {
     struct txn_layer txns;
     struct auth_server auth;
     struct pool calls, legs, transfers;
+    struct chain calls_by_id;
+    struct chain parties, awaited[PARTY_COUNT + 1]; /* party.h */
     struct map leg_map; /* local tag -> leg */
     uint32_t by_remote; /* legs with that mark, which are in it twice */
     struct port_pool ports;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/party.h"
 #include "core/b2b/transfer.h"
 
 #include "core/b2b/agree.h"
@@ -17,7 +18,7 @@ void transfer_role(struct engine *e, struct transfer *t, handle leg, enum transf
     struct leg *l = leg_get(e, leg);
     if (!l)
         return;
-    l->transfer = role == TR_NONE ? HANDLE_NONE : t->self;
+    party_set(e, l, role == TR_NONE ? NULL : t);
     l->transfer_role = (uint8_t)role;
     leg_set(e, l, LEG_TRANSFER_AT, SLICE_NONE); /* one that it may have waited for was never stored */
     call_promised(e, leg_call(e, l));
@@ -50,34 +51,6 @@ void transfer_go(struct engine *e, struct transfer *t, enum transfer_state s) {
         transfer_play(e, t, MEDIA_SOURCE_MUSIC);
     if (s == TRANSFER_NOTIFYING)
         wheel_set(&e->wheel, &t->timer, e->now + TRANSFER_NOTIFYING_T1 * e->cfg.t1_us);
-}
-
-struct transfer *transfer_new(struct engine *e, struct call *c) {
-    handle h;
-    struct transfer *t = pool_alloc(&e->transfers, &h);
-    if (!t) {
-        metrics_add(&e->metrics, M_pool_full, 1);
-        return NULL;
-    }
-    t->self = t->timer.owner = c->transfer = h;
-    t->timer.kind = TIMER_TRANSFER;
-    t->state = TRANSFER_TARGET;
-    t->call = c->self;
-    t->started_us = e->now;
-    t->history.call_id = c->id;
-    call_changed(e, c);
-    return t;
-}
-
-void transfer_free(struct engine *e, struct transfer *t) {
-    struct call *c = call_get(e, t->call);
-    if (c) {
-        c->transfer = HANDLE_NONE;
-        call_changed(e, c);
-    }
-    strs_free(&t->s, &e->bufs);
-    cdr_transfer_free(e, t);
-    pool_free(&e->transfers, t->self);
 }
 
 struct leg *transfer_former_peer(const struct engine *e, const struct transfer *t) {

@@ -2,6 +2,7 @@
 /* What its legs have in flight is theirs to resume (recover.h); here is what follows from the state alone. */
 #include "core/b2b/call.h"
 #include "core/b2b/media.h"
+#include "core/b2b/party.h"
 #include "core/b2b/record.h"
 #include "core/b2b/transfer.h"
 
@@ -74,10 +75,10 @@ static void end_left_over(struct engine *e, struct transfer *t, struct leg *l) {
 }
 
 static void end_all_left_over(struct engine *e, struct transfer *t) {
-    uint32_t cursor = 0;
-    handle h;
-    for (struct leg *l; (l = pool_next(&e->legs, &cursor, &h));)
-        end_left_over(e, t, l);
+    struct leg *legs[PARTY_LEGS_MAX];
+    unsigned n = party_legs(e, t, legs);
+    for (unsigned i = 0; i < n; i++)
+        end_left_over(e, t, legs[i]);
 }
 
 static void take(struct engine *e, struct transfer *t, handle leg, enum transfer_role role) {
