@@ -15,6 +15,16 @@ static uint16_t bucket_of(const struct engine *e, struct slice call_id) {
     return owner_is_shared(e) ? e->owners.here : steer_hash(&e->owners.steering, call_id);
 }
 
+void call_index(struct engine *e, const struct call *c) {
+    chain_put(&e->calls_by_id, c->id, c->self);
+    chain_put(&e->calls_by_bucket, c->bucket, c->self);
+}
+
+void call_unindex(struct engine *e, const struct call *c) {
+    chain_del(&e->calls_by_id, c->self);
+    chain_del(&e->calls_by_bucket, c->self);
+}
+
 struct call *call_new(struct engine *e, struct slice call_id) {
     handle h;
     struct call *c = pool_alloc(&e->calls, &h);
@@ -22,8 +32,8 @@ struct call *call_new(struct engine *e, struct slice call_id) {
         return NULL;
     c->self = h;
     c->id = rng_u64(&e->rng);
-    chain_put(&e->calls_by_id, c->id, h);
     c->bucket = bucket_of(e, call_id);
+    call_index(e, c);
     c->created_ms = e->wall_ms;
     metrics_add(&e->metrics, M_calls_started, 1);
     call_touch(e, c);
@@ -120,7 +130,7 @@ static void finish(struct engine *e, struct call *c) {
     metrics_add(&e->metrics, M_calls_ended, 1);
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("ended"));
     buf_unref(&e->bufs, &c->kept);
-    chain_del(&e->calls_by_id, c->self);
+    call_unindex(e, c);
     pool_free(&e->calls, c->self);
 }
 

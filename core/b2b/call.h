@@ -10,6 +10,9 @@
 
 /* NULL: no room. */
 struct call *call_new(struct engine *e, struct slice call_id);
+/* To be found by its id and its bucket, which do not change while it is. Without effect, the latter, where it is not. */
+void call_index(struct engine *e, const struct call *c);
+void call_unindex(struct engine *e, const struct call *c);
 /* Looked at by call_reap at the end of the step. */
 void call_touch(struct engine *e, struct call *c);
 /* The record of the call is to be written at the end of the step. */

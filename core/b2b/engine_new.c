@@ -77,6 +77,7 @@ static void layout_pools(struct engine *e, struct arena *a, const struct engine_
     uint32_t legs = c->calls_max * 3;
     pool_init(&e->calls, a, c->calls_max, sizeof(struct call));
     chain_init(&e->calls_by_id, a, &e->calls, offsetof(struct call, by_id), c->calls_max);
+    chain_init(&e->calls_by_bucket, a, &e->calls, offsetof(struct call, by_bucket), LIMIT_BUCKETS);
     pool_init(&e->legs, a, legs, sizeof(struct leg));
     pool_init(&e->transfers, a, c->calls_max / 2 + 1, sizeof(struct transfer));
     party_init(e, a, c);

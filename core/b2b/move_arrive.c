@@ -157,7 +157,9 @@ static bool activate(struct engine *e, const struct move *m) {
         metrics_add(&e->metrics, M_store_failures, 1);
         return false;
     }
+    call_unindex(e, c);
     c->bucket = m->bucket;
+    call_index(e, c);
     party_meet(e, c); /* by its name of now */
     for (unsigned i = 0; i < c->leg_count; i++)
         moved_arrived(e, leg_get(e, c->legs[i]), m->bucket);

@@ -352,8 +352,7 @@ static void on_record(struct engine *e, const struct event *ev) {
 
 static void rewrite_all(struct engine *e, uint16_t bucket) {
     uint32_t cursor = 0;
-    handle h;
-    for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));)
+    for (struct call *c; (c = chain_next(&e->calls_by_bucket, bucket, &cursor));)
         if (c->bucket == bucket)
             call_changed(e, c);
     moved_rewrite(e, bucket);

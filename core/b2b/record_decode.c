@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/call.h"
 #include "core/b2b/barrier.h"
 #include "core/b2b/leg.h"
 #include "core/b2b/party.h"
@@ -134,7 +135,7 @@ void record_drop(struct engine *e, struct call *c) {
     }
     buf_unref(&e->bufs, &c->kept);
     strs_free(&c->history.s, &e->bufs);
-    chain_del(&e->calls_by_id, c->self);
+    call_unindex(e, c);
     pool_free(&e->calls, c->self);
 }
 

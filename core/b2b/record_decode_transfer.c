@@ -3,6 +3,7 @@
  * The transfer of a record, and what ties records together: whichever of a transfer's two calls is decoded last finds
  * the other by Call-ID and local tag, which a leg keeps when it moves.
  */
+#include "core/b2b/call.h"
 #include "core/b2b/party.h"
 #include "core/b2b/record_read.h"
 #include "core/b2b/transfer_fsm.h"
@@ -113,7 +114,7 @@ bool record_link(struct decoder *x) {
         return false;
     if (x->peeks)
         return true;
-    chain_put(&x->e->calls_by_id, x->c->id, x->c->self);
+    call_index(x->e, x->c);
     party_meet(x->e, x->c);
     return true;
 }

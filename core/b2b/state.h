@@ -184,7 +184,7 @@ struct call_history {
 struct call {
     handle self;
     uint64_t id; /* in its tokens and record */
-    struct chain_node by_id;
+    struct chain_node by_id, by_bucket;
     uint16_t bucket;
     uint8_t leg_count;
     uint8_t next_leg;
@@ -433,7 +433,7 @@ struct engine {
     struct txn_layer txns;
     struct auth_server auth;
     struct pool calls, legs, transfers;
-    struct chain calls_by_id;
+    struct chain calls_by_id, calls_by_bucket;
     struct chain parties, awaited[PARTY_COUNT + 1]; /* party.h */
     struct map leg_map; /* local tag -> leg */
     uint32_t by_remote; /* legs with that mark, which are in it twice */
