@@ -10,7 +10,7 @@
 
 /* NULL: no room. */
 struct call *call_new(struct engine *e, struct slice call_id);
-/* To be found by its id and its bucket, which do not change while it is. Without effect, the latter, where it is not. */
+/* To be found by its id and its bucket, which do not change meanwhile; unindex: nothing where it is not. */
 void call_index(struct engine *e, const struct call *c);
 void call_unindex(struct engine *e, const struct call *c);
 /* Looked at by call_reap at the end of the step. */

@@ -109,8 +109,7 @@ static void drop_leg(struct engine *e, struct leg *l) {
     wheel_cancel(&e->wheel, &l->timer);
     wheel_cancel(&e->wheel, &l->session_timer);
     buf_unref(&e->bufs, &l->ack);
-    if (l->by_remote)
-        recover_unindex(e, l);
+    recover_unindex(e, l);
     if (leg_str(l, DLG_CALL_ID).p)
         leg_unindex(e, l);
     dialog_free(&l->dlg, &e->ua);

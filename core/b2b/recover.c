@@ -131,45 +131,38 @@ void recover_forget(struct engine *e, struct call *c) {
 
 /* ---- requests without To tag that come again ---- */
 
-/* Beside what leg_index keeps: by the peer's tag in place of ours. */
-static struct key128 remote_key(const struct engine *e, struct slice call_id, struct slice tag) {
-    uint32_t head[2] = { UINT32_C(0x72656570), call_id.n }; /* no tag of ours begins so */
-    struct slice pieces[] = { slice_of((const char *)head, sizeof head), call_id, tag };
-    return siphash128_quick_pieces(e->map_key, pieces, 3);
-}
-
-static struct key128 key_of(const struct engine *e, const struct leg *l) {
-    return remote_key(e, leg_str(l, DLG_CALL_ID), leg_str(l, DLG_REMOTE_TAG));
+static uint64_t remote_hash(const struct engine *e, struct slice call_id, struct slice tag) {
+    struct slice pieces[] = { call_id, tag };
+    return siphash128_quick_pieces(e->map_key, pieces, 2).a;
 }
 
 void recover_index(struct engine *e, struct leg *l) {
-    if (l->by_remote || l->dlg.uac || !map_put(&e->leg_map, key_of(e, l), l->self))
-        return;
-    l->by_remote = true;
-    e->by_remote++;
+    if (!l->dlg.uac && !l->by_remote.place)
+        chain_put(&e->by_remote, remote_hash(e, leg_str(l, DLG_CALL_ID), leg_str(l, DLG_REMOTE_TAG)), l->self);
 }
 
 void recover_unindex(struct engine *e, struct leg *l) {
-    if (!l->by_remote)
-        return;
-    struct key128 k = key_of(e, l);
-    if (map_get(&e->leg_map, k) == l->self)
-        map_del(&e->leg_map, k);
-    l->by_remote = false;
-    e->by_remote--;
+    chain_del(&e->by_remote, l->self);
+}
+
+static struct leg *find_remote(const struct engine *e, struct slice call_id, struct slice tag) {
+    uint32_t cursor = 0;
+    uint64_t hash = remote_hash(e, call_id, tag);
+    for (struct leg *l; (l = chain_next(&e->by_remote, hash, &cursor));)
+        if (slice_eq(leg_str(l, DLG_CALL_ID), call_id) && slice_eq(leg_str(l, DLG_REMOTE_TAG), tag))
+            return l;
+    return NULL;
 }
 
 bool recover_repeated(struct engine *e, const struct sip_msg *msg, handle txn) {
-    if (!e->by_remote)
+    if (!e->by_remote.used)
         return false;
-    struct leg *l = leg_get(e, map_get(&e->leg_map, remote_key(e, msg->call_id, msg->from_tag)));
-    bool same = l && l->by_remote && slice_eq(leg_str(l, DLG_CALL_ID), msg->call_id) &&
-                slice_eq(leg_str(l, DLG_REMOTE_TAG), msg->from_tag);
-    if (same && leg_call(e, l)->resuming) {
+    struct leg *l = find_remote(e, msg->call_id, msg->from_tag);
+    if (l && leg_call(e, l)->resuming) {
         txn_drop(&e->txns, txn); /* the record has it, or it comes again */
         return true;
     }
-    if (!same || (msg->cseq != l->dlg.remote_cseq && msg->cseq != l->dlg.remote_cseq + 1))
+    if (!l || (msg->cseq != l->dlg.remote_cseq && msg->cseq != l->dlg.remote_cseq + 1))
         return false;
     if (msg->method == SIP_M_REFER)
         return transfer_accepted_again(e, l, msg, txn);

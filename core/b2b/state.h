@@ -119,13 +119,12 @@ struct leg {
     bool echo;
     bool adopted;           /* its open INVITE is a former owner's, and no response has come */
     uint8_t moves;          /* from one call to another */
-    bool by_remote;         /* also found by Call-ID and the peer's tag: see recover_repeated */
     bool direct;            /* its media does not come here: see media.h */
     bool keys_withdrawn;    /* its party refused keys beside RTP; see media_srtp.h */
     bool holds_here;        /* its hold was answered by us: the other party hears music */
     uint16_t refused_status; /* forked call: its final answer, kept to choose the best */
     handle transfer;
-    struct chain_node party; /* party.h */
+    struct chain_node party, by_remote; /* party.h, recover.h */
     struct dialog dlg;
     handle invite_in;     /* open INVITE or re-INVITE from the peer */
     handle invite_out;    /* open INVITE or re-INVITE to the peer */
@@ -436,7 +435,7 @@ struct engine {
     struct chain calls_by_id, calls_by_bucket;
     struct chain parties, awaited[PARTY_COUNT + 1]; /* party.h */
     struct map leg_map; /* local tag -> leg */
-    uint32_t by_remote; /* legs with that mark, which are in it twice */
+    struct chain by_remote; /* Call-ID and the peer's tag -> leg; see recover_repeated */
     struct port_pool ports;
     uint32_t ports_withheld; /* pairs that could not be bound */
     bool ports_come;         /* of the record that is being read, which a sibling has sent: with it come its ports */
