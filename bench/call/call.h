@@ -124,6 +124,7 @@ struct load {
     uint64_t now;
     uint32_t seed;
     bool stop;                  /* no call begins any more */
+    bool over;                  /* load_drain returns, whatever is open */
     struct tally t;
     struct bin *bins;           /* of BINS_MAX, or NULL */
     uint64_t bins_from;

@@ -157,7 +157,7 @@ void load_drain(struct load *l, uint64_t limit_us) {
     do {
         run_timers(l);
         turn(l, l->now + TURN_US);
-    } while (l->free_n < l->o.calls_max && l->now < until);
+    } while (!l->over && l->free_n < l->o.calls_max && l->now < until);
 }
 
 void load_give_up(struct load *l) {

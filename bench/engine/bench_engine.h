@@ -6,6 +6,7 @@
 #define REFEREE_BENCH_ENGINE_H
 
 #include "core/b2b/engine.h"
+#include "store/store.h"
 
 /* Before the calls: whether theirs go to the store. */
 void bench_engine_records(bool on);
@@ -15,5 +16,16 @@ struct engine_cost {
     struct engine_census census;
 };
 void bench_engine_cost(struct engine_cost *out);
+
+/* Messages to the target that name another dialog in Replaces are kept from it; behind so many the run is over. */
+void bench_engine_withhold(uint32_t transfers);
+/* What that run has written, and an engine beside it that owns buckets. */
+struct store *bench_engine_store(void);
+struct engine *bench_engine_heir(void);
+void bench_engine_step(struct engine *e, struct event *ev);
+
+/* So many transfers of two calls each, whose owner dies while their targets are called: what another engine takes to
+ * read their records. 0: all are there. */
+int bench_engine_takeover(uint32_t transfers);
 
 #endif

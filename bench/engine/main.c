@@ -3,6 +3,8 @@
  * bench-engine SCENARIO CALLS [records]: that many calls, one after the other in virtual time; what they take within
  * engine_step; with records as where the store is Redis, else as where it is the memory. The instructions of that:
  * under `valgrind --tool=callgrind --toggle-collect=engine_step`.
+ *
+ * bench-engine takeover TRANSFERS: see takeover.c.
  */
 #include "bench/call/call.h"
 #include "bench/engine/bench_engine.h"
@@ -21,13 +23,27 @@ static bool read_scenario(const char *name, enum scenario *out) {
     return false;
 }
 
+static int takeover(uint32_t transfers) {
+    static struct load l;
+    struct load_options o = { .rate = 1000000, .calls_max = transfers, .scenario = SC_ATTENDED };
+    o.seconds_us = transfers;
+    bench_engine_records(true);
+    bench_engine_withhold(transfers);
+    if (!load_open(&l, &o) || !wire_open(&l))
+        return 1;
+    load_run(&l);
+    return bench_engine_takeover(transfers);
+}
+
 int main(int argc, char **argv) {
     static struct load l;
     struct load_options o = { .rate = CALLS_A_SECOND, .calls_max = 4096 };
     struct engine_cost cost;
     long calls = argc >= 3 ? strtol(argv[2], NULL, 10) : 0;
+    if (argc == 3 && strcmp(argv[1], "takeover") == 0 && calls >= 1 && calls <= 4000)
+        return takeover((uint32_t)calls);
     if (calls < 1 || calls > 1000000 || !read_scenario(argv[1], &o.scenario)) {
-        fprintf(stderr, "usage: bench-engine call|hold|blind|attended CALLS [records]\n");
+        fprintf(stderr, "usage: bench-engine call|hold|blind|attended CALLS [records], or: takeover TRANSFERS\n");
         return 2;
     }
     bench_engine_records(argc == 4 && strcmp(argv[3], "records") == 0);

@@ -14,7 +14,8 @@
 #include <time.h>
 
 #define QUEUE_MAX 65536
-#define STORE_RECORDS 4096
+#define CALLS 4096
+#define STORE_RECORD_BYTES 2048
 
 struct datagram {
     enum party to;
@@ -31,11 +32,21 @@ static struct {
     struct datagram queue[QUEUE_MAX];
     uint32_t first, waiting;
     bool records;
+    uint32_t withhold, withheld; /* transfers; 0: none */
+    struct engine_config config;
 } w = { .now_us = 1000000 };
 static char room[WIRE_MESSAGE_MAX];
 
 void bench_engine_records(bool on) {
     w.records = on;
+}
+
+void bench_engine_withhold(uint32_t transfers) {
+    w.withhold = transfers;
+}
+
+static uint32_t calls_max(void) {
+    return w.withhold ? 4 * w.withhold + 64 : CALLS; /* far from full, where new ones are refused */
 }
 
 uint64_t clock_us(void) {
@@ -70,7 +81,8 @@ static void empty_outbox(void) {
         if (o->kind == OUT_SEND) {
             to_party(o);
         } else if (o->kind == OUT_STORE) {
-            store_submit(w.store, &o->u.store, w.now_us / 1000);
+            if (!w.config.shared) /* the heir's store does not answer: it only reads */
+                store_submit(w.store, &o->u.store, w.now_us / 1000);
             buf_unref(engine_bufs(w.e), &o->u.store.key);
             buf_unref(engine_bufs(w.e), &o->u.store.value);
         } else if (o->kind == OUT_CDR) {
@@ -80,17 +92,27 @@ static void empty_outbox(void) {
     w.out.n = 0;
 }
 
-static void step(struct event *ev) {
-    struct event answer;
+static void timed_step(struct engine *e, struct event *ev) {
     ev->mono_us = w.now_us;
     ev->wall_ms = 1800000000000 + w.now_us / 1000;
     uint64_t from = real_ns();
-    engine_step(w.e, ev, &w.out);
+    engine_step(e, ev, &w.out);
     w.spent_ns += real_ns() - from;
     w.steps++;
+}
+
+static void step(struct event *ev) {
+    struct event answer;
+    timed_step(w.e, ev);
     empty_outbox();
     while (store_answer(w.store, &answer))
         step(&answer);
+}
+
+void bench_engine_step(struct engine *e, struct event *ev) {
+    w.e = e;
+    timed_step(e, ev);
+    empty_outbox();
 }
 
 void bench_engine_cost(struct engine_cost *out) {
@@ -99,24 +121,53 @@ void bench_engine_cost(struct engine_cost *out) {
     engine_census(w.e, &out->census);
 }
 
-static void lay_out(struct arena *a, const struct engine_config *c) {
-    w.e = engine_new(a, c, w.now_us, 1800000000000);
-    w.store = store_memory_new(a, STORE_RECORDS, STORE_RECORDS * 2048, c->seed);
+/* Zeroed memory for what `lay_out` takes. */
+static bool make(void (*lay_out)(struct arena *)) {
+    struct arena a;
+    arena_init(&a, NULL, 0);
+    lay_out(&a);
+    size_t need = a.used;
+    void *memory = calloc(1, need);
+    if (!memory)
+        return false;
+    arena_init_zeroed(&a, memory, need);
+    lay_out(&a);
+    return true;
+}
+
+static void lay_out_engine(struct arena *a) {
+    w.e = engine_new(a, &w.config, w.now_us, 1800000000000);
+}
+
+static void lay_out_both(struct arena *a) {
+    lay_out_engine(a);
+    w.store = store_memory_new(a, calls_max(), calls_max() * STORE_RECORD_BYTES, w.config.seed);
+}
+
+struct store *bench_engine_store(void) {
+    return w.store;
+}
+
+struct engine *bench_engine_heir(void) {
+    w.config.shared = true;
+    w.config.node = 2;
+    return make(lay_out_engine) ? w.e : NULL;
 }
 
 static bool open_engine(void) {
     static struct route_config routes[2];
     static struct peer_config peer;
-    static struct engine_config c;
-    struct arena a;
+    struct engine_config c;
     engine_config_defaults(&c);
     c.records = w.records;
+    c.durability = w.withhold ? DURABILITY_CONFIRMED : DURABILITY_OFF;
     c.sip_addr = w.addr;
     c.media_addr = w.addr;
-    c.calls_max = 4096;
-    c.txns_max = 65536;
+    c.calls_max = calls_max();
+    c.txns_max = 16 * calls_max();
     c.media_quarantine_us = 1000;
-    c.media_port_max = 38191;
+    c.media_port_min = 10000;
+    c.media_port_max = 59999;
     for (int i = 0; i < 2; i++) {
         routes[i].next_hop = w.parties[PARTY_B + i];
         memcpy(routes[i].prefix, i ? "c" : "b", 2);
@@ -131,15 +182,8 @@ static bool open_engine(void) {
     c.policy.peers = &peer;
     c.policy.peer_count = 1;
     c.trace_level = TRACE_INFO;
-    arena_init(&a, NULL, 0);
-    lay_out(&a, &c);
-    size_t need = a.used;
-    void *memory = calloc(1, need);
-    if (!memory)
-        return false;
-    arena_init_zeroed(&a, memory, need);
-    lay_out(&a, &c);
-    return true;
+    w.config = c;
+    return make(lay_out_both);
 }
 
 /* ---- the wire */
@@ -187,6 +231,8 @@ static void deliver(struct load *l) {
     l->t.in++;
     if (sip_parse(slice_of(d.bytes, d.n), &l->msg, &f) < 0)
         l->t.bad++;
+    else if (w.withhold && d.to == PARTY_C && l->msg.first[SIP_H_REPLACES])
+        l->over = ++w.withheld >= w.withhold;
     else
         dialog_receive(l, d.to, &l->msg);
     free(d.bytes);
