@@ -343,8 +343,10 @@ static void on_drain(struct lease *l) {
     set_targets(l);
 }
 
+/* Behind an outage who was there before it has not said yet that it lives: as long as nobody claims what it had. */
 static void end_if_drained(struct lease *l) {
-    bool successor = false;
+    bool early = l->reachable_us != LEASE_NEVER && l->now - l->reachable_us < LEASE_LIFE_US + LEASE_GRACE_US;
+    bool successor = l->peer_n && early;
     for (uint32_t i = 0; i < l->peer_n; i++)
         successor = successor || takes(l, &l->peers[i]);
     if (!l->draining || l->drained || (successor && l->mine))

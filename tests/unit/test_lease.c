@@ -277,6 +277,25 @@ static void test_drain_alone(void) {
     world_end();
 }
 
+/* The store comes back for it first: it does not leave before the other has said that it lives. */
+static void test_drain_behind_outage(void) {
+    world_new(2);
+    (void)until_all_owned(10 * SEC);
+    w.nodes[0].cut = w.nodes[1].cut = true;
+    run(10 * SEC);
+    input(0, (struct lease_input){ .kind = LEASE_IN_DRAIN });
+    run(SEC);
+    w.nodes[0].cut = false;
+    for (unsigned i = 0; i < 500 && !w.nodes[0].drained; i++) {
+        run(10 * MS);
+        w.nodes[1].cut = w.nodes[1].cut && i < 40;
+    }
+    CHECK_TRUE(w.nodes[0].drained);
+    CHECK_EQ(owned(0), 0);
+    CHECK_EQ(owned(1), LIMIT_BUCKETS);
+    world_end();
+}
+
 /* Killed and started again at once, before anybody missed it: what it had it takes again, by a new epoch. */
 static void test_restart(void) {
     world_new(2);
@@ -482,7 +501,7 @@ int main(void) {
                     UNIT(test_zombie), UNIT(test_zombie_cut), UNIT(test_gap), UNIT(test_outage),
                     UNIT(test_cut_from_store), UNIT(test_outage_behind_cut), UNIT(test_outage_at_takeover),
                     UNIT(test_cut_from_all), UNIT(test_alone_in_outage), UNIT(test_join), UNIT(test_drain),
-                    UNIT(test_drain_alone), UNIT(test_restart), UNIT(test_forgetful_server),
-                    UNIT(test_forgotten_claims), UNIT(test_forgotten_gifts), UNIT(test_fenced),
-                    UNIT(test_claimed_while_loading), UNIT(test_storm), UNIT(test_due), UNIT(test_nodes));
+                    UNIT(test_drain_alone), UNIT(test_drain_behind_outage), UNIT(test_restart),
+                    UNIT(test_forgetful_server), UNIT(test_forgotten_claims), UNIT(test_forgotten_gifts),
+                    UNIT(test_fenced), UNIT(test_claimed_while_loading), UNIT(test_storm), UNIT(test_due), UNIT(test_nodes));
 }
