@@ -18,6 +18,7 @@
  */
 #include "tests/sim/sim_cluster.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -116,9 +117,23 @@ static void on_failure(struct world *w, const char *program) {
         printf("FAIL %s\n", w->failure);
 }
 
+static volatile sig_atomic_t told_to_stop;
+
+static void on_signal(int signal) {
+    (void)signal;
+    told_to_stop = 1;
+}
+
+/* Behind the world that is being run: what was done so far is said. */
+static void stop_by_signal(void) {
+    struct sigaction stop = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGINT, &stop, NULL);
+}
+
 /* Seeds and seconds: whichever ends first, of those that were given. */
 static bool is_over(const struct sim_options *o, uint64_t done, double begin) {
-    return (o->count && done >= o->count) || (o->seconds && seconds_now() - begin >= (double)o->seconds);
+    return told_to_stop || (o->count && done >= o->count) || (o->seconds && seconds_now() - begin >= (double)o->seconds);
 }
 
 int main(int argc, char **argv) {
@@ -129,6 +144,7 @@ int main(int argc, char **argv) {
     parse(&w->opt, argc, argv);
     if (w->opt.explained && !cover_load(w->opt.explained))
         fprintf(stderr, "sim: %s cannot be read\n", w->opt.explained), exit(2);
+    stop_by_signal();
     if (!w->opt.count && !w->opt.seconds)
         w->opt.count = 1;
     uint64_t seed = w->opt.seed ? w->opt.seed : (uint64_t)time(NULL) * 1000003u % 1000000000u;

@@ -503,5 +503,6 @@ int main(void) {
                     UNIT(test_cut_from_all), UNIT(test_alone_in_outage), UNIT(test_join), UNIT(test_drain),
                     UNIT(test_drain_alone), UNIT(test_drain_behind_outage), UNIT(test_restart),
                     UNIT(test_forgetful_server), UNIT(test_forgotten_claims), UNIT(test_forgotten_gifts),
-                    UNIT(test_fenced), UNIT(test_claimed_while_loading), UNIT(test_storm), UNIT(test_due), UNIT(test_nodes));
+                    UNIT(test_fenced), UNIT(test_claimed_while_loading), UNIT(test_storm), UNIT(test_due),
+                    UNIT(test_nodes));
 }
