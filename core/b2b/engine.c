@@ -335,7 +335,7 @@ static void on_peer(struct engine *e, const struct event *ev) {
         on_datagram(e, &in);
         break;
     case PEER_ENDED: moved_on_ended(e, ev->u.peer.bytes); break;
-    case PEER_OVER: owner_over_heard(e, ev->u.peer.bytes); break;
+    case PEER_OVER: owner_over_heard(e, ev->u.peer.bucket % LIMIT_BUCKETS, ev->u.peer.bytes); break;
     case PEER_BINDING: registrar_on_peer(e, ev->u.peer.bytes); break;
     default:
         if (move_on_peer(e, ev, &in))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/owner_over.h"
 
+#include "core/b2b/barrier.h"
 #include "core/b2b/leg.h"
 #include "core/b2b/owner.h"
 #include "core/b2b/recover.h"
@@ -47,9 +48,15 @@ static bool hex(struct slice *in, unsigned digits, uint64_t *v) {
 static struct call *find(const struct engine *e, uint64_t id) {
     uint32_t cursor = 0;
     for (struct call *c; (c = chain_next(&e->calls_by_id, id, &cursor));)
-        if (c->id == id && !c->resuming && owner_is_mine(e, c->bucket))
+        if (c->id == id)
             return c;
     return NULL;
+}
+
+/* Whose end was stored, and whose record a promoted server has all the same; it is of an epoch of before ours. */
+static void delete_record(struct engine *e, uint64_t id, uint16_t bucket, uint64_t next_leg) {
+    if (next_leg == UINT8_MAX && owner_is_mine(e, bucket))
+        barrier_delete(e, id, 0, bucket);
 }
 
 static bool is_among(struct slice numbers, uint8_t number) {
@@ -74,14 +81,13 @@ static struct leg_event over(struct engine *e, struct leg *l) {
     return leg_lost(e, l, SLICE_NONE);
 }
 
-void owner_over_heard(struct engine *e, struct slice bytes) {
-    uint64_t id, next_leg;
+static void end_those(struct engine *e, const struct call *c, uint64_t next_leg, struct slice living) {
     handle legs[LIMIT_LEGS_PER_CALL];
-    struct call *c = hex(&bytes, ID_LEN, &id) && hex(&bytes, NUMBER_LEN, &next_leg) ? find(e, id) : NULL;
+    uint64_t id = c->id;
     unsigned n = 0;
-    for (unsigned i = 0; c && i < c->leg_count; i++) {
+    for (unsigned i = 0; i < c->leg_count; i++) {
         const struct leg *l = leg_get(e, c->legs[i]);
-        if (leg_is_live(l) && l->number < next_leg && !is_among(bytes, l->number))
+        if (leg_is_live(l) && l->number < next_leg && !is_among(living, l->number))
             legs[n++] = l->self;
     }
     for (unsigned i = 0; i < n; i++) {
@@ -93,4 +99,15 @@ void owner_over_heard(struct engine *e, struct slice bytes) {
         struct leg_event ev = over(e, l);
         engine_leg_event(e, l, &ev);
     }
+}
+
+void owner_over_heard(struct engine *e, uint16_t bucket, struct slice bytes) {
+    uint64_t id, next_leg;
+    if (!hex(&bytes, ID_LEN, &id) || !hex(&bytes, NUMBER_LEN, &next_leg))
+        return;
+    struct call *c = find(e, id);
+    if (!c)
+        delete_record(e, id, bucket, next_leg);
+    else if (!c->resuming && owner_is_mine(e, c->bucket))
+        end_those(e, c, next_leg, bytes);
 }

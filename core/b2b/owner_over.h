@@ -13,7 +13,8 @@
 void owner_over_say(struct engine *e, uint32_t to, const struct call *c);
 /* The same of a call that is over. */
 void owner_over_say_all(struct engine *e, uint32_t to, uint16_t bucket, uint64_t id);
-/* PEER_OVER: they end here as if their party were gone. Within a step. */
-void owner_over_heard(struct engine *e, struct slice bytes);
+/* PEER_OVER: they end here as if their party were gone; the record of a call that is over and not known here goes.
+ * Within a step. */
+void owner_over_heard(struct engine *e, uint16_t bucket, struct slice bytes);
 
 #endif

@@ -412,11 +412,59 @@ static void test_over(void) {
     over(false);
 }
 
+/* The first record of the table "call" in the bucket; stored anew when `again`. */
+static bool keep_record(struct pair *p, unsigned bucket, bool again) {
+    static char mem[2][1 << 14];
+    struct buf *key = (struct buf *)(void *)mem[0], *value = (struct buf *)(void *)mem[1];
+    struct store_op op = { .verb = again ? STORE_PUT : STORE_LOAD, .ticket = !again, .bucket = (uint16_t)bucket,
+                           .table = SL("call"), .key = again ? key : NULL, .value = again ? value : NULL };
+    struct event ev = { 0 };
+    store_submit(p->store, &op, rig_wall_ms(&p->r));
+    if (again || !store_answer(p->store, &ev) || !ev.u.store.more)
+        return again;
+    key->len = ev.u.store.key.n;
+    memcpy(key->data, ev.u.store.key.p, key->len);
+    value->len = ev.u.store.value.n;
+    memcpy(value->data, ev.u.store.value.p, value->len);
+    return store_answer(p->store, &ev) && !ev.u.store.more;
+}
+
+/* A promoted server has the record of a call that is over, and whose bucket has gone to another node since: that one
+ * deletes it, but not if it has the call. */
+static void test_over_and_there_again(void) {
+    for (unsigned knows = 0; knows < 2; knows++) {
+        struct pair *p = pair_new(&config);
+        struct rig_dialog a, b;
+        char text[18 + 1];
+        uint32_t cursor = 0;
+        handle h;
+        p->e[0]->cfg.durability = p->e[1]->cfg.durability = DURABILITY_ASYNC;
+        pair_call_at(p, &a, &b, 0, ALICE, BOB);
+        const struct call *c = pool_next(&p->e[0]->calls, &cursor, &h);
+        unsigned bucket = c->bucket;
+        snprintf(text, sizeof text, "%016" PRIx64 "ff", c->id);
+        struct event ev = { .kind = EV_PEER, .u.peer = { .what = PEER_OVER, .from = 2, .bucket = (uint16_t)bucket } };
+        ev.u.peer.bytes = slice_str(text);
+        CHECK_TRUE(keep_record(p, bucket, false));
+        if (!knows) {
+            pair_hang_up(p, &a, BOB);
+            CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 0);
+            CHECK_TRUE(keep_record(p, bucket, true));
+        }
+        pair_step(p, 0, &ev);
+        CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 1);
+        pair_wait(p, 300000);
+        CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), knows);
+        pair_end(p);
+    }
+}
+
 int main(void) {
     return UNIT_RUN("two engines", UNIT(test_call_from_anywhere), UNIT(test_cancel), UNIT(test_asked),
                     UNIT(test_hop_limit), UNIT(test_drained_with_waiting), UNIT(test_waits_bounded),
                     UNIT(test_lost), UNIT(test_loading),
                     UNIT(test_give), UNIT(test_give_undeleted), UNIT(test_order_lost), UNIT(test_transfer_lost),
                     UNIT(test_consultation_then_transfer), UNIT(test_target_lost),
-                    UNIT(test_give_patience), UNIT(test_suspended), UNIT(test_options), UNIT(test_over));
+                    UNIT(test_give_patience), UNIT(test_suspended), UNIT(test_options), UNIT(test_over),
+                    UNIT(test_over_and_there_again));
 }
