@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * A takeover of calls in transfer, without a store's time: each record names calls, legs and transfers of other records,
- * which come later or have come. What it takes must not grow with their number.
+ * A takeover of calls in transfer, without a store's time: each record names calls, legs and transfers of others, which
+ * come later or have come. What it takes must not grow with their number.
  */
 #include "bench/engine/bench_engine.h"
 

@@ -133,7 +133,8 @@ static void stop_by_signal(void) {
 
 /* Seeds and seconds: whichever ends first, of those that were given. */
 static bool is_over(const struct sim_options *o, uint64_t done, double begin) {
-    return told_to_stop || (o->count && done >= o->count) || (o->seconds && seconds_now() - begin >= (double)o->seconds);
+    return told_to_stop || (o->count && done >= o->count) ||
+           (o->seconds && seconds_now() - begin >= (double)o->seconds);
 }
 
 int main(int argc, char **argv) {

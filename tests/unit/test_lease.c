@@ -497,7 +497,8 @@ static void test_nodes(void) {
 }
 
 int main(void) {
-    return UNIT_RUN("lease", UNIT(test_alone), UNIT(test_shared_evenly), UNIT(test_death), UNIT(test_orphaned), UNIT(test_lazy),
+    return UNIT_RUN("lease", UNIT(test_alone), UNIT(test_shared_evenly), UNIT(test_death), UNIT(test_orphaned),
+                    UNIT(test_lazy),
                     UNIT(test_zombie), UNIT(test_zombie_cut), UNIT(test_gap), UNIT(test_outage),
                     UNIT(test_cut_from_store), UNIT(test_outage_behind_cut), UNIT(test_outage_at_takeover),
                     UNIT(test_cut_from_all), UNIT(test_alone_in_outage), UNIT(test_join), UNIT(test_drain),
