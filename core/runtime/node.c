@@ -374,12 +374,12 @@ void node_describe(const struct node *n, struct sbuf *text) {
         sbuf_u64(text, w->node);
         sbuf_lit(text, " at ");
         sbuf_escaped(text, w->at, 64);
-        sbuf_lit(text, ", buckets ");
-        sbuf_u64(text, buckets_of(n, w->node));
         if (w->shards > 1) {
             sbuf_lit(text, ", shards ");
             sbuf_u64(text, w->shards);
         }
+        sbuf_lit(text, ", buckets ");
+        sbuf_u64(text, buckets_of(n, w->node));
         if (i == 0)
             sbuf_str(text, lease_is_suspended(n->lease) ? ", this one, suspended"
                            : lease_store_ok(n->lease)   ? ", this one"

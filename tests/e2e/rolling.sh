@@ -2,9 +2,11 @@
 # shellcheck shell=bash disable=SC2154
 #
 # tests/e2e/rolling.sh, read by deploy/demo-cluster.sh --run: calls of all kinds through three nodes, each of which is
-# drained, ends, starts again and gets a part of the calls. RATE: calls a second; SCENARIO: of bench-call.
+# drained, ends, starts again and gets a part of the calls. RATE: calls a second; SCENARIO: of bench-call;
+# SHARDS: of each node.
 RATE=${RATE:-15}
 EXTRA="
+runtime: { shards: ${SHARDS:-1} }
 peers: [{ name: bench, address: $PHONES, trusted: true }]
 routes:
   - { name: bench, prefix: b, next_hop: '$PHONES:6001' }
