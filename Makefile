@@ -7,7 +7,7 @@
 # make test       everything, in stages        make unit, ladders, e2e, tidy    one stage of it
 # make test-full  the same, and what is only sampled there
 # make kill-matrix  a node dies at each point of each flow, in virtual time (FLOW=replace/2-one-vip/17)
-# make bench        all of these, into bench/REPORT.md (SECTIONS='engine flood parse store relay call')
+# make bench        all of these, into bench/REPORT.md (SECTIONS='engine flood parse store relay call curve')
 # make bench-parse  the SIP parser against others (ROUNDS=n)
 # make conformance  tests/CONFORMANCE.md, which test shows what, made from the tests
 # make asan tsan  the tests under sanitizers   make fuzz SECONDS=30    each fuzz target   make cov    line coverage
@@ -15,6 +15,7 @@
 # make bench-relay RTP packets and their cost, beside rtpengine (ARGS=); also -price, -steered: bench/relay/README.md
 # make allocations  100 000 calls, then as many transfers, of which none takes memory (CALLS=, RATE=)
 # make bench-call  calls a second and their cost, beside Kamailio (SCENARIO=, RATE=, ARGS=)
+# make bench-curve  goodput by offered load, and after an overload (PHASE=: seconds)
 # make bench-flood  what a datagram costs that nobody should have sent
 # make bench-engine  instructions a call of the engine alone, by callgrind (SCENARIO=)
 # make deps       the Debian packages          make install PREFIX=/usr/local DESTDIR=
@@ -255,6 +256,13 @@ bench-call: build/deps.build-demo-bench
 	$(B)/bench-call --daemon $(B)/refereed --scenario $(SCENARIO) --rate $(RATE) $(or $(ARGS), \
 	    --target direct --target referee --target kamailio --target referee --target kamailio)
 
+# Offered 0.5 to 3 times the capacity; the picture is in $(B)/bench-curve.
+PHASE ?= 4
+.PHONY: bench-curve
+bench-curve: build/deps.build-demo-bench
+	@$(MAKE) --no-print-directory all
+	@bench/call/curve.sh $(B) $(PHASE)
+
 # Writes to Redis beside redis-benchmark, latency, bytes; ARGS='--takeover 1000000' for a node's death.
 bench-store: build/deps.build-demo-test
 	@$(MAKE) --no-print-directory all
@@ -264,7 +272,7 @@ bench-engine: build/deps.build-demo-bench $(B)/bench-engine
 	bench/engine/instructions.sh $(B)/bench-engine $(SCENARIO)
 	bench/engine/instructions.sh $(B)/bench-engine $(SCENARIO) records
 # Relays beside each other, as root: ARGS=--help.
-SECTIONS ?= engine flood parse store relay call
+SECTIONS ?= engine flood parse store relay call curve
 .PHONY: bench bench-flood
 bench: build/deps.build-demo-bench all
 	@bench/report.sh $(B) $(SECTIONS)

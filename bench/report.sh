@@ -9,10 +9,13 @@ shift
 report=bench/REPORT.md
 declare -A title=(
     [engine]="Instructions a call" [flood]="What nobody should have sent" [parse]="Parser"
-    [store]="Store" [relay]="Relay" [call]="Calls")
+    [store]="Store" [relay]="Relay" [call]="Calls" [curve]="Overload")
 declare -A command=(
     [engine]="make engine-count" [flood]="make bench-flood" [parse]="make bench-parse ROUNDS=${ROUNDS:-31}"
-    [store]="make bench-store" [relay]="make bench-relay" [call]="make bench-call")
+    [store]="make bench-store" [relay]="make bench-relay" [call]="make bench-call"
+    [curve]="make bench-curve PHASE=${PHASE:-4}")
+# A picture that the command leaves in the build, kept beside the report.
+declare -A picture=([relay]=bench-relay/relay.svg [curve]=bench-curve/curve.svg)
 failed=()
 
 for s in "$@"; do
@@ -35,6 +38,11 @@ section() {
     status=${PIPESTATUS[0]}
     echo '```'
     echo
+    if [ "$status" = 0 ] && [ -n "${picture[$1]:-}" ]; then
+        cp "$build/${picture[$1]}" "bench/$1.svg"
+        echo "![${title[$1]}]($1.svg)"
+        echo
+    fi
     if [ "$status" != 0 ]; then
         failed+=("$1")
         echo "**Failed**: exit status $status."
@@ -58,7 +66,7 @@ former() {
     echo "- Machine: $(nproc) cores of $(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -n 1)," \
         "$(awk '/MemTotal/ { printf "%d GiB", $2 / 1048576 + 0.5 }' /proc/meminfo), Linux $(uname -r)"
     echo "- Compiler: $(${CC:-gcc} --version | head -n 1), -O2"
-    for s in engine flood parse store relay call; do
+    for s in engine flood parse store relay call curve; do
         case " $* " in
         *" $s "*) echo "$s: ${command[$s]}" >&2; section "$s" ;;
         *) former "$s" ;;
