@@ -49,7 +49,7 @@ static bool referee_config(const struct target *t, const struct load *l, char pa
         return false;
     fprintf(f,
             "version: 1\nsip:\n  listen: ['127.0.0.1:%u']\nlog:\n  level: warn\n"
-            "media:\n  address: 127.0.0.1\n  ports: '20000-27999'\n  quarantine: 10ms\n"
+            "media:\n  address: 127.0.0.1\n  ports: '40000-47999'\n  quarantine: 10ms\n"
             "limits:\n  calls: 16k\n  transactions: 3000000\n  registrations: 10k\n"
             "  emergency: [" EMERGENCY_NUMBER "]\n"
             "routes:\n  - {name: bench, prefix: b, next_hop: '127.0.0.1:%u'}\n"

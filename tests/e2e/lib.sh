@@ -46,20 +46,26 @@ wait_for() {
 
 # free_port [UDP port count]: the first of so many adjacent ports of 127.0.0.1 that nobody uses, by UDP or TCP.
 # Each test asks below the kernel's own range for outgoing ports, in its lane's (6000 from PORTS_FROM on), at a place
-# that depends on its process.
+# that depends on its process. Where all are taken it looks again until some are free.
 free_port() {
-    local count=${1:-1} from=${PORTS_FROM:-20000} first port
-    local -A used=()
-    while read -r port; do
-        used[$port]=1
-    done < <(ss -Hlnut | awk '{ sub(/.*:/, "", $5); print $5 }')
-    for ((first = from + ($$ * 37 + RANDOM) % 6000; ; first = from + (first + count - from) % 6000)); do
-        for ((port = first; port < first + count; port++)); do
-            [ -z "${used[$port]-}" ] || continue 2
+    local count=${1:-1} from=${PORTS_FROM:-20000} end=$((SECONDS + 60)) first port tries
+    local -A used
+    while [ $SECONDS -lt $end ]; do
+        used=()
+        while read -r port; do
+            used[$port]=1
+        done < <(ss -Hlnut | awk '{ sub(/.*:/, "", $5); print $5 }')
+        first=$((from + ($$ * 37 + RANDOM) % 6000))
+        for ((tries = 6000 / count; tries >= 0; tries--, first = from + (first + count - from) % 6000)); do
+            for ((port = first; port < first + count; port++)); do
+                [ -z "${used[$port]-}" ] || continue 2
+            done
+            echo "$first"
+            return
         done
-        echo "$first"
-        return
+        sleep 0.2
     done
+    fail "no $count adjacent ports are free"
 }
 
 # start NAME COMMAND...: in the background, output in $T/NAME.log; its process id in the variable `last`.
