@@ -367,6 +367,10 @@ programs-for-tests: $(UNIT_BIN) $(LADDER_BIN) $(SIM_BIN) $(KILL_BIN)
 ASAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DREFEREE_SLOW_CHECKS
 # gcc's own advice: with -fsanitize=thread it takes initialized variables for uninitialized ones.
 TSAN := -O1 -g -fsanitize=thread -fno-omit-frame-pointer -DREFEREE_SLOW_CHECKS -Wno-maybe-uninitialized
+# All of them are five to fifteen times slower so.
+asan tsan: export UNIT_LIMIT ?= 600
+asan tsan: export E2E_LIMIT ?= 400
+asan tsan: export LIMIT ?= 60
 asan:
 	@$(MAKE) --no-print-directory test B=build/asan JEMALLOC= OPT='$(ASAN)' STAGES='build unit ladders e2e'
 tsan:
