@@ -9,7 +9,7 @@
 #define ADMIT_MIN 20u
 /* Of the room for writes: behind it each one waits too long. */
 #define WRITES_FULL 750u
-/* Of the room for what has arrived. */
+/* Of the room for what has arrived; the kernel says up to a quarter of it too much, which it gives back in one go. */
 #define WAITING_CALLS 500u
 #define WAITING_REGISTRATIONS 750u
 #define MARKS_MAX 65536u

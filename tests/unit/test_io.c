@@ -243,6 +243,35 @@ static void forgets_a_removed_socket(struct rig *r) {
     CHECK_EQ(r->events[0].tag, 99);
 }
 
+/* Of a socket that nobody reads. */
+static void test_tells_what_waits(void) {
+    struct addr at, from;
+    struct udp_msg m;
+    static const char bytes[1000];
+    struct addr any = { .family = ADDR_V4 };
+    int fd = udp_open(&any, &(struct udp_options){ .rcvbuf = 1 << 18 }), peer = open_any(&from);
+    CHECK_TRUE(fd >= 0 && udp_bound(fd, &at));
+    addr_parse_ip(SL("127.0.0.1"), &at);
+    CHECK_EQ(udp_waiting(fd), 0);
+    udp_fill(&m, bytes, sizeof bytes, &at, &(struct addr){ 0 });
+    unsigned before = 0;
+    for (int i = 0; i < 4; i++) {
+        for (int k = 0; k < 20; k++)
+            CHECK_EQ(sendmsg(peer, &m.h, 0), sizeof bytes);
+        CHECK_TRUE(udp_waiting(fd) > before);
+        before = udp_waiting(fd);
+    }
+    for (int k = 0; k < 1000; k++)
+        (void)!sendmsg(peer, &m.h, 0);
+    CHECK_TRUE(udp_waiting(fd) > 950); /* more is lost */
+    char room[sizeof bytes];
+    while (recv(fd, room, sizeof room, MSG_DONTWAIT) > 0)
+        ;
+    CHECK_TRUE(udp_waiting(fd) < 300); /* what was read may be given back in bulk */
+    close(fd);
+    close(peer);
+}
+
 static void both(void (*test)(struct rig *)) {
     static struct rig r;
     for (enum io_backend b = IO_URING; b <= IO_EPOLL; b++) {
@@ -272,5 +301,6 @@ int main(void) {
     return UNIT_RUN("io", UNIT(test_receives), UNIT(test_sends_from_the_named_source),
                     UNIT(test_forwards_without_a_copy), UNIT(test_takes_empty_and_drops_long),
                     UNIT(test_survives_a_flood), UNIT(test_reports_the_unreachable), UNIT(test_sends_many),
-                    UNIT(test_watches), UNIT(test_forgets_a_removed_socket), UNIT(test_waits_as_told));
+                    UNIT(test_watches), UNIT(test_forgets_a_removed_socket), UNIT(test_waits_as_told),
+                    UNIT(test_tells_what_waits));
 }
