@@ -13,7 +13,7 @@
 # make asan tsan  the tests under sanitizers   make fuzz SECONDS=30    each fuzz target   make cov    line coverage
 # make bench-store  the Redis store beside redis-benchmark (ARGS='--takeover 1000000')
 # make bench-relay RTP packets and their cost, beside rtpengine (ARGS=); also -price, -steered: bench/relay/README.md
-# make allocations  100 000 calls, then as many transfers, of which none takes memory (CALLS=, RATE=)
+# make allocations  100 000 calls, then as many transfers, of which none takes memory (CALLS=)
 # make bench-call  calls a second and their cost, beside Kamailio (SCENARIO=, RATE=, ARGS=)
 # make bench-curve  goodput by offered load, and after an overload (PHASE=: seconds)
 # make bench-flood  what a datagram costs that nobody should have sent
@@ -325,9 +325,8 @@ e2e: all
 # Of `make e2e` the test that counts calls of the allocator, with as many calls as the goal says.
 .PHONY: allocations
 allocations: CALLS := 100000
-allocations: RATE := 2000
 allocations: all
-	@B=$(B) CALLS=$(CALLS) RATE=$(RATE) E2E_LIMIT=1800 tests/e2e/run.sh allocations
+	@B=$(B) CALLS=$(CALLS) E2E_LIMIT=1800 tests/e2e/run.sh allocations
 	@grep 'allocator$$' $(B)/e2e/allocations/test.log
 
 # Phones, network and engine in one process under virtual time. HOURS=n, SEED=n, HOT=1.

@@ -133,20 +133,21 @@ static void turn(struct load *l, uint64_t next) {
     sweep(l);
 }
 
-static bool is_told_to_stop(const struct load *l) {
-    return l->o.stop && *l->o.stop;
+/* No call is to begin any more, whatever the time. */
+static bool is_enough(const struct load *l) {
+    return l->stop || (l->o.stop && *l->o.stop) || (l->o.calls && l->t.started >= l->o.calls);
 }
 
 void load_phase(struct load *l, double rate, uint64_t us) {
     uint64_t from = clock_us(), until = from + us, due = from;
     double gap = 1e6 / rate;
-    for (uint64_t n = 0; (l->o.at_once ? l->now : due) < until && !l->stop && !is_told_to_stop(l);) {
+    for (uint64_t n = 0; (l->o.at_once ? l->now : due) < until && !is_enough(l);) {
         run_timers(l);
         if (l->o.at_once)
-            for (due = l->now; l->o.calls_max - l->free_n < l->o.at_once;)
+            for (due = l->now; l->o.calls_max - l->free_n < l->o.at_once && !is_enough(l);)
                 begin(l, due);
         else
-            for (; due <= l->now && due < until; due = from + (uint64_t)(gap * (double)++n))
+            for (; due <= l->now && due < until && !is_enough(l); due = from + (uint64_t)(gap * (double)++n))
                 begin(l, due);
         turn(l, l->o.at_once ? l->now + TURN_US : due < until ? due : l->now + TURN_US);
     }
@@ -169,7 +170,7 @@ void load_give_up(struct load *l) {
 void load_run(struct load *l) {
     uint64_t from = clock_us();
     load_phase(l, l->o.rate, l->o.seconds_us);
-    if (is_told_to_stop(l))
+    if (is_enough(l))
         l->o.seconds_us = clock_us() - from;
     load_drain(l, DRAIN_US + l->o.hold_us);
 }

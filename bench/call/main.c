@@ -182,7 +182,8 @@ static const struct option known[] = {
     { "users", required_argument, NULL, 'u' },   { "max", no_argument, NULL, 'm' },
     { "at", required_argument, NULL, 'a' },      { "tell", no_argument, NULL, 'v' },
     { "daemon", required_argument, NULL, 'd' },  { "extra", required_argument, NULL, 'e' },
-    { "curve", required_argument, NULL, 'g' },
+    { "curve", required_argument, NULL, 'g' },   { "at-once", required_argument, NULL, 'o' },
+    { "calls", required_argument, NULL, 'l' },
     { NULL, 0, NULL, 0 },
 };
 
@@ -212,6 +213,8 @@ static bool read_options(struct options *o, int argc, char **argv) {
         case 'd': o->daemon = optarg; break;
         case 'e': o->extra = optarg; break;
         case 'g': o->curve = optarg; break;
+        case 'o': o->load.at_once = (uint32_t)number("at-once", optarg, 1, 10000); break;
+        case 'l': o->load.calls = (uint64_t)number("calls", optarg, 1, 1e9); break;
         default: return false;
         }
     }
@@ -226,6 +229,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: bench-call [--target referee|kamailio|direct|IP:PORT]... [--scenario S] [--rate N]\n"
                         "  [--seconds N] [--hold MS] [--slots N] [--users N] [--max] [--daemon FILE] [--extra YAML]\n"
                         "  [--at IP[:PORT]] (the parties; PORT, PORT + 1, PORT + 2) [--tell] (each call that fails)\n"
+                        "--at-once N: so many calls at a time, whatever the rate; --calls N: not more than that\n"
                         "--curve FOLDER: goodput by offered load, phases of so many seconds; data for plots in FOLDER\n"
                         "SIGTERM: no call begins any more.\n");
         return 2;
