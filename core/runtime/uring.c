@@ -9,12 +9,19 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum op { OP_RECV = 1, OP_POLL, OP_SEND, OP_CANCEL };
+enum op { OP_RECV = 1, OP_POLL, OP_SEND, OP_SEND_NOW, OP_CANCEL };
 
 #define NOTHING_GIVEN UINT32_MAX
 #define TURN_CQES_MAX 1024
 #define CANCEL_TRIES 64
 #define RING_FREE_END UINT32_MAX
+/* Waking up costs as much as some packets do: while TOGETHER_MIN datagrams of media came in a turn, the next one waits
+ * for TOGETHER_MAX, but not for long. */
+#define TOGETHER_MIN 2
+#define TOGETHER_MAX 16
+#define TOGETHER_US 200
+#define ARM_AT_ONCE 8
+#define BUFFERS_LOW (URING_BUFFERS / 4)   /* so many are held: they are given back before the wait, not after it */
 
 /* A provided buffer ring and the memory behind it. */
 struct group {
@@ -34,6 +41,9 @@ struct uring {
     uint32_t *idle;                    /* sockets whose request has ended */
     uint32_t idle_n;
     uint32_t tx_free;
+    uint32_t quiet[IO_TX_MAX];         /* sends of OP_SEND_NOW since the last submission */
+    uint32_t quiet_n;
+    uint32_t media;                    /* datagrams of IO_SMALL in the last turn */
     bool ring_open;
 };
 
@@ -201,16 +211,26 @@ void uring_disarm(struct uring *u, uint32_t slot) {
     io_uring_submit(&u->ring);
 }
 
+/* Buffers that nothing is in yet: what completed and was not taken has some. */
+static bool has_buffers(struct uring *u, enum io_class class) {
+    uint32_t held = u->groups[class].held;
+    return class == IO_LARGE ? held < URING_BUFFERS
+                             : held + io_uring_cq_ready(&u->ring) + ARM_AT_ONCE <= URING_BUFFERS;
+}
+
+/* With datagrams waiting a socket takes buffers as soon as it is armed. The one that finds none has been armed for
+ * nothing, which costs more than a datagram: so only some at a time, while there are buffers. */
 static void arm_idle(struct uring *u) {
-    uint32_t kept = 0;
+    uint32_t kept = 0, armed = 0;
     for (uint32_t i = 0; i < u->idle_n; i++) {
         uint32_t slot = u->idle[i];
         struct io_socket *s = &u->c->sockets[slot];
         if (s->fd < 0 || s->armed)
             continue;
-        bool starved = s->datagram && u->groups[s->class].held == URING_BUFFERS;
-        if (starved || !uring_arm(u, slot))
+        if ((s->datagram && !has_buffers(u, s->class)) || !uring_arm(u, slot))
             u->idle[kept++] = slot;
+        else if (++armed % ARM_AT_ONCE == 0)
+            io_uring_submit(&u->ring);
     }
     u->idle_n = kept;
 }
@@ -231,6 +251,14 @@ static void free_tx(struct uring *u, struct io_tx *tx) {
     u->tx_free = (uint32_t)(tx - u->c->tx);
 }
 
+/* Media that cannot leave at once is dropped: so the send is done when it is submitted, and tells only of failure. */
+static void prepare_now(struct uring *u, struct io_uring_sqe *sqe, const struct io_tx *tx) {
+    io_uring_prep_sendmsg(sqe, u->c->sockets[tx->slot].fd, &tx->m.h, MSG_NOSIGNAL | MSG_DONTWAIT);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data64(sqe, pack(OP_SEND_NOW, tx->slot, 0));
+    u->quiet[u->quiet_n++] = (uint32_t)(tx - u->c->tx);
+}
+
 void uring_send(struct uring *u, struct io_tx *tx) {
     if (tx->rx != IO_NO_RX) {
         uint32_t event = tx->rx;
@@ -243,12 +271,26 @@ void uring_send(struct uring *u, struct io_tx *tx) {
         free_tx(u, tx);
         return;
     }
+    if (u->c->sockets[tx->slot].class == IO_SMALL) {
+        prepare_now(u, sqe, tx);
+        return;
+    }
     io_uring_prep_sendmsg(sqe, u->c->sockets[tx->slot].fd, &tx->m.h, MSG_NOSIGNAL);
     io_uring_sqe_set_data64(sqe, pack(OP_SEND, (uint32_t)(tx - u->c->tx), 0));
 }
 
+/* All of OP_SEND_NOW are done when they have been submitted. */
+static void end_quiet(struct uring *u) {
+    if (io_uring_sq_ready(&u->ring))
+        return;
+    for (uint32_t i = 0; i < u->quiet_n; i++)
+        free_tx(u, &u->c->tx[u->quiet[i]]);
+    u->quiet_n = 0;
+}
+
 void uring_push(struct uring *u) {
     io_uring_submit(&u->ring);
+    end_quiet(u);
 }
 
 static uint32_t on_sent(struct uring *u, const struct io_uring_cqe *cqe, uint32_t index, struct io_event *ev) {
@@ -298,6 +340,7 @@ static uint32_t on_received(struct uring *u, const struct io_uring_cqe *cqe, uin
     }
     ev->rx = u->given_n;
     u->given[u->given_n++] = id;
+    u->media += s->class == IO_SMALL;
     return 1;
 }
 
@@ -306,7 +349,9 @@ static uint32_t on_cqe(struct uring *u, const struct io_uring_cqe *cqe, struct i
     uint32_t slot = (uint32_t)(cqe->user_data >> 32) & 0xffffff;
     if (op == OP_SEND)
         return on_sent(u, cqe, slot, ev);
-    if (op == OP_CANCEL)
+    if (op == OP_SEND_NOW)
+        metrics_add(u->c->o.metrics, M_send_errors, 1);
+    if (op == OP_SEND_NOW || op == OP_CANCEL)
         return 0;
     struct io_socket *s = &u->c->sockets[slot];
     bool live = s->fd >= 0 && s->generation == (uint32_t)cqe->user_data;
@@ -342,8 +387,12 @@ static void submit_and_wait(struct uring *u, uint64_t timeout_us) {
         return;
     }
     struct io_uring_cqe *cqe;
+    bool together = u->media >= TOGETHER_MIN;
+    if (together && timeout_us > TOGETHER_US)
+        timeout_us = TOGETHER_US;
     struct __kernel_timespec ts = { (long long)(timeout_us / 1000000), (long long)(timeout_us % 1000000) * 1000 };
-    io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, timeout_us == UINT64_MAX ? NULL : &ts, NULL);
+    io_uring_submit_and_wait_timeout(&u->ring, &cqe, together ? TOGETHER_MAX : 1,
+                                    timeout_us == UINT64_MAX ? NULL : &ts, NULL);
 }
 
 uint32_t uring_turn(struct uring *u, uint64_t timeout_us, struct io_event *events) {
@@ -351,7 +400,11 @@ uint32_t uring_turn(struct uring *u, uint64_t timeout_us, struct io_event *event
         if (u->given[i] != NOTHING_GIVEN)
             give_back(u, u->given[i]);
     u->given_n = 0;
+    if (u->groups[IO_SMALL].held >= BUFFERS_LOW)
+        uring_push(u);
     arm_idle(u);
     submit_and_wait(u, timeout_us);
+    end_quiet(u);
+    u->media = 0;
     return reap(u, events);
 }
