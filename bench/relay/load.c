@@ -178,7 +178,7 @@ static void open_rx(struct load *l, const char *device, const char *netns) {
                                 .tp_block_nr = RING_FRAMES / ((1 << 16) / RING_FRAME) };
     if (netns && (there < 0 || setns(there, CLONE_NEWNET) < 0))
         die(netns);
-    int fd = packet_socket(device, ETH_P_IP);
+    int fd = packet_socket(device, ETH_P_ALL); /* in front of what drops it, see ends.bpf.c */
     if (setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on) < 0 ||
         setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof version) < 0 ||
         setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &ring, sizeof ring) < 0)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """bench/relay/run.py [--calls 100,1000,4000] [--rates 50000,150000,300000] [--seconds 3] [--passes 2] [--relays ...]
 
-Relays side by side in one run: the bare wire, refereed by tc, by XDP, in user space, and rtpengine (user space, one
+Relays side by side in one run: the bare wire, a bare hop (ends.bpf.c: each frame goes back as it came, so this is what
+a second passage of a veth costs whoever relays), refereed by tc, by XDP, in user space, and rtpengine (user space, one
 thread). Each has a network namespace and a veth of its own to the parties' namespace; all have the same calls up. Then,
 for each number of calls and each rate (0: as many as go), one after the other and again: A B A B. Relay on CPU 0, load
 generator on CPU 1, both before all else there (SCHED_FIFO). 300000 packets a second are more than a relay in user space
@@ -36,7 +37,7 @@ from calls import Ng, Sip
 B = os.environ.get("B", "build/gcc")
 OUT = f"{B}/bench-relay"
 NAME = f"rb{os.getpid()}"
-RELAYS = ("wire", "tc", "xdp", "user", "rtpengine")
+RELAYS = ("wire", "tc", "xdp", "user", "rtpengine", "hop")
 # For its memory only: the same calls as `user`, and their media does not come here.
 UNANCHORED = "sip only"
 # Before whatever else runs here.
@@ -79,11 +80,15 @@ class Relay:
             sh(f"ip {prefix} addr add {address}/24 dev {self.device}; ip {prefix} link set {self.device} up")
         sh(f"ip -n {self.space} link set lo up; ip -n {self.space} route add 10.200.0.0/16 via {self.here}")
         self.mac = re.search(r"link/ether (\S+)", sh(f"ip -n {self.space} link show {self.device}"))[1]
+        self.ingress(f"tc -n {self.space}" if self.kind == "wire" else "tc", "sink")
         if self.kind == "xdp":
-            with open(f"{OUT}/pass.c", "w", encoding="ascii") as f:
-                f.write('__attribute__((section("xdp"), used)) int pass(void *x) { return 2; }\n')
-            sh(f"clang -target bpf -O2 -g -c {OUT}/pass.c -o {OUT}/pass.o")
-            sh(f"ip link set dev {self.device} xdpdrv obj {OUT}/pass.o sec xdp")
+            sh(f"ip link set dev {self.device} xdpdrv obj {OUT}/ends.o sec xdp")
+        if self.kind == "hop":
+            self.ingress(f"tc -n {self.space}", "hop")
+
+    def ingress(self, tc, program):
+        sh(f"{tc} qdisc add dev {self.device} clsact")
+        sh(f"{tc} filter add dev {self.device} ingress bpf da obj {OUT}/ends.o sec tc/{program}")
 
     def command(self):
         if self.kind == "rtpengine":
@@ -107,7 +112,7 @@ routes: [{{name: far, next_hop: "{self.here}:5070"}}]
 
     def start(self):
         self.wire()
-        if self.kind != "wire":
+        if self.kind not in ("wire", "hop"):
             self.begin()
 
     def begin(self):
@@ -231,7 +236,7 @@ def ratios(rows):
         if "rtpengine" in by:
             parts = [f"{k} {by['rtpengine']['ns'] / by[k]['ns']:.1f}" for k in ("tc", "xdp", "user")
                      if k in by and by[k]["ns"] > 0 and by["rtpengine"]["ns"] > 0] or ["(too little came through)"]
-            p99 = [f"{k} {by[k]['p99_us'] - by['wire']['p99_us']:+.0f}" for k in ("tc", "xdp") if k in by]
+            p99 = [f"{k} {by[k]['p99_us'] - by['wire']['p99_us']:+.0f}" for k in ("hop", "tc", "xdp") if k in by]
             lines.append(f"{calls:5} calls, {rate or 'all'} pps: rtpengine costs so many times as much as "
                          f"{', '.join(parts)}; p99 against the wire's, us: {', '.join(p99)}")
     return lines
@@ -277,6 +282,7 @@ def goals(rows, kib_a_call):
                                               ("user", "at saturation", at_most("user"), 1.5))]
     found.append(judged("tc: p99 at 150 000 pps, us", p99("tc", None), 20, False))
     found.append(judged("tc: the same, more than the wire's", p99("tc", "wire"), 5, False))
+    found.append(judged("tc: the same, more than a bare hop's", p99("tc", "hop"), 5, False))
     if "user" in kib_a_call:
         own = kib_a_call["user"] - kib_a_call[UNANCHORED]
         found.append(judged("user: RSS a call, media's own part, KiB", [own], 1, False))
@@ -295,7 +301,7 @@ def memory_line(r, kib_a_call):
 def plot(rows):
     """A bar a relay, in groups of calls and rate."""
     groups = sorted({(r["calls"], r["rate"] or 10**9) for r in rows})
-    kinds = [k for k in RELAYS if k != "wire" and any(r["relay"] == k for r in rows)]
+    kinds = [k for k in RELAYS if k not in ("wire", "hop") and any(r["relay"] == k for r in rows)]
     with open(f"{OUT}/relay.dat", "w", encoding="ascii") as f:
         f.write("cell " + " ".join(kinds) + "\n")
         for calls, rate in groups:
@@ -317,7 +323,7 @@ def main():
     parser.add_argument("--rates", type=numbers, default=[50000, 150000, 300000])
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--passes", type=int, default=2)
-    parser.add_argument("--relays", default=",".join(RELAYS))
+    parser.add_argument("--relays", default="wire,hop,tc,xdp,user,rtpengine")
     options = parser.parse_args()
     kinds = options.relays.split(",")
     if not shutil.which("rtpengine") and "rtpengine" in kinds:
@@ -333,6 +339,8 @@ def main():
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     sh("ip link set lo up")
+    sh("clang -target bpf -O2 -g -I/usr/include/$(uname -m)-linux-gnu -c bench/relay/ends.bpf.c"
+       f" -o {OUT}/ends.o")
     relays, rows = [Relay(k) for k in kinds], []
     plain = [Relay(UNANCHORED)] if "user" in kinds else []
     try:
