@@ -149,7 +149,7 @@ struct engine_config {
     uint16_t shard;
     uint16_t shards;         /* engines of this process, numbered from 0; 0, 1: this one alone */
     uint16_t cluster_id;
-    uint32_t node;           /* in whose name records are written; 0: not fenced */
+    uint32_t node;           /* in whose name records are written, a member's number (member.h); 0: not fenced */
     bool shared;             /* one of several engines: it owns what EV_BUCKET says; see owner.h */
     struct siphash_key seed; /* random, or the simulator's */
     uint8_t secret[32];      /* of nonces, tokens and branches; shared by a cluster */

@@ -46,7 +46,8 @@ enum bucket_event {
     BUCKET_LOST,   /* `peer` has it: forget its calls without a word */
 };
 
-/* Another engine, by a number that only the shell understands: a node, or a shard of this process. */
+/* Another engine: a member of the cluster, by its number (member.h); without one a shard of this process, by a number
+ * that only the shell understands. */
 #define PEER_NONE 0
 enum peer_kind {
     PEER_DATAGRAM, /* from the wire, for the owner of `bucket`: src, dst as they were there; `hops` engines had it */

@@ -108,7 +108,8 @@ static uint32_t streams_of(const struct config *c) {
 
 /* Each shard raises it for itself, but all have one limit. */
 static void raise_descriptors(struct shards *all) {
-    rlim_t need = (rlim_t)streams_of(all->config) * 2 + OTHER_DESCRIPTORS * all->n;
+    rlim_t links = all->config->engine.node ? 2 * LINK_NODES_MAX : 0;
+    rlim_t need = (rlim_t)streams_of(all->config) * 2 + (OTHER_DESCRIPTORS + links) * all->n;
     struct rlimit r;
     if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= need)
         return;
