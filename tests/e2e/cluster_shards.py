@@ -105,6 +105,7 @@ def shards(cluster):
     serve("no call is lost on its way", lambda: count(cluster, "leftover", "calls") == len(calls))
     for pair in calls:
         talk(*pair)
+    calls.append(transfer(cluster, phones, (2, 0), (2, 1)))  # with ports of the first shard
     check("node 2 drains", two.ctl("drain") == "draining\n")
     Roaming.alive = [one]
     serve("and ends, all its shards", lambda: two.child.poll() is not None)
