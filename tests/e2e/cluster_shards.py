@@ -126,6 +126,7 @@ def main():
     cluster = Cluster([Node(i + 1, "127.0.0.1", PORT + 140 * i, f"127.0.0.1:{PORT + 1 + 140 * i}", redis,
                             advertise=f"127.0.0.1:{PORT}") for i in range(2)], ("127.0.0.1", REDIS))
     for node in cluster.nodes:
+        node.config["store"]["timeout"] = "2s"  # a Redis that the machine does not let run is not one that is lost
         node.config["transfer"] = {"transferor_bye_wait": "200ms"}
         node.config["media"]["ports"] = f"{node.port // 2 * 2 + 10}-{node.port // 2 * 2 + 129}"
     try:
