@@ -3,12 +3,13 @@
  * Engines of one cluster, each with its lease, on one embedded store, in virtual time: messages take their time,
  * engines die, sleep, lose the store, come back, drain. A test gives the phones. Whatever an engine sends for a leg of
  * a call is checked: the store has the call's bucket for that engine. A test may have an engine die in the midst of its
- * outbox.
+ * outbox. Some may be shards of one node (cluster_numbers), which have a part each of its media ports.
  */
 #ifndef REFEREE_TESTS_CLUSTER_RIG_H
 #define REFEREE_TESTS_CLUSTER_RIG_H
 
 #include "core/b2b/owner.h"
+#include "core/base/member.h"
 #include "core/base/record_head.h"
 #include "store/lease.h"
 #include "tests/unit/call_rig.h"
@@ -64,6 +65,20 @@ struct cluster {
     /* Asked before each entry of an outbox, and with NULL behind the last one. */
     bool (*dies)(struct cluster *w, unsigned engine, const struct out *next);
 };
+
+/* As members; 0: one more than the index. */
+static uint32_t cluster_numbers[CLUSTER_MAX];
+
+static inline uint32_t cluster_number(unsigned i) {
+    return cluster_numbers[i] ? cluster_numbers[i] : i + 1;
+}
+
+static inline unsigned cluster_index(uint32_t number) {
+    unsigned i = 0;
+    while (i < CLUSTER_MAX - 1 && cluster_number(i) != number)
+        i++;
+    return i;
+}
 
 static inline uint64_t cluster_wall(const struct cluster *w) {
     return RIG_START_MS + (w->now - RIG_START_US) / 1000;
@@ -163,9 +178,9 @@ static inline void cluster_check_send(struct cluster *w, unsigned i, struct slic
     if (!l || w->c[i].cut)
         return;
     uint16_t bucket = leg_call(w->c[i].e, l)->bucket;
-    if (cluster_owner(w, bucket) != i + 1) {
+    if (cluster_owner(w, bucket) != cluster_number(i)) {
         w->wrong_owner++;
-        printf("\nengine %u sends for bucket %03x of engine %u: %.40s\n", i + 1, bucket, cluster_owner(w, bucket),
+        printf("\nengine %u sends for bucket %03x of engine %u: %.40s\n", cluster_number(i), bucket, cluster_owner(w, bucket),
                text.p);
     }
 }
@@ -184,7 +199,7 @@ static inline struct lease_input *cluster_tell_lease(struct cluster *w, unsigned
 
 static inline void cluster_peer(struct cluster *w, unsigned from, const struct out *o) {
     for (unsigned k = 0; k < w->n; k++) {
-        if (k == from || (o->u.peer.to && o->u.peer.to != k + 1))
+        if (k == from || (o->u.peer.to && o->u.peer.to != cluster_number(k)))
             continue;
         if (!w->c[k].runs) {
             if (o->u.peer.to)
@@ -196,7 +211,7 @@ static inline void cluster_peer(struct cluster *w, unsigned from, const struct o
         f->engine = (int)k;
         f->ev.kind = EV_PEER;
         f->ev.u.peer.what = o->u.peer.what;
-        f->ev.u.peer.from = from + 1;
+        f->ev.u.peer.from = cluster_number(from);
         f->ev.u.peer.bucket = o->u.peer.bucket;
         f->ev.u.peer.hops = o->u.peer.hops;
         f->ev.u.peer.src = o->u.peer.src;
@@ -206,6 +221,21 @@ static inline void cluster_peer(struct cluster *w, unsigned from, const struct o
 }
 
 static inline void cluster_store(struct cluster *w, unsigned i, const struct store_op *op);
+
+/* The shell gives a pair of ports back to the sibling that it belongs to. */
+static inline void cluster_go_home(struct cluster *w, unsigned i, const struct media_cmd *cmd) {
+    for (unsigned k = 0; cmd->verb == MEDIA_CLOSE && k < w->n; k++) {
+        const struct engine_config *c = w->c[k].runs ? &w->c[k].e->cfg : NULL;
+        if (k == i || !c || !member_is_sibling(cluster_number(k), cluster_number(i)) ||
+            cmd->stream < c->media_own_first || cmd->stream >= c->media_own_end)
+            continue;
+        struct cluster_fly *f = cluster_fly_new(w, SLICE_NONE, 1);
+        f->engine = (int)k;
+        f->ev.kind = EV_MEDIA;
+        f->ev.u.media.what = MEDIA_EV_RETURNED;
+        f->ev.u.media.stream = cmd->stream;
+    }
+}
 
 static inline void cluster_out(struct cluster *w, unsigned i, struct out *o) {
     struct buf_pool *p = engine_bufs(w->c[i].e);
@@ -237,6 +267,7 @@ static inline void cluster_out(struct cluster *w, unsigned i, struct out *o) {
     case OUT_CDR: buf_unref(p, &o->u.cdr.buf); break;
     case OUT_ADMIN: buf_unref(p, &o->u.admin.buf); break;
     case OUT_MEDIA:
+        cluster_go_home(w, i, &o->u.media);
         if (w->on_media)
             w->on_media(w, i, &o->u.media);
         break;
@@ -275,8 +306,8 @@ static inline void cluster_decision(struct cluster *w, unsigned i, const struct 
     struct event ev;
     if (!lease_event(d, &ev)) {
         w->c[i].drained = w->c[i].drained || d->verdict == LEASE_DRAINED;
-        if (d->verdict == LEASE_TELL && w->c[d->node - 1].runs) {
-            struct lease_input *in = cluster_tell_lease(w, d->node - 1, LEASE_IN_HEARD, d->bucket);
+        if (d->verdict == LEASE_TELL && w->c[cluster_index(d->node)].runs) {
+            struct lease_input *in = cluster_tell_lease(w, cluster_index(d->node), LEASE_IN_HEARD, d->bucket);
             in->node = d->owner;
             in->epoch = d->epoch;
         }
@@ -290,7 +321,7 @@ static inline void cluster_decision(struct cluster *w, unsigned i, const struct 
     for (unsigned k = 0; w->c[i].e && d->verdict == LEASE_MINE && k < w->n; k++)
         if (k != i && w->c[k].runs) {
             struct lease_input *in = cluster_tell_lease(w, k, LEASE_IN_HEARD, d->bucket);
-            in->node = i + 1;
+            in->node = cluster_number(i);
             in->epoch = d->epoch;
         }
 }
@@ -399,7 +430,7 @@ static inline void cluster_gossip(struct cluster *w, unsigned i) {
     for (unsigned k = 0; k < w->n; k++)
         if (k != i && w->c[k].runs) {
             struct lease_input *in = cluster_tell_lease(w, k, LEASE_IN_PEER, 0);
-            in->node = i + 1;
+            in->node = cluster_number(i);
             in->store_ok = lease_store_ok(w->c[i].l);
         }
 }
@@ -466,13 +497,31 @@ static inline void cluster_stop(struct cluster *w, unsigned i) {
         cluster_sink(w, k);
 }
 
+static inline unsigned cluster_siblings(const struct cluster *w, unsigned i) {
+    unsigned n = 0;
+    for (unsigned k = 0; k < w->n; k++)
+        n += member_is_sibling(cluster_number(k), cluster_number(i));
+    return n;
+}
+
+static inline void cluster_configure(struct cluster *w, unsigned i) {
+    struct engine_config *c = &w->config;
+    uint32_t pairs = (c->media_port_max - c->media_port_min + 1u) / 2, n = cluster_siblings(w, i);
+    c->node = cluster_number(i);
+    c->shard = (uint16_t)member_shard(c->node);
+    c->shards = (uint16_t)n;
+    c->media_own_first = n > 1 ? pairs * c->shard / n : 0;
+    c->media_own_end = n > 1 ? pairs * (c->shard + 1u) / n : 0;
+}
+
 static inline void cluster_start(struct cluster *w, unsigned i) {
     struct cluster_engine *c = &w->c[i];
-    struct lease_config lc = { .node = i + 1, .lazy_seed = w->seq, .format = c->format ? c->format : RECORD_FORMAT };
+    struct lease_config lc = { .node = cluster_number(i), .lazy_seed = w->seq };
     struct arena a;
     if (c->e)
         cluster_stop(w, i);
-    w->config.node = i + 1;
+    lc.format = c->format ? c->format : RECORD_FORMAT;
+    cluster_configure(w, i);
     w->config.seed.k0 = 1000 + w->seq++;
     c->e = rig_engine(&w->config, w->now, cluster_wall(w), &c->mem);
     arena_init(&a, NULL, 0);
