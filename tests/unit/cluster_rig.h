@@ -180,8 +180,8 @@ static inline void cluster_check_send(struct cluster *w, unsigned i, struct slic
     uint16_t bucket = leg_call(w->c[i].e, l)->bucket;
     if (cluster_owner(w, bucket) != cluster_number(i)) {
         w->wrong_owner++;
-        printf("\nengine %u sends for bucket %03x of engine %u: %.40s\n", cluster_number(i), bucket, cluster_owner(w, bucket),
-               text.p);
+        printf("\nengine %u sends for bucket %03x of engine %u: %.40s\n", cluster_number(i), bucket,
+               cluster_owner(w, bucket), text.p);
     }
 }
 
