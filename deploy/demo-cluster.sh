@@ -165,7 +165,7 @@ auth: { required: true, secret: one-secret-for-all-three }
 media: { address: $(media_address $node), ports: 30000-30999, quarantine: 500ms, fastpath: ${FASTPATH:-off} }
 # Who waits for an answer while its node is dead asks again 4 s after the last time.
 transfer: { transferor_bye_wait: 10s }
-drain: { timeout: 1s }
+drain: { timeout: ${DRAIN:-1s} }
 cluster: { node: $node, listen: '10.77.0.$node:7060'${VIPS:+, media_vips: [$VIPS]} }
 store:
   kind: redis
