@@ -62,17 +62,18 @@ struct fast_sent {
     uint32_t splices;              /* changes of source that the party did not hear */
 };
 
-/* What leaves to the party of a stream. By lines of the cache: XDP needs the first three, tc the hop besides. */
+/* What leaves to the party of a stream: three lines of the cache, and a packet needs them all. */
 struct fast_out {
     struct egress egress;          /* first, with what is sent: without a fast path there is no more of it */
     struct fast_sent sent;
     uint32_t lock;                 /* 0: free */
     uint32_t ifindex;              /* of the next hop; 0: not known, all goes up */
-    uint32_t mac_known;            /* both are there: XDP may send */
     uint8_t hop_mac[6], our_mac[6];
+    uint8_t mac_known;             /* both are there: XDP may send */
+    uint8_t hop_family;
+    uint8_t pad[2];
     struct fast_addr dst, src;     /* where RTP goes, and our own address and port */
-    struct fast_addr hop;          /* next hop's address (port 0) */
-    uint8_t pad[56];               /* to whole lines */
+    uint64_t hop_ip[2];            /* of the next hop, as in fast_addr */
 };
 
 /* One for all streams. Slots are pairs of ports: slot = local[i].base + (port - first_port) / 2. */
@@ -93,7 +94,7 @@ struct fast_config {
 };
 
 _Static_assert(sizeof(struct fast_in) <= 256, "an entry for what arrives");
-_Static_assert(sizeof(struct fast_out) == 256, "an entry for what leaves");
+_Static_assert(sizeof(struct fast_out) == 192, "an entry for what leaves");
 _Static_assert(offsetof(struct fast_in, heard) == 0 && offsetof(struct fast_out, egress) == 0 &&
                offsetof(struct fast_out, sent) == sizeof(struct egress), "see relay_heard, relay_egress, relay_sent");
 

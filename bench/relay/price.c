@@ -60,7 +60,7 @@ static void talk(bool v6) {
     struct timespec t;
     struct fast_in party = { .target = 1, .generation = 1, .source = address(v6, 2, 4000), .negotiated_rate = 8000 };
     struct fast_out listener = { .ifindex = 1, .dst = address(v6, 1, PORT), .src = address(v6, 2, 4000),
-                                 .hop = address(v6, 1, 0), .mac_known = 1, .hop_mac = { 2 }, .our_mac = { 2 } };
+                                 .mac_known = 1, .hop_mac = { 2 }, .our_mac = { 2 } };
     struct fast_config c = { .layout = FAST_LAYOUT, .pairs = 2, .first_port = PORT, .local_count = 1 };
     struct fast_addr here = address(v6, 1, 0);
     clock_gettime(CLOCK_BOOTTIME, &t);

@@ -311,7 +311,8 @@ static void set_hop(struct fastpath *f, uint32_t stream, const struct nexthop *n
         ;
     out->ifindex = n->ifindex;
     out->src = fast_addr_of(&n->src, (uint16_t)(f->first_port + 2 * (stream % f->pairs)));
-    out->hop = fast_addr_of(&n->hop, 0);
+    memcpy(out->hop_ip, n->hop.ip, sizeof out->hop_ip);
+    out->hop_family = n->hop.family;
     out->mac_known = n->mac_known && has_xdp(f, n->ifindex);
     memcpy(out->hop_mac, n->hop_mac, sizeof out->hop_mac);
     memcpy(out->our_mac, n->our_mac, sizeof out->our_mac);

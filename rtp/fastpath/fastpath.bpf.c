@@ -306,8 +306,8 @@ static __always_inline int tc_send(struct __sk_buff *skb, struct passage *p, con
     if (!udp)
         return TC_ACT_SHOT;
     write_udp(p, udp);
-    hop.nh_family = p->out->hop.family == FAST_V4 ? FAMILY_V4 : FAMILY_V6;
-    __builtin_memcpy(hop.ipv6_nh, p->out->hop.ip, 16);
+    hop.nh_family = p->out->hop_family == FAST_V4 ? FAMILY_V4 : FAMILY_V6;
+    __builtin_memcpy(hop.ipv6_nh, p->out->hop_ip, 16);
     return bpf_redirect_neigh(p->out->ifindex, &hop, sizeof hop, 0);
 }
 

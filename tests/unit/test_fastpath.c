@@ -88,8 +88,9 @@ static void talk(bool v6) {
     for (uint32_t i = 0; i < FAST_TYPES; i++)
         party.types[i] = (uint8_t)i;
     listener = (struct fast_out){ .ifindex = 1, .dst = address(v6, 3, 5000), .src = address(v6, 1, FIRST_PORT + 2),
-                                  .hop = address(v6, 3, 0), .mac_known = 1, .hop_mac = { 2, 0, 0, 0, 0, 3 },
+                                  .hop_family = v6 ? FAST_V6 : FAST_V4, .mac_known = 1, .hop_mac = { 2, 0, 0, 0, 0, 3 },
                                   .our_mac = { 2, 0, 0, 0, 0, 1 } };
+    memcpy(listener.hop_ip, listener.dst.ip, sizeof listener.hop_ip);
     put_settings(v6, now_us());
     put_streams();
 }
