@@ -14,6 +14,7 @@ enum op { OP_RECV = 1, OP_POLL, OP_SEND, OP_SEND_NOW, OP_CANCEL };
 #define NOTHING_GIVEN UINT32_MAX
 #define TURN_CQES_MAX 1024
 #define CANCEL_TRIES 64
+#define CANCEL_BATCH 256
 #define RING_FREE_END UINT32_MAX
 /* Waking up costs as much as some packets do: while TOGETHER_MIN datagrams of media came in a turn, the next one waits
  * for TOGETHER_MAX, but not for long. */
@@ -160,16 +161,39 @@ struct uring *uring_new(struct io_common *c, const char **why) {
     return NULL;
 }
 
+static void forget_completions(struct uring *u, unsigned expected) {
+    struct __kernel_timespec patience = { 0, 100000000 };
+    struct io_uring_cqe *cqe;
+    io_uring_submit_and_wait_timeout(&u->ring, &cqe, expected, &patience, NULL);
+    io_uring_cq_advance(&u->ring, io_uring_cq_ready(&u->ring));
+}
+
+/* By name: to find whatever is left, the kernel goes through all of them for each one, which takes a minute for the
+ * ports of 4000 calls. */
+static void cancel_by_name(struct uring *u) {
+    unsigned n = 0;
+    for (uint32_t i = 0; i < u->c->o.sockets_max; i++) {
+        const struct io_socket *s = &u->c->sockets[i];
+        struct io_uring_sqe *sqe = s->fd >= 0 && s->armed ? get_sqe(u) : NULL;
+        if (!sqe)
+            continue;
+        io_uring_prep_cancel64(sqe, pack(s->datagram ? OP_RECV : OP_POLL, i, s->generation), 0);
+        io_uring_sqe_set_data64(sqe, pack(OP_CANCEL, 0, 0));
+        sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+        if (++n % CANCEL_BATCH == 0)
+            forget_completions(u, CANCEL_BATCH);
+    }
+    forget_completions(u, n % CANCEL_BATCH);
+}
+
 /* The kernel lets go of a ring after its closing, and of the sockets with it: whoever binds their ports next would be
  * told that they are in use. */
 static void cancel_all(struct uring *u) {
     struct io_uring_sync_cancel_reg all = { .fd = -1, .flags = IORING_ASYNC_CANCEL_ANY, .timeout = { 0, 100000000 } };
-    io_uring_submit(&u->ring);
+    cancel_by_name(u);
     /* Cancelled requests end when their completions are taken. */
-    for (int tries = 0; tries < CANCEL_TRIES && io_uring_register_sync_cancel(&u->ring, &all) > 0; tries++) {
-        io_uring_get_events(&u->ring);
-        io_uring_cq_advance(&u->ring, io_uring_cq_ready(&u->ring));
-    }
+    for (int tries = 0; tries < CANCEL_TRIES && io_uring_register_sync_cancel(&u->ring, &all) > 0; tries++)
+        forget_completions(u, 1);
 }
 
 void uring_free(struct uring *u) {
