@@ -39,7 +39,7 @@
 #define UDP_AT (14 + 20)
 #define RTP_AT (UDP_AT + 8)
 #define FRAME_BYTES (RTP_AT + RTP_BYTES + PAYLOAD)
-#define BATCH 64
+#define BATCH 8                   /* a stamp is no older than so many sends: what is behind them does not count */
 #define TICK_NS 50000
 #define RING_FRAMES 32768
 #define RING_FRAME 512

@@ -294,8 +294,9 @@ def goals(rows, kib_a_call):
 def memory_line(r, kib_a_call):
     less, most = sorted(r.rss)[-2:]
     kib_a_call[r.kind] = (r.rss[most] - r.rss[0]) / most
-    return (f"{r.kind:10} RSS {r.rss[0]} KiB, with {most} calls {r.rss[most]} KiB: {kib_a_call[r.kind]:.2f} KiB a "
-            f"call, {(r.rss[most] - r.rss[less]) / (most - less):.2f} a further one")
+    further = (r.rss[most] - r.rss[less]) / (most - less)
+    return (f"{r.kind:10} RSS {r.rss[0]} KiB, with {most} calls {r.rss[most]} KiB: "
+            f"{kib_a_call[r.kind]:.2f} KiB a call, {further:.2f} a further one")
 
 
 def plot(rows):
