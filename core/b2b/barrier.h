@@ -80,6 +80,8 @@ void barrier_mark_deleting(const struct engine *e, uint8_t busy[LIMIT_BUCKETS]);
 void barrier_init_store(struct engine *e, struct arena *a);
 /* A record that is to be deleted, as soon as may be. */
 void barrier_delete(struct engine *e, uint64_t id, uint64_t version, uint16_t bucket);
+/* The call is over, and its record is still to be deleted. */
+bool barrier_is_deleting(const struct engine *e, uint64_t id);
 
 /* ---- what a promoted server may not have (barrier_lost.c) ---- */
 

@@ -186,6 +186,11 @@ static bool is_others(const struct engine *e, uint16_t bucket, const struct even
     return e->cfg.node && node != e->cfg.node && (node || ev->u.store.epoch >= owner_epoch(e, bucket));
 }
 
+/* What it says is of before our claim: so does a promoted server that has not seen it, until the lease claims again. */
+static bool forgot_claim(const struct engine *e, uint16_t bucket, const struct event *ev) {
+    return ev->u.store.epoch < owner_epoch(e, bucket);
+}
+
 /* If it is ours, by another epoch too than it was written by (the lease has claimed it again, and the engine was told
  * meanwhile, or is yet to be), or the record is a later one of a former owner's, the call stays, and is written once
  * more. What was to be deleted and is a later one of ours is of a call that has come back. */
@@ -193,7 +198,7 @@ static void fenced(struct engine *e, struct write *w, struct call *c, const stru
     bool others = is_others(e, w->bucket, ev);
     metrics_add(&e->metrics, M_calls_fenced, 1);
     reached(e);
-    if (w->deletes && !others && ev->u.store.epoch != w->epoch) {
+    if (w->deletes && (forgot_claim(e, w->bucket, ev) || (!others && ev->u.store.epoch != w->epoch))) {
         delete_later(e, w);
         return;
     }
@@ -203,6 +208,7 @@ static void fenced(struct engine *e, struct write *w, struct call *c, const stru
     pool_free(&e->barrier.writes, ticket_handle(ev->u.store.ticket));
     if (c && others) {
         owner_over_say(e, ev->u.store.node, c);
+        e->owners.reread[c->bucket] = forgot_claim(e, c->bucket, ev);
         recover_forget(e, c);
     } else if (c) {
         c->version += VERSION_GAP;
@@ -260,6 +266,15 @@ void barrier_delete(struct engine *e, uint64_t id, uint64_t version, uint16_t bu
     }
     *w = (struct write){ HANDLE_NONE, id, version, 0, bucket, true, true, false };
     delete_later(e, w);
+}
+
+bool barrier_is_deleting(const struct engine *e, uint64_t id) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct write *w; (w = pool_next(&e->barrier.writes, &cursor, &h));)
+        if (w->over && w->id == id)
+            return true;
+    return false;
 }
 
 static void delete_again(struct engine *e, struct write *w, handle self) {

@@ -383,6 +383,9 @@ void owner_on_bucket(struct engine *e, const struct event *ev) {
         keep(e, b);
         if (ev->u.bucket.rewrite)
             rewrite_all(e, b);
+        if (ev->u.bucket.rewrite && o->reread[b])
+            recover_load(e, b);
+        o->reread[b] = false;
         break;
     case BUCKET_GIVE: owner_on_give(e, ev); break;
     }

@@ -54,6 +54,10 @@ enum record_error recover_record(struct engine *e, struct slice key, struct slic
         metrics_add(&e->metrics, M_records_unreadable, r != RECORD_EXISTS);
         return r;
     }
+    if (barrier_is_deleting(e, c->id)) {
+        record_drop(e, c);
+        return RECORD_EXISTS;
+    }
     if (e->now - c->taken_us > RECOVER_FINE_US && c->takeovers <= RECOVER_TAKEOVERS_MAX)
         c->takeovers = 0;
     if (c->takeovers >= RECOVER_TAKEOVERS_MAX) {

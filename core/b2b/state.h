@@ -394,6 +394,7 @@ struct owners {
     uint64_t epoch[LIMIT_BUCKETS];
     uint64_t told[LIMIT_BUCKETS];    /* the latest that was heard of, whoever has it */
     uint64_t give_until[LIMIT_BUCKETS]; /* 0: only when it has no calls */
+    bool reread[LIMIT_BUCKETS]; /* a call was taken for another node's, by word of before our claim perhaps */
 };
 
 /* moved.h */

@@ -337,6 +337,57 @@ static void test_fenced_by_us(void) {
     }
 }
 
+/* ALICE and BOB talk, and all buckets are ours by epoch 7. */
+static void start_owned_call(void) {
+    start_call();
+    r.e->cfg.node = 1;
+    r.e->owners.shared = true;
+    for (uint32_t k = 0; k < LIMIT_BUCKETS; k++) {
+        r.e->owners.of[k] = OWNER_MINE;
+        r.e->owners.epoch[k] = 7;
+    }
+}
+
+/* A promoted server that has not seen our claim names who had the bucket before: what is to be deleted is deleted when
+ * the claim is there again; only word of a later epoch than ours is another node's. */
+static void test_deleted_before_claim(void) {
+    for (uint64_t epoch = 6; epoch < 9; epoch += 2) {
+        start_owned_call();
+        rig_request(&r, &a, "BYE", "", "");
+        store_all();
+        rig_reply(&r, BOB, "BYE", 200, "", NULL);
+        CHECK_TRUE(r.op_n && r.ops[r.op_n - 1].verb == STORE_DELETE);
+        fence(2, epoch);
+        rig_wait(&r, 1000000);
+        CHECK_EQ(r.op_n, epoch < 7);
+        store_all();
+        rig_wait(&r, 64000000);
+        CHECK_TRUE(record_nothing_left(r.e));
+        rig_stop(&r);
+    }
+}
+
+/* A call that was given up for it comes back from its record then. */
+static void test_written_before_claim(void) {
+    for (uint64_t epoch = 6; epoch < 9; epoch += 2) {
+        start_owned_call();
+        uint16_t bucket = the_call()->bucket;
+        call_changed(r.e, the_call());
+        rig_step(&r, &(struct event){ .kind = EV_DEADLINE });
+        fence(2, epoch);
+        CHECK_TRUE(the_call() == NULL);
+        struct event ev = { .kind = EV_BUCKET, .u.bucket = { .what = BUCKET_MINE, .bucket = bucket, .epoch = 9 } };
+        ev.u.bucket.rewrite = true;
+        for (unsigned k = 0; k < 2; k++) {
+            r.op_n = 0;
+            rig_step(&r, &ev);
+            CHECK_EQ(r.op_n, epoch < 7 && k == 0);
+            CHECK_TRUE(!r.op_n || r.ops[0].verb == STORE_LOAD);
+        }
+        rig_stop(&r);
+    }
+}
+
 static void connection(bool up) {
     rig_step(&r, &(struct event){ .kind = up ? EV_STORE_UP : EV_STORE_DOWN });
 }
@@ -484,6 +535,7 @@ static void test_outbox(void) {
 int main(void) {
     return UNIT_RUN("barrier", UNIT(test_off), UNIT(test_order), UNIT(test_timers), UNIT(test_behind),
                     UNIT(test_suspended), UNIT(test_budget), UNIT(test_refused), UNIT(test_down),
-                    UNIT(test_full), UNIT(test_fenced), UNIT(test_fenced_by_us), UNIT(test_promoted),
+                    UNIT(test_full), UNIT(test_fenced), UNIT(test_fenced_by_us), UNIT(test_deleted_before_claim),
+                    UNIT(test_written_before_claim), UNIT(test_promoted),
                     UNIT(test_quarantine), UNIT(test_outbox));
 }
