@@ -143,14 +143,24 @@ static void note(struct world *w, const struct engine *e, const struct call *c) 
     }
 }
 
+/* Its second owner dies with it: the next one may leave it alone. */
+static void forget_rest(struct sim_cluster *c, uint64_t id) {
+    for (uint32_t i = 0; i < c->rest_n; i++)
+        if (c->rest[i].id == id)
+            c->rest[i--] = c->rest[--c->rest_n];
+}
+
 void cluster_note_rest(struct world *w, unsigned i) {
     struct sim_cluster *c = w->cluster;
     const struct engine *e = c->node[i].e;
     uint32_t cursor = 0;
     handle h;
-    for (const struct call *k; (k = pool_next(&e->calls, &cursor, &h));)
+    for (const struct call *k; (k = pool_next(&e->calls, &cursor, &h));) {
+        if (k->takeovers)
+            forget_rest(c, k->id);
         if (is_at_rest(e, k) && c->rest_n < SIM_AT_REST)
             note(w, e, k);
+    }
     world_push(w, &(struct sim_item){ .at = w->now + TAKEN_OVER_US, .kind = ITEM_SURVIVED });
 }
 
