@@ -67,6 +67,13 @@ static struct store_op *submit(struct lease *l, uint16_t bucket, enum op_kind ki
     return op;
 }
 
+/* From who had it last by the store: nobody else may have come since. */
+static void submit_claim(struct lease *l, uint16_t bucket, uint32_t former, uint64_t epoch) {
+    struct store_op *op = submit(l, bucket, OP_CLAIM, STORE_CLAIM);
+    op->former = former;
+    op->epoch = epoch;
+}
+
 static void load(struct lease *l, uint16_t bucket) {
     submit(l, bucket, OP_LOAD, STORE_LOAD)->table = tables[l->buckets[bucket].table];
 }
@@ -85,7 +92,7 @@ static void claim(struct lease *l, uint16_t bucket) {
     uint32_t owner = l->buckets[bucket].owner;
     l->took_us = owner && owner != l->cfg.node ? l->now : l->took_us;
     enter(l, &l->buckets[bucket], AT_CLAIMING);
-    submit(l, bucket, OP_CLAIM, STORE_CLAIM);
+    submit_claim(l, bucket, owner, l->buckets[bucket].epoch);
 }
 
 /* One that was thought dead and has a later epoch is back: the next list of the living will say so. */
@@ -155,7 +162,7 @@ static void claim_again_or_lose(struct lease *l, uint16_t bucket, uint32_t node,
     const struct lease_bucket *b = &l->buckets[bucket];
     bool forgot = epoch < b->epoch && (node == 0 || is_of_former(b, node, epoch));
     if (node == l->cfg.node || forgot)
-        submit(l, bucket, OP_CLAIM, STORE_CLAIM)->epoch = epoch;
+        submit_claim(l, bucket, node, epoch);
     else
         lost(l, bucket, node, epoch);
 }
@@ -181,7 +188,7 @@ static void claimed_again(struct lease *l, uint16_t bucket, uint64_t epoch) {
     bool forgot = epoch <= b->epoch;
     if (forgot && b->epoch - epoch < RECLAIM_MAX) {
         b->rewrite = true;
-        submit(l, bucket, OP_CLAIM, STORE_CLAIM)->epoch = epoch;
+        submit_claim(l, bucket, l->cfg.node, epoch);
         return;
     }
     b->epoch = epoch;
@@ -427,7 +434,7 @@ static void work_at_ours(struct lease *l, uint16_t bucket) {
 static void work_at(struct lease *l, uint16_t bucket) {
     struct lease_bucket *b = &l->buckets[bucket];
     if (b->reclaim)
-        submit(l, bucket, OP_CLAIM, STORE_CLAIM);
+        submit_claim(l, bucket, l->cfg.node, b->epoch);
     else if (b->look || b->state == AT_UNKNOWN)
         submit(l, bucket, OP_OWNER, STORE_OWNER);
     else if (lease_bucket_is_ours(b))

@@ -260,7 +260,7 @@ static void tell_owner(const struct memory *s, struct answer *a) {
 
 static enum store_status claim(struct memory *s, const struct store_op *op) {
     struct owner *o = &s->owners[op->bucket];
-    if (o->epoch != op->epoch)
+    if (o->epoch != op->epoch || o->node != op->former)
         return STORE_FENCED;
     *o = (struct owner){ .node = op->node, .epoch = op->epoch + 1 };
     return STORE_OK;

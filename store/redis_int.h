@@ -53,7 +53,7 @@ struct redis_op {
     uint64_t ticket, expires_ms, epoch, version;
     uint64_t due_us;                      /* of its ticket */
     uint64_t sent_us;
-    uint32_t node, key_n;
+    uint32_t node, former, key_n;
     uint32_t answer_node;                 /* while it waits for replicas */
     uint64_t answer_epoch;
     uint16_t bucket;

@@ -122,6 +122,7 @@ struct redis_op *redis_op_new(struct redis *s, const struct store_op *from) {
     op->bucket = from->bucket;
     op->table = from->table;
     op->node = from->node;
+    op->former = from->former;
     op->epoch = from->epoch;
     op->version = from->version;
     op->expires_ms = from->expires_ms;

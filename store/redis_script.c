@@ -28,10 +28,10 @@ static const char *const texts[SCRIPTS] = {
     [SCRIPT_DELETE] = OWNED NOT_OLDER("ARGV[3],1")
         "redis.call('hdel',KEYS[1],ARGV[2])\n"
         "return 1",
-    /* KEYS: owner. ARGV: epoch, the new "node.epoch". */
+    /* KEYS: owner. ARGV: "node.epoch" as it is, as it is to be. */
     [SCRIPT_CLAIM] =
         "local o=redis.call('get',KEYS[1]) or '0.0'\n"
-        "if string.match(o,'^%d+%.(%d+)$')~=ARGV[1] then return o end\n"
+        "if o~=ARGV[1] then return o end\n"
         "redis.call('set',KEYS[1],ARGV[2])\n"
         "return 1",
     /* ARGV: "node.epoch", "0.epoch". */
@@ -247,7 +247,7 @@ static void write_owner_op(struct redis *s, struct sbuf *out, const struct redis
     } else if (op->verb == STORE_CLAIM) {
         put_script(s, out, SCRIPT_CLAIM, 1, 2);
         put_owner_key(s, out, op);
-        resp_bulk_u64(out, op->epoch);
+        put_owner(out, op->former, op->epoch);
         put_owner(out, op->node, op->epoch + 1);
     } else {
         put_script(s, out, SCRIPT_RELEASE, 1, 2);

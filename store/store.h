@@ -15,8 +15,9 @@
  *   LOAD     every record of op->table in the bucket: one answer each, OK with key, value and `more`; the last answer
  *            is MISSING, without a record. Anything else ends it as well.
  *   OWNER    OK with node (0: nobody) and epoch (0: there never was one).
- *   CLAIM    makes op->node the owner if the epoch is still op->epoch, whoever has it: OK with the new epoch, which is
- *            op->epoch + 1; else FENCED with node and epoch as they are.
+ *   CLAIM    makes op->node the owner if op->former still is, by op->epoch: OK with the new epoch, which is op->epoch
+ *            + 1; else FENCED with node and epoch as they are. (By the epoch alone, one whose claim a promoted server
+ *            has not seen would take the bucket from who has claimed it there since, by the same epoch.)
  *   RELEASE  of the owner's own accord: nobody has it from now on, at the same epoch. OK, FENCED.
  *   LEASE    op->node lives for another op->expires_ms by the store's own clock; op->value says where it is reached.
  *            With expires_ms 0 it ends. OK with a value that lists every live lease, this one too: for each

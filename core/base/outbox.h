@@ -39,6 +39,7 @@ struct store_op {
     struct buf *value;            /* PUT, LEASE */
     uint64_t expires_ms;          /* PUT: wall clock, 0: never; LEASE: how long it lasts, in milliseconds */
     uint32_t node;                /* who writes; 0: not fenced */
+    uint32_t former;              /* CLAIM: who has it, as the claimer knows; 0: nobody */
     uint64_t epoch;               /* of the bucket, as its owner knows it */
     uint64_t version;             /* PUT, DELETE: of the record, rising within an epoch */
 };

@@ -222,7 +222,7 @@ static inline void pair_wait(struct pair *p, uint64_t us) {
 static inline void pair_taken_over(struct pair *p, unsigned i, unsigned bucket) {
     uint64_t epoch = owner_epoch(p->e[i], (uint16_t)bucket) + 1;
     struct store_op claim = { .verb = STORE_CLAIM, .bucket = (uint16_t)bucket, .epoch = epoch - 1 };
-    claim.node = p->number[i];
+    claim.node = claim.former = p->number[i];
     store_submit(p->store, &claim, rig_wall_ms(&p->r));
     pair_bucket(p, i, BUCKET_LOST, bucket, 0, 0);
     pair_bucket(p, i, BUCKET_LOADING, bucket, 0, epoch);

@@ -366,6 +366,26 @@ static void test_forgotten_claims(void) {
     world_end();
 }
 
+/* Nor that a dead node's were claimed by one that is cut off then, and they are claimed by another, by the same epoch:
+ * the first one must not take them from who has them now. */
+static void test_claimed_twice(void) {
+    world_new(3);
+    (void)until_all_owned(10 * SEC);
+    w.nodes[2].runs = false;
+    void *replica = replica_of_now();
+    (void)until_all_owned(10 * SEC);
+    w.nodes[0].cut = true;
+    promote(replica);
+    run(15 * SEC);
+    CHECK_EQ(owned(1), LIMIT_BUCKETS);
+    w.nodes[1].keeps = true;
+    w.nodes[0].cut = false;
+    run(15 * SEC);
+    CHECK_EQ(w.nodes[1].lost, 0);
+    CHECK_EQ(owned(0), 0);
+    world_end();
+}
+
 /* Nor that one that lives gave them; who comes first has them, and nobody else. */
 static void test_forgotten_gifts(void) {
     world_new(1);
@@ -503,7 +523,7 @@ int main(void) {
                     UNIT(test_cut_from_store), UNIT(test_outage_behind_cut), UNIT(test_outage_at_takeover),
                     UNIT(test_cut_from_all), UNIT(test_alone_in_outage), UNIT(test_join), UNIT(test_drain),
                     UNIT(test_drain_alone), UNIT(test_drain_behind_outage), UNIT(test_restart),
-                    UNIT(test_forgetful_server), UNIT(test_forgotten_claims), UNIT(test_forgotten_gifts),
-                    UNIT(test_fenced), UNIT(test_claimed_while_loading), UNIT(test_storm), UNIT(test_due),
-                    UNIT(test_nodes));
+                    UNIT(test_forgetful_server), UNIT(test_forgotten_claims), UNIT(test_claimed_twice),
+                    UNIT(test_forgotten_gifts), UNIT(test_fenced), UNIT(test_claimed_while_loading), UNIT(test_storm),
+                    UNIT(test_due), UNIT(test_nodes));
 }

@@ -89,13 +89,13 @@ static void test_commands(void) {
     SUBMIT(.verb = STORE_GET, .ticket = 1, .key = "k", .bucket = 7);
     SUBMIT(.verb = STORE_LOAD, .ticket = 2, .bucket = 7);
     SUBMIT(.verb = STORE_OWNER, .ticket = 3, .bucket = 7);
-    SUBMIT(.verb = STORE_CLAIM, .ticket = 4, .bucket = 7, .node = 12, .epoch = 9);
+    SUBMIT(.verb = STORE_CLAIM, .ticket = 4, .bucket = 7, .node = 12, .former = 11, .epoch = 9);
     SUBMIT(.verb = STORE_RELEASE, .ticket = 5, .bucket = 7, .node = 12, .epoch = 10);
     SUBMIT(.verb = STORE_LEASE, .ticket = 6, .node = 12, .value = "here", .expires_ms = 3000);
     rig_sent(0, "*3\r\n$4\r\nHGET\r\n" C7 "$1\r\nk\r\n"
                 "*2\r\n$7\r\nHGETALL\r\n" C7
                 "*2\r\n$3\r\nGET\r\n" B7
-                SCRIPT("6", "1") B7 "$1\r\n9\r\n$5\r\n12.10\r\n"
+                SCRIPT("6", "1") B7 "$4\r\n11.9\r\n$5\r\n12.10\r\n"
                 SCRIPT("6", "1") B7 "$5\r\n12.10\r\n$4\r\n0.10\r\n"
                 SCRIPT("7", "1") "$7\r\np:n:{n}\r\n$2\r\n12\r\n$4\r\n3000\r\n$4\r\nhere\r\n");
     CHECK_EQ(store_output(store, 0).n, 0);

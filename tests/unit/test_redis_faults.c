@@ -89,7 +89,7 @@ static void test_order_is_kept(void) {
     rig_sent(0, HDEL("a") HGET("a"));
     rig_up();
     SUBMIT(.verb = STORE_DELETE, .ticket = 1, .key = "a", .node = 1, .epoch = 1);
-    SUBMIT(.verb = STORE_CLAIM, .ticket = 2, .node = 2, .epoch = 1);
+    SUBMIT(.verb = STORE_CLAIM, .ticket = 2, .node = 2, .former = 1, .epoch = 1);
     SUBMIT(.verb = STORE_DELETE, .ticket = 3, .key = "a", .node = 2, .epoch = 2);
     struct slice out = store_output(store, 0);
     CHECK_TRUE(slice_has_prefix(out, SL("*6\r\n")));

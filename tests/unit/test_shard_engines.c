@@ -124,7 +124,8 @@ static void taken(bool moved) {
     pair_wait(p, 40000000);
     CHECK_EQ(pair_calls(p, last), 1);
     CHECK_EQ(p->returned, 0);
-    struct store_op claim = { .verb = STORE_CLAIM, .bucket = (uint16_t)bucket, .node = p->number[!last], .epoch = 1 };
+    struct store_op claim = { .verb = STORE_CLAIM, .bucket = (uint16_t)bucket, .node = p->number[!last],
+                              .former = p->number[last], .epoch = 1 };
     store_submit(p->store, &claim, rig_wall_ms(r));
     /* First the new owner, then the old one hears of it. */
     pair_bucket(p, !last, BUCKET_LOADING, bucket, 0, 2);

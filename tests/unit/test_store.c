@@ -181,10 +181,11 @@ static void test_empty_value(void) {
 
 /* ---- owners */
 
-static struct event as_owner(enum store_verb verb, uint32_t node, uint64_t epoch, uint64_t version, const char *id) {
-    struct store_op op = { .verb = verb, .ticket = 1, .bucket = 7, .table = SL("call"), .node = node,
-                           .epoch = epoch, .version = version };
+static struct event answer_to(struct store_op op, const char *id) {
     struct event ev = { 0 };
+    op.ticket = 1;
+    op.bucket = 7;
+    op.table = SL("call");
     op.key = buf_copy(&bufs, slice_str(id));
     op.value = buf_copy(&bufs, SL("v"));
     store_submit(store, &op, now);
@@ -192,6 +193,14 @@ static struct event as_owner(enum store_verb verb, uint32_t node, uint64_t epoch
     buf_unref(&bufs, &op.value);
     CHECK_TRUE(store_answer(store, &ev));
     return ev;
+}
+
+static struct event as_owner(enum store_verb verb, uint32_t node, uint64_t epoch, uint64_t version, const char *id) {
+    return answer_to((struct store_op){ .verb = verb, .node = node, .epoch = epoch, .version = version }, id);
+}
+
+static struct event claim(uint32_t node, uint32_t former, uint64_t epoch) {
+    return answer_to((struct store_op){ .verb = STORE_CLAIM, .node = node, .former = former, .epoch = epoch }, "");
 }
 
 static void check_owner(uint32_t node, uint64_t epoch) {
@@ -205,30 +214,34 @@ static void test_claim(void) {
     struct event ev;
     fresh();
     check_owner(0, 0);
-    ev = as_owner(STORE_CLAIM, 1, 0, 0, "");
+    ev = claim(1, 0, 0);
     CHECK_EQ(ev.u.store.status, STORE_OK);
     CHECK_EQ(ev.u.store.epoch, 1);
     check_owner(1, 1);
-    ev = as_owner(STORE_CLAIM, 2, 0, 0, "");
+    ev = claim(2, 0, 0);
     CHECK_EQ(ev.u.store.status, STORE_FENCED);
     CHECK_EQ(ev.u.store.node, 1);
     CHECK_EQ(ev.u.store.epoch, 1);
-    CHECK_EQ(as_owner(STORE_CLAIM, 2, 1, 0, "").u.store.epoch, 2);
+    ev = claim(2, 3, 1); /* it was somebody else's by that epoch, once */
+    CHECK_EQ(ev.u.store.status, STORE_FENCED);
+    CHECK_EQ(ev.u.store.node, 1);
+    CHECK_EQ(claim(2, 0, 1).u.store.status, STORE_FENCED);
+    CHECK_EQ(claim(2, 1, 1).u.store.epoch, 2);
     CHECK_EQ(as_owner(STORE_RELEASE, 1, 1, 0, "").u.store.status, STORE_FENCED);
     CHECK_EQ(as_owner(STORE_RELEASE, 2, 2, 0, "").u.store.status, STORE_OK);
     check_owner(0, 2);
-    CHECK_EQ(as_owner(STORE_CLAIM, 1, 2, 0, "").u.store.epoch, 3);
+    CHECK_EQ(claim(1, 0, 2).u.store.epoch, 3);
 }
 
 /* Who was owner once writes nothing more, and the owner nothing older than what is there. */
 static void test_fence(void) {
     fresh();
     CHECK_EQ(as_owner(STORE_PUT, 1, 1, 1, "a").u.store.status, STORE_FENCED);
-    CHECK_EQ(as_owner(STORE_CLAIM, 1, 0, 0, "").u.store.epoch, 1);
+    CHECK_EQ(claim(1, 0, 0).u.store.epoch, 1);
     CHECK_EQ(as_owner(STORE_PUT, 1, 1, 5, "a").u.store.status, STORE_OK);
     CHECK_EQ(as_owner(STORE_PUT, 1, 1, 4, "a").u.store.status, STORE_FENCED);
     CHECK_EQ(as_owner(STORE_DELETE, 1, 1, 4, "a").u.store.status, STORE_FENCED);
-    CHECK_EQ(as_owner(STORE_CLAIM, 2, 1, 0, "").u.store.epoch, 2);
+    CHECK_EQ(claim(2, 1, 1).u.store.epoch, 2);
     CHECK_EQ(as_owner(STORE_PUT, 1, 1, 6, "a").u.store.status, STORE_FENCED);
     CHECK_EQ(as_owner(STORE_DELETE, 1, 1, 6, "a").u.store.status, STORE_FENCED);
     CHECK_EQ(store_count(store, SL("call"), now), 1);

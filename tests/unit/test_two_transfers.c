@@ -173,7 +173,8 @@ static void test_ended_meanwhile(void) {
         pair_wait(s.p, 300000);
     }
     CHECK_EQ(stubs(&s), 2);
-    struct store_op claim = { .verb = STORE_CLAIM, .bucket = bucket, .node = 1, .epoch = epoch - 1 };
+    struct store_op claim = { .verb = STORE_CLAIM, .bucket = bucket, .node = 1, .former = 1,
+                              .epoch = epoch - 1 };
     store_submit(s.p->store, &claim, rig_wall_ms(r));
     pair_bucket(s.p, 0, BUCKET_LOST, bucket, 0, 0);
     pair_bucket(s.p, 0, BUCKET_LOADING, bucket, 0, epoch);
@@ -324,7 +325,8 @@ static void death_behind_stubs(unsigned next) {
     if (next == 0) {
         pair_taken_over(s.p, 0, bucket);
     } else {
-        struct store_op claim = { .verb = STORE_CLAIM, .bucket = (uint16_t)bucket, .node = 2, .epoch = 1 };
+        struct store_op claim = { .verb = STORE_CLAIM, .bucket = (uint16_t)bucket, .node = 2, .former = 1,
+                                  .epoch = 1 };
         store_submit(s.p->store, &claim, rig_wall_ms(&s.p->r));
         pair_bucket(s.p, 1, BUCKET_LOADING, bucket, 0, 2);
         pair_load(s.p, 1, bucket, SL("moved"));
