@@ -168,6 +168,14 @@ bool port_pool_leave(struct port_pool *p, uint32_t slot, uint32_t generation, ui
     return true;
 }
 
+bool port_pool_rested(struct port_pool *p, uint32_t slot, uint32_t generation, uint64_t now_us) {
+    if (slot >= p->count || !p->slots[slot].rests || p->slots[slot].generation != generation)
+        return false;
+    unlink_slot(p, slot);
+    free_slot(p, slot, now_us);
+    return true;
+}
+
 void port_pool_set_foreign(struct port_pool *p, uint32_t slot) {
     unlink_slot(p, slot);
     p->slots[slot].taken = true;

@@ -78,6 +78,8 @@ bool port_pool_release(struct port_pool *p, uint32_t slot, uint32_t generation, 
 /* The same, for a pair that the relay goes on with: it is not taken again before PORT_POOL_REST_US is over or, with too
  * many of those, the quarantine. */
 bool port_pool_leave(struct port_pool *p, uint32_t slot, uint32_t generation, uint64_t now_us);
+/* Nobody uses that pair any more: quarantine as ever. False: it does not rest. */
+bool port_pool_rested(struct port_pool *p, uint32_t slot, uint32_t generation, uint64_t now_us);
 
 /* At start, a free slot: another shard's. */
 void port_pool_set_foreign(struct port_pool *p, uint32_t slot);

@@ -24,6 +24,10 @@ struct stub {
     uint8_t looks;           /* enum look */
     bool again;              /* to be written once more */
     char token[TOKEN_LEN];
+    uint8_t ports;           /* pairs that rest for it */
+    struct {
+        uint32_t slot, generation;
+    } port[LEG_STREAMS];
 };
 
 void moved_init(struct engine *e, struct arena *a) {
@@ -199,6 +203,21 @@ bool moved_put_leg(struct engine *e, const struct leg *l, uint16_t from, uint16_
     return true;
 }
 
+void moved_left_port(struct engine *e, const struct leg *l, uint16_t from, uint32_t slot, uint32_t generation) {
+    struct token t;
+    struct slice token = leg_token(l, &t);
+    struct stub *s = token.p ? find(e, token, from) : NULL;
+    if (!s || s->ports == LEG_STREAMS)
+        return;
+    s->port[s->ports].slot = slot;
+    s->port[s->ports++].generation = generation;
+}
+
+static void give_ports_back(struct engine *e, const struct stub *s) {
+    for (unsigned i = 0; i < s->ports; i++)
+        (void)port_pool_rested(&e->ports, s->port[i].slot, s->port[i].generation, e->now);
+}
+
 handle moved_hold(struct engine *e, const struct leg *l, uint16_t from, uint64_t until_us) {
     struct token t;
     struct slice token = leg_token(l, &t);
@@ -236,8 +255,10 @@ static void remove_stub(struct engine *e, struct stub *s) {
 
 /* As far as it is known here: stubs that others have are told by moved_on_ended. */
 static void remove_leg(struct engine *e, struct slice token) {
-    for (struct stub *s; (s = first_of(e, 't', token));)
+    for (struct stub *s; (s = first_of(e, 't', token));) {
+        give_ports_back(e, s);
         remove_stub(e, s);
+    }
 }
 
 void moved_leg_ended(struct engine *e, const struct leg *l) {
@@ -426,8 +447,8 @@ bool moved_on_store(struct engine *e, const struct event *ev) {
     if (ev->u.store.status == STORE_MISSING && was == LOOK_CALL) {
         look(e, s, LOOK_STUB);
     } else if (ev->u.store.status == STORE_MISSING) {
-        store(e, STORE_DELETE, s);
-        drop(e, s);
+        give_ports_back(e, s);
+        remove_stub(e, s);
     }
     return true;
 }

@@ -27,6 +27,8 @@ void moved_init(struct engine *e, struct arena *a);
 uint16_t moved_to(const struct engine *e, uint16_t from, const struct steer *s, const struct sip_msg *msg);
 /* The leg, which lived in `from`, lives in `to` from now on, in that call. False: no room; nothing has changed. */
 bool moved_put_leg(struct engine *e, const struct leg *l, uint16_t from, uint16_t to, uint64_t call);
+/* A pair of ports that it had there, and left: it rests until the leg has ended, and no longer. */
+void moved_left_port(struct engine *e, const struct leg *l, uint16_t from, uint32_t slot, uint32_t generation);
 /* What comes for it in `from` before `until_us` is held off, or until moved_release of what this returned. */
 handle moved_hold(struct engine *e, const struct leg *l, uint16_t from, uint64_t until_us);
 void moved_release(struct engine *e, handle stub);

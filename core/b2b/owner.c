@@ -189,13 +189,13 @@ static bool is_held(const struct engine *e, uint16_t bucket) {
 
 /* The relay goes on as long as nobody else gets the ports: the new owner re-anchors meanwhile, once no transfer is in
  * its way. What came here with a call from another shard has to go home. */
-static void leave_ports(struct engine *e, struct leg *l) {
+static void leave_ports(struct engine *e, const struct call *c, struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
         struct leg_stream *s = &l->media.streams[i];
         if (s->open && port_pool_is_guest(&e->ports, s->slot))
             media_close_stream(e, s);
-        else if (s->open)
-            port_pool_leave(&e->ports, s->slot, s->generation, e->now);
+        else if (s->open && port_pool_leave(&e->ports, s->slot, s->generation, e->now))
+            moved_left_port(e, l, c->bucket, s->slot, s->generation);
         s->open = false;
     }
 }
@@ -210,7 +210,7 @@ static void forget(struct engine *e, struct call *c, bool along) {
         if (along)
             media_leave(e, l);
         else
-            leave_ports(e, l);
+            leave_ports(e, c, l);
     }
     if (c->record_stored)
         e->records--;

@@ -190,6 +190,24 @@ static void test_ports_left(void) {
     pair_end(s.p);
 }
 
+/* Nor are they kept when the call is over. */
+static void test_ports_back(void) {
+    struct scene s = scene_moved();
+    const struct port_pool *ports = &s.p->e[0]->ports;
+    rig_reply(&s.p->r, BOB, "NOTIFY", 200, "", NULL);
+    CHECK_EQ(ports->rest, 2);
+    rig_reply(&s.p->r, CAROL, "INVITE", 603, "", NULL);
+    rig_reply(&s.p->r, BOB, "NOTIFY", 200, "", NULL);
+    pair_wait(s.p, 300000);
+    CHECK_EQ(ports->rest, 2);
+    pair_hang_up(s.p, &s.a, BOB);
+    pair_wait(s.p, 100000);
+    CHECK_EQ(ports->rest, 0);
+    pair_hang_up(s.p, &s.c, CAROL);
+    nothing_left(&s);
+}
+
 int main(void) {
-    return UNIT_RUN("moved media", UNIT(test_transferred), UNIT(test_refused), UNIT(test_ports_left));
+    return UNIT_RUN("moved media", UNIT(test_transferred), UNIT(test_refused), UNIT(test_ports_left),
+                    UNIT(test_ports_back));
 }

@@ -109,6 +109,27 @@ static void test_left(void) {
     CHECK_EQ(p.rest, 0);
 }
 
+/* Its call has ended before that: quarantine as ever, and room for others to rest. */
+static void test_rested(void) {
+    struct port_pool p = pool_of(10000, 10015);
+    uint32_t g[8], none = 0;
+    for (uint32_t i = 0; i < 8; i++)
+        CHECK_EQ(port_pool_take(&p, 0, &g[i]), i);
+    CHECK_FALSE(port_pool_rested(&p, 2, g[2], 10));
+    CHECK_TRUE(port_pool_leave(&p, 2, g[2], 10));
+    CHECK_EQ(p.rest, 1);
+    CHECK_FALSE(port_pool_rested(&p, 2, g[2] + 1, 20));
+    CHECK_FALSE(port_pool_rested(&p, 8, g[2], 20));
+    CHECK_TRUE(port_pool_rested(&p, 2, g[2], 20));
+    CHECK_FALSE(port_pool_rested(&p, 2, g[2], 20));
+    CHECK_EQ(p.rest, 0);
+    CHECK_EQ(p.used, 7);
+    CHECK_EQ(port_pool_take(&p, 19 + QUARANTINE, &none), PORT_POOL_NONE);
+    CHECK_EQ(port_pool_take(&p, 20 + QUARANTINE, &g[2]), 2);
+    CHECK_TRUE(port_pool_leave(&p, 3, g[3], 20 + QUARANTINE));
+    CHECK_EQ(p.rest, 1);
+}
+
 static void test_many_rounds(void) {
     struct port_pool p = pool_of(10000, 10199);
     uint64_t now = 0;
@@ -242,7 +263,7 @@ static void test_further_addresses(void) {
 
 int main(void) {
     return UNIT_RUN("port_pool", UNIT(test_pairs), UNIT(test_ports), UNIT(test_take_release),
-                    UNIT(test_without_quarantine), UNIT(test_left), UNIT(test_many_rounds),
+                    UNIT(test_without_quarantine), UNIT(test_left), UNIT(test_rested), UNIT(test_many_rounds),
                     UNIT(test_take_slot), UNIT(test_lent), UNIT(test_empty),
                     UNIT(test_further_addresses));
 }
