@@ -26,10 +26,12 @@ struct write {
     bool deletes;
     bool over;   /* ... the record of a call that has ended, not of one that has gone elsewhere */
     bool failed; /* a deletion, to be tried again */
+    struct chain_node by_id; /* of one that is `over` */
 };
 
 void barrier_init_store(struct engine *e, struct arena *a) {
     pool_init(&e->barrier.writes, a, WRITES_PER_CALL * e->cfg.calls_max + 64, sizeof(struct write));
+    chain_init(&e->barrier.over, a, &e->barrier.writes, offsetof(struct write, by_id), e->cfg.calls_max / 8);
     barrier_lost_init(e, a);
 }
 
@@ -105,10 +107,18 @@ bool barrier_write(struct engine *e, struct call *c, struct store_op *op) {
         fill(e, op, &plain, HANDLE_NONE);
         return true;
     }
-    *w = (struct write){ c->self, c->id, c->version, 0, c->bucket, deletes, deletes && is_over(e, c), false };
+    *w = (struct write){ .call = c->self, .id = c->id, .version = c->version, .bucket = c->bucket, .deletes = deletes };
+    w->over = deletes && is_over(e, c);
+    if (w->over)
+        chain_put(&e->barrier.over, w->id, ticket);
     c->rewrite = false; /* unless this fails too */
     fill(e, op, w, ticket);
     return true;
+}
+
+static void drop(struct engine *e, handle write) {
+    chain_del(&e->barrier.over, write);
+    pool_free(&e->barrier.writes, write);
 }
 
 /* ---- answers ---- */
@@ -174,7 +184,7 @@ static void failed(struct engine *e, struct write *w, struct call *c, handle sel
         delete_later(e, w);
         return;
     }
-    pool_free(&e->barrier.writes, self);
+    drop(e, self);
     /* A later version is on its way, or will be. */
     if (c)
         barrier_rewrite(e, c);
@@ -205,7 +215,7 @@ static void fenced(struct engine *e, struct write *w, struct call *c, const stru
     if (w->over && others)
         owner_over_say_all(e, ev->u.store.node, w->bucket, w->id);
     c = w->deletes ? NULL : c;
-    pool_free(&e->barrier.writes, ticket_handle(ev->u.store.ticket));
+    drop(e, ticket_handle(ev->u.store.ticket));
     if (c && others) {
         owner_over_say(e, ev->u.store.node, c);
         e->owners.reread[c->bucket] = forgot_claim(e, c->bucket, ev);
@@ -233,7 +243,7 @@ bool barrier_on_store(struct engine *e, const struct event *ev) {
         fenced(e, w, c, ev);
         return true;
     }
-    pool_free(&e->barrier.writes, self);
+    drop(e, self);
     back_up(e);
     if (was.deletes)
         barrier_lost_note(e, was.id, was.version, was.bucket);
@@ -264,15 +274,15 @@ void barrier_delete(struct engine *e, uint64_t id, uint64_t version, uint16_t bu
         metrics_add(&e->metrics, M_store_lost, 1);
         return;
     }
-    *w = (struct write){ HANDLE_NONE, id, version, 0, bucket, true, true, false };
+    *w = (struct write){ .id = id, .version = version, .bucket = bucket, .deletes = true, .over = true };
+    chain_put(&e->barrier.over, id, h);
     delete_later(e, w);
 }
 
 bool barrier_is_deleting(const struct engine *e, uint64_t id) {
     uint32_t cursor = 0;
-    handle h;
-    for (const struct write *w; (w = pool_next(&e->barrier.writes, &cursor, &h));)
-        if (w->over && w->id == id)
+    for (const struct write *w; (w = chain_next(&e->barrier.over, id, &cursor));)
+        if (w->id == id)
             return true;
     return false;
 }

@@ -338,6 +338,7 @@ struct failure_ring {
 /* What the barrier holds back, and what of the store is not answered yet; see barrier.h. */
 struct barrier {
     struct pool held, writes;
+    struct chain over;    /* writes that end the record of a call which is over, by the call's id */
     struct wheel_node retry;
     uint64_t backoff_us;
     uint32_t failures;    /* in a row */
