@@ -43,7 +43,7 @@ static void take_lazy(struct fields *out) {
     if (contact)
         take_uri(contact->url, &out->contact_user, &out->contact_host, &out->contact_port);
     osip_message_header_get_byname(message, "max-forwards", 0, &header);
-    out->max_forwards = header ? number_of(header->hvalue) : -1;
+    out->max_forwards = header ? (int32_t)number_of(header->hvalue) : -1;
     header = NULL;
     osip_message_header_get_byname(message, "refer-to", 0, &header);
     if (!header || osip_from_init(&refer))
@@ -94,9 +94,9 @@ static bool decode(struct slice bytes, struct fields *out) {
         sbuf_str(&b, message->call_id->host);
         out->call_id.n = b.n;
     }
-    out->cseq = (uint32_t)number_of(message->cseq->number);
+    out->cseq = number_of(message->cseq->number);
     out->cseq_method = text_of(message->cseq->method);
-    out->content_length = message->content_length ? number_of(message->content_length->value) : -1;
+    out->content_length = message->content_length ? (int32_t)number_of(message->content_length->value) : -1;
     if (message->content_type) {
         out->type = text_of(message->content_type->type);
         out->subtype = text_of(message->content_type->subtype);

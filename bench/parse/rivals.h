@@ -11,11 +11,11 @@ static inline struct slice text_of(const char *s) {
     return s ? slice_str(s) : SLICE_NONE;
 }
 
-/* As far as it fits: they keep any digits as a port. */
-static inline int32_t number_of(const char *s) {
-    int32_t v = 0;
-    for (; s && *s >= '0' && *s <= '9' && v < INT32_MAX / 10; s++)
-        v = v * 10 + (*s - '0');
+/* What does not fit goes round: they keep any digits as a port. */
+static inline uint32_t number_of(const char *s) {
+    uint32_t v = 0;
+    for (; s && *s >= '0' && *s <= '9'; s++)
+        v = v * 10 + (uint32_t)(*s - '0');
     return v;
 }
 
