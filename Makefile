@@ -308,6 +308,7 @@ tidy: lib
 	@python3 tests/tidy.py --build $(B)
 	@python3 tests/tidy_selftest.py
 	@python3 tests/conformance.py --check
+	@tests/sim/mutants.sh --check
 
 # tests/CONFORMANCE.md: which test shows what.
 conformance:

@@ -2,10 +2,26 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 # tests/sim/mutants.sh DIR: plants each fault of mutants.txt in a scratch copy under DIR, builds the simulator of it and
 # runs the fixed seeds. A fault that is not found within them lives, and that is a failure: of the simulator.
+# With --check in place of DIR: whether each script still finds its line, and nothing is built.
 set -u
 dir=$1
 table=${MUTANTS:-tests/sim/mutants.txt}
 killed=0 alive=0
+
+if [ "$dir" = --check ]; then
+    while IFS='|' read -r class file script; do
+        case $class in '#'* | '') continue ;; esac
+        if sed -E "${script# }" "${file// /}" | cmp -s - "${file// /}"; then
+            echo "FAIL mutants-check: ${class%% }: the script changes nothing in${file}"
+            alive=$((alive + 1))
+        else
+            killed=$((killed + 1))
+        fi
+    done <"$table"
+    echo "mutants-check: $killed passed, $alive failed, 0 skipped"
+    [ $alive -eq 0 ]
+    exit
+fi
 
 rm -rf "$dir/tree"
 mkdir -p "$dir/tree/tests" "$dir/tree/build"
