@@ -34,7 +34,8 @@ static void fill(struct client *c, uint32_t records, uint32_t value_bytes) {
 }
 
 static void take(struct client *c, uint32_t bucket, uint32_t node) {
-    struct store_op claim = { .verb = STORE_CLAIM, .ticket = 1, .bucket = (uint16_t)bucket, .node = node, .epoch = 1 };
+    struct store_op claim = { .verb = STORE_CLAIM, .ticket = 1, .bucket = (uint16_t)bucket, .node = node, .epoch = 1,
+                              .former = 1 };
     struct store_op load = { .verb = STORE_LOAD, .ticket = 2, .bucket = (uint16_t)bucket, .table = SL("call") };
     client_submit(c, &claim);
     client_submit(c, &load);
