@@ -107,8 +107,6 @@ struct leg_event leg_on_ack(struct engine *e, struct leg *l, const struct sip_ms
 struct leg_event leg_on_cancel(struct engine *e, struct leg *l, handle invite);
 /* For a client transaction's event whose ctx is this leg; msg NULL unless a response came. */
 struct leg_event leg_on_response(struct engine *e, struct leg *l, const struct txn_event *t, const struct sip_msg *msg);
-/* A 2xx to a re-INVITE of ours whose leg has ended meanwhile: its ACK (section 13.2.2.4), which stops it. */
-void leg_ack_ended(struct engine *e, handle invite, const struct sip_msg *msg);
 /* A 2xx to INVITE for which no transaction is left: ACKed again. True: its re-INVITE was given up meanwhile, and it
  * brings the offer that this had asked for, taken as open, and the ACK is owed; or the answer to what was
  * offered, which has its ACK (bridge_came_late). */

@@ -8,8 +8,6 @@
 #include "core/base/check.h"
 #include "parser/sip_hdr.h"
 
-#define NAME_ADDR_MAX 512 /* of a From or To; what is longer gets no ACK behind its leg's end */
-
 static const struct leg_event nothing = { .kind = LEG_EV_NONE };
 
 /* A 2xx from another fork than the one we hold: ACK, then BYE (section 13.2.2.4). */
@@ -52,46 +50,6 @@ static void refuse_fork(struct engine *e, struct leg *l, const struct sip_msg *m
             txn_client_start(&e->txns, e->out, e->now, &t);
         }
     }
-    dialog_free(&d, &e->ua);
-}
-
-/* The dialog of a 2xx, made from that alone. */
-static bool dialog_of(struct engine *e, struct dialog *d, const struct sip_msg *msg, const struct addr *dst) {
-    char local[NAME_ADDR_MAX], remote[NAME_ADDR_MAX];
-    struct sbuf l = sbuf_on(local, sizeof local), r = sbuf_on(remote, sizeof remote);
-    nameaddr_put_bare(&l, &msg->from);
-    nameaddr_put_bare(&r, &msg->to);
-    struct dialog_uac u = {
-        .call_id = msg->call_id,
-        .local_tag = msg->from_tag,
-        .local_uri = sbuf_slice(&l),
-        .remote_uri = sbuf_slice(&r),
-        .target = msg->to.uri.whole,
-        .dst = *dst,
-    };
-    if (l.overflow || r.overflow || !dialog_init_uac(d, &e->ua, &u))
-        return false;
-    if (dialog_from_response(d, &e->ua, msg))
-        return true;
-    dialog_free(d, &e->ua);
-    return false;
-}
-
-void leg_ack_ended(struct engine *e, handle invite, const struct sip_msg *msg) {
-    const struct txn *t = txn_get(&e->txns, invite);
-    char mem[DIALOG_BRANCH_MAX];
-    struct slice branch;
-    struct dialog d;
-    struct addr dst;
-    struct dialog_request ack = {
-        .method = SL("ACK"), .cseq = msg->cseq, .attempt = 1, .max_forwards = LIMIT_HOPS_MAX
-    };
-    if (!t || !dialog_of(e, &d, msg, &t->dst))
-        return;
-    dialog_next_hop(&d, &dst);
-    struct buf *b = dialog_build(&d, &e->ua, &ack, mem, &branch);
-    wire_send(e, b, &dst, &t->local);
-    buf_unref(&e->bufs, &b);
     dialog_free(&d, &e->ua);
 }
 
