@@ -297,18 +297,23 @@ static void fence(uint32_t node, uint64_t epoch) {
     rig_step(&r, &ev);
 }
 
+/* ALICE and BOB talk, and all buckets are ours by epoch 7. */
+static void start_owned_call(void) {
+    start_call();
+    r.e->cfg.node = 1;
+    r.e->owners.shared = true;
+    for (uint32_t k = 0; k < LIMIT_BUCKETS; k++) {
+        r.e->owners.of[k] = OWNER_MINE;
+        r.e->owners.epoch[k] = 7;
+    }
+}
+
 /* The bucket is ours all the same, by an epoch that we are about to hear of, or the server has forgotten whose it is:
  * what was written is written again, and what was deleted is deleted, without haste. */
 static void test_fenced_by_us(void) {
     static const struct { uint32_t node; uint64_t epoch; } says[] = { { 1, 8 }, { 1, 6 }, { 0, 0 }, { 1, 8 } };
     for (unsigned i = 0; i < sizeof says / sizeof *says; i++) {
-        start_call();
-        r.e->cfg.node = 1;
-        r.e->owners.shared = true;
-        for (uint32_t k = 0; k < LIMIT_BUCKETS; k++) {
-            r.e->owners.of[k] = OWNER_MINE;
-            r.e->owners.epoch[k] = 7;
-        }
+        start_owned_call();
         call_changed(r.e, the_call());
         rig_step(&r, &(struct event){ .kind = EV_DEADLINE });
         for (unsigned k = 0; k < 2; k++) {
@@ -334,17 +339,6 @@ static void test_fenced_by_us(void) {
         rig_wait(&r, 64000000);
         CHECK_TRUE(record_nothing_left(r.e));
         rig_stop(&r);
-    }
-}
-
-/* ALICE and BOB talk, and all buckets are ours by epoch 7. */
-static void start_owned_call(void) {
-    start_call();
-    r.e->cfg.node = 1;
-    r.e->owners.shared = true;
-    for (uint32_t k = 0; k < LIMIT_BUCKETS; k++) {
-        r.e->owners.of[k] = OWNER_MINE;
-        r.e->owners.epoch[k] = 7;
     }
 }
 
