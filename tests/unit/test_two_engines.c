@@ -412,10 +412,11 @@ static void test_over(void) {
     over(false);
 }
 
+static char kept[2][1 << 14];
+
 /* The first record of the table "call" in the bucket; stored anew when `again`. */
 static bool keep_record(struct pair *p, unsigned bucket, bool again) {
-    static char mem[2][1 << 14];
-    struct buf *key = (struct buf *)(void *)mem[0], *value = (struct buf *)(void *)mem[1];
+    struct buf *key = (struct buf *)(void *)kept[0], *value = (struct buf *)(void *)kept[1];
     struct store_op op = { .verb = again ? STORE_PUT : STORE_LOAD, .ticket = !again, .bucket = (uint16_t)bucket,
                            .table = SL("call"), .key = again ? key : NULL, .value = again ? value : NULL };
     struct event ev = { 0 };
@@ -459,6 +460,68 @@ static void test_over_and_there_again(void) {
     }
 }
 
+/* The bucket's one record of a call is gone from the store. */
+static void lose_record(struct pair *p, unsigned bucket) {
+    struct store_op gone = { .verb = STORE_DELETE, .bucket = (uint16_t)bucket, .table = SL("call") };
+    gone.key = (struct buf *)(void *)kept[0];
+    CHECK_TRUE(keep_record(p, bucket, false));
+    store_submit(p->store, &gone, rig_wall_ms(&p->r));
+}
+
+/* A bucket that is read again while the record of a call that is over is still to be deleted: it is not taken up. */
+static void test_over_and_read_again(void) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a, b;
+    p->e[0]->cfg.durability = DURABILITY_ASYNC;
+    pair_call_at(p, &a, &b, 0, ALICE, BOB);
+    unsigned bucket = pair_hash(&config, a.call_id);
+    p->keeps_records = true;
+    pair_hang_up(p, &a, BOB);
+    CHECK_EQ(pair_calls(p, 0), 0);
+    CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 1);
+    pair_taken_over(p, 0, bucket);
+    CHECK_EQ(pair_calls(p, 0), 0);
+    p->keeps_records = false;
+    pair_wait(p, 3000000);
+    CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 0);
+    pair_end(p);
+}
+
+/* Version of the call that is in another bucket. */
+static uint64_t version_of_other(const struct engine *e, unsigned first, unsigned *bucket) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct call *c; (c = pool_next(&e->calls, &cursor, &h));)
+        if (c->bucket != first) {
+            *bucket = c->bucket;
+            return c->version;
+        }
+    return 0;
+}
+
+/* A bucket that was claimed anew: the records of its calls are written, and those of no other. */
+static void test_written_again(void) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a, b, c, d;
+    unsigned first, other = 0;
+    p->e[0]->cfg.durability = DURABILITY_ASYNC;
+    pair_call_at(p, &a, &b, 0, ALICE, BOB);
+    pair_call_at(p, &c, &d, 0, ALICE, CAROL);
+    first = pair_hash(&config, a.call_id);
+    uint64_t version = version_of_other(p->e[0], first, &other);
+    CHECK_TRUE(version > 0);
+    lose_record(p, first);
+    lose_record(p, other);
+    struct event ev = { .kind = EV_BUCKET, .u.bucket = { .what = BUCKET_MINE, .bucket = (uint16_t)first } };
+    ev.u.bucket.epoch = owner_epoch(p->e[0], (uint16_t)first);
+    ev.u.bucket.rewrite = true;
+    pair_step(p, 0, &ev);
+    pair_wait(p, 300000);
+    CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 1);
+    CHECK_EQ(version_of_other(p->e[0], first, &other), version);
+    pair_end(p);
+}
+
 int main(void) {
     return UNIT_RUN("two engines", UNIT(test_call_from_anywhere), UNIT(test_cancel), UNIT(test_asked),
                     UNIT(test_hop_limit), UNIT(test_drained_with_waiting), UNIT(test_waits_bounded),
@@ -466,5 +529,5 @@ int main(void) {
                     UNIT(test_give), UNIT(test_give_undeleted), UNIT(test_order_lost), UNIT(test_transfer_lost),
                     UNIT(test_consultation_then_transfer), UNIT(test_target_lost),
                     UNIT(test_give_patience), UNIT(test_suspended), UNIT(test_options), UNIT(test_over),
-                    UNIT(test_over_and_there_again));
+                    UNIT(test_over_and_there_again), UNIT(test_over_and_read_again), UNIT(test_written_again));
 }
