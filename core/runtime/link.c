@@ -54,17 +54,30 @@ static void drop_conn(struct link *k, struct link_conn *c) {
     c->up = c->readable = false;
     c->again_us = k->now_us + ((uint64_t)RETRY_US << c->failures);
     c->failures += c->failures < RETRY_DOUBLINGS;
+    k->due_us = 0;
+}
+
+/* A peer whose machine has gone says nothing: neither does it close what it had. */
+static void tune(int fd) {
+    const int on = 1, idle = 10, interval = 5, count = 3, silent = LINK_SILENT_MS;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silent, sizeof silent);
 }
 
 static bool watch(struct link *k, struct link_conn *c, int fd, uint32_t which) {
-    int one = 1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    tune(fd);
     c->slot = make_buffers(c) ? io_watch(k->io, fd, k->tag_base + which) : -1;
     if (c->slot < 0) {
         close(fd);
         return false;
     }
     c->fd = fd;
+    c->since_us = k->now_us;
+    k->due_us = 0;
     return true;
 }
 
@@ -74,24 +87,38 @@ static void connect_to(struct link *k, uint32_t i) {
     socklen_t n = udp_to_sockaddr(&c->to, &sa);
     int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     c->again_us = k->now_us + ((uint64_t)RETRY_US << c->failures);
+    k->due_us = 0;
     if (fd < 0 || !watch(k, c, fd, 1 + i))
         return;
     if (connect(fd, (struct sockaddr *)&sa, n) != 0 && errno != EINPROGRESS)
         drop_conn(k, c);
 }
 
+/* A free place, else that of the stranger who has been silent for longest. NULL: known ones have all. */
+static struct link_conn *place(struct link *k) {
+    struct link_conn *oldest = NULL;
+    for (uint32_t i = 0; i < LINK_NODES_MAX; i++) {
+        struct link_conn *c = &k->from[i];
+        if (c->fd < 0)
+            return c;
+        if (!c->up && (!oldest || c->since_us < oldest->since_us))
+            oldest = c;
+    }
+    if (oldest)
+        drop_conn(k, oldest);
+    return oldest;
+}
+
 static void accept_all(struct link *k) {
     int fd;
     while ((fd = accept4(k->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-        uint32_t i = 0;
-        while (i < LINK_NODES_MAX && k->from[i].fd >= 0)
-            i++;
-        struct link_conn *c = &k->from[i % LINK_NODES_MAX];
-        if (i == LINK_NODES_MAX || !watch(k, c, fd, 1 + LINK_NODES_MAX + i)) {
-            if (i == LINK_NODES_MAX)
-                close(fd);
+        struct link_conn *c = place(k);
+        if (!c) {
+            close(fd);
             continue;
         }
+        if (!watch(k, c, fd, 1 + LINK_NODES_MAX + (uint32_t)(c - k->from)))
+            continue;
         c->node = 0;
         if (getrandom(c->challenge, CHALLENGE_LEN, 0) != CHALLENGE_LEN ||
             send(fd, c->challenge, CHALLENGE_LEN, MSG_NOSIGNAL) != CHALLENGE_LEN)
@@ -195,13 +222,29 @@ static void greet(struct link *k, struct link_conn *c) {
     log_line(k->log, TRACE_INFO, "link", "node %u is reached, shard %u", member_node(c->node), member_shard(c->node));
 }
 
-/* Who connects to us can be reached: at once, however often it could not. */
-static void is_back(const struct link *k, struct link_conn *c) {
-    if (!c || c->fd >= 0)
-        return;
+static void is_new(struct link *k, struct link_conn *c) {
     c->failures = 0;
     c->again_us = k->now_us;
     c->first_us = k->now_us + FIRST_US;
+    k->due_us = 0;
+}
+
+/* Who connects to us can be reached: at once, however often it could not, or however long the kernel would wait until
+ * it tries again. */
+static void is_back(struct link *k, struct link_conn *c) {
+    if (!c || c->up || (c->fd >= 0 && k->now_us - c->since_us < RETRY_US))
+        return;
+    drop_conn(k, c);
+    is_new(k, c);
+}
+
+/* It has one connection to us: what it had before it went away, or lost, may never be heard of again. */
+static void drop_former(struct link *k, const struct link_conn *now) {
+    for (uint32_t i = 0; i < LINK_NODES_MAX; i++) {
+        struct link_conn *c = &k->from[i];
+        if (c != now && c->up && c->node == now->node)
+            drop_conn(k, c);
+    }
 }
 
 /* False: not yet, or never. */
@@ -222,8 +265,10 @@ static bool is_greeted(struct link *k, struct link_conn *c) {
     }
     c->in_at += HELLO_LEN;
     c->node = node;
+    c->up = true;
+    drop_former(k, c);
     is_back(k, find(k, node));
-    return c->up = true;
+    return true;
 }
 
 void link_ready(struct link *k, uint32_t which) {
@@ -280,9 +325,7 @@ void link_peer(struct link *k, uint32_t node, const struct addr *at) {
         return;
     c->node = node;
     c->to = *at;
-    c->failures = 0;
-    c->again_us = k->now_us;
-    c->first_us = k->now_us + FIRST_US;
+    is_new(k, c);
 }
 
 void link_forget(struct link *k, uint32_t node) {
@@ -293,19 +336,37 @@ void link_forget(struct link *k, uint32_t node) {
     c->node = 0;
 }
 
-void link_tick(struct link *k, uint64_t now_us) {
-    k->now_us = now_us;
-    for (uint32_t i = 0; i < LINK_NODES_MAX; i++)
-        if (k->to[i].node && k->to[i].fd < 0 && k->to[i].again_us <= now_us)
-            connect_to(k, i);
+/* When something is to be done about it; UINT64_MAX: nothing. */
+static uint64_t due(const struct link_conn *c, bool out) {
+    if (c->fd >= 0)
+        return c->up ? UINT64_MAX : c->since_us + LINK_HELLO_US;
+    return out && c->node ? c->again_us : UINT64_MAX;
 }
 
-uint64_t link_deadline(const struct link *k) {
-    uint64_t at = UINT64_MAX;
-    for (uint32_t i = 0; i < LINK_NODES_MAX; i++)
-        if (k->to[i].node && k->to[i].fd < 0 && k->to[i].again_us < at)
-            at = k->to[i].again_us;
-    return at;
+void link_tick(struct link *k, uint64_t now_us) {
+    k->now_us = now_us;
+    if (link_deadline(k) > now_us)
+        return;
+    for (uint32_t i = 0; i < LINK_NODES_MAX; i++) {
+        if (due(&k->from[i], false) <= now_us)
+            drop_conn(k, &k->from[i]);
+        if (k->to[i].fd >= 0 && due(&k->to[i], true) <= now_us)
+            drop_conn(k, &k->to[i]);
+        else if (due(&k->to[i], true) <= now_us)
+            connect_to(k, i);
+    }
+}
+
+uint64_t link_deadline(struct link *k) {
+    if (k->due_us)
+        return k->due_us;
+    k->due_us = UINT64_MAX;
+    for (uint32_t i = 0; i < LINK_NODES_MAX; i++) {
+        uint64_t a = due(&k->to[i], true), b = due(&k->from[i], false);
+        k->due_us = a < k->due_us ? a : k->due_us;
+        k->due_us = b < k->due_us ? b : k->due_us;
+    }
+    return k->due_us;
 }
 
 /* ---- opening ---- */

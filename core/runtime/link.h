@@ -5,6 +5,9 @@
  * peer does not take in time is dropped, as a network does; SIP sends it again. What is sent to one that has just
  * become known waits for the connection; if that fails, it is dropped.
  *
+ * A connection is given up that does not get as far as the hello in LINK_HELLO_US, the oldest of them sooner if its
+ * place is needed; so is one whose peer takes nothing for LINK_SILENT_MS, is gone from the network, or connects anew.
+ *
  * Accepted: 16 random bytes go to who connected; back come its node (4 bytes, big endian) and HMAC-SHA256 under the
  * cluster's secret over those bytes, its node and ours. Then frames: length of the rest (4, big endian), kind, what,
  * hops, flags (1 each), bucket (2), node (4), epoch (8), PROXY protocol v2 header (of a datagram: the addresses it came
@@ -24,6 +27,8 @@
 #define LINK_OUT_BYTES (1 << 20)
 #define LINK_TAGS (1 + 2 * LINK_NODES_MAX)   /* of io_watch, from tag_base on */
 #define LINK_SECRET_LEN 32
+#define LINK_HELLO_US 3000000
+#define LINK_SILENT_MS 5000
 
 enum link_kind {
     LINK_PEER,   /* an OUT_PEER: what, hops, bucket, src, dst, bytes */
@@ -50,6 +55,7 @@ struct link_conn {
     struct addr to;              /* connections out */
     uint64_t again_us;           /* when to connect again */
     uint64_t first_us;           /* until then what is sent waits, while it has not failed */
+    uint64_t since_us;           /* it is being opened, or was accepted, since then */
     uint32_t failures;
     uint8_t challenge[16];
     uint8_t *in;
@@ -66,6 +72,7 @@ struct link {
     uint32_t tag_base;
     struct log *log;
     uint64_t now_us;
+    uint64_t due_us;             /* when link_tick has something to do; 0: not known */
     uint64_t dropped;            /* frames that a peer did not take, or for whom there is no connection */
     struct link_conn to[LINK_NODES_MAX], from[LINK_NODES_MAX];
 };
@@ -90,7 +97,7 @@ void link_ready(struct link *k, uint32_t which);
 /* Its bytes are good until the next call. */
 bool link_next(struct link *k, struct link_frame *out);
 void link_tick(struct link *k, uint64_t now_us);
-uint64_t link_deadline(const struct link *k);
+uint64_t link_deadline(struct link *k);
 
 /* link_frame.c: pure. Bytes written, 0: no room. Bytes read, 0: not whole yet, UINT32_MAX: nonsense. */
 uint32_t link_frame_put(uint8_t *to, uint32_t cap, const struct link_frame *f);

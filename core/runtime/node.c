@@ -142,7 +142,7 @@ void node_tell_time(struct node *n, uint64_t mono_us, uint64_t wall_ms) {
     say_state(n);
 }
 
-uint64_t node_deadline(const struct node *n) {
+uint64_t node_deadline(struct node *n) {
     if (!n->on)
         return UINT64_MAX;
     uint64_t a = lease_deadline(n->lease), b = link_deadline(&n->link), at = a < b ? a : b;

@@ -51,7 +51,7 @@ void node_close(struct node *n);
  * node_work until false; each time it was true, the events in order, then the operations. */
 
 void node_tell_time(struct node *n, uint64_t mono_us, uint64_t wall_ms);
-uint64_t node_deadline(const struct node *n);
+uint64_t node_deadline(struct node *n);
 /* An answer of the store; false: the engine's. It is dealt with at once. */
 bool node_on_store(struct node *n, const struct event *ev);
 void node_on_out(struct node *n, const struct out *o);

@@ -209,16 +209,16 @@ void shard_event(struct shard *s, const struct io_event *ev) {
 
 /* ---- turns */
 
-static uint64_t time_to_wait(const struct shard *s) {
+static uint64_t time_to_wait(struct shard *s) {
     uint64_t until = engine_deadline(s->engine), now = clock_mono_us();
     uint64_t media = media_io_deadline(&s->media);
     if (s->state == SHARD_DRAINING && s->stop_us < until)
         until = s->stop_us;
-    uint64_t store = store_deadline(s->store);
+    uint64_t store = store_deadline(s->store), node = node_deadline(&s->node);
     if (media < until)
         until = media;
-    if (node_deadline(&s->node) < until)
-        until = node_deadline(&s->node);
+    if (node < until)
+        until = node;
     if (store < until)
         until = store;
     if (s->config->engine.media_vip_count && s->vips_us < until)
