@@ -3,7 +3,6 @@
 #include "core/runtime/fastpath.h"
 
 #include "core/runtime/fastpath_device.h"
-#include "core/runtime/nexthop.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -202,7 +201,7 @@ static bool open_maps(struct fastpath *f, const struct fast_config *now, uint64_
         return false;
     }
     adopt(f, now, now_us);
-    f->netlink = nexthop_open();
+    nexthop_open(&f->tables);
     return true;
 }
 
@@ -229,7 +228,7 @@ static bool attach_all(struct fastpath *f, bool want_xdp) {
 bool fastpath_open(struct fastpath *f, const struct fastpath_options *o, uint64_t now_us, struct log *log) {
     *f = (struct fastpath){ .pairs = o->pairs, .first_port = (uint16_t)(o->first_port + (o->first_port & 1)),
                             .streams = o->pairs * o->address_count, .address_count = o->address_count,
-                            .netlink = -1, .log = log, .tick_us = now_us };
+                            .tables.fd = -1, .log = log, .tick_us = now_us };
     memcpy(f->addresses, o->addresses, o->address_count * sizeof *o->addresses);
     struct fast_config local = { .pairs = o->pairs };
     if (o->mode == FASTPATH_OFF) {
@@ -261,14 +260,15 @@ void fastpath_join(struct fastpath *f, const struct fastpath *first, bool beats,
     f->joined = true;
     f->silent = !beats;
     f->log = log;
-    f->netlink = f->on ? nexthop_open() : -1;
+    f->tables = (struct nexthops){ .fd = -1 };
+    if (f->on)
+        nexthop_open(&f->tables);
 }
 
 void fastpath_close(struct fastpath *f) {
     if (f->joined) {
-        if (f->netlink >= 0)
-            close(f->netlink);
-        *f = (struct fastpath){ .netlink = -1 };
+        nexthop_close(&f->tables);
+        *f = (struct fastpath){ .tables.fd = -1 };
         return;
     }
     for (uint32_t i = 0; f->bpf && i < f->device_count; i++)
@@ -278,8 +278,8 @@ void fastpath_close(struct fastpath *f) {
         unpin(f);
         fastpath_bpf__destroy(f->bpf);
     }
-    if (f->bpf && f->netlink >= 0)
-        close(f->netlink);
+    if (f->bpf)
+        nexthop_close(&f->tables);
     f->bpf = NULL;
     f->on = false;
 }
@@ -307,15 +307,17 @@ static bool has_xdp(const struct fastpath *f, uint32_t ifindex) {
 
 static void set_hop(struct fastpath *f, uint32_t stream, const struct nexthop *n) {
     struct fast_out *out = &f->out[stream];
+    uint8_t hop_mac[6] = { 0 }, our_mac[6] = { 0 };
+    bool mac_known = has_xdp(f, n->ifindex) && nexthop_mac(&f->tables, n, hop_mac, our_mac);
     while (__atomic_exchange_n(&out->lock, 1, __ATOMIC_ACQUIRE))
         ;
     out->ifindex = n->ifindex;
     out->src = fast_addr_of(&n->src, (uint16_t)(f->first_port + 2 * (stream % f->pairs)));
     memcpy(out->hop_ip, n->hop.ip, sizeof out->hop_ip);
     out->hop_family = n->hop.family;
-    out->mac_known = n->mac_known && has_xdp(f, n->ifindex);
-    memcpy(out->hop_mac, n->hop_mac, sizeof out->hop_mac);
-    memcpy(out->our_mac, n->our_mac, sizeof out->our_mac);
+    out->mac_known = mac_known;
+    memcpy(out->hop_mac, hop_mac, sizeof out->hop_mac);
+    memcpy(out->our_mac, our_mac, sizeof out->our_mac);
     __atomic_store_n(&out->lock, 0, __ATOMIC_RELEASE);
 }
 
@@ -325,7 +327,7 @@ static void find_hop(struct fastpath *f, uint32_t stream) {
     struct nexthop n;
     if (dst.port == 0)
         return;
-    if (!nexthop_find(f->netlink, &dst, &src, &n))
+    if (!nexthop_find(&f->tables, &dst, &src, &n))
         n = (struct nexthop){ 0 };
     set_hop(f, stream, &n);
 }

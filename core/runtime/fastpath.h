@@ -12,6 +12,7 @@
 #define REFEREE_RUNTIME_FASTPATH_H
 
 #include "core/runtime/log.h"
+#include "core/runtime/nexthop.h"
 #include "rtp/relay.h"
 
 #include <net/if.h>
@@ -56,7 +57,7 @@ struct fastpath {
     char pins[FASTPATH_PATH_MAX]; /* "": not pinned */
     struct fastpath_device devices[FASTPATH_DEVICES];
     uint32_t device_count;
-    int netlink;
+    struct nexthops tables;
     bool joined;                  /* what is attached, and the maps, are another's */
     bool silent;                  /* the heartbeat is another's business */
     uint32_t next;                /* stream whose next hop is looked at next */

@@ -25,12 +25,17 @@ struct request {
     uint8_t attributes[64];
 };
 
-int nexthop_open(void) {
+void nexthop_open(struct nexthops *t) {
     struct timeval limit = { .tv_usec = ANSWER_US };
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    if (fd >= 0)
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    return fd;
+    *t = (struct nexthops){ .fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE) };
+    if (t->fd >= 0)
+        setsockopt(t->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+}
+
+void nexthop_close(struct nexthops *t) {
+    if (t->fd >= 0)
+        close(t->fd);
+    t->fd = -1;
 }
 
 static size_t ip_bytes(const struct addr *a) {
@@ -50,18 +55,17 @@ static void put_ip(struct request *q, uint16_t type, const struct addr *a) {
 }
 
 /* The answer, of the wanted type, in `reply`; NULL: an error, or none. */
-static struct nlmsghdr *ask(int fd, struct request *q, uint16_t want, uint8_t *reply) {
-    static _Thread_local uint32_t number;
-    q->h.nlmsg_seq = ++number;
-    if (send(fd, q, q->h.nlmsg_len, 0) < 0)
+static struct nlmsghdr *ask(struct nexthops *tables, struct request *q, uint16_t want, uint8_t *reply) {
+    q->h.nlmsg_seq = ++tables->number;
+    if (send(tables->fd, q, q->h.nlmsg_len, 0) < 0)
         return NULL;
     for (;;) {
-        ssize_t n = recv(fd, reply, REPLY_BYTES, 0);
+        ssize_t n = recv(tables->fd, reply, REPLY_BYTES, 0);
         struct nlmsghdr *h = (struct nlmsghdr *)(void *)reply;
         if (n < (ssize_t)sizeof *h || !NLMSG_OK(h, (size_t)n))
             return NULL;
         /* An answer to one that we gave up waiting for. */
-        if (h->nlmsg_seq != number)
+        if (h->nlmsg_seq != tables->number)
             continue;
         return h->nlmsg_type == want ? h : NULL;
     }
@@ -76,7 +80,7 @@ static bool get_ip(const struct rtattr *t, uint8_t family, struct addr *out) {
     return true;
 }
 
-static bool find_route(int fd, const struct addr *dst, const struct addr *src, struct nexthop *out) {
+static bool find_route(struct nexthops *tables, const struct addr *dst, const struct addr *src, struct nexthop *out) {
     _Alignas(8) uint8_t reply[REPLY_BYTES];
     struct request q = { .h = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)), .nlmsg_type = RTM_GETROUTE,
                                 .nlmsg_flags = NLM_F_REQUEST } };
@@ -86,7 +90,7 @@ static bool find_route(int fd, const struct addr *dst, const struct addr *src, s
         q.u.route.rtm_src_len = (uint8_t)(8 * ip_bytes(src));
         put_ip(&q, RTA_SRC, src);
     }
-    struct nlmsghdr *h = ask(fd, &q, RTM_NEWROUTE, reply);
+    struct nlmsghdr *h = ask(tables, &q, RTM_NEWROUTE, reply);
     if (!h)
         return false;
     struct rtmsg *r = NLMSG_DATA(h);
@@ -108,10 +112,10 @@ static bool find_route(int fd, const struct addr *dst, const struct addr *src, s
     return ok && out->ifindex && out->src.family == dst->family;
 }
 
-static bool our_mac(int ifindex, uint8_t mac[6]) {
+static bool mac_of(uint32_t ifindex, uint8_t mac[6]) {
     struct ifreq r = { 0 };
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    bool ok = fd >= 0 && if_indextoname((unsigned)ifindex, r.ifr_name) && ioctl(fd, SIOCGIFHWADDR, &r) == 0 &&
+    bool ok = fd >= 0 && if_indextoname(ifindex, r.ifr_name) && ioctl(fd, SIOCGIFHWADDR, &r) == 0 &&
               r.ifr_hwaddr.sa_family == ARPHRD_ETHER;
     if (ok)
         memcpy(mac, r.ifr_hwaddr.sa_data, 6);
@@ -120,13 +124,13 @@ static bool our_mac(int ifindex, uint8_t mac[6]) {
     return ok;
 }
 
-static bool find_neighbour(int fd, const struct nexthop *n, uint8_t mac[6]) {
+static bool find_neighbour(struct nexthops *tables, const struct nexthop *n, uint8_t mac[6]) {
     _Alignas(8) uint8_t reply[REPLY_BYTES];
     struct request q = { .h = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct ndmsg)), .nlmsg_type = RTM_GETNEIGH,
                                 .nlmsg_flags = NLM_F_REQUEST } };
     q.u.neighbour = (struct ndmsg){ .ndm_family = family_of(&n->hop), .ndm_ifindex = (int)n->ifindex };
     put_ip(&q, NDA_DST, &n->hop);
-    struct nlmsghdr *h = ask(fd, &q, RTM_NEWNEIGH, reply);
+    struct nlmsghdr *h = ask(tables, &q, RTM_NEWNEIGH, reply);
     if (!h)
         return false;
     struct ndmsg *m = NLMSG_DATA(h);
@@ -142,10 +146,23 @@ static bool find_neighbour(int fd, const struct nexthop *n, uint8_t mac[6]) {
     return false;
 }
 
-bool nexthop_find(int fd, const struct addr *dst, const struct addr *src, struct nexthop *out) {
-    *out = (struct nexthop){ 0 };
-    if (fd < 0 || !find_route(fd, dst, src, out) || !our_mac((int)out->ifindex, out->our_mac))
+/* A device's number is not used again. */
+static bool is_ethernet(struct nexthops *tables, uint32_t ifindex) {
+    uint8_t mac[6];
+    for (unsigned i = 0; i < NEXTHOP_DEVICES; i++)
+        if (tables->ethernet[i] == ifindex)
+            return true;
+    if (!mac_of(ifindex, mac))
         return false;
-    out->mac_known = find_neighbour(fd, out, out->hop_mac);
+    tables->ethernet[tables->next++ % NEXTHOP_DEVICES] = ifindex;
     return true;
+}
+
+bool nexthop_find(struct nexthops *t, const struct addr *dst, const struct addr *src, struct nexthop *out) {
+    *out = (struct nexthop){ 0 };
+    return t->fd >= 0 && find_route(t, dst, src, out) && is_ethernet(t, out->ifindex);
+}
+
+bool nexthop_mac(struct nexthops *t, const struct nexthop *n, uint8_t hop_mac[6], uint8_t our_mac[6]) {
+    return t->fd >= 0 && mac_of(n->ifindex, our_mac) && find_neighbour(t, n, hop_mac);
 }

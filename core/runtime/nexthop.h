@@ -9,17 +9,29 @@
 
 #include "core/base/addr.h"
 
+#define NEXTHOP_DEVICES 8
+
+/* The kernel's tables, as one thread asks them. */
+struct nexthops {
+    int fd;
+    uint32_t number;                      /* of the last request */
+    uint32_t ethernet[NEXTHOP_DEVICES];   /* devices that are known to be Ethernet; 0: none yet */
+    uint32_t next;                        /* place of the next one */
+};
+
 struct nexthop {
     uint32_t ifindex;         /* an Ethernet device */
     struct addr hop, src;     /* the gateway, or the destination itself; our address; ports 0 */
-    bool mac_known;
-    uint8_t hop_mac[6], our_mac[6];
 };
 
-/* A socket for the calls below, or -1. */
-int nexthop_open(void);
+/* fd -1: nothing will be found. */
+void nexthop_open(struct nexthops *t);
+void nexthop_close(struct nexthops *t);
 /* src: the address it is to leave from; ADDR_NONE: the kernel's choice. False: no route, a route to this machine
  * itself, or one by a device that is not Ethernet. */
-bool nexthop_find(int fd, const struct addr *dst, const struct addr *src, struct nexthop *out);
+bool nexthop_find(struct nexthops *t, const struct addr *dst, const struct addr *src, struct nexthop *out);
+/* Its MAC and our device's. False: not known. The kernel answers about neighbours under a lock that whoever changes its
+ * networks holds, maybe for long: ask only where the MAC is needed. */
+bool nexthop_mac(struct nexthops *t, const struct nexthop *n, uint8_t hop_mac[6], uint8_t our_mac[6]);
 
 #endif
