@@ -184,14 +184,20 @@ static inline void pair_bucket(struct pair *p, unsigned i, enum bucket_event wha
     pair_step(p, i, &ev);
 }
 
-/* Every record that the store has of the table in the bucket. */
+#define PAIR_LOAD UINT64_MAX /* no ticket of an engine's */
+
+/* Every record that the store has of the table in the bucket; and what it answers meanwhile to what they cause. */
 static inline void pair_load(struct pair *p, unsigned i, unsigned bucket, struct slice table) {
     static char copy[1 << 16];
-    struct store_op op = { .verb = STORE_LOAD, .ticket = 1, .bucket = (uint16_t)bucket, .table = table };
+    struct store_op op = { .verb = STORE_LOAD, .ticket = PAIR_LOAD, .bucket = (uint16_t)bucket, .table = table };
     struct event got, ev;
     store_submit(p->store, &op, rig_wall_ms(&p->r));
     p->pumping = true;
-    while (store_answer(p->store, &got) && got.u.store.more) {
+    while (store_answer(p->store, &got) && (got.u.store.ticket != PAIR_LOAD || got.u.store.more)) {
+        if (got.u.store.ticket != PAIR_LOAD) {
+            pair_step(p, i, &got);
+            continue;
+        }
         struct slice k = got.u.store.key, v = got.u.store.value;
         memcpy(copy, k.p, k.n);
         memcpy(copy + k.n, v.p, v.n);
@@ -231,6 +237,19 @@ static inline void pair_taken_over(struct pair *p, unsigned i, unsigned bucket) 
     pair_load(p, i, bucket, SL("arriving"));
     pair_wait(p, p->loading_us);
     pair_bucket(p, i, BUCKET_MINE, bucket, 0, epoch);
+}
+
+/* From its first owner, which lives, and knows: by a claim that the store grants, as it does each write that follows. */
+static inline void pair_taken_by(struct pair *p, unsigned i, unsigned bucket) {
+    struct store_op claim = { .verb = STORE_CLAIM, .bucket = (uint16_t)bucket, .node = p->number[i],
+                              .former = p->number[pair_owner(bucket)], .epoch = 1 };
+    store_submit(p->store, &claim, rig_wall_ms(&p->r));
+    pair_bucket(p, !i, BUCKET_OWNER, bucket, p->number[i], 2);
+    pair_bucket(p, i, BUCKET_LOADING, bucket, 0, 2);
+    pair_load(p, i, bucket, SL("moved"));
+    pair_load(p, i, bucket, SL("call"));
+    pair_load(p, i, bucket, SL("arriving"));
+    pair_bucket(p, i, BUCKET_MINE, bucket, 0, 2);
 }
 
 static inline void pair_own(struct pair *p) {

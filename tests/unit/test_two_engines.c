@@ -283,7 +283,7 @@ static void go_over(struct pair *p, unsigned bucket) {
     unsigned before = p->given_n;
     while (p->given_n == before)
         pair_wait(p, 10000);
-    pair_taken_over(p, 1, bucket);
+    pair_taken_by(p, 1, bucket);
 }
 
 /* Of two calls in a transfer, the consultation is given to another node, and then the other one is: they find each
