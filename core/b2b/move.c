@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The side that a call goes away from; move_arrive.c is the other one. */
+#include "core/b2b/barrier.h"
 #include "core/b2b/call.h"
 #include "core/b2b/move_state.h"
 #include "core/b2b/moved.h"
@@ -9,6 +10,7 @@
 #include "core/b2b/wire.h"
 
 #define LOOK_US 50000      /* is it stable now? */
+#define LOOK_AT_READ_US 10000
 #define ANSWER_US 1000000  /* of the other engine, which gives up later than we do (GO_US) */
 
 void move_init(struct engine *e, struct arena *a) {
@@ -103,12 +105,12 @@ static struct key128 digest(const struct engine *e, struct slice record) {
 }
 
 static bool offer(struct engine *e, struct move *m, const struct call *c) {
-    struct slice record, request = txn_request(&e->txns, m->txn);
+    struct slice record, request = m->as_read ? SLICE_NONE : txn_request(&e->txns, m->txn);
     if (!encode(e, c, &record))
         return false;
     struct buf *b = buf_get(&e->bufs, MOVE_HEAD_LEN + record.n + request.n);
-    const struct txn *t = txn_get(&e->txns, m->txn);
-    struct out *o = b && t ? outbox_add(e->out, OUT_PEER) : NULL;
+    const struct txn *t = m->as_read ? NULL : txn_get(&e->txns, m->txn);
+    struct out *o = b && (t || m->as_read) ? outbox_add(e->out, OUT_PEER) : NULL;
     if (!o) {
         buf_unref(&e->bufs, &b);
         return false;
@@ -128,12 +130,43 @@ static bool offer(struct engine *e, struct move *m, const struct call *c) {
     o->u.peer.what = PEER_MOVE;
     o->u.peer.to = owner_peer(e, m->bucket);
     o->u.peer.bucket = m->bucket;
-    o->u.peer.src = t->src;
-    o->u.peer.dst = t->local;
+    if (t) {
+        o->u.peer.src = t->src;
+        o->u.peer.dst = t->local;
+    }
     o->u.peer.buf = b;
     m->peer = o->u.peer.to;
     metrics_add(&e->metrics, M_peer_out, 1);
     return true;
+}
+
+/* The call is at rest: as its record says, and nothing else. */
+static bool may_leave(struct engine *e, const struct move *m, const struct call *c) {
+    if (!m->as_read)
+        return !txn_is_done(&e->txns, m->txn) && owner_is_stable(e, c, m->txn);
+    return c->resuming && !c->resume_ready && !c->dirty && !c->rewrite && !barrier_holds(c);
+}
+
+/* One that was read only follows: whose the bucket should be claims it by itself. */
+static bool send_offer(struct engine *e, struct move *m, const struct call *c) {
+    if (e->owners.of[m->bucket] == OWNER_NOBODY && !m->as_read)
+        owner_ask(e, m->bucket);
+    return owner_peer(e, m->bucket) != PEER_NONE && !e->barrier.down && may_leave(e, m, c) && offer(e, m, c);
+}
+
+/* It has just been read, and waits to go on at its transfer, or here. */
+static void try_read(struct engine *e, struct move *m) {
+    struct call *c = call_get(e, m->call);
+    bool stays = e->now >= m->until_us || owner_is_mine(e, m->bucket) || e->owners.of[m->bucket] == OWNER_LOADING;
+    if (!c || !c->resuming || stays) {
+        move_free(e, m);
+        if (c && c->resuming)
+            recover_resume_here(e, c);
+        return;
+    }
+    bool sent = send_offer(e, m, c);
+    m->state = sent ? MOVE_OFFERED : MOVE_WAITS;
+    wheel_set(&e->wheel, &m->timer, e->now + (sent ? ANSWER_US : LOOK_AT_READ_US));
 }
 
 static void try(struct engine *e, struct move *m) {
@@ -154,10 +187,7 @@ static void try(struct engine *e, struct move *m) {
         refuse(e, m, 503);
         return;
     }
-    if (e->owners.of[m->bucket] == OWNER_NOBODY)
-        owner_ask(e, m->bucket);
-    bool sent = owner_peer(e, m->bucket) != PEER_NONE && !e->barrier.down && owner_is_stable(e, c, m->txn) &&
-                offer(e, m, c);
+    bool sent = send_offer(e, m, c);
     m->state = sent ? MOVE_OFFERED : MOVE_WAITS;
     wheel_set(&e->wheel, &m->timer, e->now + (sent ? ANSWER_US : LOOK_US));
 }
@@ -180,6 +210,41 @@ bool move_refer(struct engine *e, struct leg *l, const struct sip_msg *msg, hand
     return true;
 }
 
+static bool is_leaving(struct engine *e, handle call) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct move *m; (m = pool_next(&e->moves, &cursor, &h));)
+        if (m->as_read && m->call == call && m->state < MOVE_ARRIVING)
+            return true;
+    return false;
+}
+
+bool move_to_transfer(struct engine *e, const struct call *c) {
+    uint16_t bucket;
+    if (!owner_is_shared(e) || c->transfer != HANDLE_NONE || !record_transfer_bucket(e, c, &bucket) ||
+        owner_is_mine(e, bucket) || e->owners.of[bucket] == OWNER_LOADING)
+        return false;
+    struct move *m = is_leaving(e, c->self) ? NULL : move_new(e, MOVE_WAITS);
+    if (!m)
+        return is_leaving(e, c->self);
+    m->as_read = true;
+    m->call = c->self;
+    m->bucket = bucket;
+    m->until_us = e->now + MOVE_READ_US;
+    wheel_set(&e->wheel, &m->timer, e->now); /* when this step's records are written */
+    return true;
+}
+
+void move_told(struct engine *e, uint16_t bucket) {
+    uint32_t cursor = 0;
+    handle h;
+    for (struct move *m; (m = pool_next(&e->moves, &cursor, &h));)
+        if (m->state == MOVE_OFFERED && m->bucket == bucket && m->peer != owner_peer(e, bucket)) {
+            m->state = MOVE_WAITS;
+            wheel_set(&e->wheel, &m->timer, e->now);
+        }
+}
+
 /* ---- away ---- */
 
 static bool has_room_for_stubs(const struct engine *e, const struct call *c) {
@@ -200,7 +265,7 @@ static bool encodes_as_offered(struct engine *e, const struct move *m, const str
 
 /* As it was offered, and at rest. */
 static bool is_unchanged(struct engine *e, const struct move *m, const struct call *c) {
-    return c && !txn_is_done(&e->txns, m->txn) && owner_is_stable(e, c, m->txn) && encodes_as_offered(e, m, c);
+    return c && may_leave(e, m, c) && encodes_as_offered(e, m, c);
 }
 
 /* The last stub's answer says that all are there. False: there is none. */
@@ -232,6 +297,7 @@ static void take_back(struct engine *e, struct move *m) {
         moved_take_back(e, m->stubs[i]);
     move_free(e, m);
     m = move_new(e, MOVE_WAITS);
+    m->as_read = was.as_read;
     m->call = was.call;
     m->leg = was.leg;
     m->txn = was.txn;
@@ -295,7 +361,10 @@ void move_on_timer(struct engine *e, handle h) {
     if (!m)
         return;
     call_reap(e);
-    if (m->state == MOVE_WAITS || m->state == MOVE_OFFERED)
+    bool is_here = m->state == MOVE_WAITS || m->state == MOVE_OFFERED;
+    if (is_here && m->as_read)
+        try_read(e, m);
+    else if (is_here)
         try(e, m);
     else if (m->state == MOVE_STUBBED)
         take_back(e, m);

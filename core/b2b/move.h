@@ -14,6 +14,10 @@
  *   no record of the call any more
  *   --------------- PEER_GO -----------------> decodes, stores it as a call of its own; handles the REFER
  *
+ * A call whose transfer belongs to another call, and goes on at another engine after their owner's death, moves the
+ * same way to the bucket of that one, without a REFER and before anything is done with it: as it was read. It goes on
+ * here if that does not succeed within MOVE_READ_US.
+ *
  * Each step is durable before the next message. What decides, whoever dies, is the store: where the first leg's stub
  * is and the call's record in the old bucket is not, the call is the second engine's (or its next owner's, by
  * "arriving"); where the stub is not, the first one's. With both of them it is not decided: the first one, or its next
@@ -30,11 +34,17 @@
 /* Of the REFER, which may wait as long as any request (64*T1): the other owner may have just died, and is missed and
  * followed within LEASE_LIFE_US, its grace and a claim; or a party is slow to answer a re-INVITE, INFO or the like. */
 #define MOVE_PATIENCE_US 12000000
+#define MOVE_READ_US 3000000       /* of a call that has just been read; its transfer waits longer for it */
 #define MOVE_BUDGET_US 400000      /* of the store, for each step; then the call stays */
 
 void move_init(struct engine *e, struct arena *a);
 /* A REFER within a dialog whose Replaces names one that another engine has. True: it is dealt with, now or later. */
 bool move_refer(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn, const struct refer *r);
+/* A call that was read from its record, and nothing done yet. True: it moves to its transfer, or recover_resume_here
+ * follows. */
+bool move_to_transfer(struct engine *e, const struct call *c);
+/* Who has this bucket has changed: nobody waits for an answer of who had it. */
+void move_told(struct engine *e, uint16_t bucket);
 /* PEER_MOVE, ARRIVED, GO, NO. True: *in is a datagram to be handled now; then move_handled. */
 bool move_on_peer(struct engine *e, const struct event *ev, struct event *in);
 void move_handled(struct engine *e);

@@ -149,6 +149,15 @@ static void unsee(struct engine *e, struct slice request) {
         l->dlg.remote_cseq = e->again.cseq - 1;
 }
 
+/* Its call's record names the bucket that this one has come from. */
+static void tell_transfers(struct engine *e, const struct call *c) {
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        const struct transfer *t = transfer_get(e, leg_get(e, c->legs[i])->transfer);
+        if (t && t->call != c->self)
+            call_changed(e, call_get(e, t->call));
+    }
+}
+
 static bool activate(struct engine *e, const struct move *m) {
     struct parts p = { 0 };
     struct call *c;
@@ -165,6 +174,7 @@ static bool activate(struct engine *e, const struct move *m) {
         moved_arrived(e, leg_get(e, c->legs[i]), m->bucket);
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("moved here for a transfer"));
     metrics_add(&e->metrics, M_calls_arrived, 1);
+    tell_transfers(e, c);
     record_resume(e, c);
     unsee(e, p.request);
     return true;

@@ -30,7 +30,8 @@ enum move_state {
 struct move {
     handle self;
     uint8_t state;
-    uint16_t bucket;          /* of the consultation */
+    bool as_read;             /* leaving: to its transfer, from its record, without leg and txn */
+    uint16_t bucket;          /* of the consultation, or that transfer */
     uint32_t peer;
     uint64_t id;              /* of this attempt */
     handle call, leg, txn;    /* leaving: of the REFER */

@@ -390,4 +390,6 @@ void owner_on_bucket(struct engine *e, const struct event *ev) {
     case BUCKET_GIVE: owner_on_give(e, ev); break;
     }
     o->told[b] = epoch > o->told[b] ? epoch : o->told[b];
+    if (e->moves.used)
+        move_told(e, b);
 }

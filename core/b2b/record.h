@@ -74,5 +74,7 @@ void record_resume_rest(struct engine *e, struct call *c);
 void record_end_alone(struct engine *e, struct call *c);
 /* Some leg waits for a transfer whose call is not in this engine. */
 bool record_awaits_transfer(const struct engine *e, const struct call *c);
+/* The bucket of that transfer's call, by what the record says. False: no leg waits. */
+bool record_transfer_bucket(const struct engine *e, const struct call *c, uint16_t *bucket);
 
 #endif

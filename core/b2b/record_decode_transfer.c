@@ -105,6 +105,16 @@ static bool resolve_numbers(struct decoder *x) {
     return true;
 }
 
+bool record_transfer_bucket(const struct engine *e, const struct call *c, uint16_t *bucket) {
+    uint64_t at, id;
+    for (unsigned i = 0; i < c->leg_count; i++)
+        if (read_call_name(leg_str(leg_get(e, c->legs[i]), LEG_TRANSFER_AT), &at, &id)) {
+            *bucket = (uint16_t)at;
+            return true;
+        }
+    return false;
+}
+
 bool transfer_awaits_party(const struct transfer *t) {
     return (t->s.present >> TRF_AT & ((1u << (TRF_CALL_AT + 1 - TRF_AT)) - 1)) != 0;
 }

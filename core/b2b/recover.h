@@ -38,8 +38,11 @@ enum record_error recover_record(struct engine *e, struct slice key, struct slic
 void recover_load(struct engine *e, uint16_t bucket);
 /* An answer to that. False: not ours. */
 bool recover_on_store(struct engine *e, const struct event *ev);
-/* That record is stored, or will not be: the call goes on, once those that a transfer binds it to may as well. */
+/* That record is stored, or will not be: the call goes on, once those that a transfer binds it to may as well; at the
+ * engine of its transfer, where that is another. */
 void recover_resume(struct engine *e, struct call *c);
+/* The same, wherever the transfer is. */
+void recover_resume_here(struct engine *e, struct call *c);
 /* Legs whose transfer, in another call, has not come: what they are without it. */
 void recover_on_timer(struct engine *e);
 /* The transfer's call goes to another node: legs of calls that stay wait for it as if they had just been read. */

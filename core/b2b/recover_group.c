@@ -3,6 +3,7 @@
  * left, not as they are read. */
 #include "core/b2b/agree.h"
 #include "core/b2b/call.h"
+#include "core/b2b/move.h"
 #include "core/b2b/party.h"
 #include "core/b2b/record.h"
 #include "core/b2b/record_fields.h"
@@ -65,6 +66,11 @@ static void fill(const struct engine *e, struct group *g, const struct call *fir
 }
 
 void recover_resume(struct engine *e, struct call *c) {
+    if (c->resume_ready || !move_to_transfer(e, c))
+        recover_resume_here(e, c);
+}
+
+void recover_resume_here(struct engine *e, struct call *c) {
     struct group g = { 0 };
     unsigned n = 0;
     c->resume_ready = true;

@@ -286,30 +286,38 @@ static void go_over(struct pair *p, unsigned bucket) {
     pair_taken_by(p, 1, bucket);
 }
 
-/* Of two calls in a transfer, the consultation is given to another node, and then the other one is: they find each
- * other there. */
+/* Of two calls in a transfer, the consultation is given to another node, from where it comes back to its transfer, and
+ * then the transfer's is: they find each other there, also when one of the move's messages is lost, so that it is in
+ * the midst of it. */
 static void test_consultation_then_transfer(void) {
-    struct pair *p = pair_new(&config);
-    struct rig_dialog a, b, c, d;
-    p->e[0]->cfg.durability = p->e[1]->cfg.durability = DURABILITY_ASYNC;
-    pair_call_at(p, &a, &b, 0, ALICE, BOB);
-    pair_invite_at(p, &c, 0, BOB, CAROL);
-    rig_reply(&p->r, CAROL, "INVITE", 180, "", &d);
-    rig_learn(&p->r, &c, "SIP/2.0 180");
-    rig_refer(&p->r, &b, CAROL, &c);
-    rig_reply(&p->r, BOB, "NOTIFY", 200, "", NULL);
-    unsigned first = pair_hash(&config, c.call_id), second = pair_hash(&config, a.call_id);
-    pair_bucket(p, 0, BUCKET_GIVE, first, 2, 0);
-    pair_wait(p, 150000);
-    pair_bucket(p, 0, BUCKET_GIVE, second, 2, 0);
-    go_over(p, first);
-    CHECK_TRUE(only_transfer(p->e[0]) && only_transfer(p->e[0])->state == TRANSFER_TARGET);
-    go_over(p, second);
-    pair_wait(p, 100000);
-    const struct transfer *t = only_transfer(p->e[1]);
-    CHECK_TRUE(t && t->state == TRANSFER_TARGET && !t->resuming);
-    CHECK_TRUE(t && call_get(p->e[1], t->consult_call) != NULL);
-    pair_end(p);
+    static const unsigned lost[] = { 0, PEER_MOVE + 1, PEER_ARRIVED + 1, PEER_GO + 1 };
+    for (unsigned i = 0; i < sizeof lost / sizeof *lost; i++) {
+        struct pair *p = pair_new(&config);
+        struct rig_dialog a, b, c, d;
+        p->e[0]->cfg.durability = p->e[1]->cfg.durability = DURABILITY_ASYNC;
+        pair_call_at(p, &a, &b, 0, ALICE, BOB);
+        pair_invite_at(p, &c, 0, BOB, CAROL);
+        rig_reply(&p->r, CAROL, "INVITE", 180, "", &d);
+        rig_learn(&p->r, &c, "SIP/2.0 180");
+        rig_refer(&p->r, &b, CAROL, &c);
+        rig_reply(&p->r, BOB, "NOTIFY", 200, "", NULL);
+        unsigned first = pair_hash(&config, c.call_id), second = pair_hash(&config, a.call_id);
+        pair_bucket(p, 0, BUCKET_GIVE, first, 2, 0);
+        pair_wait(p, 150000);
+        pair_bucket(p, 0, BUCKET_GIVE, second, 2, 0);
+        p->lose = lost[i];
+        go_over(p, first);
+        CHECK_TRUE(only_transfer(p->e[0]) && only_transfer(p->e[0])->state == TRANSFER_TARGET);
+        CHECK_EQ(pair_calls(p, 0), i ? 1 : 2);
+        go_over(p, second);
+        pair_wait(p, 100000);
+        const struct transfer *t = only_transfer(p->e[1]);
+        CHECK_TRUE(t && t->state == TRANSFER_TARGET && !t->resuming);
+        CHECK_TRUE(t && call_get(p->e[1], t->consult_call) != NULL);
+        CHECK_EQ(pair_calls(p, 0), 0);
+        CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 2);
+        pair_end(p);
+    }
 }
 
 /* The target is being given its session back when its call goes to another node: the transfer ends without it. */

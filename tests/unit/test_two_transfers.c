@@ -4,15 +4,9 @@
  * of the consultation, and everything is as if one engine had had both.
  */
 #include "core/b2b/move.h"
-#include "tests/unit/pair_calls.h"
+#include "tests/unit/pair_scene.h"
 
 static struct engine_config config;
-
-struct scene {
-    struct pair *p;
-    struct rig_dialog a, b; /* ALICE talks with BOB, at engine `first` */
-    struct rig_dialog c, d; /* BOB asks CAROL, at the other */
-};
 
 static struct scene scene_new(unsigned first, unsigned entry) {
     struct scene s = { .p = pair_new(&config) };
@@ -20,10 +14,6 @@ static struct scene scene_new(unsigned first, unsigned entry) {
     pair_call_at(s.p, &s.a, &s.b, first, ALICE, BOB);
     pair_call_at(s.p, &s.c, &s.d, !first, BOB, CAROL);
     return s;
-}
-
-static const char *last_to(struct scene *s, enum rig_name who, const char *start, const char *method) {
-    return rig_last(&s->p->r, who, start, method);
 }
 
 /* CAROL takes the INVITE with Replaces, ends what it replaced; ALICE takes her re-INVITE; BOB says goodbye. */

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * The owner of both calls of a transfer dies, and they go to two engines: the call that waits for the other one's
+ * transfer moves to it.
+ */
+#include "core/b2b/move.h"
+#include "tests/unit/pair_scene.h"
+
+static struct engine_config config;
+
+/* Semi-attended: CAROL rings for BOB when he refers ALICE to her, and has answered; her re-INVITE is under way. */
+static struct scene scene_joined(void) {
+    struct scene s = { .p = pair_new(&config) };
+    struct rig *r = &s.p->r;
+    s.p->e[0]->cfg.durability = s.p->e[1]->cfg.durability = DURABILITY_CONFIRMED;
+    pair_entry(s.p, 0);
+    pair_call_at(s.p, &s.a, &s.b, 0, ALICE, BOB);
+    do
+        pair_invite_at(s.p, &s.c, 0, BOB, CAROL);
+    while (pair_hash(&config, s.c.call_id) == pair_hash(&config, s.a.call_id));
+    rig_reply(r, CAROL, "INVITE", 180, "", &s.d);
+    rig_learn(r, &s.c, "SIP/2.0 180");
+    rig_refer(r, &s.b, CAROL, &s.c);
+    rig_reply(r, BOB, "NOTIFY", 200, "", NULL);
+    CHECK_TRUE(*last_to(&s, BOB, "SIP/2.0 202", "REFER") != '\0');
+    rig_reply(r, CAROL, "INVITE", 200, rig_sdp("0", "sendrecv", 43000), &s.d);
+    CHECK_TRUE(strstr(last_to(&s, CAROL, "INVITE", NULL), "a=sendrecv") != NULL);
+    return s;
+}
+
+static void die(struct scene *s) {
+    pair_bucket(s->p, 0, BUCKET_LOST, pair_hash(&config, s->a.call_id), 0, 0);
+    pair_bucket(s->p, 0, BUCKET_LOST, pair_hash(&config, s->c.call_id), 0, 0);
+}
+
+static void check_joined_at(struct scene *s, unsigned i) {
+    struct rig *r = &s->p->r;
+    rig_empty(r);
+    pair_wait(s->p, 1000000);
+    rig_reply(r, CAROL, "INVITE", 200, rig_sdp("0", "sendrecv", 43000), NULL);
+    if (*last_to(s, ALICE, "INVITE", NULL)) /* her media has another relay now */
+        rig_reply(r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+    CHECK_TRUE(strstr(last_to(s, BOB, "NOTIFY", NULL), "SIP/2.0 200") != NULL);
+    rig_reply(r, BOB, "NOTIFY", 200, "", NULL);
+    rig_request(r, &s->b, "BYE", "", "");
+    pair_wait(s->p, 3000000);
+    CHECK_EQ(metrics_get(engine_metrics(s->p->e[i]), M_transfers_done), 1);
+    pair_hang_up(s->p, &s->a, CAROL);
+    pair_wait(s->p, 120000000);
+    CHECK_TRUE(pair_is_quiet(s->p));
+    CHECK_EQ(store_count(s->p->store, SL("call"), rig_wall_ms(r)), 0);
+    CHECK_EQ(store_count(s->p->store, SL("moved"), rig_wall_ms(r)), 0);
+    CHECK_EQ(store_count(s->p->store, SL("arriving"), rig_wall_ms(r)), 0);
+    pair_end(s->p);
+}
+
+static void check_joined(struct scene *s) {
+    check_joined_at(s, 0);
+}
+
+/* The owner of both calls dies, and they go to two engines, whichever is the first to have read its own. */
+static void test_death_parts_calls(void) {
+    for (unsigned target_first = 0; target_first < 2; target_first++) {
+        struct scene s = scene_joined();
+        unsigned mine = pair_hash(&config, s.a.call_id), others = pair_hash(&config, s.c.call_id);
+        die(&s);
+        if (!target_first)
+            pair_taken_over(s.p, 0, mine);
+        pair_taken_by(s.p, 1, others);
+        pair_wait(s.p, target_first ? 1500000 : 0);
+        if (target_first)
+            pair_taken_by(s.p, 0, mine);
+        pair_wait(s.p, 300000);
+        CHECK_EQ(pair_calls(s.p, 0), 2);
+        CHECK_EQ(pair_calls(s.p, 1), 0);
+        check_joined(&s);
+    }
+}
+
+/* Nobody dies: the target's call alone goes to the other engine, and comes back to its transfer. */
+static void test_party_goes(void) {
+    struct scene s = scene_joined();
+    pair_bucket(s.p, 0, BUCKET_OWNER, pair_hash(&config, s.c.call_id), 2, 2);
+    pair_taken_by(s.p, 1, pair_hash(&config, s.c.call_id));
+    pair_wait(s.p, 300000);
+    CHECK_EQ(pair_calls(s.p, 0), 2);
+    CHECK_EQ(pair_calls(s.p, 1), 0);
+    check_joined(&s);
+}
+
+/* Both go to the same one, which reads the target's call before it knows who is to have the other: an owner whose lease
+ * is gone is offered nothing, nor is its bucket claimed for that; and if it was, its answer is not waited for. */
+static void test_death_of_one_owner(void) {
+    for (unsigned known = 0; known < 2; known++) {
+        struct scene s = scene_joined();
+        unsigned mine = pair_hash(&config, s.a.call_id), others = pair_hash(&config, s.c.call_id);
+        unsigned offers = s.p->kinds[PEER_MOVE], asked = s.p->asked_n;
+        die(&s);
+        s.p->linked = false;
+        pair_bucket(s.p, 1, BUCKET_OWNER, mine, known ? PEER_NONE : 1, 1);
+        pair_taken_by(s.p, 1, others);
+        pair_wait(s.p, 100000);
+        CHECK_EQ(s.p->kinds[PEER_MOVE] - offers, known ? 0 : 1);
+        CHECK_EQ(s.p->asked_n, asked);
+        CHECK_EQ(s.p->e[1]->resuming, 1);
+        pair_taken_by(s.p, 1, mine);
+        pair_wait(s.p, 50000);
+        CHECK_EQ(s.p->e[1]->resuming, 0);
+        CHECK_EQ(pair_calls(s.p, 1), 2);
+        pair_entry(s.p, 1);
+        check_joined_at(&s, 1);
+    }
+}
+
+/* The transfer's engine cannot be reached: the call that waits for it goes on where it is, and nobody is left. */
+static void test_death_parts_calls_for_good(void) {
+    struct scene s = scene_joined();
+    s.p->linked = false;
+    die(&s);
+    pair_taken_over(s.p, 0, pair_hash(&config, s.a.call_id));
+    pair_taken_by(s.p, 1, pair_hash(&config, s.c.call_id));
+    pair_wait(s.p, MOVE_READ_US + 1000000);
+    CHECK_EQ(pair_calls(s.p, 0), 1);
+    CHECK_EQ(pair_calls(s.p, 1), 1);
+    CHECK_EQ(s.p->e[1]->resuming, 0);
+    pair_wait(s.p, 20000000);
+    CHECK_TRUE(strstr(last_to(&s, BOB, "NOTIFY", NULL), "SIP/2.0 200") == NULL);
+    CHECK_TRUE(*last_to(&s, CAROL, "BYE", NULL) != '\0');
+    rig_reply(&s.p->r, CAROL, "BYE", 200, "", NULL);
+    rig_reply(&s.p->r, BOB, "NOTIFY", 200, "", NULL);
+    pair_hang_up(s.p, &s.a, BOB);
+    pair_end(s.p);
+}
+
+int main(void) {
+    return UNIT_RUN("transfers whose owner dies", UNIT(test_death_parts_calls), UNIT(test_death_of_one_owner),
+                    UNIT(test_party_goes), UNIT(test_death_parts_calls_for_good));
+}
