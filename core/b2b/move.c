@@ -5,8 +5,10 @@
 #include "core/b2b/move_state.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/owner.h"
+#include "core/b2b/party.h"
 #include "core/b2b/record.h"
 #include "core/b2b/recover.h"
+#include "core/b2b/transfer.h"
 #include "core/b2b/wire.h"
 
 #define LOOK_US 50000      /* is it stable now? */
@@ -219,9 +221,23 @@ static bool is_leaving(struct engine *e, handle call) {
     return false;
 }
 
+/* It has no transfer of its own, or one that nobody else has to do with any more. */
+static bool is_free(const struct engine *e, const struct call *c) {
+    const struct transfer *t = transfer_get(e, c->transfer);
+    struct leg *legs[PARTY_LEGS_MAX];
+    if (!t)
+        return true;
+    if (t->mode == MODE_RELAY || !transfer_is_decided(t) || transfer_awaits_party(t))
+        return false;
+    for (unsigned i = party_legs(e, t, legs); i; i--)
+        if (legs[i - 1]->call != c->self)
+            return false;
+    return true;
+}
+
 bool move_to_transfer(struct engine *e, const struct call *c) {
     uint16_t bucket;
-    if (!owner_is_shared(e) || c->transfer != HANDLE_NONE || !record_transfer_bucket(e, c, &bucket) ||
+    if (!owner_is_shared(e) || !is_free(e, c) || !record_transfer_bucket(e, c, &bucket) ||
         owner_is_mine(e, bucket) || e->owners.of[bucket] == OWNER_LOADING)
         return false;
     struct move *m = is_leaving(e, c->self) ? NULL : move_new(e, MOVE_WAITS);

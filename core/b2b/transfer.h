@@ -40,6 +40,8 @@ void transfer_on_timer(struct engine *e, struct transfer *t);
 /* A NOTIFY before it and the final one, each with Timer F: NOTIFYING lasts no longer, in T1. Its leg may die first, and
  * nobody hears of it then. */
 #define TRANSFER_NOTIFYING_T1 130ull
+/* It is behind what its parties but the transferor have to do with. */
+bool transfer_is_decided(const struct transfer *t);
 /* Goes on from the state in which its record was read; waits for the records of its other parties, but not for ever. */
 void transfer_resume(struct engine *e, struct transfer *t);
 /* Something happens to a party: the wait for the others is over, and the timer is what it was. True: it had waited, and

@@ -18,14 +18,13 @@ bool transfer_wait_over(struct engine *e, struct transfer *t) {
     return waited;
 }
 
-/* Behind what its other parties have to do with. */
-static bool is_decided(const struct transfer *t) {
+bool transfer_is_decided(const struct transfer *t) {
     return t->state == TRANSFER_NOTIFYING || t->state == TRANSFER_BYE_WAIT || t->state == TRANSFER_ANNOUNCE;
 }
 
 /* Records of its other parties may still come: nothing is decided without them before the wait is over. */
 static bool waits_for_parties(struct engine *e, struct transfer *t) {
-    bool missing = transfer_awaits_party(t) && !is_decided(t);
+    bool missing = transfer_awaits_party(t) && !transfer_is_decided(t);
     if (!missing || (t->resuming && !wheel_is_set(&t->timer))) {
         transfer_wait_over(e, t);
         return false;
@@ -61,8 +60,9 @@ static bool is_left_over(const struct engine *e, const struct transfer *t, const
         return false;
     if (leg_is_up(l) && l->call != t->call && !is_named(t, l->self))
         return l->transfer_role == TR_CONSULT || l->transfer_role == TR_REPLACED || l->transfer_role == TR_TARGET;
-    return l->transfer_role == TR_CONSULT ? t->committed
-                                          : l->transfer_role == TR_TARGET && is_decided(t) && !leg_get(e, l->peer);
+    if (l->transfer_role == TR_CONSULT)
+        return t->committed;
+    return l->transfer_role == TR_TARGET && transfer_is_decided(t) && !leg_get(e, l->peer);
 }
 
 static void end_left_over(struct engine *e, struct transfer *t, struct leg *l) {

@@ -112,6 +112,64 @@ static void test_death_of_one_owner(void) {
     }
 }
 
+/* What is sent, or sent again, to anybody is answered with 200. */
+static void all_agree(struct scene *s) {
+    struct rig *r = &s->p->r;
+    rig_empty(r);
+    pair_wait(s->p, 1000000);
+    for (unsigned who = ALICE; who <= CAROL; who++) {
+        if (*last_to(s, (enum rig_name)who, "INVITE", NULL))
+            rig_reply(r, (enum rig_name)who, "INVITE", 200, rig_sdp("0", "sendrecv", 40000 + 1000 * who), NULL);
+        if (*last_to(s, (enum rig_name)who, "NOTIFY", NULL))
+            rig_reply(r, (enum rig_name)who, "NOTIFY", 200, "", NULL);
+        if (*last_to(s, (enum rig_name)who, "BYE", NULL))
+            rig_reply(r, (enum rig_name)who, "BYE", 200, "", NULL);
+    }
+}
+
+/* BOB got to CAROL by a transfer that is over but for ALICE's goodbye, and refers her other call to CAROL: the call of
+ * CAROL has a transfer of its own, and is party to that one. It moves with it, and ALICE's BYE ends that one there. */
+static void test_death_parts_with_own_transfer(void) {
+    struct scene s = { .p = pair_new(&config) };
+    struct rig *r = &s.p->r;
+    struct rig_dialog x;
+    s.p->e[0]->cfg.durability = s.p->e[1]->cfg.durability = DURABILITY_CONFIRMED;
+    s.p->e[0]->cfg.attended = s.p->e[1]->cfg.attended = ATTENDED_JOIN;
+    pair_entry(s.p, 0);
+    pair_call_at(s.p, &s.a, &s.b, 0, ALICE, BOB);
+    do
+        pair_call_at(s.p, &x, &s.c, 0, ALICE, BOB);
+    while (pair_hash(&config, x.call_id) == pair_hash(&config, s.a.call_id));
+    rig_refer(r, &x, CAROL, NULL);
+    rig_reply(r, ALICE, "NOTIFY", 200, "", NULL);
+    rig_reply(r, CAROL, "INVITE", 200, rig_sdp("0", "sendrecv", 43000), &s.d);
+    rig_reply(r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
+    rig_reply(r, ALICE, "NOTIFY", 200, "", NULL);
+    CHECK_TRUE(strstr(last_to(&s, ALICE, "NOTIFY", NULL), "SIP/2.0 200") != NULL);
+    rig_refer(r, &s.b, CAROL, &s.c);
+    CHECK_TRUE(*last_to(&s, BOB, "SIP/2.0 202", "REFER") != '\0');
+    rig_reply(r, BOB, "NOTIFY", 200, "", NULL);
+    unsigned mine = pair_hash(&config, s.a.call_id), others = pair_hash(&config, x.call_id);
+    pair_bucket(s.p, 0, BUCKET_LOST, mine, 0, 0);
+    pair_bucket(s.p, 0, BUCKET_LOST, others, 0, 0);
+    pair_taken_over(s.p, 0, mine);
+    pair_taken_by(s.p, 1, others);
+    pair_wait(s.p, 300000);
+    CHECK_EQ(pair_calls(s.p, 0), 2);
+    CHECK_EQ(pair_calls(s.p, 1), 0);
+    all_agree(&s);
+    rig_request(r, &x, "BYE", "", "");
+    CHECK_TRUE(*last_to(&s, ALICE, "SIP/2.0 200", "BYE") != '\0');
+    for (unsigned i = 0; i < 5; i++)
+        all_agree(&s);
+    CHECK_EQ(metrics_get(engine_metrics(s.p->e[0]), M_transfers_done), 2);
+    pair_hang_up(s.p, &s.a, CAROL);
+    pair_wait(s.p, 120000000);
+    CHECK_TRUE(pair_is_quiet(s.p));
+    CHECK_EQ(store_count(s.p->store, SL("call"), rig_wall_ms(r)), 0);
+    pair_end(s.p);
+}
+
 /* The transfer's engine cannot be reached: the call that waits for it goes on where it is, and nobody is left. */
 static void test_death_parts_calls_for_good(void) {
     struct scene s = scene_joined();
@@ -134,5 +192,6 @@ static void test_death_parts_calls_for_good(void) {
 
 int main(void) {
     return UNIT_RUN("transfers whose owner dies", UNIT(test_death_parts_calls), UNIT(test_death_of_one_owner),
-                    UNIT(test_party_goes), UNIT(test_death_parts_calls_for_good));
+                    UNIT(test_party_goes), UNIT(test_death_parts_with_own_transfer),
+                    UNIT(test_death_parts_calls_for_good));
 }
