@@ -193,6 +193,8 @@ static void client_event(struct engine *e, const struct txn_event *t, const stru
             bridge_update_expired(e, l);
         return;
     }
+    if (!l && t->ctx_kind == FOR_REINVITE && t->method == SIP_M_INVITE && msg && msg->status / 100 == 2)
+        leg_ack_ended(e, t->txn, msg);
     if (!l || t->ctx_kind == FOR_NONE)
         return;
     struct leg_event ev = leg_on_response(e, l, t, msg);

@@ -269,7 +269,7 @@ void leg_free(struct engine *e, struct leg *l) {
     leg_early_free(e, l);
     wheel_cancel(&e->wheel, &l->timer);
     leg_session_stop(e, l);
-    buf_unref(&e->bufs, &l->ack);
+    leg_give_ack(e, l);
     if (leg_str(l, DLG_CALL_ID).p) {
         moved_leg_ended(e, l);
         recover_unindex(e, l);

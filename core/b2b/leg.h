@@ -107,6 +107,8 @@ struct leg_event leg_on_ack(struct engine *e, struct leg *l, const struct sip_ms
 struct leg_event leg_on_cancel(struct engine *e, struct leg *l, handle invite);
 /* For a client transaction's event whose ctx is this leg; msg NULL unless a response came. */
 struct leg_event leg_on_response(struct engine *e, struct leg *l, const struct txn_event *t, const struct sip_msg *msg);
+/* A 2xx to a re-INVITE of ours whose leg has ended meanwhile: its ACK (section 13.2.2.4), the same each time. */
+void leg_ack_ended(struct engine *e, handle invite, const struct sip_msg *msg);
 /* A 2xx to INVITE for which no transaction is left: ACKed again. True: its re-INVITE was given up meanwhile, and it
  * brings the offer that this had asked for, taken as open, and the ACK is owed; or the answer to what was
  * offered, which has its ACK (bridge_came_late). */
@@ -254,6 +256,8 @@ struct leg_event leg_lost(struct engine *e, struct leg *l, struct slice extra);
 /* Sends a refused request again, with what the refusal asks for (leg_retry.c). The new transaction; HANDLE_NONE: the
  * refusal stands. */
 handle leg_retry(struct engine *e, struct leg *l, const struct txn_event *t, const struct sip_msg *msg);
+/* The leg is freed: the transaction of its last re-INVITE has the ACK from now on. */
+void leg_give_ack(struct engine *e, struct leg *l);
 /* ACK to a 2xx that comes again for an INVITE before our last one; what it had to say about media was said long ago. */
 void leg_ack_earlier(struct engine *e, struct leg *l, uint32_t cseq);
 handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const struct dialog_request *r,

@@ -8,6 +8,8 @@
 #include "core/base/check.h"
 #include "parser/sip_hdr.h"
 
+#define NAME_ADDR_MAX 512 /* of a From or To; what is longer gets no ACK behind its leg's end */
+
 static const struct leg_event nothing = { .kind = LEG_EV_NONE };
 
 /* A 2xx from another fork than the one we hold: ACK, then BYE (section 13.2.2.4). */
@@ -51,6 +53,62 @@ static void refuse_fork(struct engine *e, struct leg *l, const struct sip_msg *m
         }
     }
     dialog_free(&d, &e->ua);
+}
+
+void leg_give_ack(struct engine *e, struct leg *l) {
+    const struct txn *t = txn_get(&e->txns, l->ack_invite);
+    if (l->ack && t && t->cseq == l->ack_cseq)
+        txn_keep_ack(&e->txns, l->ack_invite, l->ack, &l->ack_dst);
+    else
+        buf_unref(&e->bufs, &l->ack);
+    l->ack = NULL;
+}
+
+/* The dialog of a 2xx, made from that alone. */
+static bool dialog_of(struct engine *e, struct dialog *d, const struct sip_msg *msg, const struct addr *dst) {
+    char local[NAME_ADDR_MAX], remote[NAME_ADDR_MAX];
+    struct sbuf l = sbuf_on(local, sizeof local), r = sbuf_on(remote, sizeof remote);
+    nameaddr_put_bare(&l, &msg->from);
+    nameaddr_put_bare(&r, &msg->to);
+    struct dialog_uac u = {
+        .call_id = msg->call_id,
+        .local_tag = msg->from_tag,
+        .local_uri = sbuf_slice(&l),
+        .remote_uri = sbuf_slice(&r),
+        .target = msg->to.uri.whole,
+        .dst = *dst,
+    };
+    if (l.overflow || r.overflow || !dialog_init_uac(d, &e->ua, &u))
+        return false;
+    if (dialog_from_response(d, &e->ua, msg))
+        return true;
+    dialog_free(d, &e->ua);
+    return false;
+}
+
+static void make_ack(struct engine *e, handle invite, const struct sip_msg *msg) {
+    char mem[DIALOG_BRANCH_MAX];
+    struct slice branch;
+    struct dialog d;
+    struct addr dst;
+    struct dialog_request ack = {
+        .method = SL("ACK"), .cseq = msg->cseq, .attempt = 1, .max_forwards = LIMIT_HOPS_MAX
+    };
+    if (!dialog_of(e, &d, msg, &txn_get(&e->txns, invite)->dst))
+        return;
+    dialog_next_hop(&d, &dst);
+    txn_keep_ack(&e->txns, invite, dialog_build(&d, &e->ua, &ack, mem, &branch), &dst);
+    dialog_free(&d, &e->ua);
+}
+
+void leg_ack_ended(struct engine *e, handle invite, const struct sip_msg *msg) {
+    const struct txn *t = txn_get(&e->txns, invite);
+    if (!t)
+        return;
+    if (!t->request)
+        make_ack(e, invite, msg);
+    if (t->request && t->request->refs == 1) /* else it is still held back, and goes out soon */
+        wire_send(e, t->request, &t->dst, &t->local);
 }
 
 /* RFC 3264 section 6: an answer has as many lines as its offer, so that one cannot be answered unread. */
@@ -259,6 +317,7 @@ static struct leg_event on_reinvite_response(struct engine *e, struct leg *l, co
     case TXN_FINAL:
         if (leg_retry(e, l, t, msg))
             return nothing;
+        l->ack_invite = t->txn;
         /* The peer may have answered it before, to its former owner: then our copy has an old CSeq. */
         if (msg->status >= 300)
             return reinvite_failed(e, l, msg, adopted && msg->status == 500 ? 491 : msg->status);

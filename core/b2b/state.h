@@ -152,6 +152,7 @@ struct leg {
     struct buf *ack; /* the ACK to the last 2xx, repeated with it */
     uint32_t ack_cseq;
     struct addr ack_dst;
+    handle ack_invite; /* the re-INVITE of ours that a 2xx came to last */
     struct wheel_node timer; /* Timer C of a call, or the wait of section 14.1 */
     uint64_t retry_until;  /* leg_reoffer's, while it is not decided; else 0 */
     uint64_t invite_until; /* the open re-INVITE's: it may ring for ever by the RFC, but not here */

@@ -116,6 +116,17 @@ handle txn_cancel(struct txn_layer *l, struct outbox *o, uint64_t now, handle in
     return s.created;
 }
 
+void txn_keep_ack(struct txn_layer *l, handle invite, struct buf *ack, const struct addr *dst) {
+    struct txn *t = txn_get(l, invite);
+    if (t && t->kind == TXN_ICT && t->state == ICT_ACCEPTED) {
+        buf_unref(l->bufs, &t->request);
+        t->request = ack;
+        t->dst = *dst;
+        return;
+    }
+    buf_unref(l->bufs, &ack);
+}
+
 bool txn_heard_nothing(const struct txn_layer *l, handle invite) {
     const struct txn *t = txn_get(l, invite);
     return t && t->kind == TXN_ICT && t->state == ICT_CALLING;

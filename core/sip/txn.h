@@ -73,8 +73,9 @@ struct txn {
     bool legacy;                  /* server: matched by RFC 2543's rules */
     bool cancelled;               /* ICT: the TU asked for CANCEL; IST: a CANCEL came */
     bool merge_held;              /* server: `merge` is in the map under our handle */
-    struct buf *request;          /* client: what is sent again (the request; in ICT Completed the ACK). Server: a copy
-                                     of the request's bytes, until its final response was sent; then NULL */
+    struct buf *request;          /* client: what is sent again (the request; in ICT Completed the ACK; in ICT Accepted
+                                     the TU's, see txn_keep_ack, or NULL). Server: a copy of the request's bytes, until
+                                     its final response was sent; then NULL */
     struct buf *head;             /* IST: see txn_head; while there is the request */
     struct buf *response;         /* server: the last response, while it may have to be sent again */
     struct buf *cancel;           /* ICT: a CANCEL that waits for a provisional response */
@@ -195,6 +196,10 @@ static inline struct slice txn_refused(const struct txn_layer *l) {
     return l->refused ? buf_slice(l->refused) : SLICE_NONE;
 }
 void txn_forget_refused(struct txn_layer *l);
+
+/* The ACK to this INVITE's 2xx and where it goes, kept as `request` and `dst` for a TU that will not be there when the
+ * 2xx comes again. Takes the reference; without effect but in ICT Accepted. */
+void txn_keep_ack(struct txn_layer *l, handle invite, struct buf *ack, const struct addr *dst);
 
 /* A client transaction for an INVITE to which no response has come, not even 100. */
 bool txn_heard_nothing(const struct txn_layer *l, handle invite);
