@@ -13,7 +13,8 @@ void port_pool_init(struct port_pool *p, struct arena *a, uint16_t first, uint16
 }
 
 static struct port_queue *queue_of(struct port_pool *p, uint32_t slot) {
-    return p->slots[slot].rests ? &p->resting[slot / p->pairs] : &p->free[slot / p->pairs];
+    const struct port_slot *s = &p->slots[slot];
+    return (s->rests ? p->resting : s->kept ? p->kept : p->free) + slot / p->pairs;
 }
 
 static void push(struct port_pool *p, uint32_t slot) {
@@ -47,7 +48,7 @@ void port_pool_init_more(struct port_pool *p, struct arena *a, uint16_t first, u
         .first_port = (uint16_t)(first + (first & 1)),
     };
     for (uint32_t k = 0; k < PORT_POOL_ADDRESSES; k++)
-        p->free[k] = p->resting[k] = (struct port_queue){ PORT_POOL_NONE, PORT_POOL_NONE };
+        p->free[k] = p->kept[k] = p->resting[k] = (struct port_queue){ PORT_POOL_NONE, PORT_POOL_NONE };
     for (uint32_t i = 0; p->slots && i < p->count; i++)
         push(p, i);
 }
@@ -73,7 +74,7 @@ static void wake(struct port_pool *p, uint32_t k, uint64_t now_us) {
     uint32_t slot;
     while ((slot = p->resting[k].head) != PORT_POOL_NONE && p->slots[slot].free_at_us <= now_us) {
         unlink_slot(p, slot);
-        if (p->free[k].head == PORT_POOL_NONE)
+        if (queue_of(p, slot)->head == PORT_POOL_NONE)
             push(p, slot);
         else
             push_front(p, slot);
@@ -104,27 +105,65 @@ bool port_pool_take_slot(struct port_pool *p, uint32_t slot, uint64_t now_us, ui
     return true;
 }
 
+/* The quarantine is one length for all, so the head is free if any is. */
+static uint32_t take_head(struct port_pool *p, const struct port_queue *q, uint64_t now_us, uint32_t *generation) {
+    uint32_t slot = q->head;
+    return slot != PORT_POOL_NONE && port_pool_take_slot(p, slot, now_us, generation) ? slot : PORT_POOL_NONE;
+}
+
 uint32_t port_pool_take_at(struct port_pool *p, uint32_t k, uint64_t now_us, uint32_t *generation) {
     wake(p, k, now_us);
-    uint32_t slot = p->free[k].head;
-    /* The quarantine is one length for all, so the head is free if any is. */
-    if (slot != PORT_POOL_NONE && port_pool_take_slot(p, slot, now_us, generation))
-        return slot;
-    p->exhausted++;
-    return PORT_POOL_NONE;
+    uint32_t slot = take_head(p, &p->free[k], now_us, generation);
+    p->exhausted += slot == PORT_POOL_NONE;
+    return slot;
+}
+
+uint32_t port_pool_take_kept(struct port_pool *p, uint32_t k, uint64_t now_us, uint32_t *generation) {
+    wake(p, k, now_us);
+    uint32_t slot = take_head(p, &p->free[k], now_us, generation);
+    if (slot == PORT_POOL_NONE)
+        slot = take_head(p, &p->kept[k], now_us, generation);
+    p->exhausted += slot == PORT_POOL_NONE;
+    return slot;
 }
 
 uint32_t port_pool_take(struct port_pool *p, uint64_t now_us, uint32_t *generation) {
     return port_pool_take_at(p, 0, now_us, generation);
 }
 
+/* How many of n are missing still, behind those of the queue that are free. */
+static uint32_t missing(const struct port_pool *p, const struct port_queue *q, uint32_t n, uint64_t now_us, bool kept) {
+    for (uint32_t i = q->head; n && i != PORT_POOL_NONE && p->slots[i].free_at_us <= now_us; i = p->slots[i].next)
+        n -= kept || !p->slots[i].kept;
+    return n;
+}
+
 bool port_pool_has(const struct port_pool *p, uint32_t k, uint32_t n, uint64_t now_us) {
-    uint32_t slot = p->free[k].head;
-    for (; n && slot != PORT_POOL_NONE && p->slots[slot].free_at_us <= now_us; n--)
-        slot = p->slots[slot].next;
-    for (slot = p->resting[k].head; n && slot != PORT_POOL_NONE && p->slots[slot].free_at_us <= now_us; n--)
-        slot = p->slots[slot].next;
-    return n == 0;
+    n = missing(p, &p->free[k], n, now_us, false);
+    return missing(p, &p->resting[k], n, now_us, false) == 0;
+}
+
+bool port_pool_has_kept(const struct port_pool *p, uint32_t k, uint32_t n, uint64_t now_us) {
+    n = missing(p, &p->free[k], n, now_us, true);
+    n = missing(p, &p->kept[k], n, now_us, true);
+    return missing(p, &p->resting[k], n, now_us, true) == 0;
+}
+
+static void keep_at(struct port_pool *p, uint32_t k, uint32_t percent) {
+    uint32_t n = 0;
+    for (uint32_t i = p->free[k].head; i != PORT_POOL_NONE; i = p->slots[i].next)
+        n++;
+    for (n = n * percent / 100; n; n--) {
+        uint32_t slot = p->free[k].tail;
+        unlink_slot(p, slot);
+        p->slots[slot].kept = true;
+        push(p, slot);
+    }
+}
+
+void port_pool_keep(struct port_pool *p, uint32_t percent) {
+    for (uint32_t k = 0; k < PORT_POOL_ADDRESSES; k++)
+        keep_at(p, k, percent);
 }
 
 /* One that was released as of before is free before those released meanwhile. */

@@ -6,6 +6,8 @@
  * shard owns a pool. Pools of several shards cover the same range, each with pairs of its own; a call that moves from
  * one shard to another takes its pairs along and they come home when it is over.
  *
+ * A part of the pairs can be kept for who may not be refused: they have queues of their own.
+ *
  * A pool may have the same range at further addresses: slots pairs * k and up are of address k. Each address has a
  * queue of its own; which of them a pair is taken of is for the caller to say.
  */
@@ -23,6 +25,7 @@ struct port_slot {
     uint32_t generation;          /* 0: never used */
     uint32_t next, prev;          /* in the queue of the released; PORT_POOL_NONE: none */
     bool taken, rests;
+    bool kept;                    /* for good */
     uint8_t home;                 /* enum port_home */
 };
 
@@ -52,6 +55,7 @@ struct port_pool {
     uint32_t high_water;
     uint64_t exhausted;           /* refused takes */
     struct port_queue free[PORT_POOL_ADDRESSES]; /* by address */
+    struct port_queue kept[PORT_POOL_ADDRESSES];
     struct port_queue resting[PORT_POOL_ADDRESSES]; /* for PORT_POOL_REST_US */
     uint32_t rest;                /* how many do, of all addresses */
     uint16_t first_port;          /* even */
@@ -71,6 +75,11 @@ uint32_t port_pool_take_at(struct port_pool *p, uint32_t k, uint64_t now_us, uin
 uint32_t port_pool_take(struct port_pool *p, uint64_t now_us, uint32_t *generation);
 /* n slots of address k are free. Looks at n. */
 bool port_pool_has(const struct port_pool *p, uint32_t k, uint32_t n, uint64_t now_us);
+/* At start: of the free slots of each address so many percent, rounded down, are kept. */
+void port_pool_keep(struct port_pool *p, uint32_t percent);
+/* The same two for who may have what is kept, when there is nothing else. */
+uint32_t port_pool_take_kept(struct port_pool *p, uint32_t k, uint64_t now_us, uint32_t *generation);
+bool port_pool_has_kept(const struct port_pool *p, uint32_t k, uint32_t n, uint64_t now_us);
 /* This very slot, for a call that comes with its ports. False: it is taken, in quarantine or not one of ours. */
 bool port_pool_take_slot(struct port_pool *p, uint32_t slot, uint64_t now_us, uint32_t *generation);
 /* False if this use of the slot is over already (nothing changes). Without quarantine: as of quarantine_us ago. */

@@ -49,19 +49,39 @@ static uint8_t family_of(const struct engine *e, const struct leg *l) {
     return has_family(e, family) ? family : ADDR_NONE;
 }
 
-uint32_t anchor_choose(struct engine *e, const struct leg *l, uint32_t streams) {
+static bool may_have_kept(const struct engine *e, const struct leg *l) {
+    const struct call *c = leg_call(e, l);
+    return c && c->emergency;
+}
+
+static bool has_ports(const struct engine *e, uint32_t k, uint32_t streams, bool kept) {
+    return kept ? port_pool_has_kept(&e->ports, k, streams, e->now) : port_pool_has(&e->ports, k, streams, e->now);
+}
+
+static uint32_t choose(struct engine *e, const struct leg *l, uint32_t streams, bool kept) {
     uint32_t own = anchor_own_count(&e->cfg);
     uint8_t family = own > 1 ? family_of(e, l) : ADDR_NONE;
     for (uint32_t i = 0; i < own; i++) {
         uint32_t k = (e->next_anchor + i) % own;
-        if ((family != ADDR_NONE && anchor_addr(e, k)->family != family) ||
-            !port_pool_has(&e->ports, k, streams, e->now))
+        if ((family != ADDR_NONE && anchor_addr(e, k)->family != family) || !has_ports(e, k, streams, kept))
             continue;
         e->next_anchor = (k + 1) % own;
         return k;
     }
-    metrics_add(&e->metrics, M_ports_exhausted, 1);
     return ANCHOR_NOWHERE;
+}
+
+uint32_t anchor_choose(struct engine *e, const struct leg *l, uint32_t streams) {
+    uint32_t at = choose(e, l, streams, false);
+    if (at == ANCHOR_NOWHERE && may_have_kept(e, l))
+        at = choose(e, l, streams, true);
+    metrics_add(&e->metrics, M_ports_exhausted, at == ANCHOR_NOWHERE);
+    return at;
+}
+
+uint32_t anchor_take(struct engine *e, const struct leg *l, uint32_t at, uint32_t *generation) {
+    return may_have_kept(e, l) ? port_pool_take_kept(&e->ports, at, e->now, generation)
+                               : port_pool_take_at(&e->ports, at, e->now, generation);
 }
 
 bool anchor_is_other_family(const struct engine *e, const struct leg *l) {

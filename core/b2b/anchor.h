@@ -34,6 +34,8 @@ uint32_t anchor_of(const struct engine *e, const struct leg *l);
 /* An own address with ports for so many streams of a leg that has none yet. ANCHOR_NOWHERE: there is none, which is
  * counted. */
 uint32_t anchor_choose(struct engine *e, const struct leg *l, uint32_t streams);
+/* A pair of that address, or PORT_POOL_NONE. */
+uint32_t anchor_take(struct engine *e, const struct leg *l, uint32_t at, uint32_t *generation);
 /* The leg is at an address of another family than its peer's description is of, though there would be one. */
 bool anchor_is_other_family(const struct engine *e, const struct leg *l);
 /* With this description of its peer's the leg would be talking to another family than before, of which no own address

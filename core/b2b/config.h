@@ -222,6 +222,7 @@ struct engine_config {
     uint32_t busy_percent; /* of its time that the shell's loop may be busy, see load.h; 0: any part of it */
     uint32_t lag_us;       /* that something may wait for its turn there; 0: as long as you like */
     uint32_t calls_max;
+    uint32_t emergency_reserve; /* percent of calls, legs and ports that emergency calls alone may have */
     uint32_t txns_max;
     uint32_t bindings_max; /* of the whole node */
     uint32_t failures;     /* failed transfers that the flight recorder keeps */

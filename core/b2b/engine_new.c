@@ -54,6 +54,7 @@ void engine_config_defaults(struct engine_config *c) {
         .invite_timeout_us = 180000000,
         .busy_percent = 100,
         .lag_us = 250000,
+        .emergency_reserve = 2,
         .calls_max = LIMIT_CALLS_DEFAULT,
         .bindings_max = 4096,
         .failures = 32,
@@ -127,7 +128,7 @@ static void layout_protocol(struct engine *e, struct arena *a, const struct engi
     memcpy(auth.secret, c->secret, sizeof auth.secret);
     own_nonces(c, auth.secret);
     auth_server_init(&e->auth, a, &auth);
-    load_init(e, a, txn_count_of(c));
+    load_init(e, a, c, txn_count_of(c));
 }
 
 /* host:port for Via and Contact, kept behind the configuration's own text. */
@@ -152,7 +153,7 @@ static bool is_own_port(const struct engine *e, uint32_t slot) {
     return !e->cfg.media_own_end || (pair >= e->cfg.media_own_first && pair < e->cfg.media_own_end);
 }
 
-/* Pairs that the shell could not bind are taken for good. */
+/* Pairs that the shell could not bind are taken for good. Of the others some are kept. */
 static void withhold_ports(struct engine *e, uint64_t now) {
     const bool *usable = e->cfg.media_port_usable;
     uint32_t generation;
@@ -162,6 +163,7 @@ static void withhold_ports(struct engine *e, uint64_t now) {
             port_pool_set_foreign(&e->ports, i);
         else if (usable && !usable[i] && port_pool_take_slot(&e->ports, i, now, &generation))
             e->ports_withheld++;
+    port_pool_keep(&e->ports, e->cfg.emergency_reserve);
 }
 
 /* What every part asks of the arena, in the order of the layout. */

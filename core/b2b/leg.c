@@ -2,6 +2,7 @@
 #include "core/b2b/leg.h"
 
 #include "core/b2b/call.h"
+#include "core/b2b/load.h"
 #include "core/b2b/media.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/party.h"
@@ -73,7 +74,7 @@ uint64_t leg_tag_hash(const struct engine *e, struct slice local_tag) {
 /* A leg of the call with its token as text in `mem` (TOKEN_LEN bytes). */
 static struct leg *leg_make(struct engine *e, struct call *c, enum leg_role role, char *mem) {
     handle h;
-    if (c->leg_count == LIMIT_LEGS_PER_CALL)
+    if (c->leg_count == LIMIT_LEGS_PER_CALL || !load_leaves_legs(e, c))
         return NULL;
     struct leg *l = pool_alloc(&e->legs, &h);
     if (!l)

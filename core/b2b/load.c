@@ -23,8 +23,10 @@
 #define TOLD_A_SECOND 100u
 #define QUIET_US 5000000u
 
-void load_init(struct engine *e, struct arena *a, uint32_t txns) {
+void load_init(struct engine *e, struct arena *a, const struct engine_config *c, uint32_t txns) {
     uint32_t n = 1024;
+    e->load.kept_calls = (uint32_t)((uint64_t)c->calls_max * c->emergency_reserve / 100);
+    e->load.kept_legs = (uint32_t)((uint64_t)e->legs.count * c->emergency_reserve / 100);
     while (n < MARKS_MAX && n < txns)
         n *= 2;
     e->load.marks = arena_take(a, n * sizeof *e->load.marks);
@@ -111,8 +113,12 @@ static enum load_class class_of(const struct engine *e, const struct sip_msg *ms
     }
 }
 
-static bool is_nearly_full(const struct pool *p) {
-    return p->count - p->used < p->count / 64;
+static bool has_more(const struct pool *p, uint32_t kept) {
+    return p->count - p->used > kept;
+}
+
+bool load_leaves_legs(const struct engine *e, const struct call *c) {
+    return c->emergency || has_more(&e->legs, e->load.kept_legs);
 }
 
 /* Every so manieth, evenly. */
@@ -146,7 +152,8 @@ static bool is_too_much(struct engine *e, enum load_class class, bool full) {
 bool load_refuses(struct engine *e, const struct sip_msg *msg) {
     struct load_gate *g = &e->load;
     uint64_t mark;
-    bool full = is_nearly_full(&e->calls), lately = g->refused_us && e->now - g->refused_us < REPEATS_US;
+    bool full = g->kept_calls && !has_more(&e->calls, g->kept_calls);
+    bool lately = g->refused_us && e->now - g->refused_us < REPEATS_US;
     if (!full && !g->closed && !g->waiting && !lately)
         return false;
     enum load_class class = class_of(e, msg);

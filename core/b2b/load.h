@@ -10,8 +10,10 @@
  * refusal costs a tenth of a call, so that the queue stays where it is, nothing is lost, and all the time that is left
  * is the calls'. And how much is admitted follows the load that is measured over some time (EV_LOAD, several times a
  * second) and how full the engine's queue of writes is: by the part that is too much it falls, by steps it rises again;
- * it begins when the load was too much twice running. Beside that the last sixty-fourth of the calls is kept for
- * emergency calls.
+ * it begins when the load was too much twice running.
+ *
+ * Of the calls, legs and ports a part is kept for emergency calls (engine_config.emergency_reserve), of the
+ * transactions an eighth for them and for what belongs to a call.
  *
  * Who has refused a request refuses its repetitions, as long as there may be any: its sender may have heard, and would
  * not know of a call that the second one began. There is a mark of each, one of many thousand; if too many are refused
@@ -24,7 +26,9 @@
 #include "core/base/event.h"
 #include "parser/sip_msg.h"
 
+struct call;
 struct engine;
+struct engine_config;
 
 enum load_class { LOAD_CALLS, LOAD_REGISTRATIONS, LOAD_CLASSES };
 
@@ -37,14 +41,18 @@ struct load_gate {
     uint64_t *marks, mark_mask;    /* of what was refused, and when */
     uint64_t refused_us;           /* the last one */
     uint64_t told_us, told;        /* since when so many refusals were traced */
+    uint32_t kept_calls, kept_legs;
 };
 
-void load_init(struct engine *e, struct arena *a, uint32_t txns);
+/* The pools are there. */
+void load_init(struct engine *e, struct arena *a, const struct engine_config *c, uint32_t txns);
 
 /* EV_LOAD. */
 void load_on_event(struct engine *e, const struct event *ev);
 /* The request is to be refused: nobody has seen it yet. A repeated one of a transaction that there is never is. */
 bool load_refuses(struct engine *e, const struct sip_msg *msg);
+/* The call may have one more. */
+bool load_leaves_legs(const struct engine *e, const struct call *c);
 /* To refuse it: what its answer's To-tag is, by which the ACK to that is known and forgotten. */
 #define LOAD_TAG SL("full")
 static inline bool load_is_ack(const struct sip_msg *msg) {

@@ -33,7 +33,7 @@ bool media_open(struct engine *e, struct leg *l, unsigned i, uint32_t streams) {
         return true;
     if (at == ANCHOR_NOWHERE)
         at = anchor_choose(e, l, streams);
-    uint32_t slot = at == ANCHOR_NOWHERE ? PORT_POOL_NONE : port_pool_take_at(&e->ports, at, e->now, &generation);
+    uint32_t slot = at == ANCHOR_NOWHERE ? PORT_POOL_NONE : anchor_take(e, l, at, &generation);
     if (slot == PORT_POOL_NONE)
         return false;
     *s = (struct leg_stream){ .slot = slot, .generation = generation, .open = true };
@@ -123,7 +123,7 @@ bool media_move(struct engine *e, struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
         streams[i].told = false;
         if (streams[i].open)
-            streams[i].slot = port_pool_take_at(&e->ports, at, e->now, &streams[i].generation);
+            streams[i].slot = anchor_take(e, l, at, &streams[i].generation);
     }
     close_streams(e, l);
     memcpy(l->media.streams, streams, sizeof streams);

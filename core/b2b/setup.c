@@ -158,6 +158,8 @@ static bool find_replaced(struct engine *e, const struct sip_msg *msg, handle tx
 static struct leg *new_caller(struct engine *e, const struct sip_msg *msg, handle txn, struct slice principal,
                               bool direct) {
     struct call *c = call_new(e, msg->call_id);
+    if (c)
+        c->emergency = policy_is_emergency(e, &msg->ruri);
     struct leg *l = c ? leg_incoming(e, c, msg, txn) : NULL;
     if (l)
         l->direct = direct;

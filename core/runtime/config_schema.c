@@ -178,6 +178,8 @@ const struct config_key config_keys[] = {
       .help = "how long a message may wait for its turn, else as limits.busy; 0: any time" },
     { "limits.emergency[]", CT_TEXT, .size = CONFIG_NAME_MAX, .standard = "",
       .help = "numbers that are never refused for want of time, beside urn:service:sos" },
+    { "limits.emergency_reserve", CT_COUNT, ENGINE(emergency_reserve), RANGE(0, 50), .standard = "2",
+      .help = "percent of limits.calls and of media.ports, rounded down, that calls to those alone may have" },
     { "limits.failures", CT_COUNT, ENGINE(failures), RANGE(0, 10000), .standard = "32",
       .help = "failed transfers whose ladder is kept for refereectl; 28 KiB each" },
     { "limits.trace_lines", CT_COUNT, ENGINE(trace_lines), RANGE(64, 1 << 20), .standard = "16384",

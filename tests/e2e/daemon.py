@@ -65,6 +65,24 @@ def ports():
     nothing_is_left()
 
 
+def emergency():
+    """Four pairs, half of them for emergency calls; 1003 is one."""
+    a, b = pair()
+    c = Phone("C", 1003, PORT)
+    c.register()
+    here, there = call(a, b)
+    answer = refused_call(a, b)
+    check("the next call is answered 503", answer.status == 503, answer)
+    check("with Retry-After", int(answer.get("Retry-After")) > 0, answer.get("Retry-After"))
+    help_, centre = call(a, c)
+    check("an emergency call is not", held("ports") == [4], held("ports"))
+    help_.bye()
+    centre.answer_bye()
+    here.bye()
+    there.answer_bye()
+    nothing_is_left()
+
+
 def calls():
     """limits.calls = 1."""
     a, b = pair()
@@ -244,8 +262,8 @@ def media(here, there):
         s.close()
 
 
-FLOWS = {f.__name__: f for f in (ports, calls, registrations, transactions, overload, reload, drain, drain_ends_early,
-                                 orders)}
+FLOWS = {f.__name__: f for f in (ports, emergency, calls, registrations, transactions, overload, reload, drain,
+                                 drain_ends_early, orders)}
 if __name__ == "__main__":
     began = time.monotonic()
     sip.run(FLOWS, sys.argv[3:])

@@ -2,6 +2,7 @@
  *
  * What an overloaded engine refuses, and what never.
  */
+#include "core/b2b/state.h"
 #include "tests/unit/engine_rig.h"
 #include "tests/unit/unit.h"
 
@@ -11,19 +12,23 @@
 static const char *to_tag = "";
 static const char emergency[][CONFIG_NAME_MAX] = { "112" };
 
-static struct rig *new_rig(uint32_t calls) {
+static void config_of(struct engine_config *c, uint32_t calls) {
     static struct route_config route;
-    struct engine_config c;
-    rig_config(&c);
+    rig_config(c);
     route = (struct route_config){ .name = "trunk", .next_hop = rig_addr(TRUNK) };
-    c.policy.routes = &route;
-    c.policy.route_count = 1;
-    c.policy.emergency = emergency;
-    c.policy.emergency_count = 1;
-    c.calls_max = calls;
-    c.busy_percent = 95;
-    c.media_port_max = 34095;
-    c.txns_max = 4096;
+    c->policy.routes = &route;
+    c->policy.route_count = 1;
+    c->policy.emergency = emergency;
+    c->policy.emergency_count = 1;
+    c->calls_max = calls;
+    c->busy_percent = 95;
+    c->media_port_max = 34095;
+    c->txns_max = 4096;
+}
+
+static struct rig *new_rig(uint32_t calls) {
+    struct engine_config c;
+    config_of(&c, calls);
     return rig_new(&c);
 }
 
@@ -145,9 +150,40 @@ static void test_room_for_emergency_calls(void) {
     unsigned n = 0;
     while (n < 200 && invite(r, n) == 0)
         n++;
-    CHECK_EQ(n, 127);
+    CHECK_EQ(n, 126);
     CHECK_EQ(ask(r, "INVITE", "sip:112@example.net", "", 900), 0);
+    CHECK_EQ(ask(r, "INVITE", "urn:service:sos", "", 901), 0);
+    CHECK_EQ(ask(r, "INVITE", "sip:112@example.net", "", 902), 503);
+    rig_free(r);
+}
+
+/* The last ports: two pairs a call; and the last legs. */
+static void test_ports_for_emergency_calls(void) {
+    struct engine_config c;
+    config_of(&c, 512);
+    c.media_port_max = 30199;
+    struct rig *r = rig_new(&c);
+    unsigned n = 0;
+    while (n < 100 && invite(r, n) == 0)
+        n++;
+    CHECK_EQ(n, 49);
+    CHECK_EQ(rig_census(r).ports, 98);
+    CHECK_EQ(ask(r, "INVITE", "sip:112@example.net", "", 900), 0);
+    CHECK_EQ(rig_census(r).ports, 100);
     CHECK_EQ(ask(r, "INVITE", "sip:112@example.net", "", 901), 503);
+    rig_free(r);
+}
+
+static void test_legs_for_emergency_calls(void) {
+    struct rig *r = new_rig(128);
+    handle h;
+    while (r->e->legs.count - r->e->legs.used > r->e->load.kept_legs)
+        CHECK_TRUE(pool_alloc(&r->e->legs, &h) != NULL);
+    CHECK_EQ(r->e->load.kept_legs, 7);
+    CHECK_EQ(invite(r, 1), 503);
+    for (unsigned i = 0; i < 3; i++)
+        CHECK_EQ(ask(r, "INVITE", "sip:112@example.net", "", 900 + i), 0);
+    CHECK_EQ(ask(r, "INVITE", "sip:112@example.net", "", 903), 503);
     rig_free(r);
 }
 
@@ -204,6 +240,7 @@ static void test_ack_of_a_refusal(void) {
 int main(void) {
     return UNIT_RUN("load", UNIT(test_calls_first_then_registrations), UNIT(test_registrations_come_back_first),
                     UNIT(test_the_answer), UNIT(test_never), UNIT(test_with_replaces),
-                    UNIT(test_room_for_emergency_calls), UNIT(test_what_waits), UNIT(test_refused_again),
+                    UNIT(test_room_for_emergency_calls), UNIT(test_ports_for_emergency_calls),
+                    UNIT(test_legs_for_emergency_calls), UNIT(test_what_waits), UNIT(test_refused_again),
                     UNIT(test_ack_of_a_refusal));
 }

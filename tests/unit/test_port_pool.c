@@ -261,9 +261,36 @@ static void test_further_addresses(void) {
     CHECK_EQ(q.used, 3);
 }
 
+/* Of four pairs one is kept: it is taken last, and goes back to where it was. */
+static void test_kept(void) {
+    struct port_pool p = pool_of(30000, 30007);
+    uint32_t g[4], none;
+    port_pool_keep(&p, 25);
+    CHECK_FALSE(port_pool_has(&p, 0, 4, 0));
+    CHECK_TRUE(port_pool_has(&p, 0, 3, 0) && port_pool_has_kept(&p, 0, 4, 0));
+    CHECK_EQ(port_pool_take_kept(&p, 0, 0, &g[0]), 0);
+    CHECK_EQ(port_pool_take(&p, 0, &g[1]), 1);
+    CHECK_EQ(port_pool_take(&p, 0, &g[2]), 2);
+    CHECK_EQ(port_pool_take(&p, 0, &none), PORT_POOL_NONE);
+    CHECK_EQ(port_pool_take_kept(&p, 0, 0, &g[3]), 3);
+    CHECK_EQ(port_pool_take_kept(&p, 0, 0, &none), PORT_POOL_NONE);
+    CHECK_TRUE(port_pool_release(&p, 3, g[3], 0));
+    CHECK_FALSE(port_pool_has_kept(&p, 0, 1, QUARANTINE - 1) || port_pool_has(&p, 0, 1, QUARANTINE));
+    CHECK_EQ(port_pool_take(&p, QUARANTINE, &none), PORT_POOL_NONE);
+    CHECK_EQ(port_pool_take_kept(&p, 0, QUARANTINE, &g[3]), 3);
+    /* One that rests is not another's for that. */
+    uint64_t over = QUARANTINE + PORT_POOL_REST_US;
+    p.count *= 8;
+    CHECK_TRUE(port_pool_leave(&p, 3, g[3], QUARANTINE));
+    CHECK_FALSE(port_pool_has(&p, 0, 1, over) || port_pool_has_kept(&p, 0, 1, over - 1));
+    CHECK_TRUE(port_pool_has_kept(&p, 0, 1, over));
+    CHECK_EQ(port_pool_take(&p, over, &none), PORT_POOL_NONE);
+    CHECK_EQ(port_pool_take_kept(&p, 0, over, &g[3]), 3);
+}
+
 int main(void) {
     return UNIT_RUN("port_pool", UNIT(test_pairs), UNIT(test_ports), UNIT(test_take_release),
                     UNIT(test_without_quarantine), UNIT(test_left), UNIT(test_rested), UNIT(test_many_rounds),
                     UNIT(test_take_slot), UNIT(test_lent), UNIT(test_empty),
-                    UNIT(test_further_addresses));
+                    UNIT(test_further_addresses), UNIT(test_kept));
 }
