@@ -456,7 +456,8 @@ void lease_step(struct lease *l, const struct lease_input *in, struct lease_out 
 }
 
 uint64_t lease_deadline(const struct lease *l) {
-    return l->more && l->in_flight < LEASE_IN_FLIGHT && l->reachable_us != LEASE_NEVER ? l->last_us : l->tick_us;
+    bool works = l->more && !l->drained && l->in_flight < LEASE_IN_FLIGHT && l->reachable_us != LEASE_NEVER;
+    return works ? l->last_us : l->tick_us;
 }
 
 /* ---- questions ---- */
