@@ -17,7 +17,7 @@
 # make bench-call  calls a second and their cost, beside Kamailio (SCENARIO=, RATE=, ARGS=)
 # make bench-curve  goodput by offered load, and after an overload (PHASE=: seconds)
 # make bench-flood  what a datagram costs that nobody should have sent
-# make bench-engine  instructions a call of the engine alone, by callgrind (SCENARIO=)
+# make bench-engine  instructions a call of the engine alone, by callgrind (SCENARIO=); memory of a held one
 # make deps       the Debian packages          make install PREFIX=/usr/local DESTDIR=
 #
 # B=build/NAME keeps builds with other flags apart; each source is compiled once for all programs of a B. V=1: commands.
@@ -271,6 +271,7 @@ bench-store: build/deps.build-demo-test
 bench-engine: build/deps.build-demo-bench $(B)/bench-engine
 	bench/engine/instructions.sh $(B)/bench-engine $(SCENARIO)
 	bench/engine/instructions.sh $(B)/bench-engine $(SCENARIO) records
+	$(B)/bench-engine held 4000
 # Relays beside each other, as root: ARGS=--help.
 SECTIONS ?= engine flood parse store relay call curve
 .PHONY: bench bench-flood

@@ -8,14 +8,24 @@
 #include "core/b2b/engine.h"
 #include "store/store.h"
 
-/* Before the calls: whether theirs go to the store. */
+/* Before the calls: whether theirs go to the store; for how many there is room. */
 void bench_engine_records(bool on);
+void bench_engine_calls_max(uint32_t calls);
 
 struct engine_cost {
     uint64_t ns, steps;         /* within engine_step */
     struct engine_census census;
 };
 void bench_engine_cost(struct engine_cost *out);
+
+/* Of the engine's memory: what the kernel has had to provide; buffers in use. Bytes. */
+struct engine_memory {
+    uint64_t resident, bufs;
+};
+void bench_engine_memory(struct engine_memory *out);
+
+/* So many calls that stay up: what each takes. 0: all came about. */
+int bench_engine_held(uint32_t calls);
 
 /* Messages to the target that name another dialog in Replaces are kept from it; behind so many the run is over. */
 void bench_engine_withhold(uint32_t transfers);

@@ -4,7 +4,7 @@
  * engine_step; with records as where the store is Redis, else as where it is the memory. The instructions of that:
  * under `valgrind --tool=callgrind --toggle-collect=engine_step`.
  *
- * bench-engine takeover TRANSFERS: see takeover.c.
+ * bench-engine takeover TRANSFERS: see takeover.c. bench-engine held CALLS: see held.c.
  */
 #include "bench/call/call.h"
 #include "bench/engine/bench_engine.h"
@@ -42,8 +42,11 @@ int main(int argc, char **argv) {
     long calls = argc >= 3 ? strtol(argv[2], NULL, 10) : 0;
     if (argc == 3 && strcmp(argv[1], "takeover") == 0 && calls >= 1 && calls <= 4000)
         return takeover((uint32_t)calls);
+    if (argc == 3 && strcmp(argv[1], "held") == 0 && calls >= 2 && calls <= 12000) /* two pairs of ports each */
+        return bench_engine_held((uint32_t)calls);
     if (calls < 1 || calls > 1000000 || !read_scenario(argv[1], &o.scenario)) {
-        fprintf(stderr, "usage: bench-engine call|hold|blind|attended CALLS [records], or: takeover TRANSFERS\n");
+        fprintf(stderr, "usage: bench-engine call|hold|blind|attended CALLS [records], or: takeover TRANSFERS, "
+                        "held CALLS\n");
         return 2;
     }
     bench_engine_records(argc == 4 && strcmp(argv[3], "records") == 0);

@@ -9,9 +9,12 @@
 #include "core/b2b/engine.h"
 #include "store/store.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #define QUEUE_MAX 65536
 #define CALLS 4096
@@ -32,21 +35,24 @@ static struct {
     struct datagram queue[QUEUE_MAX];
     uint32_t first, waiting;
     bool records;
+    uint32_t calls_max;
+    uint8_t *memory; /* the engine's and the store's */
     uint32_t withhold, withheld; /* transfers; 0: none */
     struct engine_config config;
-} w = { .now_us = 1000000 };
+} w = { .now_us = 1000000, .calls_max = CALLS };
 static char room[WIRE_MESSAGE_MAX];
 
 void bench_engine_records(bool on) {
     w.records = on;
 }
 
-void bench_engine_withhold(uint32_t transfers) {
-    w.withhold = transfers;
+void bench_engine_calls_max(uint32_t calls) {
+    w.calls_max = calls;
 }
 
-static uint32_t calls_max(void) {
-    return w.withhold ? 4 * w.withhold + 64 : CALLS; /* far from full, where new ones are refused */
+void bench_engine_withhold(uint32_t transfers) {
+    w.withhold = transfers;
+    w.calls_max = 4 * transfers + 64; /* far from full, where new ones are refused */
 }
 
 uint64_t clock_us(void) {
@@ -121,18 +127,44 @@ void bench_engine_cost(struct engine_cost *out) {
     engine_census(w.e, &out->census);
 }
 
-/* Zeroed memory for what `lay_out` takes. */
+/* Zeroed memory for what `lay_out` takes; a mapping with none beside it, for bench_engine_memory. */
 static bool make(void (*lay_out)(struct arena *)) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
     struct arena a;
     arena_init(&a, NULL, 0);
     lay_out(&a);
-    size_t need = a.used;
-    void *memory = calloc(1, need);
-    if (!memory)
+    size_t need = (a.used + page - 1) & ~(page - 1);
+    uint8_t *memory = mmap(NULL, need + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED || mprotect(memory + page, need, PROT_READ | PROT_WRITE) != 0)
         return false;
-    arena_init_zeroed(&a, memory, need);
+    w.memory = memory + page;
+    arena_init_zeroed(&a, w.memory, need);
     lay_out(&a);
     return true;
+}
+
+/* Pages that were only read are not counted: all are one page of the kernel's. */
+static uint64_t resident(void) {
+    char line[256], from[32];
+    unsigned long kib = 0;
+    bool here = false;
+    FILE *f = fopen("/proc/self/smaps", "re");
+    snprintf(from, sizeof from, "%lx-", (unsigned long)(uintptr_t)w.memory);
+    while (f && fgets(line, sizeof line, f)) {
+        here = here || strncmp(line, from, strlen(from)) == 0;
+        if (here && sscanf(line, "Rss: %lu", &kib) == 1)
+            break;
+    }
+    if (f)
+        fclose(f);
+    return kib * 1024;
+}
+
+void bench_engine_memory(struct engine_memory *out) {
+    const struct buf_pool *b = engine_bufs(w.e);
+    *out = (struct engine_memory){ .resident = resident() };
+    for (unsigned c = 0; c < BUF_CLASSES; c++)
+        out->bufs += (uint64_t)b->used[c] * (sizeof(struct buf) + b->cap[c]);
 }
 
 static void lay_out_engine(struct arena *a) {
@@ -141,7 +173,7 @@ static void lay_out_engine(struct arena *a) {
 
 static void lay_out_both(struct arena *a) {
     lay_out_engine(a);
-    w.store = store_memory_new(a, calls_max(), calls_max() * STORE_RECORD_BYTES, w.config.seed);
+    w.store = store_memory_new(a, w.calls_max, w.calls_max * STORE_RECORD_BYTES, w.config.seed);
 }
 
 struct store *bench_engine_store(void) {
@@ -163,8 +195,8 @@ static bool open_engine(void) {
     c.durability = w.withhold ? DURABILITY_CONFIRMED : DURABILITY_OFF;
     c.sip_addr = w.addr;
     c.media_addr = w.addr;
-    c.calls_max = calls_max();
-    c.txns_max = 16 * calls_max();
+    c.calls_max = w.calls_max;
+    c.txns_max = 16 * w.calls_max;
     c.media_quarantine_us = 1000;
     c.media_port_min = 10000;
     c.media_port_max = 59999;
