@@ -20,11 +20,16 @@ void txn_layer_init(struct txn_layer *l, struct arena *a, const struct txn_layer
     t->t4 = t->t4 ? t->t4 : 5000000;
     t->d = t->d ? t->d : 32000000;
     pool_init(&l->pool, a, c->count, sizeof(struct txn));
-    map_init(&l->map, a, 2 * c->count); /* a server transaction may have a merge key too */
+    chain_init(&l->by_key, a, &l->pool, offsetof(struct txn, by_key), c->count);
+    chain_init(&l->by_merge, a, &l->pool, offsetof(struct txn, by_merge), c->count / 2);
 }
 
 static struct txn *find(const struct txn_layer *l, struct key128 key) {
-    return txn_get(l, map_get(&l->map, key));
+    uint32_t cursor = 0;
+    struct txn *t;
+    while ((t = chain_next(&l->by_key, key.a, &cursor)) && !key128_eq(t->key, key))
+        ;
+    return t;
 }
 
 /* ---- client ---- */
@@ -145,10 +150,14 @@ void txn_response_dst(const struct sip_msg *request, const struct addr *src, str
 static bool note_merge(struct txn_layer *l, struct txn *t, const struct sip_msg *msg) {
     if (msg->to_tag.n)
         return false;
-    t->merge = txn_key_merge(l, msg);
-    if (map_get(&l->map, t->merge) != HANDLE_NONE)
-        return true;
-    t->merge_held = map_put(&l->map, t->merge, t->self);
+    struct key128 key = txn_key_merge(l, msg);
+    uint32_t cursor = 0;
+    const struct txn *other;
+    while ((other = chain_next(&l->by_merge, key.a, &cursor)))
+        if (key128_eq(other->merge, key))
+            return true;
+    t->merge = key;
+    chain_put(&l->by_merge, key.a, t->self);
     return false;
 }
 

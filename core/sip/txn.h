@@ -20,7 +20,7 @@
 #include "core/base/addr.h"
 #include "core/base/arena.h"
 #include "core/base/buf.h"
-#include "core/base/map.h"
+#include "core/base/chain.h"
 #include "core/base/metrics.h"
 #include "core/base/outbox.h"
 #include "core/base/pool.h"
@@ -72,7 +72,6 @@ struct txn {
     uint16_t status;              /* of the last response sent (server) or passed up (client); 0: none */
     bool legacy;                  /* server: matched by RFC 2543's rules */
     bool cancelled;               /* ICT: the TU asked for CANCEL; IST: a CANCEL came */
-    bool merge_held;              /* server: `merge` is in the map under our handle */
     struct buf *request;          /* client: what is sent again (the request; in ICT Completed the ACK; in ICT Accepted
                                      the TU's, see txn_keep_ack, or NULL). Server: a copy of the request's bytes, until
                                      its final response was sent; then NULL */
@@ -86,7 +85,8 @@ struct txn {
     bool dst_linked;
     uint32_t started;             /* client: the how manieth of the layer, from 1 */
     uint64_t interval;            /* of the retransmission timer that runs */
-    struct key128 key, merge;     /* in the map */
+    struct key128 key, merge;     /* what it is found by */
+    struct chain_node by_key, by_merge; /* server: in the second while it is the only one of its `merge` */
     struct wheel_node retransmit; /* A, E, G, TRYING */
     struct wheel_node life;       /* B, D, F, H, I, J, K, L, M, CANCELLED, EXPIRED */
 };
@@ -95,7 +95,7 @@ struct txn {
 
 struct txn_layer {
     struct pool pool;
-    struct map map;
+    struct chain by_key, by_merge;
     struct siphash_key key;
     struct txn_times times;
     struct wheel *wheel;
@@ -109,7 +109,7 @@ struct txn_layer {
 
 struct txn_layer_config {
     uint32_t count;               /* transactions at most */
-    struct siphash_key key;       /* secret of the map's keys */
+    struct siphash_key key;       /* secret of the keys */
     struct txn_times times;
     struct wheel *wheel;          /* these four are borrowed for the layer's life */
     struct buf_pool *bufs;

@@ -135,10 +135,8 @@ struct txn *txn_new(struct txn_layer *l, enum txn_kind kind, struct key128 key) 
     t->kind = (uint8_t)kind;
     t->trace_leg = 0xff;
     t->key = key;
-    if (map_put(&l->map, key, h))
-        return t;
-    pool_free(&l->pool, h);
-    return NULL;
+    chain_put(&l->by_key, key.a, h);
+    return t;
 }
 
 void txn_free(struct txn_layer *l, struct txn *t) {
@@ -149,9 +147,8 @@ void txn_free(struct txn_layer *l, struct txn *t) {
     buf_unref(l->bufs, &t->head);
     buf_unref(l->bufs, &t->response);
     buf_unref(l->bufs, &t->cancel);
-    map_del(&l->map, t->key);
-    if (t->merge_held)
-        map_del(&l->map, t->merge);
+    chain_del(&l->by_key, t->self);
+    chain_del(&l->by_merge, t->self);
     pool_free(&l->pool, t->self);
 }
 

@@ -126,12 +126,12 @@ void txn_tell_timeout(struct txn_step *s, enum txn_timer_kind timer);
 void txn_drop_request(struct txn_step *s);
 /* Replaces the kept response by the step's and sends it. */
 void txn_send_response(struct txn_step *s);
-/* Frees the transaction with its buffers, timers and map entries. */
+/* Frees the transaction with its buffers, timers and keys. */
 void txn_free(struct txn_layer *l, struct txn *t);
 /* txn_dst.c */
 void txn_dst_link(struct txn_layer *l, struct txn *t);
 void txn_dst_unlink(struct txn_layer *l, struct txn *t);
-/* A new one: zeroed but for self, kind and key, and in the map. NULL: no room, or the key is taken. */
+/* A new one: zeroed but for self, kind and key, by which it is found; no other has it. NULL: no room. */
 struct txn *txn_new(struct txn_layer *l, enum txn_kind kind, struct key128 key);
 
 /* ---- messages of the layer itself (txn_msg.c); NULL: no buffer, or our own request cannot be read ---- */

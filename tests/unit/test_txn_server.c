@@ -331,7 +331,7 @@ static void test_no_buffers(void) {
         n++;
     CHECK_EQ(fix_recv(f, fix_request("INVITE", B1, "")).kind, TXN_FULL);
     CHECK_EQ(txn_count(&f->layer), 0);
-    CHECK_EQ(f->layer.map.used, 0);
+    CHECK_EQ(f->layer.by_key.used, 0);
     buf_unref(&f->bufs, &held[--n]);
     struct txn_event ev = fix_recv(f, fix_request("INVITE", B1, ""));
     CHECK_EQ(ev.kind, TXN_NEW_REQUEST);

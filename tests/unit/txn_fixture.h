@@ -118,7 +118,7 @@ static inline void fix_end(struct fix *f) {
     while (pool_next(&f->layer.pool, &cursor, &h))
         txn_drop(&f->layer, h);
     CHECK_EQ(f->wheel.armed, 0);
-    CHECK_EQ(f->layer.map.used, 0);
+    CHECK_EQ(f->layer.by_key.used, 0);
     for (unsigned i = 0; i < BUF_CLASSES; i++)
         CHECK_EQ(f->bufs.used[i], 0);
     free(f->mem);
