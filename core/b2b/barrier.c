@@ -58,6 +58,8 @@ static void release(struct engine *e, struct call *c, struct held *h) {
     case HELD_DATAGRAM:
         wire_trace(e, "send", l, buf_slice(h->buf), &h->dst);
         wire_send(e, h->buf, &h->dst, &h->src);
+        if (l && l->ack == h->buf)
+            leg_ack_sent(e, l);
         break;
     case HELD_RESUME: recover_resume(e, c); break;
     }

@@ -258,8 +258,10 @@ struct leg_event leg_lost(struct engine *e, struct leg *l, struct slice extra);
 handle leg_retry(struct engine *e, struct leg *l, const struct txn_event *t, const struct sip_msg *msg);
 /* The leg is freed: the transaction of its last re-INVITE has the ACK from now on. */
 void leg_give_ack(struct engine *e, struct leg *l);
-/* ACK to a 2xx that comes again for an INVITE before our last one; what it had to say about media was said long ago. */
-void leg_ack_earlier(struct engine *e, struct leg *l, uint32_t cseq);
+/* The ACK has gone out: unless it brought an answer it is made again where it is asked for again. */
+void leg_ack_sent(struct engine *e, struct leg *l);
+/* ACK to a 2xx that comes again; what it had to say about media, if anything, was said long ago. */
+void leg_ack_again(struct engine *e, struct leg *l, uint32_t cseq);
 handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const struct dialog_request *r,
                 enum txn_purpose purpose);
 void leg_send_bye(struct engine *e, struct leg *l, struct slice extra);

@@ -245,20 +245,30 @@ void leg_ack(struct engine *e, struct leg *l, struct slice sdp) {
         return;
     }
     l->ack_cseq = l->invite_cseq;
+    l->ack_answers = sdp.n != 0;
     dialog_next_hop(&l->dlg, &l->ack_dst);
     buf_ref(l->ack);
     barrier_send(e, l, HOLD_RECORD, l->ack, &l->ack_dst);
+    if (!barrier_has(e, l, l->ack))
+        leg_ack_sent(e, l);
     if (sdp.n && l->oa == OA_OFFER_RCVD) {
         l->session_unsure = false;
         oa_step(&l->oa, OA_EV_SEND_ANSWER);
     }
 }
 
-void leg_ack_earlier(struct engine *e, struct leg *l, uint32_t cseq) {
+void leg_ack_sent(struct engine *e, struct leg *l) {
+    if (!l->ack_answers)
+        buf_unref(&e->bufs, &l->ack);
+}
+
+void leg_ack_again(struct engine *e, struct leg *l, uint32_t cseq) {
     char mem[DIALOG_BRANCH_MAX];
     struct slice branch;
     struct addr dst;
     struct dialog_request r = { .method = SL("ACK"), .cseq = cseq, .attempt = 1, .max_forwards = LIMIT_HOPS_MAX };
+    if (cseq == l->invite_cseq)
+        r.own = leg_str(l, LEG_CREDENTIALS);
     struct buf *b = dialog_build(&l->dlg, &e->ua, &r, mem, &branch);
     if (!b) {
         metrics_add(&e->metrics, M_pool_full, 1);

@@ -130,8 +130,8 @@ bool leg_on_stray_2xx(struct engine *e, struct leg *l, const struct sip_msg *msg
         return false; /* its ACK waits, and goes out soon */
     else if (l->ack && l->ack_cseq == msg->cseq)
         wire_send(e, l->ack, &l->ack_dst, &l->dlg.local); /* also with a re-INVITE under way already */
-    else if (msg->cseq != l->invite_cseq)
-        leg_ack_earlier(e, l, msg->cseq); /* its ACK was lost, and a later INVITE of ours has gone its way since */
+    else if (l->ack_cseq == msg->cseq || msg->cseq != l->invite_cseq)
+        leg_ack_again(e, l, msg->cseq); /* its ACK was lost; a later INVITE of ours may have gone its way since */
     else if (is_given_up_offer(l, msg)) {
         l->own_invite = true; /* nobody else waits for it any more */
         return oa_step(&l->oa, OA_EV_RECV_OFFER) == OA_OK;

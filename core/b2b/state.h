@@ -149,7 +149,8 @@ struct leg {
     struct buf *early;    /* struct rel100_early: early dialogs of our INVITE */
     uint32_t prack_rseq;  /* 18x with an offer that we have not acknowledged; 0: none */
     bool prack_waits;     /* ... until the other party has answered it */
-    struct buf *ack; /* the ACK to the last 2xx, repeated with it */
+    struct buf *ack; /* the ACK to the last 2xx, repeated with it: until it is sent, or if it has an answer */
+    bool ack_answers;
     uint32_t ack_cseq;
     struct addr ack_dst;
     handle ack_invite; /* the re-INVITE of ours that a 2xx came to last */
