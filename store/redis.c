@@ -240,7 +240,9 @@ static uint32_t answers_of(uint32_t queue) {
 
 /* The same calls count and lay out. */
 static struct layout lay_out(struct arena *a, uint32_t queue) {
-    uint32_t sizes[BUF_CLASSES] = { queue, queue, queue / 2 + 8, queue / 4 + 8, queue / 32 + 8, 8 };
+    uint32_t sizes[BUF_CLASSES] = {
+        queue, queue / 2, queue / 2, queue / 4, queue / 4 + 8, queue / 4 + 8, queue / 32 + 8, 8,
+    };
     struct layout l;
     pool_init(&l.ops, a, queue, sizeof(struct redis_op));
     map_init(&l.unsent, a, queue);

@@ -141,7 +141,7 @@ static void open_ring(bool steered) {
     struct arena a;
     const char *why = "";
     arena_init(&a, memory, sizeof memory);
-    buf_pool_init(&b.bufs, &a, (const uint32_t[BUF_CLASSES]){ 64, 0, 0, 0, 0, 0 });
+    buf_pool_init(&b.bufs, &a, (const uint32_t[BUF_CLASSES]){ 64 });
     b.io = io_new(&(struct io_options){ IO_AUTO, b.ports + 1, &b.metrics, &b.bufs }, &why);
     if (!b.io)
         fail(why);

@@ -49,7 +49,7 @@ static void *take_memory(struct arena *a, size_t n) {
 }
 
 static bool lay_out(struct client *c, const struct store_redis_config *config) {
-    const uint32_t sizes[BUF_CLASSES] = { 1024, 1024, 16, 16, 4, 2 };
+    const uint32_t sizes[BUF_CLASSES] = { 1024, 0, 1024, 0, 16, 16, 4, 2 };
     struct arena a;
     arena_init(&a, NULL, 0);
     store_redis_new(&a, config);

@@ -70,7 +70,7 @@ static uint32_t txn_count_of(const struct engine_config *c) {
 
 static void layout_buffers(struct engine *e, struct arena *a, const struct engine_config *c) {
     uint32_t legs = c->calls_max * 3, txns = txn_count_of(c);
-    const uint32_t count[BUF_CLASSES] = { txns * 2, txns * 2, legs + txns, legs + 256, 256, 64 };
+    const uint32_t count[BUF_CLASSES] = { txns * 2, txns, txns, legs, txns, legs + 256, 256, 64 };
     buf_pool_init(&e->bufs, a, count);
 }
 

@@ -4,11 +4,11 @@
 #include "core/base/check.h"
 #include "core/base/poison.h"
 
-static const uint32_t class_cap[BUF_CLASSES] = { 512, 1024, 2048, 4096, 16384, 65536 };
+static const uint32_t class_cap[BUF_CLASSES] = { 512, 768, 1024, 1536, 2048, 4096, 16384, 65536 };
 
 /* At least 8 bytes stay behind each buffer; under AddressSanitizer they are always poisoned. */
 static size_t stride_of(uint32_t cap) {
-    return (sizeof(struct buf) + cap + 8 + 63) & ~(size_t)63;
+    return (sizeof(struct buf) + cap + 8 + 31) & ~(size_t)31;
 }
 
 static void push_free(struct buf_pool *p, struct buf *b) {

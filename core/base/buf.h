@@ -10,7 +10,7 @@
 #include "core/base/arena.h"
 #include "core/base/slice.h"
 
-#define BUF_CLASSES 6
+#define BUF_CLASSES 8
 
 struct buf {
     struct buf *next;
@@ -26,7 +26,7 @@ struct buf_pool {
     struct buf *free[BUF_CLASSES];
     char *fresh[BUF_CLASSES];
     uint32_t fresh_n[BUF_CLASSES];
-    uint32_t cap[BUF_CLASSES];      /* 512, 1024, 2048, 4096, 16384, 65536 */
+    uint32_t cap[BUF_CLASSES];      /* 512, 768, 1024, 1536, 2048, 4096, 16384, 65536 */
     uint32_t count[BUF_CLASSES];
     uint32_t used[BUF_CLASSES];
 };

@@ -56,7 +56,7 @@ static void rig_fresh(const struct store_redis_config *c) {
     if (!buf_memory) {
         buf_memory = aligned_alloc(64, 4 << 20);
         arena_init(&a, buf_memory, 4 << 20);
-        buf_pool_init(&bufs, &a, (const uint32_t[BUF_CLASSES]){ 64, 8, 8, 8, 8, 4 });
+        buf_pool_init(&bufs, &a, (const uint32_t[BUF_CLASSES]){ 64, 0, 8, 0, 8, 8, 8, 4 });
     }
     memset(&metrics, 0, sizeof metrics);
     mono = 1000000;

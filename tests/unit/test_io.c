@@ -40,7 +40,7 @@ static void rig_open(struct rig *r, enum io_backend backend) {
     const char *why;
     memset(r, 0, sizeof *r);
     arena_init(&a, memory, sizeof memory);
-    buf_pool_init(&r->bufs, &a, (const uint32_t[BUF_CLASSES]){ 1200, 4, 4, 4, 1, 0 });
+    buf_pool_init(&r->bufs, &a, (const uint32_t[BUF_CLASSES]){ 1200, 0, 4, 0, 4, 4, 1, 0 });
     r->io = io_new(&(struct io_options){ backend, 16, &r->metrics, &r->bufs }, &why);
     r->absent = !r->io && backend == IO_URING;
     CHECK_TRUE(r->io || r->absent);

@@ -43,7 +43,7 @@ static struct io *open_io(enum io_backend backend) {
     const char *why;
     struct arena a;
     arena_init(&a, buf_memory, sizeof buf_memory);
-    buf_pool_init(&bufs, &a, (const uint32_t[BUF_CLASSES]){ 8, 0, 0, 0, 0, 0 });
+    buf_pool_init(&bufs, &a, (const uint32_t[BUF_CLASSES]){ 8 });
     memset(&metrics, 0, sizeof metrics);
     log_init(&quiet, TRACE_ERROR, NULL);
     quiet.fd = open("/dev/null", O_WRONLY);

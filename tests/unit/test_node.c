@@ -69,7 +69,7 @@ static struct member *start_at(unsigned i, uint8_t secret, uint16_t port) {
     arena_init(&a, m->mem, a.used);
     node_lay_out(&m->n, &a, &m->c, now);
     arena_init(&a, pool[i], sizeof pool[i]);
-    buf_pool_init(&m->bufs, &a, (const uint32_t[BUF_CLASSES]){ 8, 4, 4, 4, 1, 0 });
+    buf_pool_init(&m->bufs, &a, (const uint32_t[BUF_CLASSES]){ 8, 0, 4, 0, 4, 4, 1, 0 });
     m->io = io_new(&(struct io_options){ IO_EPOLL, LINK_TAGS + 8, &m->metrics, &m->bufs }, &why);
     CU_ASSERT_FATAL(m->io != NULL);
     CHECK_TRUE(node_start(&m->n, m->io, TAG));

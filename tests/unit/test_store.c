@@ -26,7 +26,7 @@ static void fresh(void) {
     store = store_memory_new(&a, ENTRIES, BYTES, key);
     CHECK_TRUE(store != NULL && a.used <= need);
     arena_init(&a, buf_memory, buf_bytes);
-    buf_pool_init(&bufs, &a, (const uint32_t[BUF_CLASSES]){ 8, 8, 8, 8, 2, 2 });
+    buf_pool_init(&bufs, &a, (const uint32_t[BUF_CLASSES]){ 8, 0, 8, 0, 8, 8, 2, 2 });
     now = 1000;
 }
 

@@ -8,7 +8,7 @@ static uint8_t memory[1 << 19] __attribute__((aligned(64)));
 static char big[70000];
 
 static struct buf_pool fresh(uint32_t small, uint32_t large) {
-    const uint32_t counts[BUF_CLASSES] = { small, small, small, 0, large, large };
+    const uint32_t counts[BUF_CLASSES] = { small, 0, small, 0, small, 0, large, large };
     struct arena a;
     struct buf_pool p;
     arena_init(&a, memory, sizeof memory);

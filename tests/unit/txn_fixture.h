@@ -42,7 +42,7 @@ struct fix {
 };
 
 static inline void fix_layout(struct fix *f, struct arena *a, uint32_t count) {
-    static const uint32_t bufs[BUF_CLASSES] = { 64, 64, 64, 8, 0, 0 };
+    static const uint32_t bufs[BUF_CLASSES] = { 64, 0, 64, 0, 64, 8, 0, 0 };
     buf_pool_init(&f->bufs, a, bufs);
     trace_init(&f->trace, a, 64, 0, TRACE_DEBUG);
     struct txn_layer_config c = {

@@ -18,7 +18,7 @@ struct ua_fix {
 };
 
 static inline struct ua_fix *ua_fix_new(void) {
-    static const uint32_t count[BUF_CLASSES] = { 16, 16, 16, 4, 1, 1 };
+    static const uint32_t count[BUF_CLASSES] = { 16, 0, 16, 0, 16, 4, 1, 1 };
     struct ua_fix *f = calloc(1, sizeof *f);
     struct arena a;
     arena_init(&a, NULL, 0);
