@@ -135,7 +135,7 @@ bool media_received(struct engine *e, struct leg *l, struct slice text, bool off
     if (!leg_str(l, LEG_SDP_LOCAL).p && anchor_is_other_family(e, l))
         media_close(e, l);
     if (offer) {
-        if (!leg_set(e, l, LEG_SDP_FULL, text))
+        if (!leg_set(e, l, LEG_SDP_FULL, leg_str(l, LEG_SDP_REMOTE)))
             return false;
         if (s.media_count)
             l->media.own_direction = (uint8_t)s.media[0].direction;
@@ -218,17 +218,18 @@ void media_offer_settled(struct engine *e, struct leg *l, bool accepted) {
     if (!before.p)
         return;
     /* Copied: setting a text of the leg moves the others. */
-    sbuf_put(&b, accepted ? leg_str(l, LEG_SDP_REMOTE) : before);
+    if (!accepted)
+        sbuf_put(&b, before);
     leg_set(e, l, LEG_SDP_BEFORE, SLICE_NONE);
     if (!accepted)
         l->media.own_direction = l->media.own_before;
     l->media.own_before = 0;
-    if (accepted)
-        leg_set(e, l, LEG_SDP_FULL, sbuf_slice(&b));
-    if (accepted)
+    if (accepted) {
+        leg_set(e, l, LEG_SDP_FULL, leg_str(l, LEG_SDP_REMOTE));
         media_srtp_settle(e, l, leg_str(l, LEG_SDP_REMOTE));
-    else
+    } else {
         media_received(e, l, sbuf_slice(&b), false);
+    }
 }
 
 /* A description and what of it is changed. */

@@ -7,6 +7,9 @@
 #include "parser/sip_uri.h"
 #include "parser/sip_write.h"
 
+/* Of its texts and the owner's, which are two descriptions before long. */
+#define USUAL_BYTES 640
+
 void nameaddr_put_bare(struct sbuf *b, const struct sip_nameaddr *na) {
     if (na->display.p && na->display.n) {
         sbuf_put(b, na->display);
@@ -64,7 +67,8 @@ bool dialog_init_uas(struct dialog *d, struct ua *ua, const struct sip_msg *invi
     struct buf_pool *pool = ua->bufs;
     struct slice target = contact_uri(invite);
     *d = (struct dialog){ .flow = *src, .local = *dst, .remote_cseq = invite->cseq, .remote_cseq_known = true };
-    bool ok = strs_set(&d->s, pool, DLG_CALL_ID, invite->call_id) && strs_set(&d->s, pool, DLG_LOCAL_TAG, local_tag) &&
+    bool ok = strs_reserve(&d->s, pool, USUAL_BYTES) && strs_set(&d->s, pool, DLG_CALL_ID, invite->call_id) &&
+              strs_set(&d->s, pool, DLG_LOCAL_TAG, local_tag) &&
               strs_set(&d->s, pool, DLG_REMOTE_TAG, invite->from_tag) &&
               set_nameaddr(d, ua, DLG_LOCAL_URI, &invite->to) && set_nameaddr(d, ua, DLG_REMOTE_URI, &invite->from) &&
               strs_set(&d->s, pool, DLG_TARGET, target.p ? target : invite->from.uri.whole) &&
@@ -80,7 +84,9 @@ bool dialog_init_uas(struct dialog *d, struct ua *ua, const struct sip_msg *invi
 bool dialog_init_uac(struct dialog *d, struct ua *ua, const struct dialog_uac *u) {
     struct buf_pool *pool = ua->bufs;
     *d = (struct dialog){ .uac = true, .flow = u->dst };
-    bool ok = strs_set(&d->s, pool, DLG_CALL_ID, u->call_id) && strs_set(&d->s, pool, DLG_LOCAL_TAG, u->local_tag) &&
+    bool ok = strs_reserve(&d->s, pool, USUAL_BYTES) && strs_set(&d->s, pool, DLG_LOCAL_TAG, u->local_tag);
+    struct slice tag = strs_get(&d->s, DLG_LOCAL_TAG);
+    ok = ok && strs_set(&d->s, pool, DLG_CALL_ID, slice_eq(u->call_id, tag) ? tag : u->call_id) &&
               strs_set(&d->s, pool, DLG_LOCAL_URI, u->local_uri) &&
               strs_set(&d->s, pool, DLG_REMOTE_URI, u->remote_uri) && strs_set(&d->s, pool, DLG_TARGET, u->target) &&
               strs_set(&d->s, pool, DLG_ROUTES, u->routes);

@@ -57,15 +57,37 @@ static void test_aliasing(void) {
     CHECK_TRUE(strs_set(&s, &p, 2, strs_get(&s, 1)));
     CHECK_SLICE(strs_get(&s, 2), "abcdefgh");
     /* So long that all is packed anew, and the source is in the buffer that goes. */
-    CHECK_TRUE(strs_set(&s, &p, 3, slice_of(big, 400)));
-    CHECK_TRUE(strs_set(&s, &p, 4, strs_get(&s, 3)));
+    CHECK_TRUE(strs_set(&s, &p, 3, slice_of(big, 401)));
+    CHECK_TRUE(strs_set(&s, &p, 4, slice_of(strs_get(&s, 3).p, 400)));
     CHECK_EQ(s.b->cap, 1024);
     CHECK_TRUE(slice_eq(strs_get(&s, 4), slice_of(big, 400)));
-    CHECK_TRUE(slice_eq(strs_get(&s, 3), slice_of(big, 400)));
+    CHECK_TRUE(slice_eq(strs_get(&s, 3), slice_of(big, 401)));
     CHECK_SLICE(strs_get(&s, 0), "cdefgh");
     strs_free(&s, &p);
     CHECK_EQ(bufs_used(&p), 0);
     CHECK_TRUE(strs_get(&s, 1).p == NULL);
+}
+
+static void test_same_bytes_are_kept_once(void) {
+    struct buf_pool p = fresh(4, 1);
+    struct strs s = { .b = NULL };
+    CHECK_TRUE(strs_set(&s, &p, 0, slice_of(big, 200)));
+    CHECK_TRUE(strs_set(&s, &p, 5, strs_get(&s, 0)));
+    CHECK_TRUE(strs_set(&s, &p, 3, strs_get(&s, 5)));
+    CHECK_EQ(s.b->len, 200);
+    /* Packed anew: once still. */
+    CHECK_TRUE(strs_set(&s, &p, 2, slice_of(big, 400)));
+    CHECK_EQ(s.b->len, 600);
+    CHECK_TRUE(strs_get(&s, 0).p == strs_get(&s, 3).p && strs_get(&s, 0).p == strs_get(&s, 5).p);
+    /* One of them changes, the others do not. */
+    CHECK_TRUE(strs_set(&s, &p, 5, SL("short")));
+    CHECK_TRUE(strs_set(&s, &p, 0, SLICE_NONE));
+    CHECK_SLICE(strs_get(&s, 5), "short");
+    CHECK_TRUE(slice_eq(strs_get(&s, 3), slice_of(big, 200)));
+    CHECK_TRUE(strs_set(&s, &p, 3, strs_get(&s, 3)));
+    CHECK_TRUE(slice_eq(strs_get(&s, 3), slice_of(big, 200)));
+    strs_free(&s, &p);
+    CHECK_EQ(bufs_used(&p), 0);
 }
 
 static void test_full_pool_changes_nothing(void) {
@@ -148,6 +170,7 @@ static void test_field_bound(void) {
 int main(void) {
     for (size_t i = 0; i < sizeof big; i++)
         big[i] = (char)('a' + i * i % 23);
-    return UNIT_RUN("strs", UNIT(test_set_get_clear), UNIT(test_aliasing), UNIT(test_full_pool_changes_nothing),
-                    UNIT(test_bytes_bound), UNIT(test_random_against_model), UNIT(test_field_bound));
+    return UNIT_RUN("strs", UNIT(test_set_get_clear), UNIT(test_aliasing), UNIT(test_same_bytes_are_kept_once),
+                    UNIT(test_full_pool_changes_nothing), UNIT(test_bytes_bound), UNIT(test_random_against_model),
+                    UNIT(test_field_bound));
 }
