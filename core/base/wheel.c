@@ -25,7 +25,7 @@ struct slot_ref {
 };
 
 static bool is_before(const struct wheel_node *a, const struct wheel_node *b) {
-    return a->deadline_us != b->deadline_us ? a->deadline_us < b->deadline_us : a->seq < b->seq;
+    return a->deadline_us != b->deadline_us ? a->deadline_us < b->deadline_us : (int32_t)(a->seq - b->seq) < 0;
 }
 
 static void list_init(struct wheel_node *head) {

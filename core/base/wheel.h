@@ -18,8 +18,8 @@
 struct wheel_node {
     struct wheel_node *next, *prev;  /* NULL: not set */
     uint64_t deadline_us;
-    uint64_t seq;
     handle owner;                    /* the caller's, untouched by the wheel */
+    uint32_t seq;                    /* of nodes that fall due together, it wraps */
     uint16_t kind;                   /* the caller's, untouched by the wheel */
     uint16_t slot;
 };
@@ -30,7 +30,7 @@ struct wheel {
     uint64_t busy[4][4];             /* a bit per slot that has nodes */
     uint64_t now_us;                 /* the latest time told */
     uint64_t now_tick;               /* the same in ms */
-    uint64_t seq;
+    uint32_t seq;
     uint32_t armed;
 };
 
