@@ -135,8 +135,8 @@ static void put_leg(struct answer *a, const struct leg *l) {
     sbuf_escaped(&a->b, leg_str(l, LEG_AGENT), 60);
     end_line(a);
     for (unsigned i = 0; i < LEG_STREAMS; i++)
-        if (l->media.streams[i].open)
-            put_stream(a, &l->media.streams[i]);
+        if (l->media.streams[i]->open)
+            put_stream(a, l->media.streams[i]);
 }
 
 static void put_transfer(struct answer *a, const struct transfer *t) {

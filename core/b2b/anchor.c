@@ -7,8 +7,8 @@
 
 uint32_t anchor_of(const struct engine *e, const struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++)
-        if (l->media.streams[i].open && l->media.streams[i].slot != PORT_POOL_NONE)
-            return anchor_of_slot(e, l->media.streams[i].slot);
+        if (l->media.streams[i]->open && l->media.streams[i]->slot != PORT_POOL_NONE)
+            return anchor_of_slot(e, l->media.streams[i]->slot);
     return ANCHOR_NOWHERE;
 }
 

@@ -275,9 +275,9 @@ void cdr_result(struct engine *e, struct transfer *t, uint16_t status) {
 /* All zero where there is no stream. */
 static struct relay_counters counters_of(const struct engine *e, handle leg) {
     const struct leg *l = leg_get(e, leg);
-    if (!e->relay || !l || !l->media.streams[0].open || l->media.streams[0].slot >= e->relay->count)
+    if (!e->relay || !l || !l->media.streams[0]->open || l->media.streams[0]->slot >= e->relay->count)
         return (struct relay_counters){ 0 };
-    return relay_counters(e->relay, l->media.streams[0].slot);
+    return relay_counters(e->relay, l->media.streams[0]->slot);
 }
 
 void cdr_commit(struct engine *e, struct transfer *t) {

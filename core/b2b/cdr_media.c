@@ -8,7 +8,7 @@
 #define SUITE_BYTES 40
 
 bool cdr_media_stats(const struct engine *e, const struct leg *l, unsigned stream, struct relay_stats *out) {
-    const struct leg_stream *s = &l->media.streams[stream];
+    const struct leg_stream *s = l->media.streams[stream];
     return e->relay && s->generation && relay_stats(e->relay, s->slot, out) && out->generation == s->generation;
 }
 
@@ -48,7 +48,7 @@ void cdr_put_media(const struct engine *e, struct sbuf *b, const struct leg *l) 
         return;
     }
     sbuf_char(b, '{');
-    json_member(b, "srtp", media_srtp_name(&l->media.streams[0]), SUITE_BYTES);
+    json_member(b, "srtp", media_srtp_name(l->media.streams[0]), SUITE_BYTES);
     json_member_u64(b, "in", s.counters.packets_in);
     json_member_u64(b, "out", s.counters.packets_out);
     put_known(b, "lost", true, s.rtp_lost);

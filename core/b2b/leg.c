@@ -4,6 +4,7 @@
 #include "core/b2b/call.h"
 #include "core/b2b/load.h"
 #include "core/b2b/media.h"
+#include "core/b2b/media_ports.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/party.h"
 #include "core/b2b/recover.h"
@@ -71,26 +72,32 @@ uint64_t leg_tag_hash(const struct engine *e, struct slice local_tag) {
     return leg_key(e, local_tag).a;
 }
 
-/* A leg of the call with its token as text in `mem` (TOKEN_LEN bytes). */
-static struct leg *leg_make(struct engine *e, struct call *c, enum leg_role role, char *mem) {
+struct leg *leg_alloc(struct engine *e) {
     handle h;
-    if (c->leg_count == LIMIT_LEGS_PER_CALL || !load_leaves_legs(e, c))
-        return NULL;
     struct leg *l = pool_alloc(&e->legs, &h);
     if (!l)
         return NULL;
-    l->self = h;
+    l->self = l->ok_timer.owner = l->timer.owner = l->session_timer.owner = h;
+    l->ok_timer.kind = TIMER_LEG_OK;
+    l->timer.kind = TIMER_LEG;
+    l->session_timer.kind = TIMER_SESSION;
+    media_streams_none(l);
+    return l;
+}
+
+/* A leg of the call with its token as text in `mem` (TOKEN_LEN bytes). */
+static struct leg *leg_make(struct engine *e, struct call *c, enum leg_role role, char *mem) {
+    bool may = c->leg_count < LIMIT_LEGS_PER_CALL && load_leaves_legs(e, c);
+    struct leg *l = may ? leg_alloc(e) : NULL;
+    if (!l)
+        return NULL;
     l->call = c->self;
     l->number = c->next_leg++;
     l->role = (uint8_t)role;
     l->created_us = e->now;
     l->media.own_direction = 3;
     l->media.session_id = rng_u64(&e->rng) >> 12;
-    l->ok_timer.owner = l->timer.owner = l->session_timer.owner = h;
-    l->ok_timer.kind = TIMER_LEG_OK;
-    l->timer.kind = TIMER_LEG;
-    l->session_timer.kind = TIMER_SESSION;
-    c->legs[c->leg_count++] = h;
+    c->legs[c->leg_count++] = l->self;
     struct sbuf b = sbuf_on(mem, TOKEN_LEN);
     token_put(&b, &(struct token){ (uint8_t)e->cfg.cluster_id, c->bucket, c->id, l->number & 15, rng_u64(&e->rng) });
     call_touch(e, c);
@@ -265,6 +272,7 @@ static void leg_bury(struct engine *e, const struct leg *l) {
 void leg_free(struct engine *e, struct leg *l) {
     CHECK(l->state == LEG_DEAD);
     media_close(e, l);
+    media_streams_free(e, l);
     leg_stop_ok(e, l);
     leg_rel_stop(e, l);
     leg_early_free(e, l);

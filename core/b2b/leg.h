@@ -43,6 +43,8 @@ struct leg_event {
 
 /* ---- making ---- */
 
+/* One that nothing is known of, and no call has. NULL: no room. */
+struct leg *leg_alloc(struct engine *e);
 /* From an INVITE without To tag. NULL: no room. */
 struct leg *leg_incoming(struct engine *e, struct call *c, const struct sip_msg *invite, handle txn);
 

@@ -64,7 +64,7 @@ struct leg *media_leg(const struct engine *e, uint32_t stream, uint32_t generati
     handle h;
     for (struct leg *l; (l = pool_next(&e->legs, &cursor, &h));)
         for (*index = 0; *index < LEG_STREAMS; ++*index) {
-            const struct leg_stream *s = &l->media.streams[*index];
+            const struct leg_stream *s = l->media.streams[*index];
             if (s->open && s->slot == stream && s->generation == generation)
                 return l;
         }
@@ -122,8 +122,8 @@ static uint32_t live_lines(const struct sdp *s) {
 
 static void tell_remotes(struct engine *e, struct leg *l, const struct sdp *s) {
     for (unsigned i = 0; i < s->media_count && i < LEG_STREAMS; i++)
-        if (l->media.streams[i].open && media_srtp_is_live(&s->media[i]))
-            tell_remote(e, l, &l->media.streams[i], &s->media[i]);
+        if (l->media.streams[i]->open && media_srtp_is_live(&s->media[i]))
+            tell_remote(e, l, l->media.streams[i], &s->media[i]);
 }
 
 bool media_received(struct engine *e, struct leg *l, struct slice text, bool offer) {
@@ -153,7 +153,7 @@ bool media_received(struct engine *e, struct leg *l, struct slice text, bool off
 void media_take_up(struct engine *e, struct leg *l) {
     media_srtp_reopen(l);
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
-        struct leg_stream *s = &l->media.streams[i];
+        struct leg_stream *s = l->media.streams[i];
         if (!s->open)
             continue;
         s->rtp = s->rtcp = (struct addr){ 0 };
@@ -169,7 +169,7 @@ void media_resume(struct engine *e, struct leg *l) {
     struct slice remote = leg_str(l, LEG_SDP_REMOTE), before = leg_str(l, LEG_SDP_BEFORE);
     /* Of an offer that is open the keys are not in force yet. */
     media_srtp_settle(e, l, before.p ? before : remote);
-    if (!remote.p || !l->media.streams[0].open)
+    if (!remote.p || !l->media.streams[0]->open)
         return;
     /* Copied: setting a text of the leg moves the others. */
     sbuf_put(&b, remote);
@@ -277,7 +277,7 @@ static bool fill_patch(struct engine *e, struct leg *to, int direction, struct r
             continue;
         if (!media_open(e, to, i, live_lines(s)))
             return false;
-        p->media[i].port = port_pool_rtp_port(&e->ports, to->media.streams[i].slot);
+        p->media[i].port = port_pool_rtp_port(&e->ports, to->media.streams[i]->slot);
         p->media[i].rtcp_port = s->media[i].rtcp_mux ? 0 : (uint16_t)(p->media[i].port + 1);
         media_types_keep(e, to, s, i, &r->types[i]);
         p->media[i].types = r->types[i].count ? &r->types[i] : NULL;
@@ -348,7 +348,8 @@ struct slice media_compose(struct engine *e, struct leg *to, struct slice text, 
 /* For media_is_here, which then need not read it. */
 static void note_told(struct leg *to, const struct sdp_patch *p) {
     for (unsigned i = 0; i < LEG_STREAMS; i++)
-        to->media.streams[i].told = !p->pass && p->media[i].port != 0;
+        if (to->media.streams[i]->open)
+            to->media.streams[i]->told = !p->pass && p->media[i].port != 0;
 }
 
 /* `now` is what r says, by written_anew. */
@@ -475,10 +476,10 @@ struct side {
 static void route_all(struct engine *e, const struct side *from, const struct side *to, bool only) {
     struct media_types types;
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
-        if (!from->leg->media.streams[i].open)
+        if (!from->leg->media.streams[i]->open)
             continue;
         media_types_route(e, &from->types, &to->types, i, only, &types);
-        route(e, &from->leg->media.streams[i], &to->leg->media.streams[i], &types);
+        route(e, from->leg->media.streams[i], to->leg->media.streams[i], &types);
     }
 }
 
@@ -518,7 +519,7 @@ void media_listen(struct engine *e, struct leg *a, struct leg *b) {
 
 void media_mute(struct engine *e, struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++)
-        route(e, &l->media.streams[i], NULL, NULL);
+        route(e, l->media.streams[i], NULL, NULL);
 }
 
 static const struct sdp_codec *g711_of(const struct sdp_media *m, struct sdp_codec *codecs, bool *alaw) {
@@ -548,7 +549,7 @@ bool media_play(struct engine *e, struct leg *l, enum media_source source) {
         return false;
     for (unsigned i = 0; i < theirs.media_count && i < ours.media_count && i < LEG_STREAMS; i++) {
         const struct sdp_codec *c = playable(&theirs.media[i], &ours.media[i], codecs, &alaw);
-        const struct leg_stream *stream = &l->media.streams[i];
+        const struct leg_stream *stream = l->media.streams[i];
         struct media_cmd *cmd = c && stream->open ? media_command(e, MEDIA_PLAY, stream) : NULL;
         if (!cmd)
             continue;
@@ -562,5 +563,5 @@ bool media_play(struct engine *e, struct leg *l, enum media_source source) {
 
 void media_echo(struct engine *e, struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++)
-        route(e, &l->media.streams[i], &l->media.streams[i], NULL);
+        route(e, l->media.streams[i], l->media.streams[i], NULL);
 }

@@ -21,21 +21,44 @@ struct media_cmd *media_command(struct engine *e, enum media_verb verb, const st
     return &o->u.media;
 }
 
+const struct leg_stream leg_no_stream = { 0 };
+
+void media_streams_none(struct leg *l) {
+    for (unsigned i = 0; i < LEG_STREAMS; i++)
+        l->media.streams[i] = (struct leg_stream *)(uintptr_t)&leg_no_stream;
+}
+
+struct leg_stream *media_stream(struct engine *e, struct leg *l, unsigned i) {
+    handle h;
+    if (l->media.streams[i] == &leg_no_stream) {
+        l->media.streams[i] = pool_alloc(&e->streams, &h);
+        CHECK(l->media.streams[i]);
+    }
+    return l->media.streams[i];
+}
+
+void media_streams_free(struct engine *e, struct leg *l) {
+    for (unsigned i = 0; i < LEG_STREAMS; i++)
+        if (l->media.streams[i] != &leg_no_stream)
+            pool_free(&e->streams, pool_handle(&e->streams, l->media.streams[i]));
+    media_streams_none(l);
+}
+
 const struct addr *media_address(const struct engine *e, const struct leg *l) {
     uint32_t at = anchor_of(e, l);
     return anchor_addr(e, at == ANCHOR_NOWHERE ? 0 : at);
 }
 
 bool media_open(struct engine *e, struct leg *l, unsigned i, uint32_t streams) {
-    struct leg_stream *s = &l->media.streams[i];
     uint32_t at = anchor_of(e, l), generation;
-    if (s->open)
+    if (l->media.streams[i]->open)
         return true;
     if (at == ANCHOR_NOWHERE)
         at = anchor_choose(e, l, streams);
     uint32_t slot = at == ANCHOR_NOWHERE ? PORT_POOL_NONE : anchor_take(e, l, at, &generation);
     if (slot == PORT_POOL_NONE)
         return false;
+    struct leg_stream *s = media_stream(e, l, i);
     *s = (struct leg_stream){ .slot = slot, .generation = generation, .open = true };
     media_command(e, MEDIA_OPEN, s);
     return true;
@@ -50,14 +73,14 @@ bool media_has_ports(const struct engine *e, const struct leg *l, struct slice t
     if (l->direct || engine_sdp(e, text, &s) < 0)
         return true;
     for (unsigned i = 0; i < s.media_count && i < LEG_STREAMS; i++)
-        if (media_srtp_is_live(&s.media[i]) && !l->media.streams[i].open)
+        if (media_srtp_is_live(&s.media[i]) && !l->media.streams[i]->open)
             return false;
     return true;
 }
 
 void media_leave(struct engine *e, struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
-        struct leg_stream *s = &l->media.streams[i];
+        struct leg_stream *s = l->media.streams[i];
         if (!s->open)
             continue;
         media_command(e, MEDIA_LEAVE, s);
@@ -68,7 +91,7 @@ void media_leave(struct engine *e, struct leg *l) {
 
 static bool is_told(const struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++)
-        if (l->media.streams[i].open && !l->media.streams[i].told)
+        if (l->media.streams[i]->open && !l->media.streams[i]->told)
             return false;
     return true;
 }
@@ -78,7 +101,7 @@ static bool reads_here(const struct engine *e, const struct leg *l) {
     if (!leg_str(l, LEG_SDP_LOCAL).p || engine_sdp(e, leg_str(l, LEG_SDP_LOCAL), &told) < 0)
         return true;
     for (unsigned i = 0; i < told.media_count && i < LEG_STREAMS; i++) {
-        const struct leg_stream *s = &l->media.streams[i];
+        const struct leg_stream *s = l->media.streams[i];
         const struct sdp_media *m = &told.media[i];
         if (s->open && m->port && (m->port != port_pool_rtp_port(&e->ports, s->slot) ||
                                    !addr_eq_ip(&m->connection, media_address(e, l))))
@@ -103,14 +126,14 @@ void media_close_stream(struct engine *e, const struct leg_stream *s) {
 
 static void close_streams(struct engine *e, struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++)
-        if (l->media.streams[i].open)
-            media_close_stream(e, &l->media.streams[i]);
+        if (l->media.streams[i]->open)
+            media_close_stream(e, l->media.streams[i]);
 }
 
 uint32_t media_open_count(const struct leg *l) {
     uint32_t n = 0;
     for (unsigned i = 0; i < LEG_STREAMS; i++)
-        n += l->media.streams[i].open;
+        n += l->media.streams[i]->open;
     return n;
 }
 
@@ -119,14 +142,16 @@ bool media_move(struct engine *e, struct leg *l) {
     uint32_t at = anchor_choose(e, l, media_open_count(l));
     if (at == ANCHOR_NOWHERE)
         return false;
-    memcpy(streams, l->media.streams, sizeof streams);
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
+        streams[i] = *l->media.streams[i];
         streams[i].told = false;
         if (streams[i].open)
             streams[i].slot = anchor_take(e, l, at, &streams[i].generation);
     }
     close_streams(e, l);
-    memcpy(l->media.streams, streams, sizeof streams);
+    for (unsigned i = 0; i < LEG_STREAMS; i++)
+        if (streams[i].open)
+            *l->media.streams[i] = streams[i];
     media_take_up(e, l);
     return true;
 }
@@ -141,7 +166,7 @@ bool media_come_home(struct engine *e, struct leg *l) {
 
 void media_close(struct engine *e, struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
-        struct leg_stream *s = &l->media.streams[i];
+        struct leg_stream *s = l->media.streams[i];
         if (!s->open)
             continue;
         cdr_count_media(e, l, i);

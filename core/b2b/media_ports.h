@@ -10,6 +10,11 @@
 
 /* A command about stream s; to nowhere as yet. NULL: no room in the outbox. */
 struct media_cmd *media_command(struct engine *e, enum media_verb verb, const struct leg_stream *s);
+/* Of a new leg: no m-line has had ports. Of one that is freed next, whose ports are given back. */
+void media_streams_none(struct leg *l);
+void media_streams_free(struct engine *e, struct leg *l);
+/* The stream of m-line i < LEG_STREAMS, to be written. There is always one left. */
+struct leg_stream *media_stream(struct engine *e, struct leg *l, unsigned i);
 /* The stream of m-line i < LEG_STREAMS has ports, of a description that wants so many. False: there are none left. */
 bool media_open(struct engine *e, struct leg *l, unsigned i, uint32_t streams);
 /* Streams that are open. */

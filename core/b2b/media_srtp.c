@@ -273,7 +273,7 @@ static void settle_stream(struct engine *e, struct leg_stream *s, struct srtp_ke
 
 static bool has_keys(const struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++)
-        if (l->media.streams[i].suite)
+        if (l->media.streams[i]->suite)
             return true;
     return false;
 }
@@ -285,7 +285,7 @@ void media_srtp_settle(struct engine *e, struct leg *l, struct slice text) {
     if (!concerned || !text.p || !ours.p || sdp_parse(text, &said) < 0 || sdp_parse(ours, &told) < 0)
         return;
     for (unsigned i = 0; i < LEG_STREAMS && i < said.media_count && i < told.media_count; i++) {
-        struct leg_stream *s = &l->media.streams[i];
+        struct leg_stream *s = l->media.streams[i];
         if (!s->open || !said.media[i].port || !told.media[i].port)
             continue;
         struct srtp_keys k = agreed(&said.media[i], &told.media[i]);
@@ -295,7 +295,9 @@ void media_srtp_settle(struct engine *e, struct leg *l, struct slice text) {
 
 void media_srtp_reopen(struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
-        struct leg_stream *s = &l->media.streams[i];
+        struct leg_stream *s = l->media.streams[i];
+        if (s == &leg_no_stream)
+            continue;
         s->suite = SRTP_NONE;
         s->resumed = true;
         s->key_in = s->key_out = 0;
@@ -314,7 +316,7 @@ void media_srtp_rolled(struct engine *e, const struct event *ev) {
     struct call *c = l ? leg_call(e, l) : NULL;
     if (!c)
         return;
-    l->media.streams[i].in_roc = ev->u.media.in;
-    l->media.streams[i].out_roc = ev->u.media.out;
+    l->media.streams[i]->in_roc = ev->u.media.in;
+    l->media.streams[i]->out_roc = ev->u.media.out;
     call_changed(e, c);
 }

@@ -191,10 +191,12 @@ static bool is_held(const struct engine *e, uint16_t bucket) {
  * its way. What came here with a call from another shard has to go home. */
 static void leave_ports(struct engine *e, const struct call *c, struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
-        struct leg_stream *s = &l->media.streams[i];
-        if (s->open && port_pool_is_guest(&e->ports, s->slot))
+        struct leg_stream *s = l->media.streams[i];
+        if (!s->open)
+            continue;
+        if (port_pool_is_guest(&e->ports, s->slot))
             media_close_stream(e, s);
-        else if (s->open && port_pool_leave(&e->ports, s->slot, s->generation, e->now))
+        else if (port_pool_leave(&e->ports, s->slot, s->generation, e->now))
             moved_left_port(e, l, c->bucket, s->slot, s->generation);
         s->open = false;
     }

@@ -2,6 +2,7 @@
 #include "core/b2b/call.h"
 #include "core/b2b/barrier.h"
 #include "core/b2b/leg.h"
+#include "core/b2b/media_ports.h"
 #include "core/b2b/party.h"
 #include "core/b2b/record_pack.h"
 #include "core/b2b/record_read.h"
@@ -99,10 +100,11 @@ static bool keep_unknown(struct decoder *x) {
 /* Without quarantine: no packet has come to these ports here, or its call comes back with them. */
 static void drop_leg(struct engine *e, struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
-        const struct leg_stream *s = &l->media.streams[i];
+        const struct leg_stream *s = l->media.streams[i];
         if (s->open)
             port_pool_release(&e->ports, s->slot, s->generation, e->now - e->ports.quarantine_us);
     }
+    media_streams_free(e, l);
     leg_stop_ok(e, l);
     leg_rel_stop(e, l);
     leg_early_free(e, l);

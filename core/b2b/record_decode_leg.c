@@ -54,7 +54,7 @@ static void take_ports(struct decoder *x, struct leg *l, struct leg_stream *s, c
 bool take_other_ports(struct decoder *x) {
     for (unsigned i = 0; i < x->c->leg_count * LEG_STREAMS; i++) {
         struct leg *l = leg_get(x->e, x->c->legs[i / LEG_STREAMS]);
-        struct leg_stream *s = &l->media.streams[i % LEG_STREAMS];
+        struct leg_stream *s = l->media.streams[i % LEG_STREAMS];
         if (!s->open || s->slot != PORT_POOL_NONE)
             continue;
         uint32_t at = anchor_of(x->e, l);
@@ -70,13 +70,13 @@ bool take_other_ports(struct decoder *x) {
 static enum read_result read_stream(struct decoder *x, struct leg *l, struct slice in) {
     struct stream s = { 0 };
     uint64_t index;
-    if (!varint_get(&in, &index) || index >= LEG_STREAMS || l->media.streams[index].open)
+    if (!varint_get(&in, &index) || index >= LEG_STREAMS || l->media.streams[index]->open)
         return read_fail(x, RECORD_VALUE);
     if (!read_object(x, in, (struct record_where){ IN_STREAM, l->number, (uint8_t)index }, stream_field, &s))
         return READ_FAILED;
     if (!s.port)
         return read_fail(x, RECORD_VALUE);
-    struct leg_stream *to = &l->media.streams[index];
+    struct leg_stream *to = media_stream(x->e, l, (unsigned)index);
     take_ports(x, l, to, &s);
     to->open = true;
     to->rtp = s.rtp;
@@ -173,17 +173,12 @@ static enum read_result leg_field(struct decoder *x, void *object, const struct 
 }
 
 static struct leg *make_leg(struct decoder *x, uint8_t number) {
-    handle h;
-    struct leg *l = pool_alloc(&x->e->legs, &h);
+    struct leg *l = leg_alloc(x->e);
     if (!l)
         return NULL;
-    l->self = l->ok_timer.owner = l->timer.owner = l->session_timer.owner = h;
-    l->ok_timer.kind = TIMER_LEG_OK;
-    l->timer.kind = TIMER_LEG;
-    l->session_timer.kind = TIMER_SESSION;
     l->call = x->c->self;
     l->number = number;
-    x->c->legs[x->c->leg_count++] = h;
+    x->c->legs[x->c->leg_count++] = l->self;
     return l;
 }
 
@@ -198,11 +193,13 @@ static bool is_native(const struct engine *e, const struct leg *l) {
 static void hand_over(struct engine *e, struct leg *from, struct leg *to) {
     to->session_unsure = to->session_unsure || from->session_unsure;
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
-        struct leg_stream *s = &from->media.streams[i], *t = &to->media.streams[i];
-        if (s->open && t->open && t->slot == PORT_POOL_NONE) {
+        struct leg_stream *s = from->media.streams[i], *t = to->media.streams[i];
+        if (!s->open)
+            continue;
+        if (t->open && t->slot == PORT_POOL_NONE) {
             t->slot = s->slot;
             t->generation = s->generation;
-        } else if (s->open && s->slot != PORT_POOL_NONE) {
+        } else if (s->slot != PORT_POOL_NONE) {
             port_pool_release(&e->ports, s->slot, s->generation, e->now - e->ports.quarantine_us);
         }
         s->open = false;

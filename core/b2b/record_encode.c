@@ -85,7 +85,7 @@ static void put_roc(struct sbuf *out, uint32_t tag, const struct srtp_roc *r) {
 
 static void put_streams(const struct encoder *x, const struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
-        const struct leg_stream *s = &l->media.streams[i];
+        const struct leg_stream *s = l->media.streams[i];
         struct addr next = s->rtp;
         next.port++;
         if (!s->open)

@@ -79,6 +79,9 @@ struct leg_stream {
     struct addr rtp, rtcp;
 };
 
+/* Never written to. */
+extern const struct leg_stream leg_no_stream;
+
 struct leg_media {
     uint64_t session_id;   /* of our o= line to this leg */
     uint64_t version;      /* of what was sent last; rises by one when the description changes (RFC 3264 section 8) */
@@ -86,7 +89,7 @@ struct leg_media {
     uint64_t agreed_us;    /* when the peer last said what it sends */
     uint8_t own_before;    /* the same, with LEG_SDP_BEFORE */
     bool said_srtp, told_srtp; /* false: nothing in LEG_SDP_REMOTE, in LEG_SDP_LOCAL, is about SRTP */
-    struct leg_stream streams[LEG_STREAMS];
+    struct leg_stream *streams[LEG_STREAMS]; /* leg_no_stream: of a line that never had ports; media_ports.h */
 };
 
 struct leg {
@@ -437,6 +440,7 @@ struct engine {
     struct txn_layer txns;
     struct auth_server auth;
     struct pool calls, legs, transfers;
+    struct pool streams; /* as many as all legs can have */
     struct chain calls_by_id, calls_by_bucket;
     struct chain parties, awaited[PARTY_COUNT + 1]; /* party.h */
     struct map leg_map; /* local tag -> leg */

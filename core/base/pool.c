@@ -53,6 +53,12 @@ void *pool_alloc(struct pool *p, handle *h) {
     return object;
 }
 
+handle pool_handle(const struct pool *p, const void *object) {
+    uint32_t index = (uint32_t)((size_t)((const uint8_t *)object - p->objects) / p->size);
+    CHECK(index < p->count && object_at(p, index) == object && is_live(p, index));
+    return handle_of(p->generation[index], index);
+}
+
 void pool_free(struct pool *p, handle h) {
     uint8_t *object = pool_get(p, h);
     CHECK(object != NULL);

@@ -36,6 +36,8 @@ static inline void *pool_get(const struct pool *p, handle h) {
         return NULL;
     return p->objects + (size_t)index * p->size;
 }
+/* Of a live object. */
+handle pool_handle(const struct pool *p, const void *object);
 /* A live handle only (CHECK). */
 void pool_free(struct pool *p, handle h);
 /* Iteration in index order: next live object after *cursor (start with 0), or NULL at the end. */

@@ -95,7 +95,7 @@ void direct_check(struct world *w, const struct leg *l, const struct leg *p) {
     if (l->direct != p->direct)
         sim_fail(w, "media that one leg relays and the other does not");
     for (unsigned i = 0; l->direct && i < LEG_STREAMS; i++)
-        if (l->media.streams[i].open)
+        if (l->media.streams[i]->open)
             sim_fail(w, "a port is held for media that goes from party to party");
 }
 
@@ -116,7 +116,7 @@ void direct_check_announced(struct world *w, const struct transfer *t) {
     const struct leg *a = leg_get(w->e, t->transferee);
     if (t->state != TRANSFER_ANNOUNCE || t->resuming || w->faults.deaths)
         return;
-    const struct leg_stream *s = a ? &a->media.streams[0] : NULL;
+    const struct leg_stream *s = a ? a->media.streams[0] : NULL;
     const struct relay_play *p = s && s->open ? &w->relay->streams[s->slot].play : NULL;
     if (!p || !p->on || p->source != MEDIA_SOURCE_ANNOUNCEMENT)
         sim_fail(w, "who is recalled in vain does not hear the announcement");

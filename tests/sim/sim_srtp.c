@@ -61,7 +61,7 @@ void srtp_note(struct world *w, const struct media_cmd *cmd) {
 }
 
 void srtp_check(struct world *w, const struct leg *l, const struct phone *ph, const struct pdlg *d) {
-    const struct leg_stream *s = &l->media.streams[0];
+    const struct leg_stream *s = l->media.streams[0];
     /* Keys are noted of one relay. */
     if (!s->open || !(d->mine.live & d->theirs.live & 1) || w->script.setup.nodes)
         return;

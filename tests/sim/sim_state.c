@@ -138,7 +138,7 @@ static uint8_t lines_in_use(struct world *w, const struct leg *l) {
 static void check_routes(struct world *w, const struct leg *l, const struct leg *p) {
     uint8_t used = lines_in_use(w, l) & lines_in_use(w, p);
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
-        const struct leg_stream *a = &l->media.streams[i], *b = &p->media.streams[i];
+        const struct leg_stream *a = l->media.streams[i], *b = p->media.streams[i];
         if (!a->open)
             continue;
         const struct relay_stream *r = &w->relay->streams[a->slot];
@@ -155,7 +155,7 @@ static bool sends(const struct phone_sdp *mine, const struct phone_sdp *theirs) 
 
 /* Its phone sends to where the leg's stream is. */
 static void check_heard(struct world *w, const struct leg *l, const struct pdlg *d) {
-    uint32_t slot = l->media.streams[0].slot, port = SIM_PORT_MIN + 2 * (slot % SIM_PORT_PAIRS);
+    uint32_t slot = l->media.streams[0]->slot, port = SIM_PORT_MIN + 2 * (slot % SIM_PORT_PAIRS);
     uint8_t host = anchor_addr(w->e, anchor_of_slot(w->e, slot))->ip[3];
     if (d->theirs.host != host || d->theirs.port != port)
         sim_fail(w, "a phone sends to port %u of %u, its leg is at port %u of %u", d->theirs.port, d->theirs.host, port,
@@ -181,7 +181,7 @@ static void check_views(struct world *w, const struct leg *la, const struct leg 
     if (la->direct)
         direct_check_views(w, phone_of(w, la), a, phone_of(w, lb), b);
     srtp_check(w, la, phone_of(w, la), a);
-    const struct leg_stream *s = &la->media.streams[0];
+    const struct leg_stream *s = la->media.streams[0];
     if (s->open && (a->mine.live & 1) && w->relay->streams[s->slot].rtp.signalled.port != a->port)
         sim_fail(w, "the relay sends to port %u, the phone is at %u", w->relay->streams[s->slot].rtp.signalled.port,
                  a->port);
@@ -262,7 +262,7 @@ static void check_owners(struct world *w) {
     EACH(leg, l, &e->legs) {
         legs++;
         for (unsigned i = 0; i < LEG_STREAMS; i++)
-            ports += l->media.streams[i].open;
+            ports += l->media.streams[i]->open;
     }
     EACH(call, k, &e->calls) {
         records += k->record_stored;

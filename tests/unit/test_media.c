@@ -19,9 +19,8 @@ static struct pair new_pair(const struct engine_config *c) {
     struct pair p = { .r = rig_new(c) };
     p.e = p.r->e;
     p.e->out = &p.r->out;
-    handle h;
-    p.a = pool_alloc(&p.e->legs, &h);
-    p.b = pool_alloc(&p.e->legs, &h);
+    p.a = leg_alloc(p.e);
+    p.b = leg_alloc(p.e);
     CU_ASSERT_FATAL(p.a && p.b);
     p.a->media.session_id = 111;
     p.b->media.session_id = 222;
@@ -254,7 +253,7 @@ static void test_routes(void) {
     media_describe(p.e, p.a, SL(AUDIO), -1);
     media_describe(p.e, p.b, SL(AUDIO), -1);
     rig_collect(p.r);
-    uint32_t a = p.a->media.streams[0].slot, b = p.b->media.streams[0].slot;
+    uint32_t a = p.a->media.streams[0]->slot, b = p.b->media.streams[0]->slot;
     rig_clear(p.r);
     media_connect(p.e, p.a, p.b);
     media_mute(p.e, p.a);

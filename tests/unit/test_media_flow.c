@@ -24,8 +24,8 @@ static struct call *the_call(void) {
 static void tell(const struct leg *l, struct media_flow flow) {
     struct event ev = { .kind = EV_MEDIA };
     ev.u.media.what = MEDIA_EV_FLOW;
-    ev.u.media.stream = l->media.streams[0].slot;
-    ev.u.media.generation = l->media.streams[0].generation;
+    ev.u.media.stream = l->media.streams[0]->slot;
+    ev.u.media.generation = l->media.streams[0]->generation;
     ev.u.media.flow = flow;
     rig_step(&r, &ev);
 }
@@ -47,7 +47,7 @@ static void take_over(struct record_bytes *record, uint64_t later_us) {
 
 static const struct media_cmd *opened(const struct leg *l) {
     for (uint32_t i = 0; i < open_n; i++)
-        if (opens[i].stream == l->media.streams[0].slot)
+        if (opens[i].stream == l->media.streams[0]->slot)
             return &opens[i];
     return NULL;
 }

@@ -30,9 +30,8 @@ static struct pair new_pair(enum srtp_mode mode) {
     struct pair p = { .r = rig_new(&c) };
     p.e = p.r->e;
     p.e->out = &p.r->out;
-    handle h;
-    p.a = pool_alloc(&p.e->legs, &h);
-    p.b = pool_alloc(&p.e->legs, &h);
+    p.a = leg_alloc(p.e);
+    p.b = leg_alloc(p.e);
     CU_ASSERT_FATAL(p.a && p.b);
     return p;
 }

@@ -103,8 +103,8 @@ static void check_talk(const struct scene *s, const char *tag, unsigned port, co
     CHECK_TRUE(x && y);
     if (!x || !y)
         return;
-    uint32_t i = x->media.streams[0].slot, k = y->media.streams[0].slot;
-    CHECK_TRUE(x->media.streams[0].open && y->media.streams[0].open && i < STREAMS && k < STREAMS);
+    uint32_t i = x->media.streams[0]->slot, k = y->media.streams[0]->slot;
+    CHECK_TRUE(x->media.streams[0]->open && y->media.streams[0]->open && i < STREAMS && k < STREAMS);
     CHECK_TRUE(seen.to[i] == k && seen.to[k] == i);
     CHECK_EQ(seen.remote[i].port, port);
     CHECK_EQ(seen.remote[k].port, other_port);

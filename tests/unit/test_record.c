@@ -58,7 +58,7 @@ static void check_media(const struct engine *e, const struct leg_media *was, con
     CHECK_TRUE(was->session_id == is->session_id && was->version == is->version);
     CHECK_EQ(was->own_direction, is->own_direction);
     for (unsigned i = 0; i < LEG_STREAMS; i++) {
-        const struct leg_stream *x = &was->streams[i], *y = &is->streams[i];
+        const struct leg_stream *x = was->streams[i], *y = is->streams[i];
         CHECK_EQ(x->open, y->open);
         if (!x->open || !y->open)
             continue;
