@@ -239,7 +239,8 @@ static inline void pair_taken_over(struct pair *p, unsigned i, unsigned bucket) 
     pair_bucket(p, i, BUCKET_MINE, bucket, 0, epoch);
 }
 
-/* From its first owner, which lives, and knows: by a claim that the store grants, as it does each write that follows. */
+/* From its first owner, which lives, and knows: by a claim that the store grants, as it does each write that
+ * follows. */
 static inline void pair_taken_by(struct pair *p, unsigned i, unsigned bucket) {
     struct store_op claim = { .verb = STORE_CLAIM, .bucket = (uint16_t)bucket, .node = p->number[i],
                               .former = p->number[pair_owner(bucket)], .epoch = 1 };
