@@ -158,6 +158,29 @@ static void test_2xx_forked(void) {
     fix_end(f);
 }
 
+/* Of a TU that is gone when the 2xx comes again: kept behind the 2xx alone, and as long as the transaction. */
+static void test_ack_kept(void) {
+    struct fix *f = fix_new();
+    uint64_t t0 = f->now;
+    struct addr other = f->far;
+    other.port++;
+    handle h = fix_start(f, SIP_M_INVITE, B1);
+    txn_keep_ack(&f->layer, h, buf_copy(&f->bufs, SL("too early")), &other);
+    CHECK_TRUE(slice_has_prefix(buf_slice(txn_get(&f->layer, h)->request), SL("INVITE")));
+    CHECK_TRUE(addr_eq(&txn_get(&f->layer, h)->dst, &f->far));
+    fix_recv(f, fix_response(200, "INVITE", B1, "tt"));
+    txn_keep_ack(&f->layer, h, buf_copy(&f->bufs, SL("one")), &other);
+    txn_keep_ack(&f->layer, h, buf_copy(&f->bufs, SL("two")), &other);
+    CHECK_EQ(fix_recv(f, fix_response(200, "INVITE", B1, "tt")).kind, TXN_2XX_AGAIN);
+    CHECK_TRUE(slice_eq(buf_slice(txn_get(&f->layer, h)->request), SL("two")));
+    CHECK_TRUE(addr_eq(&txn_get(&f->layer, h)->dst, &other));
+    CHECK_EQ(f->sent_n, 1);
+    fix_run(f, t0 + 32 * SEC);
+    CHECK_TRUE(txn_get(&f->layer, h) == NULL);
+    txn_keep_ack(&f->layer, h, buf_copy(&f->bufs, SL("too late")), &other);
+    fix_end(f);
+}
+
 static void test_2xx_behind_failure(void) {
     struct fix *f = fix_new();
     fix_start(f, SIP_M_INVITE, B1);
@@ -391,8 +414,8 @@ static void test_trace(void) {
 int main(void) {
     return UNIT_RUN("txn_client", UNIT(test_timer_a_b), UNIT(test_timer_e_f), UNIT(test_timer_e_in_proceeding),
                     UNIT(test_reliable), UNIT(test_provisional_stops_a_b), UNIT(test_failure_is_acked),
-                    UNIT(test_2xx_forked), UNIT(test_2xx_behind_failure), UNIT(test_timer_k), UNIT(test_matching),
-                    UNIT(test_cancel_before_provisional), UNIT(test_cancel_never_answered),
+                    UNIT(test_2xx_forked), UNIT(test_ack_kept), UNIT(test_2xx_behind_failure), UNIT(test_timer_k),
+                    UNIT(test_matching), UNIT(test_cancel_before_provisional), UNIT(test_cancel_never_answered),
                     UNIT(test_cancel_held_then_final), UNIT(test_cancel_crosses_200), UNIT(test_cancel_lost_487),
                     UNIT(test_cancel_without_room), UNIT(test_transport_error), UNIT(test_full), UNIT(test_outbox_full),
                     UNIT(test_unknown_method), UNIT(test_trace));
