@@ -331,9 +331,9 @@ allocations: all
 	@B=$(B) CALLS=$(CALLS) E2E_LIMIT=1800 tests/e2e/run.sh allocations
 	@grep 'allocator$$' $(B)/e2e/allocations/test.log
 
-# Phones, network and engine in one process under virtual time. HOURS=n, SEED=n, HOT=1.
+# Phones, network and engine in one process under virtual time. HOURS=n, SEED=n, HOT=1, NODES=1, mix or shards.
 sim: $(SIM_BIN)
-	$(SIM_BIN) $(if $(NODES),$(if $(filter mix,$(NODES)),--mix,--nodes)) $(if $(HOT),--hot) \
+	$(SIM_BIN) $(if $(NODES),$(if $(filter mix shards,$(NODES)),--$(NODES),--nodes)) $(if $(HOT),--hot) \
 	    $(if $(SEED),--seed $(SEED) --count 1 --verbose,--seconds $(if $(HOURS),$$(($(HOURS) * 3600)),60) \
 	    $(if $(filter-out mix,$(NODES))$(HOT),,--explained tests/sim/unreached.txt))
 

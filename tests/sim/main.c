@@ -10,6 +10,7 @@
  *   --faults      in every world with confirmed durability the store is late, refuses and is down; engines die, and
  *                 others go on with their records: without it in two thirds of those worlds
  *   --nodes       several engines of a cluster in each world; --mix: in one of twenty
+ *   --shards      ... and one of its nodes has two
  *   --hot         more re-INVITEs, glare and direct media, and all of it closer together
  *   --verbose     the ladder; --wire: whole messages too
  *   --hash        the hash of all traces: the same on every machine
@@ -53,6 +54,8 @@ static void parse(struct sim_options *o, int argc, char **argv) {
             o->faults = true;
         else if (!strcmp(a, "--nodes"))
             o->nodes = true;
+        else if (!strcmp(a, "--shards"))
+            o->shards = true;
         else if (!strcmp(a, "--hot"))
             o->hot = true;
         else if (!strcmp(a, "--mix"))
@@ -107,7 +110,8 @@ static void on_failure(struct world *w, const char *program) {
         return;
     sim_shrink(w);
     printf("shrunk; replay: %s%s%s%s --seed %llu --verbose --only ", program, w->opt.hot ? " --hot" : "",
-           w->opt.faults ? " --faults" : "", w->opt.nodes ? " --nodes" : w->opt.mix ? " --mix" : "",
+           w->opt.faults ? " --faults" : "",
+           w->opt.shards ? " --shards" : w->opt.nodes ? " --nodes" : w->opt.mix ? " --mix" : "",
            (unsigned long long)w->seed);
     print_list(w);
     w->opt.verbose = true;

@@ -11,7 +11,8 @@
  *   sim_direct  those with DTLS and ICE, whose media goes from party to party
  *   sim_world   the queue of events, the engine with store and relay, one run from a seed to the end
  *   sim_store   the store's delays and failures, and whether what is promised was stored
- *   sim_node    the engine's death and the next one; sim_cluster several engines with leases
+ *   sim_node    the engine's death and the next one; sim_cluster several engines with leases; sim_shards those that
+ *               share a node
  *   sim_vip     media addresses that move among the nodes
  *   sim_promote the store's replica in the place of its server
  *   sim_check   what must hold after every step and at the end
@@ -35,7 +36,7 @@
 #define SIM_ENGINE 0xff           /* as a node of the network */
 #define SIM_PACKET_MAX 4096
 #define SIM_PACKETS 2048
-#define SIM_ITEMS 4096
+#define SIM_ITEMS 16384
 #define SIM_EVENTS 4096
 #define SIM_SCENES 180
 #define SIM_PORT_PAIRS 200        /* of each media address */
@@ -105,7 +106,11 @@ struct sim_setup {
     uint32_t delay_us, jitter_us;
     bool durable;                 /* what is promised waits for the store */
     bool faults;                  /* ... which fails, and engines die */
-    uint8_t nodes;                /* engines of a cluster; 0: one engine alone */
+    uint8_t nodes;                /* of a cluster, an engine each; 0: one engine alone */
+    uint8_t shards;               /* bit i: node i has a second engine */
+    bool lone;                    /* its one node is in no cluster */
+    bool steered;                 /* the kernel gives each message to the shard of its bucket */
+    uint32_t mail_us, mail_loss;  /* between shards: how late at most; per mille of what comes again */
     uint8_t balance;              /* phones reach one of them by chance, or by their Call-ID */
     bool vips;                    /* a node's media address moves to another one when it is gone */
     bool replicas;                /* what counts as stored has a replica of the store, too */
@@ -133,7 +138,7 @@ struct sim_setup {
 
 struct sim_script {
     struct sim_setup setup;
-    bool nodes;                   /* only worlds of several engines */
+    bool nodes, shards;           /* only worlds of several engines; and of a node with several */
     bool hot;                     /* --hot */
     uint32_t n;
     uint32_t first[SIM_SCENES + 1]; /* of each scene's events, which lie together */
@@ -283,7 +288,7 @@ struct phone {
 
 enum sim_item_kind { ITEM_PACKET, ITEM_EVENT, ITEM_CLIENT, ITEM_SERVER, ITEM_ANSWER, ITEM_BYE, ITEM_ACT, ITEM_HANGUP,
                      ITEM_STORE, ITEM_RISE, ITEM_FLY, ITEM_START, ITEM_WAKE, ITEM_SURVIVED, ITEM_PROMOTE,
-                     ITEM_ADDRESS };
+                     ITEM_ADDRESS, ITEM_ENDS };
 
 struct sim_item {
     uint64_t at, seq;
@@ -354,7 +359,7 @@ struct sim_seen_all {
 
 struct sim_options {
     uint64_t seed, count, seconds;
-    bool faults, nodes, mix, hot, verbose, hash, no_shrink, survey, cover, engine_trace, stop_on_first;
+    bool faults, nodes, shards, mix, hot, verbose, hash, no_shrink, survey, cover, engine_trace, stop_on_first;
     const char *only, *explained;
 };
 

@@ -11,6 +11,7 @@
 #define GOSSIP_US 500000
 #define LINK_US 300
 #define FENCED_US SECOND    /* refused writes make it ask no more often */
+#define TICKS_AT_ONCE 20000 /* of all leases */
 #define TRUTH 77 /* ticket of the check's own question */
 
 void cluster_setup(struct sim_setup *u, uint64_t seed) {
@@ -77,6 +78,12 @@ static void fly_push(struct world *w, struct sim_fly *f, uint64_t at) {
     world_push(w, &(struct sim_item){ .at = at, .kind = ITEM_FLY, .fly = f });
 }
 
+struct sim_fly *cluster_fly(struct world *w, unsigned i, const struct event *ev, struct slice bytes, uint64_t at) {
+    struct sim_fly *f = fly_new(w, i, ev, SLICE_NONE, bytes);
+    fly_push(w, f, at);
+    return f;
+}
+
 /* ---- the lease ---- */
 
 struct lease_input *cluster_tell(struct world *w, unsigned i, enum lease_input_kind kind, uint16_t bucket) {
@@ -90,13 +97,16 @@ struct lease_input *cluster_tell(struct world *w, unsigned i, enum lease_input_k
     return in;
 }
 
-static void tell_heard(struct world *w, unsigned to, uint16_t bucket, uint32_t owner, uint64_t epoch) {
+static void tell_heard(struct world *w, unsigned from, unsigned to, uint16_t bucket, uint32_t owner, uint64_t epoch) {
     struct sim_node *n = &w->cluster->node[to];
+    struct lease_input heard = { .kind = LEASE_IN_HEARD, .bucket = bucket, .node = owner, .epoch = epoch };
+    if (shards_are_siblings(w, from, to)) {
+        shards_tell(w, from, to, &heard);
+        return;
+    }
     if (!n->runs || n->asleep || w->now < w->cluster->link_cut[w->cluster->at][to])
         return;
-    struct lease_input *in = cluster_tell(w, to, LEASE_IN_HEARD, bucket);
-    in->node = owner;
-    in->epoch = epoch;
+    *cluster_tell(w, to, LEASE_IN_HEARD, bucket) = heard;
 }
 
 /* Of buckets with calls, or of all. */
@@ -109,8 +119,8 @@ static void say_decision(const struct world *w, unsigned i, const struct lease_d
     for (uint32_t k = 0; k < s->kept_n; k++)
         of_call = of_call || (s->kept[k].value && s->kept[k].bucket == d->bucket);
     if (w->opt.verbose && of_call)
-        printf("%6llu.%06llu node %u %s bucket %03x: %u, epoch %llu\n", (unsigned long long)(w->now / SECOND),
-               (unsigned long long)(w->now % SECOND), i + 1, names[d->verdict], d->bucket, d->node,
+        printf("%6llu.%06llu node %s %s bucket %03x: %u, epoch %llu\n", (unsigned long long)(w->now / SECOND),
+               (unsigned long long)(w->now % SECOND), shards_name(w, i), names[d->verdict], d->bucket, d->node,
                (unsigned long long)d->epoch);
 }
 
@@ -129,7 +139,7 @@ static void decision(struct world *w, unsigned i, const struct lease_decision *d
     if (!lease_event(d, &ev)) {
         w->cluster->node[i].drained |= d->verdict == LEASE_DRAINED;
         if (d->verdict == LEASE_TELL)
-            tell_heard(w, d->node - 1, d->bucket, d->owner, d->epoch);
+            tell_heard(w, i, shards_index(w, d->node), d->bucket, d->owner, d->epoch);
         return;
     }
     if (!cluster_use(w, i))
@@ -143,9 +153,11 @@ static void decision(struct world *w, unsigned i, const struct lease_decision *d
     world_step_engine(w, &ev);
     if (loses)
         check_died(w); /* its next owner goes on with what is stored */
+    if (d->verdict == LEASE_MINE)
+        shards_has(w, i, d->bucket);
     for (unsigned k = 0; d->verdict == LEASE_MINE && k < w->cluster->n; k++)
         if (k != i)
-            tell_heard(w, k, d->bucket, i + 1, d->epoch);
+            tell_heard(w, i, k, d->bucket, w->cluster->node[i].number, d->epoch);
 }
 
 static void carry_out(struct world *w, unsigned i) {
@@ -164,6 +176,7 @@ static void carry_out(struct world *w, unsigned i) {
 
 void cluster_work(struct world *w, unsigned i) {
     struct sim_node *n = &w->cluster->node[i];
+    n->waiting = w->script.setup.lone ? 0 : n->waiting;
     while (n->runs && !n->asleep && n->waiting) {
         struct lease_input in = n->in[n->first];
         n->first = (n->first + 1) % SIM_INPUTS;
@@ -191,7 +204,7 @@ static void peer_out(struct world *w, unsigned from, unsigned to, const struct o
         return;
     }
     ev.u.peer.what = o->u.peer.what;
-    ev.u.peer.from = from + 1;
+    ev.u.peer.from = shards_peer(w, from);
     ev.u.peer.bucket = o->u.peer.bucket;
     ev.u.peer.hops = o->u.peer.hops;
     ev.u.peer.src = o->u.peer.src;
@@ -199,24 +212,31 @@ static void peer_out(struct world *w, unsigned from, unsigned to, const struct o
     static const char *const names[] = { "datagram", "move", "arrived", "go", "no", "ended", "binding",
                                          "over" };
     if (w->opt.verbose && o->u.peer.what != PEER_DATAGRAM && o->u.peer.what != PEER_BINDING)
-        printf("%6llu.%06llu node %u -> node %u %s, bucket %03x\n", (unsigned long long)(w->now / SECOND),
-               (unsigned long long)(w->now % SECOND), from + 1, to + 1, names[o->u.peer.what], o->u.peer.bucket);
+        printf("%6llu.%06llu node %s -> node %s %s, bucket %03x\n", (unsigned long long)(w->now / SECOND),
+               (unsigned long long)(w->now % SECOND), shards_name(w, from), shards_name(w, to), names[o->u.peer.what],
+               o->u.peer.bucket);
     struct slice bytes = o->u.peer.buf ? buf_slice(o->u.peer.buf) : SLICE_NONE;
+    if (shards_are_siblings(w, from, to)) {
+        shards_mail(w, from, to, &ev, bytes);
+        return;
+    }
     uint64_t at = w->now + LINK_US + sim_draw(w, 120, w->script.setup.delay_us + 1);
     /* A stream: in order. */
     at = at > c->link_last[from][to] ? at : c->link_last[from][to];
     c->link_last[from][to] = at;
-    fly_push(w, fly_new(w, to, &ev, SLICE_NONE, bytes), at);
+    cluster_fly(w, to, &ev, bytes, at);
 }
 
 void cluster_out(struct world *w, const struct out *o) {
     unsigned at = w->cluster->at;
+    if (o->kind == OUT_BUCKET && w->script.setup.lone)
+        return;
     if (o->kind == OUT_BUCKET) {
         cluster_tell(w, at, o->u.bucket.what == BUCKET_GIVEN ? LEASE_IN_GIVEN : LEASE_IN_ASK, o->u.bucket.bucket);
         return;
     }
     for (unsigned k = 0; k < w->cluster->n; k++)
-        if (k != at && (!o->u.peer.to || o->u.peer.to == k + 1))
+        if (k != at && (!o->u.peer.to || o->u.peer.to == shards_peer(w, k)))
             peer_out(w, at, k, o);
 }
 
@@ -237,7 +257,7 @@ void cluster_answer(struct world *w, unsigned node, uint32_t life, const struct 
 }
 
 void cluster_event(struct world *w, unsigned i, const struct event *ev, uint64_t at) {
-    fly_push(w, fly_new(w, i, ev, SLICE_NONE, SLICE_NONE), at);
+    cluster_fly(w, i, ev, SLICE_NONE, at);
 }
 
 void cluster_connection(struct world *w, bool up) {
@@ -277,6 +297,12 @@ static void arrive(struct world *w, struct sim_fly *f) {
         ev.u.store.key = slice_of(f->bytes, f->key_n);
         ev.u.store.value = slice_of(f->bytes + f->key_n, f->n - f->key_n);
     }
+    if (f->tells) {
+        *cluster_tell(w, f->node, f->in.kind, f->in.bucket) = f->in;
+        n->leaves = n->leaves || f->in.kind == LEASE_IN_DRAIN;
+        cluster_work(w, f->node);
+        return;
+    }
     cluster_work(w, f->node); /* the lease first, as in a shell's turn */
     hear_store(w, f->node, &ev);
     if (ev.kind == EV_STORE && (ev.u.store.ticket & LEASE_TICKET)) {
@@ -287,6 +313,8 @@ static void arrive(struct world *w, struct sim_fly *f) {
     } else if (cluster_use(w, f->node) && n->life == f->life) {
         if (is_record(&ev))
             check_died(w);
+        if (ev.kind == EV_SEND_FAILED)
+            check_excuse(w);
         w->cluster->passed_on = ev.kind == EV_PEER && ev.u.peer.what == PEER_DATAGRAM;
         world_step_engine(w, &ev);
     }
@@ -318,16 +346,17 @@ void cluster_land(struct world *w) {
 /* A balancer learns that a node is away, and sends its share to the next. */
 static unsigned pick(struct world *w, const struct packet *p) {
     struct sim_cluster *c = w->cluster;
+    unsigned nodes = w->script.setup.nodes;
     if (!w->script.setup.balance)
-        return sim_draw(w, 121, c->n);
+        return shards_pick(w, sim_draw(w, 121, nodes), p);
     const struct sip_msg *m = packet_read((struct packet *)p);
-    unsigned first = m ? (unsigned)(sim_hash(m->call_id) % c->n) : 0;
-    for (unsigned k = 0; k < c->n; k++) {
-        const struct sim_node *n = &c->node[(first + k) % c->n];
-        if (n->runs && !n->asleep)
-            return (first + k) % c->n;
+    unsigned first = m ? (unsigned)(sim_hash(m->call_id) % nodes) : 0;
+    for (unsigned k = 0; k < nodes; k++) {
+        unsigned i = shards_pick(w, (first + k) % nodes, p);
+        if (c->node[i].runs && !c->node[i].asleep)
+            return i;
     }
-    return first;
+    return shards_pick(w, first, p);
 }
 
 bool cluster_picks(struct world *w, const struct sim_item *item) {
@@ -372,12 +401,23 @@ static void gossip(struct world *w, unsigned i) {
     struct sim_cluster *c = w->cluster;
     c->node[i].gossip = cluster_lease_now(w) + GOSSIP_US;
     for (unsigned k = 0; k < c->n; k++) {
-        if (k == i || !c->node[k].runs || c->node[k].asleep || link_is_cut(w, i, k))
+        struct lease_input in = { .kind = LEASE_IN_PEER, .node = c->node[i].number };
+        in.store_ok = lease_store_ok(c->node[i].l);
+        if (k == i || !c->node[k].runs)
             continue;
-        struct lease_input *in = cluster_tell(w, k, LEASE_IN_PEER, 0);
-        in->node = i + 1;
-        in->store_ok = lease_store_ok(c->node[i].l);
+        if (shards_are_siblings(w, i, k))
+            shards_tell(w, i, k, &in);
+        else if (!c->node[k].asleep && !link_is_cut(w, i, k))
+            *cluster_tell(w, k, LEASE_IN_PEER, 0) = in;
     }
+}
+
+static void count_tick(struct world *w) {
+    struct sim_cluster *c = w->cluster;
+    c->ticks = c->ticked_at == w->now ? c->ticks + 1 : 0;
+    c->ticked_at = w->now;
+    if (c->ticks > TICKS_AT_ONCE)
+        sim_fail(w, "a lease spins: time does not move");
 }
 
 /* What the leases do by themselves. */
@@ -385,6 +425,7 @@ static bool lease_tick(struct world *w, unsigned i) {
     struct sim_node *n = &w->cluster->node[i];
     if (!n->waiting && cluster_lease_due(w, i) > w->now)
         return false;
+    count_tick(w);
     if (!n->waiting && n->gossip <= cluster_lease_now(w)) {
         if (i == 0)
             cluster_rest(w);
@@ -406,9 +447,10 @@ void cluster_tick(struct world *w) {
     struct event tick = { .kind = EV_DEADLINE };
     if (!lease_tick(w, i) && cluster_use(w, i))
         world_step_engine(w, &tick);
-    if (n->drained && n->runs) {
-        cluster_stop(w, i);
-        world_push(w, &(struct sim_item){ .at = w->now + 2 * SECOND, .kind = ITEM_START, .who = (uint8_t)i });
+    if (n->drained && n->runs && n->shards > 1) {
+        shards_drained(w, i);
+    } else if (n->drained && n->runs) {
+        cluster_leave(w, i);
     }
 }
 
@@ -429,6 +471,10 @@ void cluster_item(struct world *w, const struct sim_item *item) {
         break;
     case ITEM_SURVIVED: cluster_check_rest(w); break;
     case ITEM_ADDRESS: vip_item(w, item); break;
+    case ITEM_ENDS:
+        if (n->runs && n->life == item->gen)
+            cluster_leave(w, item->who);
+        break;
     default: break;
     }
 }
@@ -436,6 +482,8 @@ void cluster_item(struct world *w, const struct sim_item *item) {
 /* ---- one owner acts ---- */
 
 static uint32_t owner_in_store(struct world *w, uint16_t bucket) {
+    if (w->script.setup.lone)
+        return w->cluster->node[shards_lone_owner(w, bucket)].number;
     struct store_op op = { .verb = STORE_OWNER, .ticket = TRUTH, .bucket = bucket };
     struct event ev = { 0 };
     store_submit(w->store, &op, SIM_WALL_MS + w->now / 1000);
@@ -448,6 +496,6 @@ void cluster_check_send(struct world *w, const struct sip_msg *m) {
     const struct leg *l = leg_of_tag(w->e, m->call_id, m->is_request ? m->from_tag : m->to_tag);
     const struct call *c = l ? call_get(w->e, l->call) : NULL;
     uint32_t owner = c ? owner_in_store(w, c->bucket) : 0;
-    if (c && owner != w->cluster->at + 1)
-        sim_fail(w, "node %u sends for a call of node %u", w->cluster->at + 1, owner);
+    if (c && owner != w->cluster->node[w->cluster->at].number)
+        sim_fail(w, "node %s sends for a call of node %u", shards_name(w, w->cluster->at), owner);
 }

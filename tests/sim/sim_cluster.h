@@ -14,6 +14,7 @@
 #include "tests/sim/sim.h"
 
 #define SIM_NODES 3
+#define SIM_MEMBERS 4 /* engines of all nodes */
 #define SIM_INPUTS 16384
 #define SIM_AT_REST 64
 #define SIM_AWAY 1024
@@ -23,6 +24,8 @@ struct sim_fly {
     struct sim_fly *next, *prev, *behind; /* behind: of those that land now */
     uint32_t life;       /* of the node it is for */
     uint8_t node;
+    bool tells;          /* a sibling's word for the lease, and no event */
+    struct lease_input in;
     struct event ev;     /* EV_STORE, EV_PEER; its slices are offsets into bytes until it arrives */
     uint32_t key_n, n;
     char bytes[];
@@ -40,8 +43,11 @@ struct sim_away {
     uint64_t id, since, moved;
 };
 
+/* An engine: a node, or one of its shards. */
 struct sim_node {
-    bool runs, asleep, leaves, drained;
+    bool runs, asleep, leaves, drained, ends;
+    uint8_t node, shard, shards; /* which shard of how many of which node */
+    uint32_t number;     /* as a member, and as a peer */
     uint32_t life, doomed;
     uint64_t wakes, cut_until, unprotected, fenced;
     uint64_t orders;     /* of an operator, that it was given; bits as in world.orders_open */
@@ -56,18 +62,21 @@ struct sim_node {
 };
 
 struct sim_cluster {
-    unsigned n;          /* 0: one engine, without a lease */
+    unsigned n;          /* engines; 0: one, without a lease */
     unsigned at;         /* the node whose engine w->e is */
     bool passed_on;      /* what is handled now has been to another node */
     bool arriving;       /* the store works at all that has arrived */
     size_t node_memory;
-    uint64_t link_cut[SIM_NODES][SIM_NODES], link_last[SIM_NODES][SIM_NODES];
+    uint64_t link_cut[SIM_MEMBERS][SIM_MEMBERS], link_last[SIM_MEMBERS][SIM_MEMBERS];
+    uint8_t shard_of[SIM_NODES][LIMIT_BUCKETS]; /* in the kernel */
     uint8_t address_at[SIM_NODES]; /* of each node's media address: which node has it; SIM_NODES: none */
     uint64_t address_moved;
     struct sim_away away[SIM_AWAY];
     uint64_t quiet_since; /* the store has answered everybody since */
+    uint64_t ticked_at;  /* that often at that time: */
+    uint32_t ticks;
     uint64_t rests_since, rested_us, stirred_at; /* the leases' clock: stands since, 0: it goes; stood before */
-    struct sim_node node[SIM_NODES];
+    struct sim_node node[SIM_MEMBERS];
     struct sim_fly *flies, *landing, **landing_end;
     struct sim_rest rest[SIM_AT_REST];
     uint32_t rest_n;
@@ -113,6 +122,38 @@ uint32_t cluster_quarantined(const struct world *w);
 bool cluster_dies(struct world *w);
 void cluster_dead(struct world *w);
 
+/* ---- sim_shards ---- */
+
+/* all: some node has several in each world, else in a third of them. */
+void shards_setup(struct sim_setup *u, uint64_t seed, bool all);
+/* Which engine is which shard of which node. */
+void shards_begin(struct world *w);
+/* Of the ports of a media address. */
+unsigned shards_pairs(const struct world *w);
+/* Its number, its part of the ports. */
+void shards_config(const struct world *w, unsigned i, struct engine_config *config);
+/* Engine i has just been laid out. */
+void shards_divide(struct world *w, unsigned i);
+const char *shards_name(const struct world *w, unsigned i);
+/* Of one node; each is its own, too. */
+bool shards_are_siblings(const struct world *w, unsigned i, unsigned k);
+unsigned shards_index(const struct world *w, uint32_t number);
+uint32_t shards_peer(const struct world *w, unsigned i);
+unsigned shards_lone_owner(const struct world *w, uint16_t bucket);
+/* The bucket is engine i's from now on; and which engine of the node gets a phone's packet. */
+void shards_has(struct world *w, unsigned i, uint16_t bucket);
+unsigned shards_pick(const struct world *w, unsigned node, const struct packet *p);
+/* By a mailbox, to a sibling: an event, a word for its lease. */
+void shards_mail(struct world *w, unsigned from, unsigned to, const struct event *ev, struct slice bytes);
+void shards_tell(struct world *w, unsigned from, unsigned to, const struct lease_input *in);
+/* EV_SEND_FAILED of w->e, for its siblings. */
+void shards_unreachable(struct world *w, const struct event *ev);
+/* Before w->e's relay does it. */
+void shards_media(struct world *w, const struct media_cmd *cmd);
+/* At the end, of w->e. */
+void shards_check_ports(struct world *w);
+void shards_drained(struct world *w, unsigned i);
+
 /* ---- sim_vip ---- */
 
 /* Media addresses of node i's configuration: its own, and the others' that may come to it. */
@@ -138,8 +179,12 @@ bool promote_is_short(const struct world *w, const struct store_op *op);
 
 /* ---- private ---- */
 
+/* Something for engine i that is there at that time. */
+struct sim_fly *cluster_fly(struct world *w, unsigned i, const struct event *ev, struct slice bytes, uint64_t at);
 void cluster_start(struct world *w, unsigned i);
+/* With its siblings; what has drained comes again. */
 void cluster_stop(struct world *w, unsigned i);
+void cluster_leave(struct world *w, unsigned i);
 /* Whatever the node's lease has been told is worked off. */
 void cluster_work(struct world *w, unsigned i);
 struct lease_input *cluster_tell(struct world *w, unsigned i, enum lease_input_kind kind, uint16_t bucket);

@@ -12,15 +12,17 @@
 /* ---- life ---- */
 
 static void lay_out_node(struct world *w, struct arena *a, unsigned i, struct sim_node *n) {
-    struct lease_config lc = { .node = i + 1, .lazy_seed = sim_mix(w->seed, 300 + i),
+    struct lease_config lc = { .node = w->cluster->node[i].number, .lazy_seed = sim_mix(w->seed, 300 + i),
                                .format = RECORD_FORMAT };
     struct engine_config config = w->config;
     uint32_t life = n ? n->life : 0;
-    config.node = i + 1;
     vip_config(w, i, &config);
-    if (!n) /* as much as any world's needs */
+    config.seed.k0 = sim_mix(config.seed.k0, life * SIM_NODES + w->cluster->node[i].node);
+    shards_config(w, i, &config);
+    if (!n) { /* as much as any world's needs */
         config.media_vip_count = SIM_NODES - 1;
-    config.seed.k0 = sim_mix(config.seed.k0, life * SIM_NODES + i);
+        config.media_port_max = SIM_PORT_MIN + 4 * SIM_PORT_PAIRS - 1;
+    }
     struct engine *e = engine_new(a, &config, w->now, SIM_WALL_MS + w->now / 1000);
     struct relay *r = n ? &n->relay : w->relay;
     relay_init(r, a, SIM_PORT_PAIRS * SIM_NODES);
@@ -51,27 +53,45 @@ void cluster_start(struct world *w, unsigned i) {
     cluster_stir(w);
     lay_out_node(w, &a, i, n);
     n->runs = true;
-    n->asleep = n->leaves = n->drained = false;
+    n->asleep = n->leaves = n->drained = n->ends = false;
     n->first = n->waiting = n->doomed = 0;
     n->unprotected = n->orders = 0;
     n->gossip = cluster_lease_now(w);
     if (w->opt.verbose)
-        printf("%6llu.%06llu node %u starts\n", (unsigned long long)(w->now / SECOND),
-               (unsigned long long)(w->now % SECOND), i + 1);
+        printf("%6llu.%06llu node %s starts\n", (unsigned long long)(w->now / SECOND),
+               (unsigned long long)(w->now % SECOND), shards_name(w, i));
     vip_starts(w, i);
+    shards_divide(w, i);
 }
 
-void cluster_stop(struct world *w, unsigned i) {
+static void stop(struct world *w, unsigned i) {
     struct sim_node *n = &w->cluster->node[i];
     cluster_stir(w);
     w->transfers += metrics_get(engine_metrics(n->e), M_transfers_started);
     w->faults.quarantined += (uint32_t)metrics_get(engine_metrics(n->e), M_calls_quarantined);
-    n->runs = n->asleep = n->leaves = n->drained = false;
+    n->runs = n->asleep = n->leaves = n->drained = n->ends = false;
     n->life++;
     vip_stops(w, i);
     if (w->opt.verbose)
-        printf("%6llu.%06llu node %u is gone\n", (unsigned long long)(w->now / SECOND),
-               (unsigned long long)(w->now % SECOND), i + 1);
+        printf("%6llu.%06llu node %s is gone\n", (unsigned long long)(w->now / SECOND),
+               (unsigned long long)(w->now % SECOND), shards_name(w, i));
+}
+
+void cluster_stop(struct world *w, unsigned i) {
+    for (unsigned k = 0; k < w->cluster->n; k++)
+        if (shards_are_siblings(w, i, k) && w->cluster->node[k].runs)
+            stop(w, k);
+}
+
+static void start_at(struct world *w, unsigned i, uint64_t at) {
+    for (unsigned k = 0; k < w->cluster->n; k++)
+        if (shards_are_siblings(w, i, k))
+            world_push(w, &(struct sim_item){ .at = at, .kind = ITEM_START, .who = (uint8_t)k });
+}
+
+void cluster_leave(struct world *w, unsigned i) {
+    cluster_stop(w, i);
+    start_at(w, i, w->now + 2 * SECOND);
 }
 
 uint32_t cluster_quarantined(const struct world *w) {
@@ -90,7 +110,7 @@ void cluster_begin(struct world *w) {
         c->flies = f->next;
         free(f);
     }
-    for (unsigned i = 0; i < SIM_NODES; i++) {
+    for (unsigned i = 0; i < SIM_MEMBERS; i++) {
         uint8_t *memory = c->node[i].memory;
         memset(&c->node[i], 0, offsetof(struct sim_node, in));
         c->node[i].first = c->node[i].waiting = 0;
@@ -104,7 +124,7 @@ void cluster_begin(struct world *w) {
     c->arriving = false;
     c->quiet_since = 0;
     vip_begin(w);
-    c->n = w->script.setup.nodes;
+    shards_begin(w);
     if (!c->n)
         return;
     w->config.shared = true;
@@ -220,68 +240,123 @@ void cluster_dead(struct world *w) {
     struct sim_cluster *c = w->cluster;
     unsigned i = c->at;
     w->faults.deaths++;
-    note_lost(w, c->node[i].e);
-    c->node[i].asleep = true; /* for good */
+    for (unsigned k = 0; k < c->n; k++) {
+        if (!shards_are_siblings(w, i, k) || !c->node[k].runs)
+            continue;
+        note_lost(w, c->node[k].e);
+        c->node[k].asleep = true; /* for good */
+    }
     c->quiet_since = w->now;
     check_died(w);
-    w->orders_open &= ~c->node[i].orders; /* who ordered sees the node go, and asks the next one */
-    cluster_note_rest(w, i);
+    for (unsigned k = 0; k < c->n; k++) {
+        if (!shards_are_siblings(w, i, k) || !c->node[k].runs)
+            continue;
+        w->orders_open &= ~c->node[k].orders; /* who ordered sees the node go, and asks the next one */
+        cluster_note_rest(w, k);
+    }
     cluster_stop(w, i);
-    world_push(w, &(struct sim_item){ .at = w->now + away[sim_draw(w, 112, 6)], .kind = ITEM_START,
-                                      .who = (uint8_t)i });
+    start_at(w, i, w->now + away[sim_draw(w, 112, 6)]);
 }
 
 /* ---- what is done to them ---- */
 
-static void sleep_node(struct world *w, unsigned i) {
-    static const uint32_t how_long[] = { 300000, 1500000, 4000000, 8000000, 20000000 };
+/* The others sleep with it, but now and then: a thread may be held up by itself. */
+static void put_to_sleep(struct world *w, unsigned i, uint64_t wakes) {
     struct sim_node *n = &w->cluster->node[i];
-    if (!n->runs || n->asleep)
-        return;
-    cluster_stir(w);
     n->asleep = true;
     note_lost(w, n->e);
-    w->faults.deaths++; /* as good as dead for who goes on with its calls */
-    n->wakes = w->now + how_long[sim_draw(w, 113, 5)];
-    w->cluster->quiet_since = n->wakes;
-    check_died(w);
-    world_push(w, &(struct sim_item){ .at = n->wakes, .kind = ITEM_WAKE, .who = (uint8_t)i });
+    n->wakes = wakes;
+    world_push(w, &(struct sim_item){ .at = wakes, .kind = ITEM_WAKE, .who = (uint8_t)i });
 }
 
-static void cut_links(struct world *w, unsigned i, uint64_t until) {
+static void sleep_node(struct world *w, const bool whom[SIM_MEMBERS]) {
+    static const uint32_t how_long[] = { 300000, 1500000, 4000000, 8000000, 20000000 };
+    struct sim_cluster *c = w->cluster;
+    bool any = false;
+    for (unsigned k = 0; k < c->n; k++)
+        any = any || (whom[k] && c->node[k].runs && !c->node[k].asleep);
+    if (!any)
+        return;
+    cluster_stir(w);
+    uint64_t wakes = w->now + how_long[sim_draw(w, 113, 5)];
+    for (unsigned k = 0; k < c->n; k++)
+        if (whom[k] && c->node[k].runs && !c->node[k].asleep)
+            put_to_sleep(w, k, wakes);
+    c->quiet_since = wakes;
+    if (w->script.setup.lone)
+        return; /* nobody goes on with its calls */
+    w->faults.deaths++; /* as good as dead for who does */
+    check_died(w);
+}
+
+static void cut_off(struct world *w, const bool whom[SIM_MEMBERS], uint64_t until) {
+    struct sim_cluster *c = w->cluster;
+    cluster_stir(w);
+    for (unsigned k = 0; k < c->n; k++)
+        if (whom[k])
+            c->node[k].cut_until = until;
+    c->quiet_since = until;
+    w->faults.lost_some = true;
+}
+
+static void cut_links(struct world *w, const bool whom[SIM_MEMBERS], uint64_t until) {
     bool one_way = sim_draw(w, 115, 3) == 0;
     cluster_stir(w);
-    for (unsigned k = 0; k < w->cluster->n; k++) {
-        w->cluster->link_cut[i][k] = until;
-        if (!one_way)
-            w->cluster->link_cut[k][i] = until;
-    }
+    for (unsigned i = 0; i < w->cluster->n; i++)
+        for (unsigned k = 0; whom[i] && k < w->cluster->n; k++) {
+            if (shards_are_siblings(w, i, k))
+                continue;
+            w->cluster->link_cut[i][k] = until;
+            if (!one_way)
+                w->cluster->link_cut[k][i] = until;
+        }
+}
+
+/* The first shard hears of it, and tells the others. */
+static void drain(struct world *w, unsigned first) {
+    struct sim_cluster *c = w->cluster;
+    struct lease_input in = { .kind = LEASE_IN_DRAIN };
+    if (!c->node[first].runs || c->node[first].asleep)
+        return;
+    c->node[first].leaves = true;
+    cluster_tell(w, first, LEASE_IN_DRAIN, 0);
+    for (unsigned k = first + 1; k < c->n && shards_are_siblings(w, first, k); k++)
+        shards_tell(w, first, k, &in);
+}
+
+/* Shards of that node; one alone, where that may be and is drawn. */
+static unsigned choose(struct world *w, unsigned node, bool may_be_one, bool whom[SIM_MEMBERS]) {
+    struct sim_cluster *c = w->cluster;
+    unsigned first = 0;
+    while (c->node[first].node != node)
+        first++;
+    unsigned shards = c->node[first].shards, one = shards > 1 && may_be_one ? sim_draw(w, 126, 4 * shards) : shards;
+    for (unsigned k = 0; k < shards; k++)
+        whom[first + k] = one >= shards || one == k;
+    return first;
 }
 
 void cluster_act(struct world *w, const struct sim_event *ev) {
     struct sim_cluster *c = w->cluster;
-    unsigned i = sim_draw(w, 116, c->n);
+    unsigned node = sim_draw(w, 116, w->script.setup.nodes), what = ev->other % 6;
     uint64_t until = w->now + 200000 + sim_draw(w, 117, 12 * SECOND);
     static const char *const names[] = { "dies", "dies", "sleeps", "is cut from the store", "is cut from its peers",
                                          "is drained" };
-    unsigned what = ev->other % 6;
+    bool whom[SIM_MEMBERS] = { false };
+    unsigned first = choose(w, node, what == 2 || what == 3, whom);
+    if (w->script.setup.lone && what != 2 && what != 3)
+        return;
     if (w->opt.verbose)
-        printf("%6llu.%06llu node %u %s\n", (unsigned long long)(w->now / SECOND),
-               (unsigned long long)(w->now % SECOND), i + 1, names[what]);
+        printf("%6llu.%06llu node %s %s\n", (unsigned long long)(w->now / SECOND),
+               (unsigned long long)(w->now % SECOND), shards_name(w, whom[first] ? first : first + 1), names[what]);
     switch (what) {
-    case 2: sleep_node(w, i); break;
-    case 3:
-        cluster_stir(w);
-        c->node[i].cut_until = c->quiet_since = until;
-        w->faults.lost_some = true;
+    case 2: sleep_node(w, whom); break;
+    case 3: cut_off(w, whom, until); break;
+    case 4: cut_links(w, whom, until); break;
+    case 5: drain(w, first); break;
+    default:
+        first += c->node[first].shards > 1 ? sim_draw(w, 127, c->node[first].shards) : 0;
+        c->node[first].doomed = 1 + sim_draw(w, 110, 60);
         break;
-    case 4: cut_links(w, i, until); break;
-    case 5:
-        if (!c->node[i].runs || c->node[i].asleep)
-            break;
-        c->node[i].leaves = true;
-        cluster_tell(w, i, LEASE_IN_DRAIN, 0);
-        break;
-    default: c->node[i].doomed = 1 + sim_draw(w, 110, 60); break;
     }
 }

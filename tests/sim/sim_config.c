@@ -184,6 +184,9 @@ static void drain(struct world *w, unsigned variant) {
     struct event ev = { .kind = EV_DRAIN };
     w->drained = true;
     ev.u.drain.deadline_us = w->now + variant * SECOND / 2;
+    for (unsigned k = 0; w->script.setup.lone && k < w->cluster->n; k++)
+        if (k != w->cluster->at)
+            shards_mail(w, w->cluster->at, k, &ev, SLICE_NONE);
     world_step_engine(w, &ev);
 }
 

@@ -17,7 +17,7 @@ uint64_t cluster_lease_due(const struct world *w, unsigned i) {
     const struct sim_cluster *c = w->cluster;
     uint64_t due = lease_deadline(c->node[i].l);
     due = c->node[i].gossip < due ? c->node[i].gossip : due;
-    return c->rests_since ? UINT64_MAX : due + c->rested_us;
+    return c->rests_since || w->script.setup.lone ? UINT64_MAX : due + c->rested_us;
 }
 
 void cluster_stir(struct world *w) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What happens in a world, drawn from its seed before anything runs: scenes of two or three people, each a template of
  * a call or transfer with disturbances at any moment. */
+#include "tests/sim/sim_cluster.h"
 #include "tests/sim/sim_direct.h"
 #include "tests/sim/sim_srtp.h"
 
@@ -366,6 +367,8 @@ void sim_script_make(struct sim_script *s, uint64_t seed) {
     /* Of the seed alone: what is drawn afterwards stays as it was. */
     s->setup.late_offer = sim_mix(seed, 79) % 4 == 0;
     sim_store_setup(&s->setup, seed, s->nodes);
+    if (s->nodes)
+        shards_setup(&s->setup, seed, s->shards);
     uint32_t scenes = SIM_SCENES - sim_below(&r, 60);
     for (uint32_t i = 0; i < scenes; i++) {
         s->first[i] = s->n;

@@ -155,7 +155,7 @@ static bool sends(const struct phone_sdp *mine, const struct phone_sdp *theirs) 
 
 /* Its phone sends to where the leg's stream is. */
 static void check_heard(struct world *w, const struct leg *l, const struct pdlg *d) {
-    uint32_t slot = l->media.streams[0]->slot, port = SIM_PORT_MIN + 2 * (slot % SIM_PORT_PAIRS);
+    uint32_t slot = l->media.streams[0]->slot, port = SIM_PORT_MIN + 2 * (slot % shards_pairs(w));
     uint8_t host = anchor_addr(w->e, anchor_of_slot(w->e, slot))->ip[3];
     if (d->theirs.host != host || d->theirs.port != port)
         sim_fail(w, "a phone sends to port %u of %u, its leg is at port %u of %u", d->theirs.port, d->theirs.host, port,

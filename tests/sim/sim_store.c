@@ -49,7 +49,8 @@ void sim_store_script(struct sim_script *s, uint64_t seed) {
     uint64_t begin = SIM_START_US + 5 * SECOND, span = s->setup.end - begin;
     uint32_t outages = sim_chance(&r, 30) ? 1 + sim_below(&r, 3) : 0, deaths = sim_below(&r, 5);
     uint32_t others = outages + deaths;
-    uint32_t promotions = s->setup.nodes && sim_chance(&r, PROMOTIONS_SHARE) ? 1 + sim_below(&r, 2) : 0;
+    bool may = s->setup.nodes && !s->setup.lone;
+    uint32_t promotions = may && sim_chance(&r, PROMOTIONS_SHARE) ? 1 + sim_below(&r, 2) : 0;
     for (uint32_t i = 0; s->setup.durable && i < others + promotions && s->n < SIM_EVENTS; i++)
         s->ev[s->n++] = (struct sim_event){ .at = begin + sim_next(&r) % span,
                                             .action = i < outages ? ACT_STORE_DOWN : i < others ? ACT_DIE : ACT_PROMOTE,

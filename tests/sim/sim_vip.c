@@ -17,7 +17,7 @@ static unsigned index_at(unsigned node, unsigned address) {
 }
 
 void vip_config(const struct world *w, unsigned i, struct engine_config *config) {
-    config->media_addr.ip[3] = vip_host(i);
+    config->media_addr.ip[3] = vip_host(w->cluster->node[i].node);
     for (unsigned k = 0; w->script.setup.vips && k < w->cluster->n; k++) {
         if (k == i)
             continue;
@@ -92,10 +92,11 @@ void vip_check(struct world *w, const struct leg *l, uint8_t host) {
     unsigned at = c->address_at[host - vip_host(0)];
     if (a->id != id)
         *a = (struct sim_away){ .id = id };
-    if (at == c->at)
+    if (at == c->node[c->at].node)
         a->since = 0;
     else if (!a->since || a->moved < c->address_moved)
         *a = (struct sim_away){ .id = id, .since = w->now, .moved = w->now };
     else if (w->now > a->since + TOLD_US)
-        sim_fail(w, "a phone sends to an address of node %u, and its call is at node %u", at + 1, c->at + 1);
+        sim_fail(w, "a phone sends to an address of node %u, and its call is at node %s", at + 1,
+                 shards_name(w, c->at));
 }

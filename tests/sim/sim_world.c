@@ -193,6 +193,8 @@ static void drain_outbox(struct world *w) {
         case OUT_SEND: do_send(w, o); break;
         case OUT_STORE: do_store(w, o); break;
         case OUT_MEDIA:
+            if (cluster_on(w))
+                shards_media(w, &o->u.media);
             if (!relay_command(w->relay, &o->u.media, w->now))
                 sim_fail(w, "the relay ignored a command: verb %d of stream %u", (int)o->u.media.verb,
                          (unsigned)o->u.media.stream);
@@ -338,6 +340,8 @@ static void run_event(struct world *w, struct sim_event *ev) {
         w->lost_peer = true;
         e.u.failed.dst = w->phones[ev->phone].addr;
         check_excuse(w);
+        if (cluster_on(w))
+            shards_unreachable(w, &e);
         world_step_engine(w, &e);
         break;
     default: phone_act(w, &w->phones[ev->phone], ev); break;
@@ -410,7 +414,8 @@ static void begin(struct world *w) {
     w->free_packets = NULL;
     w->packets_used = 0;
     memset(w->path, 0, sizeof w->path);
-    w->script.nodes = w->opt.nodes || (w->opt.mix && sim_mix(w->seed, 95) % NODES_ONE_IN == 0);
+    w->script.shards = w->opt.shards;
+    w->script.nodes = w->opt.nodes || w->opt.shards || (w->opt.mix && sim_mix(w->seed, 95) % NODES_ONE_IN == 0);
     w->script.hot = w->opt.hot;
     sim_script_make(&w->script, w->seed);
     for (unsigned i = 0; i < SIM_PHONES; i++)
@@ -477,7 +482,8 @@ static void run_item(struct world *w, const struct sim_item *item) {
     case ITEM_START:
     case ITEM_WAKE:
     case ITEM_SURVIVED:
-    case ITEM_ADDRESS: cluster_item(w, item); break;
+    case ITEM_ADDRESS:
+    case ITEM_ENDS: cluster_item(w, item); break;
     default: phone_item(w, item); break;
     }
 }
@@ -543,6 +549,7 @@ static void run(struct world *w) {
     unregister(w);
     run_until(w, end + after * SECOND);
     for_each(w, check_drained);
+    for_each(w, shards_check_ports);
     for_each(w, count);
     w->virtual_us += w->now - SIM_START_US;
 }
