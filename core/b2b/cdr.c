@@ -14,6 +14,10 @@
 #define LEG_BYTES 3000
 
 enum cdr_field { CDR_CALLER, CDR_CALLEE, CDR_LEGS };
+struct call_texts {
+    struct strs s; /* enum cdr_field */
+    char reason[CALL_REASON_MAX];
+};
 
 /* ---- small things */
 
@@ -106,6 +110,20 @@ static enum call_end_kind end_of(const struct engine *e, const struct leg *l, co
     }
 }
 
+/* NULL: no buffer. */
+static struct call_texts *texts_of(struct engine *e, struct call_history *h) {
+    if (!h->texts && (h->texts = buf_get(&e->bufs, sizeof(struct call_texts))))
+        memset(h->texts->data, 0, sizeof(struct call_texts));
+    return h->texts ? (struct call_texts *)(void *)h->texts->data : NULL;
+}
+
+void cdr_call_free(struct engine *e, struct call *c) {
+    struct call_texts *t = c->history.texts ? texts_of(e, &c->history) : NULL;
+    if (t)
+        strs_free(&t->s, &e->bufs);
+    buf_unref(&e->bufs, &c->history.texts);
+}
+
 void cdr_note_event(struct engine *e, const struct leg *l, const struct leg_event *ev) {
     struct call *c = leg_call(e, l);
     enum call_end_kind end = e->cfg.cdr && c ? end_of(e, l, ev) : CALL_END_LOCAL;
@@ -115,9 +133,10 @@ void cdr_note_event(struct engine *e, const struct leg *l, const struct leg_even
     struct slice reason = ev->msg ? sip_hdr_value(ev->msg, SIP_H_REASON) : SLICE_NONE;
     h->end = (uint8_t)end;
     h->end_role = l->role;
-    h->reason_n = (uint8_t)(reason.n < CALL_REASON_MAX ? reason.n : CALL_REASON_MAX);
-    if (h->reason_n)
-        memcpy(h->reason, reason.p, h->reason_n);
+    struct call_texts *t = reason.n ? texts_of(e, h) : NULL;
+    h->reason_n = (uint8_t)(!t ? 0 : reason.n < CALL_REASON_MAX ? reason.n : CALL_REASON_MAX);
+    if (t)
+        memcpy(t->reason, reason.p, h->reason_n);
 }
 
 static void put_leg(const struct engine *e, struct sbuf *b, const struct leg *l, const struct call *to) {
@@ -143,22 +162,27 @@ void cdr_leg(struct engine *e, struct call *c, const struct leg *l, const struct
     struct call_history *h = &c->history;
     if (!e->cfg.cdr)
         return;
+    struct call_texts *t = texts_of(e, h);
+    if (!t) {
+        h->legs_cut = true;
+        return;
+    }
     struct sbuf b = sbuf_on(mem, sizeof mem);
-    struct slice before = strs_get(&h->s, CDR_LEGS);
+    struct slice before = strs_get(&t->s, CDR_LEGS);
     if (before.n) {
         sbuf_put(&b, before);
         sbuf_char(&b, ',');
     }
     put_leg(e, &b, l, to);
-    if (b.overflow || b.n > LEGS_BYTES || !strs_set(&h->s, &e->bufs, CDR_LEGS, sbuf_slice(&b)))
+    if (b.overflow || b.n > LEGS_BYTES || !strs_set(&t->s, &e->bufs, CDR_LEGS, sbuf_slice(&b)))
         h->legs_cut = true;
     bool in = l->role == ROLE_CALLER;
     if (in)
         h->status = l->final_status;
-    if (strs_get(&h->s, CDR_CALLER).p || l->role == ROLE_TARGET)
+    if (strs_get(&t->s, CDR_CALLER).p || l->role == ROLE_TARGET)
         return;
-    strs_set(&h->s, &e->bufs, CDR_CALLER, uri_of(leg_str(l, in ? DLG_REMOTE_URI : DLG_LOCAL_URI)));
-    strs_set(&h->s, &e->bufs, CDR_CALLEE, uri_of(leg_str(l, in ? DLG_LOCAL_URI : DLG_REMOTE_URI)));
+    strs_set(&t->s, &e->bufs, CDR_CALLER, uri_of(leg_str(l, in ? DLG_REMOTE_URI : DLG_LOCAL_URI)));
+    strs_set(&t->s, &e->bufs, CDR_CALLEE, uri_of(leg_str(l, in ? DLG_LOCAL_URI : DLG_REMOTE_URI)));
 }
 
 void cdr_note_legs(struct engine *e, struct call *c) {
@@ -171,18 +195,20 @@ void cdr_note_legs(struct engine *e, struct call *c) {
         c->history.ended_ms = e->wall_ms;
 }
 
-static void put_end(struct sbuf *b, const struct call_history *h) {
+static void put_end(struct sbuf *b, const struct call_history *h, const char *reason) {
     static const char *const causes[] = { "local", "bye", "cancel", "lost", "refused", "drain", "media" };
     bool ours = h->end == CALL_END_LOCAL || h->end == CALL_END_DRAIN;
     json_member_u64(b, "status", h->status);
     put_string(b, "ended_by", ours ? "us" : role_name(h->end_role));
     put_string(b, "cause", causes[h->end]);
-    json_member(b, "reason", h->reason_n ? slice_of(h->reason, h->reason_n) : SLICE_NONE, CALL_REASON_MAX);
+    json_member(b, "reason", h->reason_n ? slice_of(reason, h->reason_n) : SLICE_NONE, CALL_REASON_MAX);
 }
 
 void cdr_call(struct engine *e, struct call *c) {
     char mem[CDR_LINE_MAX];
+    static const struct call_texts nothing;
     struct call_history *h = &c->history;
+    const struct call_texts *t = h->texts ? texts_of(e, h) : &nothing;
     if (!e->cfg.cdr)
         return;
     struct sbuf b = sbuf_on(mem, sizeof mem);
@@ -192,17 +218,17 @@ void cdr_call(struct engine *e, struct call *c) {
     put_time(&b, "start", c->created_ms);
     put_time(&b, "answer", c->answered_ms);
     put_time(&b, "end", h->ended_ms ? h->ended_ms : e->wall_ms);
-    json_member(&b, "caller", strs_get(&h->s, CDR_CALLER), URI_BYTES);
-    json_member(&b, "callee", strs_get(&h->s, CDR_CALLEE), URI_BYTES);
-    put_end(&b, h);
+    json_member(&b, "caller", strs_get(&t->s, CDR_CALLER), URI_BYTES);
+    json_member(&b, "callee", strs_get(&t->s, CDR_CALLEE), URI_BYTES);
+    put_end(&b, h, t->reason);
     json_member_u64(&b, "transfers", c->depth);
     json_name(&b, "legs");
     sbuf_char(&b, '[');
-    sbuf_put(&b, strs_get(&h->s, CDR_LEGS));
+    sbuf_put(&b, strs_get(&t->s, CDR_LEGS));
     sbuf_char(&b, ']');
     if (h->legs_cut)
         json_member_bool(&b, "legs_cut", true);
-    strs_free(&h->s, &e->bufs);
+    cdr_call_free(e, c);
     write_out(e, &b);
 }
 

@@ -41,6 +41,8 @@ void cdr_leg(struct engine *e, struct call *c, const struct leg *l, const struct
 void cdr_note_legs(struct engine *e, struct call *c);
 /* The call is over: writes its line, frees what was kept for it. */
 void cdr_call(struct engine *e, struct call *c);
+/* The call goes without a line. */
+void cdr_call_free(struct engine *e, struct call *c);
 
 /* ---- a transfer */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/call.h"
 #include "core/b2b/barrier.h"
+#include "core/b2b/cdr.h"
 #include "core/b2b/leg.h"
 #include "core/b2b/media_ports.h"
 #include "core/b2b/party.h"
@@ -135,7 +136,7 @@ void record_drop(struct engine *e, struct call *c) {
         pool_free(&e->transfers, t->self);
     }
     buf_unref(&e->bufs, &c->kept);
-    strs_free(&c->history.s, &e->bufs);
+    cdr_call_free(e, c);
     call_unindex(e, c);
     pool_free(&e->calls, c->self);
 }

@@ -175,14 +175,13 @@ enum call_end_kind { CALL_END_LOCAL, CALL_END_BYE, CALL_END_CANCEL, CALL_END_LOS
 #define CALL_REASON_MAX 64
 
 struct call_history {
-    struct strs s;       /* enum cdr_field in cdr.c */
+    struct buf *texts;   /* once it comes to an end: struct call_texts in cdr.c */
     uint64_t ended_ms;   /* 0: some leg lives */
     uint8_t end;         /* enum call_end_kind */
     uint8_t end_role;    /* enum leg_role of who ended it */
     bool legs_cut;
     uint16_t status;     /* final one of the caller's INVITE */
-    uint8_t reason_n;    /* Reason header of the BYE or CANCEL */
-    char reason[CALL_REASON_MAX];
+    uint8_t reason_n;    /* of the Reason header of the BYE or CANCEL, in `texts` */
 };
 
 struct call {
