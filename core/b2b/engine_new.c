@@ -84,7 +84,7 @@ static void layout_pools(struct engine *e, struct arena *a, const struct engine_
     pool_init(&e->transfers, a, c->calls_max / 2 + 1, sizeof(struct transfer));
     party_init(e, a, c);
     chain_init(&e->by_remote, a, &e->legs, offsetof(struct leg, by_remote), c->calls_max);
-    map_init(&e->leg_map, a, legs);
+    chain_init(&e->leg_map, a, &e->legs, offsetof(struct leg, by_tag), legs);
     port_pool_init_more(&e->ports, a, c->media_port_min, c->media_port_max, c->media_quarantine_us,
                         anchor_count(c) - 1);
     e->registrar = registrar_new(a, c->bindings_max);

@@ -61,15 +61,18 @@ void leg_step(struct engine *e, struct leg *l, enum leg_input in) {
         call_touch(e, call);
 }
 
-/* A tag of ours is random enough to name the leg; the Call-ID is compared when it is found. */
-static struct key128 leg_key(const struct engine *e, struct slice local_tag) {
+uint64_t leg_tag_hash(const struct engine *e, struct slice local_tag) {
     struct own_hash h = own_hash_begin(e->map_key);
     own_hash_add(&h, local_tag);
-    return own_hash_end(h);
+    return own_hash_end(h).a;
 }
 
-uint64_t leg_tag_hash(const struct engine *e, struct slice local_tag) {
-    return leg_key(e, local_tag).a;
+static struct leg *leg_of_tag(const struct engine *e, struct slice local_tag, uint64_t hash) {
+    uint32_t cursor = 0;
+    struct leg *l;
+    while ((l = chain_next(&e->leg_map, hash, &cursor)) && !slice_eq(leg_str(l, DLG_LOCAL_TAG), local_tag))
+        ;
+    return l;
 }
 
 struct leg *leg_alloc(struct engine *e) {
@@ -162,13 +165,15 @@ void leg_note_abilities(struct leg *l, const struct sip_msg *msg) {
 }
 
 bool leg_index(struct engine *e, struct leg *l) {
-    return map_put(&e->leg_map, leg_key(e, leg_str(l, DLG_LOCAL_TAG)), l->self);
+    uint64_t hash = leg_tag_hash(e, leg_str(l, DLG_LOCAL_TAG));
+    if (leg_of_tag(e, leg_str(l, DLG_LOCAL_TAG), hash))
+        return false;
+    chain_put(&e->leg_map, hash, l->self);
+    return true;
 }
 
 void leg_unindex(struct engine *e, struct leg *l) {
-    struct key128 k = leg_key(e, leg_str(l, DLG_LOCAL_TAG));
-    if (map_get(&e->leg_map, k) == l->self)
-        map_del(&e->leg_map, k);
+    chain_del(&e->leg_map, l->self);
 }
 
 /* In state IDLE, with the dialog that this request makes. */
@@ -224,11 +229,9 @@ struct leg *leg_outgoing(struct engine *e, struct call *c, const struct leg_targ
 }
 
 struct leg *leg_find_local(const struct engine *e, struct slice call_id, struct slice local_tag) {
-    struct leg *l = leg_get(e, map_get(&e->leg_map, leg_key(e, local_tag)));
-    if (!l || l->state == LEG_DEAD || !slice_eq(leg_str(l, DLG_CALL_ID), call_id) ||
-        !slice_eq(leg_str(l, DLG_LOCAL_TAG), local_tag))
-        return NULL;
-    return l;
+    /* A tag of ours is random enough to name the leg. */
+    struct leg *l = leg_of_tag(e, local_tag, leg_tag_hash(e, local_tag));
+    return l && l->state != LEG_DEAD && slice_eq(leg_str(l, DLG_CALL_ID), call_id) ? l : NULL;
 }
 
 struct leg *leg_find(const struct engine *e, struct slice call_id, struct slice local_tag, struct slice remote_tag) {

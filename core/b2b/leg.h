@@ -175,7 +175,7 @@ bool leg_ended_lately(const struct engine *e, struct slice call_id, struct slice
 /* Frees a DEAD leg; called by call_reap only. */
 void leg_free(struct engine *e, struct leg *l);
 
-/* Makes the leg findable by its Call-ID and local tag. False: another one has them, or no room. */
+/* Makes the leg findable by its Call-ID and local tag. False: another one has that tag. */
 bool leg_index(struct engine *e, struct leg *l);
 void leg_unindex(struct engine *e, struct leg *l);
 

@@ -127,7 +127,7 @@ struct leg {
     bool holds_here;        /* its hold was answered by us: the other party hears music */
     uint16_t refused_status; /* forked call: its final answer, kept to choose the best */
     handle transfer;
-    struct chain_node party, by_remote; /* party.h, recover.h */
+    struct chain_node by_tag, party, by_remote; /* leg_index, party.h, recover.h */
     struct dialog dlg;
     handle invite_in;     /* open INVITE or re-INVITE from the peer */
     handle invite_out;    /* open INVITE or re-INVITE to the peer */
@@ -442,7 +442,7 @@ struct engine {
     struct pool streams; /* as many as all legs can have */
     struct chain calls_by_id, calls_by_bucket;
     struct chain parties, awaited[PARTY_COUNT + 1]; /* party.h */
-    struct map leg_map; /* local tag -> leg */
+    struct chain leg_map; /* local tag -> leg */
     struct chain by_remote; /* Call-ID and the peer's tag -> leg; see recover_repeated */
     struct port_pool ports;
     uint32_t ports_withheld; /* pairs that could not be bound */
