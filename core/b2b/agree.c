@@ -122,7 +122,10 @@ void agree_on_answer(struct engine *e, struct leg *l, const struct sip_msg *msg)
     call_changed(e, leg_call(e, l));
     /* None: the re-INVITE was of a transfer that has ended meanwhile. */
     rounds = rounds ? rounds - 1 : AGREE_ROUNDS;
-    if (!l->direct) {
+    /* It is to be told something else already: what it says to that is what the other one hears of. */
+    if (l->reoffer_waits) {
+        l->agreeing = rounds ? rounds : 1;
+    } else if (!l->direct) {
         look_for_media(e, other);
         tell(e, l, other, rounds);
     } else if (rounds) {
