@@ -218,7 +218,7 @@ static void fenced(struct engine *e, struct write *w, struct call *c, const stru
     drop(e, ticket_handle(ev->u.store.ticket));
     if (c && others) {
         owner_over_say(e, ev->u.store.node, c);
-        e->owners.reread[c->bucket] = forgot_claim(e, c->bucket, ev);
+        e->owners.reread[c->bucket] = forgot_claim(e, c->bucket, ev) ? REREAD_WANTED : REREAD_NOT;
         recover_forget(e, c);
     } else if (c) {
         c->version += VERSION_GAP;

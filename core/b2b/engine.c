@@ -436,6 +436,7 @@ static void on_timer(struct engine *e, struct wheel_node *n) {
     case TIMER_STRAYS: recover_on_timer(e); break;
     case TIMER_REANCHOR: reanchor_on_timer(e); break;
     case TIMER_WAIT: try_waiting(e); break;
+    case TIMER_REREAD: recover_on_reread_timer(e); break;
     case TIMER_HELD:
         if (call_get(e, n->owner))
             barrier_on_timer(e, call_get(e, n->owner));

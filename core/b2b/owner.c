@@ -22,6 +22,7 @@ void owner_init(struct engine *e) {
     o->steering.cluster = (uint8_t)e->cfg.cluster_id;
     o->shared = e->cfg.shared;
     o->timer.kind = TIMER_OWNER;
+    e->reread_timer.kind = TIMER_REREAD;
     for (uint32_t i = 0; o->shared && i < LIMIT_BUCKETS; i++)
         o->of[i] = OWNER_NOBODY;
 }
@@ -385,9 +386,7 @@ void owner_on_bucket(struct engine *e, const struct event *ev) {
         keep(e, b);
         if (ev->u.bucket.rewrite)
             rewrite_all(e, b);
-        if (ev->u.bucket.rewrite && o->reread[b])
-            recover_load(e, b);
-        o->reread[b] = false;
+        recover_reread(e, b, ev->u.bucket.rewrite);
         break;
     case BUCKET_GIVE: owner_on_give(e, ev); break;
     }

@@ -11,6 +11,8 @@
 #include "core/b2b/unread.h"
 #include "core/b2b/wire.h"
 
+#define REREAD_US 500000 /* after a failure */
+
 static void skip(struct engine *e, struct slice key, const char *why) {
     struct sbuf d = trace_begin(&e->trace, TRACE_WARN, "record", 0, 0xff);
     sbuf_escaped(&d, key, 64);
@@ -77,10 +79,20 @@ enum record_error recover_record(struct engine *e, struct slice key, struct slic
     return r;
 }
 
-void recover_load(struct engine *e, uint16_t bucket) {
+static void load_failed(struct engine *e, uint16_t bucket) {
+    metrics_add(&e->metrics, M_store_failures, 1);
+    if (e->owners.reread[bucket] != REREAD_ASKED)
+        return; /* by a later claim, or nobody's matter any more */
+    e->owners.reread[bucket] = REREAD_FAILED;
+    if (!wheel_is_set(&e->reread_timer))
+        wheel_set(&e->wheel, &e->reread_timer, e->now + REREAD_US);
+}
+
+static void load(struct engine *e, uint16_t bucket) {
     struct out *o = outbox_add(e->out, OUT_STORE);
+    e->owners.reread[bucket] = REREAD_ASKED;
     if (!o) {
-        metrics_add(&e->metrics, M_store_failures, 1);
+        load_failed(e, bucket);
         return;
     }
     o->u.store.verb = STORE_LOAD;
@@ -89,14 +101,36 @@ void recover_load(struct engine *e, uint16_t bucket) {
     o->u.store.table = SL("call");
 }
 
+void recover_reread(struct engine *e, uint16_t bucket, bool held) {
+    uint8_t *state = &e->owners.reread[bucket];
+    if (!held)
+        *state = REREAD_NOT;
+    else if (*state == REREAD_WANTED || *state == REREAD_FAILED)
+        load(e, bucket);
+}
+
+void recover_on_reread_timer(struct engine *e) {
+    for (uint32_t i = 0; i < LIMIT_BUCKETS; i++) {
+        if (e->owners.reread[i] != REREAD_FAILED || !owner_is_mine(e, (uint16_t)i))
+            continue;
+        if (e->out->n >= OUTBOX_MAX / 2) {
+            wheel_set(&e->wheel, &e->reread_timer, e->now + REREAD_US);
+            return;
+        }
+        load(e, (uint16_t)i);
+    }
+}
+
 bool recover_on_store(struct engine *e, const struct event *ev) {
     if (!ev->u.store.ticket || ticket_part(ev->u.store.ticket) != TICKET_LOAD)
         return false;
+    uint16_t bucket = (uint16_t)(ticket_handle(ev->u.store.ticket) - 1);
     if (ev->u.store.status == STORE_OK)
-        unread_note(e, (uint16_t)(ticket_handle(ev->u.store.ticket) - 1), ev->u.store.key,
-                    recover_record(e, ev->u.store.key, ev->u.store.value));
+        unread_note(e, bucket, ev->u.store.key, recover_record(e, ev->u.store.key, ev->u.store.value));
     else if (ev->u.store.status != STORE_MISSING)
-        metrics_add(&e->metrics, M_store_failures, 1);
+        load_failed(e, bucket);
+    else if (e->owners.reread[bucket] == REREAD_ASKED)
+        e->owners.reread[bucket] = REREAD_NOT;
     return true;
 }
 

@@ -34,8 +34,11 @@
 /* One record of the table "call". What cannot be read, is here already or is in quarantine is skipped, traced and
  * counted. Else its attempt is counted in the store first, then record_resume. Within a step. */
 enum record_error recover_record(struct engine *e, struct slice key, struct slice value);
-/* Asks the store for all records of a bucket that this node has just claimed. */
-void recover_load(struct engine *e, uint16_t bucket);
+/* The bucket is ours by a claim; `held`: as it was all the time, so that nobody else reads its records for us. Those that
+ * are to be read again are. */
+void recover_reread(struct engine *e, uint16_t bucket, bool held);
+/* The store has failed to give them: again. */
+void recover_on_reread_timer(struct engine *e);
 /* An answer to that. False: not ours. */
 bool recover_on_store(struct engine *e, const struct event *ev);
 /* That record is stored, or will not be: the call goes on, once those that a transfer binds it to may as well; at the

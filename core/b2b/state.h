@@ -372,7 +372,8 @@ enum engine_timer {
     TIMER_STRAYS,
     TIMER_REANCHOR,
     TIMER_UNREAD,
-    TIMER_WAIT
+    TIMER_WAIT,
+    TIMER_REREAD
 };
 
 /* txn.ctx_kind: what a client transaction of a leg is for. txn.ctx is the leg. */
@@ -380,6 +381,10 @@ enum txn_purpose { FOR_NONE, FOR_INVITE, FOR_REINVITE, FOR_BYE, FOR_BRIDGED, FOR
                    FOR_PRACK };
 
 struct registrar;
+
+/* A call of the bucket was taken for another node's, by word of before our claim perhaps: its records are read again once
+ * the claim is there, and when that has failed. */
+enum reread { REREAD_NOT, REREAD_WANTED, REREAD_ASKED, REREAD_FAILED };
 
 /* owner.h. `of`: an engine that shares nothing owns all, by what zeroed memory says. */
 #define OWNER_MINE 0
@@ -400,7 +405,7 @@ struct owners {
     uint64_t epoch[LIMIT_BUCKETS];
     uint64_t told[LIMIT_BUCKETS];    /* the latest that was heard of, whoever has it */
     uint64_t give_until[LIMIT_BUCKETS]; /* 0: only when it has no calls */
-    bool reread[LIMIT_BUCKETS]; /* a call was taken for another node's, by word of before our claim perhaps */
+    uint8_t reread[LIMIT_BUCKETS]; /* enum reread */
 };
 
 /* moved.h */
@@ -460,6 +465,7 @@ struct engine {
     struct pool moves;        /* move.h */
     struct pool unread;       /* unread.h */
     struct wheel_node unread_timer;
+    struct wheel_node reread_timer; /* of owners.reread */
     struct buf *move_body;    /* of the REFER that is worked on */
     struct failure_ring failures;
     struct transfer_rate rates[TRANSFER_RATES];

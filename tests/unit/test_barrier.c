@@ -382,6 +382,27 @@ static void test_written_before_claim(void) {
     }
 }
 
+/* Until the store has told all of them. */
+static void test_read_fails(void) {
+    start_owned_call();
+    struct event ev = { .kind = EV_BUCKET, .u.bucket = { .what = BUCKET_MINE, .epoch = 9, .rewrite = true } };
+    ev.u.bucket.bucket = the_call()->bucket;
+    call_changed(r.e, the_call());
+    rig_step(&r, &(struct event){ .kind = EV_DEADLINE });
+    fence(2, 6);
+    rig_step(&r, &ev);
+    for (unsigned k = 0; k < 3; k++) {
+        CHECK_TRUE(r.op_n == 1 && r.ops[0].verb == STORE_LOAD);
+        uint64_t ticket = r.ops[0].ticket;
+        r.op_n = 0;
+        rig_answer(&r, ticket, k < 2 ? STORE_UNAVAILABLE : STORE_MISSING);
+        CHECK_EQ(r.op_n, 0);
+        rig_wait(&r, 1000000);
+    }
+    CHECK_EQ(r.op_n, 0);
+    rig_stop(&r);
+}
+
 static void connection(bool up) {
     rig_step(&r, &(struct event){ .kind = up ? EV_STORE_UP : EV_STORE_DOWN });
 }
@@ -530,6 +551,6 @@ int main(void) {
     return UNIT_RUN("barrier", UNIT(test_off), UNIT(test_order), UNIT(test_timers), UNIT(test_behind),
                     UNIT(test_suspended), UNIT(test_budget), UNIT(test_refused), UNIT(test_down),
                     UNIT(test_full), UNIT(test_fenced), UNIT(test_fenced_by_us), UNIT(test_deleted_before_claim),
-                    UNIT(test_written_before_claim), UNIT(test_promoted),
+                    UNIT(test_written_before_claim), UNIT(test_read_fails), UNIT(test_promoted),
                     UNIT(test_quarantine), UNIT(test_outbox));
 }
