@@ -437,6 +437,7 @@ static void on_timer(struct engine *e, struct wheel_node *n) {
     case TIMER_REANCHOR: reanchor_on_timer(e); break;
     case TIMER_WAIT: try_waiting(e); break;
     case TIMER_REREAD: recover_on_reread_timer(e); break;
+    case TIMER_OVER: owner_over_on_timer(e); break;
     case TIMER_HELD:
         if (call_get(e, n->owner))
             barrier_on_timer(e, call_get(e, n->owner));

@@ -23,6 +23,7 @@ void owner_init(struct engine *e) {
     o->shared = e->cfg.shared;
     o->timer.kind = TIMER_OWNER;
     e->reread_timer.kind = TIMER_REREAD;
+    e->overs.timer.kind = TIMER_OVER;
     for (uint32_t i = 0; o->shared && i < LIMIT_BUCKETS; i++)
         o->of[i] = OWNER_NOBODY;
 }

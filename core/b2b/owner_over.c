@@ -10,13 +10,18 @@
 #define ID_LEN 16
 #define NUMBER_LEN 2
 
+#define WAIT_US 5000000 /* for a bucket's records */
+#define LOOK_US 20000
+
+_Static_assert(OVER_LEN == ID_LEN + NUMBER_LEN * (1 + LIMIT_LEGS_PER_CALL) && OVER_LEN <= UINT8_MAX, "state.h");
+
 static void begin(struct sbuf *b, uint64_t id, uint8_t next_leg) {
     sbuf_hex(b, id, ID_LEN);
     sbuf_hex(b, next_leg, NUMBER_LEN);
 }
 
 void owner_over_say(struct engine *e, uint32_t to, const struct call *c) {
-    char text[ID_LEN + NUMBER_LEN * (1 + LIMIT_LEGS_PER_CALL)];
+    char text[OVER_LEN];
     struct sbuf b = sbuf_on(text, sizeof text);
     if (to == PEER_NONE)
         return;
@@ -101,13 +106,47 @@ static void end_those(struct engine *e, const struct call *c, uint64_t next_leg,
     }
 }
 
-void owner_over_heard(struct engine *e, uint16_t bucket, struct slice bytes) {
+/* Its record may be still to be read, or the call to go on from it. */
+static bool is_early(const struct engine *e, uint16_t bucket, const struct call *c) {
+    uint16_t at = c ? c->bucket : bucket;
+    return e->owners.of[at] == OWNER_LOADING || (c && c->resuming && owner_is_mine(e, at));
+}
+
+/* False: not yet. */
+static bool take(struct engine *e, uint16_t bucket, struct slice bytes) {
     uint64_t id, next_leg;
     if (!hex(&bytes, ID_LEN, &id) || !hex(&bytes, NUMBER_LEN, &next_leg))
-        return;
+        return true;
     struct call *c = find(e, id);
+    if (is_early(e, bucket, c))
+        return false;
     if (!c)
         delete_record(e, id, bucket, next_leg);
     else if (!c->resuming && owner_is_mine(e, c->bucket))
         end_those(e, c, next_leg, bytes);
+    return true;
+}
+
+void owner_over_heard(struct engine *e, uint16_t bucket, struct slice bytes) {
+    struct overs *o = &e->overs;
+    if (take(e, bucket, bytes) || o->used == OVERS_MAX || bytes.n > OVER_LEN)
+        return;
+    struct over *x = &o->items[o->used++];
+    *x = (struct over){ .until_us = e->now + WAIT_US, .bucket = bucket, .len = (uint8_t)bytes.n };
+    memcpy(x->text, bytes.p, bytes.n);
+    if (!wheel_is_set(&o->timer))
+        wheel_set(&e->wheel, &o->timer, e->now + LOOK_US);
+}
+
+void owner_over_on_timer(struct engine *e) {
+    struct overs *o = &e->overs;
+    uint32_t n = o->used;
+    o->used = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        struct over x = o->items[i];
+        if (e->now < x.until_us && !take(e, x.bucket, slice_of(x.text, x.len)))
+            o->items[o->used++] = x;
+    }
+    if (o->used)
+        wheel_set(&e->wheel, &o->timer, e->now + LOOK_US);
 }

@@ -13,8 +13,9 @@
 void owner_over_say(struct engine *e, uint32_t to, const struct call *c);
 /* The same of a call that is over. */
 void owner_over_say_all(struct engine *e, uint32_t to, uint16_t bucket, uint64_t id);
-/* PEER_OVER: they end here as if their party were gone; the record of a call that is over and not known here goes.
- * Within a step. */
+/* PEER_OVER: they end here as if their party were gone; the record of a call that is over and not known here goes. Who
+ * has lost the bucket may say so before its successor has read it: kept until then, if there is room. Within a step. */
 void owner_over_heard(struct engine *e, uint16_t bucket, struct slice bytes);
+void owner_over_on_timer(struct engine *e);
 
 #endif

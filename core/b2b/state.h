@@ -373,7 +373,8 @@ enum engine_timer {
     TIMER_REANCHOR,
     TIMER_UNREAD,
     TIMER_WAIT,
-    TIMER_REREAD
+    TIMER_REREAD,
+    TIMER_OVER
 };
 
 /* txn.ctx_kind: what a client transaction of a leg is for. txn.ctx is the leg. */
@@ -406,6 +407,20 @@ struct owners {
     uint64_t told[LIMIT_BUCKETS];    /* the latest that was heard of, whoever has it */
     uint64_t give_until[LIMIT_BUCKETS]; /* 0: only when it has no calls */
     uint8_t reread[LIMIT_BUCKETS]; /* enum reread */
+};
+
+/* owner_over.h: what was heard of calls that are still being read. */
+#define OVERS_MAX 64
+#define OVER_LEN (16 + 2 * (1 + LIMIT_LEGS_PER_CALL))
+struct overs {
+    uint32_t used;
+    struct wheel_node timer;
+    struct over {
+        uint64_t until_us;
+        uint16_t bucket;
+        uint8_t len;
+        char text[OVER_LEN];
+    } items[OVERS_MAX];
 };
 
 /* moved.h */
@@ -461,6 +476,7 @@ struct engine {
     handle dirty;     /* calls to be reaped at the end of the step */
     struct owners owners;
     struct owner_wait wait;
+    struct overs overs;
     struct moved moved;
     struct pool moves;        /* move.h */
     struct pool unread;       /* unread.h */

@@ -420,6 +420,34 @@ static void test_over(void) {
     over(false);
 }
 
+/* Who has lost the bucket says so while its successor is still reading it. */
+static void test_over_while_loading(void) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a, b;
+    char text[18 + 1];
+    uint32_t cursor = 0;
+    handle h;
+    p->e[0]->cfg.durability = p->e[1]->cfg.durability = DURABILITY_ASYNC;
+    pair_call_at(p, &a, &b, 0, ALICE, BOB);
+    const struct call *c = pool_next(&p->e[0]->calls, &cursor, &h);
+    uint16_t bucket = c->bucket;
+    snprintf(text, sizeof text, "%016" PRIx64 "ff", c->id);
+    struct event ev = { .kind = EV_PEER, .u.peer = { .what = PEER_OVER, .from = 1, .bucket = bucket } };
+    ev.u.peer.bytes = slice_str(text);
+    pair_entry(p, 1);
+    pair_bucket(p, 1, BUCKET_LOADING, bucket, 0, 2);
+    pair_step(p, 1, &ev);
+    pair_taken_by(p, 1, bucket);
+    CHECK_EQ(pair_calls(p, 1), 1);
+    pair_wait(p, 300000);
+    rig_reply(&p->r, BOB, "BYE", 200, "", NULL);
+    pair_wait(p, 70000000);
+    CHECK_EQ(metrics_get(engine_metrics(p->e[1]), M_legs_over), 1); /* the other one by that */
+    CHECK_TRUE(pair_is_quiet(p));
+    CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 0);
+    pair_end(p);
+}
+
 static char kept[2][1 << 14];
 
 /* The first record of the table "call" in the bucket; stored anew when `again`. */
@@ -537,5 +565,6 @@ int main(void) {
                     UNIT(test_give), UNIT(test_give_undeleted), UNIT(test_order_lost), UNIT(test_transfer_lost),
                     UNIT(test_consultation_then_transfer), UNIT(test_target_lost),
                     UNIT(test_give_patience), UNIT(test_suspended), UNIT(test_options), UNIT(test_over),
+                    UNIT(test_over_while_loading),
                     UNIT(test_over_and_there_again), UNIT(test_over_and_read_again), UNIT(test_written_again));
 }
