@@ -340,6 +340,7 @@ static void on_refreshed(struct engine *e, struct leg *l, const struct leg_event
 /* Whoever made the offer was told that it has failed. */
 static void agreed_late(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     struct leg *other = leg_peer(e, l);
+    l->not_now = true; /* in a transfer: when that has failed */
     if (media_in(e, l, msg) && media_received(e, l, msg->body, false) && other && other->peer == l->self)
         agree_anew(e, l, other);
     call_changed(e, leg_call(e, l));
