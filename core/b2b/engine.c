@@ -55,7 +55,8 @@ static void refuse(struct engine *e, const struct sip_msg *msg, handle txn, cons
 
 /* No transaction is made: a flood of refusals must not hold what the calls need. */
 static void refuse_for_room(struct engine *e, const struct sip_msg *msg, const struct event *in, bool told) {
-    struct uas_response r = { .status = 503, .to_tag = LOAD_TAG, .extra = SL("Retry-After: 5\r\n") };
+    char tag[LOAD_TAG_LEN];
+    struct uas_response r = { .status = 503, .to_tag = load_tag(e, msg, tag), .extra = SL("Retry-After: 5\r\n") };
     wire_respond_stateless(e, msg, &in->u.dgram.src, &in->u.dgram.dst, &r, told);
 }
 
@@ -283,7 +284,7 @@ static void trace_received(struct engine *e, const struct event *in) {
 
 /* What there is no time or room for, and the ACK to that answer: before anything else is done for it. */
 static bool turns_away(struct engine *e, const struct sip_msg *msg, const struct event *in) {
-    bool is_ack = load_is_ack(msg);
+    bool is_ack = load_is_ack(e, msg);
     if (!is_ack && ((e->resuming && names_dialogs(msg)) || !load_refuses(e, msg)))
         return false;
     bool told = load_is_told(e);

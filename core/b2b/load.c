@@ -22,6 +22,7 @@
 #define SECOND_US 1000000u
 #define TOLD_A_SECOND 100u
 #define QUIET_US 5000000u
+#define TAG_HEAD SL("full-")
 
 void load_init(struct engine *e, struct arena *a, const struct engine_config *c, uint32_t txns) {
     uint32_t n = 1024;
@@ -163,6 +164,25 @@ bool load_refuses(struct engine *e, const struct sip_msg *msg) {
         return false;
     note_refused(e, mark);
     return true;
+}
+
+struct slice load_tag(const struct engine *e, const struct sip_msg *msg, char mem[LOAD_TAG_LEN]) {
+    const struct slice named_by[] = { msg->via.branch, msg->from_tag, msg->call_id };
+    struct siphash h;
+    struct sbuf b = sbuf_on(mem, LOAD_TAG_LEN);
+    siphash_init(&h, e->map_key, false);
+    for (unsigned i = 0; i < 3; i++)
+        if (named_by[i].n)
+            siphash_add(&h, named_by[i].p, named_by[i].n);
+    sbuf_put(&b, TAG_HEAD);
+    sbuf_hex(&b, siphash_end(&h).a, 16);
+    return sbuf_slice(&b);
+}
+
+bool load_is_ack(const struct engine *e, const struct sip_msg *msg) {
+    char mem[LOAD_TAG_LEN];
+    return msg->method == SIP_M_ACK && slice_has_prefix(msg->to_tag, TAG_HEAD) &&
+           slice_eq(msg->to_tag, load_tag(e, msg, mem));
 }
 
 bool load_is_told(struct engine *e) {

@@ -53,11 +53,12 @@ void load_on_event(struct engine *e, const struct event *ev);
 bool load_refuses(struct engine *e, const struct sip_msg *msg);
 /* The call may have one more. */
 bool load_leaves_legs(const struct engine *e, const struct call *c);
-/* To refuse it: what its answer's To-tag is, by which the ACK to that is known and forgotten. */
-#define LOAD_TAG SL("full")
-static inline bool load_is_ack(const struct sip_msg *msg) {
-    return msg->method == SIP_M_ACK && slice_eq(msg->to_tag, LOAD_TAG);
-}
+/* To refuse it: what its answer's To-tag is, in `mem`. The same each time the request is repeated, for want of a
+ * transaction, and nobody else's (RFC 3261 sections 8.2.7 and 19.3): a keyed hash of what names the request. By it the
+ * ACK to that answer is known and forgotten. */
+#define LOAD_TAG_LEN 21
+struct slice load_tag(const struct engine *e, const struct sip_msg *msg, char mem[LOAD_TAG_LEN]);
+bool load_is_ack(const struct engine *e, const struct sip_msg *msg);
 /* Of refusals the first ones of each second are traced: all of them would drive out what else the recorder has. */
 bool load_is_told(struct engine *e);
 

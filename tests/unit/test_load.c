@@ -51,12 +51,13 @@ static void tell_waiting(struct rig *r, uint16_t waiting) {
 
 /* Request number n; the status of its answer, or 0: it was let through. */
 static unsigned ask(struct rig *r, const char *method, const char *uri, const char *more, unsigned n) {
+    const char *of = strcmp(method, "ACK") == 0 ? "INVITE" : method;
     char text[1024];
     int len = snprintf(text, sizeof text,
                        "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.11:5060;branch=z9hG4bK%s%u\r\n"
                        "From: <sip:alice@192.0.2.1>;tag=a%u\r\nTo: <sip:alice@192.0.2.1>%s\r\nCall-ID: %s%u\r\n"
                        "CSeq: 1 %s\r\nContact: <sip:alice@192.0.2.11>\r\n%sContent-Length: 0\r\n\r\n",
-                       method, uri, method, n, n, to_tag, method, n, method, more);
+                       method, uri, of, n, n, to_tag, of, n, method, more);
     rig_clear(r);
     rig_recv(r, slice_of(text, (size_t)len), FROM);
     return rig_last_status(r);
@@ -223,17 +224,40 @@ static void test_refused_again(void) {
     rig_free(r);
 }
 
+/* Of the To field, with the parameter's name before it. */
+static void tag_of_answer(const struct rig *r, char *out, size_t size) {
+    struct sip_msg msg;
+    struct sip_fault f;
+    CHECK_TRUE(sip_parse(r->sent[0].bytes, &msg, &f) > 0);
+    snprintf(out, size, ";tag=%.*s", SLICE_FMT(msg.to_tag));
+}
+
+/* An ACK to request 1 with that tag is let through, then it is nobody's; else it is forgotten at once. */
+static uint64_t acks_stray(struct rig *r, const char *tag) {
+    uint64_t strays = metrics_get(engine_metrics(r->e), M_acks_stray);
+    to_tag = tag;
+    CHECK_EQ(ask(r, "ACK", "sip:200@example.net", "", 1), 0);
+    CHECK_EQ(r->sent_n, 0);
+    to_tag = "";
+    return metrics_get(engine_metrics(r->e), M_acks_stray) - strays;
+}
+
 static void test_ack_of_a_refusal(void) {
     struct rig *r = new_rig(512);
     tell_waiting(r, 900);
     CHECK_EQ(invite(r, 1), 503);
-    CHECK_TRUE(rig_has(r->sent[0].bytes, ";tag=full\r\n"));
-    to_tag = ";tag=full";
-    uint64_t strays = metrics_get(engine_metrics(r->e), M_acks_stray);
-    CHECK_EQ(ask(r, "ACK", "sip:200@example.net", "", 1), 0);
-    CHECK_EQ(r->sent_n, 0);
-    CHECK_EQ(metrics_get(engine_metrics(r->e), M_acks_stray), strays);
-    to_tag = "";
+    char mine[64], again[64], other[64];
+    tag_of_answer(r, mine, sizeof mine);
+    CHECK_EQ(strlen(mine), strlen(";tag=") + LOAD_TAG_LEN);
+    CHECK_EQ(invite(r, 1), 503);
+    tag_of_answer(r, again, sizeof again);
+    CHECK_EQ(strcmp(mine, again), 0);
+    CHECK_EQ(invite(r, 2), 503);
+    tag_of_answer(r, other, sizeof other);
+    CHECK_TRUE(strcmp(mine, other) != 0);
+    CHECK_EQ(acks_stray(r, mine), 0);
+    CHECK_EQ(acks_stray(r, other), 1); /* of another request */
+    CHECK_EQ(acks_stray(r, ";tag=full-"), 1);
     rig_free(r);
 }
 
