@@ -79,12 +79,14 @@ struct bcall {
     struct dlg dlg[CALL_DIALOGS];
 };
 
+enum wrong { WRONG_EMERGENCY, WRONG_DIALOG, WRONG_NO_TIME, WRONGS }; /* the last: without Retry-After */
+
 struct tally {
     uint64_t started, done, failed, resent, stray, bad, in, out, glares;
     uint64_t busy;              /* calls that were due while all slots were taken */
     uint64_t transfers;
     uint64_t refused;           /* calls that got 503 with Retry-After; they are among those that failed */
-    uint64_t wrongly;           /* 503 that should not have been: without it, in a dialog, to an emergency call */
+    uint64_t wrongly[WRONGS];   /* 503 that should not have been */
     uint64_t emergencies;       /* done */
     uint64_t by_status[8];      /* of what failed: 0: no answer, 3..6: class */
     char first_fault[200];

@@ -31,7 +31,8 @@ struct mark {
 /* Between two marks. */
 struct point {
     double offered, rate;   /* as a part of the capacity; calls a second */
-    double goodput, refused, failed, resent, wrongly, emergencies;
+    double goodput, refused, failed, resent, emergencies;
+    uint64_t wrongly[WRONGS];
     uint32_t left;          /* calls that had not ended a while after */
     double cpu;             /* of the target, us a call done */
     double target_ran, target_wants, own_ran, own_wants; /* of all the time */
@@ -77,7 +78,7 @@ static void measure(struct load *l, struct target *t, uint64_t us, struct point 
     load_drain(l, DRAIN_US);
     p->left = l->o.calls_max - l->free_n;
     load_give_up(l);
-    p->wrongly = (double)l->t.wrongly;
+    memcpy(p->wrongly, l->t.wrongly, sizeof p->wrongly);
     p->emergencies = (double)l->t.emergencies * EMERGENCY_OF / (double)(l->t.started ? l->t.started : 1);
     p->setup_p50 = hist_at(&l->t.setup, 500);
     p->setup_p99 = hist_at(&l->t.setup, 990);
@@ -102,10 +103,15 @@ static void measure_capacity(struct load *l, struct target *t, uint64_t us, stru
 
 static void print_point(FILE *data, const struct point *p, const struct point *c) {
     double of = 100 * p->goodput / c->goodput, of_cpu = p->cpu > 0 ? 100 * c->cpu / p->cpu : 0;
-    printf("%6.2f %9.0f %9.0f %8.0f %9.0f %8.0f %7.0f %7.0f %8.1f %8.1f %8.1f %5.0f/%-4.0f %5.0f/%-4.0f %8.1f %8.0f\n",
+    uint64_t wrong = p->wrongly[WRONG_EMERGENCY] + p->wrongly[WRONG_DIALOG] + p->wrongly[WRONG_NO_TIME];
+    printf("%6.2f %9.0f %9.0f %8.0f %9.0f %8.0f %7.0f %7.0f %8.1f %8.1f %8.1f %5.0f/%-4.0f %5.0f/%-4.0f %8.1f %8lu\n",
            p->offered, p->rate, p->goodput, of, of_cpu, p->refused, p->failed, p->resent, (double)p->setup_p50 / 1e3,
            (double)p->setup_p99 / 1e3, (double)p->late_p99 / 1e3, 100 * p->target_ran, 100 * p->target_wants,
-           100 * p->own_ran, 100 * p->own_wants, 100 * p->emergencies, p->wrongly);
+           100 * p->own_ran, 100 * p->own_wants, 100 * p->emergencies, (unsigned long)wrong);
+    if (wrong)
+        printf("  wrong: %lu to emergency calls, %lu within a dialog, %lu without Retry-After\n",
+               (unsigned long)p->wrongly[WRONG_EMERGENCY], (unsigned long)p->wrongly[WRONG_DIALOG],
+               (unsigned long)p->wrongly[WRONG_NO_TIME]);
     if (p->left)
         printf("  %u of its calls had not ended %.1f s later\n", p->left, DRAIN_US / 1e6);
     fprintf(data, "%.2f %.1f %.1f %.1f %.3f %.3f\n", 100 * p->offered, of, of_cpu,

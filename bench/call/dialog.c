@@ -224,7 +224,7 @@ static void note_refusal(struct load *l, const struct dlg *d, enum sip_method me
         if (b)
             b->refused++;
     } else {
-        l->t.wrongly++;
+        l->t.wrongly[!begins ? WRONG_DIALOG : call_of(l, d)->emergency ? WRONG_EMERGENCY : WRONG_NO_TIME]++;
     }
 }
 
