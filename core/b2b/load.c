@@ -11,6 +11,10 @@
 #define WRITES_FULL 750u
 /* Of the room for what has arrived; the kernel says up to a quarter of it too much, which it gives back in one go. */
 #define WAITING_CALLS 500u
+/* What stays above this for so long is no burst; it stays the bound until nothing was refused for so long. */
+#define STANDING_CALLS 100u
+#define STANDING_US 250000u
+#define STANDING_OVER_US 1000000u
 #define WAITING_REGISTRATIONS 750u
 #define MARKS_MAX 65536u
 /* In a mark of a refusal the time takes the lower bits, in units of 131 ms; requests repeat for 32 s. */
@@ -70,7 +74,22 @@ static void note_waiting(struct engine *e, uint16_t waiting) {
     struct load_gate *g = &e->load;
     if (waiting > WAITING_CALLS && g->waiting <= WAITING_CALLS && e->now - g->refused_us > QUIET_US)
         trace_text(&e->trace, TRACE_WARN, "load", 0, 0xff, SL("too much waits: new calls are refused meanwhile"));
+    if (waiting <= STANDING_CALLS)
+        g->above_us = 0;
+    else if (!g->above_us)
+        g->above_us = e->now;
+    else if (e->now - g->above_us >= STANDING_US)
+        g->standing_us = e->now;
     g->waiting = waiting;
+}
+
+/* Of what waits, behind which calls are refused. */
+static uint16_t bound_of_calls(struct engine *e) {
+    struct load_gate *g = &e->load;
+    uint64_t since = g->standing_us > g->refused_us ? g->standing_us : g->refused_us;
+    if (g->standing_us && e->now - since >= STANDING_OVER_US)
+        g->standing_us = 0;
+    return g->standing_us ? STANDING_CALLS : WAITING_CALLS;
 }
 
 void load_on_event(struct engine *e, const struct event *ev) {
@@ -146,7 +165,7 @@ static void note_refused(struct engine *e, uint64_t mark) {
 static bool is_too_much(struct engine *e, enum load_class class, bool full) {
     struct load_gate *g = &e->load;
     return (full && class == LOAD_CALLS) ||
-           g->waiting > (class == LOAD_CALLS ? WAITING_CALLS : WAITING_REGISTRATIONS) ||
+           g->waiting > (class == LOAD_CALLS ? bound_of_calls(e) : WAITING_REGISTRATIONS) ||
            (g->closed && !takes_credit(g, class));
 }
 

@@ -8,9 +8,11 @@
  * Two measures. What has arrived and waits in the sockets is told by the shell in each turn while it is much: from a
  * half of their room on calls are refused, from three quarters registrations too, all of them until it is less; a
  * refusal costs a tenth of a call, so that the queue stays where it is, nothing is lost, and all the time that is left
- * is the calls'. And how much is admitted follows the load that is measured over some time (EV_LOAD, several times a
- * second) and how full the engine's queue of writes is: by the part that is too much it falls, by steps it rises again;
- * it begins when the load was too much twice running.
+ * is the calls'. A queue that stays longer than that of a burst makes each answer late, and takes half of the room for
+ * what comes while the loop stands still: from then on calls are refused above a tenth, which is work for some
+ * milliseconds, until for a second none had to be. And how much is admitted follows the load that is measured over some
+ * time (EV_LOAD, several times a second) and how full the engine's queue of writes is: by the part that is too much it
+ * falls, by steps it rises again; it begins when the load was too much twice running.
  *
  * Of the calls, legs and ports a part is kept for emergency calls (engine_config.emergency_reserve), of the
  * transactions an eighth for them and for what belongs to a call.
@@ -38,6 +40,8 @@ struct load_gate {
     bool high;                     /* the load was too much when it was told last */
     bool closed;                   /* something is refused: `admit` holds */
     uint16_t waiting;              /* of 1000: the shell told it last */
+    uint64_t above_us;             /* since when that is more than a burst should leave; 0: it is not */
+    uint64_t standing_us;          /* when it last had been for long; 0: nothing was refused for that lately */
     uint64_t *marks, mark_mask;    /* of what was refused, and when */
     uint64_t refused_us;           /* the last one */
     uint64_t told_us, told;        /* since when so many refusals were traced */

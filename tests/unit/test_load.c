@@ -209,6 +209,37 @@ static void test_what_waits(void) {
     rig_free(r);
 }
 
+/* A burst may fill half of the room; what does not go away in 250 ms is kept at a tenth of it. */
+static void test_what_stays(void) {
+    struct rig *r = new_rig(512);
+    tell_waiting(r, 400);
+    rig_advance(r, 240000);
+    tell_waiting(r, 400);
+    CHECK_EQ(invite(r, 1), 0);
+    tell_waiting(r, 100);
+    tell_waiting(r, 400);
+    rig_advance(r, 240000); /* another one */
+    tell_waiting(r, 101);
+    CHECK_EQ(invite(r, 2), 0);
+    rig_advance(r, 10000);
+    tell_waiting(r, 101);
+    CHECK_EQ(invite(r, 3), 503);
+    CHECK_EQ(ask(r, "REGISTER", "sip:192.0.2.1", "", 3) == 503, false);
+    CHECK_EQ(ask(r, "INVITE", "urn:service:sos", "", 1003), 0);
+    tell_waiting(r, 100);
+    CHECK_EQ(invite(r, 4), 0);
+    rig_advance(r, 900000);
+    tell_waiting(r, 200);
+    CHECK_EQ(invite(r, 5), 503); /* at once, and again the second begins */
+    rig_advance(r, 900000);
+    CHECK_EQ(invite(r, 6), 503);
+    tell_waiting(r, 0);
+    rig_advance(r, 1000000);
+    tell_waiting(r, 200);
+    CHECK_EQ(invite(r, 7), 0);
+    rig_free(r);
+}
+
 /* Its sender has had the answer, perhaps: a call of the second one would be nobody's. */
 static void test_refused_again(void) {
     struct rig *r = new_rig(512);
@@ -265,6 +296,7 @@ int main(void) {
     return UNIT_RUN("load", UNIT(test_calls_first_then_registrations), UNIT(test_registrations_come_back_first),
                     UNIT(test_the_answer), UNIT(test_never), UNIT(test_with_replaces),
                     UNIT(test_room_for_emergency_calls), UNIT(test_ports_for_emergency_calls),
-                    UNIT(test_legs_for_emergency_calls), UNIT(test_what_waits), UNIT(test_refused_again),
+                    UNIT(test_legs_for_emergency_calls), UNIT(test_what_waits), UNIT(test_what_stays),
+                    UNIT(test_refused_again),
                     UNIT(test_ack_of_a_refusal));
 }
