@@ -45,6 +45,7 @@ while IFS='|' read -r class file script; do
         worlds=(--seed 1 --count "${MUTANT_SEEDS:-50}")
         case $class in
             nodes:*) worlds=(--nodes --seed 1 --count 30) ;;
+            shards:*) worlds=(--shards --seed 1 --count 30) ;;
             faults:*) worlds+=(--faults) ;;
         esac
         found=$(timeout 300 "$dir/tree/build/mutant/sim" "${worlds[@]}" --no-shrink 2>&1)
