@@ -80,6 +80,7 @@ static void layout_pools(struct engine *e, struct arena *a, const struct engine_
     chain_init(&e->calls_by_id, a, &e->calls, offsetof(struct call, by_id), c->calls_max);
     chain_init(&e->calls_by_bucket, a, &e->calls, offsetof(struct call, by_bucket), LIMIT_BUCKETS);
     pool_init(&e->legs, a, legs, sizeof(struct leg));
+    pool_init(&e->repeats, a, legs, sizeof(struct leg_repeat));
     pool_init(&e->streams, a, legs * LEG_STREAMS, sizeof(struct leg_stream));
     pool_init(&e->transfers, a, c->calls_max / 2 + 1, sizeof(struct transfer));
     party_init(e, a, c);

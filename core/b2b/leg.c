@@ -80,8 +80,7 @@ struct leg *leg_alloc(struct engine *e) {
     struct leg *l = pool_alloc(&e->legs, &h);
     if (!l)
         return NULL;
-    l->self = l->ok_timer.owner = l->timer.owner = l->session_timer.owner = h;
-    l->ok_timer.kind = TIMER_LEG_OK;
+    l->self = l->timer.owner = l->session_timer.owner = h;
     l->timer.kind = TIMER_LEG;
     l->session_timer.kind = TIMER_SESSION;
     media_streams_none(l);

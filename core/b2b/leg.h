@@ -271,6 +271,10 @@ void leg_send_bye(struct engine *e, struct leg *l, struct slice extra);
 void leg_ack_late_offer(struct engine *e, struct leg *l);
 void leg_reoffer_decided(struct engine *e, struct leg *l);
 void leg_stop_ok(struct engine *e, struct leg *l);
+/* Takes the reference of a response that is to be repeated until it is acknowledged: from leg_ok_sent on. */
+void leg_keep_ok(struct engine *e, struct leg *l, struct buf *b, const struct addr *dst);
+/* Now, and after so long. */
+void leg_repeat_ok(struct engine *e, struct leg *l, uint64_t interval);
 /* Our 2xx has gone out: it is repeated from now on. */
 void leg_ok_sent(struct engine *e, struct leg *l);
 /* Supported and Allow of an INVITE or its 2xx; what is not in the message stays as it was. */

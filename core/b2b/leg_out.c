@@ -209,11 +209,8 @@ struct leg_event leg_on_timer(struct engine *e, struct leg *l, enum engine_timer
     if (kind == TIMER_LEG_OK) {
         if (e->now >= l->ok_until)
             return on_no_ack(e, l);
-        wire_send(e, l->ok, &l->ok_dst, &l->dlg.local);
-        metrics_add(&e->metrics, M_retransmissions_out, 1);
-        l->ok_interval = l->ok_interval * 2 < e->cfg.t2_us ? l->ok_interval * 2 : e->cfg.t2_us;
-        uint64_t next = e->now + l->ok_interval;
-        wheel_set(&e->wheel, &l->ok_timer, next < l->ok_until ? next : l->ok_until);
+        uint64_t next = 2 * l->repeat->interval;
+        leg_repeat_ok(e, l, next < e->cfg.t2_us ? next : e->cfg.t2_us);
         return (struct leg_event){ 0 };
     }
     if (l->state == LEG_CALLING || l->state == LEG_EARLY) {
@@ -228,6 +225,7 @@ struct leg_event leg_on_timer(struct engine *e, struct leg *l, enum engine_timer
 void leg_ack(struct engine *e, struct leg *l, struct slice sdp) {
     char mem[DIALOG_BRANCH_MAX];
     struct slice branch;
+    struct addr dst;
     /* Its branch is its own (section 13.2.2.4): attempt 1 keeps it apart from the INVITE's. */
     struct dialog_request r = {
         .method = SL("ACK"),
@@ -246,9 +244,9 @@ void leg_ack(struct engine *e, struct leg *l, struct slice sdp) {
     }
     l->ack_cseq = l->invite_cseq;
     l->ack_answers = sdp.n != 0;
-    dialog_next_hop(&l->dlg, &l->ack_dst);
+    dialog_next_hop(&l->dlg, &dst);
     buf_ref(l->ack);
-    barrier_send(e, l, HOLD_RECORD, l->ack, &l->ack_dst);
+    barrier_send(e, l, HOLD_RECORD, l->ack, &dst);
     if (!barrier_has(e, l, l->ack))
         leg_ack_sent(e, l);
     if (sdp.n && l->oa == OA_OFFER_RCVD) {
@@ -269,7 +267,10 @@ void leg_ack_again(struct engine *e, struct leg *l, uint32_t cseq) {
     struct dialog_request r = { .method = SL("ACK"), .cseq = cseq, .attempt = 1, .max_forwards = LIMIT_HOPS_MAX };
     if (cseq == l->invite_cseq)
         r.own = leg_str(l, LEG_CREDENTIALS);
-    struct buf *b = dialog_build(&l->dlg, &e->ua, &r, mem, &branch);
+    bool kept = l->ack && cseq == l->ack_cseq;
+    if (kept)
+        buf_ref(l->ack);
+    struct buf *b = kept ? l->ack : dialog_build(&l->dlg, &e->ua, &r, mem, &branch);
     if (!b) {
         metrics_add(&e->metrics, M_pool_full, 1);
         return;
@@ -281,7 +282,11 @@ void leg_ack_again(struct engine *e, struct leg *l, uint32_t cseq) {
 }
 
 void leg_stop_ok(struct engine *e, struct leg *l) {
-    wheel_cancel(&e->wheel, &l->ok_timer);
+    if (l->repeat) {
+        wheel_cancel(&e->wheel, &l->repeat->timer);
+        pool_free(&e->repeats, pool_handle(&e->repeats, l->repeat));
+        l->repeat = NULL;
+    }
     buf_unref(&e->bufs, &l->ok);
     l->ok_until = 0;
     l->ok_cseq = 0;
@@ -289,25 +294,38 @@ void leg_stop_ok(struct engine *e, struct leg *l) {
 }
 
 /* The 2xx is repeated by us, not by the transaction (section 13.3.1.4): at T1, doubling to T2, for 64*T1. */
-static void keep_ok(struct engine *e, struct leg *l, const struct txn *t, struct buf *b) {
+void leg_keep_ok(struct engine *e, struct leg *l, struct buf *b, const struct addr *dst) {
+    handle h;
     leg_stop_ok(e, l);
-    buf_ref(b);
     l->ok = b;
-    l->ok_cseq = t->cseq;
-    l->ok_dst = t->dst;
-    l->ok_interval = e->cfg.t1_us;
     l->ok_until = e->now + 64ull * e->cfg.t1_us;
+    l->repeat = pool_alloc(&e->repeats, &h);
+    CHECK(l->repeat);
+    l->repeat->dst = *dst;
+    l->repeat->interval = e->cfg.t1_us;
+    l->repeat->timer.owner = l->self;
+    l->repeat->timer.kind = TIMER_LEG_OK;
+}
+
+void leg_repeat_ok(struct engine *e, struct leg *l, uint64_t interval) {
+    wire_send(e, l->ok, &l->repeat->dst, &l->dlg.local);
+    metrics_add(&e->metrics, M_retransmissions_out, 1);
+    l->repeat->interval = interval;
+    uint64_t next = e->now + interval;
+    wheel_set(&e->wheel, &l->repeat->timer, next < l->ok_until ? next : l->ok_until);
 }
 
 void leg_ok_sent(struct engine *e, struct leg *l) {
     l->ok_until = e->now + 64ull * e->cfg.t1_us;
-    wheel_set(&e->wheel, &l->ok_timer, e->now + l->ok_interval);
+    wheel_set(&e->wheel, &l->repeat->timer, e->now + l->repeat->interval);
 }
 
 void leg_send_ok(struct engine *e, struct leg *l, struct buf *b) {
     const struct txn *t = txn_get(&e->txns, l->invite_in);
     CHECK(t);
-    keep_ok(e, l, t, b);
+    buf_ref(b);
+    leg_keep_ok(e, l, b, &t->dst);
+    l->ok_cseq = t->cseq;
     barrier_respond(e, l, HOLD_RECORD, l->invite_in, b, 200);
     if (!barrier_has(e, l, b))
         leg_ok_sent(e, l);

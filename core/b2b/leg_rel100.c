@@ -128,12 +128,8 @@ static bool may_be_reliable(const struct leg *l, const struct uas_head *invite, 
 }
 
 static void repeat(struct engine *e, struct leg *l, struct buf *b, const struct addr *dst, bool sdp) {
-    leg_stop_ok(e, l);
     buf_ref(b);
-    l->ok = b;
-    l->ok_dst = *dst;
-    l->ok_interval = e->cfg.t1_us;
-    l->ok_until = e->now + 64ull * e->cfg.t1_us;
+    leg_keep_ok(e, l, b, dst);
     l->rel_sdp = sdp;
 }
 
@@ -214,11 +210,7 @@ struct leg_event leg_rel_on_timer(struct engine *e, struct leg *l) {
         leg_respond_invite(e, l, &r);
         return (struct leg_event){ .kind = LEG_EV_GONE, .status = 504 };
     }
-    wire_send(e, l->ok, &l->ok_dst, &l->dlg.local);
-    metrics_add(&e->metrics, M_retransmissions_out, 1);
-    l->ok_interval *= 2;
-    uint64_t next = e->now + l->ok_interval;
-    wheel_set(&e->wheel, &l->ok_timer, next < l->ok_until ? next : l->ok_until);
+    leg_repeat_ok(e, l, 2 * l->repeat->interval);
     return (struct leg_event){ .kind = LEG_EV_NONE };
 }
 

@@ -56,12 +56,14 @@ static void refuse_fork(struct engine *e, struct leg *l, const struct sip_msg *m
 }
 
 void leg_give_ack(struct engine *e, struct leg *l) {
-    const struct txn *t = txn_get(&e->txns, l->ack_invite);
-    if (l->ack && t && t->cseq == l->ack_cseq)
-        txn_keep_ack(&e->txns, l->ack_invite, l->ack, &l->ack_dst);
-    else
-        buf_unref(&e->bufs, &l->ack);
-    l->ack = NULL;
+    const struct txn *t = l->ack ? txn_get(&e->txns, l->ack_invite) : NULL;
+    struct addr dst;
+    if (t && t->cseq == l->ack_cseq) {
+        dialog_next_hop(&l->dlg, &dst);
+        txn_keep_ack(&e->txns, l->ack_invite, l->ack, &dst);
+        l->ack = NULL;
+    }
+    buf_unref(&e->bufs, &l->ack);
 }
 
 /* The dialog of a 2xx, made from that alone. */
@@ -128,8 +130,6 @@ bool leg_on_stray_2xx(struct engine *e, struct leg *l, const struct sip_msg *msg
         refuse_fork(e, l, msg);
     else if (l->ack && barrier_has(e, l, l->ack))
         return false; /* its ACK waits, and goes out soon */
-    else if (l->ack && l->ack_cseq == msg->cseq)
-        wire_send(e, l->ack, &l->ack_dst, &l->dlg.local); /* also with a re-INVITE under way already */
     else if (l->ack_cseq == msg->cseq || msg->cseq != l->invite_cseq)
         leg_ack_again(e, l, msg->cseq); /* its ACK was lost; a later INVITE of ours may have gone its way since */
     else if (is_given_up_offer(l, msg)) {

@@ -158,7 +158,7 @@ static void put_in_flight(const struct encoder *x, const struct leg *l) {
     put_open(x, LEG_TAG_OPEN_IN, &o);
     o = (struct open){ .kept = leg_str(l, LEG_OPEN_OK) };
     if (l->ok)
-        o = (struct open){ buf_slice(l->ok), SLICE_NONE, &l->ok_dst, 0 };
+        o = (struct open){ buf_slice(l->ok), SLICE_NONE, &l->repeat->dst, 0 };
     put_open(x, LEG_TAG_OK, &o);
     if (l->rel_wait)
         tlv_put(x->out, LEG_TAG_REL_WAIT, buf_slice(l->rel_wait));

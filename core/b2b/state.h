@@ -92,6 +92,13 @@ struct leg_media {
     struct leg_stream *streams[LEG_STREAMS]; /* leg_no_stream: of a line that never had ports; media_ports.h */
 };
 
+/* How `ok` of a leg is repeated. */
+struct leg_repeat {
+    struct addr dst;
+    uint64_t interval;
+    struct wheel_node timer;
+};
+
 struct leg {
     handle self, call;
     handle peer;            /* the leg it talks with; HANDLE_NONE: nobody */
@@ -140,9 +147,8 @@ struct leg {
     uint32_t ok_cseq;
     bool ok_offers; /* its description is an offer: the ACK brings the answer */
     bool ok_doubtful; /* a former owner's of long ago: it may have its ACK; see recover.h */
-    struct addr ok_dst;
-    uint64_t ok_interval, ok_until; /* until 0: no ACK is waited for */
-    struct wheel_node ok_timer;
+    uint64_t ok_until; /* 0: no ACK is waited for */
+    struct leg_repeat *repeat; /* while there is `ok`; else NULL */
     uint32_t rseq;        /* of our last reliable 18x, which is `ok` until its PRACK; 0: none */
     bool rel_sdp;         /* ... carried a description */
     bool rel_wait_sdp;    /* ... and so does rel_wait */
@@ -155,7 +161,6 @@ struct leg {
     struct buf *ack; /* the ACK to the last 2xx, repeated with it: until it is sent, or if it has an answer */
     bool ack_answers;
     uint32_t ack_cseq;
-    struct addr ack_dst;
     handle ack_invite; /* the re-INVITE of ours that a 2xx came to last */
     struct wheel_node timer; /* Timer C of a call, or the wait of section 14.1 */
     uint64_t retry_until;  /* leg_reoffer's, while it is not decided; else 0 */
@@ -459,7 +464,7 @@ struct engine {
     struct txn_layer txns;
     struct auth_server auth;
     struct pool calls, legs, transfers;
-    struct pool streams; /* as many as all legs can have */
+    struct pool streams, repeats; /* as many as all legs can have */
     struct chain calls_by_id, calls_by_bucket;
     struct chain parties, awaited[PARTY_COUNT + 1]; /* party.h */
     struct chain leg_map; /* local tag -> leg */

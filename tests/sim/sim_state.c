@@ -248,7 +248,7 @@ static uint32_t timers_of(const struct engine *e) {
     EACH(txn, t, &e->txns.pool)
         n += wheel_is_set(&t->retransmit) + wheel_is_set(&t->life);
     EACH(leg, l, &e->legs)
-        n += wheel_is_set(&l->ok_timer) + wheel_is_set(&l->timer) + wheel_is_set(&l->session_timer);
+        n += (l->repeat && wheel_is_set(&l->repeat->timer)) + wheel_is_set(&l->timer) + wheel_is_set(&l->session_timer);
     EACH(transfer, t, &e->transfers)
         n += wheel_is_set(&t->timer);
     return n;
