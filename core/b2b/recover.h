@@ -34,8 +34,8 @@
 /* One record of the table "call". What cannot be read, is here already or is in quarantine is skipped, traced and
  * counted. Else its attempt is counted in the store first, then record_resume. Within a step. */
 enum record_error recover_record(struct engine *e, struct slice key, struct slice value);
-/* The bucket is ours by a claim; `held`: as it was all the time, so that nobody else reads its records for us. Those that
- * are to be read again are. */
+/* The bucket is ours by a claim; `held`: as it was all the time, so that nobody else reads its records for us. What is
+ * to be read again is. */
 void recover_reread(struct engine *e, uint16_t bucket, bool held);
 /* The store has failed to give them: again. */
 void recover_on_reread_timer(struct engine *e);
