@@ -146,6 +146,16 @@ $(B)/lib%.a: $(B)/sources
 $(B)/refereed: $(B)/core/main.o $(ARCHIVES)
 	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS) $(JEMALLOC)
 
+# As of the release before the newest format of records: what asks for RECORD_FORMAT. For tests/e2e/releases.test.
+OLDER := $(addprefix $(B)/older/core/,b2b/record.o b2b/record_decode.o b2b/record_format.o b2b/recover.o runtime/node.o)
+$(OLDER): $(B)/older/%.o: %.c $(B)/flags | build/deps.build
+	@mkdir -p $(@D)
+	$(call say,cc)$(CC) $(CFLAGS_ALL) -DRECORD_FORMAT=1 -c -o $@ $<
+-include $(OLDER:.o=.d)
+all: $(B)/refereed-older
+$(B)/refereed-older: $(B)/core/main.o $(OLDER) $(RUNTIME_LIB) $(PURE_LIB)
+	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS) $(JEMALLOC)
+
 $(B)/refereectl: $(B)/core/refereectl.o $(ARCHIVES)
 	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS)
 

@@ -22,13 +22,17 @@
 #include "core/b2b/record_pack.h"
 
 #define RECORD_FORMAT_FIRST 1
-#define RECORD_FORMAT 2 /* the newest */
+#define RECORD_FORMAT_NEWEST 2
+/* That is known here: a build may be as a release was that knew no newer one (refereed-older). */
+#ifndef RECORD_FORMAT
+#define RECORD_FORMAT RECORD_FORMAT_NEWEST
+#endif
 
 struct engine;
 
 struct record_format {
     uint8_t now; /* that is written */
-    struct pack_known known[RECORD_FORMAT + 1];
+    struct pack_known known[RECORD_FORMAT_NEWEST + 1];
 };
 
 /* By engine_config.record_format. */

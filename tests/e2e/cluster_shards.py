@@ -6,8 +6,8 @@ import re
 import signal
 import sys
 
-from nodes import SHARDS, Cluster, Node, Roaming, bucket_of, call, hold, key, settle
-from sip import Failed, check, wait_for
+from nodes import SHARDS, Cluster, Node, Roaming, bucket_of, call, key, serve, settle, talk
+from sip import Failed, check
 
 PORT, REDIS = int(sys.argv[1]), int(sys.argv[2])
 
@@ -27,11 +27,6 @@ def place_of(cluster, dialog):
     """(node, shard) by Redis."""
     member = int(cluster.cli("--raw", "GET", key("b", bucket_of(dialog))).partition(".")[0])
     return member & 0xffff, member >> 16
-
-
-def serve(what, condition):
-    """settle, while the phones answer: who takes a call over has to tell them."""
-    wait_for(what, lambda: condition() or Roaming.all[0].drain(0.15))
 
 
 def call_at(cluster, place, caller, callee):
@@ -62,14 +57,6 @@ def transfer(cluster, phones, first, second):
     check("one call went over", count(cluster, "metrics", "calls_moved") == moved + 1)
     talk(here, target)
     return here, target
-
-
-def talk(here, there):
-    """Both sides reach each other, from whichever node."""
-    hold(here)
-    check("the other side is held", there.offered == "sendonly", there.offered)
-    hold(there)
-    check("and holds", here.offered in ("sendonly", "inactive"), here.offered)
 
 
 def shards(cluster):

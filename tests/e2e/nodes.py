@@ -27,7 +27,7 @@ class Node:
 
     def __init__(self, number, host, port, link, redis, netns=None, advertise=None):
         self.number, self.host, self.port, self.netns = number, host, port, netns
-        self.name, self.child = f"node{number}", None
+        self.name, self.child, self.program = f"node{number}", None, "refereed"
         self.admin, self.log = f"{sip.FOLDER}/admin{number}", f"{sip.FOLDER}/{self.name}.log"
         media = 30000 if netns else port // 2 * 2 + 10
         users = [{"name": n, "password": f"secret{n}"} for n in USERS]
@@ -48,7 +48,7 @@ class Node:
             json.dump(self.config, f)
         inside = ["nsenter", f"--net=/run/netns/{self.netns}"] if self.netns else []
         with open(self.log, "wb") as log:
-            self.child = subprocess.Popen([*inside, f"{sip.BUILD}/refereed", "-c", path], stdout=log, stderr=log)
+            self.child = subprocess.Popen([*inside, f"{sip.BUILD}/{self.program}", "-c", path], stdout=log, stderr=log)
         wait_for(f"{self.name} is ready", lambda: self.says("ready") or self.child.poll() is not None)
         check(f"{self.name} runs", self.child.poll() is None)
 
@@ -203,6 +203,11 @@ def settle(what, condition):
     wait_for(what, lambda: condition() or time.sleep(0.15))
 
 
+def serve(what, condition):
+    """settle, while the phones answer: who takes a call over has to tell them."""
+    wait_for(what, lambda: condition() or Roaming.all[0].drain(0.15))
+
+
 def key(kind, bucket):
     return f"referee:{kind}:{{{bucket:03x}}}"
 
@@ -335,6 +340,14 @@ def hold(dialog):
             break
         dialog.phone.drain(random.uniform(0.2, 1))
     check(f"{dialog.phone.name} holds", answer.status == 200, answer)
+
+
+def talk(here, there):
+    """Both sides reach each other, from whichever node."""
+    hold(here)
+    check("the other side is held", there.offered == "sendonly", there.offered)
+    hold(there)
+    check("and holds", here.offered in ("sendonly", "inactive"), here.offered)
 
 
 def calls_of(cluster, owner, count, caller, callee):
