@@ -282,6 +282,7 @@ bench-engine: build/deps.build-demo-bench $(B)/bench-engine
 	bench/engine/instructions.sh $(B)/bench-engine $(SCENARIO)
 	bench/engine/instructions.sh $(B)/bench-engine $(SCENARIO) records
 	$(B)/bench-engine held 4000
+	$(B)/bench-engine held 4000 phones
 # Relays beside each other, as root: ARGS=--help.
 SECTIONS ?= engine flood parse store relay call curve
 .PHONY: bench bench-flood

@@ -111,6 +111,7 @@ struct load_options {
     uint32_t at_once;           /* so many calls at a time, whatever the rate; 0: by rate */
     uint64_t calls;             /* not more than that; 0: any number */
     uint32_t emergency_of;      /* every so manieth call is an emergency; 0: none */
+    struct slice sdp_lines;     /* more lines of each description, or absent */
     bool tell;                  /* each call that fails, on stderr */
     const volatile sig_atomic_t *stop;  /* not 0: no call begins any more; may be NULL */
     struct addr target[PARTIES];/* where each party sends; of direct, to whom */

@@ -73,6 +73,7 @@ static void put_sdp(struct sbuf *b, const struct load *l, struct dlg *d) {
     sbuf_put(b, host);
     sbuf_lit(b, "\r\n");
     sbuf_lit(b, lines);
+    sbuf_put(b, l->o.sdp_lines);
     sbuf_put(b, slice_str(directions[d->direction & 3]));
 }
 

@@ -24,8 +24,8 @@ struct engine_memory {
 };
 void bench_engine_memory(struct engine_memory *out);
 
-/* So many calls that stay up: what each takes. 0: all came about. */
-int bench_engine_held(uint32_t calls);
+/* So many calls that stay up: what each takes; with descriptions as long as phones' are. 0: all came about. */
+int bench_engine_held(uint32_t calls, bool phones);
 
 /* Messages to the target that name another dialog in Replaces are kept from it; behind so many the run is over. */
 void bench_engine_withhold(uint32_t transfers);

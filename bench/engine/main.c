@@ -42,11 +42,11 @@ int main(int argc, char **argv) {
     long calls = argc >= 3 ? strtol(argv[2], NULL, 10) : 0;
     if (argc == 3 && strcmp(argv[1], "takeover") == 0 && calls >= 1 && calls <= 4000)
         return takeover((uint32_t)calls);
-    if (argc == 3 && strcmp(argv[1], "held") == 0 && calls >= 2 && calls <= 12000) /* two pairs of ports each */
-        return bench_engine_held((uint32_t)calls);
+    if (argc >= 3 && strcmp(argv[1], "held") == 0 && calls >= 2 && calls <= 12000) /* two pairs of ports each */
+        return bench_engine_held((uint32_t)calls, argc == 4 && strcmp(argv[3], "phones") == 0);
     if (calls < 1 || calls > 1000000 || !read_scenario(argv[1], &o.scenario)) {
         fprintf(stderr, "usage: bench-engine call|hold|blind|attended CALLS [records], or: takeover TRANSFERS, "
-                        "held CALLS\n");
+                        "held CALLS [phones]\n");
         return 2;
     }
     bench_engine_records(argc == 4 && strcmp(argv[3], "records") == 0);
