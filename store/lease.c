@@ -230,6 +230,7 @@ static void unreachable(struct lease *l) {
 
 static void on_renewed(struct lease *l, const struct event *ev) {
     uint32_t number = (uint32_t)ev->u.store.ticket;
+    l->woken = l->woken && (int32_t)(number - l->asked_before) < 0;
     if (ev->u.store.status != STORE_OK) {
         unreachable(l);
         return;
@@ -250,6 +251,7 @@ static void renew(struct lease *l) {
         return;
     if (l->asked_n - l->answered_n >= RENEWALS_LOST)
         unreachable(l);
+    l->woken = l->woken && l->asked_n - l->asked_before < RENEWALS_LOST;
     l->renew_us = l->now + LEASE_RENEW_US;
     l->asked_us[l->asked_n % LEASE_ASKED_MAX] = l->now;
     buf_ref(l->value);
@@ -313,8 +315,11 @@ static void look_at_clock(struct lease *l, uint64_t now) {
     l->passed |= gap && l->now >= l->until_us && (ran_out || since >= LEASE_LIFE_US) && has_living(l);
     l->last_us = l->now;
     l->ran_out = l->ran_out || ran_out;
-    if (gap)
+    if (gap) {
         l->woken_us = l->now;
+        l->asked_before = l->asked_n;
+        l->woken = true;
+    }
     if (gap || ran_out) {
         make_unsure(l);
         l->renew_us = l->now;
@@ -466,6 +471,10 @@ uint64_t lease_deadline(const struct lease *l) {
 bool lease_store_ok(const struct lease *l) {
     bool took = l->took_us && l->now - l->took_us < LEASE_LIFE_US;
     return took || (l->reachable_us != LEASE_NEVER && l->now < l->until_us);
+}
+
+bool lease_knows_store(const struct lease *l) {
+    return !l->woken || lease_store_ok(l);
 }
 
 bool lease_is_suspended(const struct lease *l) {

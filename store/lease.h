@@ -128,6 +128,8 @@ uint8_t lease_format(const struct lease *l);
 /* The store answered within the lease, or this node set out to take another's buckets so lately: what LEASE_IN_PEER of
  * the others is told. */
 bool lease_store_ok(const struct lease *l);
+/* False: it slept, and whether the store answers is still to be seen: the others are told nothing of it until then. */
+bool lease_knows_store(const struct lease *l);
 bool lease_is_suspended(const struct lease *l);
 /* Living nodes of the last answer, this one too; false: no such index. */
 struct lease_node {

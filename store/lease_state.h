@@ -65,6 +65,8 @@ struct lease {
     uint64_t now, last_us;
     uint64_t until_us;            /* own lease, by own clock */
     uint64_t woken_us;            /* last gap of the loop */
+    uint32_t asked_before;        /* asked_n at that time */
+    bool woken;                   /* it has heard nothing of the store since, nor asked it in vain */
     uint64_t took_us;             /* when it last set out to claim another's bucket; 0: never */
     uint64_t renew_us;            /* when the next renewal is due */
     uint64_t asked_us[LEASE_ASKED_MAX];

@@ -123,7 +123,7 @@ static void say(struct node *n, uint32_t to, const struct link_frame *f) {
 /* What has changed at once: who goes on without the store waits for the word of all. */
 static void say_state(struct node *n) {
     struct link_frame f = { .kind = LINK_STATE, .flag = lease_store_ok(n->lease) };
-    if (n->mono_us < n->state_us && f.flag == n->said_ok)
+    if (!lease_knows_store(n->lease) || (n->mono_us < n->state_us && f.flag == n->said_ok))
         return;
     n->state_us = n->mono_us + STATE_US;
     n->said_ok = f.flag;

@@ -403,7 +403,7 @@ static void gossip(struct world *w, unsigned i) {
     for (unsigned k = 0; k < c->n; k++) {
         struct lease_input in = { .kind = LEASE_IN_PEER, .node = c->node[i].number };
         in.store_ok = lease_store_ok(c->node[i].l);
-        if (k == i || !c->node[k].runs)
+        if (k == i || !c->node[k].runs || !lease_knows_store(c->node[i].l))
             continue;
         if (shards_are_siblings(w, i, k))
             shards_tell(w, i, k, &in);

@@ -428,7 +428,7 @@ static inline struct cluster_fly *cluster_next(struct cluster *w) {
 
 static inline void cluster_gossip(struct cluster *w, unsigned i) {
     for (unsigned k = 0; k < w->n; k++)
-        if (k != i && w->c[k].runs) {
+        if (k != i && w->c[k].runs && lease_knows_store(w->c[i].l)) {
             struct lease_input *in = cluster_tell_lease(w, k, LEASE_IN_PEER, 0);
             in->node = cluster_number(i);
             in->store_ok = lease_store_ok(w->c[i].l);

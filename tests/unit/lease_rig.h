@@ -249,7 +249,7 @@ static inline bool can_talk(unsigned i, unsigned k) {
 
 static inline void gossip(unsigned i) {
     for (unsigned k = 0; k < w.n; k++)
-        if (k != i && w.nodes[k].runs && can_talk(i, k))
+        if (k != i && w.nodes[k].runs && can_talk(i, k) && lease_knows_store(w.nodes[i].l))
             input(k, (struct lease_input){ .kind = LEASE_IN_PEER, .node = number_of(i),
                                            .store_ok = lease_store_ok(w.nodes[i].l) });
 }

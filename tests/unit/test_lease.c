@@ -215,6 +215,46 @@ static void test_outage_at_takeover(void) {
     world_end();
 }
 
+/* One that was asleep has not asked the store yet: it does not say that it is away, to one who is cut off and would go
+ * on with what the other takes next. */
+static void test_woken_at_cut(void) {
+    for (unsigned cut = 0; cut < 2; cut++) {
+        world_new(2);
+        (void)until_all_owned(10 * SEC);
+        w.nodes[0].cut = cut;
+        run(cut * SEC); /* it was away for this one too, but that was before */
+        w.nodes[0].cut = false;
+        w.nodes[0].runs = false;
+        w.nodes[1].cut = true;
+        run(4 * SEC);
+        CHECK_TRUE(w.nodes[1].suspended);
+        w.nodes[0].runs = true;
+        input(0, (struct lease_input){ .kind = LEASE_IN_PEER, .node = 2 });
+        gossip(0);
+        CHECK_TRUE(w.nodes[1].suspended);
+        run(8 * SEC);
+        CHECK_TRUE(w.nodes[1].suspended);
+        CHECK_EQ(owned(0), LIMIT_BUCKETS);
+        world_end();
+    }
+}
+
+/* It has asked in vain: then the store is away for both, and both go on. */
+static void test_woken_in_outage(void) {
+    world_new(2);
+    (void)until_all_owned(10 * SEC);
+    unsigned had = owned(1);
+    w.nodes[0].cut = w.nodes[1].cut = true;
+    run(SEC);
+    w.nodes[0].runs = false;
+    run(4 * SEC);
+    CHECK_TRUE(w.nodes[1].suspended);
+    w.nodes[0].runs = true;
+    run(6 * SEC);
+    CHECK_EQ(owned(1), had);
+    world_end();
+}
+
 /* The same with the peers cut as well: whether the store is down it cannot know. */
 static void test_cut_from_all(void) {
     world_new(3);
@@ -518,12 +558,12 @@ static void test_nodes(void) {
 
 int main(void) {
     return UNIT_RUN("lease", UNIT(test_alone), UNIT(test_shared_evenly), UNIT(test_death), UNIT(test_orphaned),
-                    UNIT(test_lazy),
-                    UNIT(test_zombie), UNIT(test_zombie_cut), UNIT(test_gap), UNIT(test_outage),
+                    UNIT(test_lazy), UNIT(test_zombie), UNIT(test_zombie_cut), UNIT(test_gap), UNIT(test_outage),
                     UNIT(test_cut_from_store), UNIT(test_outage_behind_cut), UNIT(test_outage_at_takeover),
-                    UNIT(test_cut_from_all), UNIT(test_alone_in_outage), UNIT(test_join), UNIT(test_drain),
-                    UNIT(test_drain_alone), UNIT(test_drain_behind_outage), UNIT(test_restart),
-                    UNIT(test_forgetful_server), UNIT(test_forgotten_claims), UNIT(test_claimed_twice),
-                    UNIT(test_forgotten_gifts), UNIT(test_fenced), UNIT(test_claimed_while_loading), UNIT(test_storm),
-                    UNIT(test_due), UNIT(test_nodes));
+                    UNIT(test_woken_at_cut), UNIT(test_woken_in_outage), UNIT(test_cut_from_all),
+                    UNIT(test_alone_in_outage), UNIT(test_join), UNIT(test_drain), UNIT(test_drain_alone),
+                    UNIT(test_drain_behind_outage), UNIT(test_restart), UNIT(test_forgetful_server),
+                    UNIT(test_forgotten_claims), UNIT(test_claimed_twice), UNIT(test_forgotten_gifts),
+                    UNIT(test_fenced), UNIT(test_claimed_while_loading), UNIT(test_storm), UNIT(test_due),
+                    UNIT(test_nodes));
 }
