@@ -123,7 +123,8 @@ void agree_on_answer(struct engine *e, struct leg *l, const struct sip_msg *msg)
     /* None: the re-INVITE was of a transfer that has ended meanwhile. */
     rounds = rounds ? rounds - 1 : AGREE_ROUNDS;
     /* It is to be told something else already: what it says to that is what the other one hears of. */
-    if (l->reoffer_waits) {
+    l->untold = l->reoffer_waits;
+    if (l->untold) {
         l->agreeing = rounds ? rounds : 1;
     } else if (!l->direct) {
         look_for_media(e, other);
@@ -132,4 +133,12 @@ void agree_on_answer(struct engine *e, struct leg *l, const struct sip_msg *msg)
         l->agreeing = rounds;
         late_agree(e, l, other);
     }
+}
+
+void agree_on_refusal(struct engine *e, struct leg *l) {
+    struct leg *other = leg_peer(e, l);
+    bool untold = l->untold;
+    l->untold = false;
+    if (untold && other && other->peer == l->self && !leg_is_transferred(e, l))
+        agree_anew(e, other, l);
 }

@@ -354,6 +354,7 @@ static void drop_reoffer(struct engine *e, struct leg *l) {
     if (!l->retry_until || l->direct || l->asks_offer || l->invite_out != HANDLE_NONE || leg_is_transferred(e, l))
         return;
     l->agreeing = 0;
+    l->untold = false;
     l->reoffer_waits = false;
     leg_reoffer_decided(e, l);
     wheel_cancel(&e->wheel, &l->timer);

@@ -121,6 +121,7 @@ struct leg {
     bool late_offer;        /* our open INVITE had no SDP: the ACK brings the answer */
     bool own_invite;        /* the open re-INVITE is ours, not the peer leg's */
     uint8_t agreeing;       /* rounds that are left, while a re-offer of agree.h is out */
+    bool untold;            /* what it answered last waits for its answer to that */
     bool reoffer_waits;     /* a re-INVITE of ours waits for its turn */
     bool asks_offer;        /* the re-INVITE of ours that is not decided has no description: leg_ask_offer */
     bool session_unsure;    /* LEG_SDP_LOCAL was refused: not what the peer goes by */
