@@ -124,6 +124,16 @@ void media_close_stream(struct engine *e, const struct leg_stream *s) {
     port_pool_release(&e->ports, s->slot, s->generation, e->now);
 }
 
+/* Who closes a pair gives it back. */
+void media_return(struct engine *e, uint32_t slot) {
+    struct leg_stream s = { .slot = slot };
+    if (!port_pool_is_elsewhere(&e->ports, slot) || !port_pool_take_slot(&e->ports, slot, e->now, &s.generation))
+        return;
+    port_pool_settle(&e->ports, slot);
+    media_command(e, MEDIA_OPEN, &s);
+    media_close_stream(e, &s);
+}
+
 static void close_streams(struct engine *e, struct leg *l) {
     for (unsigned i = 0; i < LEG_STREAMS; i++)
         if (l->media.streams[i]->open)

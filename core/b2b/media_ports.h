@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
- * media_ports: the port pairs of a leg's streams, from the pool until they are given back. Private to media*.c, and
- * owner.c.
+ * media_ports: the port pairs of a leg's streams, from the pool until they are given back. Private to media*.c,
+ * owner.c and move_arrive.c.
  */
 #ifndef REFEREE_B2B_MEDIA_PORTS_H
 #define REFEREE_B2B_MEDIA_PORTS_H
@@ -24,6 +24,8 @@ uint32_t media_open_count(const struct leg *l);
 bool media_move(struct engine *e, struct leg *l);
 /* Its ports are given back. */
 void media_close_stream(struct engine *e, const struct leg_stream *s);
+/* A pair that a sibling has left to this engine, and no call has here: back to whose it is. */
+void media_return(struct engine *e, uint32_t slot);
 /* Where the leg's streams are; its first address while it has none. */
 const struct addr *media_address(const struct engine *e, const struct leg *l);
 

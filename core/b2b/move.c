@@ -337,12 +337,24 @@ void move_arrived(struct engine *e, struct move *m) {
         take_back(e, m);
 }
 
+static void put_go(const struct engine *e, const struct move *m, const struct call *c, struct sbuf *b) {
+    sbuf_hex(b, m->id, MOVE_ID_LEN);
+    for (unsigned i = 0; owner_is_sibling(e, m->peer) && i < c->leg_count * LEG_STREAMS; i++) {
+        const struct leg_stream *s = leg_get(e, c->legs[i / LEG_STREAMS])->media.streams[i % LEG_STREAMS];
+        if (s->open)
+            sbuf_hex(b, s->slot, MOVE_PAIR_LEN);
+    }
+}
+
 static void go(struct engine *e, struct move *m, struct call *c) {
+    char text[MOVE_GO_MAX];
+    struct sbuf b = sbuf_on(text, sizeof text);
+    put_go(e, m, c, &b);
     record_delete(e, c);
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("moved to another engine"));
     metrics_add(&e->metrics, M_calls_moved, 1);
     owner_forget_call(e, c, m->peer);
-    move_say(e, PEER_GO, m->peer, m->id);
+    peer_send(e, PEER_GO, m->peer, 0, sbuf_slice(&b));
     /* What follows it arrives behind it. */
     for (unsigned i = 0; i < m->stub_count; i++)
         moved_release(e, m->stubs[i]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The side that a call comes to. */
 #include "core/b2b/call.h"
+#include "core/b2b/media_ports.h"
 #include "core/b2b/move_state.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/owner.h"
@@ -313,6 +314,13 @@ bool move_is_coming(const struct engine *e, const struct sip_msg *msg) {
 
 /* ---- messages ---- */
 
+/* What its call did not take: that has got others by now, since nobody said so, or is not to be ours any more. */
+static void return_pairs(struct engine *e, const struct event *ev) {
+    uint64_t pair;
+    for (uint32_t at = MOVE_ID_LEN; hex(ev->u.peer.bytes, at, MOVE_PAIR_LEN, &pair); at += MOVE_PAIR_LEN)
+        media_return(e, (uint32_t)pair);
+}
+
 bool move_on_peer(struct engine *e, const struct event *ev, struct event *in) {
     uint64_t id;
     if (ev->u.peer.what == PEER_MOVE) {
@@ -320,10 +328,15 @@ bool move_on_peer(struct engine *e, const struct event *ev, struct event *in) {
         return false;
     }
     struct move *m = hex(ev->u.peer.bytes, 0, MOVE_ID_LEN, &id) ? move_find(e, id) : NULL;
-    if (!m || m->peer != ev->u.peer.from)
+    m = m && m->peer == ev->u.peer.from ? m : NULL;
+    if (ev->u.peer.what == PEER_GO) {
+        bool here = m && on_go(e, m, in);
+        if (owner_is_sibling(e, ev->u.peer.from))
+            return_pairs(e, ev);
+        return here;
+    }
+    if (!m)
         return false;
-    if (ev->u.peer.what == PEER_GO)
-        return on_go(e, m, in);
     if (ev->u.peer.what == PEER_ARRIVED)
         move_arrived(e, m);
     else if (m->state == MOVE_HERE)

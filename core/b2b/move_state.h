@@ -14,6 +14,9 @@
 #define MOVE_BUCKET_AT (2 * MOVE_ID_LEN)
 #define MOVE_SIZE_AT (MOVE_BUCKET_AT + LIMIT_BUCKET_DIGITS)
 #define MOVE_HEAD_LEN (MOVE_SIZE_AT + MOVE_SIZE_LEN)
+/* PEER_GO: id; to a sibling also the pairs of ports that were left to it, in hex. */
+#define MOVE_PAIR_LEN 8
+#define MOVE_GO_MAX (MOVE_ID_LEN + LIMIT_LEGS_PER_CALL * LEG_STREAMS * MOVE_PAIR_LEN)
 _Static_assert(MOVE_HEAD_LEN == RECORD_ARRIVING_AT, "who reads a bucket looks there");
 
 enum move_state {

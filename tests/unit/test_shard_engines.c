@@ -162,6 +162,55 @@ static void test_taken_behind_move(void) {
     taken(true);
 }
 
+/* What the one that a call goes to is told last; it comes late. */
+static struct event late_go;
+static char late_text[1000];
+
+static void keep_go(struct rig *r, const struct out *o) {
+    const struct pair *p = pair_of(r);
+    if (o->kind == OUT_PEER && o->u.peer.what == PEER_GO) {
+        struct slice text = buf_slice(o->u.peer.buf);
+        CHECK(text.n <= sizeof late_text);
+        memcpy(late_text, text.p, text.n);
+        late_go = (struct event){ .kind = EV_PEER, .u.peer.what = PEER_GO, .u.peer.from = p->number[pair_current(p)] };
+        late_go.u.peer.bytes = slice_of(late_text, text.n);
+    }
+    pair_on_out(r, o);
+}
+
+/* Its ports were left to whoever was to have the call; that one has found out by the store that it is its own, and gave
+ * it others; or has lost its bucket. */
+static void ports_left(bool lost) {
+    struct pair *p = pair_siblings(&config);
+    struct rig_dialog a, b, c, d;
+    struct rig *r = &p->r;
+    p->r.on_out = keep_go;
+    p->lose = PEER_GO + 1;
+    pair_call_at(p, &a, &b, 0, ALICE, BOB);
+    pair_call_at(p, &c, &d, 1, BOB, CAROL);
+    unsigned bucket = pair_hash(&config, c.call_id);
+    rig_refer(r, &b, CAROL, &c);
+    pair_wait(p, 100000);
+    CHECK_EQ(pair_calls(p, 0), 0);
+    CHECK_EQ(late_go.u.peer.from, p->number[0]);
+    if (lost)
+        pair_bucket(p, 1, BUCKET_LOST, bucket, 0, 2);
+    else
+        pair_wait(p, 4000000);
+    CHECK_EQ(pair_calls(p, 1), lost ? 1 : 2); /* who has lost it forgets it in its next step */
+    CHECK_EQ(p->returned, 0);
+    pair_step(p, 1, &late_go);
+    CHECK_EQ(p->returned, 2);
+    pair_wait(p, 60000000);
+    check_all_ports(p, 0);
+    pair_end(p);
+}
+
+static void test_ports_left(void) {
+    ports_left(false);
+    ports_left(true);
+}
+
 /* A number of a failed transfer is one of the whole process. */
 static void test_failures(void) {
     struct pair *p = pair_shards(&config);
@@ -206,5 +255,5 @@ static void test_drained(void) {
 
 int main(void) {
     return UNIT_RUN("shard engines", UNIT(test_call_from_anywhere), UNIT(test_attended), UNIT(test_taken),
-                    UNIT(test_taken_behind_move), UNIT(test_failures), UNIT(test_drained));
+                    UNIT(test_taken_behind_move), UNIT(test_ports_left), UNIT(test_failures), UNIT(test_drained));
 }
