@@ -145,22 +145,44 @@ static bool note_plain_list(struct leg *l, struct slice list) {
     return true;
 }
 
-static void note_methods(struct leg *l, const struct sip_msg *msg) {
+/* The list was read before: phones of one model send the same. */
+static bool note_known_list(const struct allow_list *known, struct leg *l, struct slice list) {
+    if (!list.n || !slice_eq(slice_of(known->text, known->n), list))
+        return false;
+    l->allows_refer = known->refer;
+    l->allows_update = known->update;
+    return true;
+}
+
+static void remember_list(struct allow_list *known, const struct leg *l, struct slice list) {
+    if (list.n > sizeof known->text)
+        return;
+    *known = (struct allow_list){ .n = (uint16_t)list.n, .refer = l->allows_refer, .update = l->allows_update };
+    slice_copy(known->text, list);
+}
+
+static void note_methods(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     const struct sip_hdr *only = sip_hdr_first(msg, SIP_H_ALLOW);
     struct sip_values cur = { .started = false };
     struct slice method;
-    l->allows_refer = l->allows_update = false;
-    if (!sip_hdr_next(msg, only) && note_plain_list(l, only->value))
+    struct allow_list *known = &e->allowed[only->value.n % ALLOW_LISTS];
+    bool alone = !sip_hdr_next(msg, only);
+    if (alone && note_known_list(known, l, only->value))
         return;
+    l->allows_refer = l->allows_update = false;
+    if (alone && note_plain_list(l, only->value)) {
+        remember_list(known, l, only->value);
+        return;
+    }
     while (sip_values_next(msg, SIP_H_ALLOW, &cur, &method))
         note_method(l, method);
 }
 
-void leg_note_abilities(struct leg *l, const struct sip_msg *msg) {
+void leg_note_abilities(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     if (sip_hdr_first(msg, SIP_H_SUPPORTED))
         l->supports_replaces = sip_list_has(msg, SIP_H_SUPPORTED, SL("replaces"));
     if (sip_hdr_first(msg, SIP_H_ALLOW))
-        note_methods(l, msg);
+        note_methods(e, l, msg);
 }
 
 bool leg_index(struct engine *e, struct leg *l) {
@@ -192,7 +214,7 @@ struct leg *leg_incoming(struct engine *e, struct call *c, const struct sip_msg 
     struct leg *l = leg_of_request(e, c, invite, txn);
     if (!l)
         return NULL;
-    leg_note_abilities(l, invite);
+    leg_note_abilities(e, l, invite);
     l->invite_in = txn;
     txn_get(&e->txns, txn)->ctx = l->self; /* a CANCEL finds the leg by it */
     leg_step(e, l, LEG_IN_RECV_INVITE);

@@ -278,6 +278,6 @@ void leg_repeat_ok(struct engine *e, struct leg *l, uint64_t interval);
 /* Our 2xx has gone out: it is repeated from now on. */
 void leg_ok_sent(struct engine *e, struct leg *l);
 /* Supported and Allow of an INVITE or its 2xx; what is not in the message stays as it was. */
-void leg_note_abilities(struct leg *l, const struct sip_msg *msg);
+void leg_note_abilities(struct engine *e, struct leg *l, const struct sip_msg *msg);
 
 #endif

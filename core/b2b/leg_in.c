@@ -43,7 +43,7 @@ static struct leg_event on_reinvite(struct engine *e, struct leg *l, const struc
     if (leg_session_refused(e, l, msg, txn))
         return nothing;
     dialog_refresh(&l->dlg, &e->ua, msg);
-    leg_note_abilities(l, msg);
+    leg_note_abilities(e, l, msg);
     l->invite_in = txn;
     note_offer(l, msg);
     if (msg->body.n)

@@ -152,7 +152,7 @@ static void take_answer(struct leg *l, const struct sip_msg *msg) {
 }
 
 static void note_peer(struct engine *e, struct leg *l, const struct sip_msg *msg) {
-    leg_note_abilities(l, msg);
+    leg_note_abilities(e, l, msg);
     struct slice agent = sip_hdr_value(msg, SIP_H_SERVER);
     if (!agent.p)
         agent = sip_hdr_value(msg, SIP_H_USER_AGENT);

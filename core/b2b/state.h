@@ -451,6 +451,14 @@ struct reanchor {
     struct wheel_node timer;
 };
 
+/* Values of Allow that were read lately, each at the place of its length: leg_note_abilities. */
+#define ALLOW_LISTS 16
+struct allow_list {
+    uint16_t n;
+    bool refer, update;
+    char text[252];
+};
+
 struct engine {
     struct engine_config cfg;
     struct policy_config policy;
@@ -477,6 +485,7 @@ struct engine {
     uint32_t vips_here; /* bit k: engine_config.media_vips[k] is at this node now */
     char host_text[CONFIG_HOST_MAX + 8];
     struct registrar *registrar;
+    struct allow_list allowed[ALLOW_LISTS];
     struct tombstone tombstones[TOMBSTONES];
     uint32_t tombstone_next;
     handle dirty;     /* calls to be reaped at the end of the step */
