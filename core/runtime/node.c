@@ -8,6 +8,7 @@
 
 #define FENCED_US 1000000   /* refused writes make it ask no more often */
 #define STATE_US 500000     /* what a node says about its store, so often */
+#define LOOK_US 50000       /* ... while that is not known yet */
 #define PASS_US 500000      /* who has drained passes on so long what comes late: who is later than that is suspended */
 #define HEIRS_US 2000000    /* so long it waits to hear who has its buckets */
 
@@ -123,8 +124,12 @@ static void say(struct node *n, uint32_t to, const struct link_frame *f) {
 /* What has changed at once: who goes on without the store waits for the word of all. */
 static void say_state(struct node *n) {
     struct link_frame f = { .kind = LINK_STATE, .flag = lease_store_ok(n->lease) };
-    if (!lease_knows_store(n->lease) || (n->mono_us < n->state_us && f.flag == n->said_ok))
+    if (n->mono_us < n->state_us && f.flag == n->said_ok)
         return;
+    if (!lease_knows_store(n->lease)) {
+        n->state_us = n->mono_us + LOOK_US;
+        return;
+    }
     n->state_us = n->mono_us + STATE_US;
     n->said_ok = f.flag;
     say(n, 0, &f);
