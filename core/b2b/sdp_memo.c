@@ -140,13 +140,13 @@ bool sdp_is_alike(struct slice a, struct slice b) {
 }
 
 int32_t sdp_memo_parse_alike(struct sdp_memo *memo, struct slice text, struct sdp *out) {
-    const struct entry *known = find(memo, text);
-    for (uint32_t i = 0; !known && i < memo->used; i++)
-        known = sdp_is_alike(memo->entries[i].sdp.text, text) ? &memo->entries[i] : NULL;
-    if (!known)
-        return sdp_memo_parse(memo, text, out);
-    copy(&known->sdp, out);
-    return (int32_t)text.n;
+    for (uint32_t i = 0; i < memo->used; i++) {
+        if (!sdp_is_alike(memo->entries[i].sdp.text, text))
+            continue;
+        copy(&memo->entries[i].sdp, out);
+        return (int32_t)text.n;
+    }
+    return sdp_memo_parse(memo, text, out);
 }
 
 int32_t sdp_memo_parse(struct sdp_memo *memo, struct slice text, struct sdp *out) {
