@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 
-from nodes import SHARDS, Cluster, Node, Roaming, bucket_of, call, key, serve, settle, talk
+from nodes import SHARDS, Cluster, Node, Roaming, bucket_of, call, key, serve, settle, talk, transferred
 from sip import Failed, check
 
 PORT, REDIS = int(sys.argv[1]), int(sys.argv[2])
@@ -46,17 +46,8 @@ def count(cluster, what, name):
 def transfer(cluster, phones, first, second):
     """A talks with B at the one shard, B asks C at the other: then A with C."""
     a, b, c = phones
-    here, there = call_at(cluster, first, a, b)
-    asks, target = call_at(cluster, second, b, c)
-    moved, (mine, theirs) = count(cluster, "metrics", "calls_moved"), asks.tags
-    answer = there.refer(f"<{b.url(c.user)}?Replaces={asks.call_id}%3Bto-tag%3D{theirs}%3Bfrom-tag%3D{mine}>")
-    check(f"B's REFER from {first} to {second} is accepted", answer.status == 202, answer)
-    check("the final NOTIFY says 200", there.result() == 200)
-    for dialog in (there, asks):
-        dialog.answer_bye()
-    check("one call went over", count(cluster, "metrics", "calls_moved") == moved + 1)
-    talk(here, target)
-    return here, target
+    return transferred(call_at(cluster, first, a, b), call_at(cluster, second, b, c),
+                       lambda: count(cluster, "metrics", "calls_moved"))
 
 
 def shards(cluster):

@@ -350,6 +350,22 @@ def talk(here, there):
     check("and holds", here.offered in ("sendonly", "inactive"), here.offered)
 
 
+def transferred(first, second, moved):
+    """A talks with B at one place, B asks C at another and refers A to C: one call goes over, as `moved` counts them.
+    Both sides of what has come of it."""
+    (here, there), (asks, target) = first, second
+    before, (mine, theirs), b = moved(), asks.tags, there.phone
+    names = f"Replaces={asks.call_id}%3Bto-tag%3D{theirs}%3Bfrom-tag%3D{mine}"
+    answer = there.refer(f"<{b.url(target.phone.user)}?{names}>")
+    check("B's REFER is accepted", answer.status == 202, answer)
+    check("the final NOTIFY says 200", there.result() == 200)
+    for dialog in (there, asks):
+        dialog.answer_bye()
+    check("one call went over", moved() == before + 1)
+    talk(here, target)
+    return here, target
+
+
 def calls_of(cluster, owner, count, caller, callee):
     """So many calls that this node owns; the others are ended."""
     kept = []

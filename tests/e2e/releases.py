@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 
-from nodes import Cluster, Node, Roaming, calls_of, serve, settle, talk
+from nodes import Cluster, Node, Roaming, calls_of, serve, settle, talk, transferred
 from sip import Failed, check
 
 PORT, REDIS = int(sys.argv[1]), int(sys.argv[2])
@@ -28,8 +28,14 @@ def count(cluster, what, name):
 
 def add(cluster, calls, phones, node):
     """Two calls that this node has."""
-    calls += calls_of(cluster, node, 2, *phones)
+    calls += calls_of(cluster, node, 2, *phones[:2])
     serve("all calls are there", lambda: count(cluster, "leftover", "calls") == len(calls))
+
+
+def transfer(cluster, calls, phones, one, two):
+    """From the one release to the other goes what A and B have at the one."""
+    first, second = calls_of(cluster, one, 1, *phones[:2])[0], calls_of(cluster, two, 1, *phones[1:])[0]
+    calls.append(transferred(first, second, lambda: count(cluster, "metrics", "calls_moved")))
 
 
 def joins(cluster, calls, node, which):
@@ -65,7 +71,7 @@ def releases(cluster):
     older.start()
     settle("the older has all buckets", lambda: cluster.all_owned([older]))
     Roaming.alive = [older]
-    phones = [Roaming(n, u) for n, u in (("A", "1001"), ("B", "1002"))]
+    phones = [Roaming(n, u) for n, u in (("A", "1001"), ("B", "1002"), ("C", "1003"))]
     for phone in phones:
         phone.register()
     check("it knows no format 2", older.ctl("records").startswith("newest format 1\n"), older.ctl("records"))
@@ -74,6 +80,7 @@ def releases(cluster):
         joins(cluster, calls, newer, 1)
         add(cluster, calls, phones, older)
         add(cluster, calls, phones, newer)
+        transfer(cluster, calls, phones, *((newer, older) if drains else (older, newer)))
         goes(cluster, calls, older, drains)
         serve("the newer one writes format 2", lambda: written([newer], 2))
         add(cluster, calls, phones, newer)
@@ -94,6 +101,7 @@ def main():
                             advertise=f"127.0.0.1:{PORT}") for i in range(2)], ("127.0.0.1", REDIS))
     cluster.nodes[0].program = "refereed-older"
     for node in cluster.nodes:
+        node.config["transfer"] = {"transferor_bye_wait": "200ms"}
         node.config["store"]["timeout"] = "2s"  # a Redis that the machine does not let run is not one that is lost
     try:
         releases(cluster)
