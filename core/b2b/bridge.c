@@ -365,8 +365,7 @@ static void on_rerefused(struct engine *e, struct leg *l, const struct leg_event
     if (ev->own && other && leg_owes_answer(other))
         decline(e, other, l);
     if (!ev->own && other && other->invite_in != HANDLE_NONE)
-        refuse_invite(e, other, for_caller(ev->status),
-                      ev->msg && for_caller(ev->status) == ev->status ? ev->msg : NULL);
+        refuse_invite(e, other, for_caller(ev->status), for_caller(ev->status) == ev->status ? ev->msg : NULL);
 }
 
 /* What was said before the answer, to one party or to both, may not be what the two have come to. */
