@@ -135,6 +135,14 @@ void agree_on_answer(struct engine *e, struct leg *l, const struct sip_msg *msg)
     }
 }
 
+void agree_on_late_answer(struct engine *e, struct leg *l, const struct sip_msg *msg) {
+    struct leg *other = leg_peer(e, l);
+    l->not_now = true; /* in a transfer: when that has failed */
+    if (media_in(e, l, msg) && media_received(e, l, msg->body, false) && other && other->peer == l->self)
+        agree_anew(e, l, other);
+    call_changed(e, leg_call(e, l));
+}
+
 void agree_on_refusal(struct engine *e, struct leg *l) {
     struct leg *other = leg_peer(e, l);
     bool untold = l->untold;

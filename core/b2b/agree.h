@@ -18,6 +18,8 @@ void agree_anew(struct engine *e, struct leg *l, struct leg *other);
  * most: two parties that contradict each other are left with what they said last. */
 #define AGREE_ROUNDS 4
 void agree_on_answer(struct engine *e, struct leg *l, const struct sip_msg *msg);
+/* The same for an answer that whoever made the offer was told would not come. */
+void agree_on_late_answer(struct engine *e, struct leg *l, const struct sip_msg *msg);
 /* A re-INVITE of l was refused: what it had said before it stands. */
 void agree_on_refusal(struct engine *e, struct leg *l);
 

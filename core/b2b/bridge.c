@@ -337,15 +337,6 @@ static void on_refreshed(struct engine *e, struct leg *l, const struct leg_event
     call_changed(e, leg_call(e, l));
 }
 
-/* Whoever made the offer was told that it has failed. */
-static void agreed_late(struct engine *e, struct leg *l, const struct sip_msg *msg) {
-    struct leg *other = leg_peer(e, l);
-    l->not_now = true; /* in a transfer: when that has failed */
-    if (media_in(e, l, msg) && media_received(e, l, msg->body, false) && other && other->peer == l->self)
-        agree_anew(e, l, other);
-    call_changed(e, leg_call(e, l));
-}
-
 void bridge_came_late(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     if (leg_owes_answer(l)) {
         offered(e, l, leg_peer(e, l), msg);
@@ -354,7 +345,7 @@ void bridge_came_late(struct engine *e, struct leg *l, const struct sip_msg *msg
     }
     struct leg_event ev = { .kind = LEG_EV_REFRESHED, .own = true, .msg = msg, .status = msg->status };
     if (l->session_unsure)
-        agreed_late(e, l, msg);
+        agree_on_late_answer(e, l, msg);
     else
         on_refreshed(e, l, &ev);
 }
