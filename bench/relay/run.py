@@ -102,7 +102,7 @@ class Relay:
             f.write(f"""version: 1
 sip: {{listen: ["{self.there}:5060"]}}
 media: {{ports: {PORTS[0]}-{PORTS[1]}, fastpath: {mode}, fastpath_pins: "off", anchor: "{anchor}"}}
-limits: {{calls: 4100, transactions: 64k}}
+limits: {{calls: 4100, transactions: 64k, emergency_reserve: 0}}
 store: {{records: 32k}}
 admin: {{socket: "off"}}
 peers: [{{name: load, address: {self.here}, trusted: true}}]
