@@ -420,24 +420,37 @@ static void test_over(void) {
     over(false);
 }
 
-/* Who has lost the bucket says so while its successor is still reading it. */
-static void test_over_while_loading(void) {
-    struct pair *p = pair_new(&config);
+/* A call at the first engine, and word that all of it is over. */
+struct over_word {
+    struct pair *p;
     struct rig_dialog a, b;
+    uint16_t bucket;
     char text[18 + 1];
+    struct event ev;
+};
+
+static struct pair *over_begin(struct over_word *o, uint32_t from) {
     uint32_t cursor = 0;
     handle h;
+    struct pair *p = o->p = pair_new(&config);
     p->e[0]->cfg.durability = p->e[1]->cfg.durability = DURABILITY_ASYNC;
-    pair_call_at(p, &a, &b, 0, ALICE, BOB);
+    pair_call_at(p, &o->a, &o->b, 0, ALICE, BOB);
     const struct call *c = pool_next(&p->e[0]->calls, &cursor, &h);
-    uint16_t bucket = c->bucket;
-    snprintf(text, sizeof text, "%016" PRIx64 "ff", c->id);
-    struct event ev = { .kind = EV_PEER, .u.peer = { .what = PEER_OVER, .from = 1, .bucket = bucket } };
-    ev.u.peer.bytes = slice_str(text);
+    o->bucket = c->bucket;
+    snprintf(o->text, sizeof o->text, "%016" PRIx64 "ff", c->id);
+    o->ev = (struct event){ .kind = EV_PEER, .u.peer = { .what = PEER_OVER, .from = from, .bucket = o->bucket } };
+    o->ev.u.peer.bytes = slice_str(o->text);
+    return p;
+}
+
+/* Who has lost the bucket says so while its successor is still reading it. */
+static void test_over_while_loading(void) {
+    struct over_word o;
+    struct pair *p = over_begin(&o, 1);
     pair_entry(p, 1);
-    pair_bucket(p, 1, BUCKET_LOADING, bucket, 0, 2);
-    pair_step(p, 1, &ev);
-    pair_taken_by(p, 1, bucket);
+    pair_bucket(p, 1, BUCKET_LOADING, o.bucket, 0, 2);
+    pair_step(p, 1, &o.ev);
+    pair_taken_by(p, 1, o.bucket);
     CHECK_EQ(pair_calls(p, 1), 1);
     pair_wait(p, 300000);
     rig_reply(&p->r, BOB, "BYE", 200, "", NULL);
@@ -470,25 +483,15 @@ static bool keep_record(struct pair *p, unsigned bucket, bool again) {
  * deletes it, but not if it has the call. */
 static void test_over_and_there_again(void) {
     for (unsigned knows = 0; knows < 2; knows++) {
-        struct pair *p = pair_new(&config);
-        struct rig_dialog a, b;
-        char text[18 + 1];
-        uint32_t cursor = 0;
-        handle h;
-        p->e[0]->cfg.durability = p->e[1]->cfg.durability = DURABILITY_ASYNC;
-        pair_call_at(p, &a, &b, 0, ALICE, BOB);
-        const struct call *c = pool_next(&p->e[0]->calls, &cursor, &h);
-        unsigned bucket = c->bucket;
-        snprintf(text, sizeof text, "%016" PRIx64 "ff", c->id);
-        struct event ev = { .kind = EV_PEER, .u.peer = { .what = PEER_OVER, .from = 2, .bucket = (uint16_t)bucket } };
-        ev.u.peer.bytes = slice_str(text);
-        CHECK_TRUE(keep_record(p, bucket, false));
+        struct over_word o;
+        struct pair *p = over_begin(&o, 2);
+        CHECK_TRUE(keep_record(p, o.bucket, false));
         if (!knows) {
-            pair_hang_up(p, &a, BOB);
+            pair_hang_up(p, &o.a, BOB);
             CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 0);
-            CHECK_TRUE(keep_record(p, bucket, true));
+            CHECK_TRUE(keep_record(p, o.bucket, true));
         }
-        pair_step(p, 0, &ev);
+        pair_step(p, 0, &o.ev);
         CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 1);
         pair_wait(p, 300000);
         CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), knows);
