@@ -19,7 +19,8 @@ static bool flows(const struct leg *l) {
 
 /* The first stream is what a call is about: sound. */
 static bool is_missed(const struct engine *e, const struct leg *l, uint32_t stream) {
-    return l->media.streams[0]->slot == stream && leg_is_up(l) && (leg_peer(e, l) || l->echo) &&
+    const struct leg_stream *sound = l->media.streams[0];
+    return sound->open && sound->slot == stream && leg_is_up(l) && (leg_peer(e, l) || l->echo) &&
            e->now - l->media.agreed_us >= e->cfg.media_timeout_us && flows(l);
 }
 
