@@ -2,10 +2,12 @@
 #include "store/resp.h"
 
 #include <hiredis/read.h>
+#include <hiredis/sds.h>
 
 /* The shortest string takes three bytes and, alone, makes two items. */
 #define ITEMS_MAX (RESP_FEED_MAX / 3 * 2 + 4)
 #define TEXT_MAX (RESP_VALUE_MAX + RESP_FEED_MAX)
+#define BUFFER_KEPT (4 * RESP_FEED_MAX)   /* of the reader; more than a value of that size needed is given back */
 
 struct resp_row {
     uint32_t n, at;
@@ -109,8 +111,15 @@ bool resp_open(struct resp *r, struct resp_row *row) {
     resp_close(r);
     r->row = row;
     r->reader = redisReaderCreateWithFunctions((redisReplyObjectFunctions *)(uintptr_t)&functions);
-    if (!r->reader)
+    /* By itself its buffer grows with what comes, and is given back: now and then an allocation in the
+     * midst of calls. */
+    sds room = r->reader ? sdsMakeRoomFor(r->reader->buf, RESP_FEED_MAX) : NULL;
+    if (!room) {
+        resp_close(r);
         return false;
+    }
+    r->reader->buf = room;
+    r->reader->maxbuf = BUFFER_KEPT;
     r->reader->privdata = row;
     return true;
 }

@@ -42,9 +42,10 @@ PURE_HEADERS = re.compile(r"(stddef|stdint|stdbool|stdarg|stdalign|string|limits
 PURE_IMPORTS = re.compile(r"(memcpy|memmove|memset|memcmp|memchr|strlen|nettle_\w+|__stack_chk_fail|__cpu_model"
                           r"|__cpu_indicator_init|_GLOBAL_OFFSET_TABLE_)")
 PURE_EXCEPTIONS = {("core/base/check.c", "stdlib.h"), ("core/base/poison.h", "sanitizer/asan_interface.h"),
-                   ("store/resp.c", "hiredis/read.h")}
-# hiredis's reader parses bytes that it is given, into a buffer that it allocates: no call of the system else.
-READER = ("store/resp.c", re.compile(r"redisReader(CreateWithFunctions|Feed|GetReply|Free)"))
+                   ("store/resp.c", "hiredis/read.h"), ("store/resp.c", "hiredis/sds.h")}
+# hiredis's reader parses bytes that it is given, in a buffer that it allocates, of its type of string: no call of the
+# system else.
+READER = ("store/resp.c", re.compile(r"(redisReader(CreateWithFunctions|Feed|GetReply|Free)|sdsMakeRoomFor)"))
 ABORTS = "core/base/check.c"  # the one place that may end the process, and that keeps the hook called before it
 WRITABLE = re.compile(r"\.(t?data|t?bss)(?!\.rel\.ro)|\*COM\*|COMMON")
 
