@@ -106,10 +106,10 @@ static void end_those(struct engine *e, const struct call *c, uint64_t next_leg,
     }
 }
 
-/* Its record may be still to be read, or the call to go on from it. */
+/* It is not sure what is ours, or its record may be still to be read, or the call to go on from it. */
 static bool is_early(const struct engine *e, uint16_t bucket, const struct call *c) {
     uint16_t at = c ? c->bucket : bucket;
-    return e->owners.of[at] == OWNER_LOADING || (c && c->resuming && owner_is_mine(e, at));
+    return e->owners.suspended || e->owners.of[at] == OWNER_LOADING || (c && c->resuming && owner_is_mine(e, at));
 }
 
 /* False: not yet. */

@@ -461,6 +461,27 @@ static void test_over_while_loading(void) {
     pair_end(p);
 }
 
+static void act(struct pair *p, unsigned i, bool suspended) {
+    pair_step(p, i, &(struct event){ .kind = EV_ACT, .u.act = { .suspended = suspended } });
+}
+
+/* Who has slept hears it before it knows whether the bucket is still its own. */
+static void test_over_while_suspended(void) {
+    for (unsigned lost = 0; lost < 2; lost++) {
+        struct over_word o;
+        struct pair *p = over_begin(&o, 2);
+        act(p, 0, true);
+        pair_step(p, 0, &o.ev);
+        CHECK_TRUE(*rig_last(&p->r, BOB, "BYE", NULL) == '\0');
+        if (lost)
+            pair_bucket(p, 0, BUCKET_OWNER, o.bucket, 2, 2);
+        act(p, 0, false);
+        pair_wait(p, 300000);
+        CHECK_EQ(*rig_last(&p->r, BOB, "BYE", NULL) != '\0', !lost);
+        pair_end(p);
+    }
+}
+
 static char kept[2][1 << 14];
 
 /* The first record of the table "call" in the bucket; stored anew when `again`. */
@@ -568,6 +589,6 @@ int main(void) {
                     UNIT(test_give), UNIT(test_give_undeleted), UNIT(test_order_lost), UNIT(test_transfer_lost),
                     UNIT(test_consultation_then_transfer), UNIT(test_target_lost),
                     UNIT(test_give_patience), UNIT(test_suspended), UNIT(test_options), UNIT(test_over),
-                    UNIT(test_over_while_loading),
+                    UNIT(test_over_while_loading), UNIT(test_over_while_suspended),
                     UNIT(test_over_and_there_again), UNIT(test_over_and_read_again), UNIT(test_written_again));
 }
