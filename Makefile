@@ -314,6 +314,7 @@ test: build/deps.build-demo-test
 
 # ... and every cell of the real kill matrix.
 test-full: test
+	@$(MAKE) --no-print-directory fuzz SECONDS=30
 	@B=$(B) KILL=all E2E_LIMIT=600 tests/e2e/run.sh kill
 
 tidy: lib
