@@ -9,6 +9,8 @@
 
 /* Next line of *rest without its CRLF or LF, empty ones skipped. False at the end. */
 static inline bool sdp_next_line(struct slice *rest, struct slice *line) {
+    if (!rest->p)
+        return false;
     const char *p = rest->p, *end = rest->p + rest->n;
     while (p != end) {
         const char *begin = p, *stop = p + slice_until(p, (uint32_t)(end - p), '\n');
