@@ -3,6 +3,7 @@
 #include "core/runtime/link.h"
 
 #include "core/base/member.h"
+#include "core/runtime/stream.h"
 #include "core/runtime/udp.h"
 
 #include <errno.h>
@@ -57,19 +58,10 @@ static void drop_conn(struct link *k, struct link_conn *c) {
     k->due_us = 0;
 }
 
-/* A peer whose machine has gone says nothing: neither does it close what it had. */
-static void tune(int fd) {
-    const int on = 1, idle = 10, interval = 5, count = 3, silent = LINK_SILENT_MS;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silent, sizeof silent);
-}
-
 static bool watch(struct link *k, struct link_conn *c, int fd, uint32_t which) {
-    tune(fd);
+    const int silent = LINK_SILENT_MS;
+    stream_tune(fd);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silent, sizeof silent);
     c->slot = make_buffers(c) ? io_watch(k->io, fd, k->tag_base + which) : -1;
     if (c->slot < 0) {
         close(fd);

@@ -14,8 +14,7 @@ static bool failed(struct stream *s, int error) {
     return false;
 }
 
-/* Small batches are not to wait for each other; a peer whose machine is gone is noticed though nothing is sent. */
-static void tune(int fd) {
+void stream_tune(int fd) {
     const int on = 1, idle = 10, interval = 5, count = 3;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
@@ -27,7 +26,7 @@ static void tune(int fd) {
 static bool begin(struct stream *s, struct io *io, const struct addr *to, uint32_t tag) {
     _Alignas(8) uint8_t name[UDP_NAME_MAX];
     socklen_t n = udp_to_sockaddr(to, name);
-    tune(s->fd);
+    stream_tune(s->fd);
     if (connect(s->fd, (struct sockaddr *)name, n) < 0 && errno != EINPROGRESS)
         return failed(s, errno);
     s->slot = io_watch(io, s->fd, tag);

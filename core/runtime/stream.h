@@ -19,6 +19,9 @@ struct stream {
     const char *why;              /* it could not be opened, or has ended: a static text, or the system's */
 };
 
+/* Of any TCP socket: small batches do not wait for each other, and a peer whose machine is gone is noticed though
+ * nothing is sent. */
+void stream_tune(int fd);
 /* Begins to connect; IO_READY with `tag` tells how it goes on. False: s->why tells. */
 bool stream_connect(struct stream *s, struct io *io, const struct addr *to, struct tls_context *tls, uint32_t tag);
 /* After IO_READY while STREAM_OPENING: state says whether it is open now. False: it failed. */

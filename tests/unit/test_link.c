@@ -119,6 +119,15 @@ static int stranger(const struct addr *to) {
     return fd;
 }
 
+/* Listens, and says nothing. */
+static int silent_listener(struct addr *at) {
+    struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_TRUE(fd >= 0 && bind(fd, (struct sockaddr *)&sa, sizeof sa) == 0 && listen(fd, 8) == 0);
+    CHECK_TRUE(udp_bound(fd, at));
+    return fd;
+}
+
 /* ---- */
 
 static void test_order(void) {
@@ -199,12 +208,9 @@ static void test_other_secret(void) {
 
 /* What listens and never says its challenge: the connection is given up and tried again. */
 static void test_silent_listener(void) {
-    struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     struct addr at;
     begin();
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK_TRUE(fd >= 0 && bind(fd, (struct sockaddr *)&sa, sizeof sa) == 0 && listen(fd, 8) == 0);
-    CHECK_TRUE(udp_bound(fd, &at));
+    int fd = silent_listener(&at);
     link_peer(&ends[0]->k, 2, &at);
     turn_all();
     int first = accept(fd, NULL, NULL);
@@ -224,11 +230,7 @@ static void test_silent_listener(void) {
 static void test_reached_when_it_comes(void) {
     struct addr silent;
     begin();
-    CHECK_TRUE(addr_parse(SL("127.0.0.1:0"), 0, &silent));
-    struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK_TRUE(fd >= 0 && bind(fd, (struct sockaddr *)&sa, sizeof sa) == 0 && listen(fd, 8) == 0);
-    CHECK_TRUE(udp_bound(fd, &silent));
+    int fd = silent_listener(&silent);
     link_peer(&ends[0]->k, 2, &silent);
     turn_all();
     int before = accept(fd, NULL, NULL);
