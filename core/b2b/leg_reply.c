@@ -261,7 +261,7 @@ static struct leg_event reinvite_failed(struct engine *e, struct leg *l, const s
     close_reinvite(e, l);
     l->refreshing = false;
     l->offer_lost = !msg && !l->late_offer;
-    l->not_now = status == 491 && !own;
+    l->not_now = !own && (!msg || status == 491);
     l->session_unsure = l->session_unsure || !(refresh || (own && l->late_offer));
     if (l->oa == OA_OFFER_SENT)
         oa_step(&l->oa, OA_EV_ABORT);
