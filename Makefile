@@ -15,7 +15,7 @@
 # make bench-relay RTP packets and their cost, beside rtpengine (ARGS=); also -price, -steered: bench/relay/README.md
 # make allocations  100 000 calls, then as many transfers, of which none takes memory (CALLS=)
 # make bench-call  calls a second and their cost, beside Kamailio (SCENARIO=, RATE=, ARGS=)
-# make bench-curve  goodput by offered load, and after an overload (PHASE=: seconds)
+# make bench-curve  goodput by offered load, and after an overload (PHASE=: seconds; TARGET=referee-redis: with Redis)
 # make bench-flood  what a datagram costs that nobody should have sent
 # make bench-engine  instructions a call of the engine alone, by callgrind (SCENARIO=); memory of a held one
 # make deps       the Debian packages          make install PREFIX=/usr/local DESTDIR=
@@ -162,7 +162,7 @@ $(B)/refereectl: $(B)/core/refereectl.o $(ARCHIVES)
 $(B)/referee-demo: $(call objects,$(DEMO_SRC)) $(ARCHIVES)
 	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS)
 
-$(B)/bench-call: $(call objects,$(CALL_SRC)) $(ARCHIVES)
+$(B)/bench-call: $(call objects,$(CALL_SRC) bench/store/server.c) $(ARCHIVES)
 	$(call say,ld)$(LINK) $^ $(ORTP_LIBS) $(LIBS)
 
 $(B)/bench-store: $(call objects,$(STORE_SRC)) $(ARCHIVES)
@@ -264,14 +264,15 @@ RATE ?= 1000
 bench-call: build/deps.build-demo-bench
 	@$(MAKE) --no-print-directory all
 	$(B)/bench-call --daemon $(B)/refereed --scenario $(SCENARIO) --rate $(RATE) $(or $(ARGS), \
-	    --target direct --target referee --target kamailio --target referee --target kamailio)
+	    --target direct --target referee --target kamailio --target referee --target kamailio --target referee-redis)
 
-# Offered 0.5 to 3 times the capacity; the picture is in $(B)/bench-curve.
+# Offered 0.5 to 3 times the capacity; the picture is in $(B)/bench-curve. TARGET=referee-redis: with records in Redis.
 PHASE ?= 4
+TARGET ?= referee
 .PHONY: bench-curve
 bench-curve: build/deps.build-demo-bench
 	@$(MAKE) --no-print-directory all
-	@bench/call/curve.sh $(B) $(PHASE)
+	@bench/call/curve.sh $(B) $(PHASE) $(TARGET)
 
 # Writes to Redis beside redis-benchmark, latency, bytes; ARGS='--takeover 1000000' for a node's death.
 bench-store: build/deps.build-demo-test

@@ -19,6 +19,7 @@
 #define REFEREE_BENCH_CALL_H
 
 #include "bench/call/hist.h"
+#include "bench/store/server.h"
 #include "core/base/addr.h"
 #include "core/base/wheel.h"
 #include "parser/sip_msg.h"
@@ -213,18 +214,21 @@ static inline struct bcall *call_of(struct load *l, const struct dlg *d) {
 /* ---- target ---- */
 
 struct target {
-    const char *name;           /* referee, kamailio, direct, or an address */
+    const char *name;           /* referee, referee-redis, kamailio, direct, or an address */
     const char *program;        /* of referee */
     const char *extra;          /* more lines of its configuration */
     pid_t pid;
     struct addr addr;
     char dir[64];
+    struct server redis;        /* of referee-redis; on the target's core, too */
 };
 #define EMERGENCY_NUMBER "b112" /* party B's */
 bool target_start(struct target *t, const struct load *l);
 void target_stop(struct target *t);
 /* CPU of all its threads and processes so far, microseconds; resident memory, KiB. */
 uint64_t target_cpu_us(const struct target *t);
+/* The same of its redis-server, which is not among them. */
+uint64_t target_redis_cpu_us(const struct target *t);
 uint64_t target_rss_kib(const struct target *t);
 /* What it ran, and what it waited for the CPU besides, which others had. */
 struct sched {
@@ -232,7 +236,6 @@ struct sched {
 };
 void target_sched(const struct target *t, struct sched *out);
 void own_sched(struct sched *out);
-void pin_to(unsigned cpu);
 
 /* ---- curve */
 

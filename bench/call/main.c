@@ -2,8 +2,9 @@
  *
  * bench-call [--target NAME]... [--scenario NAME] [--rate N] [--seconds N] [--hold MS] [--max | --curve FOLDER]
  *
- * Each target in turn, on core 0, this program on core 1. `direct` has the parties call each other with nothing
- * between: what the wire and this program take by themselves. Exit status 1: a run could not be made.
+ * Each target in turn, on core 0, this program on core 1. `referee-redis` has its records in a redis-server that is
+ * started with it, on core 0, too, and what it promises waits for them. `direct` has the parties call each other with
+ * nothing between: what the wire and this program take by themselves. Exit status 1: a run could not be made.
  */
 #define _GNU_SOURCE
 #include "bench/call/call.h"
@@ -26,7 +27,7 @@ struct options {
 /* One run: what came of it, and what it cost. */
 struct result {
     double offered, carried;    /* calls a second */
-    double cpu_us;              /* a call */
+    double cpu_us, redis_us;    /* a call; of the target alone, of its redis-server */
     uint64_t rss_kib;
     struct tally t;
 };
@@ -49,7 +50,7 @@ static void aim(struct load *l, const struct target *t) {
 static bool run(const struct options *o, struct target *t, double rate, uint64_t seconds_us, struct result *r) {
     static struct load l;
     struct load_options lo = o->load;
-    uint64_t cpu;
+    uint64_t cpu, redis;
     lo.rate = rate;
     lo.seconds_us = seconds_us;
     if (!load_open(&l, &lo) || !wire_open(&l))
@@ -58,8 +59,10 @@ static bool run(const struct options *o, struct target *t, double rate, uint64_t
     if (ok) {
         aim(&l, t);
         cpu = target_cpu_us(t);
+        redis = target_redis_cpu_us(t);
         load_run(&l);
         r->cpu_us = l.t.done ? (double)(target_cpu_us(t) - cpu) / (double)l.t.done : 0;
+        r->redis_us = l.t.done ? (double)(target_redis_cpu_us(t) - redis) / (double)l.t.done : 0;
         r->rss_kib = target_rss_kib(t);
         r->offered = rate;
         r->carried = (double)l.t.done * 1e6 / (double)l.o.seconds_us;
@@ -93,18 +96,20 @@ static bool is_clean(const struct result *r) {
 }
 
 static void print_head(void) {
-    printf("%-10s %-9s %9s %9s %8s %8s %8s %8s %8s %8s %9s %8s\n", "target", "scenario", "offered/s", "done/s",
+    printf("%-13s %-9s %9s %9s %8s %8s %8s %8s %8s %8s %9s %8s\n", "target", "scenario", "offered/s", "done/s",
            "failed", "resent", "p50 us", "p99 us", "p99.9 us", "CPU us", "transfers", "xfer p99");
 }
 
 static void print_result(const struct options *o, const struct target *t, const struct result *r) {
-    printf("%-10s %-9s %9.0f %9.0f %8lu %8lu %8lu %8lu %8lu %8.1f %9lu %8lu\n", t->name,
+    printf("%-13s %-9s %9.0f %9.0f %8lu %8lu %8lu %8lu %8lu %8.1f %9lu %8lu\n", t->name,
            scenario_names[o->load.scenario], r->offered, r->carried, (unsigned long)r->t.failed,
            (unsigned long)r->t.resent, (unsigned long)hist_at(&r->t.setup, 500),
            (unsigned long)hist_at(&r->t.setup, 990), (unsigned long)hist_at(&r->t.setup, 999), r->cpu_us,
            (unsigned long)r->t.transfers, (unsigned long)hist_at(&r->t.transfer, 990));
     if (r->t.first_fault[0])
         printf("  first failure: %s\n", r->t.first_fault);
+    if (r->redis_us > 0)
+        printf("  redis-server, on the target's core, took %.1f us a call besides\n", r->redis_us);
     if (r->t.busy || r->t.bad)
         printf("  %lu calls were due with all slots taken, %lu messages could not be read\n", (unsigned long)r->t.busy,
                (unsigned long)r->t.bad);
@@ -129,8 +134,8 @@ static bool find_max(const struct options *o, struct target *t, struct result *b
         }
         rate = high == 0 ? rate * 1.5 : (low + high) / 2;
     }
-    printf("%s: at most %.0f calls/s with under 0.1 %% failed, %.1f us of CPU each\n", t->name, best->carried,
-           best->cpu_us);
+    printf("%s: at most %.0f calls/s with under 0.1 %% failed, %.1f us of CPU each%s\n", t->name, best->carried,
+           best->cpu_us, t->redis.port ? " and its redis-server's" : "");
     return true;
 }
 
@@ -226,8 +231,9 @@ int main(int argc, char **argv) {
                                           .stop = &stopped, .at = { .ip = { 127, 0, 0, 1 }, .family = ADDR_V4 } },
                                 .daemon = "build/gcc/refereed" };
     if (!read_options(&o, argc, argv)) {
-        fprintf(stderr, "usage: bench-call [--target referee|kamailio|direct|IP:PORT]... [--scenario S] [--rate N]\n"
-                        "  [--seconds N] [--hold MS] [--slots N] [--users N] [--max] [--daemon FILE] [--extra YAML]\n"
+        fprintf(stderr, "usage: bench-call [--target referee|referee-redis|kamailio|direct|IP:PORT]...\n"
+                        "  [--scenario S] [--rate N] [--seconds N] [--hold MS] [--slots N] [--users N]\n"
+                        "  [--max] [--daemon FILE] [--extra YAML]\n"
                         "  [--at IP[:PORT]] (the parties; PORT, PORT + 1, PORT + 2) [--tell] (each call that fails)\n"
                         "--at-once N: so many calls at a time, whatever the rate; --calls N: not more than that\n"
                         "--curve FOLDER: goodput by offered load, phases of so many seconds; data for plots in FOLDER\n"
@@ -237,6 +243,6 @@ int main(int argc, char **argv) {
     if (o.target_n == 0)
         o.targets[o.target_n++].name = "referee";
     sigaction(SIGTERM, &(struct sigaction){ .sa_handler = on_signal }, NULL);
-    pin_to(1);
+    bench_pin(1);
     return run_targets(&o) ? 0 : 1;
 }

@@ -8,7 +8,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,13 +18,6 @@
 #define TARGET_CPU 0
 #define READY_LIMIT_US 90000000ull
 #define STOP_LIMIT_US 60000000ull
-
-void pin_to(unsigned cpu) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(cpu, &set);
-    sched_setaffinity(0, sizeof set, &set); /* one core only: it cannot be had otherwise either */
-}
 
 static uint16_t free_port(void) {
     struct addr any = { .ip = { 127, 0, 0, 1 }, .family = ADDR_V4 }, bound = { .port = 0 };
@@ -43,6 +35,22 @@ static FILE *open_file(const struct target *t, const char *name, char path[160])
     return fopen(path, "we");
 }
 
+static bool is_referee(const struct target *t) {
+    return strncmp(t->name, "referee", strlen("referee")) == 0;
+}
+
+static bool has_redis(const struct target *t) {
+    return strcmp(t->name, "referee-redis") == 0;
+}
+
+/* With Redis what is promised is confirmed first, by default. */
+static void store_config(const struct target *t, FILE *f) {
+    if (has_redis(t))
+        fprintf(f, "store:\n  kind: redis\n  servers: ['127.0.0.1:%u']\n", t->redis.port);
+    else
+        fprintf(f, "store:\n  records: 64k\n");
+}
+
 static bool referee_config(const struct target *t, const struct load *l, char path[160]) {
     FILE *f = open_file(t, "refereed.yaml", path);
     if (!f)
@@ -55,8 +63,9 @@ static bool referee_config(const struct target *t, const struct load *l, char pa
             "routes:\n  - {name: bench, prefix: b, next_hop: '127.0.0.1:%u'}\n"
             "  - {name: bench, prefix: c, next_hop: '127.0.0.1:%u'}\n"
             "peers:\n  - {name: bench, address: 127.0.0.0/8, trusted: true}\n"
-            "store:\n  records: 64k\nadmin:\n  socket: %s/admin.sock\n%s",
+            "admin:\n  socket: %s/admin.sock\n%s",
             t->addr.port, l->addr[PARTY_B].port, l->addr[PARTY_C].port, t->dir, t->extra ? t->extra : "");
+    store_config(t, f);
     if (l->o.scenario == SC_REGISTER) {
         fprintf(f, "users:\n");
         for (uint32_t i = 0; i < l->o.users; i++)
@@ -94,10 +103,10 @@ static _Noreturn void child(const struct target *t, const char *config) {
     int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setpgid(0, 0);
-    pin_to(TARGET_CPU);
+    bench_pin(TARGET_CPU);
     if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0)
         _exit(126);
-    if (strcmp(t->name, "referee") == 0)
+    if (is_referee(t))
         execl(t->program, t->program, "-c", config, (char *)NULL);
     else
         execlp("kamailio", "kamailio", "-f", config, "-DD", "-E", "-m", "2048", "-M", "64", "-x", "fm", "-X", "fm",
@@ -151,13 +160,17 @@ static void print_log(const struct target *t) {
 
 bool target_start(struct target *t, const struct load *l) {
     char config[160];
-    bool ours = strcmp(t->name, "referee") == 0, kamailio = strcmp(t->name, "kamailio") == 0;
+    bool ours = is_referee(t), kamailio = strcmp(t->name, "kamailio") == 0;
     if (strcmp(t->name, "direct") == 0)
         return true;
     if (!ours && !kamailio)
         return addr_parse(slice_str(t->name), 5060, &t->addr);
     snprintf(t->dir, sizeof t->dir, "/tmp/bench-call.XXXXXX");
     t->addr = (struct addr){ .ip = { 127, 0, 0, 1 }, .family = ADDR_V4, .port = free_port() };
+    if (has_redis(t) && !server_start(&t->redis, TARGET_CPU)) {
+        fputs("bench-call: no redis-server\n", stderr);
+        return false;
+    }
     if (!mkdtemp(t->dir) || !(ours ? referee_config(t, l, config) : kamailio_config(t, l, config)))
         return false;
     t->pid = fork();
@@ -194,6 +207,8 @@ void target_stop(struct target *t) {
     kill(-t->pid, SIGKILL);
     remove_files(t);
     t->pid = 0;
+    server_stop(&t->redis);
+    t->redis.pid = 0;
 }
 
 /* ---- what it costs: each process of the target's group */
@@ -269,6 +284,15 @@ static void measure(const struct target *t, struct sched *cpu, uint64_t *kib) {
 
 void target_sched(const struct target *t, struct sched *out) {
     measure(t, out, NULL);
+}
+
+uint64_t target_redis_cpu_us(const struct target *t) {
+    struct sched cpu = { 0 };
+    char pid[24];
+    snprintf(pid, sizeof pid, "%d", (int)t->redis.pid);
+    if (t->redis.pid > 0)
+        add_sched(pid, &cpu);
+    return cpu.ran_us;
 }
 
 void own_sched(struct sched *out) {

@@ -33,13 +33,6 @@ uint64_t bench_cpu_of(pid_t pid) {
     return ns / 1000;
 }
 
-void bench_pin(int cpu) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(cpu, &set);
-    (void)sched_setaffinity(0, sizeof set, &set);
-}
-
 static void *take_memory(struct arena *a, size_t n) {
     void *p = aligned_alloc(64, (n + 63) / 64 * 64);
     if (p)

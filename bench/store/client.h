@@ -6,6 +6,7 @@
 #ifndef REFEREE_BENCH_STORE_CLIENT_H
 #define REFEREE_BENCH_STORE_CLIENT_H
 
+#include "bench/store/server.h"
 #include "core/runtime/stream.h"
 #include "store/redis.h"
 
@@ -29,7 +30,6 @@ uint64_t bench_us(void);
 uint64_t bench_cpu_us(void);
 /* Of another process, by the kernel's account of its run time. */
 uint64_t bench_cpu_of(pid_t pid);
-void bench_pin(int cpu);
 
 bool client_open(struct client *c, uint16_t port, uint32_t queue);
 void client_close(struct client *c);
@@ -40,22 +40,6 @@ void client_until(struct client *c, uint64_t answers);
 /* A write of the record `key`, in the name of node 1 at epoch 1 if fenced; answered. */
 void client_put(struct client *c, uint32_t key, struct slice value, bool fenced);
 void client_submit(struct client *c, struct store_op *op);
-
-struct server {
-    uint16_t port;
-    pid_t pid;
-    char folder[64];
-};
-/* A redis-server on processor 1, where there are two. */
-bool server_start(struct server *s);
-void server_stop(struct server *s);
-/* The number after "name:" of INFO; 0: none. */
-uint64_t server_info(const struct server *s, const char *section, const char *name);
-void server_flush(const struct server *s);
-/* Owners of the buckets that redis-benchmark writes to. */
-void server_own(const struct server *s);
-/* What redis-benchmark gets for that command, pipelined on one connection; requests a second. */
-double server_benchmark(const struct server *s, uint32_t batch, uint32_t n, const char *command);
 
 int bench_takeover(struct server *s, uint32_t records, uint32_t survivors, uint32_t value_bytes);
 

@@ -166,7 +166,7 @@ int main(int argc, char **argv) {
         return 2;
     }
     memset(value, 'v', sizeof value);
-    if (!server_start(&s)) {
+    if (!server_start(&s, 1)) {
         fputs("no redis-server\n", stderr);
         return 1;
     }

@@ -1,15 +1,24 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #define _GNU_SOURCE
-#include "bench/store/client.h"
+#include "bench/store/server.h"
 
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+void bench_pin(int cpu) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    (void)sched_setaffinity(0, sizeof set, &set);
+}
 
 static uint16_t free_port(void) {
     struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -36,20 +45,20 @@ static bool ask(const char *command, const char *name, char *to, size_t n) {
     return found;
 }
 
-static _Noreturn void child(const struct server *s, pid_t parent) {
+static _Noreturn void child(const struct server *s, int cpu, pid_t parent) {
     char port[8];
     snprintf(port, sizeof port, "%u", s->port);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent || !freopen("/dev/null", "w", stdout))
         _exit(126);
-    if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
-        bench_pin(1);
+    if (sysconf(_SC_NPROCESSORS_ONLN) > cpu)
+        bench_pin(cpu);
     execlp("redis-server", "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", s->folder,
            (char *)NULL);
     _exit(127);
 }
 
-bool server_start(struct server *s) {
+bool server_start(struct server *s, int cpu) {
     char folder[] = "/tmp/bench-store.XXXXXX", command[128], answer[64];
     if (!mkdtemp(folder))
         return false;
@@ -58,7 +67,7 @@ bool server_start(struct server *s) {
     pid_t parent = getpid();
     s->pid = fork();
     if (s->pid == 0)
-        child(s, parent);
+        child(s, cpu, parent);
     snprintf(command, sizeof command, "redis-cli -p %u ping 2>&1", s->port);
     for (int tries = 0; tries < 100; tries++) {
         if (ask(command, "PONG", answer, sizeof answer))
