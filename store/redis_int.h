@@ -140,11 +140,11 @@ struct redis_head {
     char text[3 * REDIS_TEXT_MAX + 256];
 };
 
-/* "node.epoch" as it was sent last: most buckets of a node have had few owners. */
+/* "node.epoch" and the field's length as they were sent last: most buckets of a node have had few owners. */
 struct redis_owner {
-    uint32_t node, n;
+    uint32_t node, key_n, n;
     uint64_t epoch;
-    char text[40];
+    char text[72];
 };
 
 /* A key of a bucket as it is sent. */

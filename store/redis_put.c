@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The same bytes as write_put's, from a prepared head: a third of the instructions. */
+#include "core/base/text.h"
 #include "store/redis_int.h"
 
-#define SMALL_MAX 32 /* "$n\r\n" and what ends a string, of any length */
+#define NUMBERS_MAX 64 /* lengths of the value and of the time to live, that time, and the ends of lines */
 
 static uint32_t add_key(struct redis_head *h, const struct redis_key *k) {
     uint32_t digits = h->n + k->digits;
@@ -35,54 +36,55 @@ static void put_digits(char *to, uint16_t bucket) {
     to[2] = digits[bucket & 15];
 }
 
-/* "$n\r\n" */
-static char *put_length(char *to, uint32_t n) {
-    char digits[10];
-    uint32_t at = sizeof digits;
-    do
-        digits[--at] = (char)('0' + n % 10);
-    while (n /= 10);
-    *to++ = '$';
-    to = put(to, digits + at, (uint32_t)sizeof digits - at);
-    return put(to, "\r\n", 2);
+/* What stands between the keys and the field: of most writes the same as of the one before. */
+static void frame_owner(struct redis_owner *o, const struct redis_op *op) {
+    char text[40];
+    struct sbuf name = sbuf_on(text, sizeof text), b = sbuf_on(o->text, sizeof o->text);
+    sbuf_u64(&name, op->node);
+    sbuf_char(&name, '.');
+    sbuf_u64(&name, op->epoch);
+    resp_bulk(&b, sbuf_slice(&name));
+    sbuf_char(&b, '$');
+    sbuf_u64(&b, op->key_n);
+    sbuf_lit(&b, "\r\n");
+    o->node = op->node;
+    o->epoch = op->epoch;
+    o->key_n = op->key_n;
+    o->n = b.n;
 }
 
-static char *put_owner(struct redis *s, char *to, const struct redis_op *op) {
-    struct redis_owner *o = &s->owner;
-    if (o->node != op->node || o->epoch != op->epoch) {
-        struct sbuf b = sbuf_on(o->text, sizeof o->text);
-        sbuf_u64(&b, op->node);
-        sbuf_char(&b, '.');
-        sbuf_u64(&b, op->epoch);
-        o->node = op->node;
-        o->epoch = op->epoch;
-        o->n = b.n;
-    }
-    return put(put(put_length(to, o->n), o->text, o->n), "\r\n", 2);
+static char *put_owner(struct redis_owner *o, char *to, const struct redis_op *op) {
+    if (o->n == 0 || o->node != op->node || o->epoch != op->epoch || o->key_n != op->key_n)
+        frame_owner(o, op);
+    return put(to, o->text, o->n);
+}
+
+static char *put_value(char *to, struct slice value, const struct redis_op *op) {
+    to = text_u64(text_lit(to, "\r\n$"), REDIS_HEADER + value.n);
+    to = text_lit(to, "\r\n");
+    redis_header_put(to, op);
+    return put(to + REDIS_HEADER, value.p, value.n);
+}
+
+static char *put_ttl(char *to, uint32_t ttl) {
+    if (!ttl)
+        return text_lit(to, "\r\n$1\r\n0\r\n");
+    to = text_u64(text_lit(to, "\r\n$"), text_digits(ttl));
+    return text_lit(text_u64(text_lit(to, "\r\n"), ttl), "\r\n");
 }
 
 bool redis_put(struct redis *s, struct sbuf *out, const struct redis_op *op) {
     const struct redis_head *h = &s->put_head;
     struct slice key = redis_op_key(op), value = redis_op_value(op);
-    char *to = out->p + out->n, *from = to;
-    if (out->cap - out->n < (uint64_t)h->n + key.n + value.n + REDIS_HEADER + sizeof s->owner.text + 4 * SMALL_MAX)
+    char *from = sbuf_room(out, (size_t)h->n + sizeof s->owner.text + key.n + value.n + REDIS_HEADER + NUMBERS_MAX);
+    if (!from)
         return false;
-    to = put(to, h->text, h->n);
+    char *to = put(from, h->text, h->n);
     put_digits(from + h->records, op->bucket);
     put_digits(from + h->owner, op->bucket);
-    to = put_owner(s, to, op);
-    to = put(put_length(to, key.n), key.p, key.n);
-    to = put_length(put(to, "\r\n", 2), REDIS_HEADER + value.n);
-    redis_header_put(to, op);
-    to = put(to + REDIS_HEADER, value.p, value.n);
-    uint32_t ttl = redis_ttl_due(s, op);
-    struct sbuf end = sbuf_on(to, SMALL_MAX);
-    if (ttl) {
-        sbuf_lit(&end, "\r\n");
-        resp_bulk_u64(&end, ttl);
-    } else {
-        sbuf_lit(&end, "\r\n$1\r\n0\r\n");
-    }
-    out->n += (uint32_t)(to - from) + end.n;
+    to = put_owner(&s->owner, to, op);
+    to = put(to, key.p, key.n);
+    to = put_value(to, value, op);
+    sbuf_wrote(out, put_ttl(to, redis_ttl_due(s, op)));
     return true;
 }

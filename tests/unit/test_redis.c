@@ -137,6 +137,33 @@ static void test_write_bytes(void) {
     CHECK_TRUE(slice_has_prefix(store_output(store, 0), SL("*4\r\n$4\r\nHSET\r\n" C7 "$1\r\nu\r\n$21\r\nRF")));
 }
 
+/* Owner and field of each write are its own, whatever the one before had. */
+static void test_owner_and_field(void) {
+    static const struct {
+        uint32_t node;
+        uint64_t epoch;
+        const char *key, *want;
+    } writes[] = {
+        { 12, 3, "k", "$4\r\n12.3\r\n$1\r\nk\r\n" },
+        { 12, 3, "other", "$4\r\n12.3\r\n$5\r\nother\r\n" },
+        { 12, 4, "other", "$4\r\n12.4\r\n$5\r\nother\r\n" },
+        { 2, 4, "eleven-long", "$3\r\n2.4\r\n$11\r\neleven-long\r\n" },
+        { 2, 4, "", "$3\r\n2.4\r\n$0\r\n\r\n" },
+        { UINT32_MAX, INT64_MAX, "k", "$30\r\n4294967295.9223372036854775807\r\n$1\r\nk\r\n" },
+    };
+    static const char head[] = SCRIPT("9", "2") C7 B7;
+    rig_up();
+    for (size_t i = 0; i < sizeof writes / sizeof *writes; i++) {
+        SUBMIT(.verb = STORE_PUT, .ticket = i + 1, .key = writes[i].key, .value = "v", .node = writes[i].node,
+               .epoch = writes[i].epoch, .bucket = 7);
+        struct slice out = store_output(store, 0);
+        CHECK_TRUE(out.n > sizeof head &&
+                   slice_has_prefix(slice_of(out.p + sizeof head - 1, out.n - (uint32_t)sizeof head + 1),
+                                    slice_str(writes[i].want)));
+        store_sent(store, 0, out.n);
+    }
+}
+
 /* ---- replies */
 
 #define VALUE(v) "RF\x7f\x7f\x7f\x7f\x7f\x7f\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01" v
@@ -267,6 +294,6 @@ static void test_foreign(void) {
 
 int main(void) {
     return UNIT_RUN("redis", UNIT(test_greeting), UNIT(test_rejected), UNIT(test_not_now), UNIT(test_few_rights),
-                    UNIT(test_commands), UNIT(test_write_bytes), UNIT(test_replies), UNIT(test_replies_split),
-                    UNIT(test_error_replies), UNIT(test_foreign));
+                    UNIT(test_commands), UNIT(test_write_bytes), UNIT(test_owner_and_field), UNIT(test_replies),
+                    UNIT(test_replies_split), UNIT(test_error_replies), UNIT(test_foreign));
 }
