@@ -227,7 +227,7 @@ static const struct store_kind kind_redis = {
 
 struct layout {
     struct pool ops;
-    struct map unsent;
+    struct redis_unsent unsent;
     struct buf_pool bufs;
     struct resp_row *row;
     struct redis_answer *answers;
@@ -245,7 +245,7 @@ static struct layout lay_out(struct arena *a, uint32_t queue) {
     };
     struct layout l;
     pool_init(&l.ops, a, queue, sizeof(struct redis_op));
-    map_init(&l.unsent, a, queue);
+    redis_unsent_init(&l.unsent, a, queue);
     buf_pool_init(&l.bufs, a, sizes);
     l.row = resp_row_new(a);
     l.answers = arena_take(a, answers_of(queue) * sizeof *l.answers);

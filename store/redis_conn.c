@@ -311,7 +311,7 @@ static bool send_op(struct redis *s, struct redis_conn *c, struct redis_op *op) 
     if (op->ask_conn)
         redis_conn_pend(c, PENDING_IGNORED, NULL);
     redis_list_remove(op);
-    redis_op_forget_key(s, op);
+    redis_unsent_remove(&s->unsent, op);
     op->waits = s->c.replicas && is_waited(op);
     op->sent_us = s->now_us;
     op->tries += op->tries < UINT8_MAX;

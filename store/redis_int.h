@@ -5,7 +5,7 @@
  *   redis.c         the interface, time, answers            redis_queue.c   operations: queued, coalesced, timed
  *   redis_conn.c    connections: greeting, batches, loss    redis_reply.c   what a reply means to its operation
  *   redis_script.c  scripts, and how commands are written   redis_tell.c    what people are told
- *   redis_put.c     the same for the most frequent one
+ *   redis_put.c     the same for the most frequent one      redis_unsent.c  writes that are not sent yet, by key
  *   sentinel.c      where the master is                     cluster.c       which server has which bucket
  *
  * An operation is in one of: a lane's queue (not sent), a lane's `parked` (the server refuses writes), a connection's
@@ -16,7 +16,7 @@
 #define REFEREE_STORE_REDIS_INT_H
 
 #include "core/base/limits.h"
-#include "core/base/map.h"
+#include "core/base/pool.h"
 #include "store/kind.h"
 #include "store/redis.h"
 #include "store/resp.h"
@@ -48,7 +48,8 @@ struct redis_op {
     struct redis_op *leader;              /* whom it follows */
     struct buf *payload;                  /* key, value; NULL: both empty */
     handle self;
-    struct key128 id;                     /* PUT, DELETE: of its key */
+    uint64_t hash;                        /* PUT, DELETE: of its key */
+    struct redis_op *unsent_next;         /* with the same head */
     struct slice table;                   /* static string */
     uint64_t ticket, expires_ms, epoch, version;
     uint64_t due_us;                      /* of its ticket */
@@ -61,9 +62,14 @@ struct redis_op {
     uint8_t tries;
     uint8_t ask_conn;                     /* conn + 1 that a cluster in motion told to ask; 0: none */
     bool timed;
-    bool keyed;                           /* found by its id: not sent yet */
+    bool keyed;                           /* a PUT or DELETE that is not sent yet: found by its key */
     bool waits;                           /* for the replicas too */
     bool probe;                           /* tries whether the server takes writes again */
+};
+
+struct redis_unsent {
+    struct redis_op **heads;
+    uint32_t mask;
 };
 
 struct redis_lane {
@@ -159,7 +165,7 @@ struct redis {
     uint64_t now_us, wall_ms;
     struct pool ops;
     struct buf_pool bufs;
-    struct map unsent;            /* by id */
+    struct redis_unsent unsent;
     struct redis_op *timed_first, *timed_last;
     struct redis_conn conns[STORE_CONNS_MAX];
     struct redis_lane lanes[STORE_CONNS_MAX + 1];
@@ -223,7 +229,6 @@ void redis_op_queue(struct redis *s, struct redis_lane *lane, struct redis_op *o
 bool redis_op_unsend(struct redis *s, struct redis_op *op);
 /* The server has done this write; an earlier one of its key that it had refused, and that waits, is done with it. */
 void redis_op_outrun(struct redis *s, struct redis_op *op, uint32_t node, uint64_t epoch);
-void redis_op_forget_key(struct redis *s, struct redis_op *op);
 /* Answers its ticket and those of its followers, if they still wait. It lives on. */
 void redis_op_answer(struct redis *s, struct redis_op *op, enum store_status status, uint32_t node, uint64_t epoch);
 /* The same; then it is gone. It is in no list. */
@@ -237,6 +242,17 @@ void redis_queue_reroute(struct redis *s);
 bool redis_is_write(const struct redis_op *op);
 struct slice redis_op_key(const struct redis_op *op);
 struct slice redis_op_value(const struct redis_op *op);
+
+/* ---- redis_unsent.c */
+
+void redis_unsent_init(struct redis_unsent *u, struct arena *a, uint32_t queue);
+uint64_t redis_unsent_hash(const struct redis *s, const struct redis_op *op);
+/* The one of the same table, bucket and key. NULL: none. */
+struct redis_op *redis_unsent_find(struct redis_unsent *u, const struct redis_op *op);
+/* None of its key is there. */
+void redis_unsent_add(struct redis_unsent *u, struct redis_op *op);
+/* If it is there. */
+void redis_unsent_remove(struct redis_unsent *u, struct redis_op *op);
 
 /* ---- redis_conn.c */
 

@@ -55,26 +55,6 @@ struct slice redis_op_value(const struct redis_op *op) {
     return op->payload ? slice_of(op->payload->data + op->key_n, op->payload->len - op->key_n) : slice_of("", 0);
 }
 
-static struct key128 id_of(const struct redis *s, const struct redis_op *op) {
-    struct slice key = redis_op_key(op);
-    char head[64];
-    if (key.n <= 32 && op->table.n <= 16) { /* the same in one piece */
-        uint32_t n = op->table.n;
-        memcpy(head, op->table.p, n);
-        memcpy(head + n, &op->bucket, sizeof op->bucket);
-        n += sizeof op->bucket;
-        if (key.n)
-            memcpy(head + n, key.p, key.n);
-        return siphash128_quick(s->c.key, head, n + key.n);
-    }
-    struct siphash h;
-    siphash_init_quick(&h, s->c.key);
-    siphash_add(&h, op->table.p, op->table.n);
-    siphash_add(&h, &op->bucket, sizeof op->bucket);
-    siphash_add(&h, key.p, key.n);
-    return siphash_end(&h);
-}
-
 static void time_op(struct redis *s, struct redis_op *op) {
     op->timed = true;
     op->due_us = s->now_us + s->c.timeout_us;
@@ -127,23 +107,17 @@ struct redis_op *redis_op_new(struct redis *s, const struct store_op *from) {
     op->version = from->version;
     op->expires_ms = from->expires_ms;
     if (redis_is_write(op))
-        op->id = id_of(s, op);
+        op->hash = redis_unsent_hash(s, op);
     if (op->ticket)
         time_op(s, op);
     return op;
 }
 
 static void free_op(struct redis *s, struct redis_op *op) {
-    redis_op_forget_key(s, op);
+    redis_unsent_remove(&s->unsent, op);
     untime(s, op);
     buf_unref(&s->bufs, &op->payload);
     pool_free(&s->ops, op->self);
-}
-
-void redis_op_forget_key(struct redis *s, struct redis_op *op) {
-    if (op->keyed)
-        CHECK(map_del(&s->unsent, op->id));
-    op->keyed = false;
 }
 
 /* ---- a later one of the same key takes its place */
@@ -157,7 +131,7 @@ static void follow(struct redis *s, struct redis_op *earlier, struct redis_op *l
         redis_list_push(&later->followers, f);
         f->leader = later;
     }
-    redis_op_forget_key(s, earlier);
+    redis_unsent_remove(&s->unsent, earlier);
     if (!earlier->ticket) {
         free_op(s, earlier);
         return;
@@ -165,11 +139,6 @@ static void follow(struct redis *s, struct redis_op *earlier, struct redis_op *l
     buf_unref(&s->bufs, &earlier->payload);
     earlier->leader = later;
     redis_list_push(&later->followers, earlier);
-}
-
-static bool remember_key(struct redis *s, struct redis_op *op) {
-    op->keyed = map_put(&s->unsent, op->id, op->self);
-    return op->keyed;
 }
 
 /* What one owner writes is ordered by epoch, then by version. */
@@ -194,7 +163,7 @@ static void replace(struct redis_lane *lane, struct redis_op *earlier, struct re
 }
 
 void redis_op_queue(struct redis *s, struct redis_lane *lane, struct redis_op *op) {
-    struct redis_op *earlier = redis_is_write(op) ? pool_get(&s->ops, map_get(&s->unsent, op->id)) : NULL;
+    struct redis_op *earlier = redis_is_write(op) ? redis_unsent_find(&s->unsent, op) : NULL;
     if (earlier && is_older(op, earlier)) {
         redis_op_done(s, op, STORE_FENCED, op->node, op->epoch);
         return;
@@ -207,23 +176,23 @@ void redis_op_queue(struct redis *s, struct redis_lane *lane, struct redis_op *o
         redis_list_push(&lane->queue, op);
     }
     if (redis_is_write(op))
-        CHECK(remember_key(s, op));
+        redis_unsent_add(&s->unsent, op);
 }
 
 bool redis_op_unsend(struct redis *s, struct redis_op *op) {
     if (!redis_is_write(op))
         return true;
-    struct redis_op *later = pool_get(&s->ops, map_get(&s->unsent, op->id));
+    struct redis_op *later = redis_unsent_find(&s->unsent, op);
     if (later) {
         follow(s, op, later);
         return false;
     }
-    CHECK(remember_key(s, op));
+    redis_unsent_add(&s->unsent, op);
     return true;
 }
 
 void redis_op_outrun(struct redis *s, struct redis_op *op, uint32_t node, uint64_t epoch) {
-    struct redis_op *waits = pool_get(&s->ops, map_get(&s->unsent, op->id));
+    struct redis_op *waits = redis_unsent_find(&s->unsent, op);
     if (!waits || !is_older(waits, op))
         return;
     redis_list_remove(waits);

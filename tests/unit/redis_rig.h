@@ -177,15 +177,16 @@ static inline void rig_up(void) {
 struct rig_op {
     enum store_verb verb;
     uint64_t ticket;
-    const char *key, *value;
+    const char *key, *value, *table;       /* NULL: "call" */
     uint32_t node, former;
     uint64_t epoch, version, expires_ms;
     uint16_t bucket;
 };
 
 static void rig_submit(struct rig_op r) {
-    struct store_op op = { .verb = r.verb, .ticket = r.ticket, .bucket = r.bucket, .table = SL("call"), .node = r.node,
-                           .former = r.former, .epoch = r.epoch, .version = r.version, .expires_ms = r.expires_ms };
+    struct store_op op = { .verb = r.verb, .ticket = r.ticket, .bucket = r.bucket, .node = r.node,
+                           .table = r.table ? slice_str(r.table) : SL("call"), .former = r.former, .epoch = r.epoch,
+                           .version = r.version, .expires_ms = r.expires_ms };
     op.key = r.key ? buf_copy(&bufs, slice_str(r.key)) : NULL;
     op.value = r.value ? buf_copy(&bufs, slice_str(r.value)) : NULL;
     store_submit(store, &op, wall);

@@ -80,6 +80,33 @@ static void test_latest_of_a_key(void) {
     rig_answer(6, STORE_OK);
 }
 
+/* How many of them are sent, those of one key being one. */
+static uint32_t sent_of(const struct rig_op *ops, uint32_t n) {
+    uint32_t sent = 0;
+    rig_up();
+    for (uint32_t i = 0; i < n; i++)
+        rig_submit(ops[i]);
+    struct slice out = store_output(store, 0);
+    for (uint32_t i = 0; i < out.n; i++)
+        sent += out.p[i] == '*';
+    store_sent(store, 0, out.n);
+    return sent;
+}
+
+#define PUT_OF(k, ...) { .verb = STORE_PUT, .key = k, .value = "v", .node = 1, .epoch = 1, __VA_ARGS__ }
+#define KEYS_LIKE(k, other)                                                                                     \
+    PUT_OF(k, .bucket = 7), PUT_OF(k, .bucket = 8), PUT_OF(k, .bucket = 7, .table = "aor"), PUT_OF(other, .bucket = 7)
+
+static void test_what_one_key_is(void) {
+    const struct rig_op ops[] = { KEYS_LIKE("0123456789abcdef", "0123456789abcdee"), KEYS_LIKE("k", "l"),
+                                  KEYS_LIKE("0123456789abcdef0", "0123456789abcdef1") };
+    const struct rig_op again[] = { KEYS_LIKE("k", "l"), KEYS_LIKE("k", "l"),
+                                    KEYS_LIKE("0123456789abcdef", "1123456789abcdef"),
+                                    KEYS_LIKE("0123456789abcdef", "1123456789abcdef") };
+    CHECK_EQ(sent_of(ops, 12), 12);
+    CHECK_EQ(sent_of(again, 16), 8);
+}
+
 /* A read keeps its place between writes of its key; a change of owner as well. */
 static void test_order_is_kept(void) {
     rig_up();
@@ -529,11 +556,11 @@ static void test_backlog(void) {
 
 int main(void) {
     return UNIT_RUN("redis faults", UNIT(test_one_batch_a_turn), UNIT(test_sent_in_parts), UNIT(test_latest_of_a_key),
-                    UNIT(test_order_is_kept), UNIT(test_lost), UNIT(test_former_connection_killed),
-                    UNIT(test_sent_twice), UNIT(test_written_behind), UNIT(test_queue_full), UNIT(test_silent_server),
-                    UNIT(test_idle_ping), UNIT(test_silent_from_the_start), UNIT(test_late_answer),
-                    UNIT(test_no_redis), UNIT(test_full_server), UNIT(test_refused_then_deleted),
-                    UNIT(test_old_words), UNIT(test_later), UNIT(test_scripts_flushed),
-                    UNIT(test_demoted), UNIT(test_replicas),
+                    UNIT(test_what_one_key_is), UNIT(test_order_is_kept), UNIT(test_lost),
+                    UNIT(test_former_connection_killed), UNIT(test_sent_twice), UNIT(test_written_behind),
+                    UNIT(test_queue_full), UNIT(test_silent_server), UNIT(test_idle_ping),
+                    UNIT(test_silent_from_the_start), UNIT(test_late_answer), UNIT(test_no_redis),
+                    UNIT(test_full_server), UNIT(test_refused_then_deleted), UNIT(test_old_words), UNIT(test_later),
+                    UNIT(test_scripts_flushed), UNIT(test_demoted), UNIT(test_replicas),
                     UNIT(test_lost_before_replicas), UNIT(test_load_cut_short), UNIT(test_backlog));
 }
