@@ -108,6 +108,8 @@ static bool answer(struct store *base, struct event *ev) {
             return true;
         if (!s->reading)
             return false;
+        if (redis_conn_digits(s, s->reading))
+            continue;
         if (!resp_next(&s->reading->resp, &item))
             end_reading(s);
         else if (redis_conn_item(s, s->reading, &item, ev))

@@ -4,6 +4,7 @@
 
 #define RETRY_MIN_US UINT64_C(20000)
 #define RETRY_STEPS 6                /* doublings: 1.28 s */
+#define DIGITS_AT_ONCE 64            /* replies, before their answers are taken */
 #define PENDING_SPARE 8              /* kept free of operations */
 
 /* Up to a quarter more, so that shards and nodes do not all come back in one moment. */
@@ -391,6 +392,25 @@ static void on_other(struct redis *s, struct redis_conn *c, enum pending_kind ki
     case PENDING_SUBSCRIBED: redis_sentinel_item(s, c, kind, item); break;
     default: break;
     }
+}
+
+static bool take_digit(struct redis *s, struct redis_conn *c) {
+    const struct redis_pending *p = &c->pending[c->first];
+    uint32_t number;
+    if (c->pending_n == 0 || p->kind != PENDING_OP || !p->op || !redis_reply_may_be_number(p->op) ||
+        !resp_digit(&c->resp, &number))
+        return false;
+    redis_reply_number(s, c, number);
+    c->replies++;
+    pop(c);
+    return true;
+}
+
+bool redis_conn_digits(struct redis *s, struct redis_conn *c) {
+    uint32_t n = 0;
+    while (n < DIGITS_AT_ONCE && take_digit(s, c))
+        n++;
+    return n;
 }
 
 bool redis_conn_item(struct redis *s, struct redis_conn *c, const struct resp_item *item, struct event *ev) {

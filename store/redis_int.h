@@ -266,6 +266,8 @@ uint64_t redis_conn_deadline(const struct redis *s, const struct redis_conn *c);
 void redis_conn_fill(struct redis *s, struct redis_conn *c);
 /* One item of what arrived. True: *ev is an answer. */
 bool redis_conn_item(struct redis *s, struct redis_conn *c, const struct resp_item *item, struct event *ev);
+/* The same of the next replies, as far as each is a digit that says all: their answers are queued. False: none was. */
+bool redis_conn_digits(struct redis *s, struct redis_conn *c);
 void redis_conn_pend(struct redis_conn *c, enum pending_kind kind, struct redis_op *op);
 bool redis_conn_has_room(const struct redis_conn *c);
 void redis_conn_reset(struct redis *s, struct redis_conn *c);
@@ -277,6 +279,9 @@ void redis_park(struct redis *s, struct redis_conn *c, struct redis_op *op);
 
 /* An item of the reply to c's first pending operation. True: *ev is an answer. */
 bool redis_reply_op(struct redis *s, struct redis_conn *c, const struct resp_item *item, struct event *ev);
+/* Whether the operation's reply may be a number alone, and what that says. */
+bool redis_reply_may_be_number(const struct redis_op *op);
+void redis_reply_number(struct redis *s, struct redis_conn *c, int64_t number);
 void redis_reply_replicas(struct redis *s, struct redis_conn *c, int64_t have);
 
 enum redis_fault {

@@ -223,13 +223,24 @@ static void on_owner(struct redis *s, struct redis_conn *c, const struct resp_it
     done(s, c, status, node, epoch);
 }
 
-/* The answer of a script: see redis_script.c. A write of ours that was sent twice may find a later one of ours. */
-static void on_script(struct redis *s, struct redis_conn *c, const struct resp_item *item) {
+/* Of a script: see redis_script.c. A write of ours that was sent twice may find a later one of ours. */
+void redis_reply_number(struct redis *s, struct redis_conn *c, int64_t number) {
     const struct redis_op *op = pending(c)->op;
-    if (item->type == RESP_INTEGER && item->number == 1)
+    if (op->node == 0 && redis_is_write(op))
+        done(s, c, STORE_OK, 0, 0);
+    else if (number == 1)
         done(s, c, STORE_OK, op->node, op->epoch + (op->verb == STORE_CLAIM));
-    else if (item->type == RESP_INTEGER)
+    else
         done(s, c, op->tries > 1 ? STORE_OK : STORE_FENCED, op->node, op->epoch);
+}
+
+bool redis_reply_may_be_number(const struct redis_op *op) {
+    return redis_is_write(op) || op->verb == STORE_CLAIM || op->verb == STORE_RELEASE;
+}
+
+static void on_script(struct redis *s, struct redis_conn *c, const struct resp_item *item) {
+    if (item->type == RESP_INTEGER)
+        redis_reply_number(s, c, item->number);
     else
         on_owner(s, c, item, STORE_FENCED);
 }

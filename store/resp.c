@@ -160,6 +160,15 @@ static bool next_plain(struct resp_row *row, struct resp_item *item) {
     return true;
 }
 
+bool resp_digit(struct resp *r, uint32_t *number) {
+    struct resp_row *row = r->row;
+    if (!r->reader || row->plain_at & 1 || row->plain_at == 2 * row->plain_n / PLAIN_LEN)
+        return false;
+    *number = (uint8_t)(row->plain[row->plain_at / 2 * PLAIN_LEN + 1] - '0');
+    row->plain_at += 2;
+    return true;
+}
+
 bool resp_feed(struct resp *r, struct slice bytes) {
     r->row->n = r->row->at = r->row->text_n = 0;
     set_plain_aside(r, &bytes);

@@ -51,6 +51,8 @@ void resp_close(struct resp *r);
 bool resp_feed(struct resp *r, struct slice bytes);
 /* False: more bytes are needed, or resp_error is not absent. */
 bool resp_next(struct resp *r, struct resp_item *item);
+/* The next reply, if it is a number of one digit and nothing of it was read: the same as resp_next twice, for less. */
+bool resp_digit(struct resp *r, uint32_t *number);
 /* Absent: none so far. */
 struct slice resp_error(const struct resp *r);
 

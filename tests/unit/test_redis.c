@@ -265,6 +265,34 @@ static void test_error_replies(void) {
     CHECK_EQ(metrics_get(&metrics, M_store_refused), 1);
 }
 
+/* A number says all of a write; what is read cannot be one, and is answered once all the same. */
+static void test_number_replies(void) {
+    rig_up();
+    SUBMIT(.verb = STORE_PUT, .ticket = 1, .key = "a", .value = "v", .node = 1, .epoch = 1);
+    SUBMIT(.verb = STORE_LOAD, .ticket = 2);
+    SUBMIT(.verb = STORE_GET, .ticket = 3, .key = "b");
+    SUBMIT(.verb = STORE_LEASE, .ticket = 4, .node = 1, .value = "here", .expires_ms = 3000);
+    SUBMIT(.verb = STORE_OWNER, .ticket = 5);
+    SUBMIT(.verb = STORE_DELETE, .ticket = 6, .key = "b", .node = 1, .epoch = 1);
+    SUBMIT(.verb = STORE_CLAIM, .ticket = 7, .node = 1, .epoch = 1);
+    SUBMIT(.verb = STORE_PUT, .ticket = 8, .key = "c", .value = "v");
+    SUBMIT(.verb = STORE_RELEASE, .ticket = 9, .node = 1, .epoch = 2);
+    rig_flush(0);
+    rig_reply(0, ":1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:0\r\n:1\r\n:0\r\n:1\r\n");
+    rig_answer(1, STORE_OK);
+    rig_answer(2, STORE_MISSING);
+    rig_answer(3, STORE_MISSING);
+    rig_answer(4, STORE_OK);
+    rig_answer(5, STORE_REFUSED);
+    rig_answer(6, STORE_FENCED);
+    CHECK_EQ(rig_answer(7, STORE_OK)->epoch, 2);
+    rig_answer(8, STORE_OK);
+    rig_answer(9, STORE_OK);
+    rig_quiet();
+    rig_reply(0, ":1\r\n");
+    rig_event(EV_STORE_DOWN);
+}
+
 /* Values of others under our key, and one that is over. */
 static void test_foreign(void) {
     char line[256];
@@ -295,5 +323,6 @@ static void test_foreign(void) {
 int main(void) {
     return UNIT_RUN("redis", UNIT(test_greeting), UNIT(test_rejected), UNIT(test_not_now), UNIT(test_few_rights),
                     UNIT(test_commands), UNIT(test_write_bytes), UNIT(test_owner_and_field), UNIT(test_replies),
-                    UNIT(test_replies_split), UNIT(test_error_replies), UNIT(test_foreign));
+                    UNIT(test_replies_split), UNIT(test_error_replies), UNIT(test_number_replies),
+                    UNIT(test_foreign));
 }

@@ -105,6 +105,27 @@ static void test_numbers(void) {
     resp_close(&reader);
 }
 
+/* A digit is taken whole, or left; never the end of what was begun otherwise. */
+static void test_digits(void) {
+    struct resp_item item;
+    char text[64];
+    struct sbuf b = sbuf_on(text, sizeof text);
+    uint32_t number = 77;
+    open_reader();
+    CHECK_FALSE(resp_digit(&reader, &number));
+    CHECK_TRUE(resp_feed(&reader, SL(":1\r\n:0\r\n:9\r\n$-1\r\n:7\r\n")));
+    CHECK_TRUE(resp_digit(&reader, &number) && number == 1);
+    CHECK_TRUE(resp_next(&reader, &item) && item.type == RESP_INTEGER && item.number == 0);
+    CHECK_FALSE(resp_digit(&reader, &number));
+    CHECK_TRUE(resp_next(&reader, &item) && item.type == RESP_END);
+    CHECK_TRUE(resp_digit(&reader, &number) && number == 9);
+    CHECK_FALSE(resp_digit(&reader, &number));
+    drain(&b);
+    CHECK_SLICE(sbuf_slice(&b), "_ . :7 . ");
+    resp_close(&reader);
+    CHECK_FALSE(resp_digit(&reader, &number));
+}
+
 static void test_no_resp(void) {
     static const char *const bad[] = { "HTTP/1.1 400 Bad Request\r\n", "$x\r\n", "*x\r\n", "$-2\r\n", "\r\n" };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -183,7 +204,6 @@ static void test_writer(void) {
 }
 
 int main(void) {
-    return UNIT_RUN("resp", UNIT(test_every_kind), UNIT(test_every_split), UNIT(test_numbers),
-                    UNIT(test_no_resp), UNIT(test_too_long),
-                    UNIT(test_many), UNIT(test_writer));
+    return UNIT_RUN("resp", UNIT(test_every_kind), UNIT(test_every_split), UNIT(test_numbers), UNIT(test_digits),
+                    UNIT(test_no_resp), UNIT(test_too_long), UNIT(test_many), UNIT(test_writer));
 }
