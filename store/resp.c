@@ -180,6 +180,8 @@ static void read_more(struct resp *r) {
     struct resp_row *row = r->row;
     void *reply = NULL;
     row->n = row->at = row->text_n = 0;
+    if (r->reader->ridx < 0 && r->reader->pos == r->reader->len)
+        return; /* asked now, it would wait for a reply, and what comes next would all be its */
     if (redisReaderGetReply(r->reader, &reply) == REDIS_OK && reply)
         row->items[row->n++] = (struct resp_item){ .type = RESP_END };
 }

@@ -122,6 +122,8 @@ static void test_digits(void) {
     CHECK_FALSE(resp_digit(&reader, &number));
     drain(&b);
     CHECK_SLICE(sbuf_slice(&b), "_ . :7 . ");
+    CHECK_TRUE(resp_feed(&reader, SL(":3\r\n")));
+    CHECK_TRUE(resp_digit(&reader, &number) && number == 3);
     resp_close(&reader);
     CHECK_FALSE(resp_digit(&reader, &number));
 }
