@@ -182,7 +182,8 @@ struct redis {
 
     uint32_t server_next;         /* of c.servers, tried next */
     uint64_t rng;
-    uint64_t ttl_us[LIMIT_BUCKETS]; /* when the bucket's time to live is to be renewed */
+    uint64_t ttl_us;              /* until then no time to live is renewed twice */
+    uint64_t ttl_fresh[LIMIT_BUCKETS / 64]; /* buckets whose was, a bit each */
     char sha[SCRIPTS][40];
     struct redis_key call_key, owner_key;
     struct redis_head put_head;

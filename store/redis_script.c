@@ -55,7 +55,7 @@ static const char *const texts[SCRIPTS] = {
         "return live",
 };
 
-/* A record's hash lives this long after it was last renewed, which is done this often. */
+/* A record's hash lives this long after it was last renewed, which is done once in each time of that length. */
 #define TTL_S 604800
 #define TTL_RENEW_US UINT64_C(600000000)
 
@@ -195,9 +195,14 @@ static void put_value(struct sbuf *out, const struct redis_op *op) {
 /* ---- commands */
 
 uint32_t redis_ttl_due(struct redis *s, const struct redis_op *op) {
-    if (s->ttl_us[op->bucket] > s->now_us)
+    uint64_t *fresh = &s->ttl_fresh[op->bucket / 64], bit = UINT64_C(1) << op->bucket % 64;
+    if (s->ttl_us <= s->now_us) {
+        memset(s->ttl_fresh, 0, sizeof s->ttl_fresh);
+        s->ttl_us = s->now_us + TTL_RENEW_US;
+    }
+    if (*fresh & bit)
         return 0;
-    s->ttl_us[op->bucket] = s->now_us + TTL_RENEW_US;
+    *fresh |= bit;
     return TTL_S;
 }
 

@@ -137,6 +137,35 @@ static void test_write_bytes(void) {
     CHECK_TRUE(slice_has_prefix(store_output(store, 0), SL("*4\r\n$4\r\nHSET\r\n" C7 "$1\r\nu\r\n$21\r\nRF")));
 }
 
+static bool ends_with(struct slice s, struct slice end) {
+    return s.n >= end.n && slice_eq(slice_of(s.p + s.n - end.n, end.n), end);
+}
+
+static bool renews(uint16_t bucket) {
+    SUBMIT(.verb = STORE_PUT, .key = "k", .value = "v", .node = 12, .epoch = 3, .bucket = bucket);
+    struct slice out = store_output(store, 0);
+    bool yes = ends_with(out, SL("\r\n$6\r\n604800\r\n"));
+    CHECK_TRUE(yes || ends_with(out, SL("\r\n$1\r\n0\r\n")));
+    store_sent(store, 0, out.n);
+    rig_reply(0, ":1\r\n");
+    return yes;
+}
+
+/* Of each bucket by itself, in each ten minutes once. */
+static void test_time_to_live(void) {
+    rig_up();
+    CHECK_TRUE(renews(7) && renews(71) && renews(4095) && renews(8));
+    CHECK_FALSE(renews(7) || renews(71) || renews(4095) || renews(8));
+    rig_tick(UINT64_C(599000000));
+    rig_flush(0);
+    rig_reply(0, "+PONG\r\n");
+    CHECK_FALSE(renews(7));
+    CHECK_TRUE(renews(9));
+    rig_tick(1000000);
+    CHECK_TRUE(renews(7) && renews(9));
+    CHECK_FALSE(renews(7) || renews(9));
+}
+
 /* Owner and field of each write are its own, whatever the one before had. */
 static void test_owner_and_field(void) {
     static const struct {
@@ -322,7 +351,7 @@ static void test_foreign(void) {
 
 int main(void) {
     return UNIT_RUN("redis", UNIT(test_greeting), UNIT(test_rejected), UNIT(test_not_now), UNIT(test_few_rights),
-                    UNIT(test_commands), UNIT(test_write_bytes), UNIT(test_owner_and_field), UNIT(test_replies),
-                    UNIT(test_replies_split), UNIT(test_error_replies), UNIT(test_number_replies),
+                    UNIT(test_commands), UNIT(test_write_bytes), UNIT(test_time_to_live), UNIT(test_owner_and_field),
+                    UNIT(test_replies), UNIT(test_replies_split), UNIT(test_error_replies), UNIT(test_number_replies),
                     UNIT(test_foreign));
 }
