@@ -79,8 +79,9 @@ static inline struct words absorb_all(struct words w, const uint8_t *p, size_t n
     return w;
 }
 
-/* last: what is left of the bytes, and their number in the top byte. */
-static inline struct key128 finish(struct words w, uint64_t last, bool wide, bool quick) {
+/* last: what is left of the bytes, and their number in the top byte. In line: `w` would go through memory. */
+static inline __attribute__((always_inline)) struct key128 finish(struct words w, uint64_t last, bool wide,
+                                                                  bool quick) {
     struct key128 out = { 0, 0 };
     w = absorb(w, last, quick);
     w.v2 ^= wide ? 0xee : 0xff;
