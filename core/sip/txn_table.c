@@ -18,18 +18,20 @@ const struct txn_machine *txn_machine(unsigned kind) {
     return machines[kind];
 }
 
-const struct txn_row *txn_row(unsigned kind, unsigned state, unsigned event) {
-    const struct txn_machine *m = txn_machine(kind);
+static const struct txn_row *row_of(const struct txn_machine *m, unsigned state, unsigned event) {
     CHECK(state < m->states && event < m->events);
     return &m->rows[state * m->events + event];
 }
 
-static void trace_row(const struct txn_step *s, const struct txn_row *row, unsigned event) {
+const struct txn_row *txn_row(unsigned kind, unsigned state, unsigned event) {
+    return row_of(txn_machine(kind), state, event);
+}
+
+/* Out of line: it is rare, and what it needs would burden each event. */
+static __attribute__((noinline)) void trace_row(const struct txn_step *s, const struct txn_row *row, unsigned event) {
     static const char *const what[] = { " missing ", " -> ", " ignored ", " BUG " };
     const struct txn *t = s->txn;
     const struct txn_machine *m = machines[t->kind];
-    if (!trace_on(s->layer->trace, TRACE_DEBUG))
-        return;
     struct sbuf b = trace_begin(s->layer->trace, TRACE_DEBUG, "txn", t->trace_call, t->trace_leg);
     sbuf_str(&b, m->name);
     sbuf_char(&b, ' ');
@@ -51,15 +53,17 @@ static void trace_row(const struct txn_step *s, const struct txn_row *row, unsig
 
 void txn_run(struct txn_step *s, unsigned event) {
     struct txn *t = s->txn;
-    const struct txn_row *row = txn_row(t->kind, t->state, event);
-    trace_row(s, row, event);
+    const struct txn_machine *m = txn_machine(t->kind);
+    const struct txn_row *row = row_of(m, t->state, event);
+    if (trace_on(s->layer->trace, TRACE_DEBUG))
+        trace_row(s, row, event);
     CHECK(row->what == TXN_ROW_DO || row->what == TXN_ROW_IGNORE);
     if (row->what == TXN_ROW_IGNORE)
         return;
     t->state = row->next;
     if (row->action)
         row->action(s);
-    if (row->next == machines[t->kind]->terminated)
+    if (row->next == m->terminated)
         txn_free(s->layer, t);
 }
 
