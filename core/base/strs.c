@@ -82,13 +82,15 @@ static bool repack(struct strs *s, struct buf_pool *pool, unsigned field, struct
     return true;
 }
 
+static bool is_inside(const struct strs *s, struct slice value) {
+    return s->b && (uintptr_t)value.p - (uintptr_t)s->b->data < s->b->len;
+}
+
 /* The value is another field's, whole: its bytes are of both from now on. */
 static bool share(struct strs *s, unsigned field, struct slice value) {
-    if (!value.n || !s->b)
+    if (!value.n || !is_inside(s, value))
         return false;
     uintptr_t off = (uintptr_t)value.p - (uintptr_t)s->b->data;
-    if (off >= s->b->len)
-        return false;
     for (uint32_t rest = others(s, field); rest; rest &= rest - 1) {
         unsigned i = (unsigned)__builtin_ctz(rest);
         if (s->off[i] != off || s->len[i] != value.n)
@@ -100,19 +102,25 @@ static bool share(struct strs *s, unsigned field, struct slice value) {
     return false;
 }
 
+static bool has_room(const struct buf *b, uint32_t n) {
+    return n <= b->cap - b->len && b->len + n <= STRS_BYTES_MAX;
+}
+
+static void append(struct strs *s, unsigned field, struct slice value) {
+    slice_copy(s->b->data + s->b->len, value);
+    place(s, field, s->b->len, value.n);
+    s->b->len += value.n;
+}
+
 bool strs_reserve(struct strs *s, struct buf_pool *pool, uint32_t bytes) {
     CHECK(!s->b);
     s->b = buf_get(pool, bytes);
     return s->b != NULL;
 }
 
-bool strs_set(struct strs *s, struct buf_pool *pool, unsigned field, struct slice value) {
-    CHECK(field < STRS_FIELDS);
-    CHECK(s->b ? s->b->refs == 1 : !s->present);
-    if (!value.p) {
-        clear(s, pool, field);
-        return true;
-    }
+/* Of a value that may be its own, or another's, or for which there is no room behind the others. */
+static __attribute__((noinline)) bool set_slowly(struct strs *s, struct buf_pool *pool, unsigned field,
+                                                 struct slice value) {
     if (value.n > STRS_BYTES_MAX)
         return false;
     if (share(s, field, value))
@@ -123,13 +131,26 @@ bool strs_set(struct strs *s, struct buf_pool *pool, unsigned field, struct slic
         s->len[field] = (uint16_t)value.n;
         return true;
     }
-    if (s->b && value.n <= s->b->cap - s->b->len && s->b->len + value.n <= STRS_BYTES_MAX) {
-        slice_copy(s->b->data + s->b->len, value);
-        place(s, field, s->b->len, value.n);
-        s->b->len += value.n;
+    if (s->b && has_room(s->b, value.n)) {
+        append(s, field, value);
         return true;
     }
     return repack(s, pool, field, value);
+}
+
+/* Mostly a field is set for the first time, to what is not here yet, and there is room. */
+bool strs_set(struct strs *s, struct buf_pool *pool, unsigned field, struct slice value) {
+    CHECK(field < STRS_FIELDS);
+    CHECK(s->b ? s->b->refs == 1 : !s->present);
+    if (!value.p) {
+        if (strs_has(s, field) || !s->present)
+            clear(s, pool, field);
+        return true;
+    }
+    if (!s->b || strs_has(s, field) || is_inside(s, value) || !has_room(s->b, value.n))
+        return set_slowly(s, pool, field, value);
+    append(s, field, value);
+    return true;
 }
 
 void strs_free(struct strs *s, struct buf_pool *pool) {
