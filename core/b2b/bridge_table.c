@@ -47,9 +47,9 @@ bool bridge_has_row(enum sip_hdr_id id) {
 
 struct slice bridge_headers(struct engine *e, const struct sip_msg *msg) {
     struct sbuf b = ua_headers(&e->ua);
-    for (unsigned i = 0; i < msg->header_count; i++) {
-        const struct sip_hdr *h = &msg->headers[i];
-        if (bridge_passes((enum sip_hdr_id)h->id, !msg->is_request))
+    const unsigned way = msg->is_request ? REQ : RSP;
+    for (const struct sip_hdr *h = msg->headers, *end = h + msg->header_count; h != end; h++) {
+        if (table[h->id] & way)
             sip_put_hdr(&b, h->id == SIP_H_OTHER ? h->name : sip_hdr_name((enum sip_hdr_id)h->id), h->value);
     }
     return b.overflow ? SLICE_NONE : sbuf_slice(&b);
