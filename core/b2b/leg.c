@@ -178,9 +178,24 @@ static void note_methods(struct engine *e, struct leg *l, const struct sip_msg *
         note_method(l, method);
 }
 
+/* Of a message that has the header; a list that was read before is as known as those of Allow. */
+static bool supports_replaces(struct engine *e, const struct sip_msg *msg) {
+    const struct sip_hdr *only = sip_hdr_first(msg, SIP_H_SUPPORTED);
+    struct slice list = only->value;
+    struct option_list *known = &e->supported[list.n % OPTION_LISTS];
+    if (!list.n || list.n > sizeof known->text || sip_hdr_next(msg, only))
+        return sip_list_has(msg, SIP_H_SUPPORTED, SL("replaces"));
+    if (!slice_eq(slice_of(known->text, known->n), list)) {
+        *known = (struct option_list){ .n = (uint16_t)list.n };
+        known->replaces = sip_list_has(msg, SIP_H_SUPPORTED, SL("replaces"));
+        slice_copy(known->text, list);
+    }
+    return known->replaces;
+}
+
 void leg_note_abilities(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     if (sip_hdr_first(msg, SIP_H_SUPPORTED))
-        l->supports_replaces = sip_list_has(msg, SIP_H_SUPPORTED, SL("replaces"));
+        l->supports_replaces = supports_replaces(e, msg);
     if (sip_hdr_first(msg, SIP_H_ALLOW))
         note_methods(e, l, msg);
 }

@@ -459,6 +459,14 @@ struct allow_list {
     char text[252];
 };
 
+/* The same of Supported. */
+#define OPTION_LISTS 16
+struct option_list {
+    uint16_t n;
+    bool replaces;
+    char text[124];
+};
+
 struct engine {
     struct engine_config cfg;
     struct policy_config policy;
@@ -486,6 +494,7 @@ struct engine {
     char host_text[CONFIG_HOST_MAX + 8];
     struct registrar *registrar;
     struct allow_list allowed[ALLOW_LISTS];
+    struct option_list supported[OPTION_LISTS];
     struct tombstone tombstones[TOMBSTONES];
     uint32_t tombstone_next;
     handle dirty;     /* calls to be reaped at the end of the step */

@@ -18,6 +18,12 @@ static const struct {
     { "Allow: \"a, REFER, b\", UPDATE\n", false, true, false },
     { "Allow: <REFER, UPDATE, x>, INVITE\n", false, false, false },
     { "Allow:\n", false, false, false },
+    { "Allow: ACK\nSupported: replaced\n", false, false, false },
+    { "Allow: ACK\nSupported: replaces\n", false, false, true },
+    { "Allow: ACK\nSupported: replaced\nSupported: replaces\n", false, false, true },
+    { "Allow: ACK\nSupported: replaced\n", false, false, false },
+    { "Allow: ACK\nSupported: \"replaces\"\n", false, false, false },
+    { "Allow: ACK\nSupported:\n", false, false, false },
 };
 
 /* Only its lists that were read lately: each row is read twice. */
@@ -35,7 +41,7 @@ static void test_listed(void) {
                  rows[i].lines);
         l.allows_refer = !rows[i].refer;
         l.allows_update = !rows[i].update;
-        l.supports_replaces = false;
+        l.supports_replaces = !rows[i].replaces && strstr(rows[i].lines, "Supported");
         leg_note_abilities(&engine, &l, ua_fix_msg(f, text));
         CHECK_EQ(l.allows_refer, rows[i].refer);
         CHECK_EQ(l.allows_update, rows[i].update);
