@@ -27,7 +27,7 @@ handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const s
     struct addr dst;
     char lines[LEG_LINES_MAX];
     struct dialog_request full = *r;
-    dialog_next_hop(&l->dlg, &dst);
+    dialog_next_hop(&l->dlg, &e->ua, &dst);
     full.own = leg_own_lines(e, l, r->method, dialog_request_uri(&l->dlg), &dst, lines);
     struct buf *b = dialog_build(&l->dlg, &e->ua, &full, mem, &branch);
     if (!b) {
@@ -244,7 +244,7 @@ void leg_ack(struct engine *e, struct leg *l, struct slice sdp) {
     }
     l->ack_cseq = l->invite_cseq;
     l->ack_answers = sdp.n != 0;
-    dialog_next_hop(&l->dlg, &dst);
+    dialog_next_hop(&l->dlg, &e->ua, &dst);
     buf_ref(l->ack);
     barrier_send(e, l, HOLD_RECORD, l->ack, &dst);
     if (!barrier_has(e, l, l->ack))
@@ -275,7 +275,7 @@ void leg_ack_again(struct engine *e, struct leg *l, uint32_t cseq) {
         metrics_add(&e->metrics, M_pool_full, 1);
         return;
     }
-    dialog_next_hop(&l->dlg, &dst);
+    dialog_next_hop(&l->dlg, &e->ua, &dst);
     wire_trace(e, "send", l, buf_slice(b), &dst);
     wire_send(e, b, &dst, &l->dlg.local);
     buf_unref(&e->bufs, &b);

@@ -36,7 +36,7 @@ static void refuse_fork(struct engine *e, struct leg *l, const struct sip_msg *m
         .method = SL("BYE"), .cseq = ++l->dlg.local_cseq, .attempt = 2, .max_forwards = LIMIT_HOPS_MAX
     };
     if (dialog_from_response(&d, &e->ua, msg)) {
-        dialog_next_hop(&d, &dst);
+        dialog_next_hop(&d, &e->ua, &dst);
         struct buf *b = dialog_build(&d, &e->ua, &ack, mem, &branch);
         wire_send(e, b, &dst, &l->dlg.local);
         buf_unref(&e->bufs, &b);
@@ -59,7 +59,7 @@ void leg_give_ack(struct engine *e, struct leg *l) {
     const struct txn *t = l->ack ? txn_get(&e->txns, l->ack_invite) : NULL;
     struct addr dst;
     if (t && t->cseq == l->ack_cseq) {
-        dialog_next_hop(&l->dlg, &dst);
+        dialog_next_hop(&l->dlg, &e->ua, &dst);
         txn_keep_ack(&e->txns, l->ack_invite, l->ack, &dst);
         l->ack = NULL;
     }
@@ -98,7 +98,7 @@ static void make_ack(struct engine *e, handle invite, const struct sip_msg *msg)
     };
     if (!dialog_of(e, &d, msg, &txn_get(&e->txns, invite)->dst))
         return;
-    dialog_next_hop(&d, &dst);
+    dialog_next_hop(&d, &e->ua, &dst);
     txn_keep_ack(&e->txns, invite, dialog_build(&d, &e->ua, &ack, mem, &branch), &dst);
     dialog_free(&d, &e->ua);
 }

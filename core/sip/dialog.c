@@ -161,23 +161,46 @@ static bool uri_addr(struct slice text, struct addr *out) {
     return true;
 }
 
+/* By its end, where host and port are, and by what is before that; NULL: too short or too long. */
+static struct ua_target *place_of(struct ua *ua, struct slice uri) {
+    if (uri.n < 16 || uri.n > sizeof ua->targets->text)
+        return NULL;
+    uint64_t h = slice_load64(uri.p + uri.n - 8) + 3 * slice_load64(uri.p + uri.n - 16) + uri.n;
+    return &ua->targets[(h * UINT64_C(0x9e3779b97f4a7c15)) >> 32 & (UA_TARGETS - 1)];
+}
+
+/* uri_addr of a text that was mostly read before. */
+static bool known_addr(struct ua *ua, struct slice uri, struct addr *out) {
+    struct ua_target *t = place_of(ua, uri);
+    if (!t)
+        return uri_addr(uri, out);
+    if (!slice_eq(slice_of(t->text, t->n), uri)) {
+        if (!uri_addr(uri, &t->addr))
+            return false;
+        t->n = (uint16_t)uri.n;
+        slice_copy(t->text, uri);
+    }
+    *out = t->addr;
+    return true;
+}
+
 static bool first_route(const struct dialog *d, struct sip_nameaddr *na, struct slice *rest) {
     struct slice value;
     *rest = strs_get(&d->s, DLG_ROUTES);
     return rest->n && sip_list_next(rest, &value) && sip_nameaddr_parse(value, na) >= 0;
 }
 
-void dialog_next_hop(const struct dialog *d, struct addr *out) {
+void dialog_next_hop(const struct dialog *d, struct ua *ua, struct addr *out) {
     struct sip_nameaddr route;
     struct slice rest;
     struct addr a;
     *out = d->flow;
     if (first_route(d, &route, &rest)) {
-        if (uri_addr(route.uri.whole, &a))
+        if (known_addr(ua, route.uri.whole, &a))
             *out = a;
         return;
     }
-    if (!uri_addr(strs_get(&d->s, DLG_TARGET), &a))
+    if (!known_addr(ua, strs_get(&d->s, DLG_TARGET), &a))
         return;
     if (d->flow.family != ADDR_NONE && is_private(&a) && !addr_eq_ip(&a, &d->flow))
         return;

@@ -60,8 +60,8 @@ bool dialog_matches_request(const struct dialog *d, const struct sip_msg *msg);
 bool dialog_accept_cseq(struct dialog *d, const struct sip_msg *msg);
 
 /* Where a request in the dialog goes: first route, else remote target; the flow where that is a name, or a private
- * address that the packets do not come from (a NATed phone's Contact). */
-void dialog_next_hop(const struct dialog *d, struct addr *out);
+ * address that the packets do not come from (a NATed phone's Contact). `ua` remembers what it has read. */
+void dialog_next_hop(const struct dialog *d, struct ua *ua, struct addr *out);
 
 struct dialog_request {
     struct slice method;

@@ -16,12 +16,21 @@
 #define UA_SUPPORTED_LESS "replaces, timer, norefersub, nosub, explicitsub"
 #define UA_SUPPORTED "100rel, " UA_SUPPORTED_LESS
 
+/* Where the host of a URI is, by its text: a trunk's Contact is the same in call after call. */
+#define UA_TARGETS 64
+struct ua_target {
+    struct addr addr;
+    uint16_t n;                   /* 0: none */
+    char text[102];
+};
+
 struct ua {
     struct buf_pool *bufs;
     struct slice sent_by;          /* host:port for Via and Contact */
     struct slice host;             /* of sent_by */
     struct slice agent;            /* User-Agent and Server */
     struct siphash_key branch_key; /* seeds of dialogs are made from it */
+    struct ua_target targets[UA_TARGETS];
     char scratch[SIP_MESSAGE_MAX + 1];
     char headers[SIP_MESSAGE_MAX + 1]; /* for the caller's extra header lines */
     char body[SIP_MESSAGE_MAX + 1];    /* for the caller's body */
