@@ -86,10 +86,10 @@ static bool earlier_event(struct engine *e, const struct transfer *t, struct leg
     return l->reoffer_waits || t->state != TRANSFER_RESTORE_TARGET || l->transfer_role != TR_TARGET;
 }
 
-/* Its call was lost, or is another node's, since an owner died. */
+/* Its call was lost, or is another node's, since an owner died. While it may still come, nothing is decided. */
 static bool is_without_target(const struct engine *e, const struct transfer *t) {
     bool needed = t->state == TRANSFER_ASK || t->state == TRANSFER_TRANSFEREE;
-    return needed && t->mode != MODE_ECHO && !leg_get(e, t->target);
+    return needed && !t->resuming && t->mode != MODE_ECHO && !leg_get(e, t->target);
 }
 
 static void transferee_answered(struct engine *e, struct transfer *t, struct leg *l, const struct leg_event *ev) {

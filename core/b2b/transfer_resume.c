@@ -246,12 +246,20 @@ static bool left_again(const struct engine *e, const struct transfer *t, enum tr
     return t->state == TRANSFER_TARGET && ev == TRANSFER_EV_TARGET_YES && !leg_is_live(leg_get(e, t->target));
 }
 
+/* The transferee has agreed to talk with who did not come, or hung up meanwhile. */
+static bool is_without_target(const struct engine *e, const struct transfer *t, enum transfer_event ev) {
+    bool needed = t->state == TRANSFER_ASK || t->state == TRANSFER_TRANSFEREE;
+    return needed && ev == TRANSFER_EV_TRANSFEREE_YES && t->mode != MODE_ECHO && !leg_is_live(leg_get(e, t->target));
+}
+
 static void resume_event(struct engine *e, struct transfer *t) {
     bool gone = is_without_transferee(e, t);
     enum transfer_event ev = gone ? TRANSFER_EV_TRANSFEREE_GONE : (enum transfer_event)(t->held_event - 1);
     t->held_event = 0;
     if (left_again(e, t, ev))
         transfer_fail(e, t, 480);
+    else if (is_without_target(e, t, ev))
+        transfer_step(e, t, TRANSFER_EV_TARGET_GONE, 480);
     else
         transfer_step(e, t, ev, gone ? 487 : t->held_status);
 }
