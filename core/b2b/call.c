@@ -53,6 +53,16 @@ void call_changed(struct engine *e, struct call *c) {
     call_touch(e, c);
 }
 
+void call_changed_first(struct engine *e, struct call *c) {
+    handle *at = &e->dirty;
+    call_changed(e, c);
+    while (*at != c->self)
+        at = &call_get(e, *at)->next_dirty;
+    *at = c->next_dirty;
+    c->next_dirty = e->dirty;
+    e->dirty = c->self;
+}
+
 void call_promised(struct engine *e, struct call *c) {
     if (c && e->cfg.durability != DURABILITY_OFF)
         call_changed(e, c);
@@ -71,16 +81,6 @@ static void drop_leg(struct call *c, unsigned i) {
     c->leg_count--;
     for (; i < c->leg_count; i++)
         c->legs[i] = c->legs[i + 1];
-}
-
-/* It is dirty; of all that are its record is written first. */
-static void write_first(struct engine *e, struct call *c) {
-    handle *at = &e->dirty;
-    while (*at != c->self)
-        at = &call_get(e, *at)->next_dirty;
-    *at = c->next_dirty;
-    c->next_dirty = e->dirty;
-    e->dirty = c->self;
 }
 
 /* Who takes over from who died between the two writes finds the leg twice, not nowhere: record_decode_leg.c. */
@@ -103,8 +103,7 @@ bool call_move_leg(struct engine *e, struct leg *l, struct call *to) {
     l->number = to->next_leg++;
     l->moves += l->moves < UINT8_MAX;
     call_changed(e, from);
-    call_changed(e, to);
-    write_first(e, to);
+    call_changed_first(e, to);
     return true;
 }
 

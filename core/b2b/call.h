@@ -17,6 +17,8 @@ void call_unindex(struct engine *e, const struct call *c);
 void call_touch(struct engine *e, struct call *c);
 /* The record of the call is to be written at the end of the step. */
 void call_changed(struct engine *e, struct call *c);
+/* The same, and of those that are to be written so far this one is the first. */
+void call_changed_first(struct engine *e, struct call *c);
 /* The same where records are kept with care (durability), for what would be lost with us: an INVITE that was sent, a
  * change of role. NULL: nothing. */
 void call_promised(struct engine *e, struct call *c);

@@ -107,6 +107,17 @@ static void take_ringing(struct engine *e, struct transfer *t) {
         transfer_semi_take(e, t, d);
 }
 
+/* The same, and the target has answered since, before this was known: it is a consultation like another. */
+static void take_consultation(struct engine *e, struct transfer *t, const struct leg *target) {
+    bool open = (t->mode == MODE_SEMI || t->mode == MODE_JOIN) && !t->result && !t->committed;
+    struct leg *d = leg_is_up(target) && target->transfer == t->self ? leg_peer(e, target) : NULL;
+    if (!open || !leg_is_up(d) || d->call == t->call || d->transfer != HANDLE_NONE ||
+        leg_is_live(leg_get(e, t->consult)))
+        return;
+    t->consult = d->self;
+    take(e, t, d->self, TR_CONSULT);
+}
+
 static bool in_flight(const struct engine *e, handle leg) {
     const struct leg *l = leg_get(e, leg);
     return leg_is_up(l) && (l->retry_until || l->invite_out != HANDLE_NONE);
@@ -276,6 +287,7 @@ static void resume(struct engine *e, struct transfer *t) {
         step_back(e, t);
     take_parties(e, t);
     take_ringing(e, t);
+    take_consultation(e, t, leg_get(e, t->target));
     end_all_left_over(e, t);
     if (t->notifying && !t->notified_here)
         notify_again(e, t);

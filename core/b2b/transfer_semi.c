@@ -4,6 +4,8 @@
 #include "core/b2b/call.h"
 #include "core/b2b/transfer.h"
 
+/* Of an owner that dies between the two writes the next one knows whom the target rings for: it takes it once more. The
+ * other way round the target would be of a transfer that nobody knows, and its 2xx get a BYE. */
 bool transfer_semi_take(struct engine *e, struct transfer *t, struct leg *d) {
     struct call *c = leg_call(e, d);
     bool ringing = false;
@@ -20,6 +22,7 @@ bool transfer_semi_take(struct engine *e, struct transfer *t, struct leg *d) {
     }
     transfer_role(e, t, d->self, TR_NONE);
     leg_end(e, d, 487, SLICE_NONE);
+    call_changed_first(e, call_get(e, t->call));
     return ringing;
 }
 
