@@ -52,6 +52,7 @@ const struct record_field record_leg_fields[] = {
     NUMBER(LEG_TAG_REFER_DONE, leg, refer_done, UINT32_MAX),
     NUMBER(LEG_TAG_RSEQ, leg, rseq, UINT32_MAX),
     NUMBER(LEG_TAG_MOVES, leg, moves, UINT8_MAX),
+    NUMBER(LEG_TAG_UNTOLD, leg, untold, 1),
     { 0 },
 };
 

@@ -76,6 +76,7 @@ enum record_leg_tag {
     LEG_TAG_REL_OK = OPT(102),    /* the 2xx, until then */
     LEG_TAG_MEDIA_FLOWS = OPT(103), /* media_flow.h */
     LEG_TAG_MOVES = OPT(104),       /* from one call to another; absent: 0, or as its local tag says */
+    LEG_TAG_UNTOLD = OPT(105),      /* 1: if it refuses what waits for it, its peer is to hear what it said last */
 };
 enum record_open_tag {
     OPEN_TAG_BYTES = CRIT(1),
