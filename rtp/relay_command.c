@@ -104,12 +104,26 @@ static bool set_route(struct relay *r, struct relay_stream *s, const struct medi
     return true;
 }
 
+/* Another relay may have the shared state by now. One that was not opened may be left, too: its call was read from a
+ * record, and sent on before it had gone on here. */
+static bool leave(struct relay *r, struct relay_stream *s, const struct media_cmd *cmd) {
+    bool newer = s->generation == 0 || (int32_t)(cmd->generation - s->generation) > 0;
+    if (s->open ? s->generation != cmd->generation : !newer)
+        return false;
+    stop_play(r, s);
+    relay_end_probation(&r->probations, s);
+    *s = (struct relay_stream){ .route = MEDIA_NOWHERE, .heard = MEDIA_NOWHERE };
+    return true;
+}
+
 static bool execute(struct relay *r, const struct media_cmd *cmd, uint64_t now_us) {
     if (cmd->stream >= r->count || cmd->generation == 0)
         return false;
     struct relay_stream *s = &r->streams[cmd->stream];
     if (cmd->verb == MEDIA_OPEN)
         return open_stream(r, s, cmd, now_us);
+    if (cmd->verb == MEDIA_LEAVE)
+        return leave(r, s, cmd);
     if (!s->open || s->generation != cmd->generation)
         return false;
     switch (cmd->verb) {
@@ -131,12 +145,8 @@ static bool execute(struct relay *r, const struct media_cmd *cmd, uint64_t now_u
         return true;
     case MEDIA_SRTP:
         return set_srtp(r, s, cmd);
-    case MEDIA_LEAVE: /* another relay may have the shared state by now */
-        stop_play(r, s);
-        relay_end_probation(&r->probations, s);
-        *s = (struct relay_stream){ .route = MEDIA_NOWHERE, .heard = MEDIA_NOWHERE };
-        return true;
     case MEDIA_OPEN:
+    case MEDIA_LEAVE:
         break;
     }
     return false;

@@ -44,6 +44,8 @@ void transfer_on_timer(struct engine *e, struct transfer *t);
 bool transfer_is_decided(const struct transfer *t);
 /* Goes on from the state in which its record was read; waits for the records of its other parties, but not for ever. */
 void transfer_resume(struct engine *e, struct transfer *t);
+/* It waits for parties that are not here, or whose call has been read and does not go on yet. */
+bool transfer_awaits(const struct engine *e, const struct transfer *t);
 /* Something happens to a party: the wait for the others is over, and the timer is what it was. True: it had waited, and
  * behind that event transfer_resume_now is due; t may be NULL. */
 bool transfer_wait_over(struct engine *e, struct transfer *t);

@@ -224,7 +224,7 @@ bool transfer_on_event(struct engine *e, struct leg *l, const struct leg_event *
         return false;
     handle self = t->self;
     /* While parties are missing what decides is held: transfer_holds_event. */
-    bool waited = !transfer_awaits_party(t) && transfer_wait_over(e, t);
+    bool waited = !transfer_awaits(e, t) && transfer_wait_over(e, t);
     bool done = on_event(e, t, l, ev);
     if (waited)
         transfer_resume_now(e, transfer_get(e, self));

@@ -7,6 +7,7 @@
 #include "core/b2b/transfer.h"
 
 #define PARTIES_WAIT_US 5000000
+#define LOOK_AGAIN_US 2000
 
 bool transfer_wait_over(struct engine *e, struct transfer *t) {
     bool waited = t->resuming;
@@ -18,20 +19,41 @@ bool transfer_wait_over(struct engine *e, struct transfer *t) {
     return waited;
 }
 
+static bool is_resuming(const struct engine *e, handle call) {
+    const struct call *c = call_get(e, call);
+    return c && c->resuming;
+}
+
+/* Their call has been read, and their legs are not as they were left before it goes on. */
+static bool parties_come(const struct engine *e, const struct transfer *t) {
+    struct leg *legs[PARTY_LEGS_MAX];
+    bool any = is_resuming(e, t->consult_call);
+    unsigned n = any ? 0 : party_legs(e, t, legs);
+    for (unsigned i = 0; i < n; i++)
+        any = any || is_resuming(e, legs[i]->call);
+    return any;
+}
+
+bool transfer_awaits(const struct engine *e, const struct transfer *t) {
+    return t->resuming && (transfer_awaits_party(t) || parties_come(e, t));
+}
+
 bool transfer_is_decided(const struct transfer *t) {
     return t->state == TRANSFER_NOTIFYING || t->state == TRANSFER_BYE_WAIT || t->state == TRANSFER_ANNOUNCE;
 }
 
 /* Records of its other parties may still come: nothing is decided without them before the wait is over. */
 static bool waits_for_parties(struct engine *e, struct transfer *t) {
-    bool missing = transfer_awaits_party(t) && !transfer_is_decided(t);
-    if (!missing || (t->resuming && !wheel_is_set(&t->timer))) {
+    bool come = t->resuming && parties_come(e, t), over = t->resuming && !come && !wheel_is_set(&t->timer);
+    if (over || !(come || transfer_awaits_party(t)) || transfer_is_decided(t)) {
         transfer_wait_over(e, t);
         return false;
     }
     if (!t->resuming) {
         t->deadline_us = wheel_is_set(&t->timer) ? t->timer.deadline_us : 0;
         wheel_set(&e->wheel, &t->timer, e->now + PARTIES_WAIT_US);
+    } else if (!wheel_is_set(&t->timer)) {
+        wheel_set(&e->wheel, &t->timer, e->now + LOOK_AGAIN_US);
     }
     t->resuming = true;
     return true;

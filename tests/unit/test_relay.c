@@ -219,6 +219,26 @@ static void test_generations(void) {
     CHECK_EQ(say(&r, 0, (struct sent){ 3, 1, 1 }), RELAY_FORWARD);
 }
 
+static bool leave(struct rig *r, uint32_t generation) {
+    return command(r, (struct media_cmd){ .verb = MEDIA_LEAVE, .stream = 1, .generation = generation });
+}
+
+/* Whose call went on elsewhere before it was opened here is left like one that was. */
+static void test_left(void) {
+    struct rig r = rig_new();
+    CHECK_TRUE(leave(&r, 1));
+    open_parties(&r, 2);
+    CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_CLOSE, .stream = 1, .generation = 1 }));
+    CHECK_FALSE(leave(&r, 1));
+    CHECK_TRUE(leave(&r, 2));
+    CHECK_EQ(r.relay.streams[1].generation, 0);
+    CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_OPEN, .stream = 1, .generation = 2 }));
+    CHECK_FALSE(leave(&r, 1));
+    CHECK_FALSE(leave(&r, 3));
+    CHECK_TRUE(leave(&r, 2));
+    CHECK_FALSE(r.relay.streams[1].open);
+}
+
 /* T-8.2, T-8.3: each side's own number, the marker untouched; the way back has its own table. */
 static void test_types_are_translated(void) {
     struct rig r = rig_new();
@@ -383,6 +403,6 @@ int main(void) {
                     UNIT(test_ten_repoints), UNIT(test_source_back_from_hold), UNIT(test_clock_rates_differ),
                     UNIT(test_static_type_has_its_rate),
                     UNIT(test_echo), UNIT(test_srtp_is_continued),
-                    UNIT(test_generations), UNIT(test_types_are_translated),
+                    UNIT(test_generations), UNIT(test_left), UNIT(test_types_are_translated),
                     UNIT(test_music), UNIT(test_players), UNIT(test_statistics), UNIT(test_silence));
 }
