@@ -207,7 +207,7 @@ static bool is_up(struct world *w, const struct sim_rest *r, unsigned side) {
 /* Where the store has answered since; and somebody was there to go on. */
 void cluster_check_rest(struct world *w) {
     struct sim_cluster *c = w->cluster;
-    uint64_t quiet = c->quiet_since + TAKEN_OVER_US;
+    uint64_t quiet = (some_run(c) ? c->quiet_since : w->now) + TAKEN_OVER_US;
     if (w->now < quiet) {
         world_push(w, &(struct sim_item){ .at = quiet, .kind = ITEM_SURVIVED });
         return;
