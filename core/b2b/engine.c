@@ -7,6 +7,7 @@
 #include "core/b2b/bridge.h"
 #include "core/b2b/call.h"
 #include "core/b2b/cdr.h"
+#include "core/b2b/hand.h"
 #include "core/b2b/load.h"
 #include "core/b2b/media_flow.h"
 #include "core/b2b/media_srtp.h"
@@ -56,7 +57,7 @@ static void refuse(struct engine *e, const struct sip_msg *msg, handle txn, cons
 /* No transaction is made: a flood of refusals must not hold what the calls need. */
 static void refuse_for_room(struct engine *e, const struct sip_msg *msg, const struct event *in, bool told) {
     char tag[LOAD_TAG_LEN];
-    struct uas_response r = { .status = 503, .to_tag = load_tag(e, msg, tag), .extra = SL("Retry-After: 5\r\n") };
+    struct uas_response r = { .status = 503, .to_tag = load_tag(e, msg, tag), .extra = hand_retry_after(e, msg) };
     wire_respond_stateless(e, msg, &in->u.dgram.src, &in->u.dgram.dst, &r, told);
 }
 
@@ -285,7 +286,11 @@ static void trace_received(struct engine *e, const struct event *in) {
 /* What there is no time or room for, and the ACK to that answer: before anything else is done for it. */
 static bool turns_away(struct engine *e, const struct sip_msg *msg, const struct event *in) {
     bool is_ack = load_is_ack(e, msg);
-    if (!is_ack && ((e->resuming && names_dialogs(msg)) || !load_refuses(e, msg)))
+    bool waits = e->resuming && names_dialogs(msg);
+    enum load_verdict v = is_ack || waits ? LOAD_ADMITS : load_judge(e, msg);
+    if (!is_ack && !waits && v != LOAD_AGAIN && hand_to_another(e, in, msg, v == LOAD_REFUSES))
+        return true;
+    if (!is_ack && v == LOAD_ADMITS)
         return false;
     bool told = load_is_told(e);
     if (told)
@@ -293,6 +298,7 @@ static bool turns_away(struct engine *e, const struct sip_msg *msg, const struct
     if (is_ack)
         return true;
     metrics_add(&e->metrics, M_overload_refused, 1);
+    load_note_refused(e, msg);
     refuse_for_room(e, msg, in, told);
     return true;
 }
@@ -340,6 +346,7 @@ static void on_peer(struct engine *e, const struct event *ev) {
     case PEER_ENDED: moved_on_ended(e, ev->u.peer.bytes); break;
     case PEER_OVER: owner_over_heard(e, ev->u.peer.bucket % LIMIT_BUCKETS, ev->u.peer.bytes); break;
     case PEER_BINDING: registrar_on_peer(e, ev->u.peer.bytes); break;
+    case PEER_FULL: hand_heard(e, ev->u.peer.from, ev->u.peer.bytes); break;
     default:
         if (move_on_peer(e, ev, &in))
             on_datagram(e, &in);
@@ -518,7 +525,10 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
         break;
     case EV_ADMIN: admin_on_line(e, ev->u.admin.conn, ev->u.admin.line); break;
     case EV_RECORD: (void)recover_record(e, ev->u.record.key, ev->u.record.value); break;
-    case EV_LOAD: load_on_event(e, ev); break;
+    case EV_LOAD:
+        load_on_event(e, ev);
+        hand_tell(e);
+        break;
     case EV_DRAIN: on_drain(e, ev->u.drain.deadline_us); break;
     case EV_STORE_DOWN: barrier_store_down(e, true); break;
     case EV_STORE_UP: barrier_store_down(e, false); break;

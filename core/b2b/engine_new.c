@@ -131,6 +131,7 @@ static void layout_protocol(struct engine *e, struct arena *a, const struct engi
     own_nonces(c, auth.secret);
     auth_server_init(&e->auth, a, &auth);
     load_init(e, a, c, txn_count_of(c));
+    hand_init(e, a, c);
 }
 
 /* host:port for Via and Contact, kept behind the configuration's own text. */

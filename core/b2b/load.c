@@ -156,7 +156,9 @@ static bool was_refused(const struct engine *e, uint64_t mark) {
     return m >> MARK_TIME_BITS == mark >> MARK_TIME_BITS && ago < MARK_UNITS;
 }
 
-static void note_refused(struct engine *e, uint64_t mark) {
+void load_note_refused(struct engine *e, const struct sip_msg *msg) {
+    uint64_t mark;
+    (void)txn_knows(&e->txns, msg, &mark);
     uint64_t time = (e->now >> MARK_UNIT_SHIFT) & MARK_TIME_MASK;
     e->load.marks[mark & e->load.mark_mask] = (mark & ~MARK_TIME_MASK) | time;
     e->load.refused_us = e->now;
@@ -169,20 +171,24 @@ static bool is_too_much(struct engine *e, enum load_class class, bool full) {
            (g->closed && !takes_credit(g, class));
 }
 
-bool load_refuses(struct engine *e, const struct sip_msg *msg) {
+bool load_is_high(const struct engine *e) {
+    const struct load_gate *g = &e->load;
+    return g->closed || g->waiting > (g->standing_us ? STANDING_CALLS : WAITING_CALLS);
+}
+
+enum load_verdict load_judge(struct engine *e, const struct sip_msg *msg) {
     struct load_gate *g = &e->load;
     uint64_t mark;
     bool full = g->kept_calls && !has_more(&e->calls, g->kept_calls);
     bool lately = g->refused_us && e->now - g->refused_us < REPEATS_US;
     if (!full && !g->closed && !g->waiting && !lately)
-        return false;
+        return LOAD_ADMITS;
     enum load_class class = class_of(e, msg);
     if (class == LOAD_CLASSES || txn_knows(&e->txns, msg, &mark))
-        return false;
-    if (!(lately && was_refused(e, mark)) && !is_too_much(e, class, full))
-        return false;
-    note_refused(e, mark);
-    return true;
+        return LOAD_ADMITS;
+    if (lately && was_refused(e, mark))
+        return LOAD_AGAIN;
+    return is_too_much(e, class, full) ? LOAD_REFUSES : LOAD_ADMITS;
 }
 
 struct slice load_tag(const struct engine *e, const struct sip_msg *msg, char mem[LOAD_TAG_LEN]) {

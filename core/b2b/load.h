@@ -53,8 +53,14 @@ void load_init(struct engine *e, struct arena *a, const struct engine_config *c,
 
 /* EV_LOAD. */
 void load_on_event(struct engine *e, const struct event *ev);
-/* The request is to be refused: nobody has seen it yet. A repeated one of a transaction that there is never is. */
-bool load_refuses(struct engine *e, const struct sip_msg *msg);
+/* Whether the request is to be refused: nobody has seen it yet. A repeated one of a transaction that there is never is.
+ * AGAIN: it was refused before. */
+enum load_verdict { LOAD_ADMITS, LOAD_REFUSES, LOAD_AGAIN };
+enum load_verdict load_judge(struct engine *e, const struct sip_msg *msg);
+/* ... and it is. */
+void load_note_refused(struct engine *e, const struct sip_msg *msg);
+/* New calls are being refused, not each one perhaps. */
+bool load_is_high(const struct engine *e);
 /* The call may have one more. */
 bool load_leaves_legs(const struct engine *e, const struct call *c);
 /* To refuse it: what its answer's To-tag is, in `mem`. The same each time the request is repeated, for want of a

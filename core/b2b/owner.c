@@ -3,6 +3,7 @@
 
 #include "core/b2b/barrier.h"
 #include "core/b2b/call.h"
+#include "core/b2b/hand.h"
 #include "core/b2b/media.h"
 #include "core/b2b/media_ports.h"
 #include "core/b2b/move.h"
@@ -180,6 +181,9 @@ bool owner_takes(struct engine *e, const struct event *in, const struct sip_msg 
         return !wait_or_drop(e, in);
     if (moved < TOKEN_BUCKETS && moved != bucket)
         return is_here(e, msg) || take_or_pass(e, in, moved);
+    uint16_t handed = bucket == s.bucket && owner_is_mine(e, bucket) ? hand_where(e, &s, msg) : TOKEN_BUCKETS;
+    if (handed < TOKEN_BUCKETS)
+        return take_or_pass(e, in, handed);
     return take_or_pass(e, in, bucket) && !goes_to_dialog(e, in, msg);
 }
 

@@ -192,6 +192,10 @@ static struct leg *find_remote(const struct engine *e, struct slice call_id, str
     return NULL;
 }
 
+bool recover_knows(const struct engine *e, const struct sip_msg *msg) {
+    return e->by_remote.used && find_remote(e, msg->call_id, msg->from_tag);
+}
+
 bool recover_repeated(struct engine *e, const struct sip_msg *msg, handle txn) {
     if (!e->by_remote.used)
         return false;

@@ -115,7 +115,7 @@ static void route_call(struct engine *e, struct leg *caller, const struct sip_ms
         ringing += ring(e, caller, msg, &choice.targets[i], NULL);
     if (!ringing) {
         metrics_add(&e->metrics, M_pool_full, 1);
-        struct uas_response r = { .status = 503, .extra = SL("Retry-After: 5\r\n") };
+        struct uas_response r = { .status = 503, .extra = hand_retry_after(e, msg) };
         leg_respond_invite(e, caller, &r);
     }
 }
@@ -166,7 +166,7 @@ static struct leg *new_caller(struct engine *e, const struct sip_msg *msg, handl
     if (l && leg_set(e, l, LEG_PRINCIPAL, principal) && (!msg->body.n || media_received(e, l, msg->body, true)))
         return l;
     metrics_add(&e->metrics, M_pool_full, 1);
-    answer(e, msg, txn, 503, SLICE_NONE, SL("Retry-After: 5\r\n"));
+    answer(e, msg, txn, 503, SLICE_NONE, hand_retry_after(e, msg));
     if (l && l->state == LEG_INCOMING) {
         l->invite_in = HANDLE_NONE;
         leg_step(e, l, LEG_IN_GONE);

@@ -12,6 +12,7 @@
 
 #include "core/b2b/config.h"
 #include "core/b2b/engine.h"
+#include "core/b2b/hand.h"
 #include "core/b2b/leg_fsm.h"
 #include "core/b2b/load.h"
 #include "core/b2b/owner_wait.h"
@@ -518,6 +519,7 @@ struct engine {
     struct record_format format;
     struct reanchor reanchor;
     struct load_gate load;
+    struct hand hand;
     struct source_gate sources;
     uint64_t faults_second, faults; /* malformed messages in this second */
     bool draining;

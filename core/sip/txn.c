@@ -274,6 +274,10 @@ bool txn_knows(const struct txn_layer *l, const struct sip_msg *request, uint64_
     return find(l, key) != NULL;
 }
 
+bool txn_knows_invite(const struct txn_layer *l, const struct sip_msg *request) {
+    return find(l, txn_key_server(l, request, SL("INVITE"))) != NULL;
+}
+
 static unsigned answer_event(const struct txn *t, uint16_t status) {
     if (t->kind == TXN_IST)
         return status < 200 ? IST_EV_TU_1XX : status < 300 ? IST_EV_TU_2XX : IST_EV_TU_3XX_6XX;

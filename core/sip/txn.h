@@ -214,6 +214,8 @@ struct txn_event txn_recv_request(struct txn_layer *l, struct outbox *o, uint64_
 /* A request of this branch and method is being dealt with: it comes again, by section 17.2.3. *mark: a number that it
  * shares with its repetitions, and by chance with one in 2^64 others. */
 bool txn_knows(const struct txn_layer *l, const struct sip_msg *request, uint64_t *mark);
+/* An INVITE, its ACK or CANCEL: the INVITE is being dealt with. */
+bool txn_knows_invite(const struct txn_layer *l, const struct sip_msg *request);
 
 /* Sends a response of the TU and keeps it as long as needed. Takes the reference, always; NULL (no buffer) does
  * nothing. A stale handle, or a response behind a final one: dropped (17.2.2), but a 2xx again in Accepted is sent.
