@@ -2,6 +2,7 @@
 #include "core/b2b/load.h"
 
 #include "core/b2b/policy.h"
+#include "core/b2b/recover.h"
 #include "core/b2b/state.h"
 
 #define ALL 1000u
@@ -184,7 +185,7 @@ enum load_verdict load_judge(struct engine *e, const struct sip_msg *msg) {
     if (!full && !g->closed && !g->waiting && !lately)
         return LOAD_ADMITS;
     enum load_class class = class_of(e, msg);
-    if (class == LOAD_CLASSES || txn_knows(&e->txns, msg, &mark))
+    if (class == LOAD_CLASSES || txn_knows(&e->txns, msg, &mark) || recover_knows(e, msg))
         return LOAD_ADMITS;
     if (lately && was_refused(e, mark))
         return LOAD_AGAIN;

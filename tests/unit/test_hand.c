@@ -138,6 +138,21 @@ static void test_own_transactions_stay(void) {
     pair_end(p);
 }
 
+/* The transaction has died with its owner, the call has not. */
+static void test_taken_over_stays(void) {
+    struct pair *p = new_pair();
+    struct rig_dialog a, b;
+    pair_invite_at(p, &a, 0, ALICE, BOB);
+    rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
+    pair_taken_over(p, 0, pair_hash(&config, a.call_id));
+    tell_waiting(p, 0, 900);
+    pair_wait(p, 100000);
+    invite_again(p, &a);
+    CHECK_EQ(count(p, 0, M_calls_handed), 0);
+    CHECK_EQ(count(p, 0, M_overload_refused), 0);
+    pair_end(p);
+}
+
 /* Each of the bounds; what is kept for emergency calls is for those only. */
 static void test_each_bound(void) {
     for (unsigned what = 0; what < 4; what++) {
@@ -262,6 +277,6 @@ static void test_many(void) {
 
 int main(void) {
     return UNIT_RUN("hand", UNIT(test_calls_go_over), UNIT(test_cancel_and_ack), UNIT(test_own_transactions_stay),
-                    UNIT(test_each_bound), UNIT(test_all_full), UNIT(test_not_twice), UNIT(test_emergency),
-                    UNIT(test_never), UNIT(test_many));
+                    UNIT(test_taken_over_stays), UNIT(test_each_bound), UNIT(test_all_full), UNIT(test_not_twice),
+                    UNIT(test_emergency), UNIT(test_never), UNIT(test_many));
 }
