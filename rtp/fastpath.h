@@ -8,7 +8,7 @@
  * its party hears (that fast_in.target names it). The kernel only ever tries the lock; what it cannot have at once goes
  * to user space. A fast_in whose target is FAST_NOWHERE is user space's alone. Entries never move; a slot is the
  * relay's stream. Changes of the layout raise FAST_LAYOUT. Times of the kernel's are those of its last tick, so up to
- * some milliseconds early.
+ * some milliseconds early: it counts ticks, which costs it no call, and is told what they are (fast_set_clock).
  */
 #ifndef REFEREE_RTP_FASTPATH_H
 #define REFEREE_RTP_FASTPATH_H
@@ -18,7 +18,7 @@
 
 #include <stddef.h>
 
-#define FAST_LAYOUT 3
+#define FAST_LAYOUT 4
 #define FAST_NOWHERE 0xffffffffu
 #define FAST_TYPES 128
 #define FAST_TYPE_UP 0xff          /* a payload type that is not the kernel's to judge */
@@ -37,14 +37,16 @@ struct fast_addr {
 
 /* Counted of what arrives. */
 struct fast_heard {
-    struct reception reception;    /* RTP only */
     uint64_t packets, octets;      /* accepted from the party; RTP and RTCP, UDP payload octets */
     uint64_t last_us;              /* of RTP; 0: none */
     uint32_t clock_rate;           /* of the party's last packet */
+    uint8_t type, to;              /* payload type of the last packet, if the kernel forwarded it, and the listener's
+                                      number for it; else FAST_TYPE_UP */
+    struct reception reception;    /* RTP only */
     uint32_t late;                 /* dropped in the kernel: older than the splice it belongs behind */
 };
 
-/* What arrives on the RTP port of a stream. */
+/* What arrives on the RTP port of a stream: of four lines of the cache a packet like the one before needs two. */
 struct fast_in {
     struct fast_heard heard;       /* first: without a fast path there is no more of it */
     uint32_t target;               /* the stream that hears it, by the kernel's own doing; FAST_NOWHERE: goes up */
@@ -52,6 +54,7 @@ struct fast_in {
     struct fast_addr source;       /* the only one that the kernel believes */
     uint32_t negotiated_rate;      /* of dynamic payload types */
     uint8_t types[FAST_TYPES];     /* payload type as the listener numbers it, or FAST_TYPE_UP */
+    uint8_t pad[12];
 };
 
 /* Counted of what leaves. */
@@ -79,7 +82,10 @@ struct fast_out {
 /* One for all streams. Slots are pairs of ports: slot = local[i].base + (port - first_port) / 2. */
 struct fast_config {
     uint64_t beat_us;              /* CLOCK_BOOTTIME of the daemon's last sign of life */
-    uint64_t slept_ns;             /* CLOCK_BOOTTIME less CLOCK_MONOTONIC, then */
+    uint64_t tick;                 /* jiffies64 when the daemon began ... */
+    uint64_t tick_at_us;           /* ... and CLOCK_BOOTTIME then; what the machine has slept since is added here */
+    uint64_t tick_us_16;           /* of a tick, times 65536 */
+    uint64_t seen_tick, seen_ns;   /* by the kernel, asked last: jiffies64, and CLOCK_MONOTONIC at that tick */
     uint32_t layout;
     uint32_t pairs;                /* of ports, an address */
     uint16_t first_port;           /* even */
@@ -93,10 +99,26 @@ struct fast_config {
     } local[FAST_LOCAL_MAX];
 };
 
-_Static_assert(sizeof(struct fast_in) <= 256, "an entry for what arrives");
+_Static_assert(sizeof(struct fast_in) == 256 && offsetof(struct fast_in, types) <= 128, "an entry for what arrives");
 _Static_assert(sizeof(struct fast_out) == 192, "an entry for what leaves");
 _Static_assert(offsetof(struct fast_in, heard) == 0 && offsetof(struct fast_out, egress) == 0 &&
                offsetof(struct fast_out, sent) == sizeof(struct egress), "see relay_heard, relay_egress, relay_sent");
+
+/* CLOCK_BOOTTIME at a tick. */
+static inline uint64_t fast_tick_us(uint64_t began, uint64_t began_us, uint64_t us_16, uint64_t tick) {
+    return began_us + ((tick - began) * us_16 >> 16);
+}
+
+/* By what the kernel has seen. slept_ns: CLOCK_BOOTTIME less CLOCK_MONOTONIC. Once it runs only tick_at_us changes,
+ * so that the kernel never sees a half of it. */
+static inline void fast_set_clock(struct fast_config *c, uint64_t tick_ns, uint64_t slept_ns) {
+    if (c->tick == 0 || c->tick_us_16 != (tick_ns << 16) / 1000) {
+        c->tick = c->seen_tick;
+        c->tick_us_16 = (tick_ns << 16) / 1000;
+    }
+    uint64_t at = (c->seen_ns + slept_ns) / 1000 - fast_tick_us(c->tick, 0, c->tick_us_16, c->seen_tick);
+    __atomic_store_n(&c->tick_at_us, at, __ATOMIC_RELEASE);
+}
 
 static inline bool fast_addr_eq(const struct fast_addr *a, const struct fast_addr *b) {
     return a->ip[0] == b->ip[0] && a->ip[1] == b->ip[1] && a->port == b->port && a->family == b->family;

@@ -51,7 +51,43 @@ static RTP_IN_KERNEL void fast_write(struct fast_packet *k, const struct egress_
     __builtin_memcpy(k->header, words, sizeof words);
 }
 
-static RTP_IN_KERNEL enum fast_verdict fast_step(struct fast_in *in, struct fast_out *out, struct fast_packet *k) {
+/* The next packet of a stream like the one before, which the kernel forwarded, too: from the same source to the same
+ * listener, under the same payload type, in order. All but a few are. */
+static RTP_IN_KERNEL bool fast_goes_on(const struct fast_in *in, const struct fast_out *out,
+                                       const struct fast_packet *k) {
+    const struct reception *r = &in->heard.reception;
+    const struct egress *e = &out->egress;
+    return in->heard.type == k->rtp.payload_type && r->ssrc == k->rtp.ssrc && e->source_ssrc == k->rtp.ssrc &&
+           e->source == fast_source_key(k->slot, in->generation) && e->guard == 0 &&
+           (uint16_t)(k->rtp.seq - r->max_seq - 1) < RECEPTION_MAX_DROPOUT - 1 &&
+           (int16_t)(k->rtp.seq + e->seq_offset - e->last_seq) > 0;
+}
+
+/* What fast_step comes to then. */
+static RTP_IN_KERNEL void fast_go_on(struct fast_in *in, struct fast_out *out, struct fast_packet *k) {
+    struct reception *r = &in->heard.reception;
+    struct egress *e = &out->egress;
+    const struct egress_numbers heard = { .timestamp = k->rtp.timestamp + e->ts_offset, .ssrc = e->ssrc,
+                                          .seq = (uint16_t)(k->rtp.seq + e->seq_offset) };
+    fast_count_in(&in->heard, k->octets);
+    in->heard.last_us = k->now_us;
+    if (k->rtp.seq < r->max_seq)
+        r->cycles += RECEPTION_SEQ_MOD;
+    r->max_seq = k->rtp.seq;
+    r->received++;
+    r->octets += k->rtp.payload_len;
+    k->counted = true;
+    e->last_seq = heard.seq;
+    e->last_ts = heard.timestamp;
+    e->last_us = k->now_us;
+    e->packets++;
+    e->octets += k->rtp.payload_len;
+    fast_write(k, &heard, in->heard.to, k->rtp.marker);
+    fast_count_out(&out->sent, k->octets, true, k->now_us);
+}
+
+static RTP_IN_KERNEL enum fast_verdict fast_step_any(struct fast_in *in, struct fast_out *out,
+                                                     struct fast_packet *k) {
     uint8_t type = in->types[k->rtp.payload_type & (FAST_TYPES - 1)];
     bool known = in->heard.reception.started && in->heard.reception.ssrc == k->rtp.ssrc;
     struct egress_source source = {
@@ -61,6 +97,7 @@ static RTP_IN_KERNEL enum fast_verdict fast_step(struct fast_in *in, struct fast
         .echo = k->slot == k->target,
     };
     struct egress_numbers heard;
+    in->heard.type = FAST_TYPE_UP;
     if (type == FAST_TYPE_UP)
         return FAST_UP;
     source.clock_rate = rtp_clock_rate(k->rtp.payload_type, in->negotiated_rate);
@@ -77,6 +114,15 @@ static RTP_IN_KERNEL enum fast_verdict fast_step(struct fast_in *in, struct fast
         out->sent.splices++;
     fast_write(k, &heard, type, k->rtp.marker || result == EGRESS_SPLICED);
     fast_count_out(&out->sent, k->octets, true, k->now_us);
+    in->heard.type = k->rtp.payload_type;
+    in->heard.to = type;
+    return FAST_SEND;
+}
+
+static RTP_IN_KERNEL enum fast_verdict fast_step(struct fast_in *in, struct fast_out *out, struct fast_packet *k) {
+    if (!fast_goes_on(in, out, k))
+        return fast_step_any(in, out, k);
+    fast_go_on(in, out, k);
     return FAST_SEND;
 }
 

@@ -9,11 +9,11 @@ void reception_add(struct reception *r, const struct rtp_view *v, uint32_t clock
 }
 
 uint64_t reception_expected(const struct reception *r) {
-    return r->expected_before + reception_expected_now(r);
+    return (uint64_t)r->expected_before + reception_expected_now(r);
 }
 
 int64_t reception_lost(const struct reception *r) {
-    return (int64_t)reception_expected(r) - (int64_t)(r->received_before + r->received);
+    return (int64_t)reception_expected(r) - (int64_t)((uint64_t)r->received_before + r->received);
 }
 
 uint32_t reception_jitter(const struct reception *r) {

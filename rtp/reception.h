@@ -8,18 +8,19 @@
 
 #include "rtp/rtp_packet.h"
 
+/* What each packet changes stands first. */
 struct reception {
-    uint64_t expected_before;     /* of former SSRCs and restarts */
-    uint64_t received_before;
     uint32_t ssrc;
-    uint32_t cycles;              /* sequence wraps, counted in 65536 */
     uint32_t received;            /* of this SSRC */
     uint32_t octets;              /* payload, of this SSRC */
-    uint32_t bad_seq;             /* the number after the last implausible one */
+    uint16_t max_seq;
+    uint16_t base_seq;
+    uint32_t cycles;              /* sequence wraps, counted in 65536 */
     uint32_t transit;             /* of the last packet, timestamp units */
     uint32_t jitter_16;           /* timestamp units times 16 */
-    uint16_t base_seq;
-    uint16_t max_seq;
+    uint32_t bad_seq;             /* the number after the last implausible one */
+    uint32_t expected_before;     /* of former SSRCs and restarts; of 50 packets a second, good for two years */
+    uint32_t received_before;
     bool started;
 };
 

@@ -18,7 +18,7 @@ static RTP_IN_KERNEL uint64_t reception_expected_now(const struct reception *r) 
 }
 
 static RTP_IN_KERNEL void reception_restart(struct reception *r, const struct rtp_view *v) {
-    r->expected_before += reception_expected_now(r);
+    r->expected_before += (uint32_t)reception_expected_now(r);
     r->received_before += r->received;
     r->ssrc = v->ssrc;
     r->base_seq = r->max_seq = v->seq;
@@ -75,7 +75,7 @@ static RTP_IN_KERNEL void reception_arrived(struct reception *r, const struct rt
 /* Where the clock is dear: of the packet that was counted last, whether its time is wanted. After the first ones two
  * neighbours of each RECEPTION_SPAN are a sample; the first of them is only where the second is measured from. */
 #define RECEPTION_ALL 32
-#define RECEPTION_SPAN 32
+#define RECEPTION_SPAN 64
 static RTP_IN_KERNEL bool reception_wants_time(const struct reception *r) {
     return r->received <= RECEPTION_ALL || r->received % RECEPTION_SPAN <= 1;
 }

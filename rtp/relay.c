@@ -137,6 +137,7 @@ static void count_in(const struct passage *p) {
         return;
     }
     in->last_us = p->now_us;
+    in->type = FAST_TYPE_UP;
     in->clock_rate = rtp_clock_rate(p->rtp.payload_type, p->from->negotiated_rate);
     reception_add(&in->reception, &p->rtp, in->clock_rate, p->now_us);
 }

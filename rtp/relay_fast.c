@@ -117,6 +117,7 @@ void relay_fast_sync(struct relay *r, uint32_t stream) {
     relay_fast_off(r, stream);
     if (!is_for_kernel(r, stream, &source))
         return;
+    in->heard.type = FAST_TYPE_UP;
     in->source = source;
     in->negotiated_rate = r->streams[stream].negotiated_rate;
     set_types(in, &r->streams[stream].types);

@@ -22,6 +22,7 @@
 #define REPEAT 1000000
 #define PORT 30000
 #define PAYLOAD 160
+#define SSRC 7
 
 struct frame {
     uint8_t bytes[14 + 40 + 8 + RTP_HEADER_MIN + PAYLOAD];
@@ -55,14 +56,37 @@ static void put(const struct bpf_map *map, uint32_t key, const void *value) {
         perror("map"), exit(1);
 }
 
-/* What leaves is what came, so that the next run meets the same frame: our address and the party's change places. */
+/* The kernel's ticks, as the daemon asks for them. */
+static void see_clock(struct fast_config *c) {
+    uint8_t frame[64] = { 0 };
+    struct bpf_test_run_opts o = { .sz = sizeof o, .data_in = frame, .data_size_in = sizeof frame, .repeat = 1 };
+    struct timespec tick, running, since_boot;
+    uint32_t key = 0;
+    clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+    clock_gettime(CLOCK_MONOTONIC, &running);
+    clock_gettime(CLOCK_BOOTTIME, &since_boot);
+    if (bpf_prog_test_run_opts(bpf_program__fd(bpf->progs.referee_tick), &o) || o.retval != 1 ||
+        bpf_map_lookup_elem(bpf_map__fd(bpf->maps.settings), &key, c))
+        perror("clock"), exit(1);
+    fast_set_clock(c, (uint64_t)tick.tv_nsec, (uint64_t)(since_boot.tv_sec - running.tv_sec) * 1000000000);
+}
+
+/* What leaves is what came: our address and the party's change places, and what the listener hears is one packet
+ * further on, so that the next run meets the next packet. */
 static void talk(bool v6) {
     struct timespec t;
     struct fast_in party = { .target = 1, .generation = 1, .source = address(v6, 2, 4000), .negotiated_rate = 8000 };
     struct fast_out listener = { .ifindex = 1, .dst = address(v6, 1, PORT), .src = address(v6, 2, 4000),
                                  .mac_known = 1, .hop_mac = { 2 }, .our_mac = { 2 } };
-    struct fast_config c = { .layout = FAST_LAYOUT, .pairs = 2, .first_port = PORT, .local_count = 1 };
+    struct fast_config c = { 0 };
     struct fast_addr here = address(v6, 1, 0);
+    see_clock(&c);
+    c.layout = FAST_LAYOUT;
+    c.pairs = 2;
+    c.first_port = PORT;
+    c.local_count = 1;
+    listener.egress = (struct egress){ .source = fast_source_key(0, 1), .ssrc = SSRC, .source_ssrc = SSRC,
+                                       .clock_rate = 8000, .seq_offset = 1, .ts_offset = PAYLOAD, .started = true };
     clock_gettime(CLOCK_BOOTTIME, &t);
     c.beat_us = (uint64_t)t.tv_sec * 1000000 + 3600ull * 1000000; /* of an hour ahead: it never stops */
     memcpy(c.local[0].ip, here.ip, sizeof here.ip);
@@ -91,7 +115,7 @@ static struct frame frame_of(bool v6) {
     rtp_put16(udp + 6, 1);
     rtp[0] = 0x80;
     rtp_put16(rtp + 2, 1);
-    rtp_put32(rtp + 8, 7);
+    rtp_put32(rtp + 8, SSRC);
     return f;
 }
 

@@ -92,11 +92,20 @@ static uint64_t clock_ns(clockid_t clock) {
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-/* The kernel's program reads a clock that stands still while the machine sleeps. */
-static void beat(struct fast_config *c, uint64_t now_us) {
-    uint64_t running = clock_ns(CLOCK_MONOTONIC);
-    __atomic_store_n(&c->slept_ns, clock_ns(CLOCK_BOOTTIME) - running, __ATOMIC_RELEASE);
-    __atomic_store_n(&c->beat_us, now_us, __ATOMIC_RELEASE);
+/* The kernel's program counts ticks, which there are none of while the machine sleeps. */
+static void set_clock(const struct fastpath *f) {
+    uint8_t frame[64] = { 0 };
+    struct bpf_test_run_opts o = { .sz = sizeof o, .data_in = frame, .data_size_in = sizeof frame, .repeat = 1 };
+    struct timespec tick = { 0 };
+    uint64_t running = clock_ns(CLOCK_MONOTONIC), slept = clock_ns(CLOCK_BOOTTIME) - running;
+    clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+    if (bpf_prog_test_run_opts(bpf_program__fd(f->bpf->progs.referee_tick), &o) == 0 && o.retval == 1)
+        fast_set_clock(f->settings, (uint64_t)tick.tv_nsec, slept);
+}
+
+static void beat(const struct fastpath *f, uint64_t now_us) {
+    set_clock(f);
+    __atomic_store_n(&f->settings->beat_us, now_us, __ATOMIC_RELEASE);
 }
 
 /* A daemon that was killed may have held a lock. */
@@ -120,7 +129,7 @@ static void adopt(struct fastpath *f, const struct fast_config *now, uint64_t no
     f->settings->first_port = f->first_port;
     memcpy(f->settings->local, now->local, sizeof now->local);
     f->settings->local_count = now->local_count;
-    beat(f->settings, now_us);
+    beat(f, now_us);
     if (!flowing)
         return;
     f->orphans_until_us = now_us + FAST_ORPHAN_US;
@@ -359,7 +368,7 @@ void fastpath_tick(struct fastpath *f, const struct relay *r, uint64_t now_us) {
     if (!f->on || now_us < f->tick_us)
         return;
     if (!f->silent)
-        beat(f->settings, now_us);
+        beat(f, now_us);
     f->tick_us = now_us + FASTPATH_TICK_US;
     if (f->orphans_until_us && now_us >= f->orphans_until_us)
         end_orphans(f, r);

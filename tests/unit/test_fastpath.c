@@ -62,9 +62,26 @@ static void put(const struct bpf_map *map, uint32_t key, const void *value) {
     CHECK_EQ(bpf_map_update_elem(bpf_map__fd(map), &key, value, BPF_ANY), 0);
 }
 
+/* The kernel's ticks, as the daemon asks for them. */
+static void see_clock(struct fast_config *c) {
+    uint8_t frame[64] = { 0 };
+    struct bpf_test_run_opts o = { .sz = sizeof o, .data_in = frame, .data_size_in = sizeof frame, .repeat = 1 };
+    struct timespec tick;
+    uint32_t key = 0;
+    struct fast_config seen;
+    CHECK_EQ(clock_getres(CLOCK_MONOTONIC_COARSE, &tick), 0);
+    CHECK_EQ(bpf_prog_test_run_opts(bpf_program__fd(bpf->progs.referee_tick), &o), 0);
+    CHECK_EQ(o.retval, 1);
+    CHECK_EQ(bpf_map_lookup_elem(bpf_map__fd(bpf->maps.settings), &key, &seen), 0);
+    c->seen_tick = seen.seen_tick;
+    c->seen_ns = seen.seen_ns;
+    fast_set_clock(c, (uint64_t)tick.tv_nsec, slept_us * 1000);
+}
+
 static void put_settings(bool v6, uint64_t beat_us) {
-    struct fast_config c = { .beat_us = beat_us, .slept_ns = slept_us * 1000, .layout = FAST_LAYOUT, .pairs = SLOTS,
-                             .first_port = FIRST_PORT, .local_count = 1 };
+    struct fast_config c = { .beat_us = beat_us, .layout = FAST_LAYOUT, .pairs = SLOTS, .first_port = FIRST_PORT,
+                             .local_count = 1 };
+    see_clock(&c);
     struct fast_addr here = address(v6, 1, 0);
     memcpy(c.local[0].ip, here.ip, sizeof here.ip);
     c.local[0].family = here.family;

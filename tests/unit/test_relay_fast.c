@@ -8,7 +8,7 @@
 
 static struct fast_in shared_in[STREAMS];
 static struct fast_out shared_out[STREAMS];
-static uint32_t times_taken;
+static uint32_t times_taken, went_on;
 
 #define TICK_US 4000
 
@@ -28,6 +28,25 @@ static bool from_known_source(const struct fast_in *in, const struct addr *src) 
     return fast_addr_eq(&in->source, &a);
 }
 
+/* The short way of a packet like the one before comes to what the long way would have. */
+static enum fast_verdict step_both_ways(struct fast_in *in, struct fast_out *out, struct fast_packet *k) {
+    struct fast_in long_in;
+    struct fast_out long_out;
+    struct fast_packet long_k = *k;
+    if (!fast_goes_on(in, out, k))
+        return fast_step(in, out, k);
+    memcpy(&long_in, in, sizeof long_in);
+    memcpy(&long_out, out, sizeof long_out);
+    CHECK_EQ(fast_step_any(&long_in, &long_out, &long_k), FAST_SEND);
+    enum fast_verdict verdict = fast_step(in, out, k);
+    CHECK_EQ(memcmp(&long_in, in, sizeof long_in), 0);
+    CHECK_EQ(memcmp(&long_out, out, sizeof long_out), 0);
+    CHECK_EQ(memcmp(long_k.header, k->header, sizeof k->header), 0);
+    CHECK_EQ(long_k.counted, k->counted);
+    went_on++;
+    return verdict;
+}
+
 /* As the kernel judges it; the header is patched in r->packet. */
 static enum fast_verdict in_kernel(struct rig *r, uint32_t stream, struct addr src, struct sent s) {
     struct fast_in *in = &shared_in[stream];
@@ -38,7 +57,7 @@ static enum fast_verdict in_kernel(struct rig *r, uint32_t stream, struct addr s
     if (in->target == FAST_NOWHERE || !from_known_source(in, &src) || !fast_parse(&k))
         return FAST_UP;
     k.rtp.payload_len = (uint16_t)(k.octets - k.rtp.header_len);
-    enum fast_verdict verdict = fast_step(in, &shared_out[k.target], &k);
+    enum fast_verdict verdict = step_both_ways(in, &shared_out[k.target], &k);
     if (fast_wants_time(in, &k)) {
         fast_arrived(in, &k, r->now);
         times_taken++;
@@ -189,6 +208,74 @@ static void payload_types(void) {
     CHECK_EQ(heard(&r).payload_type, 0);
 }
 
+/* As the kernel has it at hand from the packet before: a route with other numbers, and a packet that came up. */
+static void other_numbers_for_the_next_packet(void) {
+    struct rig r = shared_rig();
+    struct media_cmd cmd = { .verb = MEDIA_ROUTE, .stream = 0, .to = 1 };
+    open_parties(&r, 2);
+    route(&r, 0, 1);
+    CHECK_EQ(in_kernel(&r, 0, at(0, 4000), (struct sent){ 1, 160, 1 }), FAST_SEND);
+    CHECK_EQ(in_kernel(&r, 0, at(0, 4000), (struct sent){ 2, 320, 1 }), FAST_SEND);
+    cmd.types.count = 1;
+    cmd.types.pair[0].to = 8;
+    CHECK_TRUE(command(&r, cmd));
+    CHECK_EQ(in_kernel(&r, 0, at(0, 4000), (struct sent){ 3, 480, 1 }), FAST_SEND);
+    CHECK_EQ(heard(&r).payload_type, 8);
+    r.payload_type = 14; /* of another clock rate */
+    CHECK_EQ(say(&r, 0, (struct sent){ 4, 640, 1 }), RELAY_FORWARD);
+    CHECK_EQ(shared_in[0].heard.clock_rate, 90000);
+    r.payload_type = 0;
+    CHECK_EQ(in_kernel(&r, 0, at(0, 4000), (struct sent){ 5, 800, 1 }), FAST_SEND);
+    CHECK_EQ(shared_in[0].heard.clock_rate, 8000);
+}
+
+static uint32_t dice(uint32_t *state, uint32_t sides) {
+    *state = *state * 1664525u + 1013904223u;
+    return (*state >> 8) % sides;
+}
+
+/* Two parties in turn on one listener, with gaps, repetitions, wraps, jumps, other SSRCs and types. */
+static void whatever_comes(void) {
+    struct rig r = shared_rig();
+    struct sent s[2] = { { 65000, 0, 5 }, { 100, 7000, 6 } };
+    uint32_t state = 1, all = 0, talks = 0;
+    open_parties(&r, 3);
+    went_on = 0;
+    for (uint32_t i = 0; i < 20000; i++, r.now += FRAME_US) {
+        uint32_t d = dice(&state, 400);
+        if (d == 0 || i == 0)
+            route(&r, talks = dice(&state, 2), 2);
+        struct sent *next = &s[talks];
+        r.payload_type = d < 8 ? 101 : d < 10 ? 14 : 0;
+        int step = d >= 32 ? 1 : d >= 24 ? 0 : d >= 20 ? 5 : d >= 16 ? -3 : d == 15 ? 9000 : 1;
+        next->seq = (uint16_t)(next->seq + step);
+        next->ssrc += d == 14;
+        next->ts += 160;
+        if (d >= 390)
+            say(&r, talks, *next);
+        else
+            in_kernel(&r, talks, at(talks, 4000), *next);
+        all += d < 390;
+    }
+    CHECK_TRUE(went_on > all / 2 && went_on < all);
+}
+
+/* Ticks of 1/300 s, which are no whole microseconds; at the daemon's next look the machine has slept for an hour. */
+static void ticks(void) {
+    struct fast_config c = { .seen_tick = 4294900000, .seen_ns = 7000000000 };
+    uint64_t day = 86400 * 300, tick_ns = 3333333;
+    fast_set_clock(&c, tick_ns, 0);
+    CHECK_EQ(fast_tick_us(c.tick, c.tick_at_us, c.tick_us_16, c.seen_tick), 7000000);
+    uint64_t later = fast_tick_us(c.tick, c.tick_at_us, c.tick_us_16, c.seen_tick + day);
+    CHECK_TRUE(later <= 7000000 + day * tick_ns / 1000 && later + 1000 > 7000000 + day * tick_ns / 1000);
+    uint64_t began = c.tick;
+    c.seen_tick += day;
+    c.seen_ns += day * tick_ns;
+    fast_set_clock(&c, tick_ns, 3600000000000);
+    CHECK_EQ(c.tick, began);
+    CHECK_EQ(fast_tick_us(c.tick, c.tick_at_us, c.tick_us_16, c.seen_tick), c.seen_ns / 1000 + 3600000000);
+}
+
 static void another_use_of_the_slot(void) {
     struct rig r = shared_rig();
     open_parties(&r, 2);
@@ -241,5 +328,6 @@ static void resumed(void) {
 int main(void) {
     return UNIT_RUN("relay_fast", UNIT(is_known_from_the_answer_on), UNIT(behind_nat_from_the_latch_on),
                     UNIT(either_way_without_a_jump), UNIT(jitter_of_a_sample), UNIT(a_transfer_goes_on_in_the_kernel),
-                    UNIT(what_ends_it), UNIT(payload_types), UNIT(another_use_of_the_slot), UNIT(resumed));
+                    UNIT(what_ends_it), UNIT(payload_types), UNIT(other_numbers_for_the_next_packet),
+                    UNIT(whatever_comes), UNIT(ticks), UNIT(another_use_of_the_slot), UNIT(resumed));
 }
