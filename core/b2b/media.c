@@ -402,7 +402,10 @@ static bool keep_common(struct rewrite *r, const struct sdp *offer) {
             continue;
         }
         r->patch.media[i].drop = drop;
-        r->patch.media[i].direction = (int)(m->direction & sdp_reverse(wanted(o)));
+        int direction = (int)(m->direction & sdp_reverse(wanted(o)));
+        /* What is so already is not said in other words, which would be another description. */
+        if (r->patch.media[i].direction >= 0 || direction != (int)m->direction)
+            r->patch.media[i].direction = direction;
         any |= r->patch.media[i].port != 0;
     }
     return any;

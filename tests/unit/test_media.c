@@ -209,9 +209,18 @@ static void test_answer_alone(void) {
     CHECK_TRUE(media_received(p.e, p.a, SL(AUDIO), true));
     CHECK_TRUE(media_answer_alone(p.e, p.a, SL(AUDIO)).p == NULL); /* nothing was sent to it yet */
     CHECK_TRUE(media_describe(p.e, p.a, SL(AUDIO), -1).p != NULL);
+    /* it has refused something else since: what it was told before is not said in other words */
+    unsigned version = version_of(leg_str(p.a, LEG_SDP_LOCAL));
+    p.a->session_unsure = true;
+    CHECK_TRUE(media_received(p.e, p.a, SL(AUDIO), true));
+    struct slice s = media_answer_alone(p.e, p.a, SL(AUDIO));
+    CU_ASSERT_FATAL(s.p != NULL);
+    CHECK_EQ(version_of(s), version);
+    CHECK_TRUE(!rig_has(s, "a=sendrecv"));
+    p.a->session_unsure = false;
     struct slice hold = SL(AUDIO "a=sendonly\r\n");
     CHECK_TRUE(media_received(p.e, p.a, hold, true));
-    struct slice s = media_answer_alone(p.e, p.a, hold);
+    s = media_answer_alone(p.e, p.a, hold);
     CU_ASSERT_FATAL(s.p && sdp_parse(s, &d) > 0);
     CHECK_EQ(d.media[0].direction, SDP_RECVONLY);
     CHECK_EQ(p.a->media.own_direction, SDP_SENDONLY);
