@@ -74,6 +74,9 @@ enum outcome judge(void) {
     bool done = P.ba->told < 300;
     if (done && K.flow->must_fail)
         lost("told %u of a transfer that cannot be", P.ba->told);
+    /* A REFER that was refused has promised nothing. */
+    if (!done && !K.flow->must_fail && P.ba->refer_status < 300)
+        lost("rolled back behind the 202, and all were willing: told %u", P.ba->told);
     if (!talk(ALICE, done ? CAROL : BOB, done ? BOB : CAROL))
         return OUT_LOST;
     return done ? OUT_DONE : OUT_BACK;

@@ -3,8 +3,11 @@
  * kill: the kill matrix. Each flow of calls and transfers is walked once by phones over two or three engines with one
  * store, in virtual time. Before and behind every message and write of the engine that has a call of the flow, a copy
  * of this process goes on in which that engine is dead: a cell. What the phones see from there to the last BYE is held
- * to the same whatever the moment: the transfer completes, or it is as it was before and the transferor is told; who
- * talked still talks, BYE reaches the other side, and nothing is left anywhere.
+ * to the same whatever the moment: the transfer completes; who talked still talks, BYE reaches the other side, and
+ * nothing is left anywhere. It may be as it was before, and the transferor told, only where somebody refuses (a flow
+ * that must_fail: the target is busy, or the transferee refuses the new media, with or without a death) or where the
+ * REFER was refused. Behind a 202, the dead engine's or the next one's, a transfer that all are willing to have and
+ * that is rolled back is lost. Death before the 202 is no excuse: the REFER comes again.
  *
  *   text.c      what stands in a message
  *   phone.c     phones: dialogs, requests, transactions

@@ -168,6 +168,8 @@ static void add_up(const struct flow *f, const struct variant *v, struct sum *al
         if (is_lost)
             printf("LOST %s/%s/%u, death at %s: %s\n", f->name, v->name, i + 1, c->at,
                    c->why[0] ? c->why : "the engine died of it");
+        else if (c->outcome == OUT_BACK && !f->must_fail)
+            printf("rolled back, the REFER refused: %s/%s/%u, death at %s\n", f->name, v->name, i + 1, c->at);
     }
     printf("%-14s %-10s %5u %5u %9u %11u %5u %13u\n", f->name, v->name, s.cells, s.ran, s.outcomes[OUT_DONE],
            s.outcomes[OUT_BACK], s.outcomes[OUT_LOST], s.redialled);
