@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "bench/store/client.h"
 
+#include "core/base/text.h"
+
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +53,7 @@ static bool lay_out(struct client *c, const struct store_redis_config *config) {
         return false;
     c->store = store_redis_new(&a, config);
     buf_pool_init(&c->bufs, &a, sizes);
+    c->key = buf_copy(&c->bufs, SL("0123456789abcdef"));
     return true;
 }
 
@@ -137,19 +140,23 @@ void client_until(struct client *c, uint64_t answers) {
         client_turn(c, 100000);
 }
 
-void client_submit(struct client *c, struct store_op *op) {
-    store_submit(c->store, op, 1700000000000);
-    buf_unref(&c->bufs, &op->key);
-    buf_unref(&c->bufs, &op->value);
+struct buf *client_record(struct client *c, uint32_t n) {
+    struct buf *record = buf_get(&c->bufs, n);
+    if (record) {
+        memset(record->data, 'v', n);
+        record->len = n;
+    }
+    return record;
 }
 
-void client_put(struct client *c, uint32_t key, struct slice value, bool fenced) {
-    char id[16];
-    struct sbuf b = sbuf_on(id, sizeof id);
-    sbuf_hex(&b, key, 16);
+void client_submit(struct client *c, const struct store_op *op) {
+    store_submit(c->store, op, 1700000000000);
+}
+
+void client_put(struct client *c, uint32_t key, struct buf *value, bool fenced) {
+    (void)text_hex16(c->key->data, key);
     struct store_op op = { .verb = STORE_PUT, .ticket = 1, .table = SL("call"), .node = fenced, .epoch = fenced,
-                           .bucket = (uint16_t)(key % 4096), .version = ++c->version };
-    op.key = buf_copy(&c->bufs, sbuf_slice(&b));
-    op.value = buf_copy(&c->bufs, value);
+                           .bucket = (uint16_t)(key % 4096), .version = ++c->version, .key = c->key,
+                           .value = value };
     client_submit(c, &op);
 }

@@ -16,6 +16,7 @@ struct client {
     struct store *store;
     struct io *io;
     struct buf_pool bufs;
+    struct buf *key;                     /* of each write, in turn: the store takes copies */
     struct metrics metrics;
     struct stream streams[STORE_CONNS_MAX];
     struct io_event events[IO_EVENTS_MAX];
@@ -37,9 +38,11 @@ void client_close(struct client *c);
 void client_turn(struct client *c, uint64_t wait_us);
 /* Until so many answers have come in all. */
 void client_until(struct client *c, uint64_t answers);
-/* A write of the record `key`, in the name of node 1 at epoch 1 if fenced; answered. */
-void client_put(struct client *c, uint32_t key, struct slice value, bool fenced);
-void client_submit(struct client *c, struct store_op *op);
+/* A write of the record `key`, in the name of node 1 at epoch 1 if fenced; answered. The caller keeps `value`. */
+void client_put(struct client *c, uint32_t key, struct buf *value, bool fenced);
+/* A record of so many bytes to write. */
+struct buf *client_record(struct client *c, uint32_t n);
+void client_submit(struct client *c, const struct store_op *op);
 
 int bench_takeover(struct server *s, uint32_t records, uint32_t survivors, uint32_t value_bytes);
 

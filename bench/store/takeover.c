@@ -15,8 +15,7 @@
 #define IN_FLIGHT 8
 
 static void fill(struct client *c, uint32_t records, uint32_t value_bytes) {
-    char value[4096];
-    memset(value, 'v', sizeof value);
+    struct buf *value = client_record(c, value_bytes);
     uint64_t before = c->ok + c->bad;
     for (uint32_t i = 0; i < BUCKETS; i++) {
         struct store_op claim = { .verb = STORE_CLAIM, .ticket = 1, .bucket = (uint16_t)i, .node = 1 };
@@ -26,11 +25,12 @@ static void fill(struct client *c, uint32_t records, uint32_t value_bytes) {
     }
     before = c->ok + c->bad;
     for (uint32_t i = 0; i < records; i++) {
-        client_put(c, i, slice_of(value, value_bytes), true);
+        client_put(c, i, value, true);
         if (i % 256 == 255)
             client_until(c, before + i + 1);
     }
     client_until(c, before + records);
+    buf_unref(&c->bufs, &value);
 }
 
 static void take(struct client *c, uint32_t bucket, uint32_t node) {
