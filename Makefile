@@ -302,7 +302,7 @@ bench-relay: build/deps.build-demo-bench
 bench-relay-steered: $(B)/bench-relay-steered
 	$< $(ARGS)
 
-# The program in the kernel alone, as root: what each of its features costs a packet. ROUNDS=15.
+# The program in the kernel alone, as root: what each of its features costs a packet. ROUNDS=n.
 .PHONY: bench-relay-price
 bench-relay-price: $(B)/bench-relay-price
 	$< $(ROUNDS)

@@ -18,8 +18,8 @@
 #include <string.h>
 #include <time.h>
 
-#define ROUNDS_MAX 101
-#define REPEAT 1000000
+#define ROUNDS_MAX 1001
+#define REPEAT 50000          /* some milliseconds: a busy machine leaves some rounds whole */
 #define PORT 30000
 #define PAYLOAD 160
 #define SSRC 7
@@ -160,7 +160,7 @@ static void measure(bool v6, int rounds) {
 
 int main(int argc, char **argv) {
     double load = 0;
-    long rounds = argc > 1 ? strtol(argv[1], NULL, 10) : 15;
+    long rounds = argc > 1 ? strtol(argv[1], NULL, 10) : 100;
     if (rounds < 1 || rounds > ROUNDS_MAX) {
         fprintf(stderr, "usage: price [ROUNDS], 1 to %d\n", ROUNDS_MAX);
         return 2;

@@ -300,7 +300,7 @@ def memory_line(r, kib_a_call):
 
 
 def plot(rows):
-    """A bar a relay, in groups of calls and rate."""
+    """A bar a relay, in groups of calls and rate. False: not drawn."""
     groups = sorted({(r["calls"], r["rate"] or 10**9) for r in rows})
     kinds = [k for k in RELAYS if k not in ("wire", "hop") and any(r["relay"] == k for r in rows)]
     with open(f"{OUT}/relay.dat", "w", encoding="ascii") as f:
@@ -309,9 +309,12 @@ def plot(rows):
             at = {r["relay"]: r["ns"] for r in rows if (r["calls"], r["rate"] or 10**9) == (calls, rate)}
             name = f"{calls} calls\\n" + ("saturation" if rate == 10**9 else f"{rate // 1000}k pps")
             f.write(f'"{name}" ' + " ".join(f"{max(1, at.get(k, 1)):.0f}" for k in kinds) + "\n")
+    if not shutil.which("gnuplot"):
+        return False
     for terminal, suffix in (("svg size 1100,500", "svg"), ("pngcairo size 1100,500", "png")):
         sh(f"gnuplot -e \"terminal='{terminal}'; out='{OUT}/relay.{suffix}'; data='{OUT}/relay.dat'; "
            f"columns={len(kinds) + 1}\" bench/relay/relay.gnuplot")
+    return True
 
 
 def numbers(text):
@@ -364,8 +367,8 @@ def main():
             f.write("\n".join(report) + "\n")
         with open(f"{OUT}/results.json", "w", encoding="ascii") as f:
             json.dump(rows, f, indent=1)
-        plot(rows)
-        print(f"{OUT}/table.txt, relay.svg, relay.png")
+        drawn = plot(rows)
+        print(f"{OUT}/table.txt, " + ("relay.svg, relay.png" if drawn else "relay.dat; no plot: gnuplot is not there"))
     finally:
         for r in relays + plain:
             r.stop()
