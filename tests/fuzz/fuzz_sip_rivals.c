@@ -63,9 +63,12 @@ static void look_at_displays(struct slice message) {
     odd_to = is_odd_display(m.to.display);
 }
 
-/* A status line that ends behind its code. */
+/* A status line that ends behind its code. What is before it are ends of lines (RFC 3261 7.5). */
 static bool has_no_phrase(struct slice message) {
-    return !mine.is_request && message.n > 12 && message.p[11] != ' ';
+    uint32_t at = 0;
+    while (at < message.n && (message.p[at] == '\r' || message.p[at] == '\n'))
+        at++;
+    return !mine.is_request && message.n > at + 12 && message.p[at + 11] != ' ';
 }
 
 /* A tab before the first Via's sent-by. */
