@@ -282,7 +282,9 @@ static void check_owners(struct world *w) {
         sim_fail(w, "timers set %u, owned %u", c.timers, timers_of(e) + c.bindings);
     EACH(transfer, t, &e->transfers) {
         const struct call *k = call_get(e, t->call);
-        if (w->now - t->started_us > TRANSFER_LIFE_US)
+        /* In a record that nobody took up it lasts for nobody. */
+        uint64_t since = k && k->taken_us > t->started_us ? k->taken_us : t->started_us;
+        if (w->now - since > TRANSFER_LIFE_US)
             sim_fail(w, "a transfer does not end: in %s", transfer_state_name(t->state));
         direct_check_announced(w, t);
         if (!k || k->transfer != t->self)
