@@ -261,6 +261,17 @@ void cdr_party(struct engine *e, struct transfer *t, const struct leg *l, enum t
     strs_set(&h->who, &e->bufs, of_role[role] + (unsigned)WHO_PRINCIPAL, leg_str(l, LEG_PRINCIPAL));
 }
 
+void cdr_taken_over(struct engine *e, struct transfer *t) {
+    const struct call *c = call_get(e, t->call);
+    const handle parties[] = { t->transferor, t->transferee, t->target, t->consult };
+    t->history.call_id = c ? c->id : 0;
+    for (unsigned i = 0; i < sizeof parties / sizeof *parties; i++) {
+        const struct leg *l = leg_get(e, parties[i]);
+        if (l)
+            cdr_party(e, t, l, (enum transfer_role)l->transfer_role);
+    }
+}
+
 void cdr_state(struct engine *e, struct transfer *t, enum transfer_state to) {
     switch (to) {
     case TRANSFER_TARGET: cdr_step(e, t, STEP_TARGET_OFFER); break;

@@ -48,6 +48,8 @@ void cdr_call_free(struct engine *e, struct call *c);
 
 void cdr_step(struct engine *e, struct transfer *t, enum cdr_step step);
 void cdr_party(struct engine *e, struct transfer *t, const struct leg *l, enum transfer_role role);
+/* It was read from a record, which has no history: its call, and the parties that are here. */
+void cdr_taken_over(struct engine *e, struct transfer *t);
 void cdr_state(struct engine *e, struct transfer *t, enum transfer_state to);
 void cdr_event(struct engine *e, struct transfer *t, enum transfer_event ev);
 /* Also told to the flight recorder (failure.h), as the end is. */

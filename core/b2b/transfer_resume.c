@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What its legs have in flight is theirs to resume (recover.h); here is what follows from the state alone. */
 #include "core/b2b/call.h"
+#include "core/b2b/cdr.h"
 #include "core/b2b/media.h"
 #include "core/b2b/party.h"
 #include "core/b2b/record.h"
@@ -323,6 +324,7 @@ static void resume(struct engine *e, struct transfer *t) {
 
 void transfer_resume(struct engine *e, struct transfer *t) {
     t->order_conn = 0;
+    cdr_taken_over(e, t);
     if (t->subscriber == HANDLE_NONE && !transfer_is_explicit(t))
         t->subscriber = t->transferor;
     if (t->mode == MODE_RELAY || !waits_for_parties(e, t))
