@@ -159,7 +159,6 @@ static void on_admin(struct shard *s, uint32_t which) {
 
 void shard_drain(struct shard *s) {
     struct event ev = { .kind = EV_DRAIN };
-    uint64_t deadline = s->mono_us + s->config->drain_timeout_us;
     if (s->state != SHARD_RUNNING)
         return;
     if (s->o.index == 0) {
@@ -168,8 +167,9 @@ void shard_drain(struct shard *s) {
         shard_tell_others(s, &(struct mail){ .kind = MAIL_DRAIN }, true);
     }
     s->state = SHARD_DRAINING;
-    s->stop_us = deadline + DRAIN_GRACE_US;
-    ev.u.drain.deadline_us = deadline;
+    s->drain_us = s->mono_us + s->config->drain_timeout_us;
+    s->stop_us = s->drain_us + (s->node.on ? LEAVE_GRACE_US : DRAIN_GRACE_US);
+    ev.u.drain.deadline_us = s->drain_us;
     if (!shard_leave(s))
         shard_step(s, &ev);
 }
@@ -243,7 +243,7 @@ static void end_what_is_left(struct shard *s) {
     struct event ev = { .kind = EV_DRAIN };
     if (!s->node.on || !s->node.drained || s->ends)
         return;
-    ev.u.drain.deadline_us = s->stop_us - DRAIN_GRACE_US;
+    ev.u.drain.deadline_us = s->drain_us;
     s->ends = true;
     shard_step(s, &ev); /* nobody took what is left, if there is any */
 }

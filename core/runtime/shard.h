@@ -20,6 +20,7 @@
 #include "core/runtime/store_io.h"
 
 #define DRAIN_GRACE_US UINT64_C(5000000)   /* after the deadline, for the BYEs' answers */
+#define LEAVE_GRACE_US UINT64_C(10000000)  /* ... of a node: what is in the midst goes last, then heirs are awaited */
 
 enum shard_state { SHARD_RUNNING, SHARD_DRAINING, SHARD_STOPPED };
 
@@ -65,7 +66,8 @@ struct shard {
     struct shard_options o;
     struct config *config;
     enum shard_state state;
-    uint64_t stop_us;             /* while draining: the end, whatever is left */
+    uint64_t drain_us;            /* while draining: its deadline */
+    uint64_t stop_us;             /* ... and the end, whatever is left */
     uint64_t mono_us, wall_ms;    /* of this turn */
     struct shard_load load;
 

@@ -50,9 +50,17 @@ def transfer(cluster, phones, first, second):
                        lambda: count(cluster, "metrics", "calls_moved"))
 
 
+def leave_open(here, there):
+    """A request that nobody answers: the call is in the midst for 32 * T1."""
+    here.phone.send(here.message("INFO").data)
+    there.phone.request("INFO")
+    return here, there
+
+
 def shards(cluster):
     one, two = cluster.nodes
     for node in cluster.nodes:
+        node.config["drain"] = {"timeout": "0s"}
         node.start()
     settle("every shard has its part of the buckets", lambda: is_shared(cluster))
     check("`nodes` speaks of nodes", all(n.ctl("nodes").count(f", shards {SHARDS},") == 2 for n in cluster.nodes) and
@@ -84,6 +92,7 @@ def shards(cluster):
     for pair in calls:
         talk(*pair)
     calls.append(transfer(cluster, phones, (2, 0), (2, 1)))  # with ports of the first shard
+    calls.append(leave_open(*call_at(cluster, (2, 0), *phones[:2])))
     check("node 2 drains", two.ctl("drain") == "draining\n")
     Roaming.alive = [one]
     serve("and ends, all its shards", lambda: two.child.poll() is not None)
