@@ -16,19 +16,13 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct fields mine, theirs;
-static bool odd_from, odd_to;
+static struct sip_msg view;
+static bool odd_from, odd_to, plain_start;
 
 static struct slice number(char *mem, int64_t v) {
     struct sbuf b = sbuf_on(mem, 24);
     sbuf_i64(&b, v);
     return sbuf_slice(&b);
-}
-
-static bool has_odd_byte(struct slice s) {
-    for (uint32_t i = 0; i < s.n; i++)
-        if ((uint8_t)s.p[i] <= 0x20 || (uint8_t)s.p[i] >= 0x7f)
-            return true;
-    return false;
 }
 
 static bool is_in_brackets(struct slice host, struct slice in) {
@@ -55,57 +49,83 @@ static bool is_odd_display(struct slice display) {
     return false;
 }
 
-static void look_at_displays(struct slice message) {
-    static struct sip_msg m;
-    struct sip_fault fault;
-    CHECK(sip_parse(message, &m, &fault) >= 0);
-    odd_from = is_odd_display(m.from.display);
-    odd_to = is_odd_display(m.to.display);
+/* A line that leaves its reader no choice: visible ASCII, single blanks, and what begins a comment only in quotes. */
+static bool is_plain(struct slice line) {
+    bool quoted = false;
+    for (uint32_t i = 0; i < line.n; i++) {
+        uint8_t c = (uint8_t)line.p[i];
+        if (c < 0x20 || c >= 0x7f || (!quoted && (c == '(' || c == ')' || c == '\\')))
+            return false;
+        if (quoted && c == '\\')
+            i++;
+        else if (c == '"')
+            quoted = !quoted;
+    }
+    return !quoted;
 }
 
-/* A status line that ends behind its code. What is before it are ends of lines (RFC 3261 7.5). */
-static bool has_no_phrase(struct slice message) {
-    uint32_t at = 0;
+/* From the name to the end of the value; nothing for a header that is not there. */
+static bool is_header_plain(enum sip_hdr_id id) {
+    const struct sip_hdr *h = sip_hdr_first(&view, id);
+    return !h || is_plain(slice_of(h->name.p, (uint32_t)(h->value.p - h->name.p) + h->value.n));
+}
+
+/* What is before it are ends of lines (RFC 3261 7.5). Behind the code there must be a blank (25.1). */
+static bool is_start_line_plain(struct slice message) {
+    uint32_t at = 0, end;
     while (at < message.n && (message.p[at] == '\r' || message.p[at] == '\n'))
         at++;
-    return !mine.is_request && message.n > at + 12 && message.p[at + 11] != ' ';
+    for (end = at; end < message.n && message.p[end] != '\r' && message.p[end] != '\n';)
+        end++;
+    return is_plain(slice_of(message.p + at, end - at)) &&
+           (view.is_request || (end > at + 11 && message.p[at + 11] == ' '));
 }
 
-/* A tab before the first Via's sent-by. */
-static bool has_tab_in_via(void) {
-    for (const char *p = mine.via_host.p; mine.via_host.n > 0 && p[-1] != ':'; p--)
-        if (p[-1] == '\t')
-            return true;
-    return false;
+/* The header that the field is of. Those of the start line: none. */
+static enum sip_hdr_id header_of(const char *field) {
+    static const struct {
+        const char *begin;
+        enum sip_hdr_id id;
+    } of[] = {
+        { "via_", SIP_H_VIA },
+        { "from_", SIP_H_FROM },
+        { "to_", SIP_H_TO },
+        { "call_id", SIP_H_CALL_ID },
+        { "cseq", SIP_H_CSEQ },
+        { "max_", SIP_H_MAX_FORWARDS },
+        { "content_", SIP_H_CONTENT_LENGTH },
+        { "type", SIP_H_CONTENT_TYPE },
+        { "subtype", SIP_H_CONTENT_TYPE },
+    };
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+        if (strncmp(field, of[i].begin, strlen(of[i].begin)) == 0)
+            return of[i].id;
+    return SIP_H_OTHER;
 }
 
-/* A parenthesis behind the first Via's sent-by, in its line or a fold of it. */
-static bool has_parenthesis_in_via(struct slice message) {
-    const char *p = mine.via_host.p, *end = message.p + message.n;
-    for (; mine.via_host.n > 0 && p + 1 < end && (*p != '\n' || p[1] == ' ' || p[1] == '\t'); p++)
-        if (*p == '(')
-            return true;
-    return false;
+static void look_at(struct slice message) {
+    struct sip_fault fault;
+    CHECK(sip_parse(message, &view, &fault) >= 0);
+    odd_from = is_odd_display(view.from.display);
+    odd_to = is_odd_display(view.to.display);
+    plain_start = is_start_line_plain(message);
 }
 
 /* The numbers are those of RIVALS.md. */
 static bool excused(const struct contender *who, const char *field, struct slice a, struct slice b,
                     struct slice message) {
-    return slice_find(message, '\0') >= 0                                                           /* 1 */
-           || (slice_find(a, '%') >= 0 && strstr(field, "_user"))                                   /* 2 */
-           || has_odd_byte(a) || has_odd_byte(b)                                                    /* 3 */
-           || (who == &sofia && is_in_brackets(a, b))                                               /* 4 */
-           || is_of_no_host(&mine, field)                                                           /* 5 */
-           || (who == &osip && strcmp(field, "content_length") == 0 && mine.content_length < 0)     /* 6 */
-           || (strstr(field, "type") && mine.type.n == 0)                                           /* 7 */
-           || slice_ieq(a, b)                                                                       /* 8 */
-           || (who == &sofia && is_of_no_host(&theirs, field))                                      /* 9 */
-           || (odd_from && strncmp(field, "from_", 5) == 0)                                         /* 10 */
-           || (odd_to && strncmp(field, "to_", 3) == 0) || (who == &osip && has_no_phrase(message)) /* 11 */
-           || (who == &osip && strncmp(field, "via_", 4) == 0 && has_tab_in_via())                  /* 12 */
-           || (who == &sofia && strcmp(field, "cseq_method") == 0 && b.n == 0)                      /* 13 */
-           || (strncmp(field, "via_", 4) == 0 && has_parenthesis_in_via(message))                   /* 14 */
-           || (who == &sofia && strstr(field, "_tag") && slice_find(a, '(') >= 0);
+    enum sip_hdr_id id = header_of(field);
+    return slice_find(message, '\0') >= 0                                                       /* 1 */
+           || (slice_find(a, '%') >= 0 && strstr(field, "_user"))                               /* 2 */
+           || !plain_start || (id != SIP_H_OTHER && !is_header_plain(id))                       /* 3 */
+           || (who == &sofia && is_in_brackets(a, b))                                           /* 4 */
+           || is_of_no_host(&mine, field)                                                       /* 5 */
+           || (who == &osip && strcmp(field, "content_length") == 0 && mine.content_length < 0) /* 6 */
+           || (strstr(field, "type") && mine.type.n == 0)                                       /* 7 */
+           || slice_ieq(a, b)                                                                   /* 8 */
+           || (who == &sofia && is_of_no_host(&theirs, field))                                  /* 9 */
+           || (odd_from && strncmp(field, "from_", 5) == 0)                                     /* 10 */
+           || (odd_to && strncmp(field, "to_", 3) == 0);
 }
 
 /* The message as one line, so that whoever looks at the difference can make an input of it. */
@@ -175,7 +195,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct slice message = slice_of(text, size);
     if (!ours_best()->decode(message, &mine))
         return 0;
-    look_at_displays(message);
+    look_at(message);
     for (unsigned i = 0; i < sizeof rivals / sizeof *rivals; i++) {
         if (!rivals[i]->usable())
             continue;
