@@ -29,7 +29,7 @@ void arena_init_zeroed(struct arena *a, void *mem, size_t size) {
     a->zeroed = true;
 }
 
-void *arena_take(struct arena *a, size_t n) {
+void *arena_take_raw(struct arena *a, size_t n) {
     CHECK(n <= SIZE_MAX / 2 && a->used <= SIZE_MAX / 2 - ARENA_ALIGN);
     size_t at = a->used;
     if (!a->mem) {
@@ -38,7 +38,12 @@ void *arena_take(struct arena *a, size_t n) {
     }
     CHECK(at <= a->size && n <= a->size - at);
     a->used += round_up(n);
-    if (!a->zeroed)
-        memset(a->mem + at, 0, n);
     return a->mem + at;
+}
+
+void *arena_take(struct arena *a, size_t n) {
+    void *mem = arena_take_raw(a, n);
+    if (mem && !a->zeroed)
+        memset(mem, 0, n);
+    return mem;
 }

@@ -22,5 +22,7 @@ void arena_init(struct arena *a, void *mem, size_t size);
 void arena_init_zeroed(struct arena *a, void *mem, size_t size);
 /* Zeroed bytes aligned to 64; NULL while counting. A full arena is a bug (CHECK): sizes come from counting. */
 void *arena_take(struct arena *a, size_t n);
+/* The same bytes as they are, for who sets what it reads. */
+void *arena_take_raw(struct arena *a, size_t n);
 
 #endif

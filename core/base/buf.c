@@ -31,7 +31,7 @@ void buf_pool_init(struct buf_pool *p, struct arena *a, const uint32_t count[BUF
     for (uint32_t c = 0; c < BUF_CLASSES; c++) {
         size_t n = stride_of(class_cap[c]) * count[c];
         p->cap[c] = class_cap[c];
-        p->fresh[c] = arena_take(a, n);
+        p->fresh[c] = arena_take_raw(a, n);
         if (!p->fresh[c])
             continue;
         p->count[c] = p->fresh_n[c] = count[c];
