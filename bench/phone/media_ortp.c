@@ -136,8 +136,12 @@ static void window_done(struct media *m) {
 static void hear_samples(struct media *m, const int16_t *samples, size_t n, uint64_t now_us) {
     double share;
     int tone = dominant(m, samples, n, &share);
-    if (tone >= 0 && !m->heard.tone_first_us[tone])
+    if (tone >= 0 && !m->heard.tone_first_us[tone]) {
         m->heard.tone_first_us[tone] = now_us;
+        /* Who spoke before may be heard until the other one is: that is no part of the first window. */
+        if (!m->heard.windows)
+            m->filled = 0;
+    }
     for (size_t i = 0; i < n; i++) {
         m->window[m->filled++] = samples[i];
         if (m->filled == TONE_WINDOW)
