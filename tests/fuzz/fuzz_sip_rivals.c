@@ -124,6 +124,7 @@ static bool excused(const struct contender *who, const char *field, struct slice
            || (strstr(field, "type") && mine.type.n == 0)                                       /* 7 */
            || slice_ieq(a, b)                                                                   /* 8 */
            || (who == &sofia && is_of_no_host(&theirs, field))                                  /* 9 */
+           || slice_find(b, ' ') >= 0                                                           /* 9 */
            || (odd_from && strncmp(field, "from_", 5) == 0)                                     /* 10 */
            || (odd_to && strncmp(field, "to_", 3) == 0);
 }
