@@ -128,7 +128,7 @@ static bool answers_lost(struct leg *l, const struct sip_msg *msg) {
 bool leg_on_stray_2xx(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     if (!slice_eq(msg->to_tag, leg_str(l, DLG_REMOTE_TAG)))
         refuse_fork(e, l, msg);
-    else if (l->ack && barrier_has(e, l, l->ack))
+    else if (l->ack && l->ack_cseq == msg->cseq && barrier_has(e, l, l->ack))
         return false; /* its ACK waits, and goes out soon */
     else if (l->ack_cseq == msg->cseq || msg->cseq != l->invite_cseq)
         leg_ack_again(e, l, msg->cseq); /* its ACK was lost; a later INVITE of ours may have gone its way since */

@@ -354,9 +354,11 @@ static void send_again(struct world *w, struct dialog_side *d, struct words *ws,
 /* ---- responses */
 
 static struct exchange *to_answer(struct world *w, struct dialog_side *d, struct words *ws) {
-    const char *of = words_value(ws, "of");
+    const char *of = words_value(ws, "of"), *cseq = words_value(ws, "cseq");
     for (unsigned i = d->got_count; i-- > 0;) {
         struct exchange *x = &d->got[i];
+        if (cseq && strtoul(cseq, NULL, 10) != x->cseq)
+            continue;
         if (of ? x->method == sip_method_of(slice_str(of)) : !x->status)
             return x;
     }

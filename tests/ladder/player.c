@@ -87,7 +87,8 @@
  *   hdr:"Name: value"        one more header             no:Supported   without this one
  *   refer-to:C               Refer-To: C's address       refer-to:C+B.consult   with Replaces naming B's dialog
  *   refer-to:"<sip:...>"     as it stands                replaces:B.consult     a Replaces header of its own
- *   reason:"..." tag:T (To tag: a fork) of:METHOD (which request is answered; or, with again, sent again)
+ *   reason:"..." tag:T (To tag: a fork) of:METHOD (which request is answered, with cseq:N the one of that number; or,
+ *   with again, sent again)
  *   body:"..." type:a/b mf:N cseq:N ruri:URI branch:B contact:"<...>" from:ADDR:PORT (sent from there)
  *   lost (it never arrives)  dup[*N] (it arrives once more, N times more)
  *   call-id:"..." (of the new dialog)
