@@ -344,11 +344,12 @@ allocations: all
 	@B=$(B) CALLS=$(CALLS) E2E_LIMIT=1800 tests/e2e/run.sh allocations
 	@grep 'allocator$$' $(B)/e2e/allocations/test.log
 
-# Phones, network and engine in one process under virtual time. HOURS=n, SEED=n, HOT=1, NODES=1, mix or shards.
+# Phones, network and engine in one process under virtual time. HOURS=n, SEED=n, HOT=1, MORTAL=1, NODES=1, mix or shards.
 sim: $(SIM_BIN)
 	$(SIM_BIN) $(if $(NODES),$(if $(filter mix shards,$(NODES)),--$(NODES),--nodes)) $(if $(HOT),--hot) \
+	    $(if $(MORTAL),--mortal --faults) \
 	    $(if $(SEED),--seed $(SEED) --count 1 --verbose,--seconds $(if $(HOURS),$$(($(HOURS) * 3600)),60) \
-	    $(if $(filter-out mix,$(NODES))$(HOT),,--explained tests/sim/unreached.txt))
+	    $(if $(filter-out mix,$(NODES))$(HOT)$(MORTAL),,--explained tests/sim/unreached.txt))
 
 sim-smoke: $(SIM_BIN)
 	@tests/sim/run.sh $(SIM_BIN) 30

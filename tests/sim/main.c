@@ -11,6 +11,7 @@
  *                 others go on with their records: without it in two thirds of those worlds
  *   --nodes       several engines of a cluster in each world; --mix: in one of twenty
  *   --shards      ... and one of its nodes has two
+ *   --mortal      the engine dies in the midst of every third scene or so
  *   --hot         more re-INVITEs, glare and direct media, and all of it closer together
  *   --verbose     the ladder; --wire: whole messages too
  *   --hash        the hash of all traces: the same on every machine
@@ -58,6 +59,8 @@ static void parse(struct sim_options *o, int argc, char **argv) {
             o->shards = true;
         else if (!strcmp(a, "--hot"))
             o->hot = true;
+        else if (!strcmp(a, "--mortal"))
+            o->mortal = true;
         else if (!strcmp(a, "--mix"))
             o->mix = true;
         else if (!strcmp(a, "--verbose"))
@@ -109,8 +112,8 @@ static void on_failure(struct world *w, const char *program) {
     if (w->opt.no_shrink || w->opt.only)
         return;
     sim_shrink(w);
-    printf("shrunk; replay: %s%s%s%s --seed %llu --verbose --only ", program, w->opt.hot ? " --hot" : "",
-           w->opt.faults ? " --faults" : "",
+    printf("shrunk; replay: %s%s%s%s%s --seed %llu --verbose --only ", program, w->opt.hot ? " --hot" : "",
+           w->opt.mortal ? " --mortal" : "", w->opt.faults ? " --faults" : "",
            w->opt.shards ? " --shards" : w->opt.nodes ? " --nodes" : w->opt.mix ? " --mix" : "",
            (unsigned long long)w->seed);
     print_list(w);

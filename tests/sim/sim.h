@@ -139,7 +139,7 @@ struct sim_setup {
 struct sim_script {
     struct sim_setup setup;
     bool nodes, shards;           /* only worlds of several engines; and of a node with several */
-    bool hot;                     /* --hot */
+    bool hot, mortal;             /* --hot, --mortal */
     uint32_t n;
     uint32_t first[SIM_SCENES + 1]; /* of each scene's events, which lie together */
     struct sim_event ev[SIM_EVENTS];
@@ -359,7 +359,7 @@ struct sim_seen_all {
 
 struct sim_options {
     uint64_t seed, count, seconds;
-    bool faults, nodes, shards, mix, hot, verbose, hash, no_shrink, survey, cover, engine_trace, stop_on_first;
+    bool faults, nodes, shards, mix, hot, mortal, verbose, hash, no_shrink, survey, cover, engine_trace, stop_on_first;
     const char *only, *explained;
 };
 

@@ -4,6 +4,7 @@
 #include "core/b2b/record.h"
 #include "core/b2b/record_fields.h"
 #include "core/b2b/record_pack.h"
+#include "core/b2b/recover.h"
 #include "core/sip/token.h"
 #include "tests/sim/sim_cluster.h"
 
@@ -43,6 +44,18 @@ void sim_store_setup(struct sim_setup *u, uint64_t seed, bool nodes) {
     cluster_setup(u, seed);
 }
 
+/* --mortal: in the midst of a scene. No more often than a call bears without being taken for what kills nodes. */
+static void add_deaths(struct sim_script *s, struct sim_rng *r) {
+    uint64_t next = 0;
+    for (uint32_t i = 0; i < SIM_SCENES && s->n < SIM_EVENTS; i++) {
+        uint64_t at = s->first[i] < s->first[i + 1] ? s->ev[s->first[i]].at + sim_below(r, 6 * SECOND) : 0;
+        if (at < next)
+            continue;
+        next = at + RECOVER_FINE_US / RECOVER_TAKEOVERS_MAX;
+        s->ev[s->n++] = (struct sim_event){ .at = at, .action = ACT_DIE, .other = (uint8_t)sim_below(r, 256) };
+    }
+}
+
 /* Behind the scenes, so that their events keep their numbers. */
 void sim_store_script(struct sim_script *s, uint64_t seed) {
     struct sim_rng r = { sim_mix(seed, 87) };
@@ -55,6 +68,8 @@ void sim_store_script(struct sim_script *s, uint64_t seed) {
         s->ev[s->n++] = (struct sim_event){ .at = begin + sim_next(&r) % span,
                                             .action = i < outages ? ACT_STORE_DOWN : i < others ? ACT_DIE : ACT_PROMOTE,
                                             .other = (uint8_t)sim_below(&r, 256) };
+    if (s->mortal && s->setup.durable)
+        add_deaths(s, &r);
 }
 
 /* ---- operations ---- */

@@ -417,6 +417,7 @@ static void begin(struct world *w) {
     w->script.shards = w->opt.shards;
     w->script.nodes = w->opt.nodes || w->opt.shards || (w->opt.mix && sim_mix(w->seed, 95) % NODES_ONE_IN == 0);
     w->script.hot = w->opt.hot;
+    w->script.mortal = w->opt.mortal;
     sim_script_make(&w->script, w->seed);
     for (unsigned i = 0; i < SIM_PHONES; i++)
         phone_init(w, i);
