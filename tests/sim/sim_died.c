@@ -123,8 +123,9 @@ static void add_sound(const struct world *w, struct dialogs *sound) {
     handle h;
     for (const struct leg *l; (l = pool_next(&w->e->legs, &cursor, &h));) {
         const struct call *c = call_get(w->e, l->call);
-        /* Of the latter the next owner leaves the record alone. */
-        if (sim_is_lost(w, c->id) || c->takeovers >= RECOVER_TAKEOVERS_MAX)
+        /* Also a leg that has come from such a call. Of the last the next owner leaves the record alone. */
+        if (sim_is_lost(w, c->id) || sim_is_lost_tag(w, leg_str(l, DLG_LOCAL_TAG)) ||
+            c->takeovers >= RECOVER_TAKEOVERS_MAX)
             continue;
         add(sound, key_of(l));
         add(sound, sim_mix(key_of(l), sim_hash(leg_str(l, DLG_REMOTE_TAG))) | 1);
