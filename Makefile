@@ -344,7 +344,7 @@ allocations: all
 	@B=$(B) CALLS=$(CALLS) E2E_LIMIT=1800 tests/e2e/run.sh allocations
 	@grep 'allocator$$' $(B)/e2e/allocations/test.log
 
-# Phones, network and engine in one process under virtual time. HOURS=n, SEED=n, HOT=1, MORTAL=1, NODES=1, mix or shards.
+# Phones, network and engine in one process under virtual time. HOURS=n, SEED=n, HOT=1, MORTAL=1; NODES=1, mix, shards.
 sim: $(SIM_BIN)
 	$(SIM_BIN) $(if $(NODES),$(if $(filter mix shards,$(NODES)),--$(NODES),--nodes)) $(if $(HOT),--hot) \
 	    $(if $(MORTAL),--mortal --faults) \
