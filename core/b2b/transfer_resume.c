@@ -88,7 +88,16 @@ static bool is_left_over(const struct engine *e, const struct transfer *t, const
     return l->transfer_role == TR_TARGET && transfer_is_decided(t) && !leg_get(e, l->peer);
 }
 
+/* The transfer failed, and they talk with one another again, which their own call's record is from before. */
+static bool is_given_back(const struct engine *e, const struct transfer *t, const struct leg *l) {
+    bool given = l->transfer_role == TR_TARGET || l->transfer_role == TR_CONSULT;
+    return given && l->transfer == t->self && leg_is_live(l) && leg_is_live(leg_get(e, l->peer)) &&
+           transfer_is_decided(t) && !t->committed;
+}
+
 static void end_left_over(struct engine *e, struct transfer *t, struct leg *l) {
+    if (is_given_back(e, t, l))
+        transfer_role(e, t, l->self, TR_NONE);
     if (!is_left_over(e, t, l))
         return;
     bool talks = t->recall_step && !is_named(t, l->self); /* settled before who is recalled was called */
