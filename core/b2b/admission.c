@@ -63,7 +63,8 @@ static void check_digest(struct engine *e, const struct sip_msg *msg, handle txn
 
 void admission_check(struct engine *e, const struct sip_msg *msg, handle txn, struct admission *out) {
     const struct txn *t = txn_get(&e->txns, txn);
-    const struct peer_config *peer = t ? policy_peer(e, &t->src) : NULL;
+    struct addr src = t ? txn_src(t) : (struct addr){ .family = ADDR_NONE };
+    const struct peer_config *peer = t ? policy_peer(e, &src) : NULL;
     memset(out, 0, sizeof *out);
     if (peer && peer->trusted) {
         out->admitted = true;

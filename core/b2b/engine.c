@@ -64,7 +64,7 @@ static void refuse_for_room(struct engine *e, const struct sip_msg *msg, const s
 /* The last eighth of the transactions is for the calls there are: their BYE must find room. A REFER asks for a new one.
  */
 static bool is_short_of_room(const struct engine *e) {
-    return txn_count(&e->txns) > e->txns.pool.count - e->txns.pool.count / 8;
+    return !txn_has_room(&e->txns, 0, true);
 }
 
 /* While calls are being taken over it may name a dialog of one of them, which is not as its party knows it yet. */

@@ -113,6 +113,7 @@ static void own_nonces(const struct engine_config *c, uint8_t secret[AUTH_SECRET
 static void layout_protocol(struct engine *e, struct arena *a, const struct engine_config *c) {
     struct txn_layer_config t = {
         .count = txn_count_of(c),
+        .open = txn_count_of(c) / LIMIT_TXN_PER_OPEN + LIMIT_TXN_OPEN_MORE,
         .key = e->map_key,
         .times = { .t1 = c->t1_us, .t2 = c->t2_us, .t4 = c->t4_us, .d = 64ull * c->t1_us },
         .wheel = &e->wheel,

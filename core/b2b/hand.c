@@ -44,18 +44,13 @@ static bool has_ports(const struct engine *e, bool emergency) {
     return e->ports.used == 0; /* none are needed */
 }
 
-static bool has_txns(const struct engine *e, bool emergency) {
-    uint32_t count = e->txns.pool.count;
-    return txn_count(&e->txns) < (emergency ? count : count - count / 8);
-}
-
 /* For one more call. `again`: for some. */
 static bool has_room(const struct engine *e, bool emergency, bool again) {
     uint32_t kept_calls = emergency ? 0 : e->load.kept_calls, kept_legs = emergency ? 0 : e->load.kept_legs;
     kept_calls += again ? e->calls.count / ROOM_AGAIN : 0;
     kept_legs += again ? e->legs.count / ROOM_AGAIN : 0;
     return e->calls.count - e->calls.used > kept_calls &&
-           e->legs.count - e->legs.used >= kept_legs + LEGS_OF_CALL && has_txns(e, emergency) &&
+           e->legs.count - e->legs.used >= kept_legs + LEGS_OF_CALL && txn_has_room(&e->txns, 1, !emergency) &&
            has_ports(e, emergency);
 }
 

@@ -219,7 +219,8 @@ static struct leg *leg_of_request(struct engine *e, struct call *c, const struct
     struct leg *l = t ? leg_make(e, c, ROLE_CALLER, token) : NULL;
     if (!l)
         return NULL;
-    if (!dialog_init_uas(&l->dlg, &e->ua, msg, slice_of(token, TOKEN_LEN), &t->src, &t->local) || !leg_index(e, l))
+    struct addr src = txn_src(t);
+    if (!dialog_init_uas(&l->dlg, &e->ua, msg, slice_of(token, TOKEN_LEN), &src, &t->local) || !leg_index(e, l))
         return leg_abandon(e, l);
     leg_set(e, l, LEG_AGENT, sip_hdr_value(msg, SIP_H_USER_AGENT));
     return l;

@@ -97,7 +97,7 @@ struct leg_event leg_on_request(struct engine *e, struct leg *l, const struct si
         return nothing;
     }
     if (t)
-        l->dlg.flow = t->src;
+        l->dlg.flow = txn_src(t);
     switch (msg->method) {
     case SIP_M_INVITE: return on_reinvite(e, l, msg, txn);
     case SIP_M_BYE: return on_bye(e, l, msg, txn);

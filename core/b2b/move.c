@@ -133,7 +133,7 @@ static bool offer(struct engine *e, struct move *m, const struct call *c) {
     o->u.peer.to = owner_peer(e, m->bucket);
     o->u.peer.bucket = m->bucket;
     if (t) {
-        o->u.peer.src = t->src;
+        o->u.peer.src = txn_src(t);
         o->u.peer.dst = t->local;
     }
     o->u.peer.buf = b;

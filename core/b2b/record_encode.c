@@ -152,9 +152,10 @@ static void put_in_flight(const struct encoder *x, const struct leg *l) {
     if (out)
         o = (struct open){ buf_slice(out->request), SLICE_NONE, &out->dst, out->status > 0 };
     put_open(x, LEG_TAG_OPEN_OUT, &o);
+    struct addr src = in ? txn_src(in) : (struct addr){ .family = ADDR_NONE };
     o = (struct open){ .kept = leg_str(l, LEG_OPEN_IN) };
     if (in)
-        o = (struct open){ buf_slice(in->request), SLICE_NONE, &in->src, 0 };
+        o = (struct open){ buf_slice(in->request), SLICE_NONE, &src, 0 };
     put_open(x, LEG_TAG_OPEN_IN, &o);
     o = (struct open){ .kept = leg_str(l, LEG_OPEN_OK) };
     if (l->ok)

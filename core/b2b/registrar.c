@@ -160,7 +160,7 @@ static bool apply(struct engine *e, const struct sip_msg *msg, handle txn, struc
     }
     if (seconds > e->cfg.expires_max_s)
         seconds = e->cfg.expires_max_s;
-    b->flow = t->src;
+    b->flow = txn_src(t);
     b->cseq = msg->cseq;
     b->q = c->q;
     b->expires_us = e->now + 1000000ull * seconds;

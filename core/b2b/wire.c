@@ -67,7 +67,8 @@ bool wire_respond(struct engine *e, handle txn, const struct sip_msg *req, const
         req = wire_request_again(e, txn);
     if (!req && !head)
         return false;
-    struct buf *b = head ? uas_build_on(&e->ua, head, r) : uas_build(&e->ua, req, &t->src, r);
+    struct addr src = txn_src(t);
+    struct buf *b = head ? uas_build_on(&e->ua, head, r) : uas_build(&e->ua, req, &src, r);
     if (!b) {
         metrics_add(&e->metrics, M_pool_full, 1);
         return false;

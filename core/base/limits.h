@@ -28,6 +28,10 @@
 /* What pools are sized by: INVITE on both legs, REFER, NOTIFY, re-INVITE and BYE in flight together. An average: one
  * call may use more while another uses less. */
 #define LIMIT_TXN_PER_CALL 6
+/* Of so many transactions one may be without its final response, behind which it lingers for half a minute; and some
+ * more, for those who hold few. */
+#define LIMIT_TXN_PER_OPEN 4
+#define LIMIT_TXN_OPEN_MORE 64
 
 /* Contacts of one address of record: the phones of one person. */
 #define LIMIT_BINDINGS_PER_AOR 10

@@ -165,7 +165,8 @@ const struct config_key config_keys[] = {
     { "limits.calls", CT_COUNT, ENGINE(calls_max), RANGE(1, 1000000), .standard = "1000",
       .help = "calls at a time; more are answered 503" },
     { "limits.transactions", CT_COUNT, ENGINE(txns_max), RANGE(16, 4000000), .standard = "16k",
-      .help = "transactions held" },
+      .help = "transactions held, most of them for half a minute behind their final response; a quarter of so many, "
+              "and 64, may be without one" },
     { "limits.registrations", CT_COUNT, ENGINE(bindings_max), RANGE(1, 1000000), .standard = "10k",
       .help = "contacts registered" },
     { "limits.per_source", CT_COUNT, ENGINE(per_source), RANGE(0, 1000000), .standard = "0",

@@ -20,6 +20,7 @@ void txn_layer_init(struct txn_layer *l, struct arena *a, const struct txn_layer
     t->t4 = t->t4 ? t->t4 : 5000000;
     t->d = t->d ? t->d : 32000000;
     pool_init(&l->pool, a, c->count, sizeof(struct txn));
+    pool_init(&l->open, a, c->open && c->open < c->count ? c->open : c->count, sizeof(struct txn_open));
     chain_init(&l->by_key, a, &l->pool, offsetof(struct txn, by_key), c->count);
     chain_init(&l->by_merge, a, &l->pool, offsetof(struct txn, by_merge), c->count / 2);
 }
@@ -104,10 +105,7 @@ struct txn_event txn_recv_response(struct txn_layer *l, struct outbox *o, uint64
     struct txn_step s = {
         .layer = l, .outbox = o, .now = now, .txn = t, .ev = &ev, .msg = msg, .status = msg->status,
     };
-    handle self = t->self;
     txn_run(&s, response_event(t, msg->status));
-    if ((t = txn_get(l, self)) && t->state == (t->kind == TXN_ICT ? (unsigned)ICT_ACCEPTED : (unsigned)NICT_COMPLETED))
-        txn_dst_unlink(l, t);
     return ev;
 }
 
@@ -183,11 +181,11 @@ static struct txn *server_new(struct txn_step *s, struct key128 key, const struc
     t->method = (uint8_t)msg->method;
     t->cseq = msg->cseq;
     t->legacy = !branch_is_3261(msg->via.branch);
-    t->src = *in->src;
+    t->src_port = in->src->port;
     t->local = *in->dst;
     txn_response_dst(msg, in->src, &t->dst);
     if (t->kind == TXN_IST)
-        t->head = uas_head_make(l->bufs, msg, in->src);
+        t->open->head = uas_head_make(l->bufs, msg, in->src);
     s->txn = t;
     s->msg = msg;
     txn_run(s, t->kind == TXN_IST ? (unsigned)IST_EV_START : (unsigned)NIST_EV_START);
@@ -301,7 +299,7 @@ void txn_respond(struct txn_layer *l, struct outbox *o, uint64_t now, handle txn
 struct txn_event txn_timer(struct txn_layer *l, struct outbox *o, uint64_t now, struct wheel_node *n) {
     struct txn_event ev = { .kind = TXN_NONE };
     struct txn *t = txn_get(l, n->owner);
-    CHECK(t && (n == &t->retransmit || n == &t->life) && n->kind < TXN_TIMER_END);
+    CHECK(t && (n == &t->life || (t->open && n == &t->open->retransmit)) && n->kind < TXN_TIMER_END);
     unsigned event = txn_machine(t->kind)->timers[n->kind];
     CHECK(event);
     struct txn_step s = { .layer = l, .outbox = o, .now = now, .txn = t, .ev = &ev };
@@ -313,15 +311,18 @@ struct txn_event txn_timer(struct txn_layer *l, struct outbox *o, uint64_t now, 
 static void make_head(const struct txn_layer *l, struct txn *t) {
     struct sip_msg msg;
     struct sip_fault fault;
+    struct addr src = txn_src(t);
     if (sip_parse(buf_slice(t->request), &msg, &fault) >= 0)
-        t->head = uas_head_make(l->bufs, &msg, &t->src);
+        t->open->head = uas_head_make(l->bufs, &msg, &src);
 }
 
 const struct uas_head *txn_head(const struct txn_layer *l, handle h) {
     struct txn *t = txn_get(l, h);
-    if (t && t->kind == TXN_IST && t->request && !t->head)
+    if (!t || !t->open)
+        return NULL;
+    if (t->kind == TXN_IST && t->request && !t->open->head)
         make_head(l, t);
-    return t ? uas_head_in(t->head) : NULL;
+    return uas_head_in(t->open->head);
 }
 
 bool txn_is_done(const struct txn_layer *l, handle h) {

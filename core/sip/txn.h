@@ -57,6 +57,19 @@ struct txn_times {
     uint64_t d;                   /* Timer D, at least 32 s on a real network */
 };
 
+/* What it needs only until it has its final response; given back when it only lingers: ICT Accepted, NICT Completed,
+ * IST Accepted and Confirmed, NIST Completed. Those are most, by far. */
+struct txn_open {
+    handle self;                  /* in the pool of these */
+    struct buf *head;             /* IST: see txn_head; while there is the request */
+    struct buf *cancel;           /* ICT: a CANCEL that waits for a provisional response */
+    handle dst_next, dst_prev;    /* client: others to that address; txn_dst.c */
+    bool dst_linked;
+    uint32_t started;             /* client: the how manieth of the layer, from 1 */
+    uint64_t interval;            /* of the retransmission timer that runs */
+    struct wheel_node retransmit; /* A, E, G, TRYING */
+};
+
 struct txn {
     handle self;
     uint64_t ctx;                 /* the TU's: who owns it. Set it after TXN_NEW_REQUEST through txn_get */
@@ -72,29 +85,25 @@ struct txn {
     uint16_t status;              /* of the last response sent (server) or passed up (client); 0: none */
     bool legacy;                  /* server: matched by RFC 2543's rules */
     bool cancelled;               /* ICT: the TU asked for CANCEL; IST: a CANCEL came */
+    uint16_t src_port;            /* server: see txn_src */
+    struct txn_open *open;        /* NULL: it only lingers */
     struct buf *request;          /* client: what is sent again (the request; in ICT Completed the ACK; in ICT Accepted
                                      the TU's, see txn_keep_ack, or NULL). Server: a copy of the request's bytes, until
                                      its final response was sent; then NULL */
-    struct buf *head;             /* IST: see txn_head; while there is the request */
     struct buf *response;         /* server: the last response, while it may have to be sent again */
-    struct buf *cancel;           /* ICT: a CANCEL that waits for a provisional response */
-    struct addr src;              /* server: where the request came from */
     struct addr dst;              /* where this transaction sends to */
     struct addr local;            /* our address it sends from; ADDR_NONE: any */
-    handle dst_next, dst_prev;    /* client: others to that address; txn_dst.c */
-    bool dst_linked;
-    uint32_t started;             /* client: the how manieth of the layer, from 1 */
-    uint64_t interval;            /* of the retransmission timer that runs */
     struct key128 key, merge;     /* what it is found by */
     struct chain_node by_key, by_merge; /* server: in the second while it is the only one of its `merge` */
-    struct wheel_node retransmit; /* A, E, G, TRYING */
     struct wheel_node life;       /* B, D, F, H, I, J, K, L, M, CANCELLED, EXPIRED */
 };
+/* A call leaves four of them for half a minute. */
+_Static_assert(sizeof(struct txn) <= 224, "transactions that linger are held by the million");
 
 #define TXN_DST_CHAINS 256
 
 struct txn_layer {
-    struct pool pool;
+    struct pool pool, open;       /* of struct txn, of struct txn_open */
     struct chain by_key, by_merge;
     struct siphash_key key;
     struct txn_times times;
@@ -108,7 +117,8 @@ struct txn_layer {
 };
 
 struct txn_layer_config {
-    uint32_t count;               /* transactions at most */
+    uint32_t count;               /* transactions at most, those that only linger among them */
+    uint32_t open;                /* ... that do more than linger; 0, or more than `count`: all may */
     struct siphash_key key;       /* secret of the keys */
     struct txn_times times;
     struct wheel *wheel;          /* these four are borrowed for the layer's life */
@@ -242,6 +252,18 @@ static inline struct txn *txn_get(const struct txn_layer *l, handle h) {
 }
 static inline uint32_t txn_count(const struct txn_layer *l) {
     return l->pool.used;
+}
+/* That many more find room; without the last eighth, if `spare`. */
+static inline bool txn_has_room(const struct txn_layer *l, uint32_t more, bool spare) {
+    const struct pool *all = &l->pool, *open = &l->open;
+    return all->used + more <= all->count - (spare ? all->count / 8 : 0) &&
+           open->used + more <= open->count - (spare ? open->count / 8 : 0);
+}
+/* Of a server transaction: where the request came from. Its responses go there, but for the port (RFC 3581). */
+static inline struct addr txn_src(const struct txn *t) {
+    struct addr src = t->dst;
+    src.port = t->src_port;
+    return src;
 }
 /* The request of a server transaction, to be parsed again for its response; p == NULL: final response sent, or
  * it ended. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
  * Client transactions by where they send to, so that an error of the network's finds its own without a walk through
- * all. Those that an error means nothing to any more (Accepted, Completed of a non-INVITE) leave: they are most.
+ * all. Those that an error means nothing to any more are not among them: they only linger.
  */
 #include "core/sip/txn_table.h"
 
@@ -15,33 +15,34 @@ static handle *chain_of(struct txn_layer *l, const struct addr *dst) {
 void txn_dst_link(struct txn_layer *l, struct txn *t) {
     handle *head = chain_of(l, &t->dst);
     struct txn *first = txn_get(l, *head);
-    t->dst_next = *head;
+    t->open->dst_next = *head;
     if (first)
-        first->dst_prev = t->self;
+        first->open->dst_prev = t->self;
     *head = t->self;
-    t->dst_linked = true;
-    t->started = ++l->started;
+    t->open->dst_linked = true;
+    t->open->started = ++l->started;
 }
 
 void txn_dst_unlink(struct txn_layer *l, struct txn *t) {
-    if (!t->dst_linked)
+    struct txn_open *o = t->open;
+    if (!o->dst_linked)
         return;
-    struct txn *next = txn_get(l, t->dst_next), *prev = txn_get(l, t->dst_prev);
+    struct txn *next = txn_get(l, o->dst_next), *prev = txn_get(l, o->dst_prev);
     if (next)
-        next->dst_prev = t->dst_prev;
+        next->open->dst_prev = o->dst_prev;
     if (prev)
-        prev->dst_next = t->dst_next;
+        prev->open->dst_next = o->dst_next;
     else
-        *chain_of(l, &t->dst) = t->dst_next;
-    t->dst_linked = false;
+        *chain_of(l, &t->dst) = o->dst_next;
+    o->dst_linked = false;
 }
 
 struct txn_event txn_transport_error(struct txn_layer *l, uint64_t now, const struct addr *dst, uint32_t started) {
     struct txn_event ev = { .kind = TXN_NONE };
     handle next;
     for (struct txn *t = txn_get(l, *chain_of(l, dst)); t && ev.kind == TXN_NONE; t = txn_get(l, next)) {
-        next = t->dst_next;
-        if (!addr_eq(&t->dst, dst) || (int32_t)(t->started - started) > 0)
+        next = t->open->dst_next;
+        if (!addr_eq(&t->dst, dst) || (int32_t)(t->open->started - started) > 0)
             continue;
         struct txn_step s = { .layer = l, .now = now, .txn = t, .ev = &ev };
         txn_run(&s, t->kind == TXN_ICT ? (unsigned)ICT_EV_ERROR : (unsigned)NICT_EV_ERROR);

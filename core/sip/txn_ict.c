@@ -14,7 +14,7 @@ static void start(struct txn_step *s) {
 
 static void retransmit(struct txn_step *s) {
     txn_send_again(s, s->txn->request);
-    txn_set_retransmit(s, TXN_TIMER_A, 2 * s->txn->interval);
+    txn_set_retransmit(s, TXN_TIMER_A, 2 * s->txn->open->interval);
 }
 
 static void pass_provisional(struct txn_step *s) {
@@ -25,8 +25,8 @@ static void pass_provisional(struct txn_step *s) {
 static void make_cancel(struct txn_step *s) {
     struct txn *t = s->txn;
     t->cancelled = true;
-    if (!t->cancel)
-        t->cancel = txn_make_cancel(s->layer, t->request, s->extra);
+    if (!t->open->cancel)
+        t->open->cancel = txn_make_cancel(s->layer, t->request, s->extra);
 }
 
 /* The give-up timer runs even if there was no room for the CANCEL: the INVITE ends in any case. */
@@ -36,14 +36,14 @@ static void send_cancel(struct txn_step *s) {
     struct sip_fault fault;
     make_cancel(s);
     txn_set_life(s, TXN_TIMER_CANCELLED, txn_64t1(s));
-    if (!t->cancel || sip_parse(buf_slice(t->cancel), &msg, &fault) < 0)
+    if (!t->open->cancel || sip_parse(buf_slice(t->open->cancel), &msg, &fault) < 0)
         return;
     struct txn_client c = {
-        .request = t->cancel, .method = SIP_M_CANCEL, .branch = msg.via.branch, .cseq = t->cseq,
+        .request = t->open->cancel, .method = SIP_M_CANCEL, .branch = msg.via.branch, .cseq = t->cseq,
         .dst = &t->dst, .local = &t->local, .ctx_kind = t->ctx_kind, .ctx = t->ctx,
         .trace_call = t->trace_call, .trace_leg = t->trace_leg,
     };
-    t->cancel = NULL;
+    t->open->cancel = NULL;
     s->created = txn_client_start(s->layer, s->outbox, s->now, &c);
 }
 
@@ -57,7 +57,7 @@ static void first_provisional(struct txn_step *s) {
 static void pass_final(struct txn_step *s) {
     txn_stop_timers(s);
     s->txn->status = s->status;
-    buf_unref(s->layer->bufs, &s->txn->cancel);
+    buf_unref(s->layer->bufs, &s->txn->open->cancel);
     txn_tell(s, TXN_FINAL);
 }
 
@@ -197,6 +197,7 @@ const struct txn_machine txn_machine_ict = {
     .states = ICT_STATE_COUNT,
     .events = ICT_EVENT_COUNT,
     .terminated = ICT_TERMINATED,
+    .lingers = 1 << ICT_ACCEPTED,
     .timers = {
         [TXN_TIMER_A] = ICT_EV_TIMER_A + 1,
         [TXN_TIMER_B] = ICT_EV_TIMER_B + 1,

@@ -7,7 +7,7 @@
 /* "The server transaction MUST generate a 100 (Trying) response unless it knows that the TU will generate a
  * provisional or final response within 200 ms": a B2BUA never knows. */
 static void start(struct txn_step *s) {
-    s->response = txn_make_trying(s->layer, s->msg, uas_head_in(s->txn->head));
+    s->response = txn_make_trying(s->layer, s->msg, uas_head_in(s->txn->open->head));
     s->status = 100;
     if (s->response)
         txn_send_response(s);
@@ -20,7 +20,7 @@ static void respond_again(struct txn_step *s) {
 static void respond_final(struct txn_step *s) {
     txn_send_response(s);
     buf_unref(s->layer->bufs, &s->txn->request);
-    buf_unref(s->layer->bufs, &s->txn->head);
+    buf_unref(s->layer->bufs, &s->txn->open->head);
 }
 
 /* The TU repeats the 2xx until the ACK (section 13.3.1.4), so no copy of it is kept here. */
@@ -42,7 +42,7 @@ static void reject(struct txn_step *s) {
 }
 
 static void reject_again(struct txn_step *s) {
-    uint64_t t2 = s->layer->times.t2, next = 2 * s->txn->interval;
+    uint64_t t2 = s->layer->times.t2, next = 2 * s->txn->open->interval;
     txn_send_again(s, s->txn->response);
     txn_set_retransmit(s, TXN_TIMER_G, next < t2 ? next : t2);
 }
@@ -153,6 +153,7 @@ const struct txn_machine txn_machine_ist = {
     .states = IST_STATE_COUNT,
     .events = IST_EVENT_COUNT,
     .terminated = IST_TERMINATED,
+    .lingers = 1 << IST_CONFIRMED | 1 << IST_ACCEPTED,
     .timers = {
         [TXN_TIMER_G] = IST_EV_TIMER_G + 1,
         [TXN_TIMER_H] = IST_EV_TIMER_H + 1,

@@ -13,7 +13,7 @@ static void start(struct txn_step *s) {
 
 /* "the timer is reset, but this time with a value of MIN(2*T1, T2)" */
 static void retransmit_trying(struct txn_step *s) {
-    uint64_t t2 = s->layer->times.t2, next = 2 * s->txn->interval;
+    uint64_t t2 = s->layer->times.t2, next = 2 * s->txn->open->interval;
     txn_send_again(s, s->txn->request);
     txn_set_retransmit(s, TXN_TIMER_E, next < t2 ? next : t2);
 }
@@ -111,6 +111,7 @@ const struct txn_machine txn_machine_nict = {
     .states = NICT_STATE_COUNT,
     .events = NICT_EVENT_COUNT,
     .terminated = NICT_TERMINATED,
+    .lingers = 1 << NICT_COMPLETED,
     .timers = {
         [TXN_TIMER_E] = NICT_EV_TIMER_E + 1,
         [TXN_TIMER_F] = NICT_EV_TIMER_F + 1,

@@ -25,7 +25,8 @@ static void send_trying(struct txn_step *s) {
     struct sip_fault fault;
     if (sip_parse(buf_slice(s->txn->request), &msg, &fault) < 0)
         return;
-    struct buf *head = uas_head_make(s->layer->bufs, &msg, &s->txn->src);
+    struct addr src = txn_src(s->txn);
+    struct buf *head = uas_head_make(s->layer->bufs, &msg, &src);
     s->response = txn_make_trying(s->layer, &msg, uas_head_in(head));
     buf_unref(s->layer->bufs, &head);
     s->status = 100;
@@ -118,6 +119,7 @@ const struct txn_machine txn_machine_nist = {
     .states = NIST_STATE_COUNT,
     .events = NIST_EVENT_COUNT,
     .terminated = NIST_TERMINATED,
+    .lingers = 1 << NIST_COMPLETED,
     .timers = {
         [TXN_TIMER_J] = NIST_EV_TIMER_J + 1,
         [TXN_TIMER_TRYING] = NIST_EV_TIMER_TRYING + 1,

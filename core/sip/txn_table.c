@@ -51,6 +51,16 @@ static __attribute__((noinline)) void trace_row(const struct txn_step *s, const 
     trace_end(s->layer->trace, &b);
 }
 
+static void close_open(struct txn_layer *l, struct txn *t) {
+    struct txn_open *o = t->open;
+    txn_dst_unlink(l, t);
+    wheel_cancel(l->wheel, &o->retransmit);
+    buf_unref(l->bufs, &o->head);
+    buf_unref(l->bufs, &o->cancel);
+    pool_free(&l->open, o->self);
+    t->open = NULL;
+}
+
 void txn_run(struct txn_step *s, unsigned event) {
     struct txn *t = s->txn;
     const struct txn_machine *m = txn_machine(t->kind);
@@ -65,6 +75,8 @@ void txn_run(struct txn_step *s, unsigned event) {
         row->action(s);
     if (row->next == m->terminated)
         txn_free(s->layer, t);
+    else if (t->open && m->lingers >> row->next & 1)
+        close_open(s->layer, t);
 }
 
 void txn_send(const struct txn_step *s, struct buf *b) {
@@ -91,8 +103,8 @@ static void set_timer(struct txn_step *s, struct wheel_node *n, enum txn_timer_k
 }
 
 void txn_set_retransmit(struct txn_step *s, enum txn_timer_kind k, uint64_t after) {
-    s->txn->interval = after;
-    set_timer(s, &s->txn->retransmit, k, after);
+    s->txn->open->interval = after;
+    set_timer(s, &s->txn->open->retransmit, k, after);
 }
 
 void txn_set_life(struct txn_step *s, enum txn_timer_kind k, uint64_t after) {
@@ -100,7 +112,7 @@ void txn_set_life(struct txn_step *s, enum txn_timer_kind k, uint64_t after) {
 }
 
 void txn_stop_timers(struct txn_step *s) {
-    wheel_cancel(s->layer->wheel, &s->txn->retransmit);
+    wheel_cancel(s->layer->wheel, &s->txn->open->retransmit);
     wheel_cancel(s->layer->wheel, &s->txn->life);
 }
 
@@ -131,11 +143,17 @@ void txn_send_response(struct txn_step *s) {
 }
 
 struct txn *txn_new(struct txn_layer *l, enum txn_kind kind, struct key128 key) {
-    handle h;
-    struct txn *t = pool_alloc(&l->pool, &h);
-    if (!t)
+    handle h, o;
+    struct txn_open *open = pool_alloc(&l->open, &o);
+    struct txn *t = open ? pool_alloc(&l->pool, &h) : NULL;
+    if (!t) {
+        if (open)
+            pool_free(&l->open, o);
         return NULL;
+    }
+    open->self = o;
     t->self = h;
+    t->open = open;
     t->kind = (uint8_t)kind;
     t->trace_leg = 0xff;
     t->key = key;
@@ -144,13 +162,11 @@ struct txn *txn_new(struct txn_layer *l, enum txn_kind kind, struct key128 key) 
 }
 
 void txn_free(struct txn_layer *l, struct txn *t) {
-    txn_dst_unlink(l, t);
-    wheel_cancel(l->wheel, &t->retransmit);
+    if (t->open)
+        close_open(l, t);
     wheel_cancel(l->wheel, &t->life);
     buf_unref(l->bufs, &t->request);
-    buf_unref(l->bufs, &t->head);
     buf_unref(l->bufs, &t->response);
-    buf_unref(l->bufs, &t->cancel);
     chain_del(&l->by_key, t->self);
     chain_del(&l->by_merge, t->self);
     pool_free(&l->pool, t->self);

@@ -94,6 +94,7 @@ struct txn_machine {
     const char *const *event_names;
     uint8_t states, events;
     uint8_t terminated;           /* that state */
+    uint8_t lingers;              /* a bit for each state in which nothing of struct txn_open is needed */
     uint8_t timers[TXN_TIMER_END];/* event + 1 of each timer of this machine, 0: not of it */
 };
 extern const struct txn_machine txn_machine_ict, txn_machine_nict, txn_machine_ist, txn_machine_nist;

@@ -246,7 +246,7 @@ static uint32_t timers_of(const struct engine *e) {
     EACH(call, c, &e->calls)
         n += wheel_is_set(&c->held_timer);
     EACH(txn, t, &e->txns.pool)
-        n += wheel_is_set(&t->retransmit) + wheel_is_set(&t->life);
+        n += (t->open && wheel_is_set(&t->open->retransmit)) + wheel_is_set(&t->life);
     EACH(leg, l, &e->legs)
         n += (l->repeat && wheel_is_set(&l->repeat->timer)) + wheel_is_set(&l->timer) + wheel_is_set(&l->session_timer);
     EACH(transfer, t, &e->transfers)

@@ -155,7 +155,7 @@ static void test_taken_over_stays(void) {
 
 /* Each of the bounds; what is kept for emergency calls is for those only. */
 static void test_each_bound(void) {
-    for (unsigned what = 0; what < 4; what++) {
+    for (unsigned what = 0; what < 5; what++) {
         struct pair *p = new_pair();
         struct engine *e = p->e[0];
         struct rig_dialog a;
@@ -166,6 +166,8 @@ static void test_each_bound(void) {
             fill(&e->txns.pool, e->txns.pool.count / 8);
         while (what == 3 && port_pool_take(&e->ports, p->r.now, &generation) != PORT_POOL_NONE)
             continue;
+        if (what == 4)
+            fill(&e->txns.open, e->txns.open.count / 8);
         pair_invite_at(p, &a, 0, ALICE, BOB);
         CHECK_EQ(count(p, 0, M_calls_handed), 1);
         CHECK_EQ(pair_calls(p, 1), 1);

@@ -136,6 +136,29 @@ static void test_never(void) {
     rig_free(r);
 }
 
+/* The last eighth of the transactions that may be open is for the calls there are, and for emergency calls. */
+static void test_open_transactions(void) {
+    struct rig *r = new_rig(512);
+    struct pool *open = &r->e->txns.open;
+    handle h;
+    CHECK_EQ(open->count, 4096 / 4 + 64);
+    while (open->used < open->count - open->count / 8)
+        CHECK_TRUE(pool_alloc(open, &h) != NULL);
+    CHECK_EQ(invite(r, 1), 503);
+    CHECK_TRUE(rig_has(r->sent[r->sent_n - 1].bytes, "\r\nRetry-After: "));
+    CHECK_EQ(metrics_get(engine_metrics(r->e), M_pool_full), 1);
+    CHECK_EQ(rig_census(r).calls, 0);
+    CHECK_EQ(ask(r, "INVITE", "urn:service:sos", "", 2), 0);
+    CHECK_EQ(rig_census(r).calls, 1);
+    to_tag = ";tag=x";
+    CHECK_EQ(ask(r, "BYE", "sip:200@example.net", "", 3), 481);
+    to_tag = "";
+    while (pool_alloc(open, &h))
+        continue;
+    CHECK_EQ(ask(r, "INVITE", "urn:service:sos", "", 4), 503);
+    rig_free(r);
+}
+
 static void test_with_replaces(void) {
     struct rig *r = new_rig(512);
     tell(r, 1000, 0, 60);
@@ -294,7 +317,7 @@ static void test_ack_of_a_refusal(void) {
 
 int main(void) {
     return UNIT_RUN("load", UNIT(test_calls_first_then_registrations), UNIT(test_registrations_come_back_first),
-                    UNIT(test_the_answer), UNIT(test_never), UNIT(test_with_replaces),
+                    UNIT(test_the_answer), UNIT(test_never), UNIT(test_open_transactions), UNIT(test_with_replaces),
                     UNIT(test_room_for_emergency_calls), UNIT(test_ports_for_emergency_calls),
                     UNIT(test_legs_for_emergency_calls), UNIT(test_what_waits), UNIT(test_what_stays),
                     UNIT(test_refused_again),

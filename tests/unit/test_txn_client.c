@@ -279,7 +279,7 @@ static void test_cancel_held_then_final(void) {
     cancel(f, h);
     CHECK_EQ(fix_recv(f, fix_response(200, "INVITE", B1, "tt")).kind, TXN_FINAL);
     CHECK_EQ(f->sent_n, 1);
-    CHECK_TRUE(txn_get(&f->layer, h)->cancel == NULL);
+    CHECK_TRUE(txn_get(&f->layer, h)->open == NULL);
     CHECK_EQ(cancel(f, h), HANDLE_NONE);
     CHECK_EQ(f->sent_n, 1);
     fix_end(f);

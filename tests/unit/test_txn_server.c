@@ -60,7 +60,7 @@ static void test_head(void) {
     struct fix *f = fix_new();
     handle h = invite(f, B1);
     CU_ASSERT_FATAL(txn_head(&f->layer, h) != NULL);
-    buf_unref(f->layer.bufs, &txn_get(&f->layer, h)->head);
+    buf_unref(f->layer.bufs, &txn_get(&f->layer, h)->open->head);
     const struct uas_head *head = txn_head(&f->layer, h);
     CU_ASSERT_FATAL(head != NULL);
     CHECK_EQ(head->method, SIP_M_INVITE);

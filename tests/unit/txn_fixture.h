@@ -41,31 +41,36 @@ struct fix {
     struct addr far, near;
 };
 
-static inline void fix_layout(struct fix *f, struct arena *a, uint32_t count) {
+static inline void fix_layout(struct fix *f, struct arena *a, uint32_t count, uint32_t open) {
     static const uint32_t bufs[BUF_CLASSES] = { 64, 0, 64, 0, 64, 8, 0, 0 };
     buf_pool_init(&f->bufs, a, bufs);
     trace_init(&f->trace, a, 64, 0, TRACE_DEBUG);
     struct txn_layer_config c = {
-        .count = count, .key = { 1, 2 }, .wheel = &f->wheel, .bufs = &f->bufs, .metrics = &f->metrics,
-        .trace = &f->trace,
+        .count = count, .open = open, .key = { 1, 2 }, .wheel = &f->wheel, .bufs = &f->bufs,
+        .metrics = &f->metrics, .trace = &f->trace,
     };
     txn_layer_init(&f->layer, a, &c);
 }
 
-static inline struct fix *fix_new_sized(uint32_t count) {
+/* open: as in struct txn_layer_config. */
+static inline struct fix *fix_new_open(uint32_t count, uint32_t open) {
     struct fix *f = calloc(1, sizeof *f);
     struct arena a;
     arena_init(&a, NULL, 0);
-    fix_layout(f, &a, count);
+    fix_layout(f, &a, count, open);
     size_t need = a.used;
     f->mem = aligned_alloc(64, (need + 63) / 64 * 64);
     arena_init(&a, f->mem, need);
-    fix_layout(f, &a, count);
+    fix_layout(f, &a, count, open);
     f->now = 1000 * SEC;
     wheel_init(&f->wheel, f->now);
     CU_ASSERT_FATAL(addr_parse(SL("192.0.2.9:5070"), 5060, &f->far));
     CU_ASSERT_FATAL(addr_parse(SL("192.0.2.1:5060"), 5060, &f->near));
     return f;
+}
+
+static inline struct fix *fix_new_sized(uint32_t count) {
+    return fix_new_open(count, 0);
 }
 
 static inline struct fix *fix_new(void) {
@@ -119,6 +124,7 @@ static inline void fix_end(struct fix *f) {
         txn_drop(&f->layer, h);
     CHECK_EQ(f->wheel.armed, 0);
     CHECK_EQ(f->layer.by_key.used, 0);
+    CHECK_EQ(f->layer.open.used, 0);
     for (unsigned i = 0; i < BUF_CLASSES; i++)
         CHECK_EQ(f->bufs.used[i], 0);
     free(f->mem);
