@@ -2,8 +2,13 @@
 #include "core/b2b/owner_over.h"
 
 #include "core/b2b/barrier.h"
+#include "core/b2b/call.h"
 #include "core/b2b/leg.h"
+#include "core/b2b/media.h"
+#include "core/b2b/media_ports.h"
 #include "core/b2b/owner.h"
+#include "core/b2b/reanchor.h"
+#include "core/b2b/record.h"
 #include "core/b2b/recover.h"
 
 /* Call, and in two digits each: the number that its next leg would have had; those of the legs that live. In hex. */
@@ -106,6 +111,53 @@ static void end_those(struct engine *e, const struct call *c, uint64_t next_leg,
     }
 }
 
+/* ---- who says it had claimed the call, and nobody knows of the claim any more ---- */
+
+/* That owner began at one gap above what our record said. */
+#define CSEQ_JUMP (2 * RECORD_CSEQ_GAP)
+
+static void outrun(struct leg *l) {
+    struct dialog *d = &l->dlg;
+    d->local_cseq = d->local_cseq < INT32_MAX - CSEQ_JUMP ? d->local_cseq + CSEQ_JUMP : d->local_cseq;
+    l->auth_nc += l->auth_nc ? CSEQ_JUMP : 0;
+}
+
+/* Its ports are others than before, so that the description is another one too: what that owner said was the next
+ * version of ours. */
+static bool come_back(struct engine *e, struct leg *l) {
+    struct leg *p = leg_peer(e, l);
+    if (!media_come_home(e, l))
+        return false;
+    l->media.version++;
+    if (l->echo)
+        media_echo(e, l);
+    else if (p && p->peer == l->self)
+        media_connect(e, l, p);
+    return true;
+}
+
+/* It began here and has not been read since, and yet there was another owner: a promoted server has not seen its claim.
+ * Where a call arrived, the word may be that of one that it was sent to before. */
+static bool is_undone(const struct engine *e, uint16_t bucket, const struct call *c) {
+    return !c->taken_us && !c->arrived && c->bucket == bucket && owner_is_mine(e, bucket);
+}
+
+/* Its parties were told to send to that one's ports. */
+static void tell_again(struct engine *e, struct call *c) {
+    trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("was another node's: its parties are told again"));
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        struct leg *l = leg_get(e, c->legs[i]);
+        if (!leg_is_live(l))
+            continue;
+        outrun(l);
+        if (leg_is_up(l) && media_open_count(l) && come_back(e, l))
+            reanchor(e, l);
+    }
+    call_changed(e, c);
+}
+
+/* ---- when it is sure whose the call is ---- */
+
 /* It is not sure what is ours, or its record may be still to be read, or the call to go on from it. */
 static bool is_early(const struct engine *e, uint16_t bucket, const struct call *c) {
     uint16_t at = c ? c->bucket : bucket;
@@ -124,6 +176,9 @@ static bool take(struct engine *e, uint16_t bucket, struct slice bytes) {
         delete_record(e, id, bucket, next_leg);
     else if (!c->resuming && owner_is_mine(e, c->bucket))
         end_those(e, c, next_leg, bytes);
+    c = c ? find(e, id) : NULL;
+    if (c && is_undone(e, bucket, c))
+        tell_again(e, c);
     return true;
 }
 

@@ -3,6 +3,11 @@
  * owner_over: legs whose end their owner could not write, because it had lost the store, and which its successor has
  * from an older record. A dialog that has ended does not come back, so who ended it may say so whenever it learns who
  * has its bucket now: when it forgets the call, or when the store refuses what it has tried to write since.
+ *
+ * The same word tells who owns a call that began with it, and that it has never read, that another engine has had it
+ * meanwhile, by a claim that a promoted server had not seen. What that one told the parties is undone: each leg goes on
+ * above its CSeqs and, if it is up, with other ports, of which its party is told (reanchor.h) in the version of the
+ * session behind that one's.
  */
 #ifndef REFEREE_B2B_OWNER_OVER_H
 #define REFEREE_B2B_OWNER_OVER_H

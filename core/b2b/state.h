@@ -211,6 +211,7 @@ struct call {
     bool rewrite;             /* its record could not be written: when the store is back */
     bool resuming;            /* read from a record, and nothing done yet */
     bool resume_ready;        /* ... because another call of its transfer has to be resumed with it */
+    bool arrived;             /* from another node, with all that it had */
     uint8_t takeovers;        /* attempts to go on with it after an owner's death */
     uint64_t taken_us;
     handle held_first, held_last; /* struct held, in the order of sending */

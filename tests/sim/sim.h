@@ -433,6 +433,8 @@ void world_seen(struct world *w, const struct phone *ph, enum sim_seen what, uns
 void world_renew(struct world *w);
 /* Whoever asked the engine for something may wait in vain, and what it had open is not known. */
 void check_died(struct world *w);
+/* Word of call `id` has come to w->e from an owner by a claim that a promoted server has not seen. */
+void check_undone(struct world *w, uint64_t id);
 const struct leg *leg_of_tag(const struct engine *e, struct slice call_id, struct slice tag);
 
 /* ---- config: what the engine is told, and by whom ---- */

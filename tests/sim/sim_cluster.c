@@ -288,6 +288,14 @@ static bool is_record(const struct event *ev) {
     return own && ev->u.store.more && ticket_part(ev->u.store.ticket) == TICKET_LOAD;
 }
 
+/* The call that a former owner has word of; 0: this is none. */
+static uint64_t over_of(const struct event *ev) {
+    uint64_t id = 0;
+    if (ev->kind == EV_PEER && ev->u.peer.what == PEER_OVER && ev->u.peer.bytes.n >= 16)
+        (void)slice_hex(slice_of(ev->u.peer.bytes.p, 16), &id);
+    return id;
+}
+
 static void arrive(struct world *w, struct sim_fly *f) {
     struct sim_node *n = &w->cluster->node[f->node];
     struct event ev = f->ev;
@@ -315,6 +323,8 @@ static void arrive(struct world *w, struct sim_fly *f) {
             check_died(w);
         if (ev.kind == EV_SEND_FAILED)
             check_excuse(w);
+        if (over_of(&ev))
+            check_undone(w, over_of(&ev));
         w->cluster->passed_on = ev.kind == EV_PEER && ev.u.peer.what == PEER_DATAGRAM;
         world_step_engine(w, &ev);
     }

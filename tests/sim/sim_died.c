@@ -196,3 +196,25 @@ void check_died(struct world *w) {
             died_sub(w, s, cluster ? some : !has(&sound, s->key));
     }
 }
+
+/* ---- a claim that a promoted server has not seen ---- */
+
+/* What its owner had open in the dialogs of that call, and said in them, died with the claim. */
+void check_undone(struct world *w, uint64_t id) {
+    static struct dialogs gone;
+    uint32_t cursor = 0;
+    handle h;
+    gone.n = 0;
+    for (const struct leg *l; (l = pool_next(&w->e->legs, &cursor, &h));) {
+        const struct call *c = call_get(w->e, l->call);
+        if (c->id == id && !c->taken_us && !c->arrived)
+            add(&gone, key_of(l));
+    }
+    for (uint32_t i = 0; i < gone.n; i++)
+        died_dialog(w, check_dialog(w, gone.keys[i]), w->faults.lost_some);
+    for (uint32_t i = 0; i < w->seen.ok_n; i++)
+        w->seen.oks[i].acked |= has(&gone, w->seen.oks[i].key);
+    for (uint32_t i = 0; i < w->seen.sub_n; i++)
+        if (has(&gone, w->seen.subs[i].key))
+            died_sub(w, &w->seen.subs[i], w->faults.lost_some);
+}

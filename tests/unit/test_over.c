@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * Word between two engines that a call, or legs of it, are over (core/b2b/owner_over.h): what still rings ends, a
+ * record that is there again goes, and the parties of a call whose owner by a lost claim has said so are told of its
+ * ports again. And what of a bucket that is claimed anew is read and written.
+ */
+#include "core/b2b/leg.h"
+#include "tests/unit/pair_calls.h"
+
+static struct engine_config config;
+
+/* The former owner says that a leg, or the call, is over, which here still rings: what rings is cancelled, its INVITE's
+ * end tells the rest, and nothing stays. */
+static void over(bool all) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a, b;
+    char text[20];
+    struct sbuf s = sbuf_on(text, sizeof text);
+    uint32_t cursor = 0;
+    handle h;
+    pair_invite_at(p, &a, 0, ALICE, BOB);
+    rig_reply(&p->r, BOB, "INVITE", 180, "", &b);
+    const struct call *c = pool_next(&p->e[0]->calls, &cursor, &h);
+    struct event ev = { .kind = EV_PEER, .u.peer = { .what = PEER_OVER, .from = 2, .bucket = c->bucket } };
+    sbuf_hex(&s, c->id, 16);
+    sbuf_hex(&s, UINT8_MAX, 2);
+    if (!all)
+        sbuf_hex(&s, leg_get(p->e[0], c->legs[0])->number, 2);
+    ev.u.peer.bytes = sbuf_slice(&s);
+    pair_step(p, 0, &ev);
+    CHECK_TRUE(*rig_last(&p->r, BOB, "CANCEL", NULL) != '\0');
+    rig_reply(&p->r, BOB, "CANCEL", 481, "", NULL);
+    pair_wait(p, 70000000);
+    if (!all)
+        rig_request(&p->r, &a, "ACK", "", "");
+    CHECK_EQ(*rig_last(&p->r, ALICE, "SIP/2.0 480", "INVITE") != '\0', !all);
+    pair_wait(p, 70000000);
+    CHECK_TRUE(pair_is_quiet(p));
+    pair_end(p);
+}
+
+static void test_over(void) {
+    over(true);
+    over(false);
+}
+
+/* A call at the first engine, and word that all of it is over. */
+struct over_word {
+    struct pair *p;
+    struct rig_dialog a, b;
+    uint16_t bucket;
+    char text[22 + 1]; /* ... or what lives of it */
+    struct event ev;
+};
+
+static struct pair *over_begin(struct over_word *o, uint32_t from) {
+    uint32_t cursor = 0;
+    handle h;
+    struct pair *p = o->p = pair_new(&config);
+    p->e[0]->cfg.durability = p->e[1]->cfg.durability = DURABILITY_ASYNC;
+    pair_call_at(p, &o->a, &o->b, 0, ALICE, BOB);
+    const struct call *c = pool_next(&p->e[0]->calls, &cursor, &h);
+    o->bucket = c->bucket;
+    snprintf(o->text, sizeof o->text, "%016" PRIx64 "ff", c->id);
+    o->ev = (struct event){ .kind = EV_PEER, .u.peer = { .what = PEER_OVER, .from = from, .bucket = o->bucket } };
+    o->ev.u.peer.bytes = slice_str(o->text);
+    return p;
+}
+
+/* Who has lost the bucket says so while its successor is still reading it. */
+static void test_over_while_loading(void) {
+    struct over_word o;
+    struct pair *p = over_begin(&o, 1);
+    pair_entry(p, 1);
+    pair_bucket(p, 1, BUCKET_LOADING, o.bucket, 0, 2);
+    pair_step(p, 1, &o.ev);
+    pair_taken_by(p, 1, o.bucket);
+    CHECK_EQ(pair_calls(p, 1), 1);
+    pair_wait(p, 300000);
+    rig_reply(&p->r, BOB, "BYE", 200, "", NULL);
+    pair_wait(p, 70000000);
+    CHECK_EQ(metrics_get(engine_metrics(p->e[1]), M_legs_over), 1); /* the other one by that */
+    CHECK_TRUE(pair_is_quiet(p));
+    CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 0);
+    pair_end(p);
+}
+
+static void act(struct pair *p, unsigned i, bool suspended) {
+    pair_step(p, i, &(struct event){ .kind = EV_ACT, .u.act = { .suspended = suspended } });
+}
+
+/* Who has slept hears it before it knows whether the bucket is still its own. */
+static void test_over_while_suspended(void) {
+    for (unsigned lost = 0; lost < 2; lost++) {
+        struct over_word o;
+        struct pair *p = over_begin(&o, 2);
+        act(p, 0, true);
+        pair_step(p, 0, &o.ev);
+        CHECK_TRUE(*rig_last(&p->r, BOB, "BYE", NULL) == '\0');
+        if (lost)
+            pair_bucket(p, 0, BUCKET_OWNER, o.bucket, 2, 2);
+        act(p, 0, false);
+        pair_wait(p, 300000);
+        CHECK_EQ(*rig_last(&p->r, BOB, "BYE", NULL) != '\0', !lost);
+        pair_end(p);
+    }
+}
+
+static char kept[2][1 << 14];
+
+/* The first record of the table "call" in the bucket; stored anew when `again`. */
+static bool keep_record(struct pair *p, unsigned bucket, bool again) {
+    struct buf *key = (struct buf *)(void *)kept[0], *value = (struct buf *)(void *)kept[1];
+    struct store_op op = { .verb = again ? STORE_PUT : STORE_LOAD, .ticket = !again, .bucket = (uint16_t)bucket,
+                           .table = SL("call"), .key = again ? key : NULL, .value = again ? value : NULL };
+    struct event ev = { 0 };
+    store_submit(p->store, &op, rig_wall_ms(&p->r));
+    if (again || !store_answer(p->store, &ev) || !ev.u.store.more)
+        return again;
+    key->len = ev.u.store.key.n;
+    memcpy(key->data, ev.u.store.key.p, key->len);
+    value->len = ev.u.store.value.n;
+    memcpy(value->data, ev.u.store.value.p, value->len);
+    return store_answer(p->store, &ev) && !ev.u.store.more;
+}
+
+/* A promoted server has the record of a call that is over, and whose bucket has gone to another node since: that one
+ * deletes it, but not if it has the call. */
+static void test_over_and_there_again(void) {
+    for (unsigned knows = 0; knows < 2; knows++) {
+        struct over_word o;
+        struct pair *p = over_begin(&o, 2);
+        CHECK_TRUE(keep_record(p, o.bucket, false));
+        if (!knows) {
+            pair_hang_up(p, &o.a, BOB);
+            CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 0);
+            CHECK_TRUE(keep_record(p, o.bucket, true));
+        }
+        pair_step(p, 0, &o.ev);
+        CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 1);
+        pair_wait(p, 300000);
+        CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), knows);
+        pair_end(p);
+    }
+}
+
+/* The bucket's one record of a call is gone from the store. */
+static void lose_record(struct pair *p, unsigned bucket) {
+    struct store_op gone = { .verb = STORE_DELETE, .bucket = (uint16_t)bucket, .table = SL("call") };
+    gone.key = (struct buf *)(void *)kept[0];
+    CHECK_TRUE(keep_record(p, bucket, false));
+    store_submit(p->store, &gone, rig_wall_ms(&p->r));
+}
+
+/* A bucket that is read again while the record of a call that is over is still to be deleted: it is not taken up. */
+static void test_over_and_read_again(void) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a, b;
+    p->e[0]->cfg.durability = DURABILITY_ASYNC;
+    pair_call_at(p, &a, &b, 0, ALICE, BOB);
+    unsigned bucket = pair_hash(&config, a.call_id);
+    p->keeps_records = true;
+    pair_hang_up(p, &a, BOB);
+    CHECK_EQ(pair_calls(p, 0), 0);
+    CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 1);
+    pair_taken_over(p, 0, bucket);
+    CHECK_EQ(pair_calls(p, 0), 0);
+    p->keeps_records = false;
+    pair_wait(p, 3000000);
+    CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 0);
+    pair_end(p);
+}
+
+/* Version of the call that is in another bucket. */
+static uint64_t version_of_other(const struct engine *e, unsigned first, unsigned *bucket) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct call *c; (c = pool_next(&e->calls, &cursor, &h));)
+        if (c->bucket != first) {
+            *bucket = c->bucket;
+            return c->version;
+        }
+    return 0;
+}
+
+/* A bucket that was claimed anew: the records of its calls are written, and those of no other. */
+static void test_written_again(void) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a, b, c, d;
+    unsigned first, other = 0;
+    p->e[0]->cfg.durability = DURABILITY_ASYNC;
+    pair_call_at(p, &a, &b, 0, ALICE, BOB);
+    pair_call_at(p, &c, &d, 0, ALICE, CAROL);
+    first = pair_hash(&config, a.call_id);
+    uint64_t version = version_of_other(p->e[0], first, &other);
+    CHECK_TRUE(version > 0);
+    lose_record(p, first);
+    lose_record(p, other);
+    struct event ev = { .kind = EV_BUCKET, .u.bucket = { .what = BUCKET_MINE, .bucket = (uint16_t)first } };
+    ev.u.bucket.epoch = owner_epoch(p->e[0], (uint16_t)first);
+    ev.u.bucket.rewrite = true;
+    pair_step(p, 0, &ev);
+    pair_wait(p, 300000);
+    CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 1);
+    CHECK_EQ(version_of_other(p->e[0], first, &other), version);
+    pair_end(p);
+}
+
+/* ---- a claim that a promoted server has not seen ---- */
+
+struct told {
+    unsigned cseq, port, host;
+    unsigned long long version;
+};
+
+/* By the last INVITE. */
+static struct told told_of(const struct pair *p, enum rig_name who) {
+    const char *text = rig_last(&p->r, who, "INVITE", NULL);
+    const char *cseq = strstr(text, "\nCSeq: "), *o = strstr(text, "\no="), *c = strstr(text, "\nc=");
+    const char *m = strstr(text, "\nm=audio ");
+    struct told t = { 0 };
+    CHECK_TRUE(cseq && o && c && m);
+    if (!cseq || !o || !c || !m)
+        return t;
+    CHECK_EQ(sscanf(cseq, "\nCSeq: %u", &t.cseq), 1);
+    CHECK_EQ(sscanf(o, "\no=%*s %*u %llu", &t.version), 1);
+    CHECK_EQ(sscanf(c, "\nc=IN IP4 192.0.2.%u", &t.host), 1);
+    CHECK_EQ(sscanf(m, "\nm=audio %u", &t.port), 1);
+    return t;
+}
+
+static void store_claim(struct pair *p, unsigned to, uint16_t bucket, uint64_t epoch) {
+    struct store_op claim = { .verb = STORE_CLAIM, .bucket = bucket, .node = p->number[to],
+                              .former = p->number[!to], .epoch = epoch };
+    store_submit(p->store, &claim, rig_wall_ms(&p->r));
+}
+
+/* The second engine claims the bucket of the first one, which the store does not reach, and tells the call's parties of
+ * its own address; ALICE answers. Then the claim is none, and the first one has the bucket as before. */
+static void claim_undone(struct over_word *o) {
+    struct pair *p = o->p;
+    pair_wait(p, 70000000); /* no 200 is in doubt any more */
+    act(p, 0, true);
+    store_claim(p, 1, o->bucket, 1);
+    pair_bucket(p, 1, BUCKET_LOADING, o->bucket, 0, 2);
+    pair_load(p, 1, o->bucket, SL("call"));
+    pair_bucket(p, 1, BUCKET_MINE, o->bucket, 0, 2);
+    pair_wait(p, 300000);
+    pair_entry(p, 1);
+    rig_reply(&p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+    store_claim(p, 0, o->bucket, 2);
+    pair_bucket(p, 0, BUCKET_MINE, o->bucket, 0, 3);
+    act(p, 0, false);
+}
+
+static bool has_port(const struct engine *e, struct told t) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct leg *l; (l = pool_next(&e->legs, &cursor, &h));)
+        if (port_pool_rtp_port(&e->ports, l->media.streams[0]->slot) == t.port)
+            return true;
+    return false;
+}
+
+/* Who has had the call all the time tells its parties of its ports again, with what is later than what they heard. */
+static void test_claim_undone(void) {
+    static const enum rig_name both[] = { ALICE, BOB };
+    struct over_word o;
+    struct pair *p = over_begin(&o, 2);
+    struct told before[2];
+    p->e[1]->cfg.media_addr = rig_addr(201, 0);
+    claim_undone(&o);
+    for (unsigned i = 0; i < 2; i++) {
+        before[i] = told_of(p, both[i]);
+        CHECK_EQ(before[i].host, 201);
+    }
+    rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL); /* which it cannot write */
+    CHECK_EQ(pair_calls(p, 1), 0);
+    CHECK_EQ(p->kinds[PEER_OVER], 1);
+    pair_entry(p, 0);
+    pair_wait(p, 400000);
+    for (unsigned i = 0; i < 2; i++) {
+        struct told now = told_of(p, both[i]);
+        CHECK_TRUE(now.host != 201 && has_port(p->e[0], now));
+        CHECK_EQ(now.version, before[i].version + 1);
+        CHECK_TRUE(now.cseq > before[i].cseq);
+        rig_reply(&p->r, both[i], "INVITE", 200, rig_sdp("0", "sendrecv", i ? 41000 : 40000), NULL);
+    }
+    pair_hang_up(p, &o.a, BOB);
+    pair_wait(p, 120000000);
+    CHECK_TRUE(pair_is_quiet(p));
+    pair_end(p);
+}
+
+/* One that was read from its record is told of nothing: what it goes by is newer. */
+static void test_word_of_one_taken_over(void) {
+    struct over_word o;
+    struct pair *p = over_begin(&o, 2);
+    pair_wait(p, 70000000);
+    pair_taken_over(p, 0, o.bucket);
+    pair_wait(p, 300000);
+    rig_reply(&p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+    rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
+    snprintf(o.text + 16, 7, "%s", "ff0001");
+    o.ev.u.peer.bytes = slice_str(o.text);
+    p->sends = 0;
+    pair_step(p, 0, &o.ev);
+    pair_wait(p, 1000000);
+    CHECK_EQ(p->sends, 0);
+    CHECK_EQ(pair_calls(p, 0), 1);
+    pair_end(p);
+}
+
+int main(void) {
+    return UNIT_RUN("over", UNIT(test_over), UNIT(test_over_while_loading), UNIT(test_over_while_suspended),
+                    UNIT(test_over_and_there_again), UNIT(test_over_and_read_again), UNIT(test_written_again),
+                    UNIT(test_claim_undone), UNIT(test_word_of_one_taken_over));
+}
