@@ -11,6 +11,7 @@ import sys
 import time
 
 import sip
+from nodes import run
 from sip import Dialog, Failed, Message, Phone, check, sdp, wait_for
 
 PORTS = [int(sys.argv[1]), int(sys.argv[2])]
@@ -238,8 +239,4 @@ def owner_of_call():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Failed as e:
-        print(f"FAIL: {e}", flush=True)
-        sys.exit(1)
+    run(main)

@@ -6,6 +6,7 @@ import sys
 
 import sip
 from cluster import Roaming, all_owned, number, owner_of, start_call
+from nodes import run
 from sip import Failed, Message, check, sdp, wait_for
 
 ROOM = [2, 4]
@@ -139,8 +140,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Failed as e:
-        print(f"FAIL: {e}", flush=True)
-        sys.exit(1)
+    run(main)

@@ -12,6 +12,7 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 
@@ -379,3 +380,12 @@ def calls_of(cluster, owner, count, caller, callee):
         if len(kept) == count:
             return kept
     raise Failed(f"no {count} calls of {owner.name} in 60 tries")
+
+
+def run(main):
+    """The whole of a script: what has failed is said, and its status tells."""
+    try:
+        main()
+    except Failed as e:
+        print(f"FAIL: {e}", flush=True)
+        sys.exit(1)
