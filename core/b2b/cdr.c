@@ -263,12 +263,20 @@ void cdr_party(struct engine *e, struct transfer *t, const struct leg *l, enum t
 
 void cdr_taken_over(struct engine *e, struct transfer *t) {
     const struct call *c = call_get(e, t->call);
-    const handle parties[] = { t->transferor, t->transferee, t->target, t->consult };
+    /* Not by what the leg says: it may be the party of another transfer by now, or of none any more. */
+    const struct {
+        handle leg;
+        enum transfer_role role;
+    } parties[] = { { t->transferor, TR_TRANSFEROR },
+                    { t->transferee, TR_TRANSFEREE },
+                    { t->target, TR_TARGET },
+                    { t->consult, TR_CONSULT } };
     t->history.call_id = c ? c->id : 0;
+    t->history.result = t->result; /* when that was is not known here */
     for (unsigned i = 0; i < sizeof parties / sizeof *parties; i++) {
-        const struct leg *l = leg_get(e, parties[i]);
+        const struct leg *l = leg_get(e, parties[i].leg);
         if (l)
-            cdr_party(e, t, l, (enum transfer_role)l->transfer_role);
+            cdr_party(e, t, l, parties[i].role);
     }
 }
 
