@@ -4,9 +4,9 @@
  * stored; what is sent behind it on the same leg waits behind it. Three classes:
  *
  *   HOLD_RECORD   waits for the record that is written at the end of this step: 2xx to INVITE, REFER, SUBSCRIBE, BYE,
- *                 PRACK; ACK to a 2xx; INVITE to the target of a transfer; re-INVITE, UPDATE and provisional responses
- *                 with a description or RSeq (o= and RSeq must rise by exactly one, also for the next owner of the
- *                 call); NOTIFY
+ *                 PRACK; ACK to a 2xx; PRACK where it or its 18x has a description; INVITE to the target of a transfer;
+ *                 re-INVITE, UPDATE and provisional responses with a description or RSeq (o= and RSeq must rise by
+ *                 exactly one, also for the next owner of the call); NOTIFY
  *   HOLD_BEHIND   other requests: behind what waits on the same leg
  *   HOLD_NEVER    100, retransmissions, CANCEL, ACK to a non-2xx, other responses
  *

@@ -10,12 +10,13 @@
 
 static const struct slice sdp_type = { "application/sdp", 15 };
 
-/* What a request promises; barrier.h. The first INVITE to who is called does not wait: nobody was told anything. */
+/* What a request promises; barrier.h. The first INVITE to who is called does not wait: nobody was told anything. What a
+ * reliable 18x has said does not come again behind its PRACK, nor need the 2xx say it. */
 static enum hold promise_of(const struct leg *l, enum sip_method method, const struct dialog_request *r,
                             enum txn_purpose purpose) {
     if (method == SIP_M_INVITE)
         return purpose == FOR_REINVITE || l->transfer != HANDLE_NONE ? HOLD_RECORD : HOLD_BEHIND;
-    if (method == SIP_M_UPDATE && r->body.n)
+    if ((method == SIP_M_UPDATE && r->body.n) || purpose == FOR_PRACK_SDP)
         return HOLD_RECORD;
     return purpose == FOR_NOTIFY || purpose == FOR_REFER ? HOLD_RECORD : HOLD_BEHIND;
 }

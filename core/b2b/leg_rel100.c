@@ -63,7 +63,7 @@ bool leg_early_heard(struct engine *e, struct leg *l, const struct sip_msg *msg)
     return true;
 }
 
-bool leg_prack(struct engine *e, struct leg *l, struct slice sdp) {
+static bool send_prack(struct engine *e, struct leg *l, struct slice sdp, bool described) {
     char lines[REL100_LINES_MAX];
     struct sbuf b = sbuf_on(lines, sizeof lines);
     rel100_put_rack(&b, l->prack_rseq, l->invite_cseq);
@@ -74,7 +74,11 @@ bool leg_prack(struct engine *e, struct leg *l, struct slice sdp) {
         oa_step(&l->oa, OA_EV_SEND_ANSWER);
         l->early_answer = true;
     }
-    return leg_request(e, l, SL("PRACK"), FOR_PRACK, &r) != HANDLE_NONE;
+    return leg_request(e, l, SL("PRACK"), described ? FOR_PRACK_SDP : FOR_PRACK, &r) != HANDLE_NONE;
+}
+
+bool leg_prack(struct engine *e, struct leg *l, struct slice sdp) {
+    return send_prack(e, l, sdp, true);
 }
 
 void leg_early_acknowledge(struct engine *e, struct leg *l, const struct sip_msg *msg) {
@@ -90,7 +94,7 @@ void leg_early_acknowledge(struct engine *e, struct leg *l, const struct sip_msg
         oa_step(&l->oa, OA_EV_RECV_OFFER);
         return; /* whoever the event goes to says what the answer is */
     }
-    leg_prack(e, l, SLICE_NONE);
+    send_prack(e, l, SLICE_NONE, described);
 }
 
 /* Nobody has an answer to its offer: it is answered with silence, and re-offered when the call is up. */

@@ -387,7 +387,7 @@ enum engine_timer {
 
 /* txn.ctx_kind: what a client transaction of a leg is for. txn.ctx is the leg. */
 enum txn_purpose { FOR_NONE, FOR_INVITE, FOR_REINVITE, FOR_BYE, FOR_BRIDGED, FOR_NOTIFY, FOR_REFER, FOR_REFRESH,
-                   FOR_PRACK };
+                   FOR_PRACK, FOR_PRACK_SDP /* with a description, or to a 18x with one */ };
 
 struct registrar;
 
