@@ -49,6 +49,9 @@ static bool dialled_event(struct engine *e, struct transfer *t, struct leg *l, c
         transfer_step(e, t, ok ? TRANSFER_EV_TRANSFEREE_YES : TRANSFER_EV_TRANSFEREE_NO, ok ? 200 : 488);
         return true;
     }
+    /* In a reliable one: its 2xx need not say it again. */
+    if (ev->kind == LEG_EV_PROGRESS && l->early_answer && media_in(e, l, ev->msg))
+        return media_received(e, l, ev->msg->body, false);
     if (ev->kind == LEG_EV_REFUSED || is_end(ev)) {
         transfer_role(e, t, l->self, TR_NONE);
         if (!transfer_drop_dialled(e, t, NULL))
