@@ -57,8 +57,8 @@ struct txn_times {
     uint64_t d;                   /* Timer D, at least 32 s on a real network */
 };
 
-/* What it needs only until it has its final response; given back when it only lingers: ICT Accepted, NICT Completed,
- * IST Accepted and Confirmed, NIST Completed. Those are most, by far. */
+/* What it needs only until it has its final response; given back when it only lingers: ICT Accepted and Completed,
+ * NICT Completed, IST Accepted and Confirmed, NIST Completed. Those are most, by far. */
 struct txn_open {
     handle self;                  /* in the pool of these */
     struct buf *head;             /* IST: see txn_head; while there is the request */
