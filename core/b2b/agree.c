@@ -46,7 +46,7 @@ static struct leg *uninformed(const struct view *u, const struct view *v) {
 
 /* It could not hear of it just then, and has refused nothing. */
 static bool is_to_be_told(const struct leg *l) {
-    return l->session_unsure && l->not_now;
+    return l->session_unsure && !leg_has_refused(l);
 }
 
 static struct leg *who(const struct engine *e, struct leg *a, struct leg *b) {

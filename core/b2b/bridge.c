@@ -332,6 +332,8 @@ static void on_refreshed(struct engine *e, struct leg *l, const struct leg_event
     if (!media_in(e, l, ev->msg) || slice_eq(ev->msg->body, leg_str(l, LEG_SDP_REMOTE)) ||
         !media_received(e, l, ev->msg->body, false) || !other || other->peer != l->self)
         return;
+    /* What the network did not deliver is not sent again and again, but there is something new to be told. */
+    other->not_now = other->not_now || other->offer_lost;
     media_connect(e, l, other);
     agree_unless_transferred(e, l, other);
     call_changed(e, leg_call(e, l));

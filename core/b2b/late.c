@@ -50,7 +50,7 @@ void late_ask(struct engine *e, struct leg *l, const struct leg *other) {
 void late_agree(struct engine *e, struct leg *a, struct leg *b) {
     struct slice of_a = leg_str(a, LEG_SDP_REMOTE), of_b = leg_str(b, LEG_SDP_REMOTE);
     /* One that has just refused to hear of anything else keeps what it has. */
-    if (a->session_unsure || b->session_unsure || leg_is_transferred(e, a) || leg_is_transferred(e, b))
+    if (leg_has_refused(a) || leg_has_refused(b) || leg_is_transferred(e, a) || leg_is_transferred(e, b))
         return;
     bool known = of_a.p && of_b.p && media_is_same(e, b, of_a, -1) && media_is_same(e, a, of_b, -1);
     if (!known && leg_is_up(a) && leg_is_up(b))

@@ -149,6 +149,10 @@ static inline bool leg_is_transferred(const struct engine *e, const struct leg *
     const struct transfer *t = transfer_get(e, l->transfer);
     return t && t->mode != MODE_RELAY && (l->transfer_role == TR_TRANSFEREE || l->transfer_role == TR_TARGET);
 }
+/* It would not have what it was told last; one that could not hear of it just then has refused nothing. */
+static inline bool leg_has_refused(const struct leg *l) {
+    return l->session_unsure && !l->not_now;
+}
 /* The live leg it talks with, or NULL. */
 static inline struct leg *leg_peer(const struct engine *e, const struct leg *l) {
     struct leg *p = leg_get(e, l->peer);

@@ -117,7 +117,8 @@ struct leg {
     bool no_rel100;         /* our INVITE does not offer it */
     bool refreshing;        /* the open re-INVITE is the session timer's */
     bool offer_lost;        /* the last re-INVITE had one, and was given up, unanswered: its 2xx may still come */
-    bool not_now;           /* ... or refused by 491, or agreed to late: session_unsure, but it may be told */
+    bool not_now;           /* ... or refused by 491, or agreed to late: session_unsure, but it may be told. What was
+                               ours only when there is something new */
     bool keep_on_bye;       /* a subscription outlives the INVITE usage */
     bool late_offer;        /* our open INVITE had no SDP: the ACK brings the answer */
     bool own_invite;        /* the open re-INVITE is ours, not the peer leg's */
