@@ -322,7 +322,7 @@ struct seen_dialog {
     uint64_t ok_at;               /* the engine's 2xx without ACK; 0: none */
     uint32_t cseq;
     uint64_t ok_tag;              /* the peer's, of that dialog: a fork has another */
-    uint32_t ok_cseq, ok_cseq_last;
+    uint32_t ok_cseq, ok_cseq_last, acked_cseq;
     uint32_t provisional_cseq;    /* INVITE that had a 1xx delivered */
     bool bye_out, unheard;        /* unheard: its open INVITE is excused, but goes on */
     uint64_t gone_at;             /* the peer said last that there is no such dialog; 0: never */

@@ -126,6 +126,8 @@ static void in_request(struct world *w, const struct sip_msg *m) {
     if (!m->to_tag.p)
         return;
     struct seen_dialog *d = dialog_of(w, m->call_id, m->to_tag);
+    if (m->method == SIP_M_ACK)
+        d->acked_cseq = m->cseq;
     if (m->method == SIP_M_ACK && m->cseq == d->ok_cseq)
         d->ok_at = d->ok_cseq = 0;
     /* Its 2xx may have been lost between nodes, and is not repeated behind its BYE. */
@@ -445,7 +447,8 @@ static void out_response(struct world *w, const struct sip_msg *m, uint8_t to) {
     if (m->cseq_method == SIP_M_INVITE && m->status >= 200) {
         if (branch_key(m) == d->in_invite)
             d->in_invite = 0;
-        if (m->status < 300 && m->cseq > d->ok_cseq_last) {
+        /* The ACK to a former owner's 2xx stands, though its next one says the same once more. */
+        if (m->status < 300 && m->cseq > d->ok_cseq_last && m->cseq != d->acked_cseq) {
             d->ok_at = w->now;
             d->ok_cseq = d->ok_cseq_last = m->cseq;
             d->ok_tag = sim_hash(m->from_tag);
