@@ -143,6 +143,12 @@ void agree_on_late_answer(struct engine *e, struct leg *l, const struct sip_msg 
     call_changed(e, leg_call(e, l));
 }
 
+void agree_on_late_update(struct engine *e, struct leg *l) {
+    struct leg *other = leg_peer(e, l);
+    if (is_to_be_told(l) && other && other->peer == l->self)
+        agree_anew(e, l, other);
+}
+
 void agree_on_refusal(struct engine *e, struct leg *l) {
     struct leg *other = leg_peer(e, l);
     bool untold = l->untold;

@@ -499,6 +499,7 @@ static struct slice pass_update_answer(struct engine *e, struct leg *l, struct l
     if (l->oa == OA_OFFER_SENT)
         oa_step(&l->oa, msg && msg->status < 300 && msg->body.n ? OA_EV_RECV_ANSWER : OA_EV_ABORT);
     bool answered = msg && msg->status < 300 && msg->body.n && media_received(e, l, msg->body, false);
+    l->session_unsure = l->session_unsure && !answered;
     if (!other)
         return SLICE_NONE;
     if (answered)
@@ -533,7 +534,9 @@ static void on_response(struct engine *e, struct leg *l, const struct leg_event 
     if (!leg_is_live(other))
         other = NULL;
     bool reinvite = leg_is_up(l) && l->invite_out != HANDLE_NONE;
-    bool update = ev->msg ? ev->msg->cseq_method == SIP_M_UPDATE : l->oa == OA_OFFER_SENT && !reinvite;
+    bool update = l->oa == OA_OFFER_SENT && !reinvite;
+    if (ev->msg || asked)
+        update = ev->msg ? ev->msg->cseq_method == SIP_M_UPDATE : asked->method == SIP_M_UPDATE;
     struct uas_response r = { .status = for_caller(ev->status) };
     if (update && !reinvite && brought_offer(e, l, ev->peer_txn)) {
         bool answered = other && other->update_in != ev->peer_txn; /* by orphan.c, meanwhile */
@@ -544,6 +547,8 @@ static void on_response(struct engine *e, struct leg *l, const struct leg_event 
             return;
         if (other)
             other->update_in = HANDLE_NONE;
+        if (other && !ev->msg && leg_is_up(l))
+            l->session_unsure = l->not_now = true; /* whether it has it is not known */
         r.content_type = SL("application/sdp");
     } else if (ev->msg) {
         r.body = ev->msg->body;

@@ -2,6 +2,7 @@
 #include "core/b2b/engine.h"
 
 #include "core/b2b/admin.h"
+#include "core/b2b/agree.h"
 #include "core/b2b/anchor.h"
 #include "core/b2b/barrier.h"
 #include "core/b2b/bridge.h"
@@ -175,12 +176,15 @@ static bool is_our_via(const struct engine *e, const struct sip_msg *msg) {
 
 /* Also of another fork than the one that we hold: its transaction may have been a former owner's. */
 static void on_stray_response(struct engine *e, const struct sip_msg *msg) {
-    if (msg->cseq_method != SIP_M_INVITE || msg->status < 200)
+    bool update = msg->cseq_method == SIP_M_UPDATE && msg->body.n && msg->status / 100 == 2;
+    if ((msg->cseq_method != SIP_M_INVITE && !update) || msg->status < 200)
         return;
     struct leg *l = leg_find_local(e, msg->call_id, msg->from_tag);
     if (!l || leg_call(e, l)->resuming)
         return;
-    if (recover_answers_retry(e, l, msg)) {
+    if (update) {
+        agree_on_late_update(e, l);
+    } else if (recover_answers_retry(e, l, msg)) {
         struct leg_event ev = leg_on_answer(e, l, msg);
         engine_leg_event(e, l, &ev);
     } else if (msg->status < 300 && leg_on_stray_2xx(e, l, msg)) {

@@ -139,7 +139,7 @@ enum txn_event_kind {
     TXN_2XX_AGAIN,                /* INVITE: a further 2xx, repeated or of another fork (see its To tag): ACK it */
     TXN_TIMEOUT,                  /* `timer` tells: B, F: no answer (as 408); CANCELLED: no final behind a CANCEL;
                                      H: no ACK to our non-2xx; EXPIRED: the TU did not answer in 64*T1 */
-    TXN_FAILED,                   /* transport error; as 503, section 8.1.3.1 */
+    TXN_FAILED,                   /* transport error; as 503, section 8.1.3.1. other: `peer` of a NICT */
     /* server */
     TXN_NEW_REQUEST,              /* txn: the new IST or NIST; no ACK or CANCEL. `merged`: answer 482 (8.2.2.2) */
     TXN_CANCEL,                   /* txn: the CANCEL's own NIST; other: the IST it names or HANDLE_NONE (answer

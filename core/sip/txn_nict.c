@@ -45,6 +45,7 @@ static void timeout(struct txn_step *s) {
 
 static void fail(struct txn_step *s) {
     txn_tell(s, TXN_FAILED);
+    s->ev->other = s->txn->peer; /* still to be answered */
 }
 
 #define STATE(name) [NICT_##name]
