@@ -447,9 +447,9 @@ static void out_response(struct world *w, const struct sip_msg *m, uint8_t to) {
     if (m->cseq_method == SIP_M_INVITE && m->status >= 200) {
         if (branch_key(m) == d->in_invite)
             d->in_invite = 0;
-        /* The ACK to a former owner's 2xx stands, though its next one says the same once more. */
-        if (m->status < 300 && m->cseq > d->ok_cseq_last && m->cseq != d->acked_cseq) {
-            d->ok_at = w->now;
+        if (m->status < 300 && m->cseq > d->ok_cseq_last) {
+            /* The ACK to a former owner's 2xx stands, though its next one says the same once more. */
+            d->ok_at = m->cseq > d->acked_cseq ? w->now : 0;
             d->ok_cseq = d->ok_cseq_last = m->cseq;
             d->ok_tag = sim_hash(m->from_tag);
         }
