@@ -125,14 +125,24 @@ static bool answers_lost(struct leg *l, const struct sip_msg *msg) {
     return lost;
 }
 
+/* The same, but for an offer of ours that it has refused since, since it was still at that one. */
+static bool answers_former(struct leg *l, const struct sip_msg *msg) {
+    bool lost = l->lost_cseq == msg->cseq && msg->cseq != l->invite_cseq && msg->body.n && l->session_unsure &&
+                l->oa == OA_STABLE && leg_is_up(l);
+    if (lost)
+        l->lost_cseq = 0;
+    return lost;
+}
+
 bool leg_on_stray_2xx(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     if (!slice_eq(msg->to_tag, leg_str(l, DLG_REMOTE_TAG)))
         refuse_fork(e, l, msg);
     else if (l->ack && l->ack_cseq == msg->cseq && barrier_has(e, l, l->ack))
         return false; /* its ACK waits, and goes out soon */
-    else if (l->ack_cseq == msg->cseq || msg->cseq != l->invite_cseq)
+    else if (l->ack_cseq == msg->cseq || msg->cseq != l->invite_cseq) {
         leg_ack_again(e, l, msg->cseq); /* its ACK was lost; a later INVITE of ours may have gone its way since */
-    else if (is_given_up_offer(l, msg)) {
+        return answers_former(l, msg);
+    } else if (is_given_up_offer(l, msg)) {
         l->own_invite = true; /* nobody else waits for it any more */
         return oa_step(&l->oa, OA_EV_RECV_OFFER) == OA_OK;
     } else if (!l->late_offer || l->oa != OA_OFFER_RCVD) {
@@ -270,6 +280,8 @@ static struct leg_event reinvite_failed(struct engine *e, struct leg *l, const s
     close_reinvite(e, l);
     l->refreshing = false;
     l->offer_lost = !msg && !l->late_offer;
+    if (l->offer_lost)
+        l->lost_cseq = l->invite_cseq;
     l->not_now = !own && (!msg || status == 491);
     l->session_unsure = l->session_unsure || !(refresh || (own && l->late_offer));
     if (l->oa == OA_OFFER_SENT)
