@@ -526,12 +526,6 @@ static bool brought_offer(struct engine *e, const struct leg *l, handle txn) {
     return req ? req->body.n != 0 : l->oa == OA_OFFER_SENT;
 }
 
-/* What an UPDATE told it last is not what it goes by; without a response that is not known. As for a re-INVITE. */
-static void note_not_agreed(struct leg *l, const struct leg_event *ev) {
-    l->session_unsure = true;
-    l->not_now = !ev->msg || ev->msg->status == 491;
-}
-
 static void on_response(struct engine *e, struct leg *l, const struct leg_event *ev) {
     const struct txn *asked = txn_get(&e->txns, ev->peer_txn);
     struct leg *other = asked ? leg_get(e, asked->ctx) : NULL, *peer = leg_peer(e, l);
@@ -554,7 +548,7 @@ static void on_response(struct engine *e, struct leg *l, const struct leg_event 
         if (other)
             other->update_in = HANDLE_NONE;
         if (other && leg_is_up(l) && !(ev->msg && ev->msg->status < 300))
-            note_not_agreed(l, ev);
+            l->session_unsure = true, l->not_now = !ev->msg || ev->msg->status == 491; /* as for a re-INVITE */
         r.content_type = SL("application/sdp");
     } else if (ev->msg) {
         r.body = ev->msg->body;
