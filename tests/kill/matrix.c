@@ -2,6 +2,7 @@
 /* kill [--flow NAME] [--cell FLOW/VARIANT/N]: the matrix, or a part of it. Exit status 0: nothing was lost. */
 #include "tests/kill/kill.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -196,6 +197,8 @@ int main(int argc, char **argv) {
     only = (unsigned)strtoul(part_name[2], NULL, 10);
     verbose = only > 0;
     check_set_hook(say_check, NULL);
+    /* What a world had goes back to the kernel with it: each cell is a copy of all that this process holds. */
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     cells = mmap(NULL, CELLS_MAX * sizeof *cells, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(cells != MAP_FAILED);
     printf("%-14s %-10s %5s %5s %9s %11s %5s %13s\n", "flow", "nodes", "cells", "run", "completed", "rolled back",
