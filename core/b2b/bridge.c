@@ -346,7 +346,9 @@ void bridge_came_late(struct engine *e, struct leg *l, const struct sip_msg *msg
         return;
     }
     struct leg_event ev = { .kind = LEG_EV_REFRESHED, .own = true, .msg = msg, .status = msg->status };
-    if (l->session_unsure)
+    if (msg->cseq != l->invite_cseq)
+        agree_on_late_update(e, l);
+    else if (l->session_unsure)
         agree_on_late_answer(e, l, msg);
     else
         on_refreshed(e, l, &ev);

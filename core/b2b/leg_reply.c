@@ -125,12 +125,12 @@ static bool answers_lost(struct leg *l, const struct sip_msg *msg) {
     return lost;
 }
 
-/* The same, but for an offer of ours that it has refused since, since it was still at that one. */
+/* The same of an INVITE before the last one, which it has refused since it was still at that one. */
 static bool answers_former(struct leg *l, const struct sip_msg *msg) {
     bool lost = l->lost_cseq == msg->cseq && msg->cseq != l->invite_cseq && msg->body.n && l->session_unsure &&
                 l->oa == OA_STABLE && leg_is_up(l);
     if (lost)
-        l->lost_cseq = 0;
+        l->lost_cseq = 0, l->not_now = true;
     return lost;
 }
 
@@ -280,7 +280,7 @@ static struct leg_event reinvite_failed(struct engine *e, struct leg *l, const s
     close_reinvite(e, l);
     l->refreshing = false;
     l->offer_lost = !msg && !l->late_offer;
-    if (l->offer_lost)
+    if (!msg)
         l->lost_cseq = l->invite_cseq;
     l->not_now = !own && (!msg || status == 491);
     l->session_unsure = l->session_unsure || !(refresh || (own && l->late_offer));

@@ -145,7 +145,7 @@ struct leg {
                              OA_OFFER_RCVD without invite_in */
     uint32_t auth_nc;     /* requests sent with the nonce of LEG_CHALLENGE */
     uint32_t invite_cseq; /* of our last INVITE */
-    uint32_t lost_cseq;     /* of the last one that offer_lost was said of */
+    uint32_t lost_cseq;     /* of the last one that was given up, unanswered */
     uint32_t refer_done;  /* CSeq of its last REFER whose transfer is over; 0: none */
     struct buf *ok;       /* our 2xx, repeated until its ACK (section 13.3.1.4) */
     uint32_t ok_cseq;
