@@ -143,7 +143,7 @@ void agree_on_late_answer(struct engine *e, struct leg *l, const struct sip_msg 
     call_changed(e, leg_call(e, l));
 }
 
-void agree_on_late_update(struct engine *e, struct leg *l) {
+void agree_on_late_2xx(struct engine *e, struct leg *l) {
     struct leg *other = leg_peer(e, l);
     if (is_to_be_told(l) && other && other->peer == l->self)
         agree_anew(e, l, other);

@@ -22,7 +22,7 @@ void agree_on_answer(struct engine *e, struct leg *l, const struct sip_msg *msg)
 void agree_on_late_answer(struct engine *e, struct leg *l, const struct sip_msg *msg);
 /* l has agreed to an UPDATE, or an INVITE before our last one, of which the network had said that it did not arrive: it
  * is told what holds. */
-void agree_on_late_update(struct engine *e, struct leg *l);
+void agree_on_late_2xx(struct engine *e, struct leg *l);
 /* A re-INVITE of l was refused: what it had said before it stands. */
 void agree_on_refusal(struct engine *e, struct leg *l);
 

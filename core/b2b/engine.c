@@ -183,7 +183,7 @@ static void on_stray_response(struct engine *e, const struct sip_msg *msg) {
     if (!l || leg_call(e, l)->resuming)
         return;
     if (update) {
-        agree_on_late_update(e, l);
+        agree_on_late_2xx(e, l);
     } else if (recover_answers_retry(e, l, msg)) {
         struct leg_event ev = leg_on_answer(e, l, msg);
         engine_leg_event(e, l, &ev);
