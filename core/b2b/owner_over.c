@@ -116,12 +116,6 @@ static void end_those(struct engine *e, const struct call *c, uint64_t next_leg,
 /* That owner began at one gap above what our record said. */
 #define CSEQ_JUMP (2 * RECORD_CSEQ_GAP)
 
-static void outrun(struct leg *l) {
-    struct dialog *d = &l->dlg;
-    d->local_cseq = d->local_cseq < INT32_MAX - CSEQ_JUMP ? d->local_cseq + CSEQ_JUMP : d->local_cseq;
-    l->auth_nc += l->auth_nc ? CSEQ_JUMP : 0;
-}
-
 /* Its ports are others than before, so that the description is another one too: what that owner said was the next
  * version of ours. */
 static bool come_back(struct engine *e, struct leg *l) {
@@ -149,7 +143,7 @@ static void tell_again(struct engine *e, struct call *c) {
         struct leg *l = leg_get(e, c->legs[i]);
         if (!leg_is_live(l))
             continue;
-        outrun(l);
+        record_outrun(l, CSEQ_JUMP);
         if (leg_is_up(l) && media_open_count(l) && come_back(e, l))
             reanchor(e, l);
     }

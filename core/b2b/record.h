@@ -70,6 +70,8 @@ void record_resume(struct engine *e, struct call *c);
 /* The same in two parts, of which the second acts on other calls: of a transfer first all calls' legs. */
 void record_resume_legs(struct engine *e, struct call *c);
 void record_resume_rest(struct engine *e, struct call *c);
+/* The next request of l has a CSeq, and an nc if any, above what another owner may have used: `gap` above ours. */
+void record_outrun(struct leg *l, uint32_t gap);
 /* Legs that have nobody to talk with, and are in no transfer, end. */
 void record_end_alone(struct engine *e, struct call *c);
 /* Some leg waits for a transfer whose call is not in this engine. */

@@ -163,10 +163,15 @@ static void resume_incoming(struct engine *e, struct leg *l) {
         leg_rel_resume(e, l, o.bytes, &o.addr);
 }
 
+void record_outrun(struct leg *l, uint32_t gap) {
+    struct dialog *d = &l->dlg;
+    d->local_cseq = d->local_cseq < INT32_MAX - gap ? d->local_cseq + gap : d->local_cseq;
+    l->auth_nc += l->auth_nc ? gap : 0;
+}
+
 static void resume_leg(struct engine *e, struct leg *l) {
     struct dialog *d = &l->dlg;
-    d->local_cseq = d->local_cseq < INT32_MAX - RECORD_CSEQ_GAP ? d->local_cseq + RECORD_CSEQ_GAP : d->local_cseq;
-    l->auth_nc += l->auth_nc ? RECORD_CSEQ_GAP : 0;
+    record_outrun(l, RECORD_CSEQ_GAP);
     /* The answer to its last request may be lost: that comes again. */
     if (d->remote_cseq_known && d->remote_cseq)
         d->remote_cseq--;
