@@ -49,9 +49,8 @@ static bool has_room(const struct engine *e, bool emergency, bool again) {
     uint32_t kept_calls = emergency ? 0 : e->load.kept_calls, kept_legs = emergency ? 0 : e->load.kept_legs;
     kept_calls += again ? e->calls.count / ROOM_AGAIN : 0;
     kept_legs += again ? e->legs.count / ROOM_AGAIN : 0;
-    return e->calls.count - e->calls.used > kept_calls &&
-           e->legs.count - e->legs.used >= kept_legs + LEGS_OF_CALL && txn_has_room(&e->txns, 1, !emergency) &&
-           has_ports(e, emergency);
+    return pool_has_more(&e->calls, kept_calls) && pool_has_more(&e->legs, kept_legs + LEGS_OF_CALL - 1) &&
+           txn_has_room(&e->txns, 1, !emergency) && has_ports(e, emergency);
 }
 
 void hand_tell(struct engine *e) {
@@ -125,8 +124,7 @@ struct slice hand_retry_after(struct engine *e, const struct sip_msg *msg) {
 /* ---- what was handed ---- */
 
 static uint64_t key_of(const struct engine *e, const struct sip_msg *msg) {
-    struct slice pieces[] = { msg->call_id, msg->from_tag };
-    return siphash128_quick_pieces(e->map_key, pieces, 2).a | 1;
+    return recover_key(e, msg->call_id, msg->from_tag) | 1;
 }
 
 static struct handed *place_of(const struct engine *e, uint64_t key) {

@@ -129,8 +129,10 @@ static bool answers_lost(struct leg *l, const struct sip_msg *msg) {
 static bool answers_former(struct leg *l, const struct sip_msg *msg) {
     bool lost = l->lost_cseq == msg->cseq && msg->cseq != l->invite_cseq && msg->body.n && l->session_unsure &&
                 l->oa == OA_STABLE && leg_is_up(l);
-    if (lost)
-        l->lost_cseq = 0, l->not_now = true;
+    if (lost) {
+        l->lost_cseq = 0;
+        l->not_now = true;
+    }
     return lost;
 }
 

@@ -134,12 +134,8 @@ static enum load_class class_of(const struct engine *e, const struct sip_msg *ms
     }
 }
 
-static bool has_more(const struct pool *p, uint32_t kept) {
-    return p->count - p->used > kept;
-}
-
 bool load_leaves_legs(const struct engine *e, const struct call *c) {
-    return c->emergency || has_more(&e->legs, e->load.kept_legs);
+    return c->emergency || pool_has_more(&e->legs, e->load.kept_legs);
 }
 
 /* Every so manieth, evenly. */
@@ -180,7 +176,7 @@ bool load_is_high(const struct engine *e) {
 enum load_verdict load_judge(struct engine *e, const struct sip_msg *msg) {
     struct load_gate *g = &e->load;
     uint64_t mark;
-    bool full = g->kept_calls && !has_more(&e->calls, g->kept_calls);
+    bool full = g->kept_calls && !pool_has_more(&e->calls, g->kept_calls);
     bool lately = g->refused_us && e->now - g->refused_us < REPEATS_US;
     if (!full && !g->closed && !g->waiting && !lately)
         return LOAD_ADMITS;

@@ -169,14 +169,14 @@ void recover_forget(struct engine *e, struct call *c) {
 
 /* ---- requests without To tag that come again ---- */
 
-static uint64_t remote_hash(const struct engine *e, struct slice call_id, struct slice tag) {
+uint64_t recover_key(const struct engine *e, struct slice call_id, struct slice tag) {
     struct slice pieces[] = { call_id, tag };
     return siphash128_quick_pieces(e->map_key, pieces, 2).a;
 }
 
 void recover_index(struct engine *e, struct leg *l) {
     if (!l->dlg.uac && !l->by_remote.place)
-        chain_put(&e->by_remote, remote_hash(e, leg_str(l, DLG_CALL_ID), leg_str(l, DLG_REMOTE_TAG)), l->self);
+        chain_put(&e->by_remote, recover_key(e, leg_str(l, DLG_CALL_ID), leg_str(l, DLG_REMOTE_TAG)), l->self);
 }
 
 void recover_unindex(struct engine *e, struct leg *l) {
@@ -185,7 +185,7 @@ void recover_unindex(struct engine *e, struct leg *l) {
 
 static struct leg *find_remote(const struct engine *e, struct slice call_id, struct slice tag) {
     uint32_t cursor = 0;
-    uint64_t hash = remote_hash(e, call_id, tag);
+    uint64_t hash = recover_key(e, call_id, tag);
     for (struct leg *l; (l = chain_next(&e->by_remote, hash, &cursor));)
         if (slice_eq(leg_str(l, DLG_CALL_ID), call_id) && slice_eq(leg_str(l, DLG_REMOTE_TAG), tag))
             return l;

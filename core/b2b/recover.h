@@ -63,6 +63,8 @@ void engine_leg_event(struct engine *e, struct leg *l, const struct leg_event *e
 /* An INVITE, REFER or SUBSCRIBE without To tag that made a leg of a call which was taken over: its answer is given
  * again. */
 bool recover_repeated(struct engine *e, const struct sip_msg *msg, handle txn);
+/* Of who asks for a dialog: its Call-ID and tag. */
+uint64_t recover_key(const struct engine *e, struct slice call_id, struct slice tag);
 /* It may be such a one. */
 bool recover_knows(const struct engine *e, const struct sip_msg *msg);
 /* A final response to an INVITE that a former owner had sent again, with credentials or another Session-Expires, when

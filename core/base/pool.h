@@ -36,6 +36,10 @@ static inline void *pool_get(const struct pool *p, handle h) {
         return NULL;
     return p->objects + (size_t)index * p->size;
 }
+/* More than `kept` are free. */
+static inline bool pool_has_more(const struct pool *p, uint32_t kept) {
+    return p->count - p->used > kept;
+}
 /* Of a live object. */
 handle pool_handle(const struct pool *p, const void *object);
 /* A live handle only (CHECK). */
