@@ -102,9 +102,9 @@ void party_await(struct engine *e, struct transfer *t) {
     struct slice call_id, local_tag;
     uint64_t bucket, id;
     for (unsigned p = 0; p < PARTY_COUNT; p++)
-        if (!t->awaits[p].place && record_party_at(named(t, p), &call_id, &local_tag))
+        if (!chain_has(&t->awaits[p]) && record_party_at(named(t, p), &call_id, &local_tag))
             chain_put(&e->awaited[p], leg_tag_hash(e, local_tag), t->self);
-    if (!t->awaits[AWAITS_CALL].place && read_call_name(named(t, AWAITS_CALL), &bucket, &id))
+    if (!chain_has(&t->awaits[AWAITS_CALL]) && read_call_name(named(t, AWAITS_CALL), &bucket, &id))
         chain_put(&e->awaited[AWAITS_CALL], id, t->self);
 }
 

@@ -175,7 +175,7 @@ uint64_t recover_key(const struct engine *e, struct slice call_id, struct slice 
 }
 
 void recover_index(struct engine *e, struct leg *l) {
-    if (!l->dlg.uac && !l->by_remote.place)
+    if (!l->dlg.uac && !chain_has(&l->by_remote))
         chain_put(&e->by_remote, recover_key(e, leg_str(l, DLG_CALL_ID), leg_str(l, DLG_REMOTE_TAG)), l->self);
 }
 

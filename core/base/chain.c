@@ -21,11 +21,11 @@ static struct chain_node *node_of(const struct chain *c, uint32_t place) {
 }
 
 void chain_put(struct chain *c, uint64_t hash, handle h) {
-    uint32_t place = (uint32_t)h + 1, *head = &c->heads[hash & c->mask];
+    uint32_t place = (uint32_t)h + 1, at = (uint32_t)hash & c->mask, *head = &c->heads[at];
     CHECK(pool_get(c->pool, h) != NULL);
     struct chain_node *n = node_of(c, place);
-    CHECK(n->place == 0);
-    *n = (struct chain_node){ .next = *head, .place = (uint32_t)(hash & c->mask) + 1 };
+    CHECK(!chain_has(n));
+    *n = (struct chain_node){ .next = *head, .prev = CHAIN_HEAD | at };
     if (*head)
         node_of(c, *head)->prev = place;
     *head = place;
@@ -35,12 +35,12 @@ void chain_put(struct chain *c, uint64_t hash, handle h) {
 void chain_del(struct chain *c, handle h) {
     CHECK(pool_get(c->pool, h) != NULL);
     struct chain_node *n = node_of(c, (uint32_t)h + 1);
-    if (n->place == 0)
+    if (!chain_has(n))
         return;
-    *(n->prev ? &node_of(c, n->prev)->next : &c->heads[n->place - 1]) = n->next;
+    *(n->prev & CHAIN_HEAD ? &c->heads[n->prev & ~CHAIN_HEAD] : &node_of(c, n->prev)->next) = n->next;
     if (n->next)
         node_of(c, n->next)->prev = n->prev;
-    *n = (struct chain_node){ .place = 0 };
+    *n = (struct chain_node){ .next = 0 };
     c->used--;
 }
 

@@ -11,11 +11,15 @@
 
 #include <stdbool.h>
 
-/* Zero: in no chain. Neighbours are indices in the pool and 1 more. */
+/* Zero: in no chain. Neighbours are indices in the pool and 1 more; before the first one is the place of its head, with
+ * CHAIN_HEAD. */
 struct chain_node {
     uint32_t next, prev;
-    uint32_t place;               /* of its head, and 1 more */
 };
+#define CHAIN_HEAD (UINT32_C(1) << 31)
+static inline bool chain_has(const struct chain_node *n) {
+    return n->prev != 0;
+}
 
 struct chain {
     const struct pool *pool;
