@@ -61,10 +61,10 @@ static void pass_request(struct engine *e, struct leg *l, const struct leg_event
         respond(e, l, ev->txn, 503, SL("Retry-After: 2\r\n"));
         return;
     }
-    t->peer = ev->txn;
+    txn_set_peer(t, ev->txn);
     if (offer) {
         l->update_in = ev->txn;
-        txn_get(&e->txns, ev->txn)->peer = h;
+        txn_set_peer(txn_get(&e->txns, ev->txn), h);
         leg_take_offer(l);
         oa_step(&other->oa, OA_EV_SEND_OFFER);
     }

@@ -232,9 +232,9 @@ void leg_session_stop(struct engine *e, struct leg *l);
 
 #define AUTH_LINE_MAX 1536 /* bytes of one header line with credentials */
 
-/* A 401 or 407 to this request of ours, transaction t: kept, and to be answered. False: we cannot, or did. */
+/* A 401 or 407 to this request of ours, as ev tells: kept, and to be answered. False: we cannot, or did. */
 bool leg_auth_challenged(struct engine *e, struct leg *l, const struct sip_msg *msg, const struct sip_msg *request,
-                         const struct txn *t);
+                         const struct txn_event *ev);
 /* The header line for a new request, if its party has challenged us before; uri: its Request-URI. */
 void leg_auth_put(struct engine *e, struct leg *l, struct slice method, struct slice uri, const struct addr *dst,
                   struct sbuf *b);

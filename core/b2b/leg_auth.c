@@ -57,11 +57,12 @@ static bool was_refused(const struct sip_msg *request, const struct sip_digest *
 }
 
 bool leg_auth_challenged(struct engine *e, struct leg *l, const struct sip_msg *msg, const struct sip_msg *request,
-                         const struct txn *t) {
+                         const struct txn_event *ev) {
     struct sip_digest d;
     struct auth_user user;
     bool proxy = msg->status == 407;
-    if (!auth_pick(msg, &d) || was_refused(request, &d, proxy, t->tries == 0) ||
+    const struct txn *t = txn_get(&e->txns, ev->txn);
+    if (!t || !auth_pick(msg, &d) || was_refused(request, &d, proxy, ev->tries == 0) ||
         !policy_credentials(e, leg_str(l, LEG_PRINCIPAL), &t->dst, d.realm, &user))
         return false;
     return keep_challenge(e, l, &d, proxy);

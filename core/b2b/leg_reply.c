@@ -107,10 +107,10 @@ void leg_ack_ended(struct engine *e, handle invite, const struct sip_msg *msg) {
     const struct txn *t = txn_get(&e->txns, invite);
     if (!t)
         return;
-    if (!t->request)
+    if (!t->kept)
         make_ack(e, invite, msg);
-    if (t->request && t->request->refs == 1) /* else it is still held back, and goes out soon */
-        wire_send(e, t->request, &t->dst, &t->local);
+    if (t->kept && t->kept->refs == 1) /* else it is still held back, and goes out soon */
+        wire_send(e, t->kept, &t->dst, &t->local);
 }
 
 /* RFC 3264 section 6: an answer has as many lines as its offer, so that one cannot be answered unread. */
@@ -368,12 +368,11 @@ static struct leg_event on_other_response(struct engine *e, struct leg *l, const
         leg_step(e, l, LEG_IN_BYE_DONE);
         return nothing;
     }
-    const struct txn *txn = txn_get(&e->txns, t->txn);
     return (struct leg_event){ .kind = LEG_EV_RESPONSE,
                                .msg = msg,
                                .status = status,
                                .purpose = t->ctx_kind,
-                               .peer_txn = txn ? txn->peer : t->other };
+                               .peer_txn = t->other };
 }
 
 struct leg_event leg_on_response(struct engine *e, struct leg *l, const struct txn_event *t,

@@ -49,13 +49,13 @@ static bool is_wanted(const struct leg *l, const struct txn_event *t) {
     }
 }
 
-static void note_sent(struct engine *e, struct leg *l, const struct txn *old, handle h, uint32_t cseq) {
-    struct txn *t = txn_get(&e->txns, h);
-    t->tries = (uint8_t)(old->tries + 1);
-    t->peer = old->peer;
-    struct txn *asked = txn_get(&e->txns, t->peer);
+/* old: of the one that was refused. */
+static void note_sent(struct engine *e, struct leg *l, const struct txn_event *old, handle h, uint32_t cseq) {
+    struct txn *t = txn_get(&e->txns, h), *asked = txn_get(&e->txns, old->other);
+    t->u.open->tries = (uint8_t)(old->tries + 1);
+    txn_set_peer(t, old->other);
     if (asked)
-        asked->peer = h;
+        txn_set_peer(asked, h);
     l->dlg.local_cseq = cseq;
     if (t->method != SIP_M_INVITE)
         return;
@@ -69,6 +69,7 @@ static handle send(struct engine *e, struct leg *l, const struct txn_event *ev, 
                    const struct sip_msg *req) {
     char mem[DIALOG_BRANCH_MAX], own[LEG_LINES_MAX];
     struct slice branch;
+    const struct call *call = leg_call(e, l);
     struct addr dst = old->dst, local = old->local;
     uint32_t cseq = l->dlg.local_cseq + 1;
     struct slice lines = leg_own_lines(e, l, req->method_name, req->ruri_text, &dst, own);
@@ -87,14 +88,13 @@ static handle send(struct engine *e, struct leg *l, const struct txn_event *ev, 
         .local = &local,
         .ctx_kind = ev->ctx_kind,
         .ctx = l->self,
-        .trace_call = old->trace_call,
+        .trace_call = call ? call->id : 0,
         .trace_leg = l->number,
     };
     handle h = barrier_request(e, l, HOLD_BEHIND, &c);
-    old = txn_get(&e->txns, ev->txn);
-    if (h == HANDLE_NONE || !old)
+    if (h == HANDLE_NONE)
         return HANDLE_NONE;
-    note_sent(e, l, old, h, cseq);
+    note_sent(e, l, ev, h, cseq);
     return h;
 }
 
@@ -102,14 +102,14 @@ static bool offers_plain(struct engine *e, struct leg *l, const struct sip_msg *
     return req->body.n && media_srtp_withdraw(e, l) && media_describe(e, l, leg_str(l, LEG_SDP_LOCAL), -1).p;
 }
 
-static bool can_be_met(struct engine *e, struct leg *l, const struct txn *old, const struct sip_msg *req,
-                       const struct sip_msg *msg, uint32_t purpose) {
+static bool can_be_met(struct engine *e, struct leg *l, const struct txn_event *ev, const struct sip_msg *req,
+                       const struct sip_msg *msg) {
     switch (msg->status) {
     case 401:
-    case 407: return leg_auth_challenged(e, l, msg, req, old);
+    case 407: return leg_auth_challenged(e, l, msg, req, ev);
     case 422: return session_raise(&e->cfg.session, &l->session, msg);
     case 488:
-    case 606: return purpose == FOR_INVITE && offers_plain(e, l, req);
+    case 606: return ev->ctx_kind == FOR_INVITE && offers_plain(e, l, req);
     default: return false;
     }
 }
@@ -118,8 +118,8 @@ handle leg_retry(struct engine *e, struct leg *l, const struct txn_event *ev, co
     const struct txn *old = txn_get(&e->txns, ev->txn);
     struct sip_fault fault;
     struct slice bytes = txn_refused(&e->txns);
-    if (ev->kind != TXN_FINAL || !old || old->tries >= TRIES_MAX || !bytes.p || !is_wanted(l, ev) ||
-        wire_parse_again(e, bytes, &fault) < 0 || !can_be_met(e, l, old, &e->again, msg, ev->ctx_kind))
+    if (ev->kind != TXN_FINAL || !old || ev->tries >= TRIES_MAX || !bytes.p || !is_wanted(l, ev) ||
+        wire_parse_again(e, bytes, &fault) < 0 || !can_be_met(e, l, ev, &e->again, msg))
         return HANDLE_NONE;
     leg_early_free(e, l);
     return send(e, l, ev, old, &e->again);

@@ -49,7 +49,7 @@ static void answer_update(struct engine *e, struct leg *l) {
 
 /* Nobody who has it will answer it. */
 static bool is_orphan(const struct engine *e, const struct leg *l) {
-    const struct txn *in = txn_get(&e->txns, l->update_in), *out = in ? txn_get(&e->txns, in->peer) : NULL;
+    const struct txn *in = txn_get(&e->txns, l->update_in), *out = in ? txn_get(&e->txns, txn_peer(in)) : NULL;
     const struct leg *p = out ? leg_get(e, out->ctx) : NULL;
     if (l->invite_in != HANDLE_NONE)
         return !answers(e, leg_peer(e, l), l);

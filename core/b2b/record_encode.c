@@ -150,12 +150,12 @@ static void put_in_flight(const struct encoder *x, const struct leg *l) {
         return;
     struct open o = { .kept = leg_str(l, LEG_OPEN_OUT) };
     if (out)
-        o = (struct open){ buf_slice(out->request), SLICE_NONE, &out->dst, out->status > 0 };
+        o = (struct open){ txn_request_of(out), SLICE_NONE, &out->dst, out->status > 0 };
     put_open(x, LEG_TAG_OPEN_OUT, &o);
     struct addr src = in ? txn_src(in) : (struct addr){ .family = ADDR_NONE };
     o = (struct open){ .kept = leg_str(l, LEG_OPEN_IN) };
     if (in)
-        o = (struct open){ buf_slice(in->request), SLICE_NONE, &src, 0 };
+        o = (struct open){ txn_request_of(in), SLICE_NONE, &src, 0 };
     put_open(x, LEG_TAG_OPEN_IN, &o);
     o = (struct open){ .kept = leg_str(l, LEG_OPEN_OK) };
     if (l->ok)
@@ -242,7 +242,7 @@ static void put_open_refer(const struct encoder *x, const struct transfer *t) {
     const struct txn *out = txn_get(&x->e->txns, t->relay_txn);
     struct open o = { .kept = strs_get(&t->s, TRF_OPEN_REFER) };
     if (out)
-        o = (struct open){ buf_slice(out->request), SLICE_NONE, &out->dst, 0 };
+        o = (struct open){ txn_request_of(out), SLICE_NONE, &out->dst, 0 };
     put_open(x, TRF_TAG_OPEN_REFER, &o);
 }
 

@@ -331,7 +331,7 @@ static void pass_notify(struct engine *e, struct transfer *t, struct leg *a, con
     bool wanted = !(t->quirks & QUIRK_NO_NOTIFY);
     struct txn *out = wanted ? txn_get(&e->txns, notify(e, t, b, state, sbuf_slice(&body))) : NULL;
     if (out)
-        out->peer = ev->txn;
+        txn_set_peer(out, ev->txn);
     else
         answer_notify(e, a, ev->txn, wanted ? 503 : 200);
     if (wanted && !out)

@@ -22,7 +22,10 @@ void txn_layer_init(struct txn_layer *l, struct arena *a, const struct txn_layer
     pool_init(&l->pool, a, c->count, sizeof(struct txn));
     pool_init(&l->open, a, c->open && c->open < c->count ? c->open : c->count, sizeof(struct txn_open));
     chain_init(&l->by_key, a, &l->pool, offsetof(struct txn, by_key), c->count);
-    chain_init(&l->by_merge, a, &l->pool, offsetof(struct txn, by_merge), c->count / 2);
+    pool_init(&l->merges, a, c->count, sizeof(struct txn_merge));
+    chain_init(&l->by_merge, a, &l->merges, offsetof(struct txn_merge, by_key), c->count / 2);
+    for (unsigned i = 0; i < TXN_WAITS; i++)
+        l->queues[i].timer = (struct wheel_node){ .kind = TXN_TIMER_LINGER, .owner = i };
 }
 
 static struct txn *find(const struct txn_layer *l, struct key128 key) {
@@ -48,14 +51,14 @@ handle txn_client_make(struct txn_layer *l, const struct txn_client *c) {
     }
     t->method = (uint8_t)c->method;
     t->cseq = c->cseq;
-    t->request = request;
+    t->u.open->request = request;
     t->dst = *c->dst;
     if (c->local)
         t->local = *c->local;
     t->ctx = c->ctx;
     t->ctx_kind = c->ctx_kind;
-    t->trace_call = c->trace_call;
-    t->trace_leg = c->trace_leg;
+    t->u.open->trace_call = c->trace_call;
+    t->u.open->trace_leg = c->trace_leg;
     txn_dst_link(l, t);
     return t->self;
 }
@@ -122,8 +125,8 @@ handle txn_cancel(struct txn_layer *l, struct outbox *o, uint64_t now, handle in
 void txn_keep_ack(struct txn_layer *l, handle invite, struct buf *ack, const struct addr *dst) {
     struct txn *t = txn_get(l, invite);
     if (t && t->kind == TXN_ICT && t->state == ICT_ACCEPTED) {
-        buf_unref(l->bufs, &t->request);
-        t->request = ack;
+        buf_unref(l->bufs, &t->kept);
+        t->kept = ack;
         t->dst = *dst;
         return;
     }
@@ -148,14 +151,18 @@ void txn_response_dst(const struct sip_msg *request, const struct addr *src, str
 static bool note_merge(struct txn_layer *l, struct txn *t, const struct sip_msg *msg) {
     if (msg->to_tag.n)
         return false;
-    struct key128 key = txn_key_merge(l, msg);
+    uint64_t key = txn_key_merge(l, msg);
     uint32_t cursor = 0;
-    const struct txn *other;
-    while ((other = chain_next(&l->by_merge, key.a, &cursor)))
-        if (key128_eq(other->merge, key))
+    handle h;
+    struct txn_merge *m;
+    while ((m = chain_next(&l->by_merge, key, &cursor)))
+        if (m->key == key)
             return true;
-    t->merge = key;
-    chain_put(&l->by_merge, key.a, t->self);
+    m = pool_alloc(&l->merges, &h); /* as many as transactions: there is one */
+    CHECK(m);
+    m->key = key;
+    t->merge = (uint32_t)h + 1;
+    chain_put(&l->by_merge, key, h);
     return false;
 }
 
@@ -177,15 +184,15 @@ static struct txn *server_new(struct txn_step *s, struct key128 key, const struc
         s->ev->kind = TXN_FULL;
         return NULL;
     }
-    t->request = copy;
+    t->u.open->request = copy;
     t->method = (uint8_t)msg->method;
     t->cseq = msg->cseq;
-    t->legacy = !branch_is_3261(msg->via.branch);
-    t->src_port = in->src->port;
+    t->u.open->legacy = !branch_is_3261(msg->via.branch);
+    t->u.open->src_port = in->src->port;
     t->local = *in->dst;
     txn_response_dst(msg, in->src, &t->dst);
     if (t->kind == TXN_IST)
-        t->open->head = uas_head_make(l->bufs, msg, in->src);
+        t->u.open->head = uas_head_make(l->bufs, msg, in->src);
     s->txn = t;
     s->msg = msg;
     txn_run(s, t->kind == TXN_IST ? (unsigned)IST_EV_START : (unsigned)NIST_EV_START);
@@ -202,9 +209,9 @@ static void again(struct txn_step *s, struct txn *t) {
 static bool legacy_ack_matches(const struct txn *t, const struct sip_msg *ack) {
     struct sip_msg response;
     struct sip_fault fault;
-    if (!t->legacy || !t->response)
+    if (t->lingers || !t->u.open->legacy || !t->kept)
         return true;
-    return sip_parse(buf_slice(t->response), &response, &fault) >= 0 && slice_eq(response.to_tag, ack->to_tag);
+    return sip_parse(buf_slice(t->kept), &response, &fault) >= 0 && slice_eq(response.to_tag, ack->to_tag);
 }
 
 static void recv_ack(struct txn_step *s, const struct arrival *in) {
@@ -298,12 +305,15 @@ void txn_respond(struct txn_layer *l, struct outbox *o, uint64_t now, handle txn
 
 struct txn_event txn_timer(struct txn_layer *l, struct outbox *o, uint64_t now, struct wheel_node *n) {
     struct txn_event ev = { .kind = TXN_NONE };
-    struct txn *t = txn_get(l, n->owner);
-    CHECK(t && (n == &t->life || (t->open && n == &t->open->retransmit)) && n->kind < TXN_TIMER_END);
-    unsigned event = txn_machine(t->kind)->timers[n->kind];
-    CHECK(event);
-    struct txn_step s = { .layer = l, .outbox = o, .now = now, .txn = t, .ev = &ev };
-    txn_run(&s, event - 1);
+    struct txn_step s = { .layer = l, .outbox = o, .now = now, .ev = &ev };
+    if (n->kind == TXN_TIMER_LINGER) {
+        txn_linger_due(&s, n);
+        return ev;
+    }
+    s.txn = txn_get(l, n->owner);
+    CHECK(s.txn && !s.txn->lingers && n->kind < TXN_TIMER_END);
+    CHECK(n == &s.txn->u.open->life || n == &s.txn->u.open->retransmit);
+    txn_run(&s, txn_timer_event(s.txn->kind, n->kind));
     return ev;
 }
 
@@ -312,17 +322,17 @@ static void make_head(const struct txn_layer *l, struct txn *t) {
     struct sip_msg msg;
     struct sip_fault fault;
     struct addr src = txn_src(t);
-    if (sip_parse(buf_slice(t->request), &msg, &fault) >= 0)
-        t->open->head = uas_head_make(l->bufs, &msg, &src);
+    if (sip_parse(buf_slice(t->u.open->request), &msg, &fault) >= 0)
+        t->u.open->head = uas_head_make(l->bufs, &msg, &src);
 }
 
 const struct uas_head *txn_head(const struct txn_layer *l, handle h) {
     struct txn *t = txn_get(l, h);
-    if (!t || !t->open)
+    if (!t || t->lingers)
         return NULL;
-    if (t->kind == TXN_IST && t->request && !t->open->head)
+    if (t->kind == TXN_IST && t->u.open->request && !t->u.open->head)
         make_head(l, t);
-    return uas_head_in(t->open->head);
+    return uas_head_in(t->u.open->head);
 }
 
 bool txn_is_done(const struct txn_layer *l, handle h) {
@@ -335,14 +345,13 @@ static bool may_ask_again(uint16_t status) {
     return status == 401 || status == 407 || status == 422 || status == 488 || status == 606;
 }
 
-void txn_drop_request(struct txn_step *s) {
-    struct txn *t = s->txn;
-    if (may_ask_again(s->status)) {
-        buf_unref(s->layer->bufs, &s->layer->refused);
-        s->layer->refused = t->request;
-        t->request = NULL;
-    }
-    buf_unref(s->layer->bufs, &t->request);
+void txn_keep_refused(struct txn_step *s) {
+    struct txn_open *o = s->txn->u.open;
+    if (!may_ask_again(s->status))
+        return;
+    buf_unref(s->layer->bufs, &s->layer->refused);
+    s->layer->refused = o->request;
+    o->request = NULL;
 }
 
 void txn_forget_refused(struct txn_layer *l) {

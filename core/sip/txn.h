@@ -36,7 +36,8 @@ enum txn_kind { TXN_ICT, TXN_NICT, TXN_IST, TXN_NIST, TXN_KIND_COUNT };
     X(A) X(B) X(D) X(E) X(F) X(G) X(H) X(I) X(J) X(K) X(L) X(M)                                                       \
     X(CANCELLED) /* ICT: 64*T1 behind a CANCEL, section 9.1 */                                                        \
     X(TRYING)    /* NIST: time for 100, RFC 4320 section 4.1 */                                                       \
-    X(EXPIRED)   /* NIST: 64*T1 without an answer, RFC 4320 section 4.2 */
+    X(EXPIRED)   /* NIST: 64*T1 without an answer, RFC 4320 section 4.2 */                                           \
+    X(LINGER)    /* D, I, J, K, L or M of those in a queue that fall due; no event of a machine */
 enum txn_timer_kind {
     TXN_TIMER_NONE,
 #define X(name) TXN_TIMER_##name,
@@ -61,50 +62,90 @@ struct txn_times {
  * NICT Completed, IST Accepted and Confirmed, NIST Completed. Those are most, by far. */
 struct txn_open {
     handle self;                  /* in the pool of these */
+    struct buf *request;          /* client: what is sent again. Server: a copy of the request's bytes, until its final
+                                     response was sent; then NULL */
     struct buf *head;             /* IST: see txn_head; while there is the request */
     struct buf *cancel;           /* ICT: a CANCEL that waits for a provisional response */
+    handle peer;                  /* the TU's: for example the paired transaction of the other side */
     handle dst_next, dst_prev;    /* client: others to that address; txn_dst.c */
-    bool dst_linked;
-    uint32_t started;             /* client: the how manieth of the layer, from 1 */
+    uint64_t trace_call;          /* the TU's, for the trace; 0: none */
     uint64_t interval;            /* of the retransmission timer that runs */
     struct wheel_node retransmit; /* A, E, G, TRYING */
+    struct wheel_node life;       /* B, F, H, CANCELLED, EXPIRED */
+    uint32_t started;             /* client: the how manieth of the layer, from 1 */
+    uint16_t src_port;            /* server: see txn_src */
+    uint8_t tries;                /* the TU's: how often this request was sent before with another CSeq */
+    uint8_t trace_leg;            /* the TU's, for the trace; 0xff: none */
+    bool dst_linked;
+    bool legacy;                  /* server: matched by RFC 2543's rules */
 };
+
+/* Transactions that only linger, all as long: in the order in which they end. The members are indices in the pool and
+ * 1 more. */
+struct txn_queue {
+    uint32_t first, last;
+    struct wheel_node timer;      /* set while there is one: LINGER; owner: which queue */
+};
+/* None, over a reliable transport (D, I, J, K); T4 (I, K); 64*T1 (J, L, M); D. */
+enum txn_wait { TXN_WAIT_NONE, TXN_WAIT_T4, TXN_WAIT_64T1, TXN_WAIT_D, TXN_WAITS };
 
 struct txn {
     handle self;
     uint64_t ctx;                 /* the TU's: who owns it. Set it after TXN_NEW_REQUEST through txn_get */
-    uint32_t ctx_kind;            /* the TU's */
+    union {
+        struct txn_open *open;    /* not if it lingers: txn_open_of */
+        struct { uint32_t next, prev; } queue; /* if it lingers */
+    } u;
+    struct buf *kept;             /* server: the last response, while it may have to be sent again. ICT that lingers:
+                                     Completed the ACK; Accepted the TU's, see txn_keep_ack, or NULL */
+    uint64_t ends_us;             /* if it lingers */
+    struct key128 key;            /* what it is found by */
+    struct addr dst;              /* where this transaction sends to */
+    struct addr local;            /* our address it sends from; ADDR_NONE: any */
+    struct chain_node by_key;
+    uint32_t merge;               /* server: index in the pool of txn_merge and 1 more, or 0 */
+    uint32_t cseq;
+    uint16_t status;              /* of the last response sent (server) or passed up (client); 0: none */
+    uint8_t ctx_kind;             /* the TU's */
     uint8_t kind;                 /* enum txn_kind */
     uint8_t state;                /* enum of that kind's machine, txn_table.h */
     uint8_t method;               /* enum sip_method */
-    uint8_t trace_leg;            /* the TU's, for the trace; 0xff: none */
-    uint64_t trace_call;          /* the TU's, for the trace; 0: none */
-    handle peer;                  /* the TU's: for example the paired transaction of the other side */
-    uint32_t cseq;
-    uint8_t tries;                /* the TU's: how often this request was sent before with another CSeq */
-    uint16_t status;              /* of the last response sent (server) or passed up (client); 0: none */
-    bool legacy;                  /* server: matched by RFC 2543's rules */
-    bool cancelled;               /* ICT: the TU asked for CANCEL; IST: a CANCEL came */
-    uint16_t src_port;            /* server: see txn_src */
-    struct txn_open *open;        /* NULL: it only lingers */
-    struct buf *request;          /* client: what is sent again (the request; in ICT Completed the ACK; in ICT Accepted
-                                     the TU's, see txn_keep_ack, or NULL). Server: a copy of the request's bytes, until
-                                     its final response was sent; then NULL */
-    struct buf *response;         /* server: the last response, while it may have to be sent again */
-    struct addr dst;              /* where this transaction sends to */
-    struct addr local;            /* our address it sends from; ADDR_NONE: any */
-    struct key128 key, merge;     /* what it is found by */
-    struct chain_node by_key, by_merge; /* server: in the second while it is the only one of its `merge` */
-    struct wheel_node life;       /* B, D, F, H, I, J, K, L, M, CANCELLED, EXPIRED */
+    bool lingers : 1;
+    bool cancelled : 1;           /* ICT: the TU asked for CANCEL; IST: a CANCEL came */
+    uint8_t wait : 2;             /* enum txn_wait, if it lingers */
 };
 /* A call leaves four of them for half a minute. */
-_Static_assert(sizeof(struct txn) <= 224, "transactions that linger are held by the million");
+_Static_assert(sizeof(struct txn) <= 128, "transactions that linger are held by the million");
+
+/* NULL: it only lingers. */
+static inline struct txn_open *txn_open_of(const struct txn *t) {
+    return t->lingers ? NULL : t->u.open;
+}
+/* Its request, or absent. */
+static inline struct slice txn_request_of(const struct txn *t) {
+    return t->lingers ? SLICE_NONE : buf_slice(t->u.open->request);
+}
+/* Of one that does more than linger. */
+static inline void txn_set_peer(struct txn *t, handle peer) {
+    if (!t->lingers)
+        t->u.open->peer = peer;
+}
+static inline handle txn_peer(const struct txn *t) {
+    return t->lingers ? HANDLE_NONE : t->u.open->peer;
+}
+
+/* Section 8.2.2.2: a request without To tag, by what it shares with those that came another way. */
+struct txn_merge {
+    uint64_t key;
+    struct chain_node by_key;
+};
 
 #define TXN_DST_CHAINS 256
 
 struct txn_layer {
-    struct pool pool, open;       /* of struct txn, of struct txn_open */
+    struct pool pool, open, merges; /* of struct txn, txn_open, txn_merge */
     struct chain by_key, by_merge;
+    struct txn_queue queues[TXN_WAITS];
     struct siphash_key key;
     struct txn_times times;
     struct wheel *wheel;
@@ -135,7 +176,7 @@ enum txn_event_kind {
     /* client */
     TXN_STRAY,                    /* a response that matches no transaction; its dialog re-ACKs a 2xx to INVITE */
     TXN_PROVISIONAL,              /* 100 to 199 */
-    TXN_FINAL,                    /* the first final response; to a 2xx to INVITE the TU sends the ACK */
+    TXN_FINAL,                    /* the first final response; to a 2xx to INVITE the TU sends the ACK. other: `peer` */
     TXN_2XX_AGAIN,                /* INVITE: a further 2xx, repeated or of another fork (see its To tag): ACK it */
     TXN_TIMEOUT,                  /* `timer` tells: B, F: no answer (as 408); CANCELLED: no final behind a CANCEL;
                                      H: no ACK to our non-2xx; EXPIRED: the TU did not answer in 64*T1 */
@@ -156,7 +197,8 @@ struct txn_event {
     handle txn;
     handle other;
     uint64_t ctx;
-    uint32_t ctx_kind;
+    uint8_t ctx_kind;
+    uint8_t tries;                /* the transaction's, of TXN_FINAL */
     uint8_t txn_kind;             /* enum txn_kind */
     uint8_t method;               /* enum sip_method of the transaction */
     uint8_t timer;                /* enum txn_timer_kind, of TXN_TIMEOUT */
@@ -173,10 +215,10 @@ struct txn_client {
     uint32_t cseq;
     const struct addr *dst;
     const struct addr *local;     /* NULL: any */
-    uint32_t ctx_kind;
+    uint8_t ctx_kind;
+    uint8_t trace_leg;
     uint64_t ctx;
     uint64_t trace_call;
-    uint8_t trace_leg;
 };
 
 /* Sends the request and arms the timers. HANDLE_NONE: no request (NULL), no room, or a transaction with this branch
@@ -207,7 +249,7 @@ static inline struct slice txn_refused(const struct txn_layer *l) {
 }
 void txn_forget_refused(struct txn_layer *l);
 
-/* The ACK to this INVITE's 2xx and where it goes, kept as `request` and `dst` for a TU that will not be there when the
+/* The ACK to this INVITE's 2xx and where it goes, kept as `kept` and `dst` for a TU that will not be there when the
  * 2xx comes again. Takes the reference; without effect but in ICT Accepted. */
 void txn_keep_ack(struct txn_layer *l, handle invite, struct buf *ack, const struct addr *dst);
 
@@ -259,17 +301,18 @@ static inline bool txn_has_room(const struct txn_layer *l, uint32_t more, bool s
     return all->used + more <= all->count - (spare ? all->count / 8 : 0) &&
            open->used + more <= open->count - (spare ? open->count / 8 : 0);
 }
-/* Of a server transaction: where the request came from. Its responses go there, but for the port (RFC 3581). */
+/* Of a server transaction that does more than linger: where the request came from. Its responses go there, but for the
+ * port (RFC 3581). */
 static inline struct addr txn_src(const struct txn *t) {
     struct addr src = t->dst;
-    src.port = t->src_port;
+    src.port = t->lingers ? src.port : t->u.open->src_port;
     return src;
 }
 /* The request of a server transaction, to be parsed again for its response; p == NULL: final response sent, or
  * it ended. */
 static inline struct slice txn_request(const struct txn_layer *l, handle h) {
     const struct txn *t = txn_get(l, h);
-    return t && t->kind >= TXN_IST ? buf_slice(t->request) : SLICE_NONE;
+    return t && t->kind >= TXN_IST ? txn_request_of(t) : SLICE_NONE;
 }
 /* What responses to the INVITE of an IST take from it, as long as there is its request; NULL: there is not, or no
  * buffer. Good until a final response was sent. */

@@ -15,23 +15,23 @@ static handle *chain_of(struct txn_layer *l, const struct addr *dst) {
 void txn_dst_link(struct txn_layer *l, struct txn *t) {
     handle *head = chain_of(l, &t->dst);
     struct txn *first = txn_get(l, *head);
-    t->open->dst_next = *head;
+    t->u.open->dst_next = *head;
     if (first)
-        first->open->dst_prev = t->self;
+        first->u.open->dst_prev = t->self;
     *head = t->self;
-    t->open->dst_linked = true;
-    t->open->started = ++l->started;
+    t->u.open->dst_linked = true;
+    t->u.open->started = ++l->started;
 }
 
 void txn_dst_unlink(struct txn_layer *l, struct txn *t) {
-    struct txn_open *o = t->open;
+    struct txn_open *o = t->u.open;
     if (!o->dst_linked)
         return;
     struct txn *next = txn_get(l, o->dst_next), *prev = txn_get(l, o->dst_prev);
     if (next)
-        next->open->dst_prev = o->dst_prev;
+        next->u.open->dst_prev = o->dst_prev;
     if (prev)
-        prev->open->dst_next = o->dst_next;
+        prev->u.open->dst_next = o->dst_next;
     else
         *chain_of(l, &t->dst) = o->dst_next;
     o->dst_linked = false;
@@ -41,8 +41,8 @@ struct txn_event txn_transport_error(struct txn_layer *l, uint64_t now, const st
     struct txn_event ev = { .kind = TXN_NONE };
     handle next;
     for (struct txn *t = txn_get(l, *chain_of(l, dst)); t && ev.kind == TXN_NONE; t = txn_get(l, next)) {
-        next = t->open->dst_next;
-        if (!addr_eq(&t->dst, dst) || (int32_t)(t->open->started - started) > 0)
+        next = t->u.open->dst_next;
+        if (!addr_eq(&t->dst, dst) || (int32_t)(t->u.open->started - started) > 0)
             continue;
         struct txn_step s = { .layer = l, .now = now, .txn = t, .ev = &ev };
         txn_run(&s, t->kind == TXN_ICT ? (unsigned)ICT_EV_ERROR : (unsigned)NICT_EV_ERROR);

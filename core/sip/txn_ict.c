@@ -6,15 +6,15 @@
 
 /* "For unreliable transports, the client transaction MUST start timer A with a value of T1" */
 static void start(struct txn_step *s) {
-    txn_send(s, s->txn->request);
+    txn_send(s, s->txn->u.open->request);
     if (!txn_reliable(s->txn))
         txn_set_retransmit(s, TXN_TIMER_A, s->layer->times.t1);
     txn_set_life(s, TXN_TIMER_B, txn_64t1(s));
 }
 
 static void retransmit(struct txn_step *s) {
-    txn_send_again(s, s->txn->request);
-    txn_set_retransmit(s, TXN_TIMER_A, 2 * s->txn->open->interval);
+    txn_send_again(s, s->txn->u.open->request);
+    txn_set_retransmit(s, TXN_TIMER_A, 2 * s->txn->u.open->interval);
 }
 
 static void pass_provisional(struct txn_step *s) {
@@ -25,25 +25,26 @@ static void pass_provisional(struct txn_step *s) {
 static void make_cancel(struct txn_step *s) {
     struct txn *t = s->txn;
     t->cancelled = true;
-    if (!t->open->cancel)
-        t->open->cancel = txn_make_cancel(s->layer, t->request, s->extra);
+    if (!t->u.open->cancel)
+        t->u.open->cancel = txn_make_cancel(s->layer, t->u.open->request, s->extra);
 }
 
 /* The give-up timer runs even if there was no room for the CANCEL: the INVITE ends in any case. */
 static void send_cancel(struct txn_step *s) {
     struct txn *t = s->txn;
+    struct txn_open *o = t->u.open;
     struct sip_msg msg;
     struct sip_fault fault;
     make_cancel(s);
     txn_set_life(s, TXN_TIMER_CANCELLED, txn_64t1(s));
-    if (!t->open->cancel || sip_parse(buf_slice(t->open->cancel), &msg, &fault) < 0)
+    if (!o->cancel || sip_parse(buf_slice(o->cancel), &msg, &fault) < 0)
         return;
     struct txn_client c = {
-        .request = t->open->cancel, .method = SIP_M_CANCEL, .branch = msg.via.branch, .cseq = t->cseq,
+        .request = o->cancel, .method = SIP_M_CANCEL, .branch = msg.via.branch, .cseq = t->cseq,
         .dst = &t->dst, .local = &t->local, .ctx_kind = t->ctx_kind, .ctx = t->ctx,
-        .trace_call = t->trace_call, .trace_leg = t->trace_leg,
+        .trace_call = o->trace_call, .trace_leg = o->trace_leg,
     };
-    t->open->cancel = NULL;
+    o->cancel = NULL;
     s->created = txn_client_start(s->layer, s->outbox, s->now, &c);
 }
 
@@ -54,32 +55,24 @@ static void first_provisional(struct txn_step *s) {
         send_cancel(s);
 }
 
+/* Of a 2xx: the ACK is the TU's. */
 static void pass_final(struct txn_step *s) {
-    txn_stop_timers(s);
     s->txn->status = s->status;
-    buf_unref(s->layer->bufs, &s->txn->open->cancel);
-    txn_tell(s, TXN_FINAL);
+    buf_unref(s->layer->bufs, &s->txn->u.open->cancel);
+    txn_tell_final(s);
 }
 
-/* The ACK to a 2xx is the TU's: nothing of the request is needed any more. */
-static void accept(struct txn_step *s) {
-    pass_final(s);
-    buf_unref(s->layer->bufs, &s->txn->request);
-    txn_set_life(s, TXN_TIMER_M, txn_64t1(s));
-}
 
 static void reject(struct txn_step *s) {
     struct txn *t = s->txn;
     pass_final(s);
-    struct buf *ack = txn_make_ack(s->layer, t->request, s->msg);
-    txn_drop_request(s);
-    t->request = ack;
-    txn_send(s, ack);
-    txn_set_life(s, TXN_TIMER_D, txn_reliable(t) ? 0 : s->layer->times.d);
+    t->kept = txn_make_ack(s->layer, t->u.open->request, s->msg);
+    txn_keep_refused(s);
+    txn_send(s, t->kept);
 }
 
 static void ack_again(struct txn_step *s) {
-    txn_send(s, s->txn->request);
+    txn_send(s, s->txn->kept);
 }
 
 static void pass_2xx(struct txn_step *s) {
@@ -120,7 +113,7 @@ static const struct txn_row rows[ICT_STATE_COUNT][ICT_EVENT_COUNT] = {
     STATE(CALLING) = {
         ON(START) = BUG(STARTED),
         ON(R1XX) = DO(first_provisional, ICT_PROCEEDING, "17.1.1.2"),
-        ON(R2XX) = DO(accept, ICT_ACCEPTED, "RFC 6026 7.2"),
+        ON(R2XX) = DO(pass_final, ICT_ACCEPTED, "RFC 6026 7.2"),
         ON(R3XX_6XX) = DO(reject, ICT_COMPLETED, "17.1.1.2"),
         ON(TIMER_A) = DO(retransmit, ICT_CALLING, "17.1.1.2"),
         ON(TIMER_B) = DO(timeout_b, ICT_TERMINATED, "17.1.1.2"),
@@ -133,7 +126,7 @@ static const struct txn_row rows[ICT_STATE_COUNT][ICT_EVENT_COUNT] = {
     STATE(PROCEEDING) = {
         ON(START) = BUG(STARTED),
         ON(R1XX) = DO(pass_provisional, ICT_PROCEEDING, "17.1.1.2"),
-        ON(R2XX) = DO(accept, ICT_ACCEPTED, "RFC 6026 7.2"),
+        ON(R2XX) = DO(pass_final, ICT_ACCEPTED, "RFC 6026 7.2"),
         ON(R3XX_6XX) = DO(reject, ICT_COMPLETED, "17.1.1.2"),
         ON(TIMER_A) = BUG(NO_TIMER),
         ON(TIMER_B) = BUG(NO_TIMER),
@@ -197,7 +190,7 @@ const struct txn_machine txn_machine_ict = {
     .states = ICT_STATE_COUNT,
     .events = ICT_EVENT_COUNT,
     .terminated = ICT_TERMINATED,
-    .lingers = 1 << ICT_ACCEPTED | 1 << ICT_COMPLETED,
+    .lingers = { [ICT_ACCEPTED] = TXN_TIMER_M, [ICT_COMPLETED] = TXN_TIMER_D },
     .timers = {
         [TXN_TIMER_A] = ICT_EV_TIMER_A + 1,
         [TXN_TIMER_B] = ICT_EV_TIMER_B + 1,

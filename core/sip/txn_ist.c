@@ -7,27 +7,26 @@
 /* "The server transaction MUST generate a 100 (Trying) response unless it knows that the TU will generate a
  * provisional or final response within 200 ms": a B2BUA never knows. */
 static void start(struct txn_step *s) {
-    s->response = txn_make_trying(s->layer, s->msg, uas_head_in(s->txn->open->head));
+    s->response = txn_make_trying(s->layer, s->msg, uas_head_in(s->txn->u.open->head));
     s->status = 100;
     if (s->response)
         txn_send_response(s);
 }
 
 static void respond_again(struct txn_step *s) {
-    txn_send_again(s, s->txn->response);
+    txn_send_again(s, s->txn->kept);
 }
 
 static void respond_final(struct txn_step *s) {
     txn_send_response(s);
-    buf_unref(s->layer->bufs, &s->txn->request);
-    buf_unref(s->layer->bufs, &s->txn->open->head);
+    buf_unref(s->layer->bufs, &s->txn->u.open->request);
+    buf_unref(s->layer->bufs, &s->txn->u.open->head);
 }
 
 /* The TU repeats the 2xx until the ACK (section 13.3.1.4), so no copy of it is kept here. */
 static void accept(struct txn_step *s) {
     respond_final(s);
-    buf_unref(s->layer->bufs, &s->txn->response);
-    txn_set_life(s, TXN_TIMER_L, txn_64t1(s));
+    buf_unref(s->layer->bufs, &s->txn->kept);
 }
 
 static void accept_again(struct txn_step *s) {
@@ -42,16 +41,14 @@ static void reject(struct txn_step *s) {
 }
 
 static void reject_again(struct txn_step *s) {
-    uint64_t t2 = s->layer->times.t2, next = 2 * s->txn->open->interval;
-    txn_send_again(s, s->txn->response);
+    uint64_t t2 = s->layer->times.t2, next = 2 * s->txn->u.open->interval;
+    txn_send_again(s, s->txn->kept);
     txn_set_retransmit(s, TXN_TIMER_G, next < t2 ? next : t2);
 }
 
 static void confirm(struct txn_step *s) {
-    txn_stop_timers(s);
-    buf_unref(s->layer->bufs, &s->txn->response);
+    buf_unref(s->layer->bufs, &s->txn->kept);
     txn_tell(s, TXN_ACK_FAILURE);
-    txn_set_life(s, TXN_TIMER_I, txn_reliable(s->txn) ? 0 : s->layer->times.t4);
 }
 
 static void pass_ack(struct txn_step *s) {
@@ -153,7 +150,7 @@ const struct txn_machine txn_machine_ist = {
     .states = IST_STATE_COUNT,
     .events = IST_EVENT_COUNT,
     .terminated = IST_TERMINATED,
-    .lingers = 1 << IST_CONFIRMED | 1 << IST_ACCEPTED,
+    .lingers = { [IST_CONFIRMED] = TXN_TIMER_I, [IST_ACCEPTED] = TXN_TIMER_L },
     .timers = {
         [TXN_TIMER_G] = IST_EV_TIMER_G + 1,
         [TXN_TIMER_H] = IST_EV_TIMER_H + 1,

@@ -67,12 +67,12 @@ struct key128 txn_key_server(const struct txn_layer *l, const struct sip_msg *ms
     return siphash128_quick_pieces(l->key, pieces, 4);
 }
 
-struct key128 txn_key_merge(const struct txn_layer *l, const struct sip_msg *msg) {
+uint64_t txn_key_merge(const struct txn_layer *l, const struct sip_msg *msg) {
     struct key_head head = {
         .letter = 'm',
         .number = msg->cseq,
         .lengths = { (uint16_t)msg->call_id.n, (uint16_t)msg->from_tag.n },
     };
     struct slice pieces[] = { head_slice(&head), msg->call_id, msg->from_tag, msg->cseq_method_name };
-    return siphash128_quick_pieces(l->key, pieces, 4);
+    return siphash128_quick_pieces(l->key, pieces, 4).a;
 }

@@ -5,7 +5,7 @@
 #include "core/sip/txn_table.h"
 
 static void start(struct txn_step *s) {
-    txn_send(s, s->txn->request);
+    txn_send(s, s->txn->u.open->request);
     if (!txn_reliable(s->txn))
         txn_set_retransmit(s, TXN_TIMER_E, s->layer->times.t1);
     txn_set_life(s, TXN_TIMER_F, txn_64t1(s));
@@ -13,14 +13,14 @@ static void start(struct txn_step *s) {
 
 /* "the timer is reset, but this time with a value of MIN(2*T1, T2)" */
 static void retransmit_trying(struct txn_step *s) {
-    uint64_t t2 = s->layer->times.t2, next = 2 * s->txn->open->interval;
-    txn_send_again(s, s->txn->request);
+    uint64_t t2 = s->layer->times.t2, next = 2 * s->txn->u.open->interval;
+    txn_send_again(s, s->txn->u.open->request);
     txn_set_retransmit(s, TXN_TIMER_E, next < t2 ? next : t2);
 }
 
 /* "timer E MUST be reset with a value of T2 seconds" */
 static void retransmit_proceeding(struct txn_step *s) {
-    txn_send_again(s, s->txn->request);
+    txn_send_again(s, s->txn->u.open->request);
     txn_set_retransmit(s, TXN_TIMER_E, s->layer->times.t2);
 }
 
@@ -30,12 +30,9 @@ static void pass_provisional(struct txn_step *s) {
 }
 
 static void complete(struct txn_step *s) {
-    struct txn *t = s->txn;
-    txn_stop_timers(s);
-    t->status = s->status;
-    txn_drop_request(s);
-    txn_tell(s, TXN_FINAL);
-    txn_set_life(s, TXN_TIMER_K, txn_reliable(t) ? 0 : s->layer->times.t4);
+    s->txn->status = s->status;
+    txn_keep_refused(s);
+    txn_tell_final(s);
 }
 
 static void timeout(struct txn_step *s) {
@@ -45,7 +42,7 @@ static void timeout(struct txn_step *s) {
 
 static void fail(struct txn_step *s) {
     txn_tell(s, TXN_FAILED);
-    s->ev->other = s->txn->peer; /* still to be answered */
+    s->ev->other = s->txn->u.open->peer; /* still to be answered */
 }
 
 #define STATE(name) [NICT_##name]
@@ -112,7 +109,7 @@ const struct txn_machine txn_machine_nict = {
     .states = NICT_STATE_COUNT,
     .events = NICT_EVENT_COUNT,
     .terminated = NICT_TERMINATED,
-    .lingers = 1 << NICT_COMPLETED,
+    .lingers = { [NICT_COMPLETED] = TXN_TIMER_K },
     .timers = {
         [TXN_TIMER_E] = NICT_EV_TIMER_E + 1,
         [TXN_TIMER_F] = NICT_EV_TIMER_F + 1,

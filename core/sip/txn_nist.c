@@ -23,7 +23,7 @@ static void start(struct txn_step *s) {
 static void send_trying(struct txn_step *s) {
     struct sip_msg msg;
     struct sip_fault fault;
-    if (sip_parse(buf_slice(s->txn->request), &msg, &fault) < 0)
+    if (sip_parse(buf_slice(s->txn->u.open->request), &msg, &fault) < 0)
         return;
     struct addr src = txn_src(s->txn);
     struct buf *head = uas_head_make(s->layer->bufs, &msg, &src);
@@ -35,15 +35,11 @@ static void send_trying(struct txn_step *s) {
 }
 
 static void respond_again(struct txn_step *s) {
-    txn_send_again(s, s->txn->response);
+    txn_send_again(s, s->txn->kept);
 }
 
 static void complete(struct txn_step *s) {
-    struct txn *t = s->txn;
-    txn_stop_timers(s);
     txn_send_response(s);
-    buf_unref(s->layer->bufs, &t->request);
-    txn_set_life(s, TXN_TIMER_J, txn_reliable(t) ? 0 : txn_64t1(s));
 }
 
 static void expire(struct txn_step *s) {
@@ -119,7 +115,7 @@ const struct txn_machine txn_machine_nist = {
     .states = NIST_STATE_COUNT,
     .events = NIST_EVENT_COUNT,
     .terminated = NIST_TERMINATED,
-    .lingers = 1 << NIST_COMPLETED,
+    .lingers = { [NIST_COMPLETED] = TXN_TIMER_J },
     .timers = {
         [TXN_TIMER_J] = NIST_EV_TIMER_J + 1,
         [TXN_TIMER_TRYING] = NIST_EV_TIMER_TRYING + 1,

@@ -18,6 +18,12 @@ const struct txn_machine *txn_machine(unsigned kind) {
     return machines[kind];
 }
 
+unsigned txn_timer_event(unsigned kind, unsigned timer) {
+    unsigned event = txn_machine(kind)->timers[timer];
+    CHECK(event);
+    return event - 1;
+}
+
 static const struct txn_row *row_of(const struct txn_machine *m, unsigned state, unsigned event) {
     CHECK(state < m->states && event < m->events);
     return &m->rows[state * m->events + event];
@@ -32,7 +38,9 @@ static __attribute__((noinline)) void trace_row(const struct txn_step *s, const 
     static const char *const what[] = { " missing ", " -> ", " ignored ", " BUG " };
     const struct txn *t = s->txn;
     const struct txn_machine *m = machines[t->kind];
-    struct sbuf b = trace_begin(s->layer->trace, TRACE_DEBUG, "txn", t->trace_call, t->trace_leg);
+    const struct txn_open *o = txn_open_of(t);
+    struct sbuf b = trace_begin(s->layer->trace, TRACE_DEBUG, "txn", o ? o->trace_call : 0,
+                                o ? o->trace_leg : 0xff);
     sbuf_str(&b, m->name);
     sbuf_char(&b, ' ');
     sbuf_hex(&b, t->self, 16);
@@ -52,13 +60,14 @@ static __attribute__((noinline)) void trace_row(const struct txn_step *s, const 
 }
 
 static void close_open(struct txn_layer *l, struct txn *t) {
-    struct txn_open *o = t->open;
+    struct txn_open *o = t->u.open;
     txn_dst_unlink(l, t);
     wheel_cancel(l->wheel, &o->retransmit);
+    wheel_cancel(l->wheel, &o->life);
+    buf_unref(l->bufs, &o->request);
     buf_unref(l->bufs, &o->head);
     buf_unref(l->bufs, &o->cancel);
     pool_free(&l->open, o->self);
-    t->open = NULL;
 }
 
 void txn_run(struct txn_step *s, unsigned event) {
@@ -73,10 +82,12 @@ void txn_run(struct txn_step *s, unsigned event) {
     t->state = row->next;
     if (row->action)
         row->action(s);
-    if (row->next == m->terminated)
+    if (row->next == m->terminated) {
         txn_free(s->layer, t);
-    else if (t->open && m->lingers >> row->next & 1)
+    } else if (!t->lingers && m->lingers[row->next]) {
         close_open(s->layer, t);
+        txn_linger(s, (enum txn_timer_kind)m->lingers[row->next]);
+    }
 }
 
 void txn_send(const struct txn_step *s, struct buf *b) {
@@ -103,17 +114,17 @@ static void set_timer(struct txn_step *s, struct wheel_node *n, enum txn_timer_k
 }
 
 void txn_set_retransmit(struct txn_step *s, enum txn_timer_kind k, uint64_t after) {
-    s->txn->open->interval = after;
-    set_timer(s, &s->txn->open->retransmit, k, after);
+    s->txn->u.open->interval = after;
+    set_timer(s, &s->txn->u.open->retransmit, k, after);
 }
 
 void txn_set_life(struct txn_step *s, enum txn_timer_kind k, uint64_t after) {
-    set_timer(s, &s->txn->life, k, after);
+    set_timer(s, &s->txn->u.open->life, k, after);
 }
 
 void txn_stop_timers(struct txn_step *s) {
-    wheel_cancel(s->layer->wheel, &s->txn->open->retransmit);
-    wheel_cancel(s->layer->wheel, &s->txn->life);
+    wheel_cancel(s->layer->wheel, &s->txn->u.open->retransmit);
+    wheel_cancel(s->layer->wheel, &s->txn->u.open->life);
 }
 
 void txn_tell(struct txn_step *s, enum txn_event_kind kind) {
@@ -128,6 +139,12 @@ void txn_tell(struct txn_step *s, enum txn_event_kind kind) {
     };
 }
 
+void txn_tell_final(struct txn_step *s) {
+    txn_tell(s, TXN_FINAL);
+    s->ev->other = s->txn->u.open->peer;
+    s->ev->tries = s->txn->u.open->tries;
+}
+
 void txn_tell_timeout(struct txn_step *s, enum txn_timer_kind timer) {
     txn_tell(s, TXN_TIMEOUT);
     s->ev->timer = (uint8_t)timer;
@@ -135,11 +152,11 @@ void txn_tell_timeout(struct txn_step *s, enum txn_timer_kind timer) {
 
 void txn_send_response(struct txn_step *s) {
     struct txn *t = s->txn;
-    buf_unref(s->layer->bufs, &t->response);
-    t->response = s->response;
+    buf_unref(s->layer->bufs, &t->kept);
+    t->kept = s->response;
     s->response = NULL;
     t->status = s->status;
-    txn_send(s, t->response);
+    txn_send(s, t->kept);
 }
 
 struct txn *txn_new(struct txn_layer *l, enum txn_kind kind, struct key128 key) {
@@ -152,23 +169,30 @@ struct txn *txn_new(struct txn_layer *l, enum txn_kind kind, struct key128 key) 
         return NULL;
     }
     open->self = o;
+    open->trace_leg = 0xff;
     t->self = h;
-    t->open = open;
+    t->u.open = open;
     t->kind = (uint8_t)kind;
-    t->trace_leg = 0xff;
     t->key = key;
     chain_put(&l->by_key, key.a, h);
     return t;
 }
 
+static void free_merge(struct txn_layer *l, uint32_t index) {
+    handle h = pool_handle(&l->merges, l->merges.objects + (size_t)index * l->merges.size);
+    chain_del(&l->by_merge, h);
+    pool_free(&l->merges, h);
+}
+
 void txn_free(struct txn_layer *l, struct txn *t) {
-    if (t->open)
+    if (t->lingers)
+        txn_linger_end(l, t);
+    else
         close_open(l, t);
-    wheel_cancel(l->wheel, &t->life);
-    buf_unref(l->bufs, &t->request);
-    buf_unref(l->bufs, &t->response);
+    buf_unref(l->bufs, &t->kept);
     chain_del(&l->by_key, t->self);
-    chain_del(&l->by_merge, t->self);
+    if (t->merge)
+        free_merge(l, t->merge - 1);
     pool_free(&l->pool, t->self);
 }
 

@@ -94,12 +94,15 @@ struct txn_machine {
     const char *const *event_names;
     uint8_t states, events;
     uint8_t terminated;           /* that state */
-    uint8_t lingers;              /* a bit for each state in which nothing of struct txn_open is needed */
+    uint8_t lingers[6];           /* of each state in which nothing of struct txn_open is needed: its timer; else 0 */
     uint8_t timers[TXN_TIMER_END];/* event + 1 of each timer of this machine, 0: not of it */
 };
 extern const struct txn_machine txn_machine_ict, txn_machine_nict, txn_machine_ist, txn_machine_nist;
 const struct txn_machine *txn_machine(unsigned kind);
 const struct txn_row *txn_row(unsigned kind, unsigned state, unsigned event);
+
+/* The event of a timer of this machine (CHECK). */
+unsigned txn_timer_event(unsigned kind, unsigned timer);
 
 /* Runs one event. A BUG row is a CHECK. s->txn is gone when its new state is TERMINATED. */
 void txn_run(struct txn_step *s, unsigned event);
@@ -123,12 +126,19 @@ void txn_stop_timers(struct txn_step *s);
 void txn_tell(struct txn_step *s, enum txn_event_kind kind);
 /* txn_tell TXN_TIMEOUT with the timer. */
 void txn_tell_timeout(struct txn_step *s, enum txn_timer_kind timer);
-/* The request is done with; kept for the TU where its answer asks for another try (txn_refused). */
-void txn_drop_request(struct txn_step *s);
+/* Gives TXN_FINAL, with what a TU asks of the request. */
+void txn_tell_final(struct txn_step *s);
+/* The request is kept for the TU where its answer asks for another try (txn_refused). */
+void txn_keep_refused(struct txn_step *s);
 /* Replaces the kept response by the step's and sends it. */
 void txn_send_response(struct txn_step *s);
 /* Frees the transaction with its buffers, timers and keys. */
 void txn_free(struct txn_layer *l, struct txn *t);
+/* txn_linger.c: t has given up what is open and waits for the time of its timer; it waits no longer; those of a queue
+ * that are due go on, some at a time. */
+void txn_linger(struct txn_step *s, enum txn_timer_kind timer);
+void txn_linger_end(struct txn_layer *l, struct txn *t);
+void txn_linger_due(struct txn_step *s, struct wheel_node *n);
 /* txn_dst.c */
 void txn_dst_link(struct txn_layer *l, struct txn *t);
 void txn_dst_unlink(struct txn_layer *l, struct txn *t);
@@ -151,6 +161,6 @@ struct key128 txn_key_client(const struct txn_layer *l, struct slice branch, enu
 /* Section 17.2.3. method_name: that of the transaction looked for (INVITE for an ACK). */
 struct key128 txn_key_server(const struct txn_layer *l, const struct sip_msg *msg, struct slice method_name);
 /* Section 8.2.2.2: From tag, Call-ID, CSeq. */
-struct key128 txn_key_merge(const struct txn_layer *l, const struct sip_msg *msg);
+uint64_t txn_key_merge(const struct txn_layer *l, const struct sip_msg *msg);
 
 #endif

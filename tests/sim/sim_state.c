@@ -245,8 +245,10 @@ static uint32_t timers_of(const struct engine *e) {
                  wheel_is_set(&e->reanchor.timer);
     EACH(call, c, &e->calls)
         n += wheel_is_set(&c->held_timer);
-    EACH(txn, t, &e->txns.pool)
-        n += (t->open && wheel_is_set(&t->open->retransmit)) + wheel_is_set(&t->life);
+    EACH(txn_open, o, &e->txns.open)
+        n += wheel_is_set(&o->retransmit) + wheel_is_set(&o->life);
+    for (unsigned i = 0; i < TXN_WAITS; i++)
+        n += wheel_is_set(&e->txns.queues[i].timer);
     EACH(leg, l, &e->legs)
         n += (l->repeat && wheel_is_set(&l->repeat->timer)) + wheel_is_set(&l->timer) + wheel_is_set(&l->session_timer);
     EACH(transfer, t, &e->transfers)

@@ -142,7 +142,7 @@ static void test_2xx_forked(void) {
     uint64_t t0 = f->now;
     handle h = fix_start(f, SIP_M_INVITE, B1);
     CHECK_EQ(fix_recv(f, fix_response(200, "INVITE", B1, "fork1")).kind, TXN_FINAL);
-    CHECK_TRUE(txn_get(&f->layer, h)->request == NULL);
+    CHECK_TRUE(txn_get(&f->layer, h)->kept == NULL);
     CHECK_EQ(fix_recv(f, fix_response(200, "INVITE", B1, "fork1")).kind, TXN_2XX_AGAIN);
     struct txn_event ev = fix_recv(f, fix_response(200, "INVITE", B1, "fork2"));
     CHECK_EQ(ev.kind, TXN_2XX_AGAIN);
@@ -166,13 +166,13 @@ static void test_ack_kept(void) {
     other.port++;
     handle h = fix_start(f, SIP_M_INVITE, B1);
     txn_keep_ack(&f->layer, h, buf_copy(&f->bufs, SL("too early")), &other);
-    CHECK_TRUE(slice_has_prefix(buf_slice(txn_get(&f->layer, h)->request), SL("INVITE")));
+    CHECK_TRUE(slice_has_prefix(txn_request_of(txn_get(&f->layer, h)), SL("INVITE")));
     CHECK_TRUE(addr_eq(&txn_get(&f->layer, h)->dst, &f->far));
     fix_recv(f, fix_response(200, "INVITE", B1, "tt"));
     txn_keep_ack(&f->layer, h, buf_copy(&f->bufs, SL("one")), &other);
     txn_keep_ack(&f->layer, h, buf_copy(&f->bufs, SL("two")), &other);
     CHECK_EQ(fix_recv(f, fix_response(200, "INVITE", B1, "tt")).kind, TXN_2XX_AGAIN);
-    CHECK_TRUE(slice_eq(buf_slice(txn_get(&f->layer, h)->request), SL("two")));
+    CHECK_TRUE(slice_eq(buf_slice(txn_get(&f->layer, h)->kept), SL("two")));
     CHECK_TRUE(addr_eq(&txn_get(&f->layer, h)->dst, &other));
     CHECK_EQ(f->sent_n, 1);
     fix_run(f, t0 + 32 * SEC);
@@ -279,7 +279,7 @@ static void test_cancel_held_then_final(void) {
     cancel(f, h);
     CHECK_EQ(fix_recv(f, fix_response(200, "INVITE", B1, "tt")).kind, TXN_FINAL);
     CHECK_EQ(f->sent_n, 1);
-    CHECK_TRUE(txn_get(&f->layer, h)->open == NULL);
+    CHECK_TRUE(txn_open_of(txn_get(&f->layer, h)) == NULL);
     CHECK_EQ(cancel(f, h), HANDLE_NONE);
     CHECK_EQ(f->sent_n, 1);
     fix_end(f);

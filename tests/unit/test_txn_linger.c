@@ -17,7 +17,8 @@ static unsigned open_of(const struct fix *f) {
 static void check_lingers(const struct fix *f, handle h, uint64_t ctx) {
     const struct txn *t = txn_get(&f->layer, h);
     CU_ASSERT_FATAL(t != NULL);
-    CHECK_TRUE(t->open == NULL);
+    CHECK_TRUE(t->lingers && txn_open_of(t) == NULL && !txn_request_of(t).p);
+    CHECK_EQ(txn_peer(t), HANDLE_NONE);
     CHECK_EQ(open_of(f), 0);
     CHECK_EQ(t->ctx, ctx);
     CHECK_TRUE(addr_eq(&t->dst, &f->far) && addr_eq(&t->local, &f->near));
@@ -134,6 +135,97 @@ static void test_source(void) {
     fix_end(f);
 }
 
+static void lingering_bye(struct fix *f, const char *branch, uint64_t at) {
+    fix_run(f, at);
+    fix_respond(f, asked(f, "BYE", branch), 200, "BYE", branch);
+}
+
+/* One timer for all that wait as long; who is dropped between them, or before or behind them, takes none along. */
+static void test_queue(void) {
+    static const char *const branches[] = { "z9hG4bKa", "z9hG4bKb", "z9hG4bKc", "z9hG4bKd", "z9hG4bKe" };
+    handle h[5];
+    struct fix *f = fix_new();
+    uint64_t t0 = f->now, length = 64 * f->layer.times.t1;
+    for (unsigned i = 0; i < 5; i++) {
+        fix_run(f, t0 + i * SEC);
+        h[i] = asked(f, "BYE", branches[i]);
+        fix_respond(f, h[i], 200, "BYE", branches[i]);
+    }
+    CHECK_EQ(f->wheel.armed, 1);
+    txn_drop(&f->layer, h[0]);
+    txn_drop(&f->layer, h[2]);
+    txn_drop(&f->layer, h[4]);
+    fix_run(f, t0 + length + SEC - 1);
+    CHECK_EQ(txn_count(&f->layer), 2);
+    fix_run(f, t0 + length + SEC);
+    CHECK_TRUE(!txn_get(&f->layer, h[1]) && txn_get(&f->layer, h[3]));
+    fix_run(f, t0 + length + 3 * SEC - 1);
+    CHECK_EQ(txn_count(&f->layer), 1);
+    CHECK_EQ(f->wheel.armed, 1);
+    fix_run(f, t0 + length + 3 * SEC);
+    CHECK_EQ(txn_count(&f->layer), 0);
+    CHECK_EQ(f->wheel.armed, 0);
+    lingering_bye(f, B1, f->now);
+    CHECK_EQ(f->wheel.armed, 1);
+    fix_end(f);
+}
+
+/* More than one step takes. */
+static void test_queue_much(void) {
+    struct fix *f = fix_new_open(120, 4);
+    uint64_t t0 = f->now, length = 64 * f->layer.times.t1;
+    char branch[32];
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(branch, sizeof branch, "z9hG4bKn%u", i);
+        f->sent_n = f->told_n = 0;
+        lingering_bye(f, branch, t0);
+    }
+    CHECK_EQ(txn_count(&f->layer), 100);
+    fix_run(f, t0 + length - 1);
+    CHECK_EQ(txn_count(&f->layer), 100);
+    fix_run(f, t0 + length);
+    CHECK_EQ(txn_count(&f->layer), 0);
+    fix_end(f);
+}
+
+/* Nothing comes again over TCP: Timers D, I, J and K are zero there. */
+static void test_queue_reliable(void) {
+    struct fix *f = fix_new();
+    f->far.transport = SIP_TCP;
+    handle h = fix_start(f, SIP_M_BYE, B1), udp;
+    f->far.transport = SIP_UDP;
+    udp = fix_start(f, SIP_M_BYE, B2);
+    fix_recv(f, fix_response(200, "BYE", B1, "tt"));
+    fix_recv(f, fix_response(200, "BYE", B2, "tt"));
+    CHECK_TRUE(txn_get(&f->layer, h) && txn_get(&f->layer, udp));
+    fix_run(f, f->now + 1);
+    CHECK_TRUE(!txn_get(&f->layer, h) && txn_get(&f->layer, udp));
+    fix_run(f, f->now + f->layer.times.t4);
+    CHECK_EQ(txn_count(&f->layer), 0);
+    fix_end(f);
+}
+
+/* The same request another way, behind the final response to the first (section 8.2.2.2); when that has ended, it is a
+ * new one. */
+static void test_merged(void) {
+    struct fix *f = fix_new();
+    uint64_t t0 = f->now;
+    handle h = asked(f, "INVITE", B1);
+    fix_respond(f, h, 200, "INVITE", B1);
+    check_lingers(f, h, 5);
+    struct txn_event ev = fix_recv(f, fix_request("INVITE", B2, ""));
+    CHECK_TRUE(ev.kind == TXN_NEW_REQUEST && ev.merged);
+    fix_respond(f, ev.txn, 482, "INVITE", B2);
+    fix_recv(f, fix_request("ACK", B2, "us"));
+    CHECK_EQ(f->layer.merges.used, 1);
+    fix_run(f, t0 + 40 * SEC);
+    CHECK_EQ(txn_count(&f->layer), 0);
+    CHECK_EQ(f->layer.merges.used, 0);
+    ev = fix_recv(f, fix_request("INVITE", B3, ""));
+    CHECK_TRUE(ev.kind == TXN_NEW_REQUEST && !ev.merged);
+    fix_end(f);
+}
+
 /* Many linger where few may be open; and when those are all there may be, the next is refused until one has its final
  * response. */
 static void test_bounds(void) {
@@ -183,18 +275,19 @@ static size_t memory_of(uint32_t count, uint32_t open) {
     return a.used;
 }
 
-/* What one more that lingers takes, with its part of the chains' heads. */
+/* What one more that lingers takes, with its part of the chains' heads and its place among those without To tag. */
 static void test_memory(void) {
     uint32_t n = 1 << 20;
     size_t each = (memory_of(n + n, 1024) - memory_of(n, 1024)) / n;
     printf("(%zu bytes, of that struct txn %zu; an open one %zu more) ", each, sizeof(struct txn),
            sizeof(struct txn_open));
-    CHECK_TRUE(each <= 224 + 8 + 6);
-    CHECK_TRUE(memory_of(2000000, 500000) < 560u << 20);
+    CHECK_TRUE(each <= 128 + 8 + 6 + 24);
+    CHECK_TRUE(memory_of(2000000, 500000) < 420u << 20);
 }
 
 int main(void) {
     return UNIT_RUN("txn_linger", UNIT(test_ict), UNIT(test_ict_refused), UNIT(test_nict),
                     UNIT(test_ist_accepted), UNIT(test_ist_confirmed), UNIT(test_nist), UNIT(test_source),
+                    UNIT(test_queue), UNIT(test_queue_much), UNIT(test_queue_reliable), UNIT(test_merged),
                     UNIT(test_bounds), UNIT(test_spare), UNIT(test_memory));
 }

@@ -69,7 +69,7 @@ static void answer(struct link *l, handle h) {
     static const uint16_t some[] = { 180, 183, 200, 200, 404, 408, 486, 487 };
     struct fix *b = l->b;
     struct txn *t = txn_get(&b->layer, h);
-    if (!t || !t->request)
+    if (!t || !txn_request_of(t).p)
         return;
     uint16_t status = some[rng_below(&l->rng, 8)];
     const struct sip_msg *m = fix_parse(txn_request(&b->layer, h));

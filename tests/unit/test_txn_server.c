@@ -60,7 +60,7 @@ static void test_head(void) {
     struct fix *f = fix_new();
     handle h = invite(f, B1);
     CU_ASSERT_FATAL(txn_head(&f->layer, h) != NULL);
-    buf_unref(f->layer.bufs, &txn_get(&f->layer, h)->open->head);
+    buf_unref(f->layer.bufs, &txn_get(&f->layer, h)->u.open->head);
     const struct uas_head *head = txn_head(&f->layer, h);
     CU_ASSERT_FATAL(head != NULL);
     CHECK_EQ(head->method, SIP_M_INVITE);
@@ -102,7 +102,7 @@ static void test_failure_acked_timer_i(void) {
     CHECK_EQ(f->sent_n, 4);
     struct txn_event ev = fix_recv(f, fix_request("ACK", B1, "us"));
     CHECK_TRUE(ev.kind == TXN_ACK_FAILURE && ev.txn == h);
-    CHECK_TRUE(txn_get(&f->layer, h)->response == NULL);
+    CHECK_TRUE(txn_get(&f->layer, h)->kept == NULL);
     CHECK_EQ(fix_recv(f, fix_request("ACK", B1, "us")).kind, TXN_NONE);
     CHECK_EQ(fix_recv(f, fix_request("INVITE", B1, "")).kind, TXN_NONE);
     fix_respond(f, h, 200, "INVITE", B1);
@@ -123,7 +123,7 @@ static void test_accepted_timer_l(void) {
     handle h = invite(f, B1);
     fix_respond(f, h, 200, "INVITE", B1);
     CHECK_EQ(f->sent_n, 2);
-    CHECK_TRUE(txn_get(&f->layer, h)->response == NULL);
+    CHECK_TRUE(txn_get(&f->layer, h)->kept == NULL);
     CHECK_EQ(fix_recv(f, fix_request("INVITE", B1, "")).kind, TXN_NONE);
     fix_run(f, t0 + 20 * SEC);
     CHECK_EQ(f->sent_n, 2);
@@ -277,7 +277,7 @@ static void test_merged(void) {
 static void test_rfc2543(void) {
     struct fix *f = fix_new();
     handle h = invite(f, "1");
-    CHECK_TRUE(txn_get(&f->layer, h)->legacy);
+    CHECK_TRUE(txn_get(&f->layer, h)->u.open->legacy);
     CHECK_EQ(fix_recv(f, fix_request("INVITE", "1", "")).kind, TXN_NONE);
     struct txn_event ev = fix_recv(f, fix_request("CANCEL", "1", ""));
     CHECK_TRUE(ev.kind == TXN_CANCEL && ev.other == h);

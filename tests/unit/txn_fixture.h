@@ -125,6 +125,8 @@ static inline void fix_end(struct fix *f) {
     CHECK_EQ(f->wheel.armed, 0);
     CHECK_EQ(f->layer.by_key.used, 0);
     CHECK_EQ(f->layer.open.used, 0);
+    CHECK_EQ(f->layer.merges.used, 0);
+    CHECK_EQ(f->layer.by_merge.used, 0);
     for (unsigned i = 0; i < BUF_CLASSES; i++)
         CHECK_EQ(f->bufs.used[i], 0);
     free(f->mem);
