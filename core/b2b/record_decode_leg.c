@@ -216,6 +216,20 @@ static void bury(struct engine *e, struct leg *l) {
         call_changed(e, c);
 }
 
+static void name_instead(struct transfer *t, handle from, handle to) {
+    for (unsigned p = 0; t && p < PARTY_COUNT; p++) {
+        handle *party = record_party(t, (enum transfer_party)p);
+        *party = *party == from ? to : *party;
+    }
+}
+
+/* What has been read, and names the one that is left. */
+static void follow(struct engine *e, const struct leg *from, const struct leg *to) {
+    const struct call *c = leg_call(e, from);
+    name_instead(c ? transfer_get(e, c->transfer) : NULL, from->self, to->self);
+    name_instead(transfer_get(e, from->transfer), from->self, to->self);
+}
+
 /* A leg in two records: it was moved, and its owner died before the call that it left was written again. True: the one
  * that was left is dead. */
 static bool is_settled(struct decoder *x, struct leg *l, struct leg *other) {
@@ -236,6 +250,7 @@ static bool is_settled(struct decoder *x, struct leg *l, struct leg *other) {
     else
         media_close(x->e, other);
     leg_unindex(x->e, other);
+    follow(x->e, other, l);
     bury(x->e, other);
     return leg_index(x->e, l);
 }

@@ -17,13 +17,18 @@ bool record_party_at(struct slice in, struct slice *call_id, struct slice *local
     return true;
 }
 
+/* Of a leg that another record has too, the one that lives. */
+static const struct leg *living(const struct engine *e, const struct leg *l) {
+    return l && l->state == LEG_DEAD ? leg_find_local(e, leg_str(l, DLG_CALL_ID), leg_str(l, DLG_LOCAL_TAG)) : l;
+}
+
 static enum read_result read_party(struct decoder *x, struct transfer *t, unsigned p, struct slice in) {
     struct slice call_id, local_tag;
     uint64_t number;
     if (!varint_get(&in, &number))
         return read_fail(x, RECORD_VALUE);
     if (number) {
-        const struct leg *l = read_leg_of_number(x, number - 1);
+        const struct leg *l = living(x->e, read_leg_of_number(x, number - 1));
         *record_party(t, (enum transfer_party)p) = l ? l->self : HANDLE_NONE;
         return l && !in.n ? READ_TAKEN : read_fail(x, RECORD_VALUE);
     }

@@ -329,6 +329,8 @@ static void do_commit(struct engine *e, struct transfer *t, uint16_t status) {
     (void)status;
     if (t->mode != MODE_ECHO && !leg_is_live(leg_get(e, t->target)))
         transfer_fail(e, t, 480); /* its record never came here */
+    else if (transfer_join_again(e, t))
+        return;
     else if (transfer_answer_target(e, t))
         transfer_commit(e, t);
     else

@@ -106,6 +106,9 @@ void transfer_answered(struct engine *e, struct transfer *t, struct leg *target,
 /* First INVITEs to the target, or the re-INVITE of a join. */
 void transfer_call_target(struct engine *e, struct transfer *t);
 void transfer_join(struct engine *e, struct transfer *t);
+/* True: the target's new leg is in the consultation's place, where it was brought by a roll-back of which the
+ * transfer's record does not know, and is asked once more, as in a join: the transferee has agreed. */
+bool transfer_join_again(struct engine *e, struct transfer *t);
 /* The transferee is asked for a fresh offer, for the target's own leg (transfer_late.c). */
 void transfer_ask(struct engine *e, struct transfer *t);
 /* True: the transferor is gone, and the transferee waits for somebody else; nothing else is to be done now. */

@@ -200,7 +200,7 @@ static void resume_transferee(struct engine *e, struct transfer *t) {
     struct leg *c = leg_get(e, t->target);
     if (!leg_is_live(c) && t->mode != MODE_ECHO)
         transfer_step(e, t, TRANSFER_EV_TARGET_GONE, 480);
-    else if (!in_flight(e, t->transferee) && c)
+    else if (!in_flight(e, t->transferee) && c && !transfer_join_again(e, t))
         transfer_answered(e, t, c, leg_str(c, LEG_SDP_REMOTE));
 }
 

@@ -260,3 +260,12 @@ void transfer_join(struct engine *e, struct transfer *t) {
     if (!leg_reoffer(e, c, offer, direction))
         transfer_fail(e, t, 503);
 }
+
+bool transfer_join_again(struct engine *e, struct transfer *t) {
+    const struct leg *c = leg_get(e, t->target);
+    if (t->mode != MODE_REPLACE || !leg_is_up(c) || c->call == t->call)
+        return false;
+    t->replaced = c->self;
+    transfer_join(e, t);
+    return true;
+}
