@@ -173,12 +173,18 @@ static void resume_join(struct engine *e, struct transfer *t) {
         transfer_step(e, t, TRANSFER_EV_TARGET_NO, 481);
 }
 
-/* Semi-attended: the target has answered, by its own call's record, which this one's is from before. */
+/* The target has answered. Semi-attended: by its own call's record, which this one's is from before. Else while this
+ * one's parties were waited for by an owner that died too. */
 static bool has_answered(struct engine *e, struct transfer *t) {
-    struct leg *l = t->mode == MODE_SEMI ? transfer_target_up(e, t) : NULL;
+    struct leg *l = t->state == TRANSFER_TARGET ? transfer_target_up(e, t) : NULL;
     if (!l)
         return false;
-    t->target = t->replaced = l->self;
+    t->target = l->self;
+    if (t->mode != MODE_SEMI) {
+        transfer_step(e, t, TRANSFER_EV_TARGET_YES, 200);
+        return true;
+    }
+    t->replaced = l->self;
     transfer_drop_targets(e, t, l);
     t->mode = MODE_JOIN;
     t->joined = in_flight(e, l->self);
