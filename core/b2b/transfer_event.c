@@ -175,7 +175,8 @@ static bool target_event(struct engine *e, struct transfer *t, struct leg *l, co
     case LEG_EV_ANSWERED: target_answered(e, t, l, ev); return true;
     case LEG_EV_REFUSED:
         transfer_role(e, t, l->self, TR_NONE);
-        if (!transfer_target_rings(e, t))
+        /* One that has answered may be held (transfer_holds_event). */
+        if (!transfer_target_rings(e, t) && !transfer_target_up(e, t))
             transfer_step(e, t, TRANSFER_EV_TARGET_NO, ev->status);
         return true;
     case LEG_EV_REANSWERED:
