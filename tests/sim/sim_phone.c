@@ -402,6 +402,13 @@ static void client_timer(struct world *w, struct phone *ph, const struct sim_ite
     arm(w, ph, ITEM_CLIENT, item->index, c->gen, w->now + (waits ? 20000000 : c->interval));
 }
 
+/* What is registered in its name behind a death is not sent again; it is not to fill the phone for ever. */
+static void client_off(struct world *w, struct phone *ph, const struct sim_item *item) {
+    struct pclient *c = &ph->client[item->index];
+    if (c->used && c->gen == item->gen)
+        phone_client_free(w, c);
+}
+
 /* Final responses to INVITE, until their ACK. */
 static void server_timer(struct world *w, struct phone *ph, const struct sim_item *item) {
     struct pserver *s = &ph->server[item->index];
@@ -423,8 +430,11 @@ static void server_timer(struct world *w, struct phone *ph, const struct sim_ite
 void phone_timer(struct world *w, const struct sim_item *item) {
     struct phone *ph = &w->phones[item->who];
     struct pdlg *d = &ph->dlg[item->index < PHONE_DIALOGS ? item->index : 0];
-    if (ph->off)
+    if (ph->off) {
+        if (item->kind == ITEM_CLIENT)
+            client_off(w, ph, item);
         return;
+    }
     switch (item->kind) {
     case ITEM_CLIENT: client_timer(w, ph, item); break;
     case ITEM_SERVER: server_timer(w, ph, item); break;
