@@ -355,6 +355,7 @@ struct sim_seen_all {
     struct seen_ok oks[SEEN_OKS];
     struct seen_sub subs[SEEN_SUBS];
     uint32_t ok_n, sub_n, branch_n, hops, hops_step; /* hops: that came with the call or REFER of this step */
+    bool early; /* what comes in this step is of a call that is still being read, whatever the step's timers do */
 };
 
 struct sim_options {
@@ -526,6 +527,7 @@ void sdp_check_answer(struct world *w, const struct phone_sdp *offer, const stru
 
 void check_start(struct world *w);
 /* Once the engine has seen it, before what it sends. NULL: cannot be read. */
+void check_early(struct world *w, const struct sip_msg *msg); /* before the step that it comes in; NULL: nothing */
 void check_in(struct world *w, const struct sip_msg *msg);
 void check_out(struct world *w, const struct sip_msg *msg, uint8_t to);
 /* A final response that went out before. */

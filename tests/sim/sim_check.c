@@ -143,7 +143,8 @@ static void in_request(struct world *w, const struct sip_msg *m) {
     for (uint32_t i = 0; expired && i < w->seen.sub_n; i++)
         w->seen.subs[i].excused |= w->seen.subs[i].key == d->key;
     /* Of a call that has just been read it is dropped, and comes again; so does what gets lost between nodes. */
-    if (m->method != SIP_M_INVITE || (l ? call_get(w->e, l->call)->resuming : w->script.setup.nodes != 0))
+    bool early = w->seen.early || (l && call_get(w->e, l->call)->resuming);
+    if (m->method != SIP_M_INVITE || (l ? early : w->script.setup.nodes != 0))
         return;
     /* And not one of before, that comes late. */
     bool opens = l && l->invite_in != HANDLE_NONE && l->dlg.remote_cseq == m->cseq;
@@ -156,7 +157,7 @@ static void note_ok(struct world *w, const struct sip_msg *m) {
     uint64_t key = check_key(m->call_id, m->from_tag), tag = sim_hash(m->to_tag);
     const struct leg *l = leg_of_tag(w->e, m->call_id, m->from_tag);
     /* Of a call that has just been read it is dropped, and comes again. */
-    if (!l || l->state == LEG_DEAD || call_get(w->e, l->call)->resuming)
+    if (!l || l->state == LEG_DEAD || s->early || call_get(w->e, l->call)->resuming)
         return;
     for (uint32_t i = 0; i < s->ok_n; i++)
         if (s->oks[i].key == key && s->oks[i].tag == tag && s->oks[i].cseq == m->cseq)
@@ -200,6 +201,11 @@ static void in_response(struct world *w, const struct sip_msg *m) {
         if (m->status >= 300 || w->now - s->sent_at >= T1_64)
             s->excused = true;
     }
+}
+
+void check_early(struct world *w, const struct sip_msg *m) {
+    const struct leg *l = m ? leg_of_tag(w->e, m->call_id, m->is_request ? m->to_tag : m->from_tag) : NULL;
+    w->seen.early = l && call_get(w->e, l->call)->resuming;
 }
 
 void check_in(struct world *w, const struct sip_msg *m) {
