@@ -252,14 +252,18 @@ uint64_t leg_glare_wait_us(struct engine *e, const struct leg *l) {
     return l->dlg.uac ? 2100000 + 10000 * rng_below(&e->rng, 191) : 10000 * rng_below(&e->rng, 201);
 }
 
-/* 491 and 500 with Retry-After: ours waits and tries again; the cap is retry_until. */
+/* 491 and 500 with Retry-After: ours waits and tries again; the cap is retry_until. So does what the network did not
+ * deliver, but for a transfer's, which is decided by that. */
 static bool wait_for_retry(struct engine *e, struct leg *l, const struct sip_msg *msg, uint16_t status) {
     uint32_t after = 0;
     uint64_t wait = leg_glare_wait_us(e, l);
+    bool undelivered = !msg && status == 503 && !leg_is_transferred(e, l);
     if (status == 500 && !(msg && sip_delta_seconds(sip_hdr_value(msg, SIP_H_RETRY_AFTER), &after)))
         return false;
     if (status == 500)
         wait = 1000000ull * (after < 10 ? after : 10);
+    else if (undelivered)
+        wait = 8ull * e->cfg.t1_us;
     else if (status != 491)
         return false;
     if (e->now + wait >= l->retry_until)
