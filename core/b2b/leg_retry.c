@@ -49,6 +49,15 @@ static bool is_wanted(const struct leg *l, const struct txn_event *t) {
     }
 }
 
+/* What was agreed on in a reliable 18x was so with the one that was refused. */
+static void begin_anew(struct leg *l) {
+    l->early_answer = l->prack_waits = false;
+    l->prack_rseq = 0;
+    oa_step(&l->oa, OA_EV_ABORT);
+    if (!l->late_offer)
+        oa_step(&l->oa, OA_EV_SEND_OFFER);
+}
+
 /* old: of the one that was refused. */
 static void note_sent(struct engine *e, struct leg *l, const struct txn_event *old, handle h, uint32_t cseq) {
     struct txn *t = txn_get(&e->txns, h), *asked = txn_get(&e->txns, old->other);
@@ -61,6 +70,8 @@ static void note_sent(struct engine *e, struct leg *l, const struct txn_event *o
         return;
     l->invite_cseq = cseq;
     l->invite_out = h;
+    if (t->ctx_kind == FOR_INVITE)
+        begin_anew(l);
     call_promised(e, leg_call(e, l));
 }
 
