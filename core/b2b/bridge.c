@@ -359,6 +359,7 @@ static void settle_early(struct engine *e, struct leg *l, struct leg *other, con
     if (!l->early_answer && media_in(e, l, ack))
         media_received(e, l, ack->body, false);
     l->early_answer = other->early_answer = false;
+    late_take_answer(e, other, l); /* it rang beside the one whose offer l has answered */
     media_connect(e, l, other);
     agree_unless_transferred(e, l, other);
     call_changed(e, leg_call(e, l));
