@@ -233,11 +233,12 @@ static struct leg_event on_invite_response(struct engine *e, struct leg *l, cons
 }
 
 /* Who answers in the dialog that it rang in was sent a re-INVITE by the former owner, or several, each of which may
- * have had a description: what comes next gets a version behind all of those. */
+ * have had a description: what comes next gets a version behind all of those, even if it is what the record has. */
 static void pass_versions(struct leg *l, const struct sip_msg *msg) {
     struct slice tag = leg_str(l, DLG_REMOTE_TAG);
-    if (msg->status < 300 && tag.p && slice_eq(msg->to_tag, tag))
-        l->media.version += msg->cseq - l->invite_cseq + !leg_str(l, LEG_SDP_LOCAL).p;
+    uint32_t known = l->taken_cseq > l->invite_cseq ? l->taken_cseq : l->invite_cseq;
+    if (msg->status < 300 && tag.p && slice_eq(msg->to_tag, tag) && msg->cseq > known)
+        l->media.version += msg->cseq - known + !leg_str(l, LEG_SDP_LOCAL).p;
 }
 
 struct leg_event leg_on_answer(struct engine *e, struct leg *l, const struct sip_msg *msg) {

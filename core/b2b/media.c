@@ -328,13 +328,25 @@ static struct slice write_for(struct engine *e, struct leg *to, struct slice tex
     return fill_patch(e, to, direction, r) ? written_anew(e, to, r) : SLICE_NONE;
 }
 
+/* What it was told last: else the version of o= is ahead, since it may have been told something else meanwhile. */
+static bool is_latest(const struct leg *to, struct slice text) {
+    char mem[24];
+    struct sbuf version = sbuf_on(mem, sizeof mem);
+    struct slice at = sdp_origin_at(text);
+    sbuf_char(&version, ' ');
+    sbuf_u64(&version, to->media.version);
+    sbuf_char(&version, ' ');
+    return at.p && (size_t)(at.p - text.p) > version.n &&
+           slice_eq(slice_of(at.p - version.n, version.n), sbuf_slice(&version));
+}
+
 bool media_is_same(struct engine *e, struct leg *l, struct slice text, int direction) {
     struct rewrite r;
     if (anchor_is_other_family(e, l))
         return false;
     struct slice now = write_for(e, l, text, direction, &r);
-    return now.p && !l->session_unsure && leg_str(l, LEG_SDP_LOCAL).p &&
-           sdp_same_but_origin(now, leg_str(l, LEG_SDP_LOCAL));
+    struct slice told = leg_str(l, LEG_SDP_LOCAL);
+    return now.p && !l->session_unsure && told.p && sdp_same_but_origin(now, told) && is_latest(l, told);
 }
 
 struct slice media_compose(struct engine *e, struct leg *to, struct slice text, int direction) {
@@ -357,7 +369,7 @@ static struct slice keep(struct engine *e, struct leg *to, const struct rewrite 
     struct slice before = leg_str(to, LEG_SDP_LOCAL);
     if (!now.p)
         return SLICE_NONE;
-    if (before.p && sdp_same_but_origin(now, before))
+    if (before.p && sdp_same_but_origin(now, before) && is_latest(to, before))
         return before;
     to->media.version = r->patch.version;
     if (!leg_set(e, to, LEG_SDP_LOCAL, now))

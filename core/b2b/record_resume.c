@@ -171,6 +171,7 @@ void record_outrun(struct leg *l, uint32_t gap) {
 
 static void resume_leg(struct engine *e, struct leg *l) {
     struct dialog *d = &l->dlg;
+    l->taken_cseq = d->local_cseq;
     record_outrun(l, RECORD_CSEQ_GAP);
     /* The answer to its last request may be lost: that comes again. */
     if (d->remote_cseq_known && d->remote_cseq)

@@ -176,6 +176,7 @@ struct leg {
     uint64_t created_us, answered_us;
     uint64_t ended_us;     /* 0: its session lives */
     uint16_t final_status; /* of its first INVITE, whoever answered it; 0: none yet */
+    uint32_t taken_cseq;   /* what our last request's was by the record that it was read from */
 };
 
 /* Who ended a call, for its record. The last one that left somebody alone counts, so that a transferor does not. */
