@@ -22,8 +22,18 @@ static void note_offer(struct leg *l, const struct sip_msg *msg) {
         l->late_offer = false;
 }
 
+bool leg_answered_before(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
+    if (!l->ok || l->ok_cseq != msg->cseq)
+        return false;
+    buf_ref(l->ok);
+    txn_respond(&e->txns, e->out, e->now, txn, l->ok, 200);
+    return true;
+}
+
 /* Section 14.2: 500 with Retry-After while the last one is unanswered, 491 while ours is open. */
 static struct leg_event on_reinvite(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
+    if (leg_answered_before(e, l, msg, txn))
+        return nothing;
     if (l->invite_in != HANDLE_NONE || l->state == LEG_INCOMING) {
         struct sbuf b = ua_headers(&e->ua);
         sbuf_lit(&b, "Retry-After: ");
@@ -114,7 +124,13 @@ struct leg_event leg_on_request(struct engine *e, struct leg *l, const struct si
 struct leg_event leg_on_ack(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     if (!l->ok || msg->cseq != l->ok_cseq)
         return nothing;
+    bool again = l->state == LEG_UP;
     leg_stop_ok(e, l);
+    if (again) {
+        /* That re-INVITE is none that a former owner may have left unanswered. */
+        l->ok_cseq = msg->cseq;
+        dialog_accept_cseq(&l->dlg, msg);
+    }
     leg_step(e, l, LEG_IN_RECV_ACK);
     /* An UPDATE of ours may be open, too. */
     if (l->ok_offers && l->oa == OA_OFFER_SENT) {

@@ -49,7 +49,7 @@ enum record_leg_tag {
     LEG_TAG_LOCAL = OPT(11),
     LEG_TAG_CREATED = OPT(12),
     LEG_TAG_ANSWERED = OPT(13),
-    LEG_TAG_OK_CSEQ = OPT(14), /* of our 2xx that waits for its ACK */
+    LEG_TAG_OK_CSEQ = OPT(14), /* of our 2xx that waits for its ACK; without LEG_TAG_OK: of one that has had it */
     LEG_TAG_OK_UNTIL = OPT(15),
     LEG_TAG_RETRY_UNTIL = OPT(16),
     LEG_TAG_TIMER = OPT(17),

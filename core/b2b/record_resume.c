@@ -112,8 +112,10 @@ static void answer_again(struct engine *e, struct leg *l) {
 
 static void resume_up(struct engine *e, struct leg *l) {
     struct record_open o;
+    uint32_t acked = l->ok_cseq;
     if (!restore_ok(e, l)) {
         leg_stop_ok(e, l);
+        l->ok_cseq = acked;
         leg_step(e, l, LEG_IN_RECV_ACK);
     }
     leg_session_resume(e, l);
@@ -169,12 +171,17 @@ void record_outrun(struct leg *l, uint32_t gap) {
     l->auth_nc += l->auth_nc ? gap : 0;
 }
 
+/* Its last request: not a re-INVITE whose 2xx has been ACKed. A copy of that is late, and was carried out by then. */
+static bool may_come_again(const struct leg *l) {
+    return l->ok_cseq != l->dlg.remote_cseq || leg_str(l, LEG_OPEN_OK).p;
+}
+
 static void resume_leg(struct engine *e, struct leg *l) {
     struct dialog *d = &l->dlg;
     l->taken_cseq = d->local_cseq;
     record_outrun(l, RECORD_CSEQ_GAP);
     /* The answer to its last request may be lost: that comes again. */
-    if (d->remote_cseq_known && d->remote_cseq)
+    if (d->remote_cseq_known && d->remote_cseq && may_come_again(l))
         d->remote_cseq--;
     recover_index(e, l);
     switch (l->state) {

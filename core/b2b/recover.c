@@ -210,11 +210,7 @@ bool recover_repeated(struct engine *e, const struct sip_msg *msg, handle txn) {
         return transfer_accepted_again(e, l, msg, txn);
     if (msg->method == SIP_M_SUBSCRIBE)
         return transfer_subscribed_again(e, l, msg, txn);
-    if (msg->method != SIP_M_INVITE || !l->ok || l->ok_cseq != msg->cseq)
-        return false;
-    buf_ref(l->ok);
-    txn_respond(&e->txns, e->out, e->now, txn, l->ok, 200);
-    return true;
+    return msg->method == SIP_M_INVITE && leg_answered_before(e, l, msg, txn);
 }
 
 bool recover_answers_retry(const struct engine *e, const struct leg *l, const struct sip_msg *msg) {

@@ -148,7 +148,7 @@ struct leg {
     uint32_t lost_cseq;     /* of the last one that was given up, unanswered */
     uint32_t refer_done;  /* CSeq of its last REFER whose transfer is over; 0: none */
     struct buf *ok;       /* our 2xx, repeated until its ACK (section 13.3.1.4) */
-    uint32_t ok_cseq;
+    uint32_t ok_cseq;     /* while there is none: of the last one to a re-INVITE that has had it */
     bool ok_offers; /* its description is an offer: the ACK brings the answer */
     bool ok_doubtful; /* a former owner's of long ago: it may have its ACK; see recover.h */
     uint64_t ok_until; /* 0: no ACK is waited for */
