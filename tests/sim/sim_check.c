@@ -446,6 +446,15 @@ static void out_request(struct world *w, const struct sip_msg *m) {
         check_sdp(w, d, m->body);
 }
 
+/* Said for the first time: also if the next owner answers a request that comes again otherwise than the one before it,
+ * but for an INVITE that has been ACKed, whose 2xx nobody reads any more. */
+static bool says_new(struct world *w, const struct seen_dialog *d, const struct sip_msg *m, bool again) {
+    if (!m->body.n || !sip_is_media_type(m->content_type, SL("application"), SL("sdp")))
+        return false;
+    bool told = m->status >= 200 && branch_seen(w, sim_mix(branch_key(m) ^ m->status, sim_hash(m->body)) | 1, true);
+    return !again || !(told || (m->cseq_method == SIP_M_INVITE && m->cseq <= d->acked_cseq));
+}
+
 static void out_response(struct world *w, const struct sip_msg *m, uint8_t to) {
     if (!branch_seen(w, branch_key(m), false))
         sim_fail(w, "a response to a request that never came: %d", (int)m->status);
@@ -463,7 +472,7 @@ static void out_response(struct world *w, const struct sip_msg *m, uint8_t to) {
     if (m->status >= 200 && m->status < 300)
         note_accepted(w, d, m, to);
     bool again = m->status >= 200 && branch_seen(w, sim_mix(branch_key(m), m->status) | 1, true);
-    if (!again && m->body.n && sip_is_media_type(m->content_type, SL("application"), SL("sdp")))
+    if (says_new(w, d, m, again))
         check_sdp(w, d, m->body);
 }
 
