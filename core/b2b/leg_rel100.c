@@ -33,12 +33,22 @@ static struct rel100_dialog *early_dialog(struct engine *e, struct leg *l, struc
 }
 
 void leg_early_free(struct engine *e, struct leg *l) {
+    l->forked = false;
     if (!l->early)
         return;
     struct rel100_early *all = early_all(e, l);
     for (uint32_t i = 0; i < all->n; i++)
         buf_unref(&e->bufs, &all->dialogs[i].sdp);
     buf_unref(&e->bufs, &l->early);
+}
+
+/* Another one than d has answered, too. */
+static bool is_forked(const struct leg *l, const struct rel100_dialog *d) {
+    const struct rel100_early *all = l->early ? (const void *)l->early->data : NULL;
+    bool any = false;
+    for (uint32_t i = 0; all && i < all->n; i++)
+        any = any || (&all->dialogs[i] != d && all->dialogs[i].sdp);
+    return any && !l->late_offer;
 }
 
 /* An offer in a 18x of another fork has to wait: one at a time goes to the caller. */
@@ -57,6 +67,7 @@ bool leg_early_heard(struct engine *e, struct leg *l, const struct sip_msg *msg)
     if (offer_must_wait(l, msg, rseq) || (rseq && rel100_hear(d, rseq) != REL100_NEW))
         return false;
     if (msg->body.n) {
+        l->forked = l->forked || is_forked(l, d);
         buf_unref(&e->bufs, &d->sdp);
         d->sdp = buf_copy(&e->bufs, msg->body);
     }
@@ -107,13 +118,17 @@ void leg_early_settle(struct engine *e, struct leg *l, const struct leg_event *e
     leg_prack(e, l, sdp);
 }
 
-/* What the winner said in its own 18x counts, not what another fork said last. */
+/* What the winner said in its own 18x counts, not what another fork said last. If that was to a former owner, it is
+ * asked for it by a re-INVITE. */
 void leg_early_won(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     struct rel100_early *all = l->early ? early_all(e, l) : NULL;
-    if (all && !msg->body.n && leg_is_live(l)) {
-        struct rel100_dialog *d = rel100_dialog(all, siphash64(e->map_key, msg->to_tag.p, msg->to_tag.n));
+    if (!msg->body.n && leg_is_live(l)) {
+        struct rel100_dialog *d =
+            all ? rel100_dialog(all, siphash64(e->map_key, msg->to_tag.p, msg->to_tag.n)) : NULL;
         if (d && d->sdp && media_check(e, l, buf_slice(d->sdp)) == 0)
             media_received(e, l, buf_slice(d->sdp), l->late_offer);
+        else if (l->forked || is_forked(l, d))
+            l->session_unsure = l->not_now = true;
     }
     leg_early_free(e, l);
 }

@@ -53,6 +53,7 @@ const struct record_field record_leg_fields[] = {
     NUMBER(LEG_TAG_RSEQ, leg, rseq, UINT32_MAX),
     NUMBER(LEG_TAG_MOVES, leg, moves, UINT8_MAX),
     NUMBER(LEG_TAG_UNTOLD, leg, untold, 1),
+    NUMBER(LEG_TAG_FORKED, leg, forked, 1),
     { 0 },
 };
 

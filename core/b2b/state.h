@@ -114,6 +114,7 @@ struct leg {
     bool allows_update;
     bool session_out;       /* a refresh by UPDATE is unanswered */
     bool early_answer;      /* offer and answer of its INVITE were done before the 2xx (RFC 3262 section 5) */
+    bool forked;            /* ... or were begun by more than one phone that rings for it */
     bool no_rel100;         /* our INVITE does not offer it */
     bool refreshing;        /* the open re-INVITE is the session timer's */
     bool offer_lost;        /* the last re-INVITE had one, and was given up, unanswered: its 2xx may still come */
