@@ -59,7 +59,7 @@ bool take_other_ports(struct decoder *x) {
             continue;
         uint32_t at = anchor_of(x->e, l);
         at = at == ANCHOR_NOWHERE ? anchor_choose(x->e, l, media_open_count(l)) : at;
-        s->slot = at == ANCHOR_NOWHERE ? at : port_pool_take_at(&x->e->ports, at, x->e->now, &s->generation);
+        s->slot = at == ANCHOR_NOWHERE ? at : anchor_take(x->e, l, at, &s->generation);
         if (s->slot == PORT_POOL_NONE)
             return read_fail(x, RECORD_NO_ROOM) == READ_TAKEN;
         l->session_unsure = true;

@@ -24,6 +24,7 @@ const struct record_field record_call_fields[] = {
     NUMBER(REC_VERSION, call, version, UINT64_MAX),
     NUMBER(REC_TAKEOVERS, call, takeovers, UINT8_MAX),
     TIME(REC_TAKEN, call, taken_us),
+    NUMBER(REC_EMERGENCY, call, emergency, 1),
     { 0 },
 };
 

@@ -33,6 +33,7 @@ enum record_call_tag {
     REC_VERSION = OPT(11),   /* as the store knows it */
     REC_TAKEOVERS = OPT(12), /* times that somebody tried to go on with it after an owner's death */
     REC_TAKEN = OPT(13),     /* when that was last */
+    REC_EMERGENCY = OPT(14), /* 1: what is kept for such calls is for it */
 };
 
 enum record_leg_tag {

@@ -155,11 +155,11 @@ static bool find_replaced(struct engine *e, const struct sip_msg *msg, handle tx
     return !bad;
 }
 
-static struct leg *new_caller(struct engine *e, const struct sip_msg *msg, handle txn, struct slice principal,
-                              bool direct) {
+static struct leg *new_caller(struct engine *e, const struct sip_msg *msg, const struct sip_uri *to, handle txn,
+                              struct slice principal, bool direct) {
     struct call *c = call_new(e, msg->call_id);
     if (c)
-        c->emergency = policy_is_emergency(e, &msg->ruri);
+        c->emergency = policy_is_emergency(e, to);
     struct leg *l = c ? leg_incoming(e, c, msg, txn) : NULL;
     if (l)
         l->direct = direct;
@@ -178,7 +178,7 @@ static struct leg *new_caller(struct engine *e, const struct sip_msg *msg, handl
  * and the BYE that its user agent sends for what it replaced ends the consultation by the bridge. */
 static void forward_replaces(struct engine *e, const struct sip_msg *msg, handle txn, const struct takeover *o) {
     struct leg *d = leg_peer(e, o->replaced), *l;
-    l = new_caller(e, msg, txn, o->principal, media_goes_direct(e, o->principal, msg->body));
+    l = new_caller(e, msg, &msg->ruri, txn, o->principal, media_goes_direct(e, o->principal, msg->body));
     if (!l)
         return;
     l->direct = l->direct || d->direct;
@@ -218,13 +218,12 @@ static bool on_replaces(struct engine *e, const struct sip_msg *msg, handle txn,
 /* relayed: the transfer whose token it was sent to, or NULL; then the call goes where the REFER said. */
 static void start_call(struct engine *e, const struct sip_msg *msg, handle txn, const struct admission *who,
                        const struct transfer *relayed) {
-    struct leg *l = new_caller(e, msg, txn, who->principal, who->direct);
     struct sip_uri uri = msg->ruri;
-    if (!l)
-        return;
     if (relayed && sip_uri_parse(strs_get(&relayed->s, TRF_REFER_TO), &uri) < 0)
         uri = msg->ruri;
-    route_call(e, l, msg, &uri);
+    struct leg *l = new_caller(e, msg, &uri, txn, who->principal, who->direct);
+    if (l)
+        route_call(e, l, msg, &uri);
 }
 
 static void on_invite(struct engine *e, const struct sip_msg *msg, handle txn) {

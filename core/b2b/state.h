@@ -204,7 +204,7 @@ struct call {
     uint8_t next_leg;
     uint8_t depth; /* transfers so far */
     bool dirty, answered, record_stored, record_changed;
-    bool emergency; /* what is kept for such calls is for it */
+    bool emergency; /* what is kept for such calls is for it. Once a transfer led there, for good */
     handle next_dirty;
     handle legs[LIMIT_LEGS_PER_CALL];
     handle transfer; /* of which a leg of this call is the transferee */

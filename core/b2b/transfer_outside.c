@@ -219,6 +219,7 @@ struct slice transfer_order(struct engine *e, uint64_t conn, struct leg *a, stru
         return SL("no room");
     }
     t->mode = with ? MODE_REPLACE : MODE_BLIND;
+    leg_call(e, a)->emergency |= with ? leg_call(e, with)->emergency : policy_is_emergency(e, &parsed);
     t->silent = true;
     t->order_conn = conn;
     t->quirks = QUIRK_BYE_AT_ONCE; /* who asked for nothing will not hang up by itself */

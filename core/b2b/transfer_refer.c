@@ -168,6 +168,7 @@ void refer_put_accepted(struct engine *e, struct sbuf *h, const struct transfer 
 
 bool refer_keep(struct engine *e, struct transfer *t, const struct sip_msg *msg, const struct refer *r) {
     struct slice uri = r->to.uri.whole;
+    call_get(e, t->call)->emergency |= policy_is_emergency(e, &r->to.uri);
     if (r->to.uri.headers.p)
         uri.n = (uint32_t)(r->to.uri.headers.p - 1 - uri.p);
     t->refer_cseq = msg->cseq;
@@ -224,6 +225,7 @@ static struct transfer *start(struct engine *e, struct leg *l, const struct sip_
     if (consult) {
         t->consult = consult->self;
         t->consult_call = consult->call;
+        leg_call(e, a)->emergency |= leg_call(e, consult)->emergency;
         transfer_role(e, t, t->consult, TR_CONSULT);
         t->replaced = consult->peer;
         transfer_role(e, t, t->replaced, TR_REPLACED);
