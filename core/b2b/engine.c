@@ -142,7 +142,7 @@ static void on_request(struct engine *e, const struct sip_msg *msg, const struct
     switch (t.kind) {
     case TXN_NEW_REQUEST:
         if ((!msg->to_tag.p || msg->method == SIP_M_REFER) && is_short_of_room(e) &&
-            !policy_is_emergency(e, &msg->ruri)) {
+            !policy_asks_for_emergency(e, msg)) {
             metrics_add(&e->metrics, M_pool_full, 1);
             txn_drop(&e->txns, t.txn);
             refuse_for_room(e, msg, in, true);

@@ -124,7 +124,7 @@ void load_on_event(struct engine *e, const struct event *ev) {
 
 /* LOAD_CLASSES: always admitted. */
 static enum load_class class_of(const struct engine *e, const struct sip_msg *msg) {
-    if (msg->to_tag.p || policy_is_emergency(e, &msg->ruri))
+    if (msg->to_tag.p || policy_asks_for_emergency(e, msg))
         return LOAD_CLASSES;
     switch (msg->method) {
     case SIP_M_INVITE: return sip_hdr_first(msg, SIP_H_REPLACES) ? LOAD_REGISTRATIONS : LOAD_CALLS;

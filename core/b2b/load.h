@@ -3,7 +3,7 @@
  * load: what an overloaded engine refuses, by 503 with Retry-After and without a transaction. First requests that begin
  * a call (INVITE, REFER outside a dialog), then REGISTER and INVITE with Replaces, which ends a call as it begins one;
  * never what belongs to a call that there is, ACK, CANCEL, retransmissions, or emergency calls (urn:service:sos of RFC
- * 5031 and policy_config.emergency).
+ * 5031 and policy_config.emergency), also where a REFER asks for one.
  *
  * Two measures. What has arrived and waits in the sockets is told by the shell in each turn while it is much: from a
  * half of their room on calls are refused, from three quarters registrations too, all of them until it is less; a

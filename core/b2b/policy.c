@@ -134,6 +134,13 @@ bool policy_is_emergency(const struct engine *e, const struct sip_uri *uri) {
     return false;
 }
 
+bool policy_asks_for_emergency(const struct engine *e, const struct sip_msg *msg) {
+    struct sip_nameaddr to;
+    return policy_is_emergency(e, &msg->ruri) ||
+           (msg->method == SIP_M_REFER && sip_nameaddr_parse(sip_hdr_value(msg, SIP_H_REFER_TO), &to) >= 0 &&
+            policy_is_emergency(e, &to.uri));
+}
+
 static struct slice keep(struct policy_choice *out, struct sbuf *b, uint32_t from) {
     CHECK(b->p == out->memory);
     return slice_of(b->p + from, b->n - from);

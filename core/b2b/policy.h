@@ -22,6 +22,8 @@ struct policy_choice {
 void policy_route(struct engine *e, const struct sip_uri *uri, struct policy_choice *out);
 /* An emergency call: urn:service:sos, or a number of policy_config.emergency. */
 bool policy_is_emergency(const struct engine *e, const struct sip_uri *uri);
+/* The request is to make one: it is sent there, or a REFER asks for it. */
+bool policy_asks_for_emergency(const struct engine *e, const struct sip_msg *msg);
 
 /* The configured peer an address belongs to, or NULL. */
 const struct peer_config *policy_peer(const struct engine *e, const struct addr *src);

@@ -150,8 +150,13 @@ static void test_open_transactions(void) {
     CHECK_EQ(rig_census(r).calls, 0);
     CHECK_EQ(ask(r, "INVITE", "urn:service:sos", "", 2), 0);
     CHECK_EQ(rig_census(r).calls, 1);
+    CHECK_EQ(ask(r, "REFER", "sip:200@example.net", "Refer-To: <sip:201@example.net>\r\n", 1), 503);
+    CHECK_EQ(ask(r, "REFER", "sip:200@example.net", "Refer-To: <sip:112@example.net\r\n", 2), 503);
+    CHECK_EQ(ask(r, "REFER", "sip:200@example.net", "Refer-To: <sip:112@example.net>\r\n", 3), 200);
     to_tag = ";tag=x";
     CHECK_EQ(ask(r, "BYE", "sip:200@example.net", "", 3), 481);
+    CHECK_EQ(ask(r, "REFER", "sip:200@example.net", "Refer-To: <sip:201@example.net>\r\n", 4), 503);
+    CHECK_EQ(ask(r, "REFER", "sip:200@example.net", "Refer-To: <sip:112@example.net>\r\n", 5), 481);
     to_tag = "";
     while (pool_alloc(open, &h))
         continue;
@@ -220,6 +225,7 @@ static void test_what_waits(void) {
     CHECK_EQ(refused(r, "REFER", "sip:200@example.net", "Refer-To: <sip:201@example.net>\r\n", 0), 100);
     CHECK_EQ(refused(r, "REGISTER", "sip:192.0.2.1", "", 0), 0);
     CHECK_EQ(refused(r, "INVITE", "urn:service:sos", "", 1000), 0);
+    CHECK_EQ(refused(r, "REFER", "sip:200@example.net", "Refer-To: <urn:service:sos.fire>\r\n", 2000), 0);
     CHECK_EQ(refused(r, "OPTIONS", "sip:192.0.2.1", "", 0), 0);
     CHECK_EQ(invite(r, 1), 0); /* again: it rings */
     tell_waiting(r, 751);
