@@ -258,7 +258,7 @@ static void test_never(void) {
         rig_dialog_new(&a, ALICE, BOB);
     while (pair_owner(pair_hash(&config, a.call_id)) != 0);
     rig_request(&p->r, &a, "INVITE", "Replaces: x;to-tag=y;from-tag=z\r\n", rig_sdp("0", "sendrecv", 40000));
-    rig_request(&p->r, &a, "REFER", "Refer-To: <sip:carol@192.0.2.1>\r\n", "");
+    rig_request(&p->r, &a, "REFER", "Refer-To: <sip:bob@192.0.2.1>\r\n", "");
     CHECK_TRUE(strstr(rig_last(&p->r, ALICE, "SIP/2.0 503", "REFER"), "Retry-After") != NULL);
     CHECK_EQ(count(p, 0, M_calls_handed), 0);
     CHECK_EQ(pair_calls(p, 1), 0);
