@@ -3,6 +3,7 @@
 
 #include "core/base/check.h"
 #include "rtp/relay_fast.h"
+#include "rtp/relay_places.h"
 #include "rtp/relay_source.h"
 
 size_t relay_bytes(uint32_t streams) {
@@ -18,7 +19,8 @@ void relay_init(struct relay *r, struct arena *a, uint32_t streams) {
     r->players = arena_take(a, streams * sizeof *r->players);
     r->in = arena_take(a, streams * sizeof *r->in);
     r->out = arena_take(a, streams * sizeof *r->out);
-    r->probations.places = arena_take(a, streams * sizeof *r->probations.places);
+    relay_places_init(&r->extras, a, sizeof(struct relay_extra), streams);
+    relay_places_init(&r->probations, a, sizeof(struct relay_probation), streams);
 }
 
 void relay_share(struct relay *r, struct fast_in *in, struct fast_out *out) {
@@ -53,7 +55,7 @@ static bool is_well_formed(struct passage *p) {
 static bool accept_source(const struct passage *p) {
     struct relay_arrival a = { .src = &p->in->src, .rtp = p->is_rtcp ? NULL : &p->rtp, .rtcp_port = p->in->rtcp_port,
                                .last_us = p->heard->last_us, .now_us = p->now_us };
-    return relay_accepts(&p->relay->probations, p->from, &a);
+    return relay_accepts(p->relay, p->from, &a);
 }
 
 /* A listener that was closed and opened again has forgotten whom it heard. */
@@ -71,15 +73,16 @@ bool relay_rtp_destination(const struct relay_stream *to, struct addr *dst) {
 }
 
 /* False: there is nowhere to send it. */
-static bool choose_destination(const struct relay_stream *to, bool is_rtcp, struct relay_verdict *out) {
+static bool choose_destination(const struct relay *r, const struct relay_stream *to, bool is_rtcp,
+                               struct relay_verdict *out) {
     if (!to->open)
         return false;
     out->out_rtcp_port = is_rtcp && !to->rtcp_mux;
     if (!out->out_rtcp_port)
         return relay_rtp_destination(to, &out->dst);
-    const struct relay_latch *latch = &to->rtcp;
-    out->dst = to->nat && latch->learned.family != ADDR_NONE ? latch->learned : latch->signalled;
-    return relay_can_be_sent_to(&latch->signalled);
+    struct relay_latch latch = relay_rtcp(r, to);
+    out->dst = to->nat && latch.learned.family != ADDR_NONE ? latch.learned : latch.signalled;
+    return relay_can_be_sent_to(&latch.signalled);
 }
 
 static uint64_t source_key(const struct passage *p) {
@@ -94,7 +97,7 @@ uint8_t relay_type(const struct media_types *types, uint8_t own) {
 }
 
 static enum relay_drop patch_rtp(const struct passage *p, const struct reception *before) {
-    uint8_t type = relay_type(&p->from->types, p->rtp.payload_type);
+    uint8_t type = relay_type(&relay_extra(p->relay, p->from)->types, p->rtp.payload_type);
     bool known = before->started && before->ssrc == p->rtp.ssrc;
     struct egress_source source = {
         .key = source_key(p),
@@ -131,7 +134,7 @@ static void count_in(const struct passage *p) {
     struct fast_heard *in = p->heard;
     fast_count_in(in, (uint32_t)p->in->n);
     if (p->is_rtcp) {
-        p->from->rtcp_us = p->now_us;
+        p->from->rtcp_ms = (uint32_t)(p->now_us / 1000);
         quality_heard(&p->from->quality, p->in->bytes, p->in->n, relay_egress(p->relay, p->in->stream)->ssrc,
                       p->now_us);
         return;
@@ -157,7 +160,7 @@ static enum relay_drop judge(struct passage *p, struct relay_verdict *out) {
     if (!p->to)
         return RELAY_DROP_NO_ROUTE;
     out->out_stream = p->from->route;
-    if (!choose_destination(p->to, p->is_rtcp, out))
+    if (!choose_destination(p->relay, p->to, p->is_rtcp, out))
         return RELAY_DROP_NO_ADDRESS;
     if (!p->is_rtcp)
         return patch_rtp(p, &before);
@@ -207,31 +210,32 @@ void relay_dropped(struct relay *r, uint32_t stream, enum relay_drop why) {
 /* No stream of a party has this bit. */
 #define PLAYER_KEY ((uint64_t)1 << 63)
 
-static void write_frame(const struct relay_stream *s, const struct relay_frame *f) {
+static void write_frame(const struct relay_play *play, uint32_t generation, const struct relay_frame *f) {
     f->packet[0] = RTP_VERSION << 6;
-    f->packet[1] = s->play.payload_type & 0x7f;
-    rtp_put16(f->packet + 2, (uint16_t)s->play.frames);
-    rtp_put32(f->packet + 4, s->play.timestamp);
-    rtp_put32(f->packet + 8, 0x50000000u ^ f->stream << 8 ^ s->generation);
+    f->packet[1] = play->payload_type & 0x7f;
+    rtp_put16(f->packet + 2, (uint16_t)play->frames);
+    rtp_put32(f->packet + 4, play->timestamp);
+    rtp_put32(f->packet + 8, 0x50000000u ^ f->stream << 8 ^ generation);
     memcpy(f->packet + RTP_HEADER_MIN, f->payload, f->n);
 }
 
 bool relay_play(struct relay *r, const struct relay_frame *f, uint64_t now_us, struct relay_verdict *out) {
     *out = (struct relay_verdict){ .drop = RELAY_DROP_NO_ADDRESS, .out_stream = f->stream };
     struct relay_stream *s = f->stream < r->count ? &r->streams[f->stream] : NULL;
-    if (!s || !s->play.on)
+    if (!s || !relay_extra(r, s)->play.on)
         return false;
+    struct relay_play *play = &relay_extra_take(r, s)->play;
     struct egress_source source = {
         .key = PLAYER_KEY | (uint64_t)f->stream << 32 | s->generation,
         .clock_rate = 8000,
-        .packets = s->play.frames,
-        .octets = s->play.timestamp,
+        .packets = play->frames,
+        .octets = play->timestamp,
     };
     struct rtp_view v;
-    write_frame(s, f);
-    s->play.frames++;
-    s->play.timestamp += (uint32_t)f->n;
-    if (!choose_destination(s, false, out) || !rtp_parse(f->packet, RTP_HEADER_MIN + f->n, &v))
+    write_frame(play, s->generation, f);
+    play->frames++;
+    play->timestamp += (uint32_t)f->n;
+    if (!choose_destination(r, s, false, out) || !rtp_parse(f->packet, RTP_HEADER_MIN + f->n, &v))
         return false;
     struct fast_sent *sent = relay_sent(r, f->stream);
     relay_lock(r, f->stream);
@@ -247,8 +251,9 @@ static bool is_silent(const struct relay_stream *s, const struct fast_heard *in,
     uint64_t last = s->remote_us;
     if (in->last_us > last)
         last = in->last_us;
-    if (s->rtcp_us > last)
-        last = s->rtcp_us;
+    uint64_t rtcp_ago_us = 1000 * (uint64_t)((uint32_t)(now_us / 1000) - s->rtcp_ms);
+    if (s->rtcp_ms && now_us > last && rtcp_ago_us < now_us - last)
+        last = now_us - rtcp_ago_us;
     return now_us > last && now_us - last >= timeout_us &&
            (uint32_t)(now_us / 1000) - s->told_ms >= timeout_us / 4000;
 }

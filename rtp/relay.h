@@ -23,8 +23,9 @@
  * known source of a stream to its listener, on the same counters and continuity (fastpath.h). The relay tells it
  * what it may do after each command and each latch; what comes here is what it left.
  *
- * Memory. A stream is 512 bytes here, what was counted of it included: two of them, a call, are 1 KiB. Sources in
- * probation have a place of their own only as long as they are in it.
+ * Memory. A stream is 392 bytes here, what was counted of it included. What few streams need lies in a place of its own
+ * (struct relay_extra, 100 bytes) while they do, and sources in probation in another; there is one of each for every
+ * stream, so that there always is one, but what was never taken was never touched.
  */
 #ifndef REFEREE_RTP_RELAY_H
 #define REFEREE_RTP_RELAY_H
@@ -74,13 +75,14 @@ struct relay_candidate {
     uint8_t payload_type;
 };
 
-/* Of one stream; the last one given back is taken first, and those beyond `fresh` were never touched. */
 struct relay_probation {
     struct relay_candidate candidate[RELAY_CANDIDATES];
-    uint32_t next;                        /* index + 1, among the free ones */
 };
-struct relay_probations {
-    struct relay_probation *places;       /* as many as there are streams */
+
+/* The last one given back is taken first, and those beyond `fresh` were never touched. */
+struct relay_places {
+    char *mem;                            /* as many as there are streams, each a multiple of 4 bytes */
+    uint32_t size;                        /* of one */
     uint32_t free, fresh;                 /* index + 1, 0: none; how many were ever taken */
 };
 
@@ -105,27 +107,37 @@ struct relay_play {
     uint32_t timestamp;                   /* a byte is a unit of it: as many octets were sent */
 };
 
+/* What most streams have nothing of: all zero then. */
+struct relay_extra {
+    struct media_types types;             /* of the route */
+    struct relay_latch rtcp;              /* what of it is not at RTP's IP */
+    struct relay_play play;
+};
+
 struct relay_stream {
     uint32_t generation;                  /* 0: never opened */
-    struct media_types types;             /* of the route */
+    uint16_t told_splices;                /* of fast_sent, that relay_spliced has told; modulo 2^16 */
     bool resumed : 1;                     /* and not told its remote yet */
     bool continued : 1;                   /* as another relay left it, and nothing is routed here yet */
     bool open : 1, remote : 1, nat : 1, strict : 1, rtcp_mux : 1;
     bool srtp : 1;                        /* never given to the kernel, on either side */
+    uint8_t signalling_family;
+    uint8_t signalling_ip[16];            /* where its signalling comes from */
     uint32_t route;                       /* MEDIA_NOWHERE */
     uint32_t heard;                       /* the stream routed here last; MEDIA_NOWHERE */
     uint32_t heard_generation;
     uint32_t negotiated_rate;             /* of dynamic payload types */
-    uint32_t told_splices;                /* of fast_sent, that relay_spliced has told */
     uint32_t told_ms;                     /* silent, the last time; modulo 2^32 */
+    uint32_t rtcp_ms;                     /* of the last RTCP that was accepted; modulo 2^32; 0: none */
+    uint32_t extra;                       /* of relay.extras, index + 1; 0: see relay_extra */
     uint32_t probation;                   /* of relay.probations, index + 1; 0: no source is in it */
-    struct relay_latch rtp, rtcp;
-    struct addr signalling;               /* where its signalling comes from; port of no meaning */
-    struct relay_play play;
+    struct relay_latch rtp;
+    struct {
+        uint16_t signalled, learned;      /* ports, each at RTP's address of that kind; 0: see relay_extra */
+    } rtcp;
     struct quality quality;               /* of what the party hears, by its own word */
     uint32_t dropped[RELAY_DROPS - 1];    /* modulo 2^32; from the one behind RELAY_FORWARD on */
     uint64_t remote_us;
-    uint64_t rtcp_us;                     /* of the last RTCP that was accepted */
 };
 
 struct relay {
@@ -133,7 +145,7 @@ struct relay {
     struct fast_in *in;                   /* by stream: from the party */
     struct fast_out *out;                 /* to it */
     bool shared;                          /* with the kernel; else of these there is only what is counted, close by */
-    struct relay_probations probations;
+    struct relay_places extras, probations;
     uint32_t count;
     uint64_t dropped[RELAY_DROPS];        /* of all streams, closed and unknown ones too */
     uint64_t stale_commands;
@@ -177,7 +189,14 @@ static inline struct fast_sent *relay_sent(const struct relay *r, uint32_t strea
     return r->shared ? &r->out[stream].sent : &((struct relay_dense *)(void *)r->out)[stream].sent;
 }
 
-_Static_assert(sizeof(struct relay_stream) + sizeof(struct fast_heard) + sizeof(struct relay_dense) <= 512, "a stream");
+extern const struct relay_extra relay_no_extra;
+static inline const struct relay_extra *relay_extra(const struct relay *r, const struct relay_stream *s) {
+    const struct relay_extra *all = (const struct relay_extra *)(void *)r->extras.mem;
+    return s->extra ? &all[s->extra - 1] : &relay_no_extra;
+}
+
+_Static_assert(sizeof(struct relay_stream) + sizeof(struct fast_heard) + sizeof(struct relay_dense) <= 392, "a stream");
+_Static_assert(sizeof(struct relay_extra) <= 100, "a stream that has it all");
 
 /* Bytes of arena for so many streams. */
 size_t relay_bytes(uint32_t streams);

@@ -3,27 +3,39 @@
 
 #include "rtp/relay_fast.h"
 #include "rtp/relay_flow.h"
+#include "rtp/relay_places.h"
 #include "rtp/relay_source.h"
 
 static void stop_play(struct relay *r, struct relay_stream *s) {
-    if (!s->play.on)
+    struct relay_play before = relay_extra(r, s)->play;
+    if (!before.on)
         return;
-    s->play.on = false;
     uint32_t last = r->players[--r->player_count];
-    r->players[s->play.at] = last;
-    r->streams[last].play.at = s->play.at;
+    r->players[before.at] = last;
+    relay_extra_take(r, &r->streams[last])->play.at = before.at;
+    relay_extra_take(r, s)->play = (struct relay_play){ 0 };
+    relay_extra_trim(r, s);
+}
+
+/* What is beside the stream is over. */
+static void end_extra(struct relay *r, struct relay_stream *s) {
+    stop_play(r, s);
+    relay_end_probation(r, s);
+    relay_place_give(&r->extras, &s->extra);
 }
 
 /* Music that goes on goes on where it was. */
 static bool start_play(struct relay *r, struct relay_stream *s, const struct media_cmd *cmd) {
-    bool same = s->play.on && s->play.source == cmd->source;
-    struct relay_play before = s->play;
+    struct relay_play play = relay_extra(r, s)->play;
+    bool same = play.on && play.source == cmd->source;
     stop_play(r, s);
-    s->play = same ? before : (struct relay_play){ .source = (uint8_t)cmd->source };
-    s->play.on = true;
-    s->play.alaw = cmd->alaw;
-    s->play.payload_type = cmd->payload_type;
-    s->play.at = r->player_count;
+    if (!same)
+        play = (struct relay_play){ .source = (uint8_t)cmd->source };
+    play.on = true;
+    play.alaw = cmd->alaw;
+    play.payload_type = cmd->payload_type;
+    play.at = r->player_count;
+    relay_extra_take(r, s)->play = play;
     r->players[r->player_count++] = cmd->stream;
     relay_fast_unhear(r, cmd->stream);
     return true;
@@ -32,12 +44,11 @@ static bool start_play(struct relay *r, struct relay_stream *s, const struct med
 static bool open_stream(struct relay *r, struct relay_stream *s, const struct media_cmd *cmd, uint64_t now_us) {
     if (s->generation != 0 && (int32_t)(cmd->generation - s->generation) <= 0)
         return false;
-    stop_play(r, s);
+    end_extra(r, s);
     relay_fast_unhear(r, cmd->stream);
     bool resumed = cmd->resume && s->generation == 0 && relay_fast_resume(r, cmd->stream, cmd->generation);
     if (!resumed)
         relay_fast_clear(r, cmd->stream, cmd->generation);
-    relay_end_probation(&r->probations, s);
     *s = (struct relay_stream){
         .resumed = resumed,
         .generation = cmd->generation,
@@ -59,16 +70,18 @@ static void sync_both_ways(struct relay *r, const struct relay_stream *s, uint32
 }
 
 static bool set_remote(struct relay *r, struct relay_stream *s, const struct media_cmd *cmd, uint64_t now_us) {
+    relay_end_probation(r, s);
     s->rtp = (struct relay_latch){ .signalled = cmd->rtp };
-    s->rtcp = (struct relay_latch){ .signalled = cmd->rtcp };
+    relay_set_rtcp_signalled(r, s, cmd->rtcp);
+    relay_set_rtcp_learned(r, s, (struct addr){ 0 });
     s->remote = true;
     if (s->resumed && cmd->nat && !cmd->strict)
         s->rtp.learned = relay_fast_source(r, cmd->stream);
     s->resumed = false;
     s->nat = cmd->nat;
     s->strict = cmd->strict;
-    s->signalling = cmd->signalling;
-    relay_end_probation(&r->probations, s);
+    s->signalling_family = cmd->signalling.family;
+    memcpy(s->signalling_ip, cmd->signalling.ip, sizeof s->signalling_ip);
     s->rtcp_mux = cmd->rtcp_mux;
     s->negotiated_rate = cmd->clock_rate ? cmd->clock_rate : 8000;
     s->remote_us = now_us;
@@ -83,12 +96,19 @@ static bool set_srtp(struct relay *r, struct relay_stream *s, const struct media
     return true;
 }
 
+static void set_types(struct relay *r, struct relay_stream *s, const struct media_types *types) {
+    if (!types->count && !types->only && !s->extra)
+        return;
+    relay_extra_take(r, s)->types = *types;
+    relay_extra_trim(r, s);
+}
+
 static bool set_route(struct relay *r, struct relay_stream *s, const struct media_cmd *cmd) {
     if (cmd->to != MEDIA_NOWHERE && cmd->to >= r->count)
         return false;
     relay_fast_off(r, cmd->stream);
     s->route = cmd->to;
-    s->types = cmd->types;
+    set_types(r, s, &cmd->types);
     if (cmd->to == MEDIA_NOWHERE)
         return true;
     struct relay_stream *listener = &r->streams[cmd->to];
@@ -110,8 +130,7 @@ static bool leave(struct relay *r, struct relay_stream *s, const struct media_cm
     bool newer = s->generation == 0 || (int32_t)(cmd->generation - s->generation) > 0;
     if (s->open ? s->generation != cmd->generation : !newer)
         return false;
-    stop_play(r, s);
-    relay_end_probation(&r->probations, s);
+    end_extra(r, s);
     *s = (struct relay_stream){ .route = MEDIA_NOWHERE, .heard = MEDIA_NOWHERE };
     return true;
 }
@@ -137,10 +156,9 @@ static bool execute(struct relay *r, const struct media_cmd *cmd, uint64_t now_u
         stop_play(r, s);
         return true;
     case MEDIA_CLOSE:
-        stop_play(r, s);
+        end_extra(r, s);
         relay_fast_off(r, cmd->stream);
         relay_fast_unhear(r, cmd->stream);
-        relay_end_probation(&r->probations, s);
         s->open = false;
         return true;
     case MEDIA_SRTP:

@@ -120,6 +120,6 @@ void relay_fast_sync(struct relay *r, uint32_t stream) {
     in->heard.type = FAST_TYPE_UP;
     in->source = source;
     in->negotiated_rate = r->streams[stream].negotiated_rate;
-    set_types(in, &r->streams[stream].types);
+    set_types(in, &relay_extra(r, &r->streams[stream])->types);
     __atomic_store_n(&in->target, r->streams[stream].route, __ATOMIC_RELEASE);
 }

@@ -44,10 +44,10 @@ uint32_t relay_spliced(struct relay *r, uint32_t *cursor, struct media_flow *flo
         uint32_t i = (*cursor)++;
         struct relay_stream *s = &r->streams[i];
         const struct fast_sent *sent = relay_sent(r, i);
-        if (!s->open || s->told_splices == sent->splices)
+        if (!s->open || s->told_splices == (uint16_t)sent->splices)
             continue;
         relay_lock(r, i);
-        s->told_splices = sent->splices;
+        s->told_splices = (uint16_t)sent->splices;
         *flow = flow_of(relay_egress(r, i));
         relay_unlock(r, i);
         return i;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "rtp/relay_source.h"
 
+#include "rtp/relay_places.h"
+
 bool relay_same_endpoint(const struct addr *a, const struct addr *b) {
     return addr_eq_ip(a, b) && a->port == b->port;
 }
@@ -18,7 +20,9 @@ static bool is_same_host(const struct addr *a, const struct addr *b) {
 static bool is_allowed(const struct relay_stream *s, const struct addr *signalled, const struct addr *src) {
     if (s->strict || addr_is_any(src))
         return false;
-    return is_same_host(src, signalled) || (s->nat && is_same_host(src, &s->signalling));
+    struct addr signalling = { .family = s->signalling_family };
+    memcpy(signalling.ip, s->signalling_ip, sizeof signalling.ip);
+    return is_same_host(src, signalled) || (s->nat && is_same_host(src, &signalling));
 }
 
 /* ---- probation: two packets that follow each other (RFC 3550 appendix A.1), from few sources at a time */
@@ -39,28 +43,15 @@ static void note(struct relay_candidate *c, const struct relay_arrival *a) {
     };
 }
 
-static struct relay_candidate *begin_probation(struct relay_probations *all, struct relay_stream *s) {
-    if (!s->probation) {
-        s->probation = all->free ? all->free : ++all->fresh;
-        struct relay_probation *p = &all->places[s->probation - 1];
-        all->free = p->next;
-        *p = (struct relay_probation){ 0 };
-    }
-    return all->places[s->probation - 1].candidate;
-}
-
-void relay_end_probation(struct relay_probations *all, struct relay_stream *s) {
-    if (!s->probation)
-        return;
-    all->places[s->probation - 1].next = all->free;
-    all->free = s->probation;
-    s->probation = 0;
+void relay_end_probation(struct relay *r, struct relay_stream *s) {
+    relay_place_give(&r->probations, &s->probation);
 }
 
 /* A source in probation keeps its place for a while: a spray of packets from ever new ports takes few places, and the
  * true one, which comes again and again, gets its turn. */
-static bool passes_probation(struct relay_probations *all, struct relay_stream *s, const struct relay_arrival *a) {
-    struct relay_candidate *place = NULL, *candidates = begin_probation(all, s);
+static bool passes_probation(struct relay *r, struct relay_stream *s, const struct relay_arrival *a) {
+    struct relay_probation *in = relay_place_take(&r->probations, &s->probation);
+    struct relay_candidate *place = NULL, *candidates = in->candidate;
     for (uint32_t i = 0; i < RELAY_CANDIDATES; i++) {
         struct relay_candidate *c = &candidates[i];
         bool stale = c->src.family == ADDR_NONE || a->now_us - c->at_us > RELAY_PROBATION_US;
@@ -79,12 +70,13 @@ static bool passes_probation(struct relay_probations *all, struct relay_stream *
 
 /* ---- RTP */
 
-static void learn(struct relay_probations *all, struct relay_stream *s, const struct addr *src) {
+static void learn(struct relay *r, struct relay_stream *s, const struct addr *src) {
+    struct addr rtcp = relay_rtcp(r, s).learned;
+    relay_end_probation(r, s);
     s->rtp.learned = *src;
-    relay_end_probation(all, s);
     /* RTCP from elsewhere was believed too early. */
-    if (s->nat && s->rtcp.learned.family != ADDR_NONE && !is_same_host(src, &s->rtcp.learned))
-        s->rtcp.learned = (struct addr){ 0 };
+    bool too_early = s->nat && rtcp.family != ADDR_NONE && !is_same_host(src, &rtcp);
+    relay_set_rtcp_learned(r, s, too_early ? (struct addr){ 0 } : rtcp);
 }
 
 /* Nobody is, while there is one to be heard. A party that falls silent may have got another port from its NAT. */
@@ -93,7 +85,7 @@ static bool may_learn(const struct relay_stream *s, const struct relay_arrival *
     return !heard || a->now_us - a->last_us >= RELAY_SILENCE_US;
 }
 
-static bool accept_rtp(struct relay_probations *all, struct relay_stream *s, const struct relay_arrival *a) {
+static bool accept_rtp(struct relay *r, struct relay_stream *s, const struct relay_arrival *a) {
     bool learned = s->rtp.learned.family != ADDR_NONE;
     if (learned && relay_same_endpoint(a->src, &s->rtp.learned))
         return true;
@@ -101,31 +93,31 @@ static bool accept_rtp(struct relay_probations *all, struct relay_stream *s, con
     if (named && !s->nat)
         return true;
     if (named && !learned) {
-        learn(all, s, a->src);
+        learn(r, s, a->src);
         return true;
     }
     if (!(named || is_allowed(s, &s->rtp.signalled, a->src)) || !may_learn(s, a) ||
-        !passes_probation(all, s, a))
+        !passes_probation(r, s, a))
         return false;
-    learn(all, s, a->src);
+    learn(r, s, a->src);
     return true;
 }
 
 /* ---- RTCP: has no numbers to follow, so it goes by what RTP has taught */
 
-static bool accept_rtcp(struct relay_stream *s, const struct relay_arrival *a) {
-    struct relay_latch *latch = &s->rtcp;
+static bool accept_rtcp(struct relay *r, struct relay_stream *s, const struct relay_arrival *a) {
+    struct relay_latch latch = relay_rtcp(r, s);
     bool rtp_known = s->rtp.learned.family != ADDR_NONE;
-    if (latch->learned.family != ADDR_NONE)
-        return relay_same_endpoint(a->src, &latch->learned) ||
-               (!s->nat && relay_same_endpoint(a->src, &latch->signalled));
-    if (relay_same_endpoint(a->src, &latch->signalled) && relay_can_be_sent_to(a->src) &&
+    if (latch.learned.family != ADDR_NONE)
+        return relay_same_endpoint(a->src, &latch.learned) ||
+               (!s->nat && relay_same_endpoint(a->src, &latch.signalled));
+    if (relay_same_endpoint(a->src, &latch.signalled) && relay_can_be_sent_to(a->src) &&
         !(s->nat && rtp_known && !is_same_host(a->src, &s->rtp.learned)))
         return true;
     bool allowed = s->nat && rtp_known ? !s->strict && is_same_host(a->src, &s->rtp.learned)
-                                       : is_allowed(s, &latch->signalled, a->src);
+                                       : is_allowed(s, &latch.signalled, a->src);
     if (allowed)
-        latch->learned = *a->src;
+        relay_set_rtcp_learned(r, s, *a->src);
     return allowed;
 }
 
@@ -138,8 +130,8 @@ static bool accept_muxed(const struct relay_stream *s, const struct relay_arriva
                      (!s->nat || latch->learned.family == ADDR_NONE);
 }
 
-bool relay_accepts(struct relay_probations *all, struct relay_stream *s, const struct relay_arrival *a) {
+bool relay_accepts(struct relay *r, struct relay_stream *s, const struct relay_arrival *a) {
     if (a->rtp)
-        return accept_rtp(all, s, a);
-    return a->rtcp_port ? accept_rtcp(s, a) : accept_muxed(s, a);
+        return accept_rtp(r, s, a);
+    return a->rtcp_port ? accept_rtcp(r, s, a) : accept_muxed(s, a);
 }

@@ -16,9 +16,9 @@ struct relay_arrival {
 };
 
 /* True: accepted; it may have been learned by this packet. */
-bool relay_accepts(struct relay_probations *all, struct relay_stream *s, const struct relay_arrival *a);
+bool relay_accepts(struct relay *r, struct relay_stream *s, const struct relay_arrival *a);
 /* No source of the stream is in probation any more. */
-void relay_end_probation(struct relay_probations *all, struct relay_stream *s);
+void relay_end_probation(struct relay *r, struct relay_stream *s);
 /* IP and port. */
 bool relay_same_endpoint(const struct addr *a, const struct addr *b);
 /* An IP and a port that are no zeros. */

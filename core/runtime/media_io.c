@@ -179,7 +179,7 @@ static void play_frame(struct media_io *m, struct buf_pool *bufs, uint32_t strea
     size_t n = RTP_HEADER_MIN + PLAYER_FRAME;
     struct relay_frame f = {
         .stream = stream,
-        .payload = player_payload(&m->player, &m->relay.streams[stream].play),
+        .payload = player_payload(&m->player, &relay_extra(&m->relay, &m->relay.streams[stream])->play),
         .n = PLAYER_FRAME,
         .packet = packet,
     };

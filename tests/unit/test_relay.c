@@ -304,10 +304,10 @@ static void test_music(void) {
     CHECK_EQ(say(&r, 1, (struct sent){ 1, 0, 6 }), RELAY_FORWARD); /* the other way goes on */
     CHECK_EQ(relay_counters(&r.relay, 1).packets_out, 3);
     CHECK_TRUE(command(&r, music)); /* the same: where it was */
-    CHECK_EQ(r.relay.streams[1].play.frames, 2);
+    CHECK_EQ(relay_extra(&r.relay, &r.relay.streams[1])->play.frames, 2);
     music.source = MEDIA_SOURCE_RINGBACK;
     CHECK_TRUE(command(&r, music));
-    CHECK_EQ(r.relay.streams[1].play.frames, 0);
+    CHECK_EQ(relay_extra(&r.relay, &r.relay.streams[1])->play.frames, 0);
     route(&r, 2, 1);
     CHECK_FALSE(play(&r, 1));
     CHECK_EQ(r.relay.player_count, 0);
@@ -331,7 +331,7 @@ static void test_players(void) {
     struct media_cmd deaf = { .verb = MEDIA_REMOTE, .stream = 2 };
     CHECK_TRUE(command(&r, deaf));
     CHECK_FALSE(play(&r, 2));
-    CHECK_EQ(r.relay.streams[2].play.frames, 2); /* time goes on */
+    CHECK_EQ(relay_extra(&r.relay, &r.relay.streams[2])->play.frames, 2); /* time goes on */
     CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_OPEN, .stream = 3, .generation = 2 }));
     CHECK_EQ(r.relay.player_count, 2);
 }
