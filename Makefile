@@ -56,7 +56,8 @@ BENCH_SRC := $(sort $(wildcard bench/*.c))
 CALL_SRC := $(sort $(wildcard bench/call/*.c))
 STORE_SRC := $(sort $(wildcard bench/store/*.c))
 # The same calls with the engine alone behind them.
-ENGINE_SRC := $(sort $(wildcard bench/engine/*.c)) $(filter-out %/main.c %/wire.c %/target.c %/curve.c,$(CALL_SRC))
+ENGINE_SRC := $(sort $(wildcard bench/engine/*.c)) $(addprefix bench/call/,dialog.c hist.c load.c media.c message.c \
+    packet.c register.c scenario.c trunk.c)
 
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 LADDER_SRC := $(sort $(wildcard tests/ladder/*.c))
@@ -221,6 +222,8 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(call say,ld)$(LINK) $(filter %.o,$^) $(PURE_LIB) $(filter %.a,$^) $(ORTP_LIBS) $(LIBS) -lcunit
 $(B)/tests/test_hist: $(B)/bench/call/hist.o
+$(B)/tests/test_packet: $(B)/bench/call/packet.o
+$(B)/tests/test_call_media: $(B)/bench/call/media.o $(B)/bench/call/packet.o
 
 # The golden ladders' player: script and expected trace, virtual time.
 $(B)/ladder: $(call objects,$(LADDER_SRC)) $(PURE_LIB)

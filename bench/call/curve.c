@@ -142,11 +142,7 @@ static uint64_t p99_of(const struct bin *bins, unsigned from, unsigned to) {
     static struct hist sum;
     memset(&sum, 0, sizeof sum);
     for (unsigned i = from; i < to; i++)
-        for (unsigned k = 0; k < HIST_BUCKETS; k++) {
-            sum.counts[k] += bins[i].setup.counts[k];
-            sum.n += bins[i].setup.counts[k];
-            sum.max = bins[i].setup.max > sum.max ? bins[i].setup.max : sum.max;
-        }
+        hist_merge(&sum, &bins[i].setup);
     return hist_at(&sum, 990);
 }
 

@@ -156,6 +156,8 @@ static bool take_sdp(struct load *l, struct dlg *d, const struct sip_msg *m, con
         return false;
     d->their_session = session;
     d->their_version = version;
+    d->media = s.media[0].connection;
+    d->media.port = s.media[0].port;
     d->direction = m->is_request ? answer[s.media[0].direction] : (uint8_t)SDP_SENDRECV;
     return true;
 }
@@ -326,7 +328,17 @@ static bool set_remote_uri(struct dlg *d, struct slice uri) {
     return !b.overflow;
 }
 
+/* It comes from no trunk, or from one that lets it in. */
+static bool is_admitted(struct load *l, enum party p, const struct sip_msg *m) {
+    uint32_t call;
+    unsigned i;
+    return !message_read_name(l, m->from.uri.user, &call, &i) || l->calls[call].scenario != SC_TRUNK ||
+           trunk_admits(l, p, m, &l->calls[call]);
+}
+
 static void on_new_invite(struct load *l, enum party p, const struct sip_msg *m) {
+    if (!is_admitted(l, p, m))
+        return;
     struct dlg *d = dialog_for_invite(l, p, m), *old = replaced(l, m);
     if (!d) {
         l->t.stray++;

@@ -24,6 +24,14 @@ void hist_add(struct hist *h, uint64_t us) {
         h->max = us;
 }
 
+void hist_merge(struct hist *h, const struct hist *other) {
+    for (unsigned b = 0; b < HIST_BUCKETS; b++)
+        h->counts[b] += other->counts[b];
+    h->n += other->n;
+    if (other->max > h->max)
+        h->max = other->max;
+}
+
 uint64_t hist_at(const struct hist *h, unsigned permille) {
     uint64_t want = (h->n * permille + 999) / 1000, seen = 0;
     for (unsigned b = 0; b < HIST_BUCKETS && h->n; b++) {

@@ -18,6 +18,7 @@ struct hist {
 };
 
 void hist_add(struct hist *h, uint64_t us);
+void hist_merge(struct hist *h, const struct hist *other);
 /* The value below which `permille` of 1000 lie, in microseconds; 0 when nothing was recorded. */
 uint64_t hist_at(const struct hist *h, unsigned permille);
 

@@ -56,6 +56,9 @@ static void begin(struct load *l, uint64_t due) {
     c->due_us = due;
     c->emergency = l->o.emergency_of && l->t.started % l->o.emergency_of == 0;
     c->scenario = (uint8_t)(l->o.scenario == SC_MIXED ? mixed(l) : l->o.scenario);
+    c->media.wanted = l->o.rtp_of && l->t.started % l->o.rtp_of == 0 && c->scenario != SC_REGISTER;
+    if (c->scenario == SC_REGISTERED)
+        c->user = l->seed++ % l->o.users;
     c->timer.owner = (handle)(c - l->calls) << 8;
     l->t.started++;
     hist_add(&l->t.late, l->now - due);
@@ -69,6 +72,7 @@ static void begin(struct load *l, uint64_t due) {
 
 static void finish(struct load *l, struct bcall *c) {
     wheel_cancel(&l->wheel, &c->timer);
+    media_forget(l, c);
     for (unsigned i = 0; i < c->dialogs; i++)
         dialog_forget(l, &c->dlg[i]);
     l->t.done += !c->failed;
@@ -98,7 +102,9 @@ static void run_timers(struct load *l) {
     l->now = clock_us();
     while ((n = wheel_pop(&l->wheel, l->now))) {
         struct bcall *c = &l->calls[n->owner >> 8];
-        if (n->owner & 0xff)
+        if ((n->owner & 0xff) == MEDIA_TIMER)
+            media_timer(l, c);
+        else if (n->owner & 0xff)
             dialog_timer(l, &c->dlg[(n->owner & 0xff) - 1]);
         else
             call_timer(l, c);
@@ -172,5 +178,7 @@ void load_run(struct load *l) {
     load_phase(l, l->o.rate, l->o.seconds_us);
     if (is_enough(l))
         l->o.seconds_us = clock_us() - from;
-    load_drain(l, DRAIN_US + l->o.hold_us);
+    load_drain(l, (l->o.drain_us ? l->o.drain_us : DRAIN_US) + l->o.hold_us);
+    if (l->o.drain_us)
+        load_give_up(l);
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NO_RTP_PORT 20000u      /* of calls whose parties are silent */
+
 static const char party_letter[PARTIES] = { 'a', 'b', 'c' };
 
 bool line_set(struct line *l, struct slice s) {
@@ -58,7 +60,7 @@ static const char *const directions[] = { "a=inactive\r\n", "a=sendonly\r\n", "a
 
 /* What a desk phone says: three codecs and events. */
 static void put_sdp(struct sbuf *b, const struct load *l, struct dlg *d) {
-    static const char lines[] = "t=0 0\r\nm=audio 20000 RTP/AVP 0 8 9 101\r\na=rtpmap:0 PCMU/8000\r\n"
+    static const char lines[] = " RTP/AVP 0 8 9 101\r\na=rtpmap:0 PCMU/8000\r\n"
                                 "a=rtpmap:8 PCMA/8000\r\na=rtpmap:9 G722/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
                                 "a=fmtp:101 0-15\r\na=ptime:20\r\n";
     struct slice host = line_slice(&l->host[d->party]);
@@ -71,7 +73,8 @@ static void put_sdp(struct sbuf *b, const struct load *l, struct dlg *d) {
     sbuf_put(b, host);
     sbuf_lit(b, "\r\ns=-\r\nc=IN IP4 ");
     sbuf_put(b, host);
-    sbuf_lit(b, "\r\n");
+    sbuf_lit(b, "\r\nt=0 0\r\nm=audio ");
+    sbuf_u64(b, l->calls[d->call].media.wanted ? l->rtp_port[d->party] : NO_RTP_PORT);
     sbuf_lit(b, lines);
     sbuf_put(b, l->o.sdp_lines);
     sbuf_put(b, slice_str(directions[d->direction & 3]));
@@ -97,13 +100,23 @@ static void send_now(struct load *l, enum party p, const struct sbuf *b, const s
 
 /* ---- requests */
 
+static void put_number(struct sbuf *u, const struct bcall *c, enum party callee) {
+    if (callee == PARTY_B && c->emergency) {
+        sbuf_lit(u, EMERGENCY_NUMBER);
+    } else if (callee == PARTY_B && c->scenario == SC_REGISTERED) {
+        sbuf_char(u, 'u');
+        sbuf_u64(u, c->user);
+    } else {
+        if (c->scenario == SC_TRUNK)
+            sbuf_lit(u, TRUNK_DIALLED);
+        sbuf_char(u, party_letter[callee]);
+    }
+}
+
 /* "sip:b@target". */
 static void put_called(struct sbuf *u, struct load *l, const struct dlg *d, enum party callee) {
     sbuf_lit(u, "sip:");
-    if (callee == PARTY_B && call_of(l, d)->emergency)
-        sbuf_lit(u, EMERGENCY_NUMBER);
-    else
-        sbuf_char(u, party_letter[callee]);
+    put_number(u, call_of(l, d), callee);
     sbuf_char(u, '@');
     sbuf_put(u, line_slice(&l->domain));
 }
@@ -225,11 +238,21 @@ void message_response(struct load *l, struct dlg *d, const struct sip_msg *req, 
     send_now(l, (enum party)d->party, &b, &dst);
 }
 
-void message_refuse(struct load *l, enum party p, const struct sip_msg *req, uint16_t status) {
+static void refuse(struct load *l, enum party p, const struct sip_msg *req, uint16_t status, struct slice challenge) {
     struct sbuf b = sbuf_on(wire_room(), WIRE_MESSAGE_MAX);
     struct addr dst;
     response_dst(req, &dst);
     put_response(&b, req, status, SL("none"));
+    if (challenge.p)
+        sip_put_hdr(&b, SL("Proxy-Authenticate"), challenge);
     sip_put_body(&b, SLICE_NONE, SLICE_NONE);
     send_now(l, p, &b, &dst);
+}
+
+void message_refuse(struct load *l, enum party p, const struct sip_msg *req, uint16_t status) {
+    refuse(l, p, req, status, SLICE_NONE);
+}
+
+void message_challenge(struct load *l, enum party p, const struct sip_msg *req, struct slice challenge) {
+    refuse(l, p, req, 407, challenge);
 }

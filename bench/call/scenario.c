@@ -8,7 +8,9 @@
 
 #include <string.h>
 
-const char *const scenario_names[SCENARIOS] = { "call", "hold", "blind", "attended", "register", "mixed" };
+const char *const scenario_names[SCENARIOS] = {
+    "call", "registered", "trunk", "hold", "blind", "attended", "register", "mixed"
+};
 
 static struct dlg *of_party(struct bcall *c, enum party p, unsigned nth) {
     for (unsigned i = 0; i < c->dialogs; i++)
@@ -25,11 +27,19 @@ static void setup_done(struct load *l, struct bcall *c) {
 }
 
 /* A hangs up, at once or after the holding time. */
-static void end_later(struct load *l, struct bcall *c) {
+void scenario_media_done(struct load *l, struct bcall *c) {
     if (l->o.hold_us)
         wheel_set(&l->wheel, &c->timer, l->now + l->o.hold_us);
     else
         dialog_bye(l, &c->dlg[0]);
+}
+
+/* The same; first A talks with that party, if it is one of those calls. */
+static void end_later(struct load *l, struct bcall *c, const struct dlg *peer) {
+    if (c->media.wanted && !c->media.begun && peer)
+        media_begin(l, c, peer);
+    else if (!c->media.busy)
+        scenario_media_done(l, c);
 }
 
 /* ---- REFER */
@@ -61,7 +71,7 @@ static void transfer_end(struct load *l, struct bcall *c) {
         return;
     struct dlg *target = of_party(c, PARTY_C, c->scenario == SC_ATTENDED);
     if (target && target->state == DLG_UP)
-        end_later(l, c);
+        end_later(l, c, target);
 }
 
 static void on_notified(struct load *l, struct bcall *c, struct dlg *d) {
@@ -113,19 +123,19 @@ static void go_hold(struct load *l, struct bcall *c, struct dlg *d, enum happene
     if (h == H_UP || d->held)
         dialog_reinvite(l, d, h == H_UP);
     else
-        end_later(l, c);
+        end_later(l, c, of_party(c, PARTY_B, 0));
 }
 
 static void go_call(struct load *l, struct bcall *c, struct dlg *d, enum happened h) {
     if (h != H_UP || d->party != PARTY_A)
         return;
     setup_done(l, c);
-    end_later(l, c);
+    end_later(l, c, of_party(c, PARTY_B, 0));
 }
 
 static void start(struct load *l, struct bcall *c) {
     uint32_t call = (uint32_t)(c - l->calls);
-    struct dlg *d = dialog_new(l, call, PARTY_A);
+    struct dlg *d = dialog_new(l, call, c->scenario == SC_REGISTER ? PARTY_B : PARTY_A);
     if (c->scenario == SC_REGISTER)
         dialog_register(l, d, l->seed++ % l->o.users);
     else
@@ -137,6 +147,7 @@ void call_fail(struct load *l, struct bcall *c, unsigned status, const char *why
         return;
     struct bin *b = load_bin(l);
     c->failed = true;
+    media_forget(l, c);
     l->t.failed++;
     if (b)
         b->failed++;
@@ -167,6 +178,8 @@ void scenario_go(struct load *l, struct bcall *c, struct dlg *d, enum happened h
         return;
     }
     switch (c->scenario) {
+    case SC_REGISTERED:
+    case SC_TRUNK:
     case SC_CALL: go_call(l, c, d, h); break;
     case SC_HOLD: go_hold(l, c, d, h); break;
     case SC_BLIND: go_blind(l, c, d, h); break;

@@ -1,13 +1,11 @@
-/* SPDX-License-Identifier: AGPL-3.0-or-later
- *
- * Each target is told the same: what calls "b" goes to party B, "c" to party C; callers are trusted.
- */
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
 #define _GNU_SOURCE
 #include "bench/call/call.h"
 #include "core/runtime/udp.h"
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +14,52 @@
 #include <unistd.h>
 
 #define TARGET_CPU 0
+#define GENERATOR_CPU 2
 #define READY_LIMIT_US 90000000ull
-#define STOP_LIMIT_US 60000000ull
 
-static uint16_t free_port(void) {
+const char *const target_names[T_ADDRESS] = {
+    [T_REFEREE] = "referee", [T_REFEREE_2] = "referee-2", [T_REFEREE_REDIS] = "referee-redis",
+    [T_KAMAILIO] = "kamailio", [T_DIRECT] = "direct", [T_SIPP] = "sipp",
+};
+
+bool target_is(struct target *t, const char *name) {
+    t->name = name;
+    for (t->kind = 0; t->kind < T_ADDRESS; t->kind++)
+        if (strcmp(name, target_names[t->kind]) == 0)
+            return true;
+    return addr_parse(slice_str(name), 5060, &t->addr);
+}
+
+bool target_is_referee(const struct target *t) {
+    return t->kind <= T_REFEREE_REDIS;
+}
+
+const char *target_refuses(const struct target *t, enum scenario s) {
+    if (t->kind == T_SIPP && s != SC_CALL)
+        return "SIPp's own parties know calls only";
+    if (t->kind == T_KAMAILIO && s != SC_CALL && s != SC_HOLD)
+        return "it is a proxy here: calls and holds";
+    if (t->kind == T_DIRECT && s != SC_CALL && s != SC_HOLD)
+        return "nothing is there that could transfer, register or dial";
+    return NULL;
+}
+
+/* Shards of referee-2 have a processor each; the generator one that is neither's, where there are three. */
+void target_pin(const struct target *t) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(TARGET_CPU, &set);
+    if (t->kind == T_REFEREE_2)
+        CPU_SET(TARGET_CPU + 1, &set);
+    (void)sched_setaffinity(0, sizeof set, &set);
+}
+
+void target_pin_generator(void) {
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    bench_pin(n > GENERATOR_CPU ? GENERATOR_CPU : (int)n - 1);
+}
+
+uint16_t target_free_port(void) {
     struct addr any = { .ip = { 127, 0, 0, 1 }, .family = ADDR_V4 }, bound = { .port = 0 };
     struct udp_options o = { .rcvbuf = 0 };
     int fd = udp_open(&any, &o);
@@ -30,83 +70,16 @@ static uint16_t free_port(void) {
     return bound.port;
 }
 
-static FILE *open_file(const struct target *t, const char *name, char path[160]) {
-    snprintf(path, 160, "%s/%s", t->dir, name);
-    return fopen(path, "we");
-}
-
-static bool is_referee(const struct target *t) {
-    return strncmp(t->name, "referee", strlen("referee")) == 0;
-}
-
-static bool has_redis(const struct target *t) {
-    return strcmp(t->name, "referee-redis") == 0;
-}
-
-/* With Redis what is promised is confirmed first, by default. */
-static void store_config(const struct target *t, FILE *f) {
-    if (has_redis(t))
-        fprintf(f, "store:\n  kind: redis\n  servers: ['127.0.0.1:%u']\n", t->redis.port);
-    else
-        fprintf(f, "store:\n  records: 64k\n");
-}
-
-static bool referee_config(const struct target *t, const struct load *l, char path[160]) {
-    FILE *f = open_file(t, "refereed.yaml", path);
-    if (!f)
-        return false;
-    fprintf(f,
-            "version: 1\nsip:\n  listen: ['127.0.0.1:%u']\nlog:\n  level: warn\n"
-            "media:\n  address: 127.0.0.1\n  ports: '40000-47999'\n  quarantine: 10ms\n"
-            "limits:\n  calls: 16k\n  transactions: 3000000\n  registrations: 10k\n"
-            "  emergency: [" EMERGENCY_NUMBER "]\n"
-            "routes:\n  - {name: bench, prefix: b, next_hop: '127.0.0.1:%u'}\n"
-            "  - {name: bench, prefix: c, next_hop: '127.0.0.1:%u'}\n"
-            "peers:\n  - {name: bench, address: 127.0.0.0/8, trusted: true}\n"
-            "admin:\n  socket: %s/admin.sock\n%s",
-            t->addr.port, l->addr[PARTY_B].port, l->addr[PARTY_C].port, t->dir, t->extra ? t->extra : "");
-    store_config(t, f);
-    if (l->o.scenario == SC_REGISTER) {
-        fprintf(f, "users:\n");
-        for (uint32_t i = 0; i < l->o.users; i++)
-            fprintf(f, "  - {name: 'u%u', password: secret}\n", i);
-    }
-    return fclose(f) == 0;
-}
-
-static const char kamailio_text[] =
-    "debug=0\nlog_stderror=yes\nfork=yes\nchildren=4\nauto_aliases=no\nlisten=udp:127.0.0.1:%u\ndisable_tcp=yes\n"
-    "mpath=\"/usr/lib/x86_64-linux-gnu/kamailio/modules/\"\n"
-    "loadmodule \"tm.so\"\nloadmodule \"sl.so\"\nloadmodule \"rr.so\"\nloadmodule \"pv.so\"\n"
-    "loadmodule \"maxfwd.so\"\nloadmodule \"textops.so\"\nloadmodule \"siputils.so\"\nloadmodule \"dialog.so\"\n"
-    "modparam(\"dialog\", \"dlg_match_mode\", 0)\nmodparam(\"dialog\", \"db_mode\", 0)\n"
-    "request_route {\n"
-    "  if (!mf_process_maxfwd_header(\"70\")) {\n    sl_send_reply(\"483\", \"Too Many Hops\");\n    exit;\n  }\n"
-    "  if (has_totag()) {\n    loose_route();\n    t_relay();\n    exit;\n  }\n"
-    "  if (is_method(\"CANCEL\")) {\n    if (t_check_trans()) t_relay();\n    exit;\n  }\n"
-    "  t_check_trans();\n  record_route();\n  if (is_method(\"INVITE\")) dlg_manage();\n"
-    "  if ($rU == \"c\") $du = \"sip:127.0.0.1:%u\"; else $du = \"sip:127.0.0.1:%u\";\n  t_relay();\n}\n";
-
-/* A stateful proxy that stays in the path and knows its dialogs, with the allocator that its users tune it with. */
-static bool kamailio_config(const struct target *t, const struct load *l, char path[160]) {
-    FILE *f = open_file(t, "kamailio.cfg", path);
-    if (!f)
-        return false;
-    fprintf(f, kamailio_text,
-            t->addr.port, l->addr[PARTY_C].port, l->addr[PARTY_B].port);
-    return fclose(f) == 0;
-}
-
 static _Noreturn void child(const struct target *t, const char *config) {
     char log[160];
     snprintf(log, sizeof log, "%s/log", t->dir);
     int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setpgid(0, 0);
-    bench_pin(TARGET_CPU);
+    target_pin(t);
     if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0)
         _exit(126);
-    if (is_referee(t))
+    if (target_is_referee(t))
         execl(t->program, t->program, "-c", config, (char *)NULL);
     else
         execlp("kamailio", "kamailio", "-f", config, "-DD", "-E", "-m", "2048", "-M", "64", "-x", "fm", "-X", "fm",
@@ -158,32 +131,12 @@ static void print_log(const struct target *t) {
         fclose(f);
 }
 
-bool target_start(struct target *t, const struct load *l) {
-    char config[160];
-    bool ours = is_referee(t), kamailio = strcmp(t->name, "kamailio") == 0;
-    if (strcmp(t->name, "direct") == 0)
-        return true;
-    if (!ours && !kamailio)
-        return addr_parse(slice_str(t->name), 5060, &t->addr);
+bool target_make_folder(struct target *t) {
     snprintf(t->dir, sizeof t->dir, "/tmp/bench-call.XXXXXX");
-    t->addr = (struct addr){ .ip = { 127, 0, 0, 1 }, .family = ADDR_V4, .port = free_port() };
-    if (has_redis(t) && !server_start(&t->redis, TARGET_CPU)) {
-        fputs("bench-call: no redis-server\n", stderr);
-        return false;
-    }
-    if (!mkdtemp(t->dir) || !(ours ? referee_config(t, l, config) : kamailio_config(t, l, config)))
-        return false;
-    t->pid = fork();
-    if (t->pid == 0)
-        child(t, config);
-    if (wait_for_answer(t))
-        return true;
-    fprintf(stderr, "bench-call: %s does not run; its last words:\n", t->name);
-    print_log(t);
-    return false;
+    return mkdtemp(t->dir) != NULL;
 }
 
-static void remove_files(const struct target *t) {
+void target_remove_folder(struct target *t) {
     DIR *dir = opendir(t->dir);
     for (struct dirent *e; dir && (e = readdir(dir));) {
         char path[400];
@@ -195,120 +148,35 @@ static void remove_files(const struct target *t) {
     rmdir(t->dir);
 }
 
+bool target_start(struct target *t, const struct load *l) {
+    char config[160];
+    if (t->kind == T_DIRECT || t->kind == T_ADDRESS)
+        return true;
+    t->addr = (struct addr){ .ip = { 127, 0, 0, 1 }, .family = ADDR_V4, .port = target_free_port() };
+    if (t->kind == T_REFEREE_REDIS && !server_start(&t->redis, TARGET_CPU)) {
+        fputs("bench-call: no redis-server\n", stderr);
+        return false;
+    }
+    if (!target_make_folder(t) || !configure_target(t, l, config))
+        return false;
+    t->pid = fork();
+    if (t->pid == 0)
+        child(t, config);
+    if (wait_for_answer(t))
+        return true;
+    fprintf(stderr, "bench-call: %s does not run; its last words:\n", t->name);
+    print_log(t);
+    return false;
+}
+
+/* At once: one that is asked to end takes its time for what its calls leave behind. */
 void target_stop(struct target *t) {
     if (t->pid <= 0)
         return;
-    kill(t->pid, SIGTERM);
-    for (uint64_t limit = clock_us() + STOP_LIMIT_US; waitpid(t->pid, NULL, WNOHANG) == 0;) {
-        if (clock_us() > limit)
-            kill(-t->pid, SIGKILL);
-        usleep(10000);
-    }
     kill(-t->pid, SIGKILL);
-    remove_files(t);
+    waitpid(t->pid, NULL, 0);
+    target_remove_folder(t);
     t->pid = 0;
     server_stop(&t->redis);
     t->redis.pid = 0;
-}
-
-/* ---- what it costs: each process of the target's group */
-
-/* Fields of /proc/PID/stat behind the name: group, user and system time in ticks. */
-static bool read_stat(const char *pid, long *group, uint64_t *ticks) {
-    char path[64], text[1024];
-    unsigned long user, system;
-    snprintf(path, sizeof path, "/proc/%.20s/stat", pid);
-    FILE *f = fopen(path, "re");
-    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-    if (f)
-        fclose(f);
-    text[n] = 0;
-    const char *at = strrchr(text, ')');
-    if (!at || sscanf(at + 1, " %*c %*d %ld %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", group, &user, &system) != 3)
-        return false;
-    *ticks = user + system;
-    return true;
-}
-
-static uint64_t rss_of(const char *pid) {
-    char path[64], line[256];
-    uint64_t kib = 0;
-    snprintf(path, sizeof path, "/proc/%.20s/smaps_rollup", pid);
-    FILE *f = fopen(path, "re");
-    while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "Pss: %lu kB", &kib) == 1)
-            break;
-    if (f)
-        fclose(f);
-    return kib;
-}
-
-/* What each thread ran and waited to run, by its schedstat; ticks would be too coarse for a short run. */
-static void add_sched(const char *pid, struct sched *sum) {
-    char path[300];
-    snprintf(path, sizeof path, "/proc/%.20s/task", pid);
-    DIR *dir = opendir(path);
-    for (struct dirent *e; dir && (e = readdir(dir));) {
-        unsigned long ran = 0, waited = 0;
-        snprintf(path, sizeof path, "/proc/%.20s/task/%.20s/schedstat", pid, e->d_name);
-        FILE *f = fopen(path, "re");
-        if (f && fscanf(f, "%lu %lu", &ran, &waited) == 2) {
-            sum->ran_us += ran / 1000;
-            sum->waited_us += waited / 1000;
-        }
-        if (f)
-            fclose(f);
-    }
-    if (dir)
-        closedir(dir);
-}
-
-/* kib: or NULL, which spares a walk through the target's pages. */
-static void measure(const struct target *t, struct sched *cpu, uint64_t *kib) {
-    DIR *dir = t->pid > 0 ? opendir("/proc") : NULL;
-    *cpu = (struct sched){ 0 };
-    if (kib)
-        *kib = 0;
-    for (struct dirent *e; dir && (e = readdir(dir));) {
-        long group;
-        uint64_t ticks;
-        if (e->d_name[0] < '0' || e->d_name[0] > '9' || !read_stat(e->d_name, &group, &ticks) || group != t->pid)
-            continue;
-        add_sched(e->d_name, cpu);
-        if (kib)
-            *kib += rss_of(e->d_name);
-    }
-    if (dir)
-        closedir(dir);
-}
-
-void target_sched(const struct target *t, struct sched *out) {
-    measure(t, out, NULL);
-}
-
-uint64_t target_redis_cpu_us(const struct target *t) {
-    struct sched cpu = { 0 };
-    char pid[24];
-    snprintf(pid, sizeof pid, "%d", (int)t->redis.pid);
-    if (t->redis.pid > 0)
-        add_sched(pid, &cpu);
-    return cpu.ran_us;
-}
-
-void own_sched(struct sched *out) {
-    *out = (struct sched){ 0 };
-    add_sched("self", out);
-}
-
-uint64_t target_cpu_us(const struct target *t) {
-    struct sched cpu;
-    measure(t, &cpu, NULL);
-    return cpu.ran_us;
-}
-
-uint64_t target_rss_kib(const struct target *t) {
-    struct sched cpu;
-    uint64_t kib;
-    measure(t, &cpu, &kib);
-    return kib;
 }

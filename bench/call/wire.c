@@ -19,6 +19,7 @@ static struct {
     char bytes[BATCH][WIRE_MESSAGE_MAX];
 } out[PARTIES];
 static char room[WIRE_MESSAGE_MAX];
+static int rtp[PARTIES] = { -1, -1, -1 };
 
 static struct {
     struct mmsghdr h[BATCH];
@@ -32,6 +33,17 @@ uint64_t clock_us(void) {
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
+static bool open_rtp(struct load *l, int p) {
+    struct udp_options o = { .rcvbuf = 1 << 20 };
+    struct addr at = l->addr[p];
+    at.port = 0;
+    rtp[p] = udp_open(&at, &o);
+    if (rtp[p] < 0 || !udp_bound(rtp[p], &at))
+        return false;
+    l->rtp_port[p] = at.port;
+    return true;
+}
+
 bool wire_open(struct load *l) {
     struct udp_options o = { .rcvbuf = 8 << 20, .sndbuf = 8 << 20 };
     for (int p = 0; p < PARTIES; p++) {
@@ -43,13 +55,42 @@ bool wire_open(struct load *l) {
             return false;
         addr_put(&b, &l->addr[p]);
         l->host[p].n = (uint16_t)b.n;
+        if (l->o.rtp_of && !open_rtp(l, p))
+            return false;
     }
     return true;
 }
 
 void wire_close(void) {
-    for (int p = 0; p < PARTIES; p++)
-        close(out[p].fd);
+    for (int p = 0; p < PARTIES; p++) {
+        if (out[p].fd > 0)
+            close(out[p].fd);
+        out[p].fd = 0;
+        if (rtp[p] >= 0)
+            close(rtp[p]);
+        rtp[p] = -1;
+    }
+}
+
+void wire_rtp(enum party from, const struct addr *dst, const void *packet, uint32_t n) {
+    static const struct addr any;
+    struct udp_msg m;
+    udp_fill(&m, packet, n, dst, &any);
+    (void)!sendmsg(rtp[from], &m.h, 0); /* what the kernel refuses is lost, as on a wire */
+}
+
+static void take_rtp(struct load *l, unsigned p) {
+    uint8_t name[UDP_NAME_MAX];
+    char bytes[2048];
+    for (;;) {
+        socklen_t len = sizeof name;
+        struct addr from = { .family = ADDR_NONE };
+        ssize_t n = recvfrom(rtp[p], bytes, sizeof bytes, MSG_DONTWAIT, (struct sockaddr *)name, &len);
+        if (n < 0)
+            return;
+        udp_from_sockaddr(name, len, &from);
+        media_receive(l, (enum party)p, slice_of(bytes, (uint32_t)n), &from);
+    }
 }
 
 static void flush(unsigned p) {
@@ -95,15 +136,20 @@ static int take(struct load *l, unsigned p) {
 }
 
 void wire_turn(struct load *l, uint64_t us) {
-    struct pollfd fds[PARTIES];
+    struct pollfd fds[2 * PARTIES];
     for (unsigned p = 0; p < PARTIES; p++) {
         if (out[p].n)
             flush(p);
         fds[p] = (struct pollfd){ .fd = out[p].fd, .events = POLLIN };
+        fds[PARTIES + p] = (struct pollfd){ .fd = rtp[p], .events = POLLIN };
     }
     struct timespec wait = { (time_t)(us / 1000000), (long)(us % 1000000) * 1000 };
-    if (ppoll(fds, PARTIES, &wait, NULL) <= 0)
+    if (ppoll(fds, 2 * PARTIES, &wait, NULL) <= 0)
         return;
+    l->now = clock_us();
+    for (unsigned p = 0; p < PARTIES; p++)
+        if (fds[PARTIES + p].revents & POLLIN)
+            take_rtp(l, p);
     for (unsigned p = 0; p < PARTIES; p++)
         for (int i = 0; i < 8 && (fds[p].revents & POLLIN) && take(l, p) == BATCH; i++)
             ;
