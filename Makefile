@@ -14,7 +14,7 @@
 # make bench-store  the Redis store beside redis-benchmark (ARGS='--takeover 1000000')
 # make bench-relay RTP packets and their cost, beside rtpengine (ARGS=); also -price, -steered: bench/relay/README.md
 # make allocations  100 000 calls, then as many transfers, of which none takes memory (CALLS=)
-# make bench-call  calls a second and their cost, beside Kamailio (SCENARIO=, RATE=, ARGS=)
+# make bench-call  calls, transfers, their cost and memory, beside SIPp and Kamailio (SCENARIO=, RATE=, ARGS=: one run)
 # make bench-curve  goodput by offered load, and after an overload (PHASE=: seconds; TARGET=referee-redis: with Redis)
 # make bench-flood  what a datagram costs that nobody should have sent
 # make bench-engine  instructions a call of the engine alone, by callgrind (SCENARIO=); memory of a held one
@@ -264,10 +264,13 @@ run: all
 
 SCENARIO ?= call
 RATE ?= 1000
+# All of it; or what was asked for.
+CALL_ASKED := $(strip $(ARGS) $(filter-out file,$(origin SCENARIO)) $(filter-out file,$(origin RATE)))
+CALL_TARGETS := $(addprefix --target ,direct referee kamailio referee kamailio referee-redis)
 bench-call: build/deps.build-demo-bench
 	@$(MAKE) --no-print-directory all
-	$(B)/bench-call --daemon $(B)/refereed --scenario $(SCENARIO) --rate $(RATE) $(or $(ARGS), \
-	    --target direct --target referee --target kamailio --target referee --target kamailio --target referee-redis)
+	$(if $(CALL_ASKED),$(B)/bench-call --daemon $(B)/refereed --scenario $(SCENARIO) --rate $(RATE) \
+	    $(or $(ARGS),$(CALL_TARGETS)),@bench/call/all.sh $(B))
 
 # Offered 0.5 to 3 times the capacity; the picture is in $(B)/bench-curve. TARGET=referee-redis: with records in Redis.
 PHASE ?= 4

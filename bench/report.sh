@@ -15,7 +15,7 @@ declare -A command=(
     [store]="make bench-store" [relay]="make bench-relay" [call]="make bench-call"
     [curve]="make bench-curve PHASE=${PHASE:-4}")
 # A picture that the command leaves in the build, kept beside the report.
-declare -A picture=([relay]=bench-relay/relay.svg [curve]=bench-curve/curve.svg)
+declare -A picture=([call]=bench-calls/call.svg [relay]=bench-relay/relay.svg [curve]=bench-curve/curve.svg)
 failed=()
 
 for s in "$@"; do
