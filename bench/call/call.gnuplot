@@ -8,7 +8,7 @@ set grid y
 set style data histograms
 set style histogram clustered gap 1
 set style fill solid 0.8 noborder
-set xtics font ",8"
+set xtics font ",7"
 set yrange [0:*]
 set key off
 set title "CPU of a call at 1000/s, us"
@@ -17,7 +17,7 @@ set title "Calls/s with under 0.1 % failed"
 plot data using 3:xtic(1)
 set title "Memory of a held call, KiB"
 plot data using 7:xtic(1)
-set key top left
+set key outside bottom horizontal
 set title "Transfers/s"
 plot data using 8:xtic(1) title "attended", "" using 9 title "blind"
 set title "Set-up at 1000/s, us (logarithmic)"
