@@ -102,7 +102,8 @@ static struct slice pass_update_answer(struct engine *e, struct leg *l, struct l
     media_offer_settled(e, other, sdp.n != 0);
     if (other->oa == OA_OFFER_RCVD)
         oa_step(&other->oa, sdp.n ? OA_EV_SEND_ANSWER : OA_EV_ABORT);
-    other->session_unsure = other->session_unsure && !sdp.n;
+    if (sdp.n)
+        leg_offer_answered(other);
     return sdp.n ? leg_str(other, LEG_SDP_LOCAL) : SLICE_NONE;
 }
 

@@ -153,6 +153,10 @@ static inline bool leg_is_transferred(const struct engine *e, const struct leg *
 static inline bool leg_has_refused(const struct leg *l) {
     return l->session_unsure && !l->not_now;
 }
+/* An offer of its own has its answer: it goes by that, whatever it was offered before. */
+static inline void leg_offer_answered(struct leg *l) {
+    l->session_unsure = l->offer_lost = false;
+}
 /* The live leg it talks with, or NULL. */
 static inline struct leg *leg_peer(const struct engine *e, const struct leg *l) {
     struct leg *p = leg_get(e, l->peer);

@@ -15,9 +15,8 @@ void leg_respond(struct engine *e, struct leg *l, handle txn, const struct sip_m
     wire_respond(e, txn, msg, &r, l);
 }
 
-/* The peer's own offer; one of its in a 2xx of before has its answer. */
+/* One in a 2xx of before has its answer. */
 static void note_offer(struct leg *l, const struct sip_msg *msg) {
-    l->offer_lost = l->offer_lost && !msg->body.n;
     if (msg->body.n && leg_is_up(l) && l->invite_out == HANDLE_NONE)
         l->late_offer = false;
 }

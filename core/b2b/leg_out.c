@@ -343,7 +343,8 @@ static void settle_offer(struct leg *l, struct slice sdp, bool early) {
     l->ok_offers = !early && sdp.n && l->oa != OA_OFFER_RCVD;
     if (early)
         return;
-    l->session_unsure = l->session_unsure && !(sdp.n && l->oa == OA_OFFER_RCVD);
+    if (sdp.n && l->oa == OA_OFFER_RCVD)
+        leg_offer_answered(l);
     if (sdp.n)
         oa_step(&l->oa, l->oa == OA_OFFER_RCVD ? OA_EV_SEND_ANSWER : OA_EV_SEND_OFFER);
     else

@@ -37,11 +37,11 @@ static void answer_update(struct engine *e, struct leg *l) {
     l->update_in = HANDLE_NONE;
     media_offer_settled(e, l, ok);
     oa_step(&l->oa, ok ? OA_EV_SEND_ANSWER : OA_EV_ABORT);
-    l->session_unsure = l->session_unsure && !ok;
     if (!ok) {
         wire_respond(e, txn, NULL, &r, l);
         return;
     }
+    leg_offer_answered(l);
     r.content_type = SL("application/sdp");
     r.body = leg_str(l, LEG_SDP_LOCAL);
     leg_answer_update(e, l, txn, &r);
