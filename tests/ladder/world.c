@@ -421,7 +421,7 @@ void world_played(struct world *w, const struct dialog_side *d, const char *what
     f.stream = world_stream(w, d, false);
     if (!d->theirs.port)
         fail(w, "%s knows no port to be played to at", d->phone->name);
-    const struct relay_play *play = &w->relay.streams[f.stream].play;
+    const struct relay_play *play = &relay_extra(&w->relay, &w->relay.streams[f.stream])->play;
     const char *now = play->on ? names[play->source] : "off";
     srtp_check(w, d, f.stream, false);
     say(w, "%s <~ %s", d->phone->name, now);

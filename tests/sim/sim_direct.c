@@ -117,7 +117,7 @@ void direct_check_announced(struct world *w, const struct transfer *t) {
     if (t->state != TRANSFER_ANNOUNCE || t->resuming || w->faults.deaths)
         return;
     const struct leg_stream *s = a ? a->media.streams[0] : NULL;
-    const struct relay_play *p = s && s->open ? &w->relay->streams[s->slot].play : NULL;
+    const struct relay_play *p = s && s->open ? &relay_extra(w->relay, &w->relay->streams[s->slot])->play : NULL;
     if (!p || !p->on || p->source != MEDIA_SOURCE_ANNOUNCEMENT)
         sim_fail(w, "who is recalled in vain does not hear the announcement");
     if (!wheel_is_set(&t->timer) || t->timer.deadline_us > w->now + ANNOUNCEMENT_US)
