@@ -89,7 +89,8 @@ static bool configure_referee(const struct target *t, const struct load *l, char
 }
 
 static const char kamailio_text[] =
-    "debug=0\nlog_stderror=yes\nfork=yes\nchildren=4\nauto_aliases=no\nlisten=udp:127.0.0.1:%u\ndisable_tcp=yes\n"
+    "debug=0\nlog_stderror=yes\nfork=yes\nchildren=2\nauto_aliases=no\nlisten=udp:127.0.0.1:%u\ndisable_tcp=yes\n"
+    "maxbuffer=4194304\ndns=no\nrev_dns=no\nuse_dns_cache=no\nserver_signature=no\nsip_warning=0\n"
     "mpath=\"/usr/lib/x86_64-linux-gnu/kamailio/modules/\"\n"
     "loadmodule \"tm.so\"\nloadmodule \"sl.so\"\nloadmodule \"rr.so\"\nloadmodule \"pv.so\"\n"
     "loadmodule \"maxfwd.so\"\nloadmodule \"textops.so\"\nloadmodule \"siputils.so\"\nloadmodule \"dialog.so\"\n"

@@ -137,7 +137,7 @@ static bool fits(const struct options *o) {
 static double number(const char *name, const char *text, double min, double max) {
     char *end;
     double v = strtod(text, &end);
-    if (*end || end == text || v < min || v > max) {
+    if (*end || end == text || !(v >= min && v <= max)) {
         fprintf(stderr, "bench-call: --%s takes a number from %.0f to %.0f, not '%s'\n", name, min, max, text);
         exit(2);
     }
@@ -192,7 +192,13 @@ static bool read_options(struct options *o, int argc, char **argv) {
         default: return false;
         }
     }
-    return optind == argc;
+    if (optind < argc)
+        fprintf(stderr, "bench-call: no argument is known without its option: '%s'\n", argv[optind]);
+    else if (o->suite && (o->target_n || o->scenario_n || o->extra))
+        fputs("bench-call: --suite has its own targets, scenarios and configuration\n", stderr);
+    else
+        return true;
+    return false;
 }
 
 static const char usage[] =
