@@ -50,14 +50,15 @@ static void put_limits(const struct target *t, FILE *f) {
 }
 
 static void put_routes(const struct load *l, FILE *f) {
+    struct slice b = line_slice(&l->host[PARTY_B]), c = line_slice(&l->host[PARTY_C]);
     fprintf(f,
-            "routes:\n  - {name: bench, prefix: b, next_hop: '127.0.0.1:%u'}\n"
-            "  - {name: bench, prefix: c, next_hop: '127.0.0.1:%u'}\n"
-            "  - {name: trunk, prefix: '" TRUNK_DIALLED "', next_hop: '127.0.0.1:%u', strip: %zu, prepend: '"
+            "routes:\n  - {name: bench, prefix: b, next_hop: '%.*s'}\n"
+            "  - {name: bench, prefix: c, next_hop: '%.*s'}\n"
+            "  - {name: trunk, prefix: '" TRUNK_DIALLED "', next_hop: '%.*s', strip: %zu, prepend: '"
             TRUNK_PREFIX "'}\n"
-            "peers:\n  - {name: bench, address: 127.0.0.0/8, trusted: true}\n"
+            "peers:\n  - {name: bench, address: 127.0.0.1/32, trusted: true}\n"
             "  - {name: trunk, address: 127.0.0.1/32, username: " TRUNK_USER ", password: " TRUNK_PASSWORD "}\n",
-            l->addr[PARTY_B].port, l->addr[PARTY_C].port, l->addr[PARTY_B].port, sizeof TRUNK_DIALLED - 1);
+            SLICE_FMT(b), SLICE_FMT(c), SLICE_FMT(b), sizeof TRUNK_DIALLED - 1);
 }
 
 /* With Redis what is promised is confirmed first, by default. */

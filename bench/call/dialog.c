@@ -238,7 +238,9 @@ static void on_final(struct load *l, struct dlg *d, const struct sip_msg *m) {
         ack(l, d, m);
     if (m->status == 503)
         note_refusal(l, d, method, m);
-    if (method == SIP_M_BYE || (method == SIP_M_REGISTER && m->status <= 299))
+    if (method == SIP_M_REGISTER && m->status <= 299 && !d->was_up)
+        fail(l, d, m->status, "registered without digest");
+    else if (method == SIP_M_BYE || (method == SIP_M_REGISTER && m->status <= 299))
         over(l, d);
     else if (method == SIP_M_REGISTER && m->status == 401 && !d->was_up && register_again(l, d, m))
         d->was_up = true;
