@@ -31,8 +31,10 @@ static void on_progress(struct engine *e, struct leg *l, const struct leg_event 
         return;
     struct uas_response r = { .status = ev->status, .reason = ev->msg->reason, .content_type = SL("application/sdp") };
     bool offer = l->prack_rseq != 0;
-    bool described = !caller->adopts && l->late_offer == offer && media_in(e, l, ev->msg);
-    if (described && media_received(e, l, ev->msg->body, offer)) {
+    /* Who has taken a caller's place is told when the 2xx comes, which need not say again what a reliable 18x did. */
+    bool counts = !caller->adopts || (l->early_answer && rel100_rseq(ev->msg));
+    bool described = counts && l->late_offer == offer && media_in(e, l, ev->msg);
+    if (described && media_received(e, l, ev->msg->body, offer) && !caller->adopts) {
         if (leg_may_describe_early(caller))
             r.body = media_describe(e, caller, ev->msg->body, -1);
         media_connect(e, caller, l);
