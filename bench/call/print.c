@@ -53,11 +53,10 @@ void print_media(const struct load_options *o, uint32_t held) {
                m.addresses, m.addresses == 1 ? "" : "es", m.ports, MEDIA_QUARANTINE);
     else
         printf("Media: with %u calls referee does not anchor it (ports, descriptors);", held);
-    printf("\nthrough kamailio, sipp and direct it goes from party to party. ");
+    printf("\nthrough kamailio, sipp and direct it goes from party to party.\n");
     if (o->rtp_of)
-        printf("One call in\n%u has RTP, %u packets each way, which are checked; "
-               "they are up for %u ms more than the others.\n", o->rtp_of,
-               MEDIA_PACKETS, (MEDIA_PACKETS - 1) * MEDIA_PACE_MS);
+        printf("One call in %u has RTP, %u packets each way, which are checked; it is up for %u ms more than others.\n",
+               o->rtp_of, MEDIA_PACKETS, (MEDIA_PACKETS - 1) * MEDIA_PACE_MS);
     else
         printf("No call has RTP.\n");
     fflush(stdout);

@@ -15,6 +15,7 @@
 #define HELD_BY_REFEREE 100000  /* the number of the goal */
 #define HELD_RATE_MIN 500
 #define HELD_RATE_MAX 5000
+#define HELD_SECONDS 20         /* for them to begin, and as long to end */
 #define SLOTS 65536
 #define OWN_LIMIT 0.95
 
@@ -127,8 +128,9 @@ static bool memory(struct suite *s) {
     head("Held calls:");
     for (unsigned i = REFEREE; i <= KAMAILIO; i++) {
         static struct held h;
-        uint32_t calls = i == REFEREE ? HELD_BY_REFEREE : HELD;
         o.rate = held_rate(&s->rows[i]);
+        uint32_t most = i == REFEREE ? HELD_BY_REFEREE : HELD, in_time = (uint32_t)(o.rate * HELD_SECONDS);
+        uint32_t calls = in_time < most ? in_time : most;
         if (i <= REDIS)
             print_media(&o, calls);
         if (!run_held(&s->rows[i].t, &o, calls, &h))
