@@ -24,7 +24,7 @@ static void check_end(uint64_t seed) {
 
 /* Without faults every transfer completes, wherever its calls are. */
 static void test_calm(void) {
-    for (uint64_t seed = 1; seed <= 3; seed++) {
+    for (uint64_t seed = 1; seed <= unit_worlds(3); seed++) {
         begin(3, seed);
         for (unsigned i = 0; i < TALKS; i++) {
             start_talk(i);
@@ -40,7 +40,7 @@ static void test_calm(void) {
 
 /* One engine is killed in the midst of it and starts again later, without its memory. */
 static void test_killed(void) {
-    for (uint64_t seed = 1; seed <= 6; seed++) {
+    for (uint64_t seed = 1; seed <= unit_worlds(6); seed++) {
         begin(3, 100 + seed);
         start_talk(0);
         run(cluster_random(w, 3000) * CLUSTER_MS);
@@ -56,7 +56,7 @@ static void test_killed(void) {
 
 /* One sleeps past its lease and wakes. */
 static void test_zombie(void) {
-    for (uint64_t seed = 1; seed <= 4; seed++) {
+    for (uint64_t seed = 1; seed <= unit_worlds(4); seed++) {
         begin(3, 200 + seed);
         start_talk(0);
         run(cluster_random(w, 3000) * CLUSTER_MS);
@@ -72,7 +72,7 @@ static void test_zombie(void) {
 
 /* What the one that is cut off ends and cannot write it tells the new owner (owner_over.h). */
 static void test_cut_from_store(void) {
-    for (uint64_t seed = 1; seed <= 80; seed++) {
+    for (uint64_t seed = 1; seed <= unit_worlds(80); seed++) {
         begin(3, 300 + seed);
         start_talk(0);
         run(cluster_random(w, 3000) * CLUSTER_MS);
@@ -88,7 +88,7 @@ static void test_cut_from_store(void) {
 
 /* One leaves and a new one comes, while transfers run; nobody is hung up on. */
 static void test_drain_and_join(void) {
-    for (uint64_t seed = 1; seed <= 3; seed++) {
+    for (uint64_t seed = 1; seed <= unit_worlds(3); seed++) {
         begin(3, 400 + seed);
         start_talk(0);
         run(cluster_random(w, 3000) * CLUSTER_MS);
@@ -124,7 +124,7 @@ static void ask_for(unsigned seconds) {
 /* A node comes: calls go over to it, one bucket after the other. It leaves, and they come back; it returns. */
 static void test_calls_go_over(void) {
     unsigned moved = 0;
-    for (uint64_t seed = 1; seed <= 4; seed++) {
+    for (uint64_t seed = 1; seed <= unit_worlds(4); seed++) {
         begin(2, 600 + seed);
         for (unsigned i = 0; i < TALKS; i++) {
             talks[i].a = call(ALICE, BOB);
@@ -207,7 +207,7 @@ static unsigned recovered(unsigned i) {
  * would take and cannot read it leaves to the survivor, which writes it again and gives it back. */
 static void test_older_node_at_a_death(void) {
     unsigned given = 0;
-    for (uint64_t seed = 1; seed <= 4; seed++) {
+    for (uint64_t seed = 1; seed <= unit_worlds(4); seed++) {
         begin(2, 700 + seed);
         for (unsigned i = 0; i < TALKS; i++) {
             talks[i].a = call(ALICE, BOB);
