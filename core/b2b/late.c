@@ -38,6 +38,11 @@ void late_take_answer(struct engine *e, struct leg *l, const struct leg *other) 
     call_changed(e, leg_call(e, l));
 }
 
+void late_unanswered(struct engine *e, struct leg *l, const struct leg *other) {
+    if (leg_is_up(l) && !leg_owes_answer(l) && leg_is_up(other) && !other->ok)
+        leg_ack_late_offer(e, l);
+}
+
 static bool is_asked(const struct leg *l) {
     return l->asks_offer || leg_owes_answer(l);
 }

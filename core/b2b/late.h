@@ -16,6 +16,9 @@ bool late_answer(struct engine *e, struct leg *l, const struct leg *other);
 /* The ACK that was to answer l's offer will not come: its sender has been replaced by `other`, which was shown the
  * offer, and whose answer it gets. Or as late_decline. */
 void late_take_answer(struct engine *e, struct leg *l, const struct leg *other);
+/* Behind a transfer: an offer in l's first 2xx, which was answered by nobody before an owner died. No ACK of the other
+ * one's will bring that now: l's goes without. */
+void late_unanswered(struct engine *e, struct leg *l, const struct leg *other);
 /* l is asked for an offer, to show it to the other one. Not if one of the two was asked before: what it offers settles
  * both, and two that were asked would wait for each other's answer. */
 void late_ask(struct engine *e, struct leg *l, const struct leg *other);

@@ -120,9 +120,8 @@ static void back_to_former(struct engine *e, struct transfer *t) {
         a->peer = b->self;
         b->peer = a->self;
         media_connect(e, a, b);
-        /* An offer in its first 2xx, which was answered by nobody before an owner died: no ACK will bring that now. */
-        if (!leg_owes_answer(a) && leg_is_up(b) && !b->ok)
-            leg_ack_late_offer(e, a);
+        late_unanswered(e, a, b);
+        late_unanswered(e, b, a);
         if (late_decline(e, a))
             agree(e, a, b);
         else if (!leg_reoffer(e, a, strs_get(&t->s, TRF_TRANSFEREE_SDP), -1))
