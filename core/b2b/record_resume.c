@@ -236,10 +236,12 @@ static bool is_alone(const struct engine *e, const struct call *c, const struct 
     return l->state == LEG_INCOMING ? !rings_for(e, c, l) : !leg_peer(e, l);
 }
 
-/* A 2xx with an offer whose answer is not on its way from anybody. */
+/* A 2xx with an offer whose answer is not on its way from anybody. A transfer answers it, or when it has failed: not
+ * one that is only passed on. */
 static bool owes_nobody(const struct engine *e, const struct leg *l) {
     const struct leg *p = leg_peer(e, l);
-    return l->oa == OA_OFFER_RCVD && l->late_offer && l->transfer == HANDLE_NONE && !(p && p->ok);
+    const struct transfer *t = transfer_get(e, l->transfer);
+    return l->oa == OA_OFFER_RCVD && l->late_offer && (!t || t->mode == MODE_RELAY) && !(p && p->ok);
 }
 
 void record_end_alone(struct engine *e, struct call *c) {
