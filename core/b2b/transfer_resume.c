@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What its legs have in flight is theirs to resume (recover.h); here is what follows from the state alone. */
+#include "core/b2b/agree.h"
 #include "core/b2b/call.h"
 #include "core/b2b/cdr.h"
 #include "core/b2b/media.h"
@@ -95,9 +96,21 @@ static bool is_given_back(const struct engine *e, const struct transfer *t, cons
            transfer_is_decided(t) && !t->committed;
 }
 
+/* Its media goes the way of its consultation's again; what it is offered just then may be of the other way. */
+static void give_back(struct engine *e, struct transfer *t, struct leg *l) {
+    struct leg *p = leg_peer(e, l);
+    bool other_way = l->transfer_role == TR_TARGET && p && p->peer == l->self && l->direct != p->direct;
+    transfer_role(e, t, l->self, TR_NONE);
+    if (!other_way)
+        return;
+    l->direct = p->direct;
+    if (!is_resuming(e, l->call))
+        agree(e, p, l);
+}
+
 static void end_left_over(struct engine *e, struct transfer *t, struct leg *l) {
     if (is_given_back(e, t, l))
-        transfer_role(e, t, l->self, TR_NONE);
+        give_back(e, t, l);
     if (!is_left_over(e, t, l))
         return;
     bool talks = t->recall_step && !is_named(t, l->self); /* settled before who is recalled was called */
