@@ -89,6 +89,13 @@ void transfer_shut_down(struct engine *e, struct transfer *t) {
     transfer_release(e, t);
 }
 
+/* It talked with c; or with the target that had taken c's place, in a roll-back of which only its own call's record was
+ * written before an owner died. */
+static bool is_left(const struct engine *e, const struct leg *b, const struct leg *c) {
+    const struct leg *peer = b ? leg_get(e, b->peer) : NULL;
+    return leg_is_live(b) && (peer == c || (leg_is_up(b) && !leg_is_live(peer)));
+}
+
 /* One of a consultation pair that is left alone has nobody to talk with. */
 void transfer_settle_consult(struct engine *e, struct transfer *t) {
     struct leg *b = leg_get(e, t->consult), *c = leg_get(e, t->replaced);
@@ -104,7 +111,7 @@ void transfer_settle_consult(struct engine *e, struct transfer *t) {
         agree(e, b, c);
     }
     bool both = (leg_is_live(b) && leg_is_live(c)) || (b && b->echo);
-    struct leg *left = leg_is_live(b) && leg_get(e, b->peer) == c ? b : leg_is_live(c) && !t->committed ? c : NULL;
+    struct leg *left = is_left(e, b, c) ? b : leg_is_live(c) && !t->committed ? c : NULL;
     if (left && !both)
         leg_end(e, left, 480, SLICE_NONE);
 }
