@@ -347,6 +347,15 @@ static inline void rig_refer(struct rig *r, struct rig_dialog *d, enum rig_name 
     rig_request(r, d, "REFER", headers, "");
 }
 
+/* b says that it takes REFER, and is passed a's. */
+static inline void rig_refer_passed_on(struct rig *r, struct rig_dialog *a, struct rig_dialog *b) {
+    rig_request(r, b, "INVITE", "Allow: INVITE, REFER\r\n", rig_sdp("0", "sendrecv", 41000));
+    rig_reply(r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+    rig_request(r, b, "ACK", "", "");
+    rig_refer(r, a, CAROL, NULL);
+    rig_reply(r, BOB, "REFER", 202, "", NULL);
+}
+
 static inline void rig_stop(struct rig *r) {
     free(r->mem);
 }

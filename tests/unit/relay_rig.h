@@ -64,6 +64,14 @@ static inline void open_parties(struct rig *r, uint32_t n) {
     }
 }
 
+/* Party 0 signals from somewhere else than where its description says. */
+static inline void behind_nat(struct rig *r) {
+    struct media_cmd nat = remote_of(0);
+    nat.nat = true;
+    nat.signalling = at(50, 5060);
+    CHECK_TRUE(command(r, nat));
+}
+
 static inline enum relay_drop arrive(struct rig *r, uint32_t stream, bool rtcp_port, struct addr src) {
     struct relay_in in = { stream, rtcp_port, src, r->packet, r->n };
     relay_packet(&r->relay, &in, r->now, &r->verdict);

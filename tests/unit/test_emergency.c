@@ -136,11 +136,7 @@ static bool relayed_rings(bool known) {
     start(known);
     r.e->cfg.refer = REFER_RELAY;
     rig_call(&r, &a, &b, ALICE, BOB);
-    rig_request(&r, &b, "INVITE", "Allow: INVITE, REFER\r\n", rig_sdp("0", "sendrecv", 41000));
-    rig_reply(&r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
-    rig_request(&r, &b, "ACK", "", "");
-    rig_refer(&r, &a, CAROL, NULL);
-    rig_reply(&r, BOB, "REFER", 202, "", NULL);
+    rig_refer_passed_on(&r, &a, &b);
     take_ports(r.e);
     rig_dialog_new(&token, BOB, CAROL);
     rig_part(rig_last(&r, BOB, "REFER", NULL), "Refer-To", "<", ">", token.target);
