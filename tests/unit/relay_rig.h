@@ -65,7 +65,7 @@ static inline void open_parties(struct rig *r, uint32_t n) {
 }
 
 /* Party 0 signals from somewhere else than where its description says. */
-static inline void behind_nat(struct rig *r) {
+static inline void put_behind_nat(struct rig *r) {
     struct media_cmd nat = remote_of(0);
     nat.nat = true;
     nat.signalling = at(50, 5060);

@@ -103,7 +103,7 @@ static void test_for_rtcp_before_rtp(void) {
     struct rig r = rig_new();
     open_parties(&r, 2);
     join(&r, 0, 1);
-    behind_nat(&r);
+    put_behind_nat(&r);
     CHECK_EQ(report_from(&r, 0, at(50, 1001)), RELAY_FORWARD);
     CHECK_TRUE(has_place(&r, 0));
     CHECK_EQ(report_from(&r, 1, at(1, 4001)), RELAY_FORWARD);

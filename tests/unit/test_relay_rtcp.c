@@ -161,7 +161,7 @@ static void test_latch_of_rtcp(void) {
     struct rig r = rig_new();
     open_parties(&r, 2);
     join(&r, 0, 1);
-    behind_nat(&r);
+    put_behind_nat(&r);
     write_sr(&r, 0xa, 1, 0xb);
     CHECK_EQ(arrive(&r, 0, false, at(50, 4001)), RELAY_DROP_SOURCE);
     CHECK_EQ(arrive(&r, 0, true, at(66, 4001)), RELAY_DROP_SOURCE);
