@@ -150,7 +150,8 @@ void transfer_refuse_takeover(struct engine *e, struct transfer *t);
 bool transfer_takeover_answer(struct engine *e, struct transfer *t);
 /* True while an INVITE to the target is open. */
 bool transfer_target_rings(const struct engine *e, const struct transfer *t);
-/* A target that has answered; NULL: none. */
+/* A target that has answered; NULL: none. In the transfer's own call, but where the consultation still rang: one of
+ * another call is being joined, of which its own record may know before the transfer's does. */
 struct leg *transfer_target_up(const struct engine *e, const struct transfer *t);
 /* No leg of its calls is in it any more: phones that ring in parallel are more than it names. */
 void transfer_release_legs(struct engine *e, struct transfer *t);

@@ -53,7 +53,7 @@ bool transfer_target_rings(const struct engine *e, const struct transfer *t) {
 struct leg *transfer_target_up(const struct engine *e, const struct transfer *t) {
     unsigned cursor = 0;
     for (struct leg *l; (l = next_target(e, t, &cursor));)
-        if (leg_is_up(l))
+        if (leg_is_up(l) && (t->mode == MODE_SEMI || l->call == t->call))
             return l;
     return NULL;
 }
