@@ -132,11 +132,21 @@ static void take(struct engine *e, struct transfer *t, handle leg, enum transfer
         transfer_role(e, t, leg, role);
 }
 
+/* The target has replaced its consultation, of which the transferor's leg was ended; the consultation's own record is
+ * of before, and has both talk. */
+static void take_consultation_back(struct engine *e, struct transfer *t) {
+    const struct leg *c = leg_get(e, t->replaced);
+    struct leg *b = t->mode == MODE_REPLACE && t->committed && leg_is_up(c) ? leg_peer(e, c) : NULL;
+    if (leg_is_up(b) && b->peer == c->self && b->call != t->call && !leg_is_live(leg_get(e, t->consult)))
+        t->consult = b->self;
+}
+
 /* Parties whose own call's record, of before, does not know of the transfer. The target of a join is asked once more
  * before. */
 static void take_parties(struct engine *e, struct transfer *t) {
     if (t->result && !t->committed && t->state != TRANSFER_RESTORE_TARGET)
         return;
+    take_consultation_back(e, t);
     take(e, t, t->consult, TR_CONSULT);
     if (t->replaced != t->target)
         take(e, t, t->replaced, TR_REPLACED);

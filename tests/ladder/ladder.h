@@ -147,6 +147,7 @@ struct world {
     struct waiting *store_queue; /* operations that are not answered yet */
     uint64_t store_delay_us;
     bool store_down, store_silent, store_mute;
+    const struct dialog_side *store_refuses; /* writes of its call */
     uint32_t store_first; /* so many writes are done yet, unanswered */
     uint64_t now;
     uint64_t stamp; /* of the lines being printed; 0: now */
@@ -203,6 +204,7 @@ uint64_t store_due(const struct world *w);
 bool store_take(struct world *w, struct event *ev);
 /* n: the time of `slow`, the number of `first`. */
 void store_step(struct world *w, const char *what, uint64_t n);
+void store_refuse(struct world *w, const struct dialog_side *d);
 /* Nobody is there for so long. */
 /* late: only the first record is read now, and the others by store_read. */
 void store_restart(struct world *w, uint64_t dead_us, bool late);

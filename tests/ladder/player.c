@@ -56,6 +56,7 @@
  *   order WHO TARGET               the operator transfers the party in this dialog: to a URI or a phone, or
  *                                  `with WHO`: to who is in that dialog
  *   ordered TEXT                   the operator was told this since the order
+ *   store refuse WHO               writes of this dialog's call are REFUSED, until the next of these steps
  *   store slow TIME|up|down|silent|mute|first N   its answers take so long; no time; UNAVAILABLE at once; nothing is
  *                                  done nor answered until further notice; everything is done and nothing answered;
  *                                  the next N are done, and nothing is answered
@@ -294,7 +295,10 @@ static void do_unreachable(struct world *w, struct words *ws) {
 static void do_store(struct world *w, struct words *ws) {
     const char *what = word(w, ws, 1);
     bool slow = strcmp(what, "slow") == 0, first = strcmp(what, "first") == 0;
-    store_step(w, what, slow ? word_time(w, ws, 2) : first ? word_number(w, ws, 2) : 0);
+    if (strcmp(what, "refuse") == 0)
+        store_refuse(w, dialog_named(w, word(w, ws, 2)));
+    else
+        store_step(w, what, slow ? word_time(w, ws, 2) : first ? word_number(w, ws, 2) : 0);
     world_advance(w, 0, false);
 }
 

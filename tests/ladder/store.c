@@ -44,11 +44,25 @@ uint64_t store_due(const struct world *w) {
     return w->store_queue ? w->store_queue->due_us : UINT64_MAX;
 }
 
+/* A record's key is its call's id in hex, which every tag of the engine's in that call has in it. */
+static bool is_refused(const struct world *w, const struct store_op *op) {
+    char id[17];
+    if (op->verb != STORE_PUT || !w->store_refuses || op->key->len != sizeof id - 1)
+        return false;
+    memcpy(id, op->key->data, sizeof id - 1);
+    id[sizeof id - 1] = 0;
+    return strstr(w->store_refuses->remote_tag, id);
+}
+
 static void answer_of(struct world *w, const struct store_op *op, struct event *ev) {
     *ev = (struct event){ .kind = EV_STORE };
     ev->u.store.ticket = op->ticket;
     if (w->store_down) {
         ev->u.store.status = STORE_UNAVAILABLE;
+        return;
+    }
+    if (is_refused(w, op)) {
+        ev->u.store.status = STORE_REFUSED;
         return;
     }
     store_submit(w->store, op, world_wall_ms(w));
@@ -81,6 +95,7 @@ void store_step(struct world *w, const char *what, uint64_t n) {
     if (i == 6)
         fail(w, "store slow TIME|up|down|silent|mute|first N");
     uint64_t delay_us = i == 0 ? n : 0;
+    w->store_refuses = NULL;
     w->store_first = i == 5 ? (uint32_t)n : 0;
     w->store_mute = i >= 4;
     w->store_delay_us = delay_us;
@@ -90,6 +105,12 @@ void store_step(struct world *w, const char *what, uint64_t n) {
         if (x->due_us == UINT64_MAX)
             x->due_us = w->now + delay_us;
     say(w, "store        %s", what);
+}
+
+void store_refuse(struct world *w, const struct dialog_side *d) {
+    world_all_read(w);
+    w->store_refuses = d;
+    say(w, "store        refuses %s", d->name);
 }
 
 /* ---- the engine dies, and another one reads what it left */
