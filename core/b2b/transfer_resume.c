@@ -268,6 +268,15 @@ static void step_back(struct engine *e, struct transfer *t) {
     }
 }
 
+/* The target is being joined, by its own call's record; by this one's its INVITE with Replaces is still open: when that
+ * is refused, it is asked to be joined. What it answers before is for nobody. */
+static void join_later(struct engine *e, struct transfer *t) {
+    const struct leg *l = leg_get(e, t->replaced);
+    bool calls = t->state == TRANSFER_TARGET || t->state == TRANSFER_FALLBACK;
+    if (t->mode == MODE_REPLACE && calls && l && l->transfer == t->self && l->transfer_role == TR_TARGET)
+        transfer_role(e, t, l->self, TR_REPLACED);
+}
+
 static void resume_state(struct engine *e, struct transfer *t) {
     switch (t->state) {
     case TRANSFER_TARGET:
@@ -346,6 +355,7 @@ static void resume(struct engine *e, struct transfer *t) {
     }
     if (!is_without_transferee(e, t))
         step_back(e, t);
+    join_later(e, t);
     take_parties(e, t);
     take_ringing(e, t);
     take_consultation(e, t, leg_get(e, t->target));
