@@ -257,7 +257,7 @@ static void step_back(struct engine *e, struct transfer *t) {
     bool rings = c && (c->state == LEG_CALLING || c->state == LEG_EARLY);
     if (t->mode != MODE_JOIN)
         return;
-    if (t->state == TRANSFER_JOIN && rings) {
+    if ((t->state == TRANSFER_JOIN || t->state == TRANSFER_TRANSFEREE) && rings) {
         t->held_event = 0;
         t->mode = MODE_SEMI;
         t->replaced = HANDLE_NONE;

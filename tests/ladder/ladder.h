@@ -103,6 +103,7 @@ struct dialog_side {
     struct exchange sent[OPEN_MAX], got[OPEN_MAX];
     unsigned sent_count, got_count;
     bool offer_ours, offer_theirs; /* open */
+    bool unstored; /* what the engine described last: its next version is any higher one */
     uint64_t update_until;         /* theirs is of an UPDATE, and over then (Timer F); 0: it is not */
     struct own_session own;
     struct their_session theirs;

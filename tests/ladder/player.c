@@ -66,6 +66,7 @@
  *                                  buckets from the last one; `records`: it reads the others
  *   address N here|gone            the Nth media-vip comes to the engine, or leaves it
  *   unprotected N                  calls whose latest record is not stored; metric NAME N: a counter
+ *   unstored WHO                   what it was told last is in no record: its next o= has any higher version
  *   drain TIME                     no new calls; what is left after TIME is ended
  *   cdr TEXT...                    a call data record of before holds all of these texts; "!TEXT": and not this one
  *   expect nothing                 all that was sent has been read (every step that sends or waits says so by itself)
@@ -281,6 +282,10 @@ static void do_roams(struct world *w, struct words *ws) {
     d->own.media.port = port;
 }
 
+static void do_unstored(struct world *w, struct words *ws) {
+    dialog_named(w, word(w, ws, 1))->unstored = true;
+}
+
 static void do_unreachable(struct world *w, struct words *ws) {
     struct event ev = { .kind = EV_SEND_FAILED };
     struct phone *p = phone_find(w, word(w, ws, 1));
@@ -490,6 +495,7 @@ static const struct {
     { "config", do_config },   { "phone", do_phone },   { "route", do_route },   { "peer", do_peer },
     { "register", do_register }, { "media", do_media }, { "drain", do_drain },   { "unreachable", do_unreachable },
     { "expect", do_expect },   { "leftover", do_leftover }, { "include", do_include }, { "silent", do_silent },
+    { "unstored", do_unstored },
     { "refuse", do_refuse },   { "cdr", do_cdr },         { "rule", do_rule },     { "quirk", do_quirk },
     { "order", do_order },     { "ordered", do_ordered },   { "store", do_store }, { "restart", do_restart },
     { "restart-late", do_restart_late }, { "records", do_records },

@@ -33,7 +33,7 @@ static bool same_but_version(struct slice a, struct slice b) {
     return i >= a.n && j >= b.n;
 }
 
-static void check_version(struct world *w, const struct dialog_side *d, const struct sdp *now, struct slice text) {
+static void check_version(struct world *w, struct dialog_side *d, const struct sdp *now, struct slice text) {
     struct sdp before;
     uint64_t v = 0, was = 0;
     struct slice old = slice_str(d->theirs.text);
@@ -45,7 +45,9 @@ static void check_version(struct world *w, const struct dialog_side *d, const st
         !slice_u64(before.session_version, UINT64_MAX / 4, &was))
         fail(w, "o= without a version: %.*s", SLICE_FMT(now->origin));
     bool same = sdp_same_but_origin(old, text);
-    if (same ? v != was : v != was + 1)
+    bool higher = d->unstored && v > was;
+    d->unstored = false;
+    if (!higher && (same ? v != was : v != was + 1))
         fail(w, "the version of o= went from %lu to %lu, and the description %s", (unsigned long)was, (unsigned long)v,
              same ? "did not change" : "changed");
     if (now->media_count < before.media_count)
