@@ -141,6 +141,8 @@ bool leg_on_stray_2xx(struct engine *e, struct leg *l, const struct sip_msg *msg
         refuse_fork(e, l, msg);
     else if (l->ack && l->ack_cseq == msg->cseq && barrier_has(e, l, l->ack))
         return false; /* its ACK waits, and goes out soon */
+    else if (l->late_offer && l->invite_out != HANDLE_NONE && msg->cseq == l->invite_cseq)
+        return false; /* a former owner's, which goes out once more soon: so does its 2xx, until it has its ACK */
     else if (l->ack_cseq == msg->cseq || msg->cseq != l->invite_cseq) {
         leg_ack_again(e, l, msg->cseq); /* its ACK was lost; a later INVITE of ours may have gone its way since */
         return answers_former(l, msg);
