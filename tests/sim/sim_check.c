@@ -344,7 +344,10 @@ static void out_notify(struct world *w, const struct seen_dialog *d, const struc
             s->excused = s->excused || w->now - s->sent_at >= T1_64 - T2; /* for the last time */
         }
         /* Carried out here in the end by the next owner, whose NOTIFY may be sooner than the 202 that died. */
-        s->final = s->final || (s->relayed && slice_eq(state.state, SL("terminated")));
+        if (s->relayed && slice_eq(state.state, SL("terminated"))) {
+            s->final = true;
+            s->notify_cseq = m->cseq; /* and it comes again behind that */
+        }
         if (m->cseq == s->notify_cseq || s->relayed)
             return;
         s->lapsed = s->was_final = false;
