@@ -24,10 +24,12 @@
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-B ?= build/$(notdir $(CC))
+# BUCKETS=n: with fewer buckets, for the simulator's worlds of several engines alone (core/base/limits.h).
+B ?= build/$(notdir $(CC))$(if $(BUCKETS),-$(BUCKETS))
 OPT ?= -O2 -g
 WARN := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
-CFLAGS_ALL = -std=gnu17 $(WARN) $(OPT) -I. -isystem $(B)/skel -MMD -MP $(CFLAGS)
+CFLAGS_ALL = -std=gnu17 $(WARN) $(OPT) -I. -isystem $(B)/skel -MMD -MP $(CFLAGS) \
+    $(if $(BUCKETS),-DLIMIT_BUCKETS=$(BUCKETS))
 LINK = $(CC) $(OPT) $(CFLAGS) -Wl,--as-needed $(LDFLAGS) -o $@
 
 X86 := $(findstring x86_64,$(shell $(CC) -dumpmachine))

@@ -11,7 +11,7 @@
 #include "core/base/trace.h"
 #include "core/base/wheel.h"
 
-_Static_assert(LIMIT_BUCKETS == 1 << (4 * LIMIT_BUCKET_DIGITS), "a bucket is written as that many hex digits");
+_Static_assert(LIMIT_BUCKETS <= 1 << (4 * LIMIT_BUCKET_DIGITS), "a bucket is written in that many hex digits");
 _Static_assert(LIMIT_BUCKETS - 1 <= UINT16_MAX, "struct store_op holds a bucket in 16 bits");
 
 _Static_assert(LIMIT_LEGS_PER_CALL >= 4, "an attended transfer joined: two parties, consultation, target");

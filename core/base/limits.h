@@ -10,8 +10,11 @@
 #define REFEREE_BASE_LIMITS_H
 
 /* Groups of calls, the unit of ownership: enough that a few hundred shards share evenly, few enough that all of
- * them are claimed in seconds. Written as hex digits in every token, so changing it changes the wire form. */
+ * them are claimed in seconds. Written as hex digits in every token, so changing it changes the wire form. The
+ * simulator's worlds of several engines may have fewer, since claiming them is half of their work (make BUCKETS=n). */
+#ifndef LIMIT_BUCKETS
 #define LIMIT_BUCKETS 4096
+#endif
 #define LIMIT_BUCKET_DIGITS 3
 
 /* Shards of all nodes of a cluster, those that lived lately too: four nodes of 64, or 32 of 8. */

@@ -11,11 +11,12 @@
 #ifndef REFEREE_SIP_TOKEN_H
 #define REFEREE_SIP_TOKEN_H
 
+#include "core/base/limits.h"
 #include "core/base/sbuf.h"
 
 #define TOKEN_LEN 39
 #define TOKEN_MARK '~'
-#define TOKEN_BUCKETS 4096
+#define TOKEN_BUCKETS LIMIT_BUCKETS
 
 struct token {
     uint8_t cluster;
