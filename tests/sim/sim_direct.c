@@ -114,7 +114,9 @@ void direct_check_out(struct world *w, const struct sip_msg *m) {
 /* Until it ends: it is not left to hear nothing, nor for ever. */
 void direct_check_announced(struct world *w, const struct transfer *t) {
     const struct leg *a = leg_get(w->e, t->transferee);
-    if (t->state != TRANSFER_ANNOUNCE || t->resuming || w->faults.deaths)
+    const struct call *c = call_get(w->e, t->call);
+    bool taken = t->resuming || (c && c->resuming); /* over, and does not go on yet */
+    if (t->state != TRANSFER_ANNOUNCE || taken || w->faults.deaths)
         return;
     const struct leg_stream *s = a ? a->media.streams[0] : NULL;
     const struct relay_play *p = s && s->open ? &relay_extra(w->relay, &w->relay->streams[s->slot])->play : NULL;
