@@ -317,7 +317,7 @@ bench-relay-price: $(B)/bench-relay-price
 
 # ---- tests: each prints "NAME: N passed, N failed, N skipped"; tests/run.sh puts them in order and sums up
 
-STAGES ?= build tidy unit parse-count engine-count ladders kill-matrix sim-smoke fuzz-smoke e2e compilers
+STAGES ?= build tidy unit parse-count engine-count ladders kill-matrix sim-smoke e2e fuzz-smoke compilers
 test: build/deps.build-demo-test
 	@MAKE='$(MAKE)' B=$(B) tests/run.sh $(STAGES)
 
