@@ -23,6 +23,7 @@ struct stub {
     uint64_t look_us;        /* is the call there? 0: nobody looks */
     uint8_t looks;           /* enum look */
     bool again;              /* to be written once more */
+    bool over;               /* its leg has ended: it goes when its bucket has been read */
     char token[TOKEN_LEN];
     uint8_t ports;           /* pairs that rest for it */
     struct {
@@ -76,6 +77,7 @@ static void unlink_stub(struct engine *e, const struct stub *s) {
 
 static void drop(struct engine *e, struct stub *s) {
     e->moved.again -= s->again;
+    e->moved.over -= s->over;
     if (s->look_us && --e->moved.looked_at == 0)
         wheel_cancel(&e->wheel, &e->moved.timer);
     unlink_stub(e, s);
@@ -253,11 +255,22 @@ static void remove_stub(struct engine *e, struct stub *s) {
     drop(e, s);
 }
 
-/* As far as it is known here: stubs that others have are told by moved_on_ended. */
-static void remove_leg(struct engine *e, struct slice token) {
-    for (struct stub *s; (s = first_of(e, 't', token));) {
-        give_ports_back(e, s);
+/* While its bucket is being read it says which of the records there are of a call that has moved away. */
+static void end_stub(struct engine *e, struct stub *s) {
+    give_ports_back(e, s);
+    if (e->owners.of[s->from] != OWNER_LOADING) {
         remove_stub(e, s);
+        return;
+    }
+    e->moved.over += !s->over;
+    s->over = true;
+}
+
+/* As far as it is known here: stubs that others have are told by moved_on_ended. */
+static void end_leg(struct engine *e, struct slice token) {
+    for (struct stub *next, *s = first_of(e, 't', token); s; s = next) {
+        next = next_of(e, s);
+        end_stub(e, s);
     }
 }
 
@@ -276,7 +289,7 @@ void moved_leg_ended(struct engine *e, const struct leg *l) {
 /* The bucket may be about to come here. */
 void moved_on_ended(struct engine *e, struct slice key) {
     struct moved *m = &e->moved;
-    remove_leg(e, key);
+    end_leg(e, key);
     m->ended[m->ended_next++ % MOVED_ENDED_MAX] = key_of(e, 't', key);
 }
 
@@ -316,7 +329,15 @@ void moved_on_record(struct engine *e, uint16_t bucket, struct slice key, struct
     s->to = (uint16_t)(to % LIMIT_BUCKETS);
     s->call = call;
     if (has_ended(e, key))
-        remove_stub(e, s);
+        end_stub(e, s);
+}
+
+void moved_loaded(struct engine *e, uint16_t bucket) {
+    uint32_t cursor = 0;
+    handle h;
+    for (struct stub *s; e->moved.over && (s = pool_next(&e->moved.stubs, &cursor, &h));)
+        if (s->over && s->from == bucket)
+            remove_stub(e, s);
 }
 
 void moved_put_call_id(struct engine *e, struct slice call_id, uint16_t from, uint16_t to) {

@@ -37,13 +37,15 @@ void moved_take_back(struct engine *e, handle stub);
 void moved_put_call_id(struct engine *e, struct slice call_id, uint16_t from, uint16_t to);
 /* Where the call went from `from` with this leg, by what is known here; TOKEN_BUCKETS: it has not moved. */
 uint16_t moved_where(const struct engine *e, const struct leg *l, uint16_t from, uint64_t call);
-/* The leg has ended: its stubs go, wherever they are. */
+/* The leg has ended: its stubs go, wherever they are; those of a bucket that is being read when that is done. */
 void moved_leg_ended(struct engine *e, const struct leg *l);
 void moved_on_ended(struct engine *e, struct slice key);
 /* The leg has come to `bucket`, which is ours: what led away from there goes, and ours of its token leads there. */
 void moved_arrived(struct engine *e, const struct leg *l, uint16_t bucket);
 /* A record of the table "moved". */
 void moved_on_record(struct engine *e, uint16_t bucket, struct slice key, struct slice value);
+/* All of the bucket has been read. */
+void moved_loaded(struct engine *e, uint16_t bucket);
 void moved_on_timer(struct engine *e);
 /* False: not one of its tickets. */
 bool moved_on_store(struct engine *e, const struct event *ev);

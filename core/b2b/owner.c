@@ -389,6 +389,7 @@ void owner_on_bucket(struct engine *e, const struct event *ev) {
         o->of[b] = OWNER_MINE;
         o->epoch[b] = ev->u.bucket.epoch;
         keep(e, b);
+        moved_loaded(e, b);
         if (ev->u.bucket.rewrite)
             rewrite_all(e, b);
         recover_reread(e, b, ev->u.bucket.rewrite);

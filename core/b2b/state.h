@@ -441,7 +441,7 @@ struct moved {
     struct pool stubs;
     struct map by_key;
     struct wheel_node timer;
-    uint32_t looked_at, again; /* stubs that the timer is for; those to be written once more */
+    uint32_t looked_at, again, over; /* stubs that the timer is for; to be written once more; of legs that ended */
     struct key128 ended[MOVED_ENDED_MAX]; /* tokens of legs whose end was told last, one of them next */
     uint32_t ended_next;
 };

@@ -146,36 +146,55 @@ static void test_back(void) {
     }
 }
 
-/* The legs of a call that has moved end while the bucket that they came from is being read by its next owner. */
-static void test_ended_meanwhile(void) {
-    struct scene s = scene_new(0, 1);
-    struct rig *r = &s.p->r;
-    uint16_t bucket = only_call(s.p->e[0])->bucket;
-    uint64_t epoch = owner_epoch(s.p->e[0], bucket) + 1;
-    rig_refer(r, &s.b, CAROL, &s.c);
-    pair_wait(s.p, 100000);
+static void is_refused_and_resumed(struct scene *s) {
+    struct rig *r = &s->p->r;
+    rig_refer(r, &s->b, CAROL, &s->c);
+    pair_wait(s->p, 100000);
     rig_reply(r, BOB, "NOTIFY", 200, "", NULL);
     rig_reply(r, CAROL, "INVITE", 603, "", NULL);
     rig_reply(r, BOB, "NOTIFY", 200, "", NULL);
     for (unsigned i = 0; i < 4; i++) {
         rig_reply(r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
         rig_reply(r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
-        pair_wait(s.p, 300000);
+        pair_wait(s->p, 300000);
     }
+}
+
+/* The legs of a call that has moved end while the bucket that they came from is being read by its next owner: behind
+ * the claim, or when the stubs have been read. It may have the call's record of before still. */
+static void ended_meanwhile(bool stubs_read, bool left_behind) {
+    struct scene s = scene_new(0, 1);
+    uint16_t bucket = only_call(s.p->e[0])->bucket;
+    uint64_t epoch = owner_epoch(s.p->e[0], bucket) + 1;
+    s.p->keeps_records = left_behind;
+    is_refused_and_resumed(&s);
+    s.p->keeps_records = false;
     CHECK_EQ(stubs(&s), 2);
+    CHECK_EQ(pair_calls(s.p, 0), 0);
     struct store_op claim = { .verb = STORE_CLAIM, .bucket = bucket, .node = 1, .former = 1,
                               .epoch = epoch - 1 };
-    store_submit(s.p->store, &claim, rig_wall_ms(r));
+    store_submit(s.p->store, &claim, rig_wall_ms(&s.p->r));
     pair_bucket(s.p, 0, BUCKET_LOST, bucket, 0, 0);
     pair_bucket(s.p, 0, BUCKET_LOADING, bucket, 0, epoch);
+    if (stubs_read)
+        pair_load(s.p, 0, bucket, SL("moved"));
     pair_entry(s.p, 1);
     pair_hang_up(s.p, &s.a, BOB);
     pair_wait(s.p, 40000000); /* as long as anything of it may take */
     CHECK_EQ(stubs(&s), 2);
-    pair_load(s.p, 0, bucket, SL("moved"));
-    CHECK_EQ(stubs(&s), 0);
+    if (!stubs_read)
+        pair_load(s.p, 0, bucket, SL("moved"));
+    pair_load(s.p, 0, bucket, SL("call"));
     pair_bucket(s.p, 0, BUCKET_MINE, bucket, 0, epoch);
+    CHECK_EQ(stubs(&s), 0);
+    CHECK_EQ(pair_calls(s.p, 0), 0);
+    CHECK_EQ(store_count(s.p->store, SL("call"), rig_wall_ms(&s.p->r)), 1); /* the consultation's */
     pair_end(s.p);
+}
+
+static void test_ended_meanwhile(void) {
+    for (unsigned i = 0; i < 4; i++)
+        ended_meanwhile(i & 1, i & 2);
 }
 
 /* A re-INVITE is under way when the REFER comes: it is waited for. */
