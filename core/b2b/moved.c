@@ -8,6 +8,7 @@
 #define LOOKS_A_TURN 16
 #define TURN_US 5000000
 #define AGAIN_US 20000       /* between turns while stubs are to be written again */
+#define DELETE_AGAIN_US 500000 /* while the store does not say that it has deleted one */
 #define MOVES_IN_A_ROW 16    /* a bound on what is followed, should stubs lead round */
 
 enum look { LOOK_NOT, LOOK_CALL, LOOK_STUB };
@@ -24,6 +25,8 @@ struct stub {
     uint8_t looks;           /* enum look */
     bool again;              /* to be written once more */
     bool over;               /* its leg has ended: it goes when its bucket has been read */
+    bool gone;               /* leads nowhere: here only until the store has deleted it, which is seen to at look_us */
+    bool stale;              /* when it went a look was on its way: that answer is the next */
     char token[TOKEN_LEN];
     uint8_t ports;           /* pairs that rest for it */
     struct {
@@ -57,7 +60,7 @@ static struct stub *first_of(const struct engine *e, char kind, struct slice tex
 /* From that bucket. */
 static struct stub *find(const struct engine *e, struct slice token, uint16_t from) {
     struct stub *s = first_of(e, 't', token);
-    while (s && (s->from != from || s->until_us <= e->now))
+    while (s && (s->from != from || s->gone || s->until_us <= e->now))
         s = next_of(e, s);
     return s;
 }
@@ -75,9 +78,14 @@ static void unlink_stub(struct engine *e, const struct stub *s) {
     before->next = s->next;
 }
 
-static void drop(struct engine *e, struct stub *s) {
+static void end_marks(struct engine *e, struct stub *s) {
     e->moved.again -= s->again;
     e->moved.over -= s->over;
+    s->again = s->over = false;
+}
+
+static void drop(struct engine *e, struct stub *s) {
+    end_marks(e, s);
     if (s->look_us && --e->moved.looked_at == 0)
         wheel_cancel(&e->wheel, &e->moved.timer);
     unlink_stub(e, s);
@@ -88,7 +96,7 @@ static void drop_old(struct engine *e) {
     uint32_t cursor = 0;
     handle h;
     for (struct stub *s; (s = pool_next(&e->moved.stubs, &cursor, &h));)
-        if (s->until_us <= e->now)
+        if (s->gone || s->until_us <= e->now)
             drop(e, s);
 }
 
@@ -167,6 +175,7 @@ static void store(struct engine *e, enum store_verb verb, struct stub *s) {
     sbuf_hex(&v, s->to, LIMIT_BUCKET_DIGITS);
     sbuf_hex(&v, s->call, 16);
     o->u.store.verb = verb;
+    o->u.store.ticket = verb == STORE_DELETE ? ticket_of(TICKET_MOVED, s->self) : 0;
     o->u.store.bucket = s->from;
     o->u.store.table = SL("moved");
     o->u.store.key = buf_copy(&e->bufs, slice_of(s->token, TOKEN_LEN));
@@ -177,18 +186,36 @@ static void store(struct engine *e, enum store_verb verb, struct stub *s) {
     owner_fence(e, &o->u.store);
 }
 
+static void look_at(struct engine *e, struct stub *s, uint64_t us) {
+    struct wheel_node *t = &e->moved.timer;
+    e->moved.looked_at += s->look_us == 0;
+    s->look_us = e->now + us;
+    if (!wheel_is_set(t) || t->deadline_us > s->look_us)
+        wheel_set(&e->wheel, t, s->look_us);
+}
+
 /* Of a leg. */
 static struct stub *put_token(struct engine *e, struct slice token, uint16_t from) {
     struct stub *s = put(e, 't', token, from);
     if (!s)
         return NULL;
     memcpy(s->token, token.p, TOKEN_LEN);
+    end_marks(e, s);
+    s->gone = false;
     s->until_us = e->now + 1000ull * MOVED_LEG_MS;
-    e->moved.looked_at += s->look_us == 0;
-    s->look_us = e->now + MOVED_LOOK_US;
-    if (!wheel_is_set(&e->moved.timer))
-        wheel_set(&e->wheel, &e->moved.timer, s->look_us);
+    look_at(e, s, MOVED_LOOK_US);
     return s;
+}
+
+/* A write of the epoch before a claim is refused, one that a dead server has done is lost: the store's word counts. */
+static void remove_stub(struct engine *e, struct stub *s) {
+    end_marks(e, s);
+    s->stale = !s->gone && s->looks != LOOK_NOT;
+    s->looks = LOOK_NOT;
+    s->gone = true;
+    s->held_us = 0;
+    look_at(e, s, DELETE_AGAIN_US);
+    store(e, STORE_DELETE, s);
 }
 
 bool moved_put_leg(struct engine *e, const struct leg *l, uint16_t from, uint16_t to, uint64_t call) {
@@ -237,10 +264,8 @@ void moved_release(struct engine *e, handle stub) {
 
 void moved_take_back(struct engine *e, handle stub) {
     struct stub *s = pool_get(&e->moved.stubs, stub);
-    if (!s)
-        return;
-    store(e, STORE_DELETE, s);
-    drop(e, s);
+    if (s)
+        remove_stub(e, s);
 }
 
 uint16_t moved_where(const struct engine *e, const struct leg *l, uint16_t from, uint64_t call) {
@@ -248,11 +273,6 @@ uint16_t moved_where(const struct engine *e, const struct leg *l, uint16_t from,
     struct slice token = leg_token(l, &t);
     const struct stub *s = token.p ? find(e, token, from) : NULL;
     return s && s->to != from && (!s->call || s->call == call) ? s->to : TOKEN_BUCKETS;
-}
-
-static void remove_stub(struct engine *e, struct stub *s) {
-    store(e, STORE_DELETE, s);
-    drop(e, s);
 }
 
 /* While its bucket is being read it says which of the records there are of a call that has moved away. */
@@ -270,7 +290,8 @@ static void end_stub(struct engine *e, struct stub *s) {
 static void end_leg(struct engine *e, struct slice token) {
     for (struct stub *next, *s = first_of(e, 't', token); s; s = next) {
         next = next_of(e, s);
-        end_stub(e, s);
+        if (!s->gone)
+            end_stub(e, s);
     }
 }
 
@@ -309,6 +330,8 @@ void moved_arrived(struct engine *e, const struct leg *l, uint16_t bucket) {
     if (s)
         remove_stub(e, s);
     for (s = token.p ? first_of(e, 't', token) : NULL; s; s = next_of(e, s)) {
+        if (s->gone)
+            continue;
         s->to = bucket;
         store(e, STORE_PUT, s);
     }
@@ -357,7 +380,7 @@ static bool is_kept(const struct engine *e, uint16_t bucket) {
 static void lead_on(struct engine *e, const struct stub *gone) {
     struct stub *s = first_of(e, 't', slice_of(gone->token, TOKEN_LEN));
     for (; s && gone->call; s = next_of(e, s))
-        if (s->to == gone->from && s->from != gone->to && owner_is_mine(e, s->from)) {
+        if (!s->gone && s->to == gone->from && s->from != gone->to && owner_is_mine(e, s->from)) {
             s->to = gone->to;
             store(e, STORE_PUT, s);
         }
@@ -369,7 +392,8 @@ void moved_forget_lost(struct engine *e) {
     for (struct stub *s; (s = pool_next(&e->moved.stubs, &cursor, &h));) {
         if (is_kept(e, s->from))
             continue;
-        lead_on(e, s);
+        if (!s->gone)
+            lead_on(e, s);
         drop(e, s);
     }
 }
@@ -404,7 +428,7 @@ static bool write_again(struct engine *e, struct stub *s) {
     e->moved.again--;
     s->again = false;
     if (owner_is_mine(e, s->from))
-        store(e, STORE_PUT, s);
+        store(e, s->gone ? STORE_DELETE : STORE_PUT, s);
     return true;
 }
 
@@ -433,28 +457,31 @@ static bool is_needless(const struct stub *s) {
     return token_parse(slice_of(s->token, TOKEN_LEN), &t) && t.bucket == s->to;
 }
 
+/* True: it was to be done. */
+static bool tend(struct engine *e, struct stub *s) {
+    if (write_again(e, s))
+        return true;
+    if ((!s->call && !s->gone) || s->look_us > e->now || !owner_is_mine(e, s->from))
+        return false;
+    if (s->gone || is_needless(s))
+        remove_stub(e, s);
+    else
+        look(e, s, LOOK_CALL);
+    return true;
+}
+
 void moved_on_timer(struct engine *e) {
     uint32_t cursor = 0, n = 0;
+    uint64_t next = TURN_US;
     bool any = false;
     handle h;
     for (struct stub *s; n < LOOKS_A_TURN && (s = pool_next(&e->moved.stubs, &cursor, &h));) {
-        any = any || s->call;
-        if (write_again(e, s)) {
-            n++;
-            continue;
-        }
-        if (s->call && s->look_us <= e->now && owner_is_mine(e, s->from) && is_needless(s)) {
-            remove_stub(e, s);
-            n++;
-            continue;
-        }
-        if (!s->call || s->look_us > e->now || !owner_is_mine(e, s->from))
-            continue;
-        look(e, s, LOOK_CALL);
-        n++;
+        any = any || s->call || s->gone;
+        next = s->gone ? DELETE_AGAIN_US : next;
+        n += tend(e, s);
     }
     if (any || e->moved.again)
-        wheel_set(&e->wheel, &e->moved.timer, e->now + (e->moved.again ? AGAIN_US : TURN_US));
+        wheel_set(&e->wheel, &e->moved.timer, e->now + (e->moved.again ? AGAIN_US : next));
 }
 
 bool moved_on_store(struct engine *e, const struct event *ev) {
@@ -462,6 +489,14 @@ bool moved_on_store(struct engine *e, const struct event *ev) {
         return false;
     struct stub *s = pool_get(&e->moved.stubs, ticket_handle(ev->u.store.ticket));
     enum look was = s ? (enum look)s->looks : LOOK_NOT;
+    if (s && s->gone) {
+        bool done = ev->u.store.status == STORE_OK || ev->u.store.status == STORE_MISSING;
+        if (done && !s->stale)
+            drop(e, s);
+        else
+            s->stale = false;
+        return true;
+    }
     if (!s || was == LOOK_NOT || !owner_is_mine(e, s->from))
         return true;
     s->looks = LOOK_NOT;

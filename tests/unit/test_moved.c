@@ -43,7 +43,7 @@ static void settle(struct scene *s) {
     s->p->r.e = s->e;
     rig_empty(&s->p->r);
     while (store_answer(s->p->store, &ev))
-        continue;
+        moved_on_store(s->e, &ev);
 }
 
 static void scene_end(struct scene *s) {
@@ -251,8 +251,49 @@ static void test_promoted(void) {
     scene_end(&s);
 }
 
+/* The store has not deleted it: by an epoch that was not its owner's any more, or it was away, or says nothing. It leads
+ * nowhere all the same, and goes as soon as it can. */
+static void test_not_deleted(void) {
+    static const int said[] = { STORE_FENCED, STORE_UNAVAILABLE, -1 };
+    for (unsigned i = 0; i < sizeof said / sizeof said[0]; i++) {
+        struct scene s = scene_new();
+        go(&s, HOME, SECOND);
+        settle(&s);
+        s.p->stubs = STUBS_AWAY;
+        moved_on_ended(s.e, leg_str(s.leg, DLG_LOCAL_TAG));
+        CHECK_EQ(stored(&s), 1);
+        CHECK_EQ(where(&s, HOME), PLACES);
+        s.p->stubs = STUBS_TAKEN;
+        s.e->out = NULL;
+        CHECK_EQ(s.p->failed_n, 1);
+        struct event ev = { .kind = EV_STORE, .u.store.ticket = s.p->failed[0] };
+        ev.u.store.status = (enum store_status)said[i];
+        if (said[i] >= 0)
+            pair_step(s.p, 0, &ev);
+        CHECK_EQ(s.e->moved.stubs.used, 1);
+        pair_wait(s.p, 2000000);
+        CHECK_EQ(store_count(s.p->store, SL("moved"), rig_wall_ms(&s.p->r)), 0);
+        CHECK_EQ(s.e->moved.stubs.used, 0);
+        pair_end(s.p);
+    }
+}
+
+/* The leg goes the same way again before the store has deleted the stub of the first time. */
+static void test_gone_again(void) {
+    struct scene s = scene_new();
+    go(&s, HOME, SECOND);
+    moved_take_back(s.e, moved_hold(s.e, s.leg, s.at[HOME], s.e->now + 1000000));
+    CHECK_EQ(where(&s, HOME), PLACES);
+    go(&s, HOME, THIRD);
+    CHECK_EQ(where(&s, HOME), THIRD);
+    CHECK_EQ(stored(&s), 1);
+    CHECK_EQ(where(&s, HOME), THIRD);
+    scene_end(&s);
+}
+
 int main(void) {
     return UNIT_RUN("moved", UNIT(test_in_a_row), UNIT(test_back_on_its_way), UNIT(test_read_in_any_order),
                     UNIT(test_taken_back), UNIT(test_lost_between), UNIT(test_whose_stub),
-                    UNIT(test_record_left_behind), UNIT(test_looked_for), UNIT(test_promoted));
+                    UNIT(test_record_left_behind), UNIT(test_looked_for), UNIT(test_promoted),
+                    UNIT(test_not_deleted), UNIT(test_gone_again));
 }
