@@ -10,6 +10,7 @@
 #define SECOND 1000000ull
 #define GOSSIP_US 500000
 #define LINK_US 300
+#define OVER_US 30000 /* word of a call that is over is taken up as soon as it is sure whose the call is */
 #define FENCED_US SECOND    /* refused writes make it ask no more often */
 #define TICKS_AT_ONCE 20000 /* of all leases */
 #define TRUTH 77 /* ticket of the check's own question */
@@ -193,6 +194,36 @@ static bool link_is_cut(const struct world *w, unsigned a, unsigned b) {
     return w->now < w->cluster->link_cut[a][b];
 }
 
+/* The call that a former owner has word of; 0: this is none. */
+static uint64_t over_of(const struct event *ev, struct slice bytes) {
+    uint64_t id = 0;
+    if (ev->kind == EV_PEER && ev->u.peer.what == PEER_OVER && bytes.n >= 16)
+        (void)slice_hex(slice_of(bytes.p, 16), &id);
+    return id;
+}
+
+static void note_over(struct world *w, const struct event *ev, struct slice bytes, uint64_t at) {
+    struct sim_cluster *c = w->cluster;
+    uint64_t id = over_of(ev, bytes);
+    if (!id)
+        return;
+    c->over[c->over_next].call = id;
+    c->over[c->over_next].until = at + OVER_US;
+    c->over_next = (c->over_next + 1) % SIM_OVERS;
+}
+
+bool cluster_hears_over(const struct world *w, uint64_t call) {
+    const struct sim_cluster *c = w->cluster;
+    uint64_t id = 0;
+    for (unsigned i = 0; i < SIM_OVERS; i++)
+        if (c->over[i].call == call && c->over[i].until > w->now)
+            return true;
+    for (uint32_t i = 0; i < w->e->overs.used; i++)
+        if (slice_hex(slice_of(w->e->overs.items[i].text, 16), &id) && id == call)
+            return true;
+    return false;
+}
+
 static void peer_out(struct world *w, unsigned from, unsigned to, const struct out *o) {
     struct sim_cluster *c = w->cluster;
     struct event ev = { .kind = EV_PEER };
@@ -217,6 +248,7 @@ static void peer_out(struct world *w, unsigned from, unsigned to, const struct o
                o->u.peer.bucket);
     struct slice bytes = o->u.peer.buf ? buf_slice(o->u.peer.buf) : SLICE_NONE;
     if (shards_are_siblings(w, from, to)) {
+        note_over(w, &ev, bytes, w->now);
         shards_mail(w, from, to, &ev, bytes);
         return;
     }
@@ -224,6 +256,7 @@ static void peer_out(struct world *w, unsigned from, unsigned to, const struct o
     /* A stream: in order. */
     at = at > c->link_last[from][to] ? at : c->link_last[from][to];
     c->link_last[from][to] = at;
+    note_over(w, &ev, bytes, at);
     cluster_fly(w, to, &ev, bytes, at);
 }
 
@@ -288,14 +321,6 @@ static bool is_record(const struct event *ev) {
     return own && ev->u.store.more && ticket_part(ev->u.store.ticket) == TICKET_LOAD;
 }
 
-/* The call that a former owner has word of; 0: this is none. */
-static uint64_t over_of(const struct event *ev) {
-    uint64_t id = 0;
-    if (ev->kind == EV_PEER && ev->u.peer.what == PEER_OVER && ev->u.peer.bytes.n >= 16)
-        (void)slice_hex(slice_of(ev->u.peer.bytes.p, 16), &id);
-    return id;
-}
-
 static void arrive(struct world *w, struct sim_fly *f) {
     struct sim_node *n = &w->cluster->node[f->node];
     struct event ev = f->ev;
@@ -323,8 +348,8 @@ static void arrive(struct world *w, struct sim_fly *f) {
             check_died(w);
         if (ev.kind == EV_SEND_FAILED)
             check_excuse(w);
-        if (over_of(&ev))
-            check_undone(w, over_of(&ev));
+        if (over_of(&ev, ev.u.peer.bytes))
+            check_undone(w, over_of(&ev, ev.u.peer.bytes));
         w->cluster->passed_on = ev.kind == EV_PEER && ev.u.peer.what == PEER_DATAGRAM;
         world_step_engine(w, &ev);
     }

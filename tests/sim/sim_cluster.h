@@ -17,6 +17,7 @@
 #define SIM_MEMBERS 4 /* engines of all nodes */
 #define SIM_INPUTS 16384
 #define SIM_AT_REST 64
+#define SIM_OVERS 16
 #define SIM_AWAY 1024
 
 /* Something for a node, with its bytes. */
@@ -80,6 +81,10 @@ struct sim_cluster {
     struct sim_fly *flies, *landing, **landing_end;
     struct sim_rest rest[SIM_AT_REST];
     uint32_t rest_n;
+    struct {
+        uint64_t call, until;
+    } over[SIM_OVERS];   /* of which one owner has told another */
+    unsigned over_next;
 };
 
 /* ---- for the world ---- */
@@ -102,6 +107,8 @@ bool cluster_picks(struct world *w, const struct sim_item *item);
 void cluster_item(struct world *w, const struct sim_item *item);
 /* OUT_PEER, OUT_BUCKET; the reference stays the caller's. */
 void cluster_out(struct world *w, const struct out *o);
+/* w->e is being told that another one had this call, or thinks about it still. */
+bool cluster_hears_over(const struct world *w, uint64_t call);
 /* The store's answer to what a node asked in that life of it; and those answers arrive. */
 void cluster_land(struct world *w);
 void cluster_answer(struct world *w, unsigned node, uint32_t life, const struct event *ev);
