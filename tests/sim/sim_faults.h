@@ -61,6 +61,7 @@ void sim_store_op(struct world *w, const struct store_op *op);
 void sim_store_arrives(struct world *w);
 void sim_store_down(struct world *w, unsigned how);
 void sim_store_forget(struct world *w);
+void sim_store_promoted(struct world *w);
 uint64_t sim_record_version(struct world *w, struct slice record);
 /* Before it goes out: a record must promise it. */
 void sim_store_check(struct world *w, const struct sip_msg *m);

@@ -57,6 +57,7 @@ static void serves(struct world *w) {
     struct sim_store *s = &w->faults;
     say(w, "replica is promoted");
     memcpy(w->memory + w->store_at, s->replica, w->store_n);
+    sim_store_promoted(w);
     s->stands = false;
     s->went_back = s->went_back || !w->script.setup.replicas;
     s->lost_some = s->lost_some || s->went_back;

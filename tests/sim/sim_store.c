@@ -354,6 +354,13 @@ void sim_store_forget(struct world *w) {
     s->last = &s->first;
 }
 
+/* What it says from now on is the record, at whatever version: it may have lost later ones. */
+void sim_store_promoted(struct world *w) {
+    struct sim_store *s = &w->faults;
+    for (uint32_t i = 0; i < s->kept_n; i++)
+        s->kept[i].version = 0;
+}
+
 /* ---- what was promised ---- */
 
 /* The value of the first field with this tag; absent: none. */
