@@ -67,6 +67,8 @@ void cluster_start(struct world *w, unsigned i) {
 static void stop(struct world *w, unsigned i) {
     struct sim_node *n = &w->cluster->node[i];
     cluster_stir(w);
+    if (n->e->calls.used)
+        w->orders_open &= ~n->orders; /* it drained, and there was nobody for them: who ordered sees it go */
     w->transfers += metrics_get(engine_metrics(n->e), M_transfers_started);
     w->faults.quarantined += (uint32_t)metrics_get(engine_metrics(n->e), M_calls_quarantined);
     n->runs = n->asleep = n->leaves = n->drained = n->ends = false;
