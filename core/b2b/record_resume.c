@@ -179,6 +179,7 @@ static bool may_come_again(const struct leg *l) {
 static void resume_leg(struct engine *e, struct leg *l) {
     struct dialog *d = &l->dlg;
     l->taken_cseq = d->local_cseq;
+    l->heard_cseq = d->remote_cseq;
     record_outrun(l, RECORD_CSEQ_GAP);
     /* The answer to its last request may be lost: that comes again. */
     if (d->remote_cseq_known && d->remote_cseq && may_come_again(l))

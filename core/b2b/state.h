@@ -178,6 +178,7 @@ struct leg {
     uint64_t ended_us;     /* 0: its session lives */
     uint16_t final_status; /* of its first INVITE, whoever answered it; 0: none yet */
     uint32_t taken_cseq;   /* what our last request's was by the record that it was read from */
+    uint32_t heard_cseq;   /* and what the party's was: that one may come again */
 };
 
 /* Who ended a call, for its record. The last one that left somebody alone counts, so that a transferor does not. */
@@ -302,6 +303,7 @@ struct transfer {
     handle refer_txn;    /* relayed: the transferor's REFER, unanswered */
     handle relay_txn;    /* relayed: our own, unanswered */
     uint32_t relay_cseq; /* relayed: of our REFER, id of the transferee's NOTIFYs */
+    uint32_t relay_behind; /* ... the transferee's last CSeq when it was sent: its NOTIFYs have higher ones */
     uint8_t recall_step; /* 0: not recalling; 1: the transferor; 2: the fallback; 3: the announcement */
     bool relay_auto, relay_answered, relay_ended, token_used;
     bool relay_last;     /* the final NOTIFY is on its way to the transferor */

@@ -127,6 +127,7 @@ bool transfer_relay(struct engine *e, struct transfer *t, const struct sip_msg *
     t->token_used = far_leg(e, t) != NULL;
     t->relay_auto = mode == REFER_AUTO;
     t->relay_cseq = a->dlg.local_cseq;
+    t->relay_behind = a->heard_cseq > a->dlg.remote_cseq ? a->heard_cseq : a->dlg.remote_cseq;
     t->refer_txn = txn;
     b->keep_on_bye = false;
     /* What the consultation's legs do is none of ours until the INVITE comes. */
@@ -312,17 +313,25 @@ static void answer_notify(struct engine *e, struct leg *a, handle txn, uint16_t 
     wire_respond(e, txn, NULL, &r, a);
 }
 
+/* 0, or what it is answered with. Without an id it may be of a REFER of before (RFC 3515, 2.4.6): then it is a copy of
+ * what another owner has answered. */
+static uint16_t notify_refused(const struct transfer *t, const struct sip_msg *msg) {
+    struct sip_event package;
+    uint64_t id = t->relay_cseq;
+    if (sip_event_parse(sip_hdr_value(msg, SIP_H_EVENT), &package) < 0 || !slice_ieq(package.package, SL("refer")))
+        return 481;
+    if (!package.id.p)
+        return msg->cseq > t->relay_behind ? 0 : 200;
+    return slice_u64(package.id, UINT32_MAX, &id) && id == t->relay_cseq ? 0 : 481;
+}
+
 /* The body keeps its status line only: what else a sipfrag may hold would tell the one side about the other. */
 static void pass_notify(struct engine *e, struct transfer *t, struct leg *a, const struct leg_event *ev) {
     struct leg *b = leg_get(e, t->transferor);
-    struct sip_event package;
-    uint64_t id = t->relay_cseq;
-    uint16_t status = 0;
+    uint16_t status = 0, refused = leg_is_up(b) ? notify_refused(t, ev->msg) : 481;
     struct slice reason, state = sip_hdr_value(ev->msg, SIP_H_SUBSCRIPTION_STATE);
-    bool refer =
-        sip_event_parse(sip_hdr_value(ev->msg, SIP_H_EVENT), &package) >= 0 && slice_ieq(package.package, SL("refer"));
-    if (!refer || (package.id.p && !slice_u64(package.id, UINT32_MAX, &id)) || id != t->relay_cseq || !leg_is_up(b)) {
-        answer_notify(e, a, ev->txn, 481);
+    if (refused) {
+        answer_notify(e, a, ev->txn, refused);
         return;
     }
     struct sbuf body = ua_body(&e->ua);
