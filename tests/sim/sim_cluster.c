@@ -265,6 +265,8 @@ void cluster_out(struct world *w, const struct out *o) {
     if (o->kind == OUT_BUCKET && w->script.setup.lone)
         return;
     if (o->kind == OUT_BUCKET) {
+        if (o->u.bucket.what == BUCKET_GIVEN)
+            w->cluster->given_at[o->u.bucket.bucket] = w->now;
         cluster_tell(w, at, o->u.bucket.what == BUCKET_GIVEN ? LEASE_IN_GIVEN : LEASE_IN_ASK, o->u.bucket.bucket);
         return;
     }

@@ -74,6 +74,7 @@ struct sim_cluster {
     uint64_t address_moved;
     struct sim_away away[SIM_AWAY];
     uint64_t quiet_since; /* the store has answered everybody since */
+    uint64_t given_at[LIMIT_BUCKETS]; /* for the last time, by an engine that lives */
     uint64_t ticked_at;  /* that often at that time: */
     uint32_t ticks;
     uint64_t rests_since, rested_us, stirred_at; /* the leases' clock: stands since, 0: it goes; stood before */
