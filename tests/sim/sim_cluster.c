@@ -151,6 +151,8 @@ static void decision(struct world *w, unsigned i, const struct lease_decision *d
     if (d->verdict == LEASE_RECORD && slice_eq(d->table, SL("call")))
         check_died(w);
     bool loses = d->verdict == LEASE_LOST && has_calls(w->e, d->bucket);
+    if (loses)
+        cluster_lose_rest(w, d->bucket);
     world_step_engine(w, &ev);
     if (loses)
         check_died(w); /* its next owner goes on with what is stored */

@@ -200,6 +200,8 @@ struct lease_input *cluster_tell(struct world *w, unsigned i, enum lease_input_k
 uint64_t cluster_lease_due(const struct world *w, unsigned i);
 void cluster_rest(struct world *w);
 void cluster_note_rest(struct world *w, unsigned i);
+/* w->e loses the bucket: somebody else has it, by the store. */
+void cluster_lose_rest(struct world *w, uint16_t bucket);
 void cluster_check_rest(struct world *w);
 
 #endif

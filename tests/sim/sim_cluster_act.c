@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Nodes that die, sleep, are cut off, leave and come back; and the calls that must live through it. */
 #include "core/b2b/owner.h"
+#include "core/b2b/recover.h"
 #include "tests/sim/sim_cluster.h"
 
 #include <stdio.h>
@@ -186,6 +187,15 @@ void cluster_note_rest(struct world *w, unsigned i) {
             note(w, e, k);
     }
     world_push(w, &(struct sim_item){ .at = w->now + TAKEN_OVER_US, .kind = ITEM_SURVIVED });
+}
+
+/* Who has slept past its lease, or was cut from the store, is as good as dead for who goes on. */
+void cluster_lose_rest(struct world *w, uint16_t bucket) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct call *k; (k = pool_next(&w->e->calls, &cursor, &h));)
+        if (k->bucket == bucket && k->takeovers >= RECOVER_TAKEOVERS_MAX)
+            forget_rest(w->cluster, k->id);
 }
 
 static bool is_somewhere(const struct world *w, uint64_t id) {
