@@ -48,6 +48,7 @@ struct pair {
     uint32_t home[PAIR_QUEUE], home_n; /* on their way */
     unsigned kinds[PEER_KINDS];
     bool keeps_records;          /* the store is away whenever one is to be deleted */
+    bool takes_none;             /* ... and one of a call is to be written */
     enum pair_stubs stubs;
     uint64_t failed[8];          /* tickets of those, to be answered */
     unsigned failed_n;
@@ -79,7 +80,9 @@ static inline void pair_closed(struct pair *p, uint32_t slot) {
 /* False: the store is not there for it. */
 static inline bool pair_takes(struct pair *p, struct store_op *op) {
     bool stub = slice_eq(op->table, SL("moved")) && (op->verb == STORE_PUT || op->verb == STORE_DELETE);
-    bool away = (op->verb == STORE_DELETE && p->keeps_records) || (stub && p->stubs != STUBS_TAKEN);
+    bool call = slice_eq(op->table, SL("call")) && op->verb == STORE_PUT;
+    bool away = (op->verb == STORE_DELETE && p->keeps_records) || (call && p->takes_none) ||
+                (stub && p->stubs != STUBS_TAKEN);
     if (away && op->ticket && p->failed_n < 8)
         p->failed[p->failed_n++] = op->ticket;
     op->ticket = away ? 0 : op->ticket;

@@ -4,6 +4,7 @@
  * arrived, and what is lost is forgotten without a word.
  */
 #include "core/b2b/leg.h"
+#include "core/b2b/recover.h"
 #include "core/b2b/transfer_fsm.h"
 #include "tests/unit/pair_calls.h"
 
@@ -230,6 +231,29 @@ static void test_give_undeleted(void) {
     pair_end(p);
 }
 
+/* A call that two owners were to go on with is handed over when its record says that nobody has died of it. */
+static void test_give_unstored(void) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a, b;
+    p->e[0]->cfg.durability = p->e[1]->cfg.durability = DURABILITY_ASYNC;
+    pair_call_at(p, &a, &b, 0, ALICE, BOB);
+    unsigned bucket = pair_hash(&config, a.call_id);
+    uint32_t cursor = 0;
+    handle h;
+    struct call *c = pool_next(&p->e[0]->calls, &cursor, &h);
+    c->takeovers = RECOVER_TAKEOVERS_MAX;
+    p->takes_none = true;
+    pair_bucket(p, 0, BUCKET_GIVE, bucket, 2, 0);
+    pair_wait(p, 2000000);
+    CHECK_EQ(p->given_n, 0);
+    p->takes_none = false;
+    pair_wait(p, 6000000);
+    CHECK_EQ(p->given_n, 1);
+    pair_taken_by(p, 1, bucket);
+    CHECK_EQ(pair_calls(p, 1), 1);
+    pair_end(p);
+}
+
 /* Who ordered a transfer whose call goes to another node is told. */
 static void test_order_lost(void) {
     struct pair *p = pair_new(&config);
@@ -389,7 +413,8 @@ int main(void) {
     return UNIT_RUN("two engines", UNIT(test_call_from_anywhere), UNIT(test_cancel), UNIT(test_asked),
                     UNIT(test_hop_limit), UNIT(test_drained_with_waiting), UNIT(test_waits_bounded),
                     UNIT(test_lost), UNIT(test_loading),
-                    UNIT(test_give), UNIT(test_give_undeleted), UNIT(test_order_lost), UNIT(test_transfer_lost),
+                    UNIT(test_give), UNIT(test_give_undeleted), UNIT(test_give_unstored),
+                    UNIT(test_order_lost), UNIT(test_transfer_lost),
                     UNIT(test_consultation_then_transfer), UNIT(test_target_lost),
                     UNIT(test_give_patience), UNIT(test_suspended), UNIT(test_options));
 }
