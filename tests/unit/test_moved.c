@@ -251,7 +251,7 @@ static void test_promoted(void) {
     scene_end(&s);
 }
 
-/* The store has not deleted it: by an epoch that was not its owner's any more, or it was away, or says nothing. It leads
+/* The store has not deleted it: the epoch was not its owner's any more, or it was away, or says nothing. It leads
  * nowhere all the same, and goes as soon as it can. */
 static void test_not_deleted(void) {
     static const int said[] = { STORE_FENCED, STORE_UNAVAILABLE, -1 };
