@@ -128,6 +128,8 @@ void cluster_begin(struct world *w) {
     c->arriving = false;
     c->quiet_since = 0;
     memset(c->given_at, 0, sizeof c->given_at);
+    memset(c->over, 0, sizeof c->over);
+    c->over_next = 0;
     vip_begin(w);
     shards_begin(w);
     if (!c->n)
