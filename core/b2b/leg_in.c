@@ -123,7 +123,7 @@ struct leg_event leg_on_request(struct engine *e, struct leg *l, const struct si
 struct leg_event leg_on_ack(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     if (!l->ok || msg->cseq != l->ok_cseq)
         return nothing;
-    bool again = l->state == LEG_UP;
+    bool again = l->state == LEG_UP, adopted = l->ok_adopted;
     leg_stop_ok(e, l);
     if (again) {
         /* That re-INVITE is none that a former owner may have left unanswered. */
@@ -133,7 +133,8 @@ struct leg_event leg_on_ack(struct engine *e, struct leg *l, const struct sip_ms
     leg_step(e, l, LEG_IN_RECV_ACK);
     /* An UPDATE of ours may be open, too. */
     if (l->ok_offers && l->oa == OA_OFFER_SENT) {
-        l->session_unsure = l->session_unsure && !msg->body.n;
+        /* A former owner's offer names its ports. */
+        l->session_unsure = l->session_unsure && (!msg->body.n || adopted);
         oa_step(&l->oa, msg->body.n ? OA_EV_RECV_ANSWER : OA_EV_ABORT);
     }
     if (l->state == LEG_ENDING) {

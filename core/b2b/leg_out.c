@@ -291,7 +291,7 @@ void leg_stop_ok(struct engine *e, struct leg *l) {
     buf_unref(&e->bufs, &l->ok);
     l->ok_until = 0;
     l->ok_cseq = 0;
-    l->ok_doubtful = false;
+    l->ok_adopted = l->ok_doubtful = false;
 }
 
 /* The 2xx is repeated by us, not by the transaction (section 13.3.1.4): at T1, doubling to T2, for 64*T1. */

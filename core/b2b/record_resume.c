@@ -51,6 +51,7 @@ static bool restore_ok(struct engine *e, struct leg *l) {
     leg_keep_ok(e, l, b, &o.addr);
     l->ok_cseq = cseq;
     l->ok_offers = l->oa == OA_OFFER_SENT;
+    l->ok_adopted = true;
     l->ok_doubtful = doubtful && !l->ok_offers;
     wire_trace(e, "send", l, o.bytes, &o.addr);
     wire_send(e, l->ok, &o.addr, &l->dlg.local);

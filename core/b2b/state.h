@@ -151,6 +151,7 @@ struct leg {
     struct buf *ok;       /* our 2xx, repeated until its ACK (section 13.3.1.4) */
     uint32_t ok_cseq;     /* while there is none: of the last one to a re-INVITE that has had it */
     bool ok_offers; /* its description is an offer: the ACK brings the answer */
+    bool ok_adopted;  /* a former owner's, as it sent it */
     bool ok_doubtful; /* a former owner's of long ago: it may have its ACK; see recover.h */
     uint64_t ok_until; /* 0: no ACK is waited for */
     struct leg_repeat *repeat; /* while there is `ok`; else NULL */
