@@ -136,14 +136,20 @@ static bool is_undone(const struct engine *e, uint16_t bucket, const struct call
     return !c->taken_us && !c->arrived && c->bucket == bucket && owner_is_mine(e, bucket);
 }
 
-/* Its parties were told to send to that one's ports. */
+/* Its parties have had that one's requests: a BYE that ends a leg here is to be above them too. */
+static void outrun(struct engine *e, const struct call *c) {
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        struct leg *l = leg_get(e, c->legs[i]);
+        if (leg_is_live(l))
+            record_outrun(l, CSEQ_JUMP);
+    }
+}
+
+/* They were told to send to that one's ports. */
 static void tell_again(struct engine *e, struct call *c) {
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("was another node's: its parties are told again"));
     for (unsigned i = 0; i < c->leg_count; i++) {
         struct leg *l = leg_get(e, c->legs[i]);
-        if (!leg_is_live(l))
-            continue;
-        record_outrun(l, CSEQ_JUMP);
         if (leg_is_up(l) && media_open_count(l) && come_back(e, l))
             reanchor(e, l);
     }
@@ -166,12 +172,15 @@ static bool take(struct engine *e, uint16_t bucket, struct slice bytes) {
     struct call *c = find(e, id);
     if (is_early(e, bucket, c))
         return false;
+    bool undone = c && is_undone(e, bucket, c);
+    if (undone)
+        outrun(e, c);
     if (!c)
         delete_record(e, id, bucket, next_leg);
     else if (!c->resuming && owner_is_mine(e, c->bucket))
         end_those(e, c, next_leg, bytes);
-    c = c ? find(e, id) : NULL;
-    if (c && is_undone(e, bucket, c))
+    c = undone ? find(e, id) : NULL;
+    if (c)
         tell_again(e, c);
     return true;
 }

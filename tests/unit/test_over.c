@@ -292,6 +292,34 @@ static void test_claim_undone(void) {
     pair_end(p);
 }
 
+static unsigned cseq_of(const struct pair *p, enum rig_name who, const char *method) {
+    const char *cseq = strstr(rig_last(&p->r, who, method, NULL), "\nCSeq: ");
+    unsigned n = 0;
+    CHECK_TRUE(cseq && sscanf(cseq, "\nCSeq: %u", &n) == 1);
+    return n;
+}
+
+/* That one's call is over, which has it end here: with a BYE that is later than what the parties heard. */
+static void test_claim_undone_of_what_is_over(void) {
+    static const enum rig_name both[] = { ALICE, BOB };
+    struct over_word o;
+    struct pair *p = over_begin(&o, 2);
+    unsigned heard[2];
+    p->e[1]->cfg.media_addr = rig_addr(201, 0);
+    claim_undone(&o);
+    for (unsigned i = 0; i < 2; i++)
+        heard[i] = cseq_of(p, both[i], "INVITE");
+    pair_entry(p, 0);
+    pair_step(p, 0, &o.ev);
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK_TRUE(cseq_of(p, both[i], "BYE") > heard[i]);
+        rig_reply(&p->r, both[i], "BYE", 200, "", NULL);
+    }
+    pair_wait(p, 120000000);
+    CHECK_EQ(pair_calls(p, 0), 0);
+    pair_end(p);
+}
+
 /* One that was read from its record is told of nothing: what it goes by is newer. */
 static void test_word_of_one_taken_over(void) {
     struct over_word o;
@@ -314,5 +342,6 @@ static void test_word_of_one_taken_over(void) {
 int main(void) {
     return UNIT_RUN("over", UNIT(test_over), UNIT(test_over_while_loading), UNIT(test_over_while_suspended),
                     UNIT(test_over_and_there_again), UNIT(test_over_and_read_again), UNIT(test_written_again),
-                    UNIT(test_claim_undone), UNIT(test_word_of_one_taken_over));
+                    UNIT(test_claim_undone), UNIT(test_claim_undone_of_what_is_over),
+                    UNIT(test_word_of_one_taken_over));
 }
