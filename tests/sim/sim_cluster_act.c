@@ -280,6 +280,7 @@ void cluster_dead(struct world *w) {
     struct sim_cluster *c = w->cluster;
     unsigned i = c->at;
     w->faults.deaths++;
+    w->faults.undeleted |= w->faults.stands && !w->script.setup.replicas;
     for (unsigned k = 0; k < c->n; k++) {
         if (!shards_are_siblings(w, i, k) || !c->node[k].runs)
             continue;
