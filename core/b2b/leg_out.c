@@ -188,8 +188,8 @@ static struct leg_event on_reinvite_timer(struct engine *e, struct leg *l) {
     return ev;
 }
 
-/* Section 13.3.1.4. Who may have ACKed it before does not have to again, behind 64*T1: asked by a re-INVITE it shows
- * what it goes by, and whether its dialog lives. */
+/* Section 13.3.1.4. Who may have ACKed it before does not have to again, behind 64*T1, and does not when another INVITE
+ * of its own has come after it: asked by a re-INVITE it shows what it goes by, and whether its dialog lives. */
 static struct leg_event on_no_ack(struct engine *e, struct leg *l) {
     bool doubtful = l->ok_doubtful && leg_is_up(l);
     leg_stop_ok(e, l);

@@ -45,14 +45,14 @@ static bool restore_ok(struct engine *e, struct leg *l) {
     struct record_open o;
     struct buf *b = take_open(e, l, LEG_OPEN_OK, &o) && !is_of_long_ago(e, l) ? buf_copy(&e->bufs, o.bytes) : NULL;
     uint32_t cseq = l->ok_cseq;
-    bool doubtful = l->ok_until <= e->now;
+    bool over = l->ok_until <= e->now;
     if (!b)
         return false;
     leg_keep_ok(e, l, b, &o.addr);
     l->ok_cseq = cseq;
     l->ok_offers = l->oa == OA_OFFER_SENT;
     l->ok_adopted = true;
-    l->ok_doubtful = doubtful && !l->ok_offers;
+    l->ok_doubtful = !l->ok_offers && (over || l->state == LEG_UP);
     wire_trace(e, "send", l, o.bytes, &o.addr);
     wire_send(e, l->ok, &o.addr, &l->dlg.local);
     leg_ok_sent(e, l); /* for the whole of its time: it may not have been sent before */

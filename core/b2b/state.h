@@ -152,7 +152,7 @@ struct leg {
     uint32_t ok_cseq;     /* while there is none: of the last one to a re-INVITE that has had it */
     bool ok_offers; /* its description is an offer: the ACK brings the answer */
     bool ok_adopted;  /* a former owner's, as it sent it */
-    bool ok_doubtful; /* a former owner's of long ago: it may have its ACK; see recover.h */
+    bool ok_doubtful; /* a former owner's: it may have its ACK, which does not come again; see recover.h */
     uint64_t ok_until; /* 0: no ACK is waited for */
     struct leg_repeat *repeat; /* while there is `ok`; else NULL */
     uint32_t rseq;        /* of our last reliable 18x, which is `ok` until its PRACK; 0: none */
