@@ -193,8 +193,10 @@ static void claimed_again(struct lease *l, uint16_t bucket, uint64_t epoch) {
     }
     b->epoch = epoch;
     sure(l, b);
-    if (b->state == AT_LOADING) { /* what was read of it already is written by the new epoch */
-        lease_decide(l, LEASE_LOADING, bucket)->epoch = epoch;
+    if (b->state == AT_LOADING) {
+        /* What was read of it already is written by the new epoch; or was taken for another's since, a write by the one
+         * before having been refused, and is read once more. */
+        load_all(l, bucket);
         return;
     }
     struct lease_decision *d = lease_decide(l, LEASE_MINE, bucket);

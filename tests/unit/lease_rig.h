@@ -27,6 +27,7 @@ struct node {
     uint32_t of[LIMIT_BUCKETS];         /* whose a bucket is that is not its own, as it was told last */
     bool suspended;
     uint32_t records, lost, gained, tells;
+    uint32_t read[LIMIT_BUCKETS];       /* records, since it was told last that they are read */
     bool keeps;                         /* does not give */
     uint64_t lag_us;                    /* its clock behind the others' */
     uint8_t told;                       /* the record format that all read */
@@ -149,6 +150,7 @@ static inline void carry_out(unsigned i, const struct lease_decision *d) {
         w.taken_epoch[d->bucket] = d->epoch;
         n->acts[d->bucket] = true;
         n->loaded[d->bucket] = false;
+        n->read[d->bucket] = 0;
         n->epoch[d->bucket] = d->epoch;
         n->gained++;
         break;
@@ -160,6 +162,7 @@ static inline void carry_out(unsigned i, const struct lease_decision *d) {
         break;
     case LEASE_RECORD:
         n->records++;
+        n->read[d->bucket]++;
         CHECK_TRUE(!n->acts[d->bucket] || d->epoch == n->epoch[d->bucket]);
         break;
     case LEASE_OWNER: n->of[d->bucket] = d->node; break;

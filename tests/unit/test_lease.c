@@ -462,7 +462,8 @@ static void test_fenced(void) {
 }
 
 /* Its lease runs out while it reads a bucket, which it claims anew then: who writes what was read is to know by which
- * epoch (LEASE_RECORD in the rig). */
+ * epoch (LEASE_RECORD in the rig). And all of it is read again: what was read may have been given up for another's, a
+ * write by the epoch of before having been refused. */
 static void test_claimed_while_loading(void) {
     for (unsigned ops = 9000; ops < 9010; ops++) {
         world_new(1);
@@ -476,6 +477,8 @@ static void test_claimed_while_loading(void) {
         w.nodes[0].cut = false;
         (void)until_all_owned(10 * SEC);
         CHECK_TRUE(w.nodes[0].records >= 400);
+        for (unsigned b = 0; b < 400; b++)
+            CHECK_EQ(w.nodes[0].read[b], 1);
         world_end();
     }
 }
