@@ -54,9 +54,10 @@ void move_say(struct engine *e, enum peer_kind what, uint32_t to, uint64_t id) {
 
 /* ---- when ---- */
 
-/* Where the named dialog is. False: nowhere else. */
-static bool consult_bucket(struct engine *e, const struct sip_msg *msg, const struct sip_replaces *p,
-                           uint16_t *bucket) {
+/* Where the named dialog is. False: nowhere else. A REFER that has come here for its sake with its call goes on only
+ * where a stub leads from here: its token names who has sent the call, and would for ever. */
+static bool consult_bucket(struct engine *e, const struct leg *l, const struct sip_msg *msg,
+                           const struct sip_replaces *p, uint16_t *bucket) {
     struct steer s = { .by = STEER_TAG };
     if (leg_find_named(e, p->call_id, p->to_tag, p->from_tag) ||
         leg_ended_lately(e, p->call_id, p->to_tag, p->from_tag))
@@ -64,7 +65,7 @@ static bool consult_bucket(struct engine *e, const struct sip_msg *msg, const st
     if (!steer_token(&e->owners.steering, p->to_tag, &s.token) &&
         !steer_token(&e->owners.steering, p->from_tag, &s.token))
         return false;
-    *bucket = s.bucket = s.token.bucket;
+    *bucket = s.bucket = e->move_body ? leg_call(e, l)->bucket : s.token.bucket;
     if (owner_is_mine(e, *bucket)) {
         uint16_t moved = moved_to(e, *bucket, &s, msg);
         *bucket = moved < TOKEN_BUCKETS ? moved : *bucket;
@@ -196,7 +197,7 @@ static void try(struct engine *e, struct move *m) {
 
 bool move_refer(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn, const struct refer *r) {
     uint16_t bucket;
-    if (!owner_is_shared(e) || !r->has_replaces || !consult_bucket(e, msg, &r->replaces, &bucket))
+    if (!owner_is_shared(e) || !r->has_replaces || !consult_bucket(e, l, msg, &r->replaces, &bucket))
         return false;
     struct move *m = move_new(e, MOVE_WAITS);
     if (!m) {

@@ -160,6 +160,30 @@ static void is_refused_and_resumed(struct scene *s) {
     }
 }
 
+/* BOB's REFER names a dialog of a call that has moved, by its tag alone: a stub leads to who has that call, where no
+ * such dialog is, and the tag back to who has sent the REFER's. It stays where the stub led. */
+static void test_sent_back(void) {
+    struct scene s = scene_new(0, 0);
+    struct rig_dialog e, f;
+    is_refused_and_resumed(&s);
+    pair_wait(s.p, 4000000);
+    CHECK_EQ(pair_calls(s.p, 1), 2);
+    pair_call_at(s.p, &e, &f, 0, BOB, CAROL);
+    struct rig_dialog named = s.b;
+    named.call_id[0] = 'x';
+    unsigned before = s.p->kinds[PEER_MOVE];
+    rig_refer(&s.p->r, &e, CAROL, &named);
+    for (unsigned i = 0; i < 10; i++) {
+        rig_reply(&s.p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
+        rig_reply(&s.p->r, CAROL, "INVITE", 200, rig_sdp("0", "sendrecv", 43000), NULL);
+        pair_wait(s.p, 300000);
+    }
+    CHECK_EQ(s.p->kinds[PEER_MOVE] - before, 1);
+    CHECK_EQ(pair_calls(s.p, 1), 3);
+    CHECK_TRUE(*last_to(&s, BOB, "SIP/2.0 ", "REFER") != '\0');
+    pair_end(s.p);
+}
+
 /* The legs of a call that has moved end while the bucket that they came from is being read by its next owner: behind
  * the claim, or when the stubs have been read. It may have the call's record of before still. */
 static void ended_meanwhile(bool stubs_read, bool left_behind) {
@@ -453,7 +477,7 @@ static void test_invite_replaces(void) {
 
 int main(void) {
     return UNIT_RUN("transfers over two engines", UNIT(test_attended), UNIT(test_slow_link), UNIT(test_refused),
-                    UNIT(test_back), UNIT(test_ended_meanwhile), UNIT(test_owner_followed),
+                    UNIT(test_back), UNIT(test_sent_back), UNIT(test_ended_meanwhile), UNIT(test_owner_followed),
                     UNIT(test_unstable), UNIT(test_no_link), UNIT(test_lost_messages),
                     UNIT(test_death_on_arrival), UNIT(test_message_before_arrival),
                     UNIT(test_death_behind_stubs), UNIT(test_stubs_away),
