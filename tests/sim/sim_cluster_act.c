@@ -183,7 +183,7 @@ void cluster_note_rest(struct world *w, unsigned i) {
     uint32_t cursor = 0;
     handle h;
     for (const struct call *k; (k = pool_next(&e->calls, &cursor, &h));) {
-        if (k->takeovers)
+        if (k->takeovers || sim_takeovers(w, k) >= RECOVER_TAKEOVERS_MAX)
             forget_rest(c, k->id);
         if (is_at_rest(e, k) && c->rest_n < SIM_AT_REST)
             note(w, e, k);
@@ -196,7 +196,7 @@ void cluster_lose_rest(struct world *w, uint16_t bucket) {
     uint32_t cursor = 0;
     handle h;
     for (const struct call *k; (k = pool_next(&w->e->calls, &cursor, &h));)
-        if (k->bucket == bucket && k->takeovers >= RECOVER_TAKEOVERS_MAX)
+        if (k->bucket == bucket && sim_takeovers(w, k) >= RECOVER_TAKEOVERS_MAX)
             forget_rest(w->cluster, k->id);
 }
 

@@ -64,6 +64,8 @@ void sim_store_down(struct world *w, unsigned how);
 void sim_store_forget(struct world *w);
 void sim_store_promoted(struct world *w);
 uint64_t sim_record_version(struct world *w, struct slice record);
+/* By the record where its engine has set them back, and not stored that: so the next owner counts. */
+uint64_t sim_takeovers(struct world *w, const struct call *c);
 /* Before it goes out: a record must promise it. */
 void sim_store_check(struct world *w, const struct sip_msg *m);
 void sim_store_check_end(struct world *w);

@@ -377,11 +377,20 @@ static uint64_t number(struct slice v) {
     return v.p && varint_get(&v, &n) ? n : 0;
 }
 
-uint64_t sim_record_version(struct world *w, struct slice record) {
+static uint64_t record_number(struct world *w, struct slice record, uint32_t tag) {
     static char mem[PACK_MAX];
     struct sbuf plain = sbuf_on(mem, sizeof mem);
     struct slice all;
-    return record_fields(w->e, record, &plain, &all) == RECORD_OK ? number(field(all, REC_VERSION)) : 0;
+    return record_fields(w->e, record, &plain, &all) == RECORD_OK ? number(field(all, tag)) : 0;
+}
+
+uint64_t sim_record_version(struct world *w, struct slice record) {
+    return record_number(w, record, REC_VERSION);
+}
+
+uint64_t sim_takeovers(struct world *w, const struct call *c) {
+    const struct sim_kept *k = c->takeovers || c->stored == c->version ? NULL : kept_of(w, c->id, false);
+    return k && k->value ? record_number(w, buf_slice(k->value), REC_TAKEOVERS) : c->takeovers;
 }
 
 static bool says_answered(struct slice in, unsigned leg) {
