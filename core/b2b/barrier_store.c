@@ -208,7 +208,10 @@ static void fenced(struct engine *e, struct write *w, struct call *c, const stru
     bool others = is_others(e, w->bucket, ev);
     metrics_add(&e->metrics, M_calls_fenced, 1);
     reached(e);
-    if (w->deletes && (forgot_claim(e, w->bucket, ev) || (!others && ev->u.store.epoch != w->epoch))) {
+    /* Nobody's bucket: who claims it next is told, or it is us. */
+    bool later = forgot_claim(e, w->bucket, ev) || (!others && ev->u.store.epoch != w->epoch) ||
+                 (w->over && e->cfg.node && !ev->u.store.node);
+    if (w->deletes && later) {
         delete_later(e, w);
         return;
     }

@@ -342,6 +342,36 @@ static void test_fenced_by_us(void) {
     }
 }
 
+/* The bucket went to somebody whose claim a promoted server has not seen, and is nobody's by that one: the record of a
+ * call that has ended is tried to be deleted until somebody has it, who is told. */
+static void test_deleted_for_nobody(void) {
+    start_owned_call();
+    rig_request(&r, &a, "BYE", "", "");
+    store_all();
+    rig_reply(&r, BOB, "BYE", 200, "", NULL);
+    CHECK_TRUE(the_call() == NULL);
+    for (uint32_t k = 0; k < LIMIT_BUCKETS; k++) {
+        r.e->owners.of[k] = OWNER_NOBODY;
+        r.e->owners.epoch[k] = 0;
+    }
+    for (unsigned k = 0; k < 3; k++) {
+        CHECK_TRUE(r.op_n && r.ops[r.op_n - 1].verb == STORE_DELETE);
+        if (r.op_n)
+            fence(0, 7);
+        CHECK_EQ(r.op_n, 0);
+        rig_wait(&r, 4000000);
+    }
+    CHECK_TRUE(r.op_n && r.ops[r.op_n - 1].verb == STORE_DELETE);
+    uint64_t said = counted(M_peer_out);
+    if (r.op_n)
+        fence(2, 8);
+    CHECK_EQ(counted(M_peer_out), said + 1);
+    rig_wait(&r, 64000000);
+    CHECK_EQ(r.op_n, 0);
+    CHECK_TRUE(record_nothing_left(r.e));
+    rig_stop(&r);
+}
+
 /* A promoted server that has not seen our claim names who had the bucket before: what is to be deleted is deleted when
  * the claim is there again; only word of a later epoch than ours is another node's. */
 static void test_deleted_before_claim(void) {
@@ -550,7 +580,8 @@ static void test_outbox(void) {
 int main(void) {
     return UNIT_RUN("barrier", UNIT(test_off), UNIT(test_order), UNIT(test_timers), UNIT(test_behind),
                     UNIT(test_suspended), UNIT(test_budget), UNIT(test_refused), UNIT(test_down),
-                    UNIT(test_full), UNIT(test_fenced), UNIT(test_fenced_by_us), UNIT(test_deleted_before_claim),
+                    UNIT(test_full), UNIT(test_fenced), UNIT(test_fenced_by_us), UNIT(test_deleted_for_nobody),
+                    UNIT(test_deleted_before_claim),
                     UNIT(test_written_before_claim), UNIT(test_read_fails), UNIT(test_promoted),
                     UNIT(test_quarantine), UNIT(test_outbox));
 }
