@@ -535,6 +535,8 @@ void cluster_check_send(struct world *w, const struct sip_msg *m) {
     const struct leg *l = leg_of_tag(w->e, m->call_id, m->is_request ? m->from_tag : m->to_tag);
     const struct call *c = l ? call_get(w->e, l->call) : NULL;
     uint32_t owner = c ? owner_in_store(w, c->bucket) : 0;
+    if (w->faults.went_back && w->now < w->faults.down_until)
+        return; /* what the promoted server says nobody has heard: it is away for all */
     if (c && owner != w->cluster->node[w->cluster->at].number)
         sim_fail(w, "node %s sends for a call of node %u", shards_name(w, w->cluster->at), owner);
 }
