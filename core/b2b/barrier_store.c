@@ -43,7 +43,7 @@ void barrier_mark_deleting(const struct engine *e, uint8_t busy[LIMIT_BUCKETS]) 
     uint32_t cursor = 0;
     handle h;
     for (const struct write *w; (w = pool_next(&e->barrier.writes, &cursor, &h));)
-        if (w->deletes)
+        if (w->deletes && busy[w->bucket] < 2)
             busy[w->bucket] = 2;
 }
 

@@ -54,8 +54,8 @@ static void given(struct engine *e, uint16_t bucket) {
     o->lost = true;
 }
 
-/* IN_THE_MIDST: as barrier_mark_deleting has it. */
-enum { IDLE, HAS_CALLS, IN_THE_MIDST, GOES, GOES_IDLE };
+/* IN_THE_MIDST: as barrier_mark_deleting has it. UNSTORED: of a call that talks nobody else knows. */
+enum { IDLE, HAS_CALLS, IN_THE_MIDST, UNSTORED, GOES, GOES_IDLE };
 
 /* Nobody dies of a call that is handed over (recover.h), and its record says so before it is: the last write before the
  * bucket goes may be refused, and be too late when it is done. */
@@ -71,9 +71,15 @@ static bool counts_as_fine(struct engine *e, struct call *c) {
 static void look_at_calls(struct engine *e, uint8_t busy[LIMIT_BUCKETS]) {
     uint32_t cursor = 0;
     handle h;
-    for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));)
-        if (e->owners.next[c->bucket] != PEER_NONE && busy[c->bucket] < IN_THE_MIDST)
-            busy[c->bucket] = is_quiet(e, c) && counts_as_fine(e, c) ? HAS_CALLS : IN_THE_MIDST;
+    for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));) {
+        uint8_t *b = &busy[c->bucket];
+        if (e->owners.next[c->bucket] == PEER_NONE)
+            continue;
+        if (c->answered && !c->stored && !c->resuming)
+            *b = UNSTORED;
+        else if (*b < IN_THE_MIDST)
+            *b = is_quiet(e, c) && counts_as_fine(e, c) ? HAS_CALLS : IN_THE_MIDST;
+    }
     cursor = 0;
     for (const struct txn *t; (t = pool_next(&e->txns.pool, &cursor, &h));) {
         const struct call *c = call_of_txn(e, t);
@@ -85,6 +91,8 @@ static void look_at_calls(struct engine *e, uint8_t busy[LIMIT_BUCKETS]) {
 /* To be rid of it, at once; else its parties may be told of other ports: one after the other. */
 static bool may_go(struct owners *o, const struct engine *e, uint32_t bucket, uint8_t busy) {
     uint64_t until = o->give_until[bucket];
+    if (busy == UNSTORED)
+        return false;
     if (busy == IDLE || (until && (busy == HAS_CALLS || e->now >= until)))
         return true;
     if (until || busy != HAS_CALLS || e->cfg.rebalance != REBALANCE_LIVE || e->now < o->live_us)

@@ -378,6 +378,30 @@ static void test_give_patience(void) {
     pair_end(p);
 }
 
+/* But a call that talks, of which the store has never taken a record, goes to nobody: it would be lost without a word. */
+static void test_give_unknown(void) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a, b;
+    p->e[0]->cfg.durability = p->e[1]->cfg.durability = DURABILITY_ASYNC;
+    p->takes_none = true;
+    pair_call_at(p, &a, &b, 0, ALICE, BOB);
+    unsigned bucket = pair_hash(&config, a.call_id);
+    CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 0);
+    struct event ev = { .kind = EV_BUCKET, .u.bucket = { BUCKET_GIVE, (uint16_t)bucket } };
+    ev.u.bucket.peer = 2;
+    ev.u.bucket.live = true;
+    pair_step(p, 0, &ev);
+    pair_wait(p, 20000000);
+    CHECK_EQ(p->given_n, 0);
+    CHECK_EQ(pair_calls(p, 0), 1);
+    p->takes_none = false;
+    pair_wait(p, 6000000);
+    CHECK_EQ(p->given_n, 1);
+    pair_taken_by(p, 1, bucket);
+    CHECK_EQ(pair_calls(p, 1), 1);
+    pair_end(p);
+}
+
 /* A node that may not act is silent, and its timers fire when it may again. */
 static void test_suspended(void) {
     struct pair *p = pair_new(&config);
@@ -416,5 +440,5 @@ int main(void) {
                     UNIT(test_give), UNIT(test_give_undeleted), UNIT(test_give_unstored),
                     UNIT(test_order_lost), UNIT(test_transfer_lost),
                     UNIT(test_consultation_then_transfer), UNIT(test_target_lost),
-                    UNIT(test_give_patience), UNIT(test_suspended), UNIT(test_options));
+                    UNIT(test_give_patience), UNIT(test_give_unknown), UNIT(test_suspended), UNIT(test_options));
 }
