@@ -378,7 +378,7 @@ static void test_give_patience(void) {
     pair_end(p);
 }
 
-/* But a call that talks, and of which the store has never taken a record, goes to nobody: it would be lost in silence. */
+/* But a call that talks, of which the store has never taken a record, goes to nobody: it would be lost in silence. */
 static void test_give_unknown(void) {
     struct pair *p = pair_new(&config);
     struct rig_dialog a, b;
