@@ -321,7 +321,7 @@ static uint16_t notify_refused(const struct transfer *t, const struct sip_msg *m
     if (sip_event_parse(sip_hdr_value(msg, SIP_H_EVENT), &package) < 0 || !slice_ieq(package.package, SL("refer")))
         return 481;
     if (!package.id.p)
-        return msg->cseq > t->relay_behind ? 0 : 200;
+        return !t->relay_behind || msg->cseq > t->relay_behind ? 0 : 200; /* a first one may be 0 */
     return slice_u64(package.id, UINT32_MAX, &id) && id == t->relay_cseq ? 0 : 481;
 }
 
