@@ -387,7 +387,7 @@ static void test_give_unknown(void) {
     pair_call_at(p, &a, &b, 0, ALICE, BOB);
     unsigned bucket = pair_hash(&config, a.call_id);
     CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 0);
-    struct event ev = { .kind = EV_BUCKET, .u.bucket = { BUCKET_GIVE, (uint16_t)bucket } };
+    struct event ev = { .kind = EV_BUCKET, .u.bucket = { .what = BUCKET_GIVE, .bucket = (uint16_t)bucket } };
     ev.u.bucket.peer = 2;
     ev.u.bucket.live = true;
     pair_step(p, 0, &ev);
