@@ -231,12 +231,30 @@ static void test_give_undeleted(void) {
     pair_end(p);
 }
 
+/* ALICE and BOB talk at engine 0, whose records wait for nothing. */
+static struct pair *pair_async(struct rig_dialog *a, struct rig_dialog *b, bool takes_none) {
+    struct pair *p = pair_new(&config);
+    p->e[0]->cfg.durability = p->e[1]->cfg.durability = DURABILITY_ASYNC;
+    p->takes_none = takes_none;
+    pair_call_at(p, a, b, 0, ALICE, BOB);
+    return p;
+}
+
+/* The store takes records again: the bucket goes, and the call with it. */
+static void goes_when_stored(struct pair *p, unsigned bucket) {
+    CHECK_EQ(p->given_n, 0);
+    p->takes_none = false;
+    pair_wait(p, 6000000);
+    CHECK_EQ(p->given_n, 1);
+    pair_taken_by(p, 1, bucket);
+    CHECK_EQ(pair_calls(p, 1), 1);
+    pair_end(p);
+}
+
 /* A call that two owners were to go on with is handed over when its record says that nobody has died of it. */
 static void test_give_unstored(void) {
-    struct pair *p = pair_new(&config);
     struct rig_dialog a, b;
-    p->e[0]->cfg.durability = p->e[1]->cfg.durability = DURABILITY_ASYNC;
-    pair_call_at(p, &a, &b, 0, ALICE, BOB);
+    struct pair *p = pair_async(&a, &b, false);
     unsigned bucket = pair_hash(&config, a.call_id);
     uint32_t cursor = 0;
     handle h;
@@ -245,13 +263,7 @@ static void test_give_unstored(void) {
     p->takes_none = true;
     pair_bucket(p, 0, BUCKET_GIVE, bucket, 2, 0);
     pair_wait(p, 2000000);
-    CHECK_EQ(p->given_n, 0);
-    p->takes_none = false;
-    pair_wait(p, 6000000);
-    CHECK_EQ(p->given_n, 1);
-    pair_taken_by(p, 1, bucket);
-    CHECK_EQ(pair_calls(p, 1), 1);
-    pair_end(p);
+    goes_when_stored(p, bucket);
 }
 
 /* Who ordered a transfer whose call goes to another node is told. */
@@ -380,11 +392,8 @@ static void test_give_patience(void) {
 
 /* But a call that talks, of which the store has never taken a record, goes to nobody: it would be lost in silence. */
 static void test_give_unknown(void) {
-    struct pair *p = pair_new(&config);
     struct rig_dialog a, b;
-    p->e[0]->cfg.durability = p->e[1]->cfg.durability = DURABILITY_ASYNC;
-    p->takes_none = true;
-    pair_call_at(p, &a, &b, 0, ALICE, BOB);
+    struct pair *p = pair_async(&a, &b, true);
     unsigned bucket = pair_hash(&config, a.call_id);
     CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 0);
     struct event ev = { .kind = EV_BUCKET, .u.bucket = { .what = BUCKET_GIVE, .bucket = (uint16_t)bucket } };
@@ -392,14 +401,8 @@ static void test_give_unknown(void) {
     ev.u.bucket.live = true;
     pair_step(p, 0, &ev);
     pair_wait(p, 20000000);
-    CHECK_EQ(p->given_n, 0);
     CHECK_EQ(pair_calls(p, 0), 1);
-    p->takes_none = false;
-    pair_wait(p, 6000000);
-    CHECK_EQ(p->given_n, 1);
-    pair_taken_by(p, 1, bucket);
-    CHECK_EQ(pair_calls(p, 1), 1);
-    pair_end(p);
+    goes_when_stored(p, bucket);
 }
 
 /* A node that may not act is silent, and its timers fire when it may again. */
