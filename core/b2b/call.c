@@ -68,6 +68,10 @@ void call_promised(struct engine *e, struct call *c) {
         call_changed(e, c);
 }
 
+bool call_is_unknown(const struct call *c) {
+    return !c->stored && !c->resuming;
+}
+
 void call_end(struct engine *e, struct call *c, uint16_t status, struct slice extra) {
     for (unsigned i = 0; i < c->leg_count; i++) {
         struct leg *l = leg_get(e, c->legs[i]);

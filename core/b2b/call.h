@@ -22,6 +22,8 @@ void call_changed_first(struct engine *e, struct call *c);
 /* The same where records are kept with care (durability), for what would be lost with us: an INVITE that was sent, a
  * change of role. NULL: nothing. */
 void call_promised(struct engine *e, struct call *c);
+/* No record of it has ever been in the store: with us it is gone. */
+bool call_is_unknown(const struct call *c);
 /* Ends every leg that still lives. */
 void call_end(struct engine *e, struct call *c, uint16_t status, struct slice extra);
 /* A leg goes over to another call: it keeps its token and dialog. False: no room there. */

@@ -384,7 +384,7 @@ static void drain_calls(struct engine *e) {
         bool live = c->transfer != HANDLE_NONE;
         for (unsigned i = 0; i < c->leg_count; i++)
             live = live || leg_is_live(leg_get(e, c->legs[i]));
-        if (!live)
+        if (!live || (e->drain_unknown && !call_is_unknown(c)))
             continue;
         struct transfer *t = transfer_get(e, c->transfer);
         if (t)
@@ -479,10 +479,11 @@ static void on_store(struct engine *e, const struct event *ev) {
         metrics_add(&e->metrics, M_store_failures, 1);
 }
 
-static void on_drain(struct engine *e, uint64_t deadline_us) {
+static void on_drain(struct engine *e, const struct event *ev) {
     e->draining = true;
-    e->drain_until = deadline_us;
-    wheel_set(&e->wheel, &e->drain_timer, deadline_us);
+    e->drain_until = ev->u.drain.deadline_us;
+    e->drain_unknown = ev->u.drain.unknown;
+    wheel_set(&e->wheel, &e->drain_timer, e->drain_until);
     trace_text(&e->trace, TRACE_INFO, "drain", 0, 0xff, SL("no new calls from now on"));
 }
 
@@ -533,7 +534,7 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
         load_on_event(e, ev);
         hand_tell(e);
         break;
-    case EV_DRAIN: on_drain(e, ev->u.drain.deadline_us); break;
+    case EV_DRAIN: on_drain(e, ev); break;
     case EV_STORE_DOWN: barrier_store_down(e, true); break;
     case EV_STORE_UP: barrier_store_down(e, false); break;
     case EV_BUCKET: owner_on_bucket(e, ev); break;

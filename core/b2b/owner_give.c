@@ -75,7 +75,7 @@ static void look_at_calls(struct engine *e, uint8_t busy[LIMIT_BUCKETS]) {
         uint8_t *b = &busy[c->bucket];
         if (e->owners.next[c->bucket] == PEER_NONE)
             continue;
-        if (c->answered && !c->stored && !c->resuming)
+        if (c->answered && call_is_unknown(c))
             *b = UNSTORED;
         else if (*b < IN_THE_MIDST)
             *b = is_quiet(e, c) && counts_as_fine(e, c) ? HAS_CALLS : IN_THE_MIDST;

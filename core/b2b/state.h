@@ -532,6 +532,7 @@ struct engine {
     uint64_t faults_second, faults; /* malformed messages in this second */
     bool draining;
     uint64_t drain_until;
+    bool drain_unknown; /* only those that no record knows */
     struct wheel_node drain_timer;
     const struct relay *relay;
     /* of the current step */

@@ -132,6 +132,7 @@ struct event {
         } peer;
         struct {
             uint64_t deadline_us;
+            bool unknown;         /* only calls that no record knows: others can go on with what is in the store */
         } drain;
         struct {
             bool turn;            /* only how much waits, at this moment: more or less than a bound */

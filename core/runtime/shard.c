@@ -209,11 +209,22 @@ void shard_event(struct shard *s, const struct io_event *ev) {
 
 /* ---- turns */
 
+/* By then a node has handed over what it can, and what no record knows is ended while there is time for answers. */
+static uint64_t unknown_us(const struct shard *s) {
+    return s->stop_us - DRAIN_GRACE_US;
+}
+
+static uint64_t drain_deadline(const struct shard *s) {
+    if (s->state != SHARD_DRAINING)
+        return UINT64_MAX;
+    return s->node.on && !s->ends_unknown ? unknown_us(s) : s->stop_us;
+}
+
 static uint64_t time_to_wait(struct shard *s) {
     uint64_t until = engine_deadline(s->engine), now = clock_mono_us();
     uint64_t media = media_io_deadline(&s->media);
-    if (s->state == SHARD_DRAINING && s->stop_us < until)
-        until = s->stop_us;
+    if (drain_deadline(s) < until)
+        until = drain_deadline(s);
     uint64_t store = store_deadline(s->store), node = node_deadline(&s->node);
     if (media < until)
         until = media;
@@ -241,10 +252,13 @@ static bool is_drained(struct shard *s) {
 
 static void end_what_is_left(struct shard *s) {
     struct event ev = { .kind = EV_DRAIN };
-    if (!s->node.on || !s->node.drained || s->ends)
+    bool unknown = !s->node.drained;
+    if (!s->node.on || s->ends || (unknown && (s->ends_unknown || s->mono_us < unknown_us(s))))
         return;
     ev.u.drain.deadline_us = s->drain_us;
-    s->ends = true;
+    ev.u.drain.unknown = unknown;
+    s->ends = !unknown;
+    s->ends_unknown = true;
     shard_step(s, &ev); /* nobody took what is left, if there is any */
 }
 

@@ -83,6 +83,7 @@ struct shard {
     uint32_t vips_here;           /* of cluster.media_vips, as the engine was told */
     uint64_t vips_us;             /* of the next look at them */
     bool ends;                    /* the engine was told so: nobody has taken what is left */
+    bool ends_unknown;            /* ... of calls that no record knows: the store stays away */
     bool told;                    /* in several shards: shard 0, that it is done */
     uint32_t opened, failed, done; /* other shards, of which shard 0 has heard so */
     bool others_rejected;

@@ -405,6 +405,30 @@ static void test_give_unknown(void) {
     goes_when_stored(p, bucket);
 }
 
+/* A node that ends while the store takes nothing ends such calls, and leaves alone what others will go on with. */
+static void test_drain_unknown(void) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a, b, known[2];
+    p->e[0]->cfg.durability = p->e[1]->cfg.durability = DURABILITY_ASYNC;
+    pair_call_at(p, &known[0], &known[1], 0, CAROL, BOB);
+    p->takes_none = true;
+    pair_call_at(p, &a, &b, 0, ALICE, BOB);
+    CHECK_EQ(pair_calls(p, 0), 2);
+    struct event ev = { .kind = EV_DRAIN, .u.drain = { p->r.now, .unknown = true } };
+    pair_step(p, 0, &ev);
+    pair_wait(p, 20000);
+    CHECK_TRUE(*rig_last(&p->r, ALICE, "BYE", NULL) && *rig_last(&p->r, BOB, "BYE", NULL));
+    CHECK_FALSE(*rig_last(&p->r, CAROL, "BYE", NULL));
+    rig_reply(&p->r, ALICE, "BYE", 200, "", NULL);
+    rig_reply(&p->r, BOB, "BYE", 200, "", NULL);
+    CHECK_EQ(pair_calls(p, 0), 1);
+    ev.u.drain.unknown = false;
+    pair_step(p, 0, &ev);
+    pair_wait(p, 20000);
+    CHECK_TRUE(*rig_last(&p->r, CAROL, "BYE", NULL));
+    pair_end(p);
+}
+
 /* A node that may not act is silent, and its timers fire when it may again. */
 static void test_suspended(void) {
     struct pair *p = pair_new(&config);
@@ -443,5 +467,6 @@ int main(void) {
                     UNIT(test_give), UNIT(test_give_undeleted), UNIT(test_give_unstored),
                     UNIT(test_order_lost), UNIT(test_transfer_lost),
                     UNIT(test_consultation_then_transfer), UNIT(test_target_lost),
-                    UNIT(test_give_patience), UNIT(test_give_unknown), UNIT(test_suspended), UNIT(test_options));
+                    UNIT(test_give_patience), UNIT(test_give_unknown), UNIT(test_drain_unknown),
+                    UNIT(test_suspended), UNIT(test_options));
 }
