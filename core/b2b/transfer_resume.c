@@ -3,6 +3,7 @@
 #include "core/b2b/agree.h"
 #include "core/b2b/call.h"
 #include "core/b2b/cdr.h"
+#include "core/b2b/late.h"
 #include "core/b2b/media.h"
 #include "core/b2b/party.h"
 #include "core/b2b/record.h"
@@ -250,18 +251,32 @@ static void resume_bye_wait(struct engine *e, struct transfer *t) {
         wheel_set(&e->wheel, &t->timer, e->now + e->cfg.bye_wait_us);
 }
 
-/* The call had its record written with the target's answer, and the target's own call had not: it answers once more. */
+/* The call had its record written with the target's answer, and the target's own call had not: it answers once more.
+ * What the transferee was asked for meanwhile it is asked for again then. */
+static void back_to_ringing(struct engine *e, struct transfer *t) {
+    t->held_event = 0;
+    t->mode = MODE_SEMI;
+    t->replaced = HANDLE_NONE;
+    if (t->state == TRANSFER_ASK || t->state == TRANSFER_OFFERED) {
+        t->asked = t->joined = false;
+        late_decline(e, leg_get(e, t->transferee));
+    }
+    transfer_go(e, t, TRANSFER_TARGET);
+}
+
+static bool is_joining(const struct transfer *t) {
+    return t->state == TRANSFER_JOIN || t->state == TRANSFER_TRANSFEREE || t->state == TRANSFER_ASK ||
+           t->state == TRANSFER_OFFERED;
+}
+
 static void step_back(struct engine *e, struct transfer *t) {
     const struct leg *c = leg_get(e, t->target);
     bool asked_again = in_flight(e, t->target) || (leg_is_up(c) && c->transfer == HANDLE_NONE);
     bool rings = c && (c->state == LEG_CALLING || c->state == LEG_EARLY);
     if (t->mode != MODE_JOIN)
         return;
-    if ((t->state == TRANSFER_JOIN || t->state == TRANSFER_TRANSFEREE) && rings) {
-        t->held_event = 0;
-        t->mode = MODE_SEMI;
-        t->replaced = HANDLE_NONE;
-        transfer_go(e, t, TRANSFER_TARGET);
+    if (is_joining(t) && rings) {
+        back_to_ringing(e, t);
     } else if (t->state == TRANSFER_TRANSFEREE && asked_again) {
         t->held_event = 0;
         transfer_go(e, t, TRANSFER_JOIN);
