@@ -93,11 +93,6 @@ static void start_at(struct world *w, unsigned i, uint64_t at) {
             world_push(w, &(struct sim_item){ .at = at, .kind = ITEM_START, .who = (uint8_t)k });
 }
 
-void cluster_leave(struct world *w, unsigned i) {
-    cluster_stop(w, i);
-    start_at(w, i, w->now + 2 * SECOND);
-}
-
 uint32_t cluster_quarantined(const struct world *w) {
     uint32_t n = 0;
     for (unsigned i = 0; i < w->cluster->n; i++)
@@ -191,13 +186,18 @@ void cluster_note_rest(struct world *w, unsigned i) {
     world_push(w, &(struct sim_item){ .at = w->now + TAKEN_OVER_US, .kind = ITEM_SURVIVED });
 }
 
-/* Who has slept past its lease, or was cut from the store, is as good as dead for who goes on. */
-void cluster_lose_rest(struct world *w, uint16_t bucket) {
+/* Their next owner is the third, and may leave them alone. In all buckets: LIMIT_BUCKETS. */
+static void forget_third(struct world *w, const struct engine *e, uint32_t bucket) {
     uint32_t cursor = 0;
     handle h;
-    for (const struct call *k; (k = pool_next(&w->e->calls, &cursor, &h));)
-        if (k->bucket == bucket && sim_takeovers(w, k) >= RECOVER_TAKEOVERS_MAX)
+    for (const struct call *k; (k = pool_next(&e->calls, &cursor, &h));)
+        if ((bucket == LIMIT_BUCKETS || k->bucket == bucket) && sim_takeovers(w, k) >= RECOVER_TAKEOVERS_MAX)
             forget_rest(w->cluster, k->id);
+}
+
+/* Who has slept past its lease, or was cut from the store, is as good as dead for who goes on. */
+void cluster_lose_rest(struct world *w, uint16_t bucket) {
+    forget_third(w, w->e, bucket);
 }
 
 static bool is_somewhere(const struct world *w, uint64_t id) {
@@ -297,6 +297,37 @@ void cluster_dead(struct world *w) {
     }
     cluster_stop(w, i);
     start_at(w, i, w->now + away[sim_draw(w, 112, 6)]);
+}
+
+/* ---- the end of a drain ---- */
+
+/* What nobody was there for: its owner is as good as dead, too, for who goes on with it. But what counts as stored may
+ * not be there when the server's replica has not seen it. */
+static void note_left(struct world *w, unsigned i) {
+    struct sim_cluster *c = w->cluster;
+    const struct engine *e = c->node[i].e;
+    uint32_t cursor = 0, before = c->rest_n;
+    handle h;
+    if (!w->script.setup.replicas && (w->faults.stands || w->faults.went_back))
+        return;
+    for (const struct call *k; (k = pool_next(&e->calls, &cursor, &h));)
+        if (is_at_rest(e, k) && c->rest_n < SIM_AT_REST)
+            note(w, e, k);
+    if (c->rest_n == before)
+        return;
+    c->quiet_since = c->quiet_since > w->now ? c->quiet_since : w->now;
+    world_push(w, &(struct sim_item){ .at = w->now + TAKEN_OVER_US, .kind = ITEM_SURVIVED });
+}
+
+void cluster_leave(struct world *w, unsigned i) {
+    for (unsigned k = 0; k < w->cluster->n; k++) {
+        if (!shards_are_siblings(w, i, k) || !w->cluster->node[k].runs)
+            continue;
+        forget_third(w, w->cluster->node[k].e, LIMIT_BUCKETS);
+        note_left(w, k);
+    }
+    cluster_stop(w, i);
+    start_at(w, i, w->now + 2 * SECOND);
 }
 
 /* ---- what is done to them ---- */
