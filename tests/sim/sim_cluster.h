@@ -184,6 +184,9 @@ void promote_act(struct world *w, const struct sim_event *ev);
 void promote_item(struct world *w, const struct sim_item *item);
 /* What is done now counts as not done, since no replica has it. */
 bool promote_is_short(const struct world *w, const struct store_op *op);
+/* Another one has taken this call of w->e's over, by a claim that a promoted server has not seen, and has it still: it
+ * has not found that out, or could not say so. */
+bool promote_undid_claim(const struct world *w, const struct call *c);
 
 /* ---- private ---- */
 

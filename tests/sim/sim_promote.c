@@ -68,6 +68,26 @@ static void serves(struct world *w) {
     world_push(w, &(struct sim_item){ .at = w->now + REWRITTEN_US, .kind = ITEM_PROMOTE, .arg = ALL_IS_THERE });
 }
 
+/* ---- a claim that it has not seen ---- */
+
+static const struct call *call_at(const struct engine *e, uint64_t id) {
+    uint32_t cursor = 0;
+    for (const struct call *c; (c = chain_next(&e->calls_by_id, id, &cursor));)
+        if (c->id == id)
+            return c;
+    return NULL;
+}
+
+bool promote_undid_claim(const struct world *w, const struct call *c) {
+    const struct sim_cluster *cl = w->cluster;
+    for (unsigned i = 0; w->faults.went_back && i < cl->n; i++) {
+        const struct call *k = i != cl->at && cl->node[i].runs ? call_at(cl->node[i].e, c->id) : NULL;
+        if (k && k->taken_us > c->taken_us)
+            return true;
+    }
+    return false;
+}
+
 /* ---- what an engine takes to be stored is ---- */
 
 static void check_stored(struct world *w, const struct call *c) {

@@ -157,7 +157,8 @@ static bool sends(const struct phone_sdp *mine, const struct phone_sdp *theirs) 
 static void check_heard(struct world *w, const struct leg *l, const struct pdlg *d) {
     uint32_t slot = l->media.streams[0]->slot, port = SIM_PORT_MIN + 2 * (slot % shards_pairs(w));
     uint8_t host = anchor_addr(w->e, anchor_of_slot(w->e, slot))->ip[3];
-    if (cluster_hears_over(w, leg_call(w->e, l)->id))
+    const struct call *c = leg_call(w->e, l);
+    if (cluster_hears_over(w, c->id) || promote_undid_claim(w, c))
         return; /* it does not know yet what another owner has told the phone */
     if (d->theirs.host != host || d->theirs.port != port)
         sim_fail(w, "a phone sends to port %u of %u, its leg is at port %u of %u", d->theirs.port, d->theirs.host, port,
