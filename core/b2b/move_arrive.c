@@ -259,9 +259,10 @@ static void on_arriving(struct engine *e, struct move *m, enum store_status stat
     wheel_set(&e->wheel, &m->timer, e->now + GO_US);
 }
 
-/* With both there it is asked again: one of them is about to go. */
-static void on_stub(struct engine *e, struct move *m, enum store_status status) {
-    if (status == STORE_MISSING) {
+/* With both there it is asked again: one of them is about to go. One that leads elsewhere is none. */
+static void on_stub(struct engine *e, struct move *m, const struct event *ev) {
+    enum store_status status = ev->u.store.status;
+    if (status == STORE_MISSING || (status == STORE_OK && !moved_leads_to(ev->u.store.value, m->bucket))) {
         settle(e, m);
     } else if (status == STORE_OK && m->left) {
         (void)activate(e, m);
@@ -277,7 +278,7 @@ void arrive_on_store(struct engine *e, struct move *m, const struct event *ev) {
         m->left = status == STORE_MISSING;
         ask_store(e, m, MOVE_ASKS_STUB);
     } else if (m->state == MOVE_ASKS_STUB) {
-        on_stub(e, m, status);
+        on_stub(e, m, ev);
     }
 }
 

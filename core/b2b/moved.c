@@ -27,6 +27,7 @@ struct stub {
     bool over;               /* its leg has ended: it goes when its bucket has been read */
     bool gone;               /* leads nowhere: here only until the store has deleted it, which is seen to at look_us */
     bool stale;              /* when it went a look was on its way: that answer is the next */
+    bool before;             /* the leg had one in this bucket when it left: it has been here more than once */
     char token[TOKEN_LEN];
     uint8_t ports;           /* pairs that rest for it */
     struct {
@@ -124,6 +125,12 @@ static struct stub *put(struct engine *e, char kind, struct slice text, uint16_t
 
 /* ---- look-up ---- */
 
+/* Of the bucket that its leg is in, joined from call to call there: it says to who has an older one, which names a call
+ * of before, that the leg lives. */
+static bool is_mark(const struct stub *s) {
+    return s->from == s->to;
+}
+
 /* From bucket to bucket of ours, as far as it is known here. */
 static uint16_t follow(const struct engine *e, struct slice token, uint16_t from) {
     const struct stub *s = find(e, token, from);
@@ -132,7 +139,7 @@ static uint16_t follow(const struct engine *e, struct slice token, uint16_t from
         if (s->held_us > e->now)
             return MOVED_HELD;
         at = s->to;
-        s = owner_is_mine(e, at) ? find(e, token, at) : NULL;
+        s = !is_mark(s) && owner_is_mine(e, at) ? find(e, token, at) : NULL;
     }
     return at;
 }
@@ -201,6 +208,7 @@ static struct stub *put_token(struct engine *e, struct slice token, uint16_t fro
         return NULL;
     memcpy(s->token, token.p, TOKEN_LEN);
     end_marks(e, s);
+    s->before = !s->gone && s->until_us > e->now;
     s->gone = false;
     s->until_us = e->now + 1000ull * MOVED_LEG_MS;
     look_at(e, s, MOVED_LOOK_US);
@@ -218,14 +226,20 @@ static void remove_stub(struct engine *e, struct stub *s) {
     store(e, STORE_DELETE, s);
 }
 
+/* The leg is back where its token says. */
+static bool is_needless(const struct stub *s) {
+    struct token t;
+    return token_parse(slice_of(s->token, TOKEN_LEN), &t) && t.bucket == s->to;
+}
+
 bool moved_put_leg(struct engine *e, const struct leg *l, uint16_t from, uint16_t to, uint64_t call) {
     struct token t;
     struct slice token = leg_token(l, &t);
-    if (!owner_is_shared(e) || from == to || !token.p)
+    if (!owner_is_shared(e) || !token.p || (from == to && t.bucket == to))
         return true;
     struct stub *s = put_token(e, token, from);
     if (!s)
-        return false;
+        return from == to; /* a mark is worth no leg */
     s->to = to;
     s->call = call;
     store(e, STORE_PUT, s);
@@ -264,7 +278,13 @@ void moved_release(struct engine *e, handle stub) {
 
 void moved_take_back(struct engine *e, handle stub) {
     struct stub *s = pool_get(&e->moved.stubs, stub);
-    if (s)
+    if (!s)
+        return;
+    s->to = s->from;
+    s->held_us = 0;
+    if (s->before && !is_needless(s))
+        store(e, STORE_PUT, s);
+    else
         remove_stub(e, s);
 }
 
@@ -322,29 +342,41 @@ static bool has_ended(const struct engine *e, struct slice token) {
     return false;
 }
 
-/* Those of the buckets behind it lead here at once, not by way of where it has been meanwhile. */
+/* Those of the buckets behind it lead here at once, not by way of where it has been meanwhile, and know its call. Where
+ * its token's is another engine's, what led away from here becomes a mark. */
 void moved_arrived(struct engine *e, const struct leg *l, uint16_t bucket) {
     struct token t;
     struct slice token = leg_token(l, &t);
     struct stub *s = token.p ? find(e, token, bucket) : NULL;
-    if (s)
+    if (s && owner_is_mine(e, t.bucket))
         remove_stub(e, s);
     for (s = token.p ? first_of(e, 't', token) : NULL; s; s = next_of(e, s)) {
         if (s->gone)
             continue;
         s->to = bucket;
+        s->call = leg_call(e, l)->id;
         store(e, STORE_PUT, s);
     }
 }
 
 /* The value is the bucket, and in newer ones the call. */
+static bool read_value(struct slice value, uint64_t *to, uint64_t *call) {
+    *call = 0;
+    if (value.n == LIMIT_BUCKET_DIGITS)
+        return slice_hex(value, to);
+    return value.n == VALUE_LEN && slice_hex(slice_of(value.p, LIMIT_BUCKET_DIGITS), to) &&
+           slice_hex(slice_of(value.p + LIMIT_BUCKET_DIGITS, VALUE_LEN - LIMIT_BUCKET_DIGITS), call);
+}
+
+bool moved_leads_to(struct slice value, uint16_t bucket) {
+    uint64_t to, call;
+    return read_value(value, &to, &call) && to == bucket;
+}
+
 void moved_on_record(struct engine *e, uint16_t bucket, struct slice key, struct slice value) {
     struct token t;
-    uint64_t to, call = 0;
-    if ((value.n != VALUE_LEN && value.n != LIMIT_BUCKET_DIGITS) || key.n != TOKEN_LEN || !token_parse(key, &t) ||
-        !slice_hex(slice_of(value.p, LIMIT_BUCKET_DIGITS), &to) ||
-        (value.n == VALUE_LEN &&
-         !slice_hex(slice_of(value.p + LIMIT_BUCKET_DIGITS, VALUE_LEN - LIMIT_BUCKET_DIGITS), &call)))
+    uint64_t to, call;
+    if (key.n != TOKEN_LEN || !token_parse(key, &t) || !read_value(value, &to, &call))
         return;
     struct stub *s = put_token(e, key, bucket);
     if (!s)
@@ -382,6 +414,7 @@ static void lead_on(struct engine *e, const struct stub *gone) {
     for (; s && gone->call; s = next_of(e, s))
         if (!s->gone && s->to == gone->from && s->from != gone->to && owner_is_mine(e, s->from)) {
             s->to = gone->to;
+            s->call = gone->call;
             store(e, STORE_PUT, s);
         }
 }
@@ -434,11 +467,13 @@ static bool write_again(struct engine *e, struct stub *s) {
 
 /* ---- stubs of legs whose end nobody told of ---- */
 
-/* The call's record, then a stub of the leg where it was moved to: one of them is there while the leg lives. */
+/* The call's record, then a stub of the leg where it was moved to: one of them is there while the leg lives. A mark is
+ * that stub: the call's once more, since what was asked may be of before it was one. */
 static void look(struct engine *e, struct stub *s, enum look what) {
     struct out *o = outbox_add(e->out, OUT_STORE);
     char text[16];
     struct sbuf id = sbuf_on(text, sizeof text);
+    bool call = what == LOOK_CALL || is_mark(s);
     s->looks = (uint8_t)what;
     s->look_us = e->now + MOVED_LOOK_US;
     if (!o)
@@ -447,14 +482,8 @@ static void look(struct engine *e, struct stub *s, enum look what) {
     o->u.store.verb = STORE_GET;
     o->u.store.ticket = ticket_of(TICKET_MOVED, s->self);
     o->u.store.bucket = s->to;
-    o->u.store.table = what == LOOK_CALL ? SL("call") : SL("moved");
-    o->u.store.key = buf_copy(&e->bufs, what == LOOK_CALL ? sbuf_slice(&id) : slice_of(s->token, TOKEN_LEN));
-}
-
-/* The leg is back where its token says. */
-static bool is_needless(const struct stub *s) {
-    struct token t;
-    return token_parse(slice_of(s->token, TOKEN_LEN), &t) && t.bucket == s->to;
+    o->u.store.table = call ? SL("call") : SL("moved");
+    o->u.store.key = buf_copy(&e->bufs, call ? sbuf_slice(&id) : slice_of(s->token, TOKEN_LEN));
 }
 
 /* True: it was to be done. */

@@ -3,6 +3,7 @@
  * Stubs of a leg that has moved more than once, all of whose buckets one engine has: each is followed from its own
  * bucket, and is written and deleted by itself.
  */
+#include "core/b2b/call.h"
 #include "core/b2b/moved.h"
 #include "tests/unit/pair_calls.h"
 
@@ -219,6 +220,128 @@ static void test_looked_for(void) {
     }
 }
 
+/* ---- the call that a stub names is over, and its leg lives in another one ---- */
+
+static void leave(struct scene *s, unsigned from, unsigned to, uint64_t call) {
+    CHECK_TRUE(moved_put_leg(s->e, s->leg, s->at[from], s->at[to], call));
+}
+
+/* Longer than it takes to be looked for; `lives`: with that call there, at `place`. */
+static void look(struct scene *s, bool lives, unsigned place, uint64_t call) {
+    if (lives)
+        put_call(s, s->at[place], call);
+    settle(s);
+    s->e->out = NULL;
+    pair_wait(s->p, 3 * MOVED_LOOK_US);
+    s->e->out = &s->p->r.out;
+}
+
+/* Joined into a call of another bucket, and from there into a second one of that bucket. */
+static void test_joined_twice(void) {
+    for (unsigned lives = 0; lives < 2; lives++) {
+        struct scene s = scene_new();
+        uint64_t id = s.call->id;
+        leave(&s, HOME, SECOND, id + 1);
+        leave(&s, SECOND, SECOND, id + 2);
+        CHECK_EQ(stored(&s), 2);
+        CHECK_EQ(where(&s, HOME), SECOND);
+        look(&s, lives, SECOND, id + 2);
+        CHECK_EQ(stored(&s), 2 * lives);
+        CHECK_EQ(where(&s, HOME), lives ? SECOND : PLACES);
+        moved_on_ended(s.e, leg_str(s.leg, DLG_LOCAL_TAG));
+        CHECK_EQ(stored(&s), 0);
+        scene_end(&s);
+    }
+}
+
+/* By calls: the stub of the first join leads to the leg when the call that it names has ended. */
+static void test_calls_joined_twice(void) {
+    struct scene s = scene_new();
+    struct call *calls[2];
+    uint32_t cursor = 0;
+    handle h;
+    settle(&s);
+    s.e->out = NULL;
+    for (unsigned i = 0; i < 2; i++) {
+        struct rig_dialog a, b;
+        pair_call_at(s.p, &a, &b, 0, ALICE, BOB);
+    }
+    s.e->out = &s.p->r.out;
+    (void)pool_next(&s.e->calls, &cursor, &h);
+    for (unsigned i = 0; i < 2; i++) {
+        calls[i] = pool_next(&s.e->calls, &cursor, &h);
+        call_unindex(s.e, calls[i]);
+        calls[i]->bucket = s.at[SECOND];
+        call_index(s.e, calls[i]);
+        CHECK_TRUE(call_move_leg(s.e, s.leg, calls[i]));
+    }
+    call_end(s.e, s.call, 0, SLICE_NONE);
+    call_end(s.e, calls[0], 0, SLICE_NONE);
+    call_reap(s.e);
+    look(&s, false, SECOND, 0);
+    CHECK_EQ(leg_call(s.e, s.leg), calls[1]);
+    CHECK_EQ(where(&s, HOME), SECOND);
+    CHECK_TRUE(is_stored(&s, HOME));
+    scene_end(&s);
+}
+
+/* In its first bucket there is nobody to lead there. */
+static void test_joined_at_home(void) {
+    struct scene s = scene_new();
+    leave(&s, HOME, HOME, s.call->id + 1);
+    CHECK_EQ(stored(&s), 0);
+    CHECK_EQ(s.e->moved.stubs.used, 0);
+    scene_end(&s);
+}
+
+/* What was to go on from there stays: so does the mark. */
+static void test_mark_taken_back(void) {
+    struct scene s = scene_new();
+    uint64_t id = s.call->id;
+    leave(&s, HOME, SECOND, id + 1);
+    leave(&s, SECOND, SECOND, id + 2);
+    leave(&s, SECOND, THIRD, id + 2);
+    moved_take_back(s.e, moved_hold(s.e, s.leg, s.at[SECOND], s.e->now + 1000000));
+    CHECK_EQ(where(&s, HOME), SECOND);
+    look(&s, true, SECOND, id + 2);
+    CHECK_EQ(stored(&s), 2);
+    CHECK_EQ(where(&s, HOME), SECOND);
+    scene_end(&s);
+}
+
+/* The bucket between is lost: who leads on from there names the call of now. */
+static void test_led_on(void) {
+    struct scene s = scene_new();
+    uint64_t id = s.call->id;
+    leave(&s, HOME, SECOND, id + 1);
+    leave(&s, SECOND, THIRD, id + 2);
+    s.e->owners.of[s.at[SECOND]] = 2;
+    moved_forget_lost(s.e);
+    look(&s, true, THIRD, id + 2);
+    CHECK_EQ(where(&s, HOME), THIRD);
+    CHECK_TRUE(is_stored(&s, HOME));
+    scene_end(&s);
+}
+
+/* It comes with another call to where it has been: whose token's bucket is here leads there, else a mark is left for
+ * who has that. */
+static void test_arrived_with_another(void) {
+    for (unsigned mine = 0; mine < 2; mine++) {
+        struct scene s = scene_new();
+        uint64_t id = s.call->id;
+        if (mine)
+            leave(&s, HOME, SECOND, id + 1);
+        leave(&s, SECOND, THIRD, id + 2);
+        s.e->owners.of[s.at[HOME]] = mine ? OWNER_MINE : 2;
+        moved_arrived(s.e, s.leg, s.at[SECOND]);
+        look(&s, true, SECOND, id);
+        CHECK_EQ(stored(&s), 1);
+        CHECK_TRUE(is_stored(&s, mine ? HOME : SECOND));
+        CHECK_EQ(where(&s, mine ? HOME : SECOND), SECOND);
+        scene_end(&s);
+    }
+}
+
 static void forget_stub(struct scene *s, unsigned place) {
     struct store_op op = { .verb = STORE_DELETE, .bucket = s->at[place], .table = SL("moved") };
     settle(s);
@@ -295,5 +418,7 @@ int main(void) {
     return UNIT_RUN("moved", UNIT(test_in_a_row), UNIT(test_back_on_its_way), UNIT(test_read_in_any_order),
                     UNIT(test_taken_back), UNIT(test_lost_between), UNIT(test_whose_stub),
                     UNIT(test_record_left_behind), UNIT(test_looked_for), UNIT(test_promoted),
-                    UNIT(test_not_deleted), UNIT(test_gone_again));
+                    UNIT(test_not_deleted), UNIT(test_gone_again), UNIT(test_joined_twice),
+                    UNIT(test_calls_joined_twice), UNIT(test_joined_at_home), UNIT(test_mark_taken_back),
+                    UNIT(test_led_on), UNIT(test_arrived_with_another));
 }

@@ -435,6 +435,45 @@ static void test_stubs_unheard(void) {
     pair_end(s.p);
 }
 
+/* It has not come when the other engine's GO is lost, and what the store has of its leg leads nowhere: it ends where it
+ * was. */
+static void test_stub_is_a_mark(void) {
+    struct scene s = scene_new(0, 0);
+    unsigned bucket = pair_hash(&config, s.a.call_id);
+    struct store_op op = { .verb = STORE_LOAD, .ticket = 1, .bucket = (uint16_t)bucket, .table = SL("moved") };
+    struct event ev = { 0 };
+    s.p->lose = PEER_GO + 1;
+    rig_refer(&s.p->r, &s.b, CAROL, &s.c);
+    pair_wait(s.p, 200000);
+    CHECK_EQ(pair_calls(s.p, 0), 0);
+    struct buf *keys[2], *value = calloc(1, sizeof *value + 64);
+    store_submit(s.p->store, &op, rig_wall_ms(&s.p->r));
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK_TRUE(store_answer(s.p->store, &ev) && ev.u.store.more);
+        keys[i] = calloc(1, sizeof *keys[i] + 64);
+        memcpy(keys[i]->data, ev.u.store.key.p, keys[i]->len = ev.u.store.key.n);
+        memcpy(value->data, ev.u.store.value.p, value->len = ev.u.store.value.n);
+    }
+    CHECK_TRUE(store_answer(s.p->store, &ev) && !ev.u.store.more);
+    struct sbuf b = sbuf_on(value->data, LIMIT_BUCKET_DIGITS);
+    sbuf_hex(&b, bucket, LIMIT_BUCKET_DIGITS);
+    op.verb = STORE_PUT;
+    op.ticket = 0;
+    op.node = 1;
+    op.epoch = 1;
+    op.value = value;
+    for (unsigned i = 0; i < 2; i++) {
+        op.key = keys[i];
+        store_submit(s.p->store, &op, rig_wall_ms(&s.p->r));
+        free(keys[i]);
+    }
+    free(value);
+    pair_wait(s.p, 5000000);
+    CHECK_EQ(pair_calls(s.p, 1), 1);
+    CHECK_EQ(metrics_get(engine_metrics(s.p->e[1]), M_calls_arrived), 0);
+    pair_end(s.p);
+}
+
 /* BOB hangs up between the record and its arrival: what went over is void. */
 static void test_changed_meanwhile(void) {
     struct scene s = scene_new(0, 0);
@@ -481,5 +520,6 @@ int main(void) {
                     UNIT(test_unstable), UNIT(test_no_link), UNIT(test_lost_messages),
                     UNIT(test_death_on_arrival), UNIT(test_message_before_arrival),
                     UNIT(test_death_behind_stubs), UNIT(test_stubs_away),
-                    UNIT(test_stubs_unheard), UNIT(test_changed_meanwhile), UNIT(test_invite_replaces));
+                    UNIT(test_stubs_unheard), UNIT(test_stub_is_a_mark), UNIT(test_changed_meanwhile),
+                    UNIT(test_invite_replaces));
 }
