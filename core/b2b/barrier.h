@@ -73,8 +73,8 @@ void barrier_store_down(struct engine *e, bool down);
 void barrier_on_retry(struct engine *e);
 /* Calls whose latest record is not stored, and records that are still to be deleted. */
 uint32_t barrier_unprotected(const struct engine *e);
-/* 2 at least for each bucket in which a record is still to be deleted: its next owner would take the call up again. */
-void barrier_mark_deleting(const struct engine *e, uint8_t busy[LIMIT_BUCKETS]);
+/* `mark` for each bucket in which a record is still to be deleted: its next owner would take the call up again. */
+void barrier_mark_deleting(const struct engine *e, uint8_t busy[LIMIT_BUCKETS], uint8_t mark);
 
 /* private */
 void barrier_init_store(struct engine *e, struct arena *a);

@@ -39,12 +39,12 @@ uint32_t barrier_unprotected(const struct engine *e) {
     return e->barrier.unprotected + e->barrier.undeleted;
 }
 
-void barrier_mark_deleting(const struct engine *e, uint8_t busy[LIMIT_BUCKETS]) {
+void barrier_mark_deleting(const struct engine *e, uint8_t busy[LIMIT_BUCKETS], uint8_t mark) {
     uint32_t cursor = 0;
     handle h;
     for (const struct write *w; (w = pool_next(&e->barrier.writes, &cursor, &h));)
-        if (w->deletes && busy[w->bucket] < 2)
-            busy[w->bucket] = 2;
+        if (w->deletes)
+            busy[w->bucket] = mark;
 }
 
 void barrier_mark(struct engine *e, struct call *c, bool unprotected) {

@@ -4,7 +4,8 @@
 #include "core/b2b/call.h"
 #include "core/b2b/owner.h"
 
-/* A bucket is looked at so often while it is to be given up, and given up with whatever is in flight after so long. */
+/* A bucket is looked at so often while it is to be given up, and given up with whatever is in flight after so long, if
+ * the store knows of it. */
 #define GIVE_LOOK_US 100000
 #define GIVE_PATIENCE_US 5000000
 /* Between two that have calls, when nobody leaves. */
@@ -54,7 +55,8 @@ static void given(struct engine *e, uint16_t bucket) {
     o->lost = true;
 }
 
-/* IN_THE_MIDST: as barrier_mark_deleting has it. UNSTORED: of a call that talks nobody else knows. */
+/* UNSTORED: of a call that talks nobody else knows, or the store has not taken what was promised of one, or its end:
+ * its next owner would go on with what is over. */
 enum { IDLE, HAS_CALLS, IN_THE_MIDST, UNSTORED, GOES, GOES_IDLE };
 
 /* Nobody dies of a call that is handed over (recover.h), and its record says so before it is: the last write before the
@@ -75,7 +77,7 @@ static void look_at_calls(struct engine *e, uint8_t busy[LIMIT_BUCKETS]) {
         uint8_t *b = &busy[c->bucket];
         if (e->owners.next[c->bucket] == PEER_NONE)
             continue;
-        if (c->answered && call_is_unknown(c))
+        if ((c->unprotected && !c->resuming) || (c->answered && call_is_unknown(c)))
             *b = UNSTORED;
         else if (*b < IN_THE_MIDST)
             *b = is_quiet(e, c) && counts_as_fine(e, c) ? HAS_CALLS : IN_THE_MIDST;
@@ -131,7 +133,7 @@ void owner_on_timer(struct engine *e) {
     uint8_t busy[LIMIT_BUCKETS] = { IDLE };
     call_reap(e); /* what is to be written goes before what is given */
     look_at_calls(e, busy);
-    barrier_mark_deleting(e, busy);
+    barrier_mark_deleting(e, busy, UNSTORED);
     unsigned n = choose(e, busy);
     if (n)
         write_calls(e, busy);

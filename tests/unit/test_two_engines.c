@@ -222,7 +222,7 @@ static void test_give_undeleted(void) {
     CHECK_EQ(pair_calls(p, 0), 0);
     CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 1);
     pair_bucket(p, 0, BUCKET_GIVE, pair_hash(&config, a.call_id), 2, 0);
-    pair_wait(p, 2000000);
+    pair_wait(p, 20000000);
     CHECK_EQ(p->given_n, 0);
     p->keeps_records = false;
     pair_wait(p, 3000000);
@@ -263,6 +263,22 @@ static void test_give_unstored(void) {
     p->takes_none = true;
     pair_bucket(p, 0, BUCKET_GIVE, bucket, 2, 0);
     pair_wait(p, 2000000);
+    goes_when_stored(p, bucket);
+}
+
+/* What was promised of a call that is known is not stored: until it is, the bucket stays, or its next owner would go on
+ * with what is over. */
+static void test_give_unprotected(void) {
+    struct rig_dialog a, b;
+    struct pair *p = pair_async(&a, &b, false);
+    unsigned bucket = pair_hash(&config, a.call_id);
+    p->takes_none = true;
+    rig_request(&p->r, &a, "INVITE", "", rig_sdp("0", "sendonly", 40000));
+    rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "recvonly", 41000), &b);
+    rig_request(&p->r, &a, "ACK", "", "");
+    pair_bucket(p, 0, BUCKET_GIVE, bucket, 2, 0);
+    pair_wait(p, 20000000);
+    CHECK_EQ(pair_calls(p, 0), 1);
     goes_when_stored(p, bucket);
 }
 
@@ -464,7 +480,7 @@ int main(void) {
     return UNIT_RUN("two engines", UNIT(test_call_from_anywhere), UNIT(test_cancel), UNIT(test_asked),
                     UNIT(test_hop_limit), UNIT(test_drained_with_waiting), UNIT(test_waits_bounded),
                     UNIT(test_lost), UNIT(test_loading),
-                    UNIT(test_give), UNIT(test_give_undeleted), UNIT(test_give_unstored),
+                    UNIT(test_give), UNIT(test_give_undeleted), UNIT(test_give_unstored), UNIT(test_give_unprotected),
                     UNIT(test_order_lost), UNIT(test_transfer_lost),
                     UNIT(test_consultation_then_transfer), UNIT(test_target_lost),
                     UNIT(test_give_patience), UNIT(test_give_unknown), UNIT(test_drain_unknown),
