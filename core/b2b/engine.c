@@ -99,6 +99,7 @@ static void on_new_request(struct engine *e, const struct sip_msg *msg, const st
         r.status = 482;
     else if (msg->to_tag.p && !l && !r.status) {
         unread_on_request(e, msg);
+        owner_over_note(e, msg);
         r.status = 481;
     }
     if (r.status) {

@@ -228,6 +228,8 @@ void leg_session_answered(struct engine *e, struct leg *l, const struct sip_msg 
 struct leg_event leg_session_on_response(struct engine *e, struct leg *l, uint16_t status);
 void leg_session_refresh_refused(struct engine *e, struct leg *l, uint16_t status);
 struct leg_event leg_session_on_timer(struct engine *e, struct leg *l);
+/* A refresh, whether the leg has a timer or not: whoever is not there any more says so. Nothing if it is busy. */
+void leg_session_ask(struct engine *e, struct leg *l);
 /* Its owner died: the refreshes since its last record are not known here, so nobody is hung up on at once. */
 void leg_session_resume(struct engine *e, struct leg *l);
 void leg_session_stop(struct engine *e, struct leg *l);

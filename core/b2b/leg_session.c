@@ -96,6 +96,11 @@ struct leg_event leg_session_on_timer(struct engine *e, struct leg *l) {
     return (struct leg_event){ .kind = LEG_EV_NONE };
 }
 
+void leg_session_ask(struct engine *e, struct leg *l) {
+    if (leg_is_up(l))
+        (void)send_refresh(e, l);
+}
+
 /* Who refuses a refresh lives: whether the session is over is then for it to say, and it is asked again. */
 void leg_session_refresh_refused(struct engine *e, struct leg *l, uint16_t status) {
     if (!l->session_ends)

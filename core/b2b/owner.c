@@ -280,6 +280,8 @@ static void not_ours(struct engine *e, uint16_t bucket, uint32_t peer) {
     keep(e, bucket);
     o->epoch[bucket] = 0;
     o->of[bucket] = peer == PEER_NONE ? OWNER_NOBODY : peer;
+    if (peer != PEER_NONE && e->hang_ups.used)
+        owner_over_tell(e, bucket, peer);
 }
 
 /* The call of this record, which is here by now, in another bucket. */

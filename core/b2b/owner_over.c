@@ -11,7 +11,8 @@
 #include "core/b2b/record.h"
 #include "core/b2b/recover.h"
 
-/* Call, and in two digits each: the number that its next leg would have had; those of the legs that live. In hex. */
+/* Call, and in two digits each: the number that its next leg would have had; those of the legs that live. In hex. No
+ * leg at all: it was never known, and a party has hung up. */
 #define ID_LEN 16
 #define NUMBER_LEN 2
 
@@ -48,12 +49,7 @@ void owner_over_say_all(struct engine *e, uint32_t to, uint16_t bucket, uint64_t
     peer_send(e, PEER_OVER, to, bucket, sbuf_slice(&b));
 }
 
-static bool hex(struct slice *in, unsigned digits, uint64_t *v) {
-    if (in->n < digits || !slice_hex(slice_of(in->p, digits), v))
-        return false;
-    *in = slice_of(in->p + digits, in->n - digits);
-    return true;
-}
+/* ---- of a call that was never known ---- */
 
 static struct call *find(const struct engine *e, uint64_t id) {
     uint32_t cursor = 0;
@@ -61,6 +57,46 @@ static struct call *find(const struct engine *e, uint64_t id) {
         if (c->id == id)
             return c;
     return NULL;
+}
+
+void owner_over_note(struct engine *e, const struct sip_msg *msg) {
+    struct hang_ups *h = &e->hang_ups;
+    struct steer s = steer_msg(&e->owners.steering, msg);
+    bool has_token = s.by == STEER_RURI || s.by == STEER_TAG || s.by == STEER_CALL_ID;
+    if (!owner_is_shared(e) || msg->method != SIP_M_BYE || !has_token || !owner_is_mine(e, s.bucket) ||
+        find(e, s.token.call))
+        return;
+    for (uint32_t i = 0; i < h->used; i++)
+        if (h->items[i].call == s.token.call && h->items[i].bucket == s.bucket)
+            return;
+    uint32_t at = h->used < HANG_UPS_MAX ? h->used++ : h->oldest++ % HANG_UPS_MAX;
+    h->items[at] = (struct hang_up){ .call = s.token.call, .bucket = s.bucket };
+}
+
+void owner_over_tell(struct engine *e, uint16_t bucket, uint32_t to) {
+    struct hang_ups *h = &e->hang_ups;
+    uint32_t n = h->used;
+    h->used = h->oldest = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        struct hang_up x = h->items[i];
+        char text[ID_LEN + NUMBER_LEN];
+        struct sbuf b = sbuf_on(text, sizeof text);
+        if (x.bucket != bucket) {
+            h->items[h->used++] = x;
+            continue;
+        }
+        begin(&b, x.call, 0);
+        peer_send(e, PEER_OVER, to, bucket, sbuf_slice(&b));
+    }
+}
+
+/* ---- heard ---- */
+
+static bool hex(struct slice *in, unsigned digits, uint64_t *v) {
+    if (in->n < digits || !slice_hex(slice_of(in->p, digits), v))
+        return false;
+    *in = slice_of(in->p + digits, in->n - digits);
+    return true;
 }
 
 /* Whose end was stored, and whose record a promoted server has all the same; it is of an epoch of before ours. */
@@ -109,6 +145,13 @@ static void end_those(struct engine *e, const struct call *c, uint64_t next_leg,
         struct leg_event ev = over(e, l);
         engine_leg_event(e, l, &ev);
     }
+}
+
+/* One that has hung up does not know the dialog any more, and says so. */
+static void ask(struct engine *e, const struct call *c) {
+    trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("hung up at another node: are its parties there"));
+    for (unsigned i = 0; i < c->leg_count; i++)
+        leg_session_ask(e, leg_get(e, c->legs[i]));
 }
 
 /* ---- who says it had claimed the call, and nobody knows of the claim any more ---- */
@@ -172,6 +215,11 @@ static bool take(struct engine *e, uint16_t bucket, struct slice bytes) {
     struct call *c = find(e, id);
     if (is_early(e, bucket, c))
         return false;
+    if (!next_leg) {
+        if (c && owner_is_mine(e, c->bucket))
+            ask(e, c);
+        return true;
+    }
     bool undone = c && is_undone(e, bucket, c);
     if (undone)
         outrun(e, c);

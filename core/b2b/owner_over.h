@@ -8,6 +8,10 @@
  * meanwhile, by a claim that a promoted server had not seen. What that one told the parties is undone: each leg goes on
  * above its CSeqs and, if it is up, with other ports, of which its party is told (reanchor.h) in the version of the
  * session behind that one's.
+ *
+ * Such an engine may not have known the call either, whose owner could not store it, and have answered 481 to a BYE. It
+ * remembers that, and says so to whoever has the bucket next; who has the call then asks its parties by a refresh
+ * whether they are there. A BYE is not believed where its dialog is not known: asked in vain, a call goes on.
  */
 #ifndef REFEREE_B2B_OWNER_OVER_H
 #define REFEREE_B2B_OWNER_OVER_H
@@ -18,6 +22,10 @@
 void owner_over_say(struct engine *e, uint32_t to, const struct call *c);
 /* The same of a call that is over. */
 void owner_over_say_all(struct engine *e, uint32_t to, uint16_t bucket, uint64_t id);
+/* A request in a dialog that is not here is answered 481. */
+void owner_over_note(struct engine *e, const struct sip_msg *msg);
+/* The bucket is engine `to`'s now. Within a step. */
+void owner_over_tell(struct engine *e, uint16_t bucket, uint32_t to);
 /* PEER_OVER: they end here as if their party were gone; the record of a call that is over and not known here goes. Who
  * has lost the bucket may say so before its successor has read it: kept until then, if there is room. Within a step. */
 void owner_over_heard(struct engine *e, uint16_t bucket, struct slice bytes);

@@ -438,6 +438,16 @@ struct overs {
     } items[OVERS_MAX];
 };
 
+/* owner_over.h: calls that nobody knows here, of which a party has hung up; where there is no room an old one goes. */
+#define HANG_UPS_MAX 64
+struct hang_ups {
+    uint32_t used, oldest;
+    struct hang_up {
+        uint64_t call;
+        uint16_t bucket;
+    } items[HANG_UPS_MAX];
+};
+
 /* moved.h */
 #define MOVED_ENDED_MAX 64
 struct moved {
@@ -510,6 +520,7 @@ struct engine {
     struct owners owners;
     struct owner_wait wait;
     struct overs overs;
+    struct hang_ups hang_ups;
     struct moved moved;
     struct pool moves;        /* move.h */
     struct pool unread;       /* unread.h */

@@ -196,10 +196,10 @@ static bool link_is_cut(const struct world *w, unsigned a, unsigned b) {
     return w->now < w->cluster->link_cut[a][b];
 }
 
-/* The call that a former owner has word of; 0: this is none. */
+/* The call that a former owner has word of; 0: this is none. Nor is that of one which has never known it. */
 static uint64_t over_of(const struct event *ev, struct slice bytes) {
     uint64_t id = 0;
-    if (ev->kind == EV_PEER && ev->u.peer.what == PEER_OVER && bytes.n >= 16)
+    if (ev->kind == EV_PEER && ev->u.peer.what == PEER_OVER && bytes.n >= 18 && memcmp(bytes.p + 16, "00", 2) != 0)
         (void)slice_hex(slice_of(bytes.p, 16), &id);
     return id;
 }

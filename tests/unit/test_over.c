@@ -2,7 +2,7 @@
  *
  * Word between two engines that a call, or legs of it, are over (core/b2b/owner_over.h): what still rings ends, a
  * record that is there again goes, and the parties of a call whose owner by a lost claim has said so are told of its
- * ports again. And what of a bucket that is claimed anew is read and written.
+ * ports again, or asked whether they are there. And what of a bucket that is claimed anew is read and written.
  */
 #include "core/b2b/leg.h"
 #include "tests/unit/pair_calls.h"
@@ -320,6 +320,80 @@ static void test_claim_undone_of_what_is_over(void) {
     pair_end(p);
 }
 
+/* ALICE's call, and what BOB was told in it first. */
+struct unknown {
+    struct over_word o;
+    struct told first;
+};
+
+/* The second engine claims the bucket of a call that no record knows, has a BYE of ALICE's, if she hangs up, and loses
+ * the bucket to the first one again. */
+static struct pair *unknown_begin(struct unknown *u, bool hangs_up) {
+    struct over_word *o = &u->o;
+    struct pair *p = over_begin(o, 2);
+    u->first = told_of(p, BOB);
+    act(p, 0, true);
+    lose_record(p, o->bucket);
+    store_claim(p, 1, o->bucket, 1);
+    pair_bucket(p, 1, BUCKET_LOADING, o->bucket, 0, 2);
+    pair_load(p, 1, o->bucket, SL("call"));
+    pair_bucket(p, 1, BUCKET_MINE, o->bucket, 0, 2);
+    CHECK_EQ(pair_calls(p, 1), 0);
+    pair_entry(p, 1);
+    if (hangs_up) {
+        rig_request(&p->r, &o->a, "BYE", "", "");
+        CHECK_TRUE(*rig_last(&p->r, ALICE, "SIP/2.0 481", "BYE") != '\0');
+    }
+    store_claim(p, 0, o->bucket, 2);
+    pair_bucket(p, 0, BUCKET_MINE, o->bucket, 0, 3);
+    p->sends = 0;
+    pair_bucket(p, 1, BUCKET_LOST, o->bucket, p->number[0], 3);
+    CHECK_EQ(p->kinds[PEER_OVER], hangs_up);
+    CHECK_EQ(p->sends, 0);
+    act(p, 0, false);
+    pair_entry(p, 0);
+    pair_wait(p, 300000);
+    return p;
+}
+
+/* Who has had the call all the time asks whether its parties are there: ALICE is not, and BOB is told. */
+static void test_hung_up_where_unknown(void) {
+    struct unknown u;
+    struct pair *p = unknown_begin(&u, true);
+    rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
+    CHECK_TRUE(*rig_last(&p->r, BOB, "BYE", NULL) == '\0');
+    rig_reply(&p->r, ALICE, "INVITE", 481, "", NULL);
+    CHECK_TRUE(*rig_last(&p->r, BOB, "BYE", NULL) != '\0');
+    rig_reply(&p->r, BOB, "BYE", 200, "", NULL);
+    rig_reply(&p->r, ALICE, "BYE", 481, "", NULL);
+    pair_wait(p, 70000000);
+    CHECK_TRUE(pair_is_quiet(p));
+    pair_end(p);
+}
+
+/* The BYE may have been made up: who is there says so, and the call goes on with the session as it was. Nobody is asked
+ * where nobody hung up. */
+static void test_not_hung_up(void) {
+    struct unknown u;
+    struct pair *p = unknown_begin(&u, true);
+    struct told again = told_of(p, BOB);
+    CHECK_TRUE(again.cseq > u.first.cseq);
+    CHECK_EQ(again.version, u.first.version);
+    CHECK_EQ(again.port, u.first.port);
+    rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
+    rig_reply(&p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+    pair_wait(p, 70000000);
+    CHECK_EQ(pair_calls(p, 0), 1);
+    CHECK_EQ(told_of(p, BOB).cseq, again.cseq);
+    pair_hang_up(p, &u.o.a, BOB);
+    pair_wait(p, 70000000);
+    CHECK_TRUE(pair_is_quiet(p));
+    pair_end(p);
+    p = unknown_begin(&u, false);
+    CHECK_EQ(p->sends, 0);
+    pair_end(p);
+}
+
 /* One that was read from its record is told of nothing: what it goes by is newer. */
 static void test_word_of_one_taken_over(void) {
     struct over_word o;
@@ -343,5 +417,5 @@ int main(void) {
     return UNIT_RUN("over", UNIT(test_over), UNIT(test_over_while_loading), UNIT(test_over_while_suspended),
                     UNIT(test_over_and_there_again), UNIT(test_over_and_read_again), UNIT(test_written_again),
                     UNIT(test_claim_undone), UNIT(test_claim_undone_of_what_is_over),
-                    UNIT(test_word_of_one_taken_over));
+                    UNIT(test_hung_up_where_unknown), UNIT(test_not_hung_up), UNIT(test_word_of_one_taken_over));
 }
