@@ -59,11 +59,15 @@ static struct stub *first_of(const struct engine *e, char kind, struct slice tex
 }
 
 /* From that bucket. */
-static struct stub *find(const struct engine *e, struct slice token, uint16_t from) {
-    struct stub *s = first_of(e, 't', token);
+static struct stub *find_of(const struct engine *e, char kind, struct slice text, uint16_t from) {
+    struct stub *s = first_of(e, kind, text);
     while (s && (s->from != from || s->gone || s->until_us <= e->now))
         s = next_of(e, s);
     return s;
+}
+
+static struct stub *find(const struct engine *e, struct slice token, uint16_t from) {
+    return find_of(e, 't', token, from);
 }
 
 static void unlink_stub(struct engine *e, const struct stub *s) {
@@ -108,7 +112,7 @@ static struct stub *put(struct engine *e, char kind, struct slice text, uint16_t
     struct stub *before = first_of(e, kind, text), *s;
     struct key128 k = key_of(e, kind, text);
     for (s = before; s; s = next_of(e, s))
-        if (kind == 'c' || s->from == from)
+        if (s->from == from)
             return s;
     s = pool_alloc(&e->moved.stubs, &h);
     if (!s)
@@ -155,8 +159,8 @@ uint16_t moved_to(const struct engine *e, uint16_t from, const struct steer *s, 
     if (!e->moved.stubs.used)
         return TOKEN_BUCKETS;
     if (s->by == STEER_HASH) {
-        const struct stub *invite = first_of(e, 'c', msg->call_id);
-        return invite && invite->until_us > e->now ? invite->to : TOKEN_BUCKETS;
+        const struct stub *invite = find_of(e, 'c', msg->call_id, from);
+        return invite ? invite->to : TOKEN_BUCKETS;
     }
     if (s->by == STEER_AOR || s->by == STEER_NOTHING)
         return TOKEN_BUCKETS;
@@ -399,7 +403,6 @@ void moved_put_call_id(struct engine *e, struct slice call_id, uint16_t from, ui
     struct stub *s = put(e, 'c', call_id, from);
     if (!s)
         return;
-    s->from = from;
     s->to = to;
     s->until_us = e->now + MOVED_INVITE_US;
 }

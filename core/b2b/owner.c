@@ -110,37 +110,49 @@ static bool take_or_pass(struct engine *e, const struct event *in, uint16_t buck
 }
 
 /* The dialog that an INVITE outside of it is to replace, or a REFER is for (RFC 3891, 4538). */
-static bool names_dialog(const struct engine *e, const struct sip_msg *msg, struct steer *s) {
-    struct sip_replaces r;
+static bool names_dialog(const struct engine *e, const struct sip_msg *msg, struct sip_replaces *r, struct steer *s) {
     const struct sip_hdr *h = NULL;
     bool ok = false;
     if (!msg->is_request || msg->to_tag.p)
         return false;
     if (msg->method == SIP_M_INVITE && (h = sip_hdr_first(msg, SIP_H_REPLACES)))
-        ok = sip_replaces_parse(h->value, &r) >= 0;
+        ok = sip_replaces_parse(h->value, r) >= 0;
     else if (msg->method == SIP_M_REFER && (h = sip_hdr_first(msg, SIP_H_TARGET_DIALOG)))
-        ok = sip_target_dialog_parse(h->value, &r) >= 0;
+        ok = sip_target_dialog_parse(h->value, r) >= 0;
     s->by = STEER_TAG;
-    ok = ok && (steer_token(&e->owners.steering, r.to_tag, &s->token) ||
-                steer_token(&e->owners.steering, r.from_tag, &s->token));
+    ok = ok && (steer_token(&e->owners.steering, r->to_tag, &s->token) ||
+                steer_token(&e->owners.steering, r->from_tag, &s->token));
     s->bucket = s->token.bucket;
     return ok;
 }
 
+/* In which bucket it is looked for. `home`: that of the message without regard to the dialog. The dialog may have moved
+ * here. Or the owner of its token's bucket has sent the message to another bucket, here, by a stub: then it is there or
+ * nowhere, and back at that owner the message would only be sent here again. */
+static uint16_t where_to_look(const struct engine *e, const struct sip_replaces *r, uint16_t bucket, uint16_t home) {
+    const struct leg *l = leg_find_named(e, r->call_id, r->to_tag, r->from_tag);
+    uint32_t from = e->owners.hops ? e->owners.from : PEER_NONE;
+    uint16_t here = e->owners.here;
+    if (l && owner_is_mine(e, leg_call(e, l)->bucket))
+        return leg_call(e, l)->bucket;
+    return from != PEER_NONE && e->owners.of[bucket] == from && here != bucket && here != home ? here : bucket;
+}
+
 /* Where such a dialog is, the whole message goes; what belongs to the same INVITE follows by its Call-ID. */
-static bool goes_to_dialog(struct engine *e, const struct event *in, const struct sip_msg *msg) {
+static bool goes_to_dialog(struct engine *e, const struct event *in, const struct sip_msg *msg, uint16_t home) {
+    struct sip_replaces r;
     struct steer s;
-    uint16_t from = e->owners.here;
-    if (!names_dialog(e, msg, &s))
+    if (!names_dialog(e, msg, &r, &s))
         return false;
-    uint16_t moved = owner_is_mine(e, s.bucket) ? moved_to(e, s.bucket, &s, msg) : TOKEN_BUCKETS;
-    uint16_t bucket = moved < TOKEN_BUCKETS ? moved : s.bucket;
+    uint16_t at = where_to_look(e, &r, s.bucket, home);
+    uint16_t moved = owner_is_mine(e, at) ? moved_to(e, at, &s, msg) : TOKEN_BUCKETS;
+    uint16_t bucket = moved < TOKEN_BUCKETS ? moved : at;
     if (moved == MOVED_HELD)
         return wait_or_drop(e, in);
     if (owner_is_mine(e, bucket))
         return false;
     if (msg->method == SIP_M_INVITE)
-        moved_put_call_id(e, msg->call_id, from, bucket);
+        moved_put_call_id(e, msg->call_id, e->owners.here, bucket);
     (void)take_or_pass(e, in, bucket);
     return true;
 }
@@ -150,11 +162,15 @@ static bool is_for_whoever_gets_it(const struct sip_msg *msg, const struct steer
     return s->by == STEER_HASH && (!msg->is_request || (msg->method == SIP_M_OPTIONS && !msg->to_tag.p));
 }
 
-/* Its own, but where somebody else has said whose it is, or the dialog is one that has moved here. */
+/* Its own, but where somebody else has said whose it is, or the dialog is one that has moved here. That one's word
+ * comes first of what is in no dialog. */
 static uint16_t bucket_of(const struct engine *e, const struct steer *s, const struct sip_msg *msg) {
+    bool said = e->owners.hops && owner_is_mine(e, e->owners.here);
+    if (said && msg->is_request && (!msg->to_tag.p || s->by == STEER_HASH))
+        return e->owners.here;
     if (owner_is_mine(e, s->bucket))
         return s->bucket;
-    if (e->owners.hops && owner_is_mine(e, e->owners.here))
+    if (said)
         return e->owners.here;
     const struct leg *l = msg->is_request ? leg_find_request(e, msg) : NULL;
     return l ? leg_call(e, l)->bucket : s->bucket;
@@ -184,7 +200,7 @@ bool owner_takes(struct engine *e, const struct event *in, const struct sip_msg 
     uint16_t handed = bucket == s.bucket && owner_is_mine(e, bucket) ? hand_where(e, &s, msg) : TOKEN_BUCKETS;
     if (handed < TOKEN_BUCKETS)
         return take_or_pass(e, in, handed);
-    return take_or_pass(e, in, bucket) && !goes_to_dialog(e, in, msg);
+    return take_or_pass(e, in, bucket) && !goes_to_dialog(e, in, msg, s.bucket);
 }
 
 /* ---- buckets that are lost ---- */

@@ -9,11 +9,7 @@
 static struct engine_config config;
 
 static struct scene scene_new(unsigned first, unsigned entry) {
-    struct scene s = { .p = pair_new(&config) };
-    pair_entry(s.p, entry);
-    pair_call_at(s.p, &s.a, &s.b, first, ALICE, BOB);
-    pair_call_at(s.p, &s.c, &s.d, !first, BOB, CAROL);
-    return s;
+    return scene_at(&config, first, entry);
 }
 
 /* CAROL takes the INVITE with Replaces, ends what it replaced; ALICE takes her re-INVITE; BOB says goodbye. */
@@ -490,36 +486,11 @@ static void test_changed_meanwhile(void) {
     pair_end(s.p);
 }
 
-/* INVITE with Replaces (a pickup, or a REFER that another box carries out) of a dialog that the other engine has; its
- * CANCEL and ACK have only the Call-ID. */
-static void test_invite_replaces(void) {
-    struct pair *p = pair_new(&config);
-    struct rig_dialog a, b, n;
-    char headers[512];
-    pair_call_at(p, &a, &b, 1, ALICE, BOB);
-    do
-        rig_dialog_new(&n, BOB, ALICE);
-    while (pair_owner(pair_hash(&config, n.call_id)) != 0);
-    snprintf(headers, sizeof headers, "Supported: replaces\r\nReplaces: %s;to-tag=%s;from-tag=%s\r\n", b.call_id,
-             b.remote_tag, b.local_tag);
-    rig_request(&p->r, &n, "INVITE", headers, rig_sdp("0 8", "sendrecv", 44000));
-    rig_reply(&p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
-    rig_learn(&p->r, &n, "SIP/2.0 200");
-    rig_request(&p->r, &n, "ACK", "", "");
-    rig_reply(&p->r, BOB, "BYE", 200, "", NULL);
-    CHECK_EQ(pair_calls(p, 0), 0);
-    pair_hang_up(p, &n, ALICE);
-    pair_wait(p, 400000000);
-    CHECK_TRUE(record_nothing_left(p->e[0]) && record_nothing_left(p->e[1]));
-    pair_end(p);
-}
-
 int main(void) {
     return UNIT_RUN("transfers over two engines", UNIT(test_attended), UNIT(test_slow_link), UNIT(test_refused),
                     UNIT(test_back), UNIT(test_sent_back), UNIT(test_ended_meanwhile), UNIT(test_owner_followed),
                     UNIT(test_unstable), UNIT(test_no_link), UNIT(test_lost_messages),
                     UNIT(test_death_on_arrival), UNIT(test_message_before_arrival),
                     UNIT(test_death_behind_stubs), UNIT(test_stubs_away),
-                    UNIT(test_stubs_unheard), UNIT(test_stub_is_a_mark), UNIT(test_changed_meanwhile),
-                    UNIT(test_invite_replaces));
+                    UNIT(test_stubs_unheard), UNIT(test_stub_is_a_mark), UNIT(test_changed_meanwhile));
 }
