@@ -410,9 +410,11 @@ static void tick(struct lease *l) {
     end_if_drained(l);
 }
 
+/* It answers: renewals of before, that it did not answer, are not counted any more. */
 static void on_store_up(struct lease *l) {
     l->reachable_us = l->now;
     l->renew_us = l->now;
+    l->answered_n = l->asked_n;
     make_unsure(l);
 }
 

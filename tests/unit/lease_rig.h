@@ -22,6 +22,7 @@ struct node {
     struct lease *l;
     void *mem;
     bool runs, cut, link_cut, drained;  /* cut: from the store */
+    bool unanswered;                    /* what it asks of the store is on its way for ever */
     bool acts[LIMIT_BUCKETS], loaded[LIMIT_BUCKETS];
     uint64_t epoch[LIMIT_BUCKETS];
     uint32_t of[LIMIT_BUCKETS];         /* whose a bucket is that is not its own, as it was told last */
@@ -187,7 +188,7 @@ static inline void carry_out(unsigned i, const struct lease_decision *d) {
 /* Operations reach the store at once; answers come in the same turn. */
 static inline void submit(unsigned i, const struct store_op *ops, uint32_t n) {
     struct event ev;
-    for (uint32_t k = 0; k < n; k++) {
+    for (uint32_t k = 0; k < n && !w.nodes[i].unanswered; k++) {
         w.nodes[i].cut = w.nodes[i].cut || (w.nodes[i].cut_in && !--w.nodes[i].cut_in);
         if (!w.nodes[i].cut)
             store_submit(w.store, &ops[k], wall());
