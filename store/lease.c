@@ -410,8 +410,11 @@ static void tick(struct lease *l) {
     end_if_drained(l);
 }
 
-/* It answers: renewals of before, that it did not answer, are not counted any more. */
+/* It answers: renewals of before, that it did not answer, are not counted any more, nor what others said of them. */
 static void on_store_up(struct lease *l) {
+    for (uint32_t i = 0; i < l->peer_n; i++)
+        if (!l->peers[i].store_ok)
+            l->peers[i].heard_us = 0;
     l->reachable_us = l->now;
     l->renew_us = l->now;
     l->answered_n = l->asked_n;

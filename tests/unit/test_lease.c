@@ -139,54 +139,6 @@ static void test_gap(void) {
     world_end();
 }
 
-/* Nobody reaches the store: everybody goes on with what he has, also when it comes back. */
-static void test_outage(void) {
-    world_new(3);
-    (void)until_all_owned(10 * SEC);
-    unsigned had[3];
-    for (unsigned i = 0; i < 3; i++) {
-        had[i] = owned(i);
-        w.nodes[i].cut = true;
-    }
-    run(60 * SEC);
-    for (unsigned i = 0; i < 3; i++) {
-        CHECK_EQ(owned(i), had[i]);
-        w.nodes[i].cut = false;
-    }
-    run(30 * SEC);
-    for (unsigned i = 0; i < 3; i++) {
-        CHECK_EQ(owned(i), had[i]);
-        CHECK_EQ(w.nodes[i].lost, 0);
-        CHECK_EQ(w.nodes[i].gained, had[i]);
-    }
-    world_end();
-}
-
-/* Connected again behind an outage of many renewals, nobody acts before the store has said what is his: for want of an
- * answer to those it is not away again, but for want of one to the next. */
-static void test_up_behind_outage(void) {
-    world_new(2);
-    (void)until_all_owned(10 * SEC);
-    unsigned had = owned(0);
-    w.nodes[0].cut = w.nodes[1].cut = true;
-    run(10 * SEC);
-    CHECK_EQ(owned(0), had);
-    w.nodes[0].unanswered = true;
-    input(0, (struct lease_input){ .kind = LEASE_IN_STORE_UP });
-    run(1900 * MS);
-    CHECK_TRUE(w.nodes[0].suspended);
-    run(1100 * MS);
-    CHECK_EQ(owned(0), had);
-    w.nodes[0].unanswered = w.nodes[0].cut = w.nodes[1].cut = false;
-    for (unsigned i = 0; i < 2; i++)
-        input(i, (struct lease_input){ .kind = LEASE_IN_STORE_UP });
-    CHECK_TRUE(w.nodes[0].suspended);
-    run(5 * SEC);
-    CHECK_EQ(owned(0), had);
-    CHECK_EQ(w.nodes[0].lost + w.nodes[1].lost, 0);
-    world_end();
-}
-
 /* One alone is cut from the store: it stops when its lease ends, the others take over. */
 static void test_cut_from_store(void) {
     world_new(2);
@@ -586,12 +538,12 @@ static void test_nodes(void) {
 
 int main(void) {
     return UNIT_RUN("lease", UNIT(test_alone), UNIT(test_shared_evenly), UNIT(test_death), UNIT(test_orphaned),
-                    UNIT(test_lazy), UNIT(test_zombie), UNIT(test_zombie_cut), UNIT(test_gap), UNIT(test_outage),
-                    UNIT(test_up_behind_outage), UNIT(test_cut_from_store), UNIT(test_outage_behind_cut),
-                    UNIT(test_outage_at_takeover), UNIT(test_woken_at_cut), UNIT(test_woken_in_outage),
-                    UNIT(test_cut_from_all), UNIT(test_alone_in_outage), UNIT(test_join), UNIT(test_drain),
-                    UNIT(test_drain_alone), UNIT(test_drain_behind_outage), UNIT(test_restart),
-                    UNIT(test_forgetful_server), UNIT(test_forgotten_claims), UNIT(test_claimed_twice),
-                    UNIT(test_forgotten_gifts), UNIT(test_fenced), UNIT(test_claimed_while_loading), UNIT(test_storm),
-                    UNIT(test_due), UNIT(test_nodes));
+                    UNIT(test_lazy), UNIT(test_zombie), UNIT(test_zombie_cut), UNIT(test_gap),
+                    UNIT(test_cut_from_store), UNIT(test_outage_behind_cut), UNIT(test_outage_at_takeover),
+                    UNIT(test_woken_at_cut), UNIT(test_woken_in_outage), UNIT(test_cut_from_all),
+                    UNIT(test_alone_in_outage), UNIT(test_join), UNIT(test_drain), UNIT(test_drain_alone),
+                    UNIT(test_drain_behind_outage), UNIT(test_restart), UNIT(test_forgetful_server),
+                    UNIT(test_forgotten_claims), UNIT(test_claimed_twice), UNIT(test_forgotten_gifts),
+                    UNIT(test_fenced), UNIT(test_claimed_while_loading), UNIT(test_storm), UNIT(test_due),
+                    UNIT(test_nodes));
 }
