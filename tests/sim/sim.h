@@ -343,6 +343,7 @@ struct seen_sub {
     bool open, final, excused;    /* open: a NOTIFY without answer, and nothing has come that may be why */
     bool unanswered, lapsed;      /* the same, whatever has come; it was so, and its sender may be gone */
     bool was_final;               /* ... the final one: whoever goes on may not repeat it if its answer comes */
+    bool unread;                  /* its answer waits in a node that may go, or it is sent again behind its answer */
     bool unsaid;                  /* no record says that the final one was answered: the next owner repeats it */
     uint64_t sent_at, at;
     uint64_t to_tag;              /* the peer's: a fork that is refused has another */

@@ -167,6 +167,15 @@ static void note_ok(struct world *w, const struct sip_msg *m) {
     s->oks[s->ok_n++] = (struct seen_ok){ .key = key, .tag = tag, .cseq = m->cseq, .at = w->now };
 }
 
+/* In an engine that knows nobody yet to whom it belongs. */
+static bool waits(const struct world *w, const struct sip_msg *m) {
+    const struct owner_wait *q = &w->e->wait;
+    for (uint32_t i = 0; i < q->used; i++)
+        if (slice_eq(buf_slice(q->items[(q->first + i) % OWNER_WAITS_MAX].bytes), m->whole))
+            return true;
+    return false;
+}
+
 static void in_response(struct world *w, const struct sip_msg *m) {
     struct seen_dialog *d = dialog_of(w, m->call_id, m->from_tag);
     if (m->cseq_method == SIP_M_INVITE) {
@@ -196,6 +205,7 @@ static void in_response(struct world *w, const struct sip_msg *m) {
             continue;
         /* Its sender slept, or has died, and it has arrived. */
         s->excused = s->excused || (s->lapsed && s->was_final);
+        s->unread = (s->open || s->lapsed || s->unread) && waits(w, m);
         s->open = s->unanswered = s->lapsed = false;
         /* Refused, or answered when it had been given up: no more of it (RFC 6665 section 4.2.2). */
         if (m->status >= 300 || w->now - s->sent_at >= T1_64)
@@ -341,6 +351,7 @@ static void out_notify(struct world *w, const struct seen_dialog *d, const struc
             s->open = s->open || s->lapsed;
             s->unanswered = s->unanswered || s->lapsed;
             s->lapsed = false;
+            s->unread = s->unread || !s->open;
             s->excused = s->excused || w->now - s->sent_at >= T1_64 - T2; /* for the last time */
         }
         /* Carried out here in the end by the next owner, whose NOTIFY may be sooner than the 202 that died. */
@@ -350,7 +361,7 @@ static void out_notify(struct world *w, const struct seen_dialog *d, const struc
         }
         if (m->cseq == s->notify_cseq || s->relayed)
             return;
-        s->lapsed = s->was_final = false;
+        s->lapsed = s->was_final = s->unread = false;
         if (s->final && !s->unsaid)
             sim_fail(w, "a NOTIFY behind the final one");
         s->unsaid = false;
@@ -498,8 +509,9 @@ void check_excuse(struct world *w) {
         d->invite_branch = 0;
     }
     for (uint32_t i = 0; i < w->seen.sub_n; i++) {
-        w->seen.subs[i].excused = w->seen.subs[i].excused || w->seen.subs[i].open;
-        w->seen.subs[i].open = false;
+        struct seen_sub *s = &w->seen.subs[i];
+        s->excused = s->excused || s->open || s->unread;
+        s->open = false;
     }
 }
 
