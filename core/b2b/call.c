@@ -33,6 +33,7 @@ struct call *call_new(struct engine *e, struct slice call_id) {
     c->self = h;
     c->id = rng_u64(&e->rng);
     c->bucket = bucket_of(e, call_id);
+    c->epoch = owner_epoch(e, c->bucket);
     call_index(e, c);
     c->created_ms = e->wall_ms;
     metrics_add(&e->metrics, M_calls_started, 1);

@@ -170,6 +170,7 @@ static bool activate(struct engine *e, const struct move *m) {
     call_unindex(e, c);
     c->bucket = m->bucket;
     c->arrived = true;
+    c->epoch = owner_epoch(e, c->bucket);
     call_index(e, c);
     party_meet(e, c); /* by its name of now */
     for (unsigned i = 0; i < c->leg_count; i++)

@@ -300,6 +300,17 @@ static void not_ours(struct engine *e, uint16_t bucket, uint32_t peer) {
         owner_over_tell(e, bucket, peer);
 }
 
+/* By an epoch that is not above ours the bucket was not claimed behind us: a promoted server has not seen our claim,
+ * and whose it is has read nothing that we have stored. */
+static void say_undone(struct engine *e, uint16_t bucket, uint64_t epoch, uint32_t peer) {
+    uint32_t cursor = 0;
+    if (!owner_is_mine(e, bucket) || epoch > owner_epoch(e, bucket))
+        return;
+    for (struct call *c; (c = chain_next(&e->calls_by_bucket, bucket, &cursor));)
+        if (c->bucket == bucket && c->stored == c->version)
+            owner_over_say(e, peer, c); /* of the others it is said in any case */
+}
+
 /* The call of this record, which is here by now, in another bucket. */
 static struct call *elsewhere(const struct engine *e, struct slice key, uint16_t bucket) {
     uint32_t cursor = 0;
@@ -395,6 +406,7 @@ void owner_on_bucket(struct engine *e, const struct event *ev) {
     switch (ev->u.bucket.what) {
     case BUCKET_OWNER:
     case BUCKET_LOST:
+        say_undone(e, b, epoch, ev->u.bucket.peer);
         not_ours(e, b, ev->u.bucket.peer);
         owner_wait_told(e, b, epoch);
         break;

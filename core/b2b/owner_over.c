@@ -12,14 +12,18 @@
 #include "core/b2b/recover.h"
 
 /* Call, and in two digits each: the number that its next leg would have had; those of the legs that live. In hex. No
- * leg at all: it was never known, and a party has hung up. */
+ * leg at all: it was never known, and a party has hung up. Behind them the epoch since which it was known, which
+ * releases of before neither say nor read. */
 #define ID_LEN 16
 #define NUMBER_LEN 2
+#define EPOCH_MARK '@'
+#define EPOCH_LEN 16
 
 #define WAIT_US 5000000 /* for a bucket's records */
 #define LOOK_US 20000
 
-_Static_assert(OVER_LEN == ID_LEN + NUMBER_LEN * (1 + LIMIT_LEGS_PER_CALL) && OVER_LEN <= UINT8_MAX, "state.h");
+_Static_assert(OVER_LEN == ID_LEN + NUMBER_LEN * (1 + LIMIT_LEGS_PER_CALL) + 1 + EPOCH_LEN && OVER_LEN <= UINT8_MAX,
+               "state.h");
 
 static void begin(struct sbuf *b, uint64_t id, uint8_t next_leg) {
     sbuf_hex(b, id, ID_LEN);
@@ -37,6 +41,8 @@ void owner_over_say(struct engine *e, uint32_t to, const struct call *c) {
         if (leg_is_live(l) || l->state == LEG_IDLE || l->state == LEG_LEFT)
             sbuf_hex(&b, l->number, NUMBER_LEN);
     }
+    sbuf_char(&b, EPOCH_MARK);
+    sbuf_hex(&b, c->epoch, EPOCH_LEN);
     peer_send(e, PEER_OVER, to, c->bucket, sbuf_slice(&b));
 }
 
@@ -173,10 +179,27 @@ static bool come_back(struct engine *e, struct leg *l) {
     return true;
 }
 
-/* It began here and has not been read since, and yet there was another owner: a promoted server has not seen its claim.
- * Where a call arrived, the word may be that of one that it was sent to before. */
-static bool is_undone(const struct engine *e, uint16_t bucket, const struct call *c) {
-    return !c->taken_us && !c->arrived && c->bucket == bucket && owner_is_mine(e, bucket);
+/* 0: it does not say. */
+static uint64_t known_since(struct slice numbers) {
+    const char *at = numbers.n ? memchr(numbers.p, EPOCH_MARK, numbers.n) : NULL;
+    struct slice rest = at ? slice_of(at + 1, numbers.n - (size_t)(at + 1 - numbers.p)) : SLICE_NONE;
+    uint64_t epoch = 0;
+    return at && hex(&rest, EPOCH_LEN, &epoch) ? epoch : 0;
+}
+
+/* It has been here since before that owner had it, and that one's claim is not known any more: a promoted server has
+ * not seen it. By one epoch two may have claimed it, before that server and at it. Where nothing is said of epochs it
+ * must have begun here; had it arrived, the word might be that of one that it was sent to before. */
+static bool is_undone(const struct engine *e, uint16_t bucket, const struct call *c, struct slice numbers) {
+    uint64_t since = known_since(numbers);
+    bool before = since ? c->epoch <= since : !c->taken_us && !c->arrived;
+    return before && c->bucket == bucket && owner_is_mine(e, bucket);
+}
+
+bool owner_over_undoes(const struct engine *e, uint16_t bucket, struct slice bytes) {
+    uint64_t id, next_leg;
+    const struct call *c = hex(&bytes, ID_LEN, &id) && hex(&bytes, NUMBER_LEN, &next_leg) ? find(e, id) : NULL;
+    return c && next_leg && is_undone(e, bucket, c, bytes);
 }
 
 /* Its parties have had that one's requests: a BYE that ends a leg here is to be above them too. */
@@ -220,7 +243,7 @@ static bool take(struct engine *e, uint16_t bucket, struct slice bytes) {
             ask(e, c);
         return true;
     }
-    bool undone = c && is_undone(e, bucket, c);
+    bool undone = c && is_undone(e, bucket, c, bytes);
     if (undone)
         outrun(e, c);
     if (!c)

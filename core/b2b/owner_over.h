@@ -4,8 +4,8 @@
  * from an older record. A dialog that has ended does not come back, so who ended it may say so whenever it learns who
  * has its bucket now: when it forgets the call, or when the store refuses what it has tried to write since.
  *
- * The same word tells who owns a call that began with it, and that it has never read, that another engine has had it
- * meanwhile, by a claim that a promoted server had not seen. What that one told the parties is undone: each leg goes on
+ * The same word tells who owns a call that it has known since before that another engine has had it meanwhile, by a
+ * claim that a promoted server had not seen. What that one told the parties is undone: each leg goes on
  * above its CSeqs and, if it is up, with other ports, of which its party is told (reanchor.h) in the version of the
  * session behind that one's.
  *
@@ -20,6 +20,8 @@
 
 /* To engine `to`, if one is known: of this call those legs are over that are not there any more. */
 void owner_over_say(struct engine *e, uint32_t to, const struct call *c);
+/* Does this word say so of a call that is here? */
+bool owner_over_undoes(const struct engine *e, uint16_t bucket, struct slice bytes);
 /* The same of a call that is over. */
 void owner_over_say_all(struct engine *e, uint32_t to, uint16_t bucket, uint64_t id);
 /* A request in a dialog that is not here is answered 481. */

@@ -68,6 +68,7 @@ enum record_error recover_record(struct engine *e, struct slice key, struct slic
     }
     c->takeovers++;
     c->taken_us = e->now;
+    c->epoch = owner_epoch(e, c->bucket);
     c->record_stored = true;
     e->records++;
     metrics_add(&e->metrics, M_calls_recovered, 1);

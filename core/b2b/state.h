@@ -220,6 +220,7 @@ struct call {
     bool arrived;             /* from another node, with all that it had */
     uint8_t takeovers;        /* attempts to go on with it after an owner's death */
     uint64_t taken_us;
+    uint64_t epoch;           /* of its bucket when it began, was read or arrived here; owner_over.h */
     handle held_first, held_last; /* struct held, in the order of sending */
     handle awaited_by;        /* a call of which something waits for this one's record too */
     struct wheel_node held_timer;
@@ -426,7 +427,7 @@ struct owners {
 
 /* owner_over.h: what was heard of calls that are still being read. */
 #define OVERS_MAX 64
-#define OVER_LEN (16 + 2 * (1 + LIMIT_LEGS_PER_CALL))
+#define OVER_LEN (16 + 2 * (1 + LIMIT_LEGS_PER_CALL) + 17)
 struct overs {
     uint32_t used;
     struct wheel_node timer;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Nodes with their leases: what they say to each other and to the store, and when. */
 #include "core/b2b/owner.h"
+#include "core/b2b/owner_over.h"
 #include "core/b2b/ticket.h"
 #include "tests/sim/sim_cluster.h"
 
@@ -352,7 +353,7 @@ static void arrive(struct world *w, struct sim_fly *f) {
             check_died(w);
         if (ev.kind == EV_SEND_FAILED)
             check_excuse(w);
-        if (over_of(&ev, ev.u.peer.bytes))
+        if (over_of(&ev, ev.u.peer.bytes) && owner_over_undoes(w->e, ev.u.peer.bucket, ev.u.peer.bytes))
             check_undone(w, over_of(&ev, ev.u.peer.bytes));
         w->cluster->passed_on = ev.kind == EV_PEER && ev.u.peer.what == PEER_DATAGRAM;
         world_step_engine(w, &ev);

@@ -207,7 +207,7 @@ void check_undone(struct world *w, uint64_t id) {
     gone.n = 0;
     for (const struct leg *l; (l = pool_next(&w->e->legs, &cursor, &h));) {
         const struct call *c = call_get(w->e, l->call);
-        if (c->id == id && !c->taken_us && !c->arrived)
+        if (c->id == id)
             add(&gone, key_of(l));
     }
     for (uint32_t i = 0; i < gone.n; i++)

@@ -239,17 +239,18 @@ static void store_claim(struct pair *p, unsigned to, uint16_t bucket, uint64_t e
  * its own address; ALICE answers. Then the claim is none, and the first one has the bucket as before. */
 static void claim_undone(struct over_word *o) {
     struct pair *p = o->p;
+    uint64_t epoch = owner_epoch(p->e[0], o->bucket);
     pair_wait(p, 70000000); /* no 200 is in doubt any more */
     act(p, 0, true);
-    store_claim(p, 1, o->bucket, 1);
-    pair_bucket(p, 1, BUCKET_LOADING, o->bucket, 0, 2);
+    store_claim(p, 1, o->bucket, epoch);
+    pair_bucket(p, 1, BUCKET_LOADING, o->bucket, 0, epoch + 1);
     pair_load(p, 1, o->bucket, SL("call"));
-    pair_bucket(p, 1, BUCKET_MINE, o->bucket, 0, 2);
+    pair_bucket(p, 1, BUCKET_MINE, o->bucket, 0, epoch + 1);
     pair_wait(p, 300000);
     pair_entry(p, 1);
     rig_reply(&p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
-    store_claim(p, 0, o->bucket, 2);
-    pair_bucket(p, 0, BUCKET_MINE, o->bucket, 0, 3);
+    store_claim(p, 0, o->bucket, epoch + 1);
+    pair_bucket(p, 0, BUCKET_MINE, o->bucket, 0, epoch + 2);
     act(p, 0, false);
 }
 
@@ -262,23 +263,39 @@ static bool has_port(const struct engine *e, struct told t) {
     return false;
 }
 
-/* Who has had the call all the time tells its parties of its ports again, with what is later than what they heard. */
-static void test_claim_undone(void) {
+/* Its own owner before, too, took it over from another, and told its parties. */
+static void take_over_first(struct over_word *o) {
+    struct pair *p = o->p;
+    pair_wait(p, 70000000);
+    pair_taken_over(p, 0, o->bucket);
+    pair_wait(p, 300000);
+    rig_reply(&p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+    rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
+}
+
+/* Who has had the call all the time tells its parties of its ports again, with what is later than what they heard.
+ * `by_lease`: that the claim is none the other one hears from the lease, and not when it cannot write. */
+static void undone(bool by_lease, bool taken) {
     static const enum rig_name both[] = { ALICE, BOB };
     struct over_word o;
     struct pair *p = over_begin(&o, 2);
     struct told before[2];
+    if (taken)
+        take_over_first(&o);
     p->e[1]->cfg.media_addr = rig_addr(201, 0);
     claim_undone(&o);
     for (unsigned i = 0; i < 2; i++) {
         before[i] = told_of(p, both[i]);
         CHECK_EQ(before[i].host, 201);
     }
-    rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL); /* which it cannot write */
-    CHECK_EQ(pair_calls(p, 1), 0);
-    CHECK_EQ(p->kinds[PEER_OVER], 1);
+    if (by_lease)
+        pair_bucket(p, 1, BUCKET_LOST, o.bucket, p->number[0], owner_epoch(p->e[1], o.bucket));
+    else
+        rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL); /* which it cannot write */
     pair_entry(p, 0);
     pair_wait(p, 400000);
+    CHECK_EQ(pair_calls(p, 1), 0);
+    CHECK_EQ(p->kinds[PEER_OVER], 1);
     for (unsigned i = 0; i < 2; i++) {
         struct told now = told_of(p, both[i]);
         CHECK_TRUE(now.host != 201 && has_port(p->e[0], now));
@@ -290,6 +307,11 @@ static void test_claim_undone(void) {
     pair_wait(p, 120000000);
     CHECK_TRUE(pair_is_quiet(p));
     pair_end(p);
+}
+
+static void test_claim_undone(void) {
+    for (unsigned i = 0; i < 4; i++)
+        undone(i & 1, i & 2);
 }
 
 static unsigned cseq_of(const struct pair *p, enum rig_name who, const char *method) {
