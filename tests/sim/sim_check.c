@@ -319,16 +319,19 @@ static void note_relayed(struct world *w, const struct sip_msg *m) {
     }
 }
 
+/* The transferee would not, or could not: carried out here. What this one's first NOTIFY says, which may be sooner than
+ * a 202 that died, is its own. */
+static void note_here(struct seen_sub *s, const struct transfer *t) {
+    if (s->relayed && t && t->mode != MODE_RELAY)
+        s->relayed = s->excused = false;
+}
+
 static void note_accepted(struct world *w, const struct seen_dialog *d, const struct sip_msg *m, uint8_t to) {
     bool odd = to < SIM_PHONES && (w->phones[to].quirks >> QUIRK_ODD_AGENT & 1) && w->odd.no_notify;
     bool asked = !slice_has_prefix(sip_hdr_value(m, SIP_H_REFER_SUB), SL("false")) &&
                  !branch_seen(w, branch_key(m) ^ 4, false);
     if (m->cseq_method == SIP_M_REFER && asked && !odd) {
-        struct seen_sub *s = note_sub(w, d->key, m->cseq);
-        const struct transfer *t = transfer_of(w, m->to_tag, m->cseq);
-        /* The transferee would not, or could not: carried out here. */
-        if (s->relayed && t && t->mode != MODE_RELAY)
-            s->relayed = s->excused = false;
+        note_here(note_sub(w, d->key, m->cseq), transfer_of(w, m->to_tag, m->cseq));
     } else if (m->cseq_method == SIP_M_SUBSCRIBE) {
         note_sub(w, d->key, 0);
     }
@@ -346,6 +349,8 @@ static void out_notify(struct world *w, const struct seen_dialog *d, const struc
         struct seen_sub *s = &w->seen.subs[i];
         if (s->key != d->key || s->id != id)
             continue;
+        const struct transfer *t = transfer_of(w, m->from_tag, (uint32_t)id);
+        note_here(s, t);
         if (m->cseq == s->notify_cseq) {
             s->final = s->final || (s->lapsed && slice_eq(state.state, SL("terminated")));
             s->open = s->open || s->lapsed;
@@ -353,11 +358,6 @@ static void out_notify(struct world *w, const struct seen_dialog *d, const struc
             s->lapsed = false;
             s->unread = s->unread || !s->open;
             s->excused = s->excused || w->now - s->sent_at >= T1_64 - T2; /* for the last time */
-        }
-        /* Carried out here in the end by the next owner, whose NOTIFY may be sooner than the 202 that died. */
-        if (s->relayed && slice_eq(state.state, SL("terminated"))) {
-            s->final = true;
-            s->notify_cseq = m->cseq; /* and it comes again behind that */
         }
         if (m->cseq == s->notify_cseq || s->relayed)
             return;
@@ -372,7 +372,6 @@ static void out_notify(struct world *w, const struct seen_dialog *d, const struc
         s->to_tag = sim_hash(m->to_tag);
         s->notify_cseq = m->cseq;
         s->final = slice_eq(state.state, SL("terminated"));
-        const struct transfer *t = transfer_of(w, m->from_tag, (uint32_t)id);
         uint16_t status = 0;
         struct slice reason;
         if (t && sip_frag_status(m->body, &status, &reason) && status >= 200 && !w->drained)
