@@ -110,14 +110,14 @@ static void give_back(struct engine *e, struct transfer *t, struct leg *l) {
 }
 
 static void end_left_over(struct engine *e, struct transfer *t, struct leg *l) {
-    if (is_given_back(e, t, l))
+    bool left = is_left_over(e, t, l);
+    bool talks = left && t->recall_step && !is_named(t, l->self); /* settled before who is recalled was called */
+    if (talks || is_given_back(e, t, l)) {
         give_back(e, t, l);
-    if (!is_left_over(e, t, l))
-        return;
-    bool talks = t->recall_step && !is_named(t, l->self); /* settled before who is recalled was called */
-    transfer_role(e, t, l->self, TR_NONE);
-    if (!talks)
+    } else if (left) {
+        transfer_role(e, t, l->self, TR_NONE);
         leg_end(e, l, 487, SLICE_NONE);
+    }
 }
 
 static void end_all_left_over(struct engine *e, struct transfer *t) {
