@@ -173,7 +173,10 @@ static uint16_t bucket_of(const struct engine *e, const struct steer *s, const s
     if (said)
         return e->owners.here;
     const struct leg *l = msg->is_request ? leg_find_request(e, msg) : NULL;
-    return l ? leg_call(e, l)->bucket : s->bucket;
+    if (l)
+        return leg_call(e, l)->bucket;
+    /* Though that is not ours, or not yet: who has its own bucket, and said so, would only send it here again. */
+    return e->owners.hops ? e->owners.here : s->bucket;
 }
 
 /* It has come back by way of another engine: the stub that leads there is of before. */

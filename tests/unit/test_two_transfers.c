@@ -486,11 +486,42 @@ static void test_changed_meanwhile(void) {
     pair_end(s.p);
 }
 
+/* Who takes a call over that had moved asks its parties before all of its bucket has been read. Their answers get to
+ * the owner of their legs' tokens, whose stubs lead there, and wait until it has been. */
+static void test_answer_while_read(void) {
+    struct scene s = scene_new(0, 0);
+    is_refused_and_resumed(&s);
+    pair_wait(s.p, 4000000);
+    CHECK_EQ(pair_calls(s.p, 1), 2);
+    uint16_t bucket = only_call(s.p->e[1])->bucket;
+    uint64_t epoch = owner_epoch(s.p->e[1], bucket) + 1;
+    struct store_op claim = { .verb = STORE_CLAIM, .bucket = bucket, .node = 2, .former = 2, .epoch = epoch - 1 };
+    store_submit(s.p->store, &claim, rig_wall_ms(&s.p->r));
+    pair_bucket(s.p, 1, BUCKET_LOST, bucket, 0, 0);
+    pair_bucket(s.p, 1, BUCKET_LOADING, bucket, 0, epoch);
+    pair_load(s.p, 1, bucket, SL("moved"));
+    pair_load(s.p, 1, bucket, SL("call"));
+    pair_wait(s.p, 500000);
+    CHECK_TRUE(*last_to(&s, ALICE, "INVITE", NULL) != '\0');
+    unsigned before = s.p->kinds[PEER_DATAGRAM];
+    rig_reply(&s.p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+    CHECK_EQ(s.p->kinds[PEER_DATAGRAM] - before, 1);
+    s.p->r.sent_n = 0;
+    memset(s.p->r.sent, 0, sizeof s.p->r.sent);
+    pair_bucket(s.p, 1, BUCKET_MINE, bucket, 0, epoch);
+    pair_wait(s.p, 100000);
+    CHECK_TRUE(*last_to(&s, ALICE, "ACK", NULL) != '\0');
+    CHECK_EQ(metrics_get(engine_metrics(s.p->e[0]), M_peer_dropped), 0);
+    CHECK_EQ(metrics_get(engine_metrics(s.p->e[1]), M_peer_dropped), 0);
+    pair_end(s.p);
+}
+
 int main(void) {
     return UNIT_RUN("transfers over two engines", UNIT(test_attended), UNIT(test_slow_link), UNIT(test_refused),
                     UNIT(test_back), UNIT(test_sent_back), UNIT(test_ended_meanwhile), UNIT(test_owner_followed),
                     UNIT(test_unstable), UNIT(test_no_link), UNIT(test_lost_messages),
                     UNIT(test_death_on_arrival), UNIT(test_message_before_arrival),
                     UNIT(test_death_behind_stubs), UNIT(test_stubs_away),
-                    UNIT(test_stubs_unheard), UNIT(test_stub_is_a_mark), UNIT(test_changed_meanwhile));
+                    UNIT(test_stubs_unheard), UNIT(test_stub_is_a_mark), UNIT(test_changed_meanwhile),
+                    UNIT(test_answer_while_read));
 }
