@@ -419,6 +419,8 @@ void owner_on_bucket(struct engine *e, const struct event *ev) {
         break;
     case BUCKET_RECORD: on_record(e, ev); break;
     case BUCKET_MINE:
+        if (o->of[b] == OWNER_MINE && epoch > o->epoch[b])
+            owner_over_reclaimed(e, b);
         o->of[b] = OWNER_MINE;
         o->epoch[b] = ev->u.bucket.epoch;
         keep(e, b);

@@ -211,6 +211,15 @@ static void outrun(struct engine *e, const struct call *c) {
     }
 }
 
+void owner_over_reclaimed(struct engine *e, uint16_t bucket) {
+    uint32_t cursor = 0;
+    for (struct call *c; (c = chain_next(&e->calls_by_bucket, bucket, &cursor));)
+        if (c->bucket == bucket) {
+            outrun(e, c);
+            call_changed(e, c); /* a next owner begins one gap above what is stored */
+        }
+}
+
 /* They were told to send to that one's ports. */
 static void tell_again(struct engine *e, struct call *c) {
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("was another node's: its parties are told again"));

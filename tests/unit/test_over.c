@@ -342,6 +342,23 @@ static void test_claim_undone_of_what_is_over(void) {
     pair_end(p);
 }
 
+/* What the first one sends before it has that one's word is later, too: here a BYE to BOB, since ALICE hangs up. */
+static void test_claim_undone_before_the_word(void) {
+    struct over_word o;
+    struct pair *p = over_begin(&o, 2);
+    p->e[1]->cfg.media_addr = rig_addr(201, 0);
+    claim_undone(&o);
+    unsigned heard = cseq_of(p, BOB, "INVITE");
+    CHECK_EQ(told_of(p, BOB).host, 201);
+    pair_entry(p, 0);
+    pair_hang_up(p, &o.a, BOB);
+    CHECK_EQ(p->kinds[PEER_OVER], 0);
+    CHECK_TRUE(cseq_of(p, BOB, "BYE") > heard);
+    pair_wait(p, 120000000);
+    CHECK_EQ(pair_calls(p, 0), 0);
+    pair_end(p);
+}
+
 /* ALICE's call, and what BOB was told in it first. */
 struct unknown {
     struct over_word o;
@@ -439,5 +456,6 @@ int main(void) {
     return UNIT_RUN("over", UNIT(test_over), UNIT(test_over_while_loading), UNIT(test_over_while_suspended),
                     UNIT(test_over_and_there_again), UNIT(test_over_and_read_again), UNIT(test_written_again),
                     UNIT(test_claim_undone), UNIT(test_claim_undone_of_what_is_over),
+                    UNIT(test_claim_undone_before_the_word),
                     UNIT(test_hung_up_where_unknown), UNIT(test_not_hung_up), UNIT(test_word_of_one_taken_over));
 }
