@@ -346,6 +346,7 @@ struct seen_sub {
     bool unread;                  /* its answer waits in a node that may go, or it is sent again behind its answer */
     bool unsaid;                  /* no record says that the final one was answered: the next owner repeats it */
     uint64_t sent_at, at;
+    unsigned node;                /* of a cluster, that sent the last NOTIFY */
     uint64_t to_tag;              /* the peer's: a fork that is refused has another */
     bool relayed;                 /* the transferee is the notifier */
 };

@@ -362,6 +362,8 @@ static void out_notify(struct world *w, const struct seen_dialog *d, const struc
         if (m->cseq == s->notify_cseq || s->relayed)
             return;
         s->lapsed = s->was_final = s->unread = false;
+        if (promote_undid_notify(w, leg_of_tag(w->e, m->call_id, m->from_tag), s))
+            s->final = s->open = false;
         if (s->final && !s->unsaid)
             sim_fail(w, "a NOTIFY behind the final one");
         s->unsaid = false;
@@ -371,6 +373,7 @@ static void out_notify(struct world *w, const struct seen_dialog *d, const struc
         s->sent_at = w->now;
         s->to_tag = sim_hash(m->to_tag);
         s->notify_cseq = m->cseq;
+        s->node = cluster_on(w) ? w->cluster->at : 0;
         s->final = slice_eq(state.state, SL("terminated"));
         uint16_t status = 0;
         struct slice reason;

@@ -88,6 +88,12 @@ bool promote_undid_claim(const struct world *w, const struct call *c) {
     return false;
 }
 
+bool promote_undid_notify(const struct world *w, const struct leg *l, const struct seen_sub *s) {
+    const struct call *c = l ? call_get(w->e, l->call) : NULL;
+    bool others = cluster_on(w) && s->sent_at && s->node != w->cluster->at;
+    return c && others && w->faults.went_back && !c->arrived && c->taken_us < s->sent_at;
+}
+
 /* ---- what an engine takes to be stored is ---- */
 
 static void check_stored(struct world *w, const struct call *c) {
