@@ -240,9 +240,11 @@ static void on_renewed(struct lease *l, const struct event *ev) {
     l->answered_n = number + 1;
     uint64_t until = l->asked_us[number % LEASE_ASKED_MAX] + LEASE_LIFE_US;
     l->until_us = until > l->until_us ? until : l->until_us;
-    l->ran_out = l->now >= l->until_us;
-    if (l->reachable_us == LEASE_NEVER)
+    /* Who has slept beyond its lease does not know that it was reachable meanwhile, and who is cut off from it, and was
+     * alone by that, is still to hear from here. */
+    if (l->reachable_us == LEASE_NEVER || l->ran_out)
         l->reachable_us = l->now;
+    l->ran_out = l->now >= l->until_us;
     note_list(l, ev->u.store.value);
 }
 

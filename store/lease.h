@@ -11,8 +11,9 @@
  * another's. A bucket is owned from LEASE_MINE to LEASE_LOST or lease_given(), by the epoch that the store gave.
  *
  * - A dead node's bucket is claimed once the store has been reachable for a lease and its grace, so that the store's
- *   own outage is nobody's death; one that nobody has, after a renewal and its grace; one that its owner has let go
- *   of, and says so, at once. Lazily when it is asked for, eagerly by whose it should be.
+ *   own outage is nobody's death, and where our own lease had run out, since it was renewed; one that nobody has, after
+ *   a renewal and its grace; one that its owner has let go of, and says so, at once. Lazily when it is asked for,
+ *   eagerly by whose it should be.
  * - A bucket with a record of a format that this node does not read, and a living one says that it does, is left to
  *   that one: before anything is acted on where such a node lives at the claim, else as soon as one comes. (A newer
  *   node may die before it has written again what an older one is to take over.)

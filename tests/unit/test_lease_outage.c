@@ -69,6 +69,34 @@ static void test_up_and_away(void) {
     world_end();
 }
 
+/* One slept beyond its lease, so that the other was alone when it was cut from the store, and goes on. Woken, and asked
+ * at once for what is the other's, it claims nothing before that one has heard that it reaches the store. */
+static void test_woken_beside_cut(void) {
+    world_new(2);
+    (void)until_all_owned(10 * SEC);
+    run(15 * SEC); /* each knows all the other's epochs, and is not surprised by one */
+    w.nodes[1].runs = false;
+    run(8 * SEC);
+    CHECK_EQ(owned(0), LIMIT_BUCKETS);
+    w.nodes[0].cut = true;
+    run(9 * SEC - w.now % SEC + 10 * MS); /* they have just said it, and do in a second again */
+    CHECK_EQ(owned(0), LIMIT_BUCKETS);
+    w.nodes[1].runs = true;
+    run(200 * MS);
+    CHECK_TRUE(lease_store_ok(w.nodes[1].l) && !w.nodes[1].suspended);
+    for (unsigned b = 0; b < 8; b++)
+        input(1, (struct lease_input){ .kind = LEASE_IN_ASK, .bucket = (uint16_t)b });
+    for (unsigned i = 0; i < 800 && owned(1) < LIMIT_BUCKETS; i++) {
+        run(10 * MS);
+        for (unsigned b = 0; b < LIMIT_BUCKETS; b++)
+            CHECK_FALSE(acts(&w.nodes[0], b) && acts(&w.nodes[1], b));
+    }
+    CHECK_EQ(owned(1), LIMIT_BUCKETS);
+    CHECK_TRUE(w.nodes[0].suspended);
+    world_end();
+}
+
 int main(void) {
-    return UNIT_RUN("lease in an outage", UNIT(test_outage), UNIT(test_up_behind_outage), UNIT(test_up_and_away));
+    return UNIT_RUN("lease in an outage", UNIT(test_outage), UNIT(test_up_behind_outage), UNIT(test_up_and_away),
+                    UNIT(test_woken_beside_cut));
 }
