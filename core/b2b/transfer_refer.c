@@ -252,7 +252,8 @@ void transfer_begin(struct engine *e, struct transfer *t, const struct sip_msg *
         transfer_call_target(e, t);
 }
 
-/* Its owner died before the 202, and the next one has carried the transfer to its end. */
+/* Its transfer is over: carried to its end by the next owner, where one died before the 202; or where its call was
+ * before it moved here, and the 202 was lost. */
 static bool answer_done(struct engine *e, const struct leg *l, const struct sip_msg *msg, handle txn) {
     bool quiet = slice_has_prefix(sip_hdr_value(msg, SIP_H_REFER_SUB), SL("false"));
     struct uas_response r = { .status = quiet || e->cfg.accept == ACCEPT_200 ? 200 : 202,
@@ -265,8 +266,9 @@ static bool answer_done(struct engine *e, const struct leg *l, const struct sip_
 bool transfer_accepted_again(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
     struct transfer *t = transfer_get(e, l->transfer);
     bool in_dialog = msg->to_tag.p != NULL;
-    /* Only in a call taken over may it be one that was accepted: else its CSeq has been seen. */
-    if (leg_call(e, l)->taken_us && in_dialog && l->refer_done == msg->cseq)
+    /* Only on a leg that was read from a record does its CSeq let it come here again: in a call taken over, in one that
+     * has moved, or in one that such a leg was joined to. */
+    if (in_dialog && l->refer_done && l->refer_done == msg->cseq)
         return answer_done(e, l, msg, txn);
     if (!t || !leg_call(e, l)->taken_us || t->refer_cseq != msg->cseq)
         return false;

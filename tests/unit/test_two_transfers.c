@@ -516,6 +516,35 @@ static void test_answer_while_read(void) {
     pair_end(s.p);
 }
 
+/* ALICE's transfer is over, of whose REFER she has no answer, and her call has moved for BOB's: her REFER, sent again
+ * where that came to, is answered as it was, and no second one begins. Nor is one that has not been carried out
+ * taken for it. */
+static void test_refer_again_behind_move(void) {
+    struct scene s = scene_new(0, 1);
+    pair_entry(s.p, 0);
+    rig_refer(&s.p->r, &s.a, CAROL, NULL);
+    rig_reply(&s.p->r, ALICE, "NOTIFY", 200, "", NULL);
+    rig_reply(&s.p->r, CAROL, "INVITE", 603, "", NULL);
+    rig_reply(&s.p->r, ALICE, "NOTIFY", 200, "", NULL);
+    pair_wait(s.p, 1000000);
+    is_refused_and_resumed(&s);
+    CHECK_EQ(pair_calls(s.p, 0), 0);
+    pair_entry(s.p, 1);
+    s.p->r.sent_n = 0;
+    memset(s.p->r.sent, 0, sizeof s.p->r.sent);
+    s.a.cseq--;
+    rig_refer(&s.p->r, &s.a, CAROL, NULL);
+    pair_wait(s.p, 100000);
+    CHECK_TRUE(*last_to(&s, ALICE, "SIP/2.0 202", "REFER") != '\0');
+    CHECK_TRUE(*last_to(&s, ALICE, "NOTIFY", NULL) == '\0');
+    CHECK_TRUE(*last_to(&s, CAROL, "INVITE", NULL) == '\0');
+    CHECK_EQ(metrics_get(engine_metrics(s.p->e[1]), M_transfers_started), 1);
+    rig_refer(&s.p->r, &s.a, CAROL, NULL);
+    CHECK_TRUE(*last_to(&s, ALICE, "NOTIFY", NULL) != '\0');
+    CHECK_TRUE(*last_to(&s, CAROL, "INVITE", NULL) != '\0');
+    pair_end(s.p);
+}
+
 int main(void) {
     return UNIT_RUN("transfers over two engines", UNIT(test_attended), UNIT(test_slow_link), UNIT(test_refused),
                     UNIT(test_back), UNIT(test_sent_back), UNIT(test_ended_meanwhile), UNIT(test_owner_followed),
@@ -523,5 +552,5 @@ int main(void) {
                     UNIT(test_death_on_arrival), UNIT(test_message_before_arrival),
                     UNIT(test_death_behind_stubs), UNIT(test_stubs_away),
                     UNIT(test_stubs_unheard), UNIT(test_stub_is_a_mark), UNIT(test_changed_meanwhile),
-                    UNIT(test_answer_while_read));
+                    UNIT(test_answer_while_read), UNIT(test_refer_again_behind_move));
 }
