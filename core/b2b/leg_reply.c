@@ -326,7 +326,8 @@ static struct leg_event reinvite_answered(struct engine *e, struct leg *l, const
                             .status = msg->status };
     close_reinvite(e, l);
     bool elsewhere = adopted && !l->late_offer && !media_is_here(e, l);
-    l->session_unsure = l->session_unsure && (elsewhere || (l->own_invite && l->late_offer));
+    /* An offer of its own settles nothing yet: its answer does (leg_ack), and that may not come. */
+    l->session_unsure = l->session_unsure && (elsewhere || l->late_offer);
     l->refreshing = false;
     dialog_refresh(&l->dlg, &e->ua, msg);
     note_peer(e, l, msg);
