@@ -376,26 +376,47 @@ static void try_waiting(struct engine *e) {
 
 /* A step's worth of BYEs; the rest follows at once in the next step. */
 #define DRAIN_CALLS_A_STEP 16
+#define DRAIN_LOOK_US 20000
+
+/* A transfer whose own parties have left may still wait for the target, a leg of another call. */
+static bool is_to_be_drained(const struct engine *e, const struct call *c) {
+    bool live = c->transfer != HANDLE_NONE;
+    for (unsigned i = 0; i < c->leg_count; i++)
+        live = live || leg_is_live(leg_get(e, c->legs[i]));
+    return live && (!e->drain_unknown || call_is_unknown(c));
+}
+
+/* Its legs, or those of its transfer, are as a record has them: nothing can be sent to them, and the relay does not
+ * know of them, before their call goes on. */
+static bool is_being_read(const struct engine *e, const struct call *c) {
+    const struct transfer *t = transfer_get(e, c->transfer);
+    return c->resuming || (t && transfer_parties_come(e, t));
+}
+
+static void drain_call(struct engine *e, struct call *c) {
+    struct transfer *t = transfer_get(e, c->transfer);
+    if (t)
+        transfer_shut_down(e, t);
+    c->history.end = CALL_END_DRAIN;
+    call_end(e, c, 503, SL("Reason: SIP;cause=503;text=\"Shutting down\"\r\n"));
+}
 
 static void drain_calls(struct engine *e) {
     uint32_t cursor = 0, n = 0;
+    bool early = false;
     handle h;
     for (struct call *c; n < DRAIN_CALLS_A_STEP && (c = pool_next(&e->calls, &cursor, &h));) {
-        /* A transfer whose own parties have left may still wait for the target, a leg of another call. */
-        bool live = c->transfer != HANDLE_NONE;
-        for (unsigned i = 0; i < c->leg_count; i++)
-            live = live || leg_is_live(leg_get(e, c->legs[i]));
-        if (!live || (e->drain_unknown && !call_is_unknown(c)))
+        if (!is_to_be_drained(e, c))
             continue;
-        struct transfer *t = transfer_get(e, c->transfer);
-        if (t)
-            transfer_shut_down(e, t);
-        c->history.end = CALL_END_DRAIN;
-        call_end(e, c, 503, SL("Reason: SIP;cause=503;text=\"Shutting down\"\r\n"));
+        if (is_being_read(e, c)) {
+            early = true;
+            continue;
+        }
+        drain_call(e, c);
         n++;
     }
-    if (n == DRAIN_CALLS_A_STEP)
-        wheel_set(&e->wheel, &e->drain_timer, e->now);
+    if (n == DRAIN_CALLS_A_STEP || early)
+        wheel_set(&e->wheel, &e->drain_timer, e->now + (n == DRAIN_CALLS_A_STEP ? 0 : DRAIN_LOOK_US));
 }
 
 /* Read from a record, whose attempt is still being counted. */

@@ -46,6 +46,8 @@ bool transfer_is_decided(const struct transfer *t);
 void transfer_resume(struct engine *e, struct transfer *t);
 /* It waits for parties that are not here, or whose call has been read and does not go on yet. */
 bool transfer_awaits(const struct engine *e, const struct transfer *t);
+/* The call of one of them has been read, and its legs are not as they were left before it goes on. */
+bool transfer_parties_come(const struct engine *e, const struct transfer *t);
 /* Something happens to a party: the wait for the others is over, and the timer is what it was. True: it had waited, and
  * behind that event transfer_resume_now is due; t may be NULL. */
 bool transfer_wait_over(struct engine *e, struct transfer *t);

@@ -27,8 +27,7 @@ static bool is_resuming(const struct engine *e, handle call) {
     return c && c->resuming;
 }
 
-/* Their call has been read, and their legs are not as they were left before it goes on. */
-static bool parties_come(const struct engine *e, const struct transfer *t) {
+bool transfer_parties_come(const struct engine *e, const struct transfer *t) {
     struct leg *legs[PARTY_LEGS_MAX];
     bool any = is_resuming(e, t->consult_call);
     unsigned n = any ? 0 : party_legs(e, t, legs);
@@ -38,7 +37,7 @@ static bool parties_come(const struct engine *e, const struct transfer *t) {
 }
 
 bool transfer_awaits(const struct engine *e, const struct transfer *t) {
-    return t->resuming && (transfer_awaits_party(t) || parties_come(e, t));
+    return t->resuming && (transfer_awaits_party(t) || transfer_parties_come(e, t));
 }
 
 bool transfer_is_decided(const struct transfer *t) {
@@ -47,7 +46,7 @@ bool transfer_is_decided(const struct transfer *t) {
 
 /* Records of its other parties may still come: nothing is decided without them before the wait is over. */
 static bool waits_for_parties(struct engine *e, struct transfer *t) {
-    bool come = t->resuming && parties_come(e, t), over = t->resuming && !come && !wheel_is_set(&t->timer);
+    bool come = t->resuming && transfer_parties_come(e, t), over = t->resuming && !come && !wheel_is_set(&t->timer);
     if (over || !(come || transfer_awaits_party(t)) || transfer_is_decided(t)) {
         transfer_wait_over(e, t);
         return false;
