@@ -22,6 +22,25 @@ static inline struct scene scene_at(struct engine_config *config, unsigned first
     return s;
 }
 
+/* The first call has moved from the first to the second engine, where its transfer was refused, and talks on; its media
+ * has another relay now. */
+static inline struct scene scene_moved(struct engine_config *config, unsigned entry) {
+    struct scene s = scene_at(config, 0, entry);
+    rig_refer(&s.p->r, &s.b, CAROL, &s.c);
+    pair_wait(s.p, 100000);
+    rig_reply(&s.p->r, BOB, "NOTIFY", 200, "", NULL);
+    rig_reply(&s.p->r, CAROL, "INVITE", 603, "", NULL);
+    for (unsigned i = 0; i < 2; i++) {
+        rig_reply(&s.p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+        rig_reply(&s.p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
+        rig_reply(&s.p->r, BOB, "NOTIFY", 200, "", NULL);
+        pair_wait(s.p, 300000);
+    }
+    pair_wait(s.p, 4000000);
+    CHECK_EQ(pair_calls(s.p, 1), 2);
+    return s;
+}
+
 static inline const char *last_to(struct scene *s, enum rig_name who, const char *start, const char *method) {
     return rig_last(&s->p->r, who, start, method);
 }

@@ -27,15 +27,21 @@ static void test_outage(void) {
     world_end();
 }
 
-/* Connected again behind an outage of many renewals, nobody acts before the store has said what is his: for want of an
- * answer to those it is not away again, but for want of one to the next. */
-static void test_up_behind_outage(void) {
+/* Of two nodes; how many buckets the first one has, and goes on with. */
+static unsigned outage_begin(void) {
     world_new(2);
     (void)until_all_owned(10 * SEC);
     unsigned had = owned(0);
     w.nodes[0].cut = w.nodes[1].cut = true;
     run(10 * SEC);
     CHECK_EQ(owned(0), had);
+    return had;
+}
+
+/* Connected again behind an outage of many renewals, nobody acts before the store has said what is his: for want of an
+ * answer to those it is not away again, but for want of one to the next. */
+static void test_up_behind_outage(void) {
+    unsigned had = outage_begin();
     w.nodes[0].unanswered = true;
     input(0, (struct lease_input){ .kind = LEASE_IN_STORE_UP });
     run(1900 * MS);
@@ -54,12 +60,7 @@ static void test_up_behind_outage(void) {
 
 /* It answers no more right after that: the others' word that it is away for all of them was of before. */
 static void test_up_and_away(void) {
-    world_new(2);
-    (void)until_all_owned(10 * SEC);
-    unsigned had = owned(0);
-    w.nodes[0].cut = w.nodes[1].cut = true;
-    run(10 * SEC);
-    CHECK_EQ(owned(0), had);
+    unsigned had = outage_begin();
     input(0, (struct lease_input){ .kind = LEASE_IN_STORE_UP });
     CHECK_TRUE(w.nodes[0].suspended);
     run(20 * MS);

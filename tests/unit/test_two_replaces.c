@@ -31,24 +31,6 @@ static void test_invite_replaces(void) {
     pair_end(p);
 }
 
-/* The first call has moved to the second engine, where its transfer was refused, and talks on. */
-static struct scene scene_moved(void) {
-    struct scene s = scene_at(&config, 0, 2);
-    rig_refer(&s.p->r, &s.b, CAROL, &s.c);
-    pair_wait(s.p, 100000);
-    rig_reply(&s.p->r, BOB, "NOTIFY", 200, "", NULL);
-    rig_reply(&s.p->r, CAROL, "INVITE", 603, "", NULL);
-    for (unsigned i = 0; i < 2; i++) {
-        rig_reply(&s.p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
-        rig_reply(&s.p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
-        rig_reply(&s.p->r, BOB, "NOTIFY", 200, "", NULL);
-        pair_wait(s.p, 300000);
-    }
-    pair_wait(s.p, 4000000);
-    CHECK_EQ(pair_calls(s.p, 1), 2);
-    return s;
-}
-
 /* BOB's INVITE, whose Call-ID belongs to that engine, is to replace his dialog of the call that has moved; with another
  * Call-ID than that has, if `forged`. */
 static void invite_replacing(struct scene *s, struct rig_dialog *n, unsigned owner, bool forged) {
@@ -65,7 +47,7 @@ static void invite_replacing(struct scene *s, struct rig_dialog *n, unsigned own
 static void test_invite_replaces_moved(void) {
     for (unsigned owner = 0; owner < 2; owner++)
         for (unsigned entry = 0; entry < 2; entry++) {
-            struct scene s = scene_moved();
+            struct scene s = scene_moved(&config, 2);
             struct rig_dialog n;
             pair_entry(s.p, entry);
             invite_replacing(&s, &n, owner, false);
@@ -87,7 +69,7 @@ static void test_invite_replaces_moved(void) {
 static void test_cancel_replaces_moved(void) {
     for (unsigned owner = 0; owner < 2; owner++)
         for (unsigned entry = 0; entry < 2; entry++) {
-            struct scene s = scene_moved();
+            struct scene s = scene_moved(&config, 2);
             struct rig_dialog n;
             pair_entry(s.p, entry);
             invite_replacing(&s, &n, owner, false);
@@ -114,7 +96,7 @@ static void acknowledge(struct scene *s, const struct rig_dialog *n, const char 
 static void test_invite_replaces_nothing(void) {
     for (unsigned owner = 0; owner < 2; owner++)
         for (unsigned entry = 0; entry < 2; entry++) {
-            struct scene s = scene_moved();
+            struct scene s = scene_moved(&config, 2);
             struct rig_dialog n;
             pair_entry(s.p, entry);
             invite_replacing(&s, &n, owner, true);
@@ -132,7 +114,7 @@ static void test_invite_replaces_nothing(void) {
 /* BOB's REFER from outside the dialog of the call that has moved, or of none, goes there as well. */
 static void test_target_dialog_moved(void) {
     for (unsigned i = 0; i < 8; i++) {
-        struct scene s = scene_moved();
+        struct scene s = scene_moved(&config, 2);
         struct rig_dialog n;
         char headers[512];
         pair_entry(s.p, i & 1);
