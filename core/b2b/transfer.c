@@ -502,6 +502,8 @@ static void do_note_notified(struct engine *e, struct transfer *t, uint16_t stat
 static void do_leave(struct engine *e, struct transfer *t, uint16_t status) {
     struct leg *old = leg_get(e, t->replaced);
     (void)status;
+    if (transfer_looks_again(e, t))
+        return;
     /* A target that never ended the dialog it replaced (RFC 3891 section 3 says it must). */
     if (t->committed && old && old->self != t->target && leg_is_live(old))
         leg_end(e, old, 480, SLICE_NONE);
@@ -510,6 +512,8 @@ static void do_leave(struct engine *e, struct transfer *t, uint16_t status) {
 
 static void do_end_transferor(struct engine *e, struct transfer *t, uint16_t status) {
     struct leg *b = leg_get(e, t->transferor);
+    if (transfer_looks_again(e, t))
+        return;
     if (b && leg_is_live(b))
         leg_end(e, b, 480, SLICE_NONE);
     do_leave(e, t, status);
@@ -587,6 +591,6 @@ void transfer_on_timer(struct engine *e, struct transfer *t) {
         transfer_resume(e, t);
     else if (t->mode == MODE_RELAY)
         transfer_relay_timer(e, t);
-    else
+    else if (!transfer_looks_again(e, t))
         transfer_step(e, t, TRANSFER_EV_TIMER, 408);
 }

@@ -48,6 +48,8 @@ void transfer_resume(struct engine *e, struct transfer *t);
 bool transfer_awaits(const struct engine *e, const struct transfer *t);
 /* The call of one of them has been read, and its legs are not as they were left before it goes on. */
 bool transfer_parties_come(const struct engine *e, const struct transfer *t);
+/* The same, and its timer is set to what is to be done behind that: nothing can be done to such a leg before. */
+bool transfer_looks_again(struct engine *e, struct transfer *t);
 /* Something happens to a party: the wait for the others is over, and the timer is what it was. True: it had waited, and
  * behind that event transfer_resume_now is due; t may be NULL. */
 bool transfer_wait_over(struct engine *e, struct transfer *t);

@@ -11,6 +11,7 @@
 
 #define PARTIES_WAIT_US 5000000
 #define LOOK_AGAIN_US 2000
+#define PARTIES_LOOK_US 20000
 
 bool transfer_wait_over(struct engine *e, struct transfer *t) {
     bool waited = t->resuming;
@@ -38,6 +39,13 @@ bool transfer_parties_come(const struct engine *e, const struct transfer *t) {
 
 bool transfer_awaits(const struct engine *e, const struct transfer *t) {
     return t->resuming && (transfer_awaits_party(t) || transfer_parties_come(e, t));
+}
+
+bool transfer_looks_again(struct engine *e, struct transfer *t) {
+    bool come = transfer_parties_come(e, t);
+    if (come)
+        wheel_set(&e->wheel, &t->timer, e->now + PARTIES_LOOK_US);
+    return come;
 }
 
 bool transfer_is_decided(const struct transfer *t) {
