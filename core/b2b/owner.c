@@ -162,6 +162,10 @@ static bool is_for_whoever_gets_it(const struct sip_msg *msg, const struct steer
     return s->by == STEER_HASH && (!msg->is_request || (msg->method == SIP_M_OPTIONS && !msg->to_tag.p));
 }
 
+static const struct leg *leg_of(const struct engine *e, const struct sip_msg *msg) {
+    return msg->is_request ? leg_find_request(e, msg) : leg_find_local(e, msg->call_id, msg->from_tag);
+}
+
 /* Its own, but where somebody else has said whose it is, or the dialog is one that has moved here. That one's word
  * comes first of what is in no dialog. */
 static uint16_t bucket_of(const struct engine *e, const struct steer *s, const struct sip_msg *msg) {
@@ -172,7 +176,7 @@ static uint16_t bucket_of(const struct engine *e, const struct steer *s, const s
         return s->bucket;
     if (said)
         return e->owners.here;
-    const struct leg *l = msg->is_request ? leg_find_request(e, msg) : NULL;
+    const struct leg *l = leg_of(e, msg);
     if (l)
         return leg_call(e, l)->bucket;
     /* Though that is not ours, or not yet: who has its own bucket, and said so, would only send it here again. */
@@ -185,6 +189,14 @@ static bool is_here(const struct engine *e, const struct sip_msg *msg) {
     return l && owner_is_mine(e, leg_call(e, l)->bucket);
 }
 
+/* Its leg had moved here, and has ended, and its stubs have gone: nobody else knows what it is. */
+static bool answers_ended(const struct engine *e, uint16_t bucket, const struct sip_msg *msg) {
+    if (msg->is_request || owner_is_mine(e, bucket))
+        return false;
+    const struct txn *t = txn_find_client(&e->txns, msg);
+    return t && !leg_get(e, t->ctx);
+}
+
 bool owner_takes(struct engine *e, const struct event *in, const struct sip_msg *msg) {
     struct owners *o = &e->owners;
     struct steer s = steer_msg(&o->steering, msg);
@@ -192,7 +204,7 @@ bool owner_takes(struct engine *e, const struct event *in, const struct sip_msg 
         metrics_add(&e->metrics, M_peer_dropped, 1);
         return false;
     }
-    if (is_for_whoever_gets_it(msg, &s))
+    if (is_for_whoever_gets_it(msg, &s) || answers_ended(e, s.bucket, msg))
         return true;
     uint16_t bucket = bucket_of(e, &s, msg);
     uint16_t moved = owner_is_mine(e, bucket) ? moved_to(e, bucket, &s, msg) : TOKEN_BUCKETS;

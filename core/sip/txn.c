@@ -95,12 +95,21 @@ static unsigned response_event(const struct txn *t, uint16_t status) {
     return status < 200 ? ICT_EV_R1XX : status < 300 ? ICT_EV_R2XX : ICT_EV_R3XX_6XX;
 }
 
-struct txn_event txn_recv_response(struct txn_layer *l, struct outbox *o, uint64_t now, const struct sip_msg *msg) {
-    struct txn_event ev = { .kind = TXN_STRAY, .method = (uint8_t)msg->cseq_method };
+static struct txn *find_client(const struct txn_layer *l, const struct sip_msg *msg) {
     struct txn *t = NULL;
     if (msg->via.branch.n)
         t = find(l, txn_key_client(l, msg->via.branch, msg->cseq_method, msg->cseq_method_name));
-    if (!t || is_unsent(t)) {
+    return t && !is_unsent(t) ? t : NULL;
+}
+
+const struct txn *txn_find_client(const struct txn_layer *l, const struct sip_msg *msg) {
+    return find_client(l, msg);
+}
+
+struct txn_event txn_recv_response(struct txn_layer *l, struct outbox *o, uint64_t now, const struct sip_msg *msg) {
+    struct txn_event ev = { .kind = TXN_STRAY, .method = (uint8_t)msg->cseq_method };
+    struct txn *t = find_client(l, msg);
+    if (!t) {
         metrics_add(l->metrics, M_responses_stray, 1);
         return ev;
     }

@@ -231,8 +231,10 @@ void txn_client_send(struct txn_layer *l, struct outbox *o, uint64_t now, handle
 /* One that was made of an INVITE which another process has sent, and had a provisional response to: Proceeding. */
 void txn_client_adopt(struct txn_layer *l, handle txn);
 
-/* Matched by top Via branch and CSeq method (section 17.1.3); that the Via is ours is for the caller to see (18.1.2).
- * The ACK to a non-2xx is made and sent here (17.1.1.3). msg is a response. */
+/* Which one a response is for: by top Via branch and CSeq method (section 17.1.3). NULL: none that was sent here. */
+const struct txn *txn_find_client(const struct txn_layer *l, const struct sip_msg *msg);
+/* Of that one; that the Via is ours is for the caller to see (18.1.2). The ACK to a non-2xx is made and sent here
+ * (17.1.1.3). msg is a response. */
 struct txn_event txn_recv_response(struct txn_layer *l, struct outbox *o, uint64_t now, const struct sip_msg *msg);
 
 /* CANCEL for a client INVITE (section 9.1). extra: whole header lines with CRLF (Reason ...), or SLICE_NONE. Sent now

@@ -532,6 +532,41 @@ static void test_refer_again_behind_move(void) {
     pair_end(s.p);
 }
 
+static unsigned long cseq_of(const char *msg) {
+    const char *at = strstr(msg, "CSeq: ");
+    return at ? strtoul(at + 6, NULL, 10) : 0;
+}
+
+/* What a call that has moved asks is answered at the node that asked, which does not know just now who has the buckets
+ * that the legs' tokens name: it needs nobody for that. `ended`: the leg has gone, and its stubs with it. */
+static void answer_at_asker(bool ended) {
+    struct scene s = scene_new(0, 0);
+    is_refused_and_resumed(&s);
+    pair_wait(s.p, 4000000);
+    pair_entry(s.p, 1);
+    rig_request(&s.p->r, &s.b, "INVITE", "", rig_sdp("0", "sendonly", 41000));
+    unsigned long invite = cseq_of(last_to(&s, ALICE, "INVITE", NULL));
+    CHECK_TRUE(invite > cseq_of(last_to(&s, ALICE, "ACK", NULL)));
+    if (ended) {
+        rig_request(&s.p->r, &s.b, "BYE", "", "");
+        rig_reply(&s.p->r, ALICE, "BYE", 200, "", NULL);
+        pair_wait(s.p, 200000);
+        CHECK_EQ(pair_calls(s.p, 1), 1);
+    }
+    for (unsigned b = 0; b < LIMIT_BUCKETS; b++)
+        if (pair_owner(b) == 0)
+            pair_bucket(s.p, 1, BUCKET_OWNER, b, PEER_NONE, 0);
+    rig_reply(&s.p->r, ALICE, "INVITE", 200, rig_sdp("0", "recvonly", 40000), NULL);
+    CHECK_EQ(cseq_of(last_to(&s, ALICE, "ACK", NULL)), invite);
+    CHECK_EQ(metrics_get(engine_metrics(s.p->e[1]), M_peer_waited), 0);
+    pair_end(s.p);
+}
+
+static void test_answer_at_asker(void) {
+    answer_at_asker(false);
+    answer_at_asker(true);
+}
+
 int main(void) {
     return UNIT_RUN("transfers over two engines", UNIT(test_attended), UNIT(test_slow_link), UNIT(test_refused),
                     UNIT(test_back), UNIT(test_sent_back), UNIT(test_ended_meanwhile), UNIT(test_owner_followed),
@@ -539,5 +574,6 @@ int main(void) {
                     UNIT(test_death_on_arrival), UNIT(test_message_before_arrival),
                     UNIT(test_death_behind_stubs), UNIT(test_stubs_away),
                     UNIT(test_stubs_unheard), UNIT(test_stub_is_a_mark), UNIT(test_changed_meanwhile),
-                    UNIT(test_answer_while_read), UNIT(test_refer_again_behind_move));
+                    UNIT(test_answer_while_read), UNIT(test_refer_again_behind_move),
+                    UNIT(test_answer_at_asker));
 }
