@@ -232,6 +232,8 @@ struct leg_event leg_session_on_timer(struct engine *e, struct leg *l);
 void leg_session_ask(struct engine *e, struct leg *l);
 /* Its owner died: the refreshes since its last record are not known here, so nobody is hung up on at once. */
 void leg_session_resume(struct engine *e, struct leg *l);
+/* The same of one that another engine may have had meanwhile: what is due before then waits until then. */
+void leg_session_put_off(struct engine *e, struct leg *l, uint64_t until);
 void leg_session_stop(struct engine *e, struct leg *l);
 
 /* ---- digest as a client (leg_auth.c) ---- */

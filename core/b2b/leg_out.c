@@ -117,9 +117,9 @@ bool leg_reinvite(struct engine *e, struct leg *l, struct slice sdp, struct slic
     return send_reinvite(e, l, sdp, extra, e->cfg.invite_timeout_us);
 }
 
-/* Busy: looked at again soon; the wait is bounded by retry_until. */
+/* Busy, or there is to be word first: looked at again soon; the wait is bounded by retry_until. */
 static void try_reoffer(struct engine *e, struct leg *l) {
-    if (!leg_is_busy(l)) {
+    if (!leg_is_busy(l) && e->now >= leg_call(e, l)->word_until) {
         l->own_invite = true;
         l->reoffer_waits = false;
         struct slice wanted = leg_str(l, LEG_SDP_WANTED), sdp = SLICE_NONE;

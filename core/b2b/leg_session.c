@@ -167,10 +167,19 @@ bool leg_session_refresh_invite(struct engine *e, struct leg *l, const struct si
     return sdp.p && leg_answer(e, l, sdp, SLICE_NONE);
 }
 
-void leg_session_resume(struct engine *e, struct leg *l) {
+static void go_on(struct engine *e, struct leg *l, uint64_t refresh_at) {
     uint64_t grace = e->now + SECOND_US * 32;
     if (l->session_ends && l->session_ends < grace)
         l->session_ends = grace;
     if (l->session_ends)
-        arm(e, l, l->session.ours ? e->now + RETRY_US : l->session_ends);
+        arm(e, l, l->session.ours ? refresh_at : l->session_ends);
+}
+
+void leg_session_resume(struct engine *e, struct leg *l) {
+    go_on(e, l, e->now + RETRY_US);
+}
+
+void leg_session_put_off(struct engine *e, struct leg *l, uint64_t until) {
+    if (l->session_timer.deadline_us < until)
+        go_on(e, l, until);
 }

@@ -21,6 +21,7 @@
 
 #define WAIT_US 5000000 /* for a bucket's records */
 #define LOOK_US 20000
+#define WORD_US 2000000 /* for that of a claim that was undone: its owner hears of that when we do */
 
 _Static_assert(OVER_LEN == ID_LEN + NUMBER_LEN * (1 + LIMIT_LEGS_PER_CALL) + 1 + EPOCH_LEN && OVER_LEN <= UINT8_MAX,
                "state.h");
@@ -211,11 +212,21 @@ static void outrun(struct engine *e, const struct call *c) {
     }
 }
 
+/* What is due at once has waited while we were suspended. Its o= version would be none above that one's, and by how
+ * much it is to be above only the word says. */
+static void wait_for_word(struct engine *e, struct call *c) {
+    c->word_until = e->now + WORD_US;
+    for (unsigned i = 0; i < c->leg_count; i++)
+        leg_session_put_off(e, leg_get(e, c->legs[i]), c->word_until);
+}
+
 void owner_over_reclaimed(struct engine *e, uint16_t bucket) {
     uint32_t cursor = 0;
     for (struct call *c; (c = chain_next(&e->calls_by_bucket, bucket, &cursor));)
         if (c->bucket == bucket) {
             outrun(e, c);
+            if (e->owners.suspended) /* else nobody else could claim it */
+                wait_for_word(e, c);
             call_changed(e, c); /* a next owner begins one gap above what is stored */
         }
 }
@@ -253,8 +264,10 @@ static bool take(struct engine *e, uint16_t bucket, struct slice bytes) {
         return true;
     }
     bool undone = c && is_undone(e, bucket, c, bytes);
-    if (undone)
+    if (undone) {
+        c->word_until = 0;
         outrun(e, c);
+    }
     if (!c)
         delete_record(e, id, bucket, next_leg);
     else if (!c->resuming && owner_is_mine(e, c->bucket))

@@ -25,7 +25,9 @@ bool owner_over_undoes(const struct engine *e, uint16_t bucket, struct slice byt
 /* The same of a call that is over. */
 void owner_over_say_all(struct engine *e, uint32_t to, uint16_t bucket, uint64_t id);
 /* The bucket is ours as before, and had to be claimed anew: our lease had run out, and such a claim may have been made
- * and undone meanwhile. We may send before that one's word of it has come, and do so above its CSeqs. */
+ * and undone meanwhile. We may send before that one's word of it has come, and do so above its CSeqs. Where we are
+ * suspended, what we would offer the parties by ourselves waits for that word, for 2 s at most: the o= version of what
+ * that one has told them is not known before. */
 void owner_over_reclaimed(struct engine *e, uint16_t bucket);
 /* A request in a dialog that is not here is answered 481. */
 void owner_over_note(struct engine *e, const struct sip_msg *msg);

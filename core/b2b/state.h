@@ -221,6 +221,8 @@ struct call {
     uint8_t takeovers;        /* attempts to go on with it after an owner's death */
     uint64_t taken_us;
     uint64_t epoch;           /* of its bucket when it began, was read or arrived here; owner_over.h */
+    uint64_t word_until;      /* until then its parties are offered nothing by us: another engine may have offered them
+                                 something that we have no word of yet; owner_over.h */
     handle held_first, held_last; /* struct held, in the order of sending */
     handle awaited_by;        /* a call of which something waits for this one's record too */
     struct wheel_node held_timer;

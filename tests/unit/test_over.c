@@ -53,11 +53,15 @@ struct over_word {
     struct event ev;
 };
 
-static struct pair *over_begin(struct over_word *o, uint32_t from) {
+/* Its sessions expire, if they do, and are refreshed by us. */
+static struct pair *over_begin_timed(struct over_word *o, uint32_t from, uint32_t expires_s) {
     uint32_t cursor = 0;
     handle h;
     struct pair *p = o->p = pair_new(&config);
-    p->e[0]->cfg.durability = p->e[1]->cfg.durability = DURABILITY_ASYNC;
+    for (unsigned i = 0; i < 2; i++) {
+        p->e[i]->cfg.durability = DURABILITY_ASYNC;
+        p->e[i]->cfg.session = (struct session_config){ .expires_s = expires_s, .refresher = SESSION_US };
+    }
     pair_call_at(p, &o->a, &o->b, 0, ALICE, BOB);
     const struct call *c = pool_next(&p->e[0]->calls, &cursor, &h);
     o->bucket = c->bucket;
@@ -65,6 +69,10 @@ static struct pair *over_begin(struct over_word *o, uint32_t from) {
     o->ev = (struct event){ .kind = EV_PEER, .u.peer = { .what = PEER_OVER, .from = from, .bucket = o->bucket } };
     o->ev.u.peer.bytes = slice_str(o->text);
     return p;
+}
+
+static struct pair *over_begin(struct over_word *o, uint32_t from) {
+    return over_begin_timed(o, from, 0);
 }
 
 /* Who has lost the bucket says so while its successor is still reading it. */
@@ -235,12 +243,19 @@ static void store_claim(struct pair *p, unsigned to, uint16_t bucket, uint64_t e
     store_submit(p->store, &claim, rig_wall_ms(&p->r));
 }
 
+/* The first one has the bucket again, which it had to claim anew. */
+static void wake(struct over_word *o, uint64_t epoch) {
+    store_claim(o->p, 0, o->bucket, epoch - 1);
+    pair_bucket(o->p, 0, BUCKET_MINE, o->bucket, 0, epoch);
+    act(o->p, 0, false);
+}
+
 /* The second engine claims the bucket of the first one, which the store does not reach, and tells the call's parties of
- * its own address; ALICE answers. Then the claim is none, and the first one has the bucket as before. */
-static void claim_undone(struct over_word *o) {
+ * its own address; ALICE answers; so does BOB, if he cannot just then, and is told when he can. Then the claim is none,
+ * and the first one has the bucket as before. */
+static void claim_undone_now(struct over_word *o, bool later) {
     struct pair *p = o->p;
     uint64_t epoch = owner_epoch(p->e[0], o->bucket);
-    pair_wait(p, 70000000); /* no 200 is in doubt any more */
     act(p, 0, true);
     store_claim(p, 1, o->bucket, epoch);
     pair_bucket(p, 1, BUCKET_LOADING, o->bucket, 0, epoch + 1);
@@ -249,9 +264,16 @@ static void claim_undone(struct over_word *o) {
     pair_wait(p, 300000);
     pair_entry(p, 1);
     rig_reply(&p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
-    store_claim(p, 0, o->bucket, epoch + 1);
-    pair_bucket(p, 0, BUCKET_MINE, o->bucket, 0, epoch + 2);
-    act(p, 0, false);
+    if (later) {
+        rig_reply(&p->r, BOB, "INVITE", 491, "", NULL);
+        pair_wait(p, 4500000);
+    }
+    wake(o, epoch + 2);
+}
+
+static void claim_undone(struct over_word *o) {
+    pair_wait(o->p, 70000000); /* no 200 is in doubt any more */
+    claim_undone_now(o, false);
 }
 
 static bool has_port(const struct engine *e, struct told t) {
@@ -359,6 +381,70 @@ static void test_claim_undone_before_the_word(void) {
     pair_end(p);
 }
 
+/* BOB heard last of the second engine; of the first one he hears behind the word, in the next version. */
+static void only_behind_the_word(struct over_word *o) {
+    struct pair *p = o->p;
+    struct told before = told_of(p, BOB), now;
+    CHECK_EQ(before.host, 201);
+    pair_bucket(p, 1, BUCKET_LOST, o->bucket, p->number[0], owner_epoch(p->e[1], o->bucket));
+    pair_entry(p, 0);
+    pair_wait(p, 400000);
+    now = told_of(p, BOB);
+    CHECK_TRUE(now.host != 201 && now.cseq > before.cseq);
+    CHECK_EQ(now.version, before.version + 1);
+    pair_end(p);
+}
+
+/* A refresh of the first one's is due meanwhile. */
+static void test_claim_undone_and_refresh_due(void) {
+    struct over_word o;
+    struct pair *p = over_begin_timed(&o, 2, 142);
+    p->e[1]->cfg.media_addr = rig_addr(201, 0);
+    pair_wait(p, 900000);
+    claim_undone(&o);
+    only_behind_the_word(&o);
+}
+
+/* Or what BOB could not be told just then, when the first one had taken the call over from another. */
+static void test_claim_undone_and_offer_due(void) {
+    struct over_word o;
+    struct pair *p = over_begin(&o, 2);
+    p->e[1]->cfg.media_addr = rig_addr(201, 0);
+    pair_wait(p, 70000000);
+    pair_taken_over(p, 0, o.bucket);
+    pair_wait(p, 300000);
+    rig_reply(&p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+    rig_reply(&p->r, BOB, "INVITE", 491, "", NULL);
+    claim_undone_now(&o, true);
+    only_behind_the_word(&o);
+}
+
+/* Nobody has claimed it: the refresh is late, and says what was said. Nor has the session expired that was to be
+ * refreshed long ago. */
+static void refresh_without_word(uint64_t sleep_us) {
+    struct over_word o;
+    struct pair *p = over_begin_timed(&o, 2, 142);
+    struct told before = told_of(p, BOB), now;
+    pair_wait(p, 70900000);
+    act(p, 0, true);
+    pair_wait(p, sleep_us);
+    p->sends = 0;
+    wake(&o, owner_epoch(p->e[0], o.bucket) + 1);
+    pair_wait(p, 1900000);
+    CHECK_EQ(p->sends, 0);
+    pair_wait(p, 200000);
+    now = told_of(p, BOB);
+    CHECK_TRUE(now.cseq > before.cseq);
+    CHECK_EQ(now.version, before.version);
+    CHECK_EQ(now.port, before.port);
+    pair_end(p);
+}
+
+static void test_refresh_without_word(void) {
+    refresh_without_word(300000);
+    refresh_without_word(100000000);
+}
+
 /* ALICE's call, and what BOB was told in it first. */
 struct unknown {
     struct over_word o;
@@ -456,6 +542,7 @@ int main(void) {
     return UNIT_RUN("over", UNIT(test_over), UNIT(test_over_while_loading), UNIT(test_over_while_suspended),
                     UNIT(test_over_and_there_again), UNIT(test_over_and_read_again), UNIT(test_written_again),
                     UNIT(test_claim_undone), UNIT(test_claim_undone_of_what_is_over),
-                    UNIT(test_claim_undone_before_the_word),
+                    UNIT(test_claim_undone_before_the_word), UNIT(test_claim_undone_and_refresh_due),
+                    UNIT(test_claim_undone_and_offer_due), UNIT(test_refresh_without_word),
                     UNIT(test_hung_up_where_unknown), UNIT(test_not_hung_up), UNIT(test_word_of_one_taken_over));
 }
