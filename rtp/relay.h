@@ -208,8 +208,8 @@ void relay_init(struct relay *r, struct arena *a, uint32_t streams);
 void relay_share(struct relay *r, struct fast_in *in, struct fast_out *out);
 
 /* False: ignored, being for another use of the slot than the present one (counted) or for no slot. OPEN wants a newer
- * generation than any before it, the others that of the open stream. A ROUTE is to the use of
- * `to` that is open then. */
+ * generation than any before it, the others that of the open stream, and LEAVE either: of a newer one it ends what is
+ * open. A ROUTE is to the use of `to` that is open then. */
 bool relay_command(struct relay *r, const struct media_cmd *cmd, uint64_t now_us);
 
 struct relay_in {

@@ -124,12 +124,25 @@ static bool set_route(struct relay *r, struct relay_stream *s, const struct medi
     return true;
 }
 
-/* Another relay may have the shared state by now. One that was not opened may be left, too: its call was read from a
- * record, and sent on before it had gone on here. */
+/* Nobody hears it any more, nor does it hear anybody: not in the kernel either. */
+static bool close_stream(struct relay *r, struct relay_stream *s, uint32_t stream) {
+    end_extra(r, s);
+    relay_fast_off(r, stream);
+    relay_fast_unhear(r, stream);
+    s->open = false;
+    return true;
+}
+
+/* Another relay may have the shared state by now. A use that was not opened may be left, too: its call was read from a
+ * record, and sent on before it had gone on here. What is open then is the use before, whose call went to another node
+ * without a word to the relay: the next one is not to take that up. */
 static bool leave(struct relay *r, struct relay_stream *s, const struct media_cmd *cmd) {
     bool newer = s->generation == 0 || (int32_t)(cmd->generation - s->generation) > 0;
-    if (s->open ? s->generation != cmd->generation : !newer)
+    bool present = s->open && s->generation == cmd->generation;
+    if (!newer && !present)
         return false;
+    if (s->open && !present)
+        close_stream(r, s, cmd->stream);
     end_extra(r, s);
     *s = (struct relay_stream){ .route = MEDIA_NOWHERE, .heard = MEDIA_NOWHERE };
     return true;
@@ -156,11 +169,7 @@ static bool execute(struct relay *r, const struct media_cmd *cmd, uint64_t now_u
         stop_play(r, s);
         return true;
     case MEDIA_CLOSE:
-        end_extra(r, s);
-        relay_fast_off(r, cmd->stream);
-        relay_fast_unhear(r, cmd->stream);
-        s->open = false;
-        return true;
+        return close_stream(r, s, cmd->stream);
     case MEDIA_SRTP:
         return set_srtp(r, s, cmd);
     case MEDIA_OPEN:

@@ -234,9 +234,24 @@ static void test_left(void) {
     CHECK_EQ(r.relay.streams[1].generation, 0);
     CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_OPEN, .stream = 1, .generation = 2 }));
     CHECK_FALSE(leave(&r, 1));
-    CHECK_FALSE(leave(&r, 3));
     CHECK_TRUE(leave(&r, 2));
     CHECK_FALSE(r.relay.streams[1].open);
+}
+
+/* The call before it went to another node, and nobody closed what the relay did for it: that is over now. */
+static void test_left_over_an_older_use(void) {
+    struct rig r = rig_new();
+    open_parties(&r, 2);
+    join(&r, 0, 1);
+    CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_PLAY, .stream = 1 }));
+    CHECK_EQ(r.relay.player_count, 1);
+    CHECK_TRUE(leave(&r, 3));
+    CHECK_FALSE(r.relay.streams[1].open);
+    CHECK_EQ(r.relay.streams[1].generation, 0);
+    CHECK_EQ(r.relay.player_count, 0);
+    CHECK_EQ(say(&r, 1, (struct sent){ 1, 1, 1 }), RELAY_DROP_CLOSED);
+    CHECK_EQ(say(&r, 0, (struct sent){ 1, 1, 1 }), RELAY_DROP_NO_ROUTE);
+    CHECK_EQ(r.relay.stale_commands, 0);
 }
 
 /* T-8.2, T-8.3: each side's own number, the marker untouched; the way back has its own table. */
@@ -403,6 +418,7 @@ int main(void) {
                     UNIT(test_ten_repoints), UNIT(test_source_back_from_hold), UNIT(test_clock_rates_differ),
                     UNIT(test_static_type_has_its_rate),
                     UNIT(test_echo), UNIT(test_srtp_is_continued),
-                    UNIT(test_generations), UNIT(test_left), UNIT(test_types_are_translated),
+                    UNIT(test_generations), UNIT(test_left), UNIT(test_left_over_an_older_use),
+                    UNIT(test_types_are_translated),
                     UNIT(test_music), UNIT(test_players), UNIT(test_statistics), UNIT(test_silence));
 }

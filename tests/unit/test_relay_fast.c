@@ -325,9 +325,31 @@ static void resumed(void) {
     CHECK_EQ(shared_in[5].target, FAST_NOWHERE);
 }
 
+/* The kernel goes on for a call that went to another node. The next one on its pairs was read and sent on to a sibling,
+ * which begins anew: it neither believes nor sends to who had the pairs before. */
+static void left_over_an_older_use(void) {
+    struct rig old = shared_rig();
+    open_parties(&old, 2);
+    join(&old, 0, 1);
+    CHECK_EQ(in_kernel(&old, 0, at(0, 4000), (struct sent){ 1, 1, 1 }), FAST_SEND);
+    for (uint32_t i = 0; i < 2; i++)
+        CHECK_TRUE(command(&old, (struct media_cmd){ .verb = MEDIA_LEAVE, .stream = i, .generation = 2 }));
+    struct rig r = rig_new();
+    relay_share(&r.relay, shared_in, shared_out);
+    for (uint32_t i = 0; i < 2; i++)
+        CHECK_TRUE(command(&r, (struct media_cmd){ .verb = MEDIA_OPEN, .stream = i, .resume = true }));
+    CHECK_EQ(in_kernel(&r, 0, at(0, 4000), (struct sent){ 2, 161, 1 }), FAST_UP);
+    CHECK_FALSE(shared_out[1].egress.started);
+    struct media_cmd nat = remote_of(0);
+    nat.nat = true;
+    CHECK_TRUE(command(&r, nat));
+    CHECK_EQ(r.relay.streams[0].rtp.learned.family, ADDR_NONE);
+}
+
 int main(void) {
     return UNIT_RUN("relay_fast", UNIT(is_known_from_the_answer_on), UNIT(behind_nat_from_the_latch_on),
                     UNIT(either_way_without_a_jump), UNIT(jitter_of_a_sample), UNIT(a_transfer_goes_on_in_the_kernel),
                     UNIT(what_ends_it), UNIT(payload_types), UNIT(other_numbers_for_the_next_packet),
-                    UNIT(whatever_comes), UNIT(ticks), UNIT(another_use_of_the_slot), UNIT(resumed));
+                    UNIT(whatever_comes), UNIT(ticks), UNIT(another_use_of_the_slot), UNIT(resumed),
+                    UNIT(left_over_an_older_use));
 }
