@@ -80,8 +80,9 @@ struct lease_input {
 
 enum lease_verdict {
     LEASE_LOADING,        /* ours since `epoch`; its records follow. Again while they do: the epoch rose */
-    LEASE_RECORD,         /* `table`, `key`, `value`: borrowed until the next step; may come twice. Of a bucket that is
-                             not ours: of the table "aor" only, once, since every node looks users up by itself */
+    LEASE_RECORD,         /* `table`, `key`, `value`: borrowed until the next step; may come twice. `written`: by which
+                             epoch. Of a bucket that is not ours: of the table "aor" only, once, since every node looks
+                             users up by itself */
     LEASE_MINE,           /* all records were there: act for it, from now on by `epoch`. Again for one that is ours
                              already: the epoch rose; with `rewrite` all its records are to be written again */
     LEASE_GIVE,           /* finish with it, then say LEASE_IN_GIVEN; `node` is to have it next */
@@ -101,7 +102,7 @@ struct lease_decision {
     uint32_t node, owner;
     uint8_t format;
     bool rewrite;
-    uint64_t epoch;
+    uint64_t epoch, written;
     struct slice table, key, value;
 };
 

@@ -250,6 +250,7 @@ static void on_stored(struct lease *l, uint16_t bucket, const struct event *ev) 
         return;
     struct lease_decision *d = lease_decide(l, LEASE_RECORD, bucket);
     d->epoch = b->epoch;
+    d->written = ev->u.store.epoch;
     d->table = tables[b->table];
     d->key = ev->u.store.key;
     d->value = ev->u.store.value;

@@ -232,6 +232,7 @@ static void found(struct answer *a, const struct entry *e) {
     a->status = STORE_OK;
     a->value = e->value;
     a->key_n = e->key_n;
+    a->epoch = e->epoch;
 }
 
 static void get(struct memory *s, struct key128 key, uint64_t wall_ms, struct answer *a) {
@@ -358,6 +359,7 @@ static bool load_next(struct memory *s, struct answer *a) {
     }
     a->status = STORE_MISSING;
     a->value = CHUNK_NONE;
+    a->epoch = 0;
     return false;
 }
 

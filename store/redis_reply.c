@@ -247,7 +247,7 @@ static void on_script(struct redis *s, struct redis_conn *c, const struct resp_i
 
 /* Fills *ev and ends the operation. */
 static bool answer_value(struct redis *s, struct redis_conn *c, struct event *ev, enum store_status status,
-                         struct slice value) {
+                         struct slice value, uint64_t epoch) {
     struct redis_op *op = take(c);
     uint64_t ticket = op->ticket;
     note_latency(s, op);
@@ -259,14 +259,15 @@ static bool answer_value(struct redis *s, struct redis_conn *c, struct event *ev
     ev->u.store.ticket = ticket;
     ev->u.store.status = status;
     ev->u.store.value = value;
+    ev->u.store.epoch = epoch;
     return true;
 }
 
 /* Without its header. False: not ours, or over. */
 static bool live_value(struct redis *s, const struct redis_op *op, struct slice key, const struct resp_item *item,
-                       struct slice *value) {
-    uint64_t expires, epoch, version;
-    if (item->type != RESP_STRING || item->cut || !redis_header_read(item->text, &expires, &epoch, &version)) {
+                       struct slice *value, uint64_t *epoch) {
+    uint64_t expires, version;
+    if (item->type != RESP_STRING || item->cut || !redis_header_read(item->text, &expires, epoch, &version)) {
         foreign(s, op, key);
         return false;
     }
@@ -277,16 +278,18 @@ static bool live_value(struct redis *s, const struct redis_op *op, struct slice 
 static bool on_get(struct redis *s, struct redis_conn *c, const struct resp_item *item, struct event *ev) {
     struct redis_op *op = pending(c)->op;
     struct slice value;
-    bool found = item->type != RESP_NIL && live_value(s, op, redis_op_key(op), item, &value);
-    return answer_value(s, c, ev, found ? STORE_OK : STORE_MISSING, found ? value : SLICE_NONE);
+    uint64_t epoch;
+    bool found = item->type != RESP_NIL && live_value(s, op, redis_op_key(op), item, &value, &epoch);
+    return answer_value(s, c, ev, found ? STORE_OK : STORE_MISSING, found ? value : SLICE_NONE, found ? epoch : 0);
 }
 
 /* Key, value, key, value, ...: each pair is an answer. */
 static bool on_load(struct redis *s, struct redis_conn *c, const struct resp_item *item, struct event *ev) {
     struct redis_op *op = pending(c)->op;
     struct slice value, key;
+    uint64_t epoch;
     if (item->type == RESP_END)
-        return answer_value(s, c, ev, STORE_MISSING, SLICE_NONE);
+        return answer_value(s, c, ev, STORE_MISSING, SLICE_NONE, 0);
     if (item->index % 2 == 0) {
         c->load_key_bad = item->type != RESP_STRING || item->cut || item->text.n > sizeof c->load_key;
         c->load_key_n = c->load_key_bad ? 0 : item->text.n;
@@ -299,7 +302,7 @@ static bool on_load(struct redis *s, struct redis_conn *c, const struct resp_ite
         foreign(s, op, SL("(no key of ours)"));
         return false;
     }
-    if (!live_value(s, op, key, item, &value) || !op->ticket)
+    if (!live_value(s, op, key, item, &value, &epoch) || !op->ticket)
         return false;
     redis_op_extend(s, op);
     *ev = (struct event){ .kind = EV_STORE };
@@ -308,6 +311,7 @@ static bool on_load(struct redis *s, struct redis_conn *c, const struct resp_ite
     ev->u.store.more = true;
     ev->u.store.key = key;
     ev->u.store.value = value;
+    ev->u.store.epoch = epoch;
     return true;
 }
 
@@ -348,7 +352,7 @@ static struct slice list_leases(struct redis *s) {
 
 static bool on_lease(struct redis *s, struct redis_conn *c, const struct resp_item *item, struct event *ev) {
     if (item->type == RESP_END)
-        return answer_value(s, c, ev, STORE_OK, list_leases(s));
+        return answer_value(s, c, ev, STORE_OK, list_leases(s), 0);
     if (item->depth == 1)
         keep_lease(s, item);
     return false;

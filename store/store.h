@@ -10,10 +10,11 @@
  *
  *   PUT      value under the key until expires_ms. A PUT or DELETE that is older than what is there, by (epoch,
  *            version), is STORE_FENCED. OK, REFUSED, FENCED, UNAVAILABLE.
- *   GET      OK with the value, MISSING, UNAVAILABLE. Not fenced.
+ *   GET      OK with the value and the epoch by which it was written (0: in nobody's name), MISSING, UNAVAILABLE. Not
+ *            fenced.
  *   DELETE   OK, also when nothing was there; FENCED, UNAVAILABLE.
- *   LOAD     every record of op->table in the bucket: one answer each, OK with key, value and `more`; the last answer
- *            is MISSING, without a record. Anything else ends it as well.
+ *   LOAD     every record of op->table in the bucket: one answer each, OK with key, value, epoch as above and `more`;
+ *            the last answer is MISSING, without a record. Anything else ends it as well.
  *   OWNER    OK with node (0: nobody) and epoch (0: there never was one).
  *   CLAIM    makes op->node the owner if op->former still is, by op->epoch: OK with the new epoch, which is op->epoch
  *            + 1; else FENCED with node and epoch as they are. (By the epoch alone, one whose claim a promoted server

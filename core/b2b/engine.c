@@ -551,7 +551,7 @@ void engine_step(struct engine *e, const struct event *ev, struct outbox *out) {
             on_send_failed(e, &ev->u.failed.dst);
         break;
     case EV_ADMIN: admin_on_line(e, ev->u.admin.conn, ev->u.admin.line); break;
-    case EV_RECORD: (void)recover_record(e, ev->u.record.key, ev->u.record.value); break;
+    case EV_RECORD: (void)recover_record(e, ev->u.record.key, ev->u.record.value, 0); break;
     case EV_LOAD:
         load_on_event(e, ev);
         hand_tell(e);

@@ -379,7 +379,8 @@ static void delete_record(struct engine *e, const struct event *ev) {
  * neither, and the call is here. */
 static void on_call_record(struct engine *e, const struct event *ev) {
     bool moved = e->moved.stubs.used && stubs_lead_away(e, ev);
-    enum record_error r = moved ? RECORD_OK : recover_record(e, ev->u.bucket.key, ev->u.bucket.value);
+    uint64_t written = ev->u.bucket.written;
+    enum record_error r = moved ? RECORD_OK : recover_record(e, ev->u.bucket.key, ev->u.bucket.value, written);
     struct call *c = NULL;
     unread_note(e, ev->u.bucket.bucket, ev->u.bucket.key, r);
     if (r == RECORD_EXISTS)

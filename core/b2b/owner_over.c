@@ -12,8 +12,8 @@
 #include "core/b2b/recover.h"
 
 /* Call, and in two digits each: the number that its next leg would have had; those of the legs that live. In hex. No
- * leg at all: it was never known, and a party has hung up. Behind them the epoch since which it was known, which
- * releases of before neither say nor read. */
+ * leg at all: it was never known, and a party has hung up. Behind them the epoch since which it was known, and how many
+ * owners had written nothing then, if any; releases of before neither say nor read these. */
 #define ID_LEN 16
 #define NUMBER_LEN 2
 #define EPOCH_MARK '@'
@@ -23,7 +23,7 @@
 #define LOOK_US 20000
 #define WORD_US 2000000 /* for that of a claim that was undone: its owner hears of that when we do */
 
-_Static_assert(OVER_LEN == ID_LEN + NUMBER_LEN * (1 + LIMIT_LEGS_PER_CALL) + 1 + EPOCH_LEN && OVER_LEN <= UINT8_MAX,
+_Static_assert(OVER_LEN == ID_LEN + NUMBER_LEN * (2 + LIMIT_LEGS_PER_CALL) + 1 + EPOCH_LEN && OVER_LEN <= UINT8_MAX,
                "state.h");
 
 static void begin(struct sbuf *b, uint64_t id, uint8_t next_leg) {
@@ -44,6 +44,8 @@ void owner_over_say(struct engine *e, uint32_t to, const struct call *c) {
     }
     sbuf_char(&b, EPOCH_MARK);
     sbuf_hex(&b, c->epoch, EPOCH_LEN);
+    if (c->unwritten)
+        sbuf_hex(&b, c->unwritten, NUMBER_LEN);
     peer_send(e, PEER_OVER, to, c->bucket, sbuf_slice(&b));
 }
 
@@ -163,16 +165,16 @@ static void ask(struct engine *e, const struct call *c) {
 
 /* ---- who says it had claimed the call, and nobody knows of the claim any more ---- */
 
-/* That owner began at one gap above what our record said. */
+/* That owner began at one gap above what our record said, and one more for each that had written nothing before it. */
 #define CSEQ_JUMP (2 * RECORD_CSEQ_GAP)
 
 /* Its ports are others than before, so that the description is another one too: what that owner said was the next
- * version of ours. */
-static bool come_back(struct engine *e, struct leg *l) {
+ * version of ours, behind a gap for each that had written nothing. */
+static bool come_back(struct engine *e, struct leg *l, uint32_t unwritten) {
     struct leg *p = leg_peer(e, l);
     if (!media_come_home(e, l))
         return false;
-    l->media.version++;
+    l->media.version += 1 + unwritten * RECORD_VERSION_GAP;
     if (l->echo)
         media_echo(e, l);
     else if (p && p->peer == l->self)
@@ -180,35 +182,40 @@ static bool come_back(struct engine *e, struct leg *l) {
     return true;
 }
 
-/* 0: it does not say. */
-static uint64_t known_since(struct slice numbers) {
+/* 0: it does not say. `unwritten`: by how many owners nothing was. */
+static uint64_t known_since(struct slice numbers, uint64_t *unwritten) {
     const char *at = numbers.n ? memchr(numbers.p, EPOCH_MARK, numbers.n) : NULL;
     struct slice rest = at ? slice_of(at + 1, numbers.n - (size_t)(at + 1 - numbers.p)) : SLICE_NONE;
     uint64_t epoch = 0;
-    return at && hex(&rest, EPOCH_LEN, &epoch) ? epoch : 0;
+    *unwritten = 0;
+    if (!at || !hex(&rest, EPOCH_LEN, &epoch))
+        return 0;
+    (void)hex(&rest, NUMBER_LEN, unwritten);
+    return epoch;
 }
 
 /* It has been here since before that owner had it, and that one's claim is not known any more: a promoted server has
  * not seen it. By one epoch two may have claimed it, before that server and at it. Where nothing is said of epochs it
  * must have begun here; had it arrived, the word might be that of one that it was sent to before. */
-static bool is_undone(const struct engine *e, uint16_t bucket, const struct call *c, struct slice numbers) {
-    uint64_t since = known_since(numbers);
+static bool is_undone(const struct engine *e, uint16_t bucket, const struct call *c, struct slice numbers,
+                      uint64_t *unwritten) {
+    uint64_t since = known_since(numbers, unwritten);
     bool before = since ? c->epoch <= since : !c->taken_us && !c->arrived;
     return before && c->bucket == bucket && owner_is_mine(e, bucket);
 }
 
 bool owner_over_undoes(const struct engine *e, uint16_t bucket, struct slice bytes) {
-    uint64_t id, next_leg;
+    uint64_t id, next_leg, unwritten;
     const struct call *c = hex(&bytes, ID_LEN, &id) && hex(&bytes, NUMBER_LEN, &next_leg) ? find(e, id) : NULL;
-    return c && next_leg && is_undone(e, bucket, c, bytes);
+    return c && next_leg && is_undone(e, bucket, c, bytes, &unwritten);
 }
 
 /* Its parties have had that one's requests: a BYE that ends a leg here is to be above them too. */
-static void outrun(struct engine *e, const struct call *c) {
+static void outrun(struct engine *e, const struct call *c, uint32_t unwritten) {
     for (unsigned i = 0; i < c->leg_count; i++) {
         struct leg *l = leg_get(e, c->legs[i]);
         if (leg_is_live(l))
-            record_outrun(l, CSEQ_JUMP);
+            record_outrun(l, CSEQ_JUMP + unwritten * RECORD_CSEQ_GAP);
     }
 }
 
@@ -224,7 +231,7 @@ void owner_over_reclaimed(struct engine *e, uint16_t bucket) {
     uint32_t cursor = 0;
     for (struct call *c; (c = chain_next(&e->calls_by_bucket, bucket, &cursor));)
         if (c->bucket == bucket) {
-            outrun(e, c);
+            outrun(e, c, 0);
             if (e->owners.suspended) /* else nobody else could claim it */
                 wait_for_word(e, c);
             call_changed(e, c); /* a next owner begins one gap above what is stored */
@@ -232,11 +239,11 @@ void owner_over_reclaimed(struct engine *e, uint16_t bucket) {
 }
 
 /* They were told to send to that one's ports. */
-static void tell_again(struct engine *e, struct call *c) {
+static void tell_again(struct engine *e, struct call *c, uint32_t unwritten) {
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("was another node's: its parties are told again"));
     for (unsigned i = 0; i < c->leg_count; i++) {
         struct leg *l = leg_get(e, c->legs[i]);
-        if (leg_is_up(l) && media_open_count(l) && come_back(e, l))
+        if (leg_is_up(l) && media_open_count(l) && come_back(e, l, unwritten))
             reanchor(e, l);
     }
     call_changed(e, c);
@@ -263,10 +270,11 @@ static bool take(struct engine *e, uint16_t bucket, struct slice bytes) {
             ask(e, c);
         return true;
     }
-    bool undone = c && is_undone(e, bucket, c, bytes);
+    uint64_t unwritten = 0;
+    bool undone = c && is_undone(e, bucket, c, bytes, &unwritten);
     if (undone) {
         c->word_until = 0;
-        outrun(e, c);
+        outrun(e, c, (uint32_t)unwritten);
     }
     if (!c)
         delete_record(e, id, bucket, next_leg);
@@ -274,7 +282,7 @@ static bool take(struct engine *e, uint16_t bucket, struct slice bytes) {
         end_those(e, c, next_leg, bytes);
     c = undone ? find(e, id) : NULL;
     if (c)
-        tell_again(e, c);
+        tell_again(e, c, (uint32_t)unwritten);
     return true;
 }
 

@@ -63,6 +63,9 @@ bool transfer_awaits_party(const struct transfer *t);
 
 /* CSeq numbers a former owner may have used since it wrote the record (RFC 3261 section 12.2.1.1: gaps are legal). */
 #define RECORD_CSEQ_GAP 1000
+/* The same of versions in o= that owners may have used who have written no record at all. */
+#define RECORD_VERSION_GAP 1000
+#define RECORD_UNWRITTEN_MAX 255 /* so many of them */
 /* The call goes on here after its owner's death: CSeqs jump ahead, what was in flight is as recover.h says, the relay
  * is told of its streams, and the record is to be written again, so that the next owner jumps from there. Within a
  * step. */
@@ -72,6 +75,10 @@ void record_resume_legs(struct engine *e, struct call *c);
 void record_resume_rest(struct engine *e, struct call *c);
 /* The next request of l has a CSeq, and an nc if any, above what another owner may have used: `gap` above ours. */
 void record_outrun(struct leg *l, uint32_t gap);
+/* Of a call that has just been decoded, and is not resumed yet: so many owners had it since who wrote nothing. It goes
+ * on one gap of both for each of them further, also in what is stored next; where its media is, its parties are told
+ * again. */
+void record_pass_unwritten(struct engine *e, struct call *c, uint32_t owners);
 /* Legs that have nobody to talk with, and are in no transfer, end. */
 void record_end_alone(struct engine *e, struct call *c);
 /* Some leg waits for a transfer whose call is not in this engine. */

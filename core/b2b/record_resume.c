@@ -5,6 +5,7 @@
 #include "core/b2b/call.h"
 #include "core/b2b/late.h"
 #include "core/b2b/media.h"
+#include "core/b2b/media_ports.h"
 #include "core/b2b/reanchor.h"
 #include "core/b2b/record.h"
 #include "core/b2b/record_open.h"
@@ -170,6 +171,16 @@ void record_outrun(struct leg *l, uint32_t gap) {
     struct dialog *d = &l->dlg;
     d->local_cseq = d->local_cseq < INT32_MAX - gap ? d->local_cseq + gap : d->local_cseq;
     l->auth_nc += l->auth_nc ? gap : 0;
+}
+
+void record_pass_unwritten(struct engine *e, struct call *c, uint32_t owners) {
+    c->unwritten = (uint8_t)owners;
+    for (unsigned i = 0; owners && i < c->leg_count; i++) {
+        struct leg *l = leg_get(e, c->legs[i]);
+        record_outrun(l, owners * RECORD_CSEQ_GAP);
+        l->media.version += owners * RECORD_VERSION_GAP;
+        l->session_unsure = l->session_unsure || (leg_is_up(l) && media_open_count(l));
+    }
 }
 
 /* Its last request: not a re-INVITE whose 2xx has been ACKed. A copy of that is late, and was carried out by then. */

@@ -47,7 +47,14 @@ static void quarantine(struct engine *e, struct slice key, struct call *c) {
     record_drop(e, c);
 }
 
-enum record_error recover_record(struct engine *e, struct slice key, struct slice value) {
+/* Each owner writes what it reads, so that its epoch is the last one before ours: of those in between nothing is
+ * stored. */
+static uint32_t unwritten(const struct engine *e, const struct call *c, uint64_t written) {
+    uint64_t epoch = owner_epoch(e, c->bucket), n = written && epoch > written ? epoch - written - 1 : 0;
+    return n < RECORD_UNWRITTEN_MAX ? (uint32_t)n : RECORD_UNWRITTEN_MAX;
+}
+
+enum record_error recover_record(struct engine *e, struct slice key, struct slice value, uint64_t written) {
     struct call *c = NULL;
     char why[80];
     enum record_error r = record_decode(e, value, &c);
@@ -69,6 +76,7 @@ enum record_error recover_record(struct engine *e, struct slice key, struct slic
     c->takeovers++;
     c->taken_us = e->now;
     c->epoch = owner_epoch(e, c->bucket);
+    record_pass_unwritten(e, c, unwritten(e, c, written));
     c->record_stored = true;
     e->records++;
     metrics_add(&e->metrics, M_calls_recovered, 1);
@@ -126,8 +134,9 @@ bool recover_on_store(struct engine *e, const struct event *ev) {
     if (!ev->u.store.ticket || ticket_part(ev->u.store.ticket) != TICKET_LOAD)
         return false;
     uint16_t bucket = (uint16_t)(ticket_handle(ev->u.store.ticket) - 1);
+    const struct slice *key = &ev->u.store.key;
     if (ev->u.store.status == STORE_OK)
-        unread_note(e, bucket, ev->u.store.key, recover_record(e, ev->u.store.key, ev->u.store.value));
+        unread_note(e, bucket, *key, recover_record(e, *key, ev->u.store.value, ev->u.store.epoch));
     else if (ev->u.store.status != STORE_MISSING)
         load_failed(e, bucket);
     else if (e->owners.reread[bucket] == REREAD_ASKED)

@@ -219,6 +219,7 @@ struct call {
     bool resume_ready;        /* ... because another call of its transfer has to be resumed with it */
     bool arrived;             /* from another node, with all that it had */
     uint8_t takeovers;        /* attempts to go on with it after an owner's death */
+    uint8_t unwritten;        /* owners in between who had written nothing, when it was read; see record.h */
     uint64_t taken_us;
     uint64_t epoch;           /* of its bucket when it began, was read or arrived here; owner_over.h */
     uint64_t word_until;      /* until then its parties are offered nothing by us: another engine may have offered them
@@ -429,7 +430,7 @@ struct owners {
 
 /* owner_over.h: what was heard of calls that are still being read. */
 #define OVERS_MAX 64
-#define OVER_LEN (16 + 2 * (1 + LIMIT_LEGS_PER_CALL) + 17)
+#define OVER_LEN (16 + 2 * (2 + LIMIT_LEGS_PER_CALL) + 17)
 struct overs {
     uint32_t used;
     struct wheel_node timer;

@@ -84,7 +84,7 @@ struct event {
             struct slice value;   /* GET, LOAD, LEASE */
             bool more;            /* LOAD: further answers with this ticket follow */
             uint32_t node;        /* OWNER, CLAIM, fenced: who owns the bucket; 0: nobody */
-            uint64_t epoch;       /* the same: since which epoch */
+            uint64_t epoch;       /* the same: since which epoch; GET, LOAD: by which it was written, 0: by nobody's */
         } store;
         struct {
             struct slice key, value;
@@ -111,6 +111,7 @@ struct event {
             uint64_t epoch;
             bool rewrite, live;
             struct slice table, key, value; /* RECORD */
+            uint64_t written;     /* the same: by which epoch; 0: not known */
         } bucket;
         struct {
             bool suspended;

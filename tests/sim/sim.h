@@ -327,6 +327,7 @@ struct seen_dialog {
     bool bye_out, unheard;        /* unheard: its open INVITE is excused, but goes on */
     uint64_t gone_at;             /* the peer said last that there is no such dialog; 0: never */
     bool unsure;                  /* an owner died, and no record says which CSeq it had come to */
+    bool leaps;                   /* what comes next of another description may be more than the next version */
 };
 
 struct seen_ok {
@@ -436,6 +437,8 @@ void world_seen(struct world *w, const struct phone *ph, enum sim_seen what, uns
 void world_renew(struct world *w);
 /* Whoever asked the engine for something may wait in vain, and what it had open is not known. */
 void check_died(struct world *w);
+/* The record that w->e has just read may be older than what owners in between have said. */
+void check_unwritten(struct world *w);
 /* Word of call `id` has come to w->e from an owner by a claim that a promoted server has not seen. */
 void check_undone(struct world *w, uint64_t id);
 const struct leg *leg_of_tag(const struct engine *e, struct slice call_id, struct slice tag);

@@ -197,6 +197,16 @@ void check_died(struct world *w) {
     }
 }
 
+void check_unwritten(struct world *w) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct leg *l; (l = pool_next(&w->e->legs, &cursor, &h));) {
+        const struct call *c = call_get(w->e, l->call);
+        if (c->unwritten && c->resuming && c->taken_us == w->now)
+            check_dialog(w, key_of(l))->leaps = true;
+    }
+}
+
 /* ---- a claim that a promoted server has not seen ---- */
 
 /* What its owner had open in the dialogs of that call, and said in them, died with the claim. */

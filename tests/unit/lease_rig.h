@@ -29,6 +29,7 @@ struct node {
     bool suspended;
     uint32_t records, lost, gained, tells;
     uint32_t read[LIMIT_BUCKETS];       /* records, since it was told last that they are read */
+    uint64_t written;                   /* by which epoch the last one was, as its engine hears */
     bool keeps;                         /* does not give */
     uint64_t lag_us;                    /* its clock behind the others' */
     uint8_t told;                       /* the record format that all read */
@@ -145,6 +146,7 @@ static inline void input(unsigned i, struct lease_input in);
 
 static inline void carry_out(unsigned i, const struct lease_decision *d) {
     struct node *n = &w.nodes[i];
+    struct event ev;
     switch (d->verdict) {
     case LEASE_LOADING:
         CHECK_TRUE(d->epoch > w.taken_epoch[d->bucket]);
@@ -164,6 +166,8 @@ static inline void carry_out(unsigned i, const struct lease_decision *d) {
     case LEASE_RECORD:
         n->records++;
         n->read[d->bucket]++;
+        CHECK_TRUE(lease_event(d, &ev));
+        n->written = ev.u.bucket.written;
         CHECK_TRUE(!n->acts[d->bucket] || d->epoch == n->epoch[d->bucket]);
         break;
     case LEASE_OWNER: n->of[d->bucket] = d->node; break;

@@ -209,6 +209,7 @@ static inline void pair_load(struct pair *p, unsigned i, unsigned bucket, struct
         ev.u.bucket.table = table;
         ev.u.bucket.key = slice_of(copy, k.n);
         ev.u.bucket.value = slice_of(copy + k.n, v.n);
+        ev.u.bucket.written = got.u.store.epoch;
         pair_step(p, i, &ev);
     }
     p->pumping = false;

@@ -29,11 +29,13 @@ static void test_death(void) {
     (void)until_all_owned(10 * SEC);
     unsigned had = owned(0), bucket = bucket_of(0);
     CHECK_TRUE(put(0, bucket, "x"));
+    uint64_t epoch = w.nodes[0].epoch[bucket];
     w.nodes[0].runs = false;
     CHECK_EQ(owned_by_all(), LIMIT_BUCKETS - had);
     uint64_t t = until_all_owned(10 * SEC);
     CHECK_TRUE(t > LEASE_LIFE_US - LEASE_RENEW_US && t <= 5 * SEC);
     CHECK_EQ(w.nodes[1].records + w.nodes[2].records, 1);
+    CHECK_EQ(w.nodes[1].written + w.nodes[2].written, epoch);
     CHECK_FALSE(put(0, bucket, "x"));
     world_end();
 }

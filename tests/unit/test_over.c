@@ -2,7 +2,8 @@
  *
  * Word between two engines that a call, or legs of it, are over (core/b2b/owner_over.h): what still rings ends, a
  * record that is there again goes, and the parties of a call whose owner by a lost claim has said so are told of its
- * ports again, or asked whether they are there. And what of a bucket that is claimed anew is read and written.
+ * ports again, or asked whether they are there. And what of a bucket that is claimed anew is read and written, also
+ * where owners in between have written nothing.
  */
 #include "core/b2b/leg.h"
 #include "tests/unit/pair_calls.h"
@@ -51,6 +52,7 @@ struct over_word {
     uint16_t bucket;
     char text[22 + 1]; /* ... or what lives of it */
     struct event ev;
+    bool between; /* another one claimed the bucket meanwhile, and wrote nothing */
 };
 
 /* Its sessions expire, if they do, and are refreshed by us. */
@@ -58,6 +60,7 @@ static struct pair *over_begin_timed(struct over_word *o, uint32_t from, uint32_
     uint32_t cursor = 0;
     handle h;
     struct pair *p = o->p = pair_new(&config);
+    o->between = false;
     for (unsigned i = 0; i < 2; i++) {
         p->e[i]->cfg.durability = DURABILITY_ASYNC;
         p->e[i]->cfg.session = (struct session_config){ .expires_s = expires_s, .refresher = SESSION_US };
@@ -237,10 +240,14 @@ static struct told told_of(const struct pair *p, enum rig_name who) {
     return t;
 }
 
-static void store_claim(struct pair *p, unsigned to, uint16_t bucket, uint64_t epoch) {
+static void store_claim_from(struct pair *p, uint32_t former, unsigned to, uint16_t bucket, uint64_t epoch) {
     struct store_op claim = { .verb = STORE_CLAIM, .bucket = bucket, .node = p->number[to],
-                              .former = p->number[!to], .epoch = epoch };
+                              .former = former, .epoch = epoch };
     store_submit(p->store, &claim, rig_wall_ms(&p->r));
+}
+
+static void store_claim(struct pair *p, unsigned to, uint16_t bucket, uint64_t epoch) {
+    store_claim_from(p, p->number[!to], to, bucket, epoch);
 }
 
 /* The first one has the bucket again, which it had to claim anew. */
@@ -258,6 +265,8 @@ static void claim_undone_now(struct over_word *o, bool later) {
     uint64_t epoch = owner_epoch(p->e[0], o->bucket);
     act(p, 0, true);
     store_claim(p, 1, o->bucket, epoch);
+    if (o->between)
+        store_claim_from(p, p->number[1], 1, o->bucket, ++epoch);
     pair_bucket(p, 1, BUCKET_LOADING, o->bucket, 0, epoch + 1);
     pair_load(p, 1, o->bucket, SL("call"));
     pair_bucket(p, 1, BUCKET_MINE, o->bucket, 0, epoch + 1);
@@ -297,11 +306,12 @@ static void take_over_first(struct over_word *o) {
 
 /* Who has had the call all the time tells its parties of its ports again, with what is later than what they heard.
  * `by_lease`: that the claim is none the other one hears from the lease, and not when it cannot write. */
-static void undone(bool by_lease, bool taken) {
+static void undone(bool by_lease, bool taken, bool between) {
     static const enum rig_name both[] = { ALICE, BOB };
     struct over_word o;
     struct pair *p = over_begin(&o, 2);
     struct told before[2];
+    o.between = between;
     if (taken)
         take_over_first(&o);
     p->e[1]->cfg.media_addr = rig_addr(201, 0);
@@ -332,8 +342,8 @@ static void undone(bool by_lease, bool taken) {
 }
 
 static void test_claim_undone(void) {
-    for (unsigned i = 0; i < 4; i++)
-        undone(i & 1, i & 2);
+    for (unsigned i = 0; i < 8; i++)
+        undone(i & 1, i & 2, i & 4);
 }
 
 static unsigned cseq_of(const struct pair *p, enum rig_name who, const char *method) {
@@ -445,6 +455,67 @@ static void test_refresh_without_word(void) {
     refresh_without_word(100000000);
 }
 
+/* ---- owners who have written nothing ---- */
+
+/* Its next owner, which tells them of other ports, and their answers. */
+static void next_owner(struct over_word *o, struct told now[2]) {
+    struct pair *p = o->p;
+    pair_taken_over(p, 0, o->bucket);
+    pair_wait(p, 400000);
+    for (unsigned i = 0; i < 2; i++) {
+        now[i] = told_of(p, i ? BOB : ALICE);
+        rig_reply(&p->r, i ? BOB : ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", i ? 41000 : 40000), NULL);
+    }
+}
+
+/* Owners one after the other tell the parties of their ports, and the store takes nothing of it: each by what is later
+ * than what they heard, though both go on from one record. Behind one who could write, by the next version. */
+static void test_unwritten(void) {
+    struct over_word o;
+    struct pair *p = over_begin(&o, 2);
+    struct told before[2], now[2];
+    pair_wait(p, 70000000);
+    p->takes_none = true;
+    next_owner(&o, before);
+    for (unsigned n = 0; n < 3; n++) {
+        p->takes_none = n < 1;
+        next_owner(&o, now);
+        for (unsigned i = 0; i < 2; i++) {
+            CHECK_TRUE(now[i].port != before[i].port);
+            CHECK_TRUE(now[i].cseq >= before[i].cseq + RECORD_CSEQ_GAP);
+            CHECK_TRUE(n == 2 ? now[i].version == before[i].version + 1 : now[i].version > before[i].version);
+            before[i] = now[i];
+        }
+        pair_wait(p, 70000000);
+    }
+    pair_hang_up(p, &o.a, BOB);
+    pair_wait(p, 120000000);
+    CHECK_TRUE(pair_is_quiet(p));
+    pair_end(p);
+}
+
+/* Who goes on by the ports that the record says tells nobody, unless an owner in between may have told them of its
+ * own. */
+static void test_unwritten_by_the_same_ports(void) {
+    for (unsigned between = 0; between < 2; between++) {
+        struct over_word o;
+        struct pair *p = over_begin(&o, 2);
+        uint64_t epoch = owner_epoch(p->e[0], o.bucket);
+        pair_wait(p, 70000000);
+        store_claim(p, 1, o.bucket, epoch);
+        if (between)
+            store_claim_from(p, p->number[1], 1, o.bucket, ++epoch);
+        pair_bucket(p, 0, BUCKET_OWNER, o.bucket, p->number[1], epoch + 1);
+        pair_bucket(p, 1, BUCKET_LOADING, o.bucket, 0, epoch + 1);
+        pair_load(p, 1, o.bucket, SL("call"));
+        pair_bucket(p, 1, BUCKET_MINE, o.bucket, 0, epoch + 1);
+        pair_wait(p, 400000);
+        CHECK_EQ(pair_calls(p, 1), 1);
+        CHECK_EQ(metrics_get(engine_metrics(p->e[1]), M_reanchored), between ? 2 : 0);
+        pair_end(p);
+    }
+}
+
 /* ALICE's call, and what BOB was told in it first. */
 struct unknown {
     struct over_word o;
@@ -544,5 +615,6 @@ int main(void) {
                     UNIT(test_claim_undone), UNIT(test_claim_undone_of_what_is_over),
                     UNIT(test_claim_undone_before_the_word), UNIT(test_claim_undone_and_refresh_due),
                     UNIT(test_claim_undone_and_offer_due), UNIT(test_refresh_without_word),
+                     UNIT(test_unwritten), UNIT(test_unwritten_by_the_same_ports),
                     UNIT(test_hung_up_where_unknown), UNIT(test_not_hung_up), UNIT(test_word_of_one_taken_over));
 }

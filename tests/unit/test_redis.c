@@ -226,10 +226,13 @@ static const char everything[] =
     ":1\r\n:0\r\n$4\r\n6.11\r\n:1\r\n:1\r\n*0\r\n";
 
 static void check_everything(void) {
-    CHECK_SLICE(slice_str(rig_answer(1, STORE_OK)->value), "one");
-    rig_answer(2, STORE_MISSING);
-    struct rig_answer *a = rig_answer(3, STORE_OK);
+    struct rig_answer *a = rig_answer(1, STORE_OK);
+    CHECK_SLICE(slice_str(a->value), "one");
+    CHECK_EQ(a->epoch, 0x010101010101);
+    CHECK_EQ(rig_answer(2, STORE_MISSING)->epoch, 0);
+    a = rig_answer(3, STORE_OK);
     CHECK_TRUE(a->more && strcmp(a->key, "ka") == 0 && strcmp(a->value, "va") == 0);
+    CHECK_EQ(a->epoch, 0x010101010101);
     a = rig_answer(3, STORE_OK);
     CHECK_TRUE(a->more && strcmp(a->key, "kb") == 0 && a->value_n == 0);
     CHECK_FALSE(rig_answer(3, STORE_MISSING)->more);

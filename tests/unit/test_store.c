@@ -269,6 +269,23 @@ static void test_load(void) {
     CHECK_FALSE(store_answer(store, &ev));
 }
 
+/* Who reads it later is told by which epoch it was written, whoever owns the bucket by now. */
+static void test_by_which_epoch(void) {
+    fresh();
+    CHECK_EQ(as_owner(STORE_PUT, 0, 0, 0, "n").u.store.status, STORE_OK);
+    CHECK_EQ(as_owner(STORE_GET, 0, 0, 0, "n").u.store.epoch, 0);
+    CHECK_EQ(as_owner(STORE_DELETE, 0, 0, 0, "n").u.store.status, STORE_OK);
+    CHECK_EQ(claim(1, 0, 0).u.store.epoch, 1);
+    CHECK_EQ(as_owner(STORE_PUT, 1, 1, 1, "a").u.store.status, STORE_OK);
+    CHECK_EQ(claim(2, 1, 1).u.store.epoch, 2);
+    CHECK_EQ(claim(3, 2, 2).u.store.epoch, 3);
+    CHECK_EQ(as_owner(STORE_GET, 0, 0, 0, "a").u.store.epoch, 1);
+    CHECK_EQ(as_owner(STORE_LOAD, 0, 0, 0, "").u.store.epoch, 1);
+    CHECK_EQ(answer(1, STORE_MISSING).u.store.epoch, 0);
+    CHECK_EQ(as_owner(STORE_PUT, 3, 3, 1, "a").u.store.status, STORE_OK);
+    CHECK_EQ(as_owner(STORE_GET, 0, 0, 0, "a").u.store.epoch, 3);
+}
+
 static struct event renew(uint32_t node, const char *value, uint64_t for_ms) {
     struct store_op op = { .verb = STORE_LEASE, .ticket = 1, .node = node, .expires_ms = for_ms };
     struct event ev = { 0 };
@@ -299,5 +316,5 @@ int main(void) {
     return UNIT_RUN("store", UNIT(test_put_get_delete), UNIT(test_no_ticket_no_answer),
                     UNIT(test_answers_keep_what_they_found), UNIT(test_expiry), UNIT(test_bound_of_entries),
                     UNIT(test_long_values_and_bound_of_bytes), UNIT(test_empty_value), UNIT(test_claim),
-                    UNIT(test_fence), UNIT(test_load), UNIT(test_leases));
+                    UNIT(test_fence), UNIT(test_load), UNIT(test_by_which_epoch), UNIT(test_leases));
 }
