@@ -13,6 +13,7 @@
 #include "core/b2b/media_flow.h"
 #include "core/b2b/media_srtp.h"
 #include "core/b2b/move.h"
+#include "core/b2b/move_left.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/orphan.h"
 #include "core/b2b/owner.h"
@@ -350,6 +351,9 @@ static void on_peer(struct engine *e, const struct event *ev) {
         break;
     case PEER_ENDED: moved_on_ended(e, ev->u.peer.bytes); break;
     case PEER_OVER: owner_over_heard(e, ev->u.peer.bucket % LIMIT_BUCKETS, ev->u.peer.bytes); break;
+    case PEER_LEFT:
+        move_left_heard(e, ev->u.peer.from, ev->u.peer.bucket % LIMIT_BUCKETS, ev->u.peer.bytes);
+        break;
     case PEER_BINDING: registrar_on_peer(e, ev->u.peer.bytes); break;
     case PEER_FULL: hand_heard(e, ev->u.peer.from, ev->u.peer.bytes); break;
     default:
@@ -471,6 +475,7 @@ static void on_timer(struct engine *e, struct wheel_node *n) {
     case TIMER_REANCHOR: reanchor_on_timer(e); break;
     case TIMER_WAIT: try_waiting(e); break;
     case TIMER_REREAD: recover_on_reread_timer(e); break;
+    case TIMER_LEFT: move_left_on_timer(e); break;
     case TIMER_OVER: owner_over_on_timer(e); break;
     case TIMER_HELD:
         if (call_get(e, n->owner))

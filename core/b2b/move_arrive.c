@@ -2,6 +2,7 @@
 /* The side that a call comes to. */
 #include "core/b2b/call.h"
 #include "core/b2b/media_ports.h"
+#include "core/b2b/move_left.h"
 #include "core/b2b/move_state.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/owner.h"
@@ -172,6 +173,7 @@ static bool activate(struct engine *e, const struct move *m) {
     c->arrived = true;
     c->epoch = owner_epoch(e, c->bucket);
     call_index(e, c);
+    move_left_arrived(e, c, (uint16_t)(p.from % LIMIT_BUCKETS));
     party_meet(e, c); /* by its name of now */
     for (unsigned i = 0; i < c->leg_count; i++)
         moved_arrived(e, leg_get(e, c->legs[i]), m->bucket);

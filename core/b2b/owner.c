@@ -7,6 +7,7 @@
 #include "core/b2b/media.h"
 #include "core/b2b/media_ports.h"
 #include "core/b2b/move.h"
+#include "core/b2b/move_left.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/owner_over.h"
 #include "core/b2b/record.h"
@@ -25,6 +26,7 @@ void owner_init(struct engine *e) {
     o->timer.kind = TIMER_OWNER;
     e->reread_timer.kind = TIMER_REREAD;
     e->overs.timer.kind = TIMER_OVER;
+    e->left_timer.kind = TIMER_LEFT;
     for (uint32_t i = 0; o->shared && i < LIMIT_BUCKETS; i++)
         o->of[i] = OWNER_NOBODY;
 }
@@ -307,12 +309,15 @@ static void keep(struct engine *e, uint16_t bucket) {
 
 static void not_ours(struct engine *e, uint16_t bucket, uint32_t peer) {
     struct owners *o = &e->owners;
+    bool news = peer != PEER_NONE && peer != o->of[bucket];
     o->lost = o->lost || is_held(e, bucket);
     keep(e, bucket);
     o->epoch[bucket] = 0;
     o->of[bucket] = peer == PEER_NONE ? OWNER_NOBODY : peer;
     if (peer != PEER_NONE && e->hang_ups.used)
         owner_over_tell(e, bucket, peer);
+    if (news && e->arrivals.used) /* what cannot be sent has us told once more who it is */
+        move_left_tell(e, bucket);
 }
 
 /* By an epoch that is not above ours the bucket was not claimed behind us: a promoted server has not seen our claim,
@@ -358,6 +363,7 @@ static bool stubs_lead_away(struct engine *e, const struct event *ev) {
     r = record_peek(e, ev->u.bucket.value, &c);
     if (r != RECORD_OK)
         return false;
+    to = move_left_where(e, c, from);
     for (unsigned i = 0; i < c->leg_count && to == TOKEN_BUCKETS; i++)
         to = moved_where(e, leg_get(e, c->legs[i]), from, c->id);
     if (to != TOKEN_BUCKETS)
@@ -376,9 +382,9 @@ static void delete_record(struct engine *e, const struct event *ev) {
 }
 
 /* Its former owner died between the stubs and the end of the record, the call being where they lead; or it could write
- * neither, and the call is here. */
+ * neither, and the call is here, or where it has gone one says so. */
 static void on_call_record(struct engine *e, const struct event *ev) {
-    bool moved = e->moved.stubs.used && stubs_lead_away(e, ev);
+    bool moved = (e->moved.stubs.used || e->left_elsewhere.used) && stubs_lead_away(e, ev);
     uint64_t written = ev->u.bucket.written;
     enum record_error r = moved ? RECORD_OK : recover_record(e, ev->u.bucket.key, ev->u.bucket.value, written);
     struct call *c = NULL;

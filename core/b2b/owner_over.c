@@ -31,22 +31,33 @@ static void begin(struct sbuf *b, uint64_t id, uint8_t next_leg) {
     sbuf_hex(b, next_leg, NUMBER_LEN);
 }
 
-void owner_over_say(struct engine *e, uint32_t to, const struct call *c) {
+/* Of the legs up to that one. */
+static void say(struct engine *e, uint32_t to, const struct call *c, uint8_t next_leg, uint16_t bucket,
+                uint64_t epoch) {
     char text[OVER_LEN];
     struct sbuf b = sbuf_on(text, sizeof text);
     if (to == PEER_NONE)
         return;
-    begin(&b, c->id, c->next_leg);
+    begin(&b, c->id, next_leg);
     for (unsigned i = 0; i < c->leg_count; i++) {
         const struct leg *l = leg_get(e, c->legs[i]);
         if (leg_is_live(l) || l->state == LEG_IDLE || l->state == LEG_LEFT)
             sbuf_hex(&b, l->number, NUMBER_LEN);
     }
     sbuf_char(&b, EPOCH_MARK);
-    sbuf_hex(&b, c->epoch, EPOCH_LEN);
+    sbuf_hex(&b, epoch, EPOCH_LEN);
     if (c->unwritten)
         sbuf_hex(&b, c->unwritten, NUMBER_LEN);
-    peer_send(e, PEER_OVER, to, c->bucket, sbuf_slice(&b));
+    peer_send(e, PEER_OVER, to, bucket, sbuf_slice(&b));
+}
+
+void owner_over_say(struct engine *e, uint32_t to, const struct call *c) {
+    say(e, to, c, c->next_leg, c->bucket, c->epoch);
+}
+
+/* Epochs of two buckets say nothing of each other. */
+void owner_over_say_twice(struct engine *e, uint32_t to, const struct call *c, uint16_t bucket) {
+    say(e, to, c, c->read_next_leg, bucket, UINT64_MAX);
 }
 
 void owner_over_say_all(struct engine *e, uint32_t to, uint16_t bucket, uint64_t id) {

@@ -20,6 +20,9 @@
 
 /* To engine `to`, if one is known: of this call those legs are over that are not there any more. */
 void owner_over_say(struct engine *e, uint32_t to, const struct call *c);
+/* Engine `to` has the call in that bucket, and it has been gone on with here too, from a record of before: what was
+ * told its parties here is undone there, whatever the epochs. */
+void owner_over_say_twice(struct engine *e, uint32_t to, const struct call *c, uint16_t bucket);
 /* Does this word say so of a call that is here? */
 bool owner_over_undoes(const struct engine *e, uint16_t bucket, struct slice bytes);
 /* The same of a call that is over. */

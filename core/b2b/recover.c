@@ -75,6 +75,8 @@ enum record_error recover_record(struct engine *e, struct slice key, struct slic
     }
     c->takeovers++;
     c->taken_us = e->now;
+    c->read_version = c->version;
+    c->read_next_leg = c->next_leg;
     c->epoch = owner_epoch(e, c->bucket);
     record_pass_unwritten(e, c, unwritten(e, c, written));
     c->record_stored = true;

@@ -204,6 +204,7 @@ struct call {
     uint16_t bucket;
     uint8_t leg_count;
     uint8_t next_leg;
+    uint8_t read_next_leg; /* by the record that it was read from here; and its version, below */
     uint8_t depth; /* transfers so far */
     bool dirty, answered, record_stored, record_changed;
     bool emergency; /* what is kept for such calls is for it. Once a transfer led there, for good */
@@ -221,6 +222,7 @@ struct call {
     uint8_t takeovers;        /* attempts to go on with it after an owner's death */
     uint8_t unwritten;        /* owners in between who had written nothing, when it was read; see record.h */
     uint64_t taken_us;
+    uint64_t read_version;    /* 0: it was not read here: move_left.h */
     uint64_t epoch;           /* of its bucket when it began, was read or arrived here; owner_over.h */
     uint64_t word_until;      /* until then its parties are offered nothing by us: another engine may have offered them
                                  something that we have no word of yet; owner_over.h */
@@ -393,6 +395,7 @@ enum engine_timer {
     TIMER_UNREAD,
     TIMER_WAIT,
     TIMER_REREAD,
+    TIMER_LEFT,
     TIMER_OVER
 };
 
@@ -450,6 +453,17 @@ struct hang_ups {
         uint64_t call;
         uint16_t bucket;
     } items[HANG_UPS_MAX];
+};
+
+/* move_left.h: calls that were in another bucket before; where there is no room an old one goes. */
+#define LEFTS_MAX 64
+struct lefts {
+    uint32_t used, oldest;
+    struct left {
+        uint64_t call, version, until_us;
+        uint16_t from, to;
+        uint8_t again; /* so often the word is to be repeated */
+    } items[LEFTS_MAX];
 };
 
 /* moved.h */
@@ -525,6 +539,8 @@ struct engine {
     struct owner_wait wait;
     struct overs overs;
     struct hang_ups hang_ups;
+    struct lefts arrivals, left_elsewhere; /* that are here, and that others have */
+    struct wheel_node left_timer;          /* of arrivals */
     struct moved moved;
     struct pool moves;        /* move.h */
     struct pool unread;       /* unread.h */

@@ -59,6 +59,7 @@ enum peer_kind {
     PEER_BINDING,  /* contacts of an address of record have changed; see core/b2b/registrar.h */
     PEER_OVER,     /* legs of a call have ended which its new owner may believe to live; see core/b2b/owner_over.h */
     PEER_FULL,     /* it has no room for new calls, or has again; see core/b2b/hand.h */
+    PEER_LEFT,     /* a call that has left `bucket`, and may be read there again; see core/b2b/move_left.h */
     PEER_KINDS
 };
 

@@ -246,7 +246,7 @@ static void peer_out(struct world *w, unsigned from, unsigned to, const struct o
     ev.u.peer.src = o->u.peer.src;
     ev.u.peer.dst = o->u.peer.dst;
     static const char *const names[] = { "datagram", "move", "arrived", "go", "no", "ended", "binding",
-                                         "over" };
+                                         "over", "full", "left" };
     if (w->opt.verbose && o->u.peer.what != PEER_DATAGRAM && o->u.peer.what != PEER_BINDING)
         printf("%6llu.%06llu node %s -> node %s %s, bucket %03x\n", (unsigned long long)(w->now / SECOND),
                (unsigned long long)(w->now % SECOND), shards_name(w, from), shards_name(w, to), names[o->u.peer.what],
