@@ -10,6 +10,7 @@
 #include "core/b2b/reanchor.h"
 #include "core/b2b/record.h"
 #include "core/b2b/recover.h"
+#include "core/b2b/transfer.h"
 
 /* Call, and in two digits each: the number that its next leg would have had; those of the legs that live. In hex. No
  * leg at all: it was never known, and a party has hung up. Behind them the epoch since which it was known, and how many
@@ -132,6 +133,18 @@ static bool is_among(struct slice numbers, uint8_t number) {
     return false;
 }
 
+/* A transferor that is still being told here how its transfer ended: its BYE follows when it has answered, as if the
+ * other party alone were gone. That one does not wait. */
+static bool ends_later(struct engine *e, struct leg *l) {
+    struct leg *p = leg_peer(e, l);
+    if (!transfer_holds_end(e, l))
+        return false;
+    if (p && p->peer == l->self)
+        p->peer = HANDLE_NONE;
+    call_changed(e, leg_call(e, l));
+    return true;
+}
+
 /* What it had open is answered, and not known here: an INVITE of ours is cancelled, and its final response tells the
  * rest; that to one of the peer's is none of ours any more. */
 static struct leg_event over(struct engine *e, struct leg *l) {
@@ -144,6 +157,8 @@ static struct leg_event over(struct engine *e, struct leg *l) {
         txn_drop(&e->txns, l->invite_in);
         l->invite_in = HANDLE_NONE;
     }
+    if (ends_later(e, l))
+        return (struct leg_event){ .kind = LEG_EV_GONE, .status = 408 };
     return leg_lost(e, l, SLICE_NONE);
 }
 

@@ -609,12 +609,64 @@ static void test_word_of_one_taken_over(void) {
     pair_end(p);
 }
 
+/* ---- of a transferor that is being told how its transfer ended ---- */
+
+enum outcome { REFUSED, LEFT, DONE, OUTCOMES };
+
+static bool was_told(const struct pair *p, enum rig_name who, const char *what) {
+    return *rig_last(&p->r, who, what, NULL) != '\0';
+}
+
+/* It transfers the other party to CAROL, who does not want to; or leaves while the other party is asked; or does. */
+static struct pair *begin_told(struct over_word *o, enum rig_name who, enum outcome how) {
+    struct pair *p = over_begin(o, 2);
+    struct rig_dialog c = { .cseq = 1 };
+    rig_refer(&p->r, who == ALICE ? &o->a : &o->b, CAROL, NULL);
+    rig_reply(&p->r, who, "NOTIFY", 200, "", NULL);
+    rig_reply(&p->r, CAROL, "INVITE", how == REFUSED ? 603 : 200, rig_sdp("0", "sendonly", 43000), &c);
+    if (how == LEFT)
+        rig_request(&p->r, &c, "BYE", "", "");
+    if (how == DONE)
+        rig_reply(&p->r, who == ALICE ? BOB : ALICE, "INVITE", 200, rig_sdp("0", "recvonly", 40000), NULL);
+    CHECK_TRUE(strstr(rig_last(&p->r, who, "NOTIFY", NULL), "terminated") != NULL);
+    return p;
+}
+
+/* Meanwhile it hears that its call is over, or its leg alone: the other party is hung up on at once, if it was not to
+ * stay, and who is being told when it has answered, also if it does not know of it. */
+static void over_while_told(enum rig_name who, enum outcome how, bool alone, unsigned status) {
+    struct over_word o;
+    struct pair *p = begin_told(&o, who, how);
+    enum rig_name other = who == ALICE ? BOB : ALICE;
+    bool stays = alone && how == DONE;
+    if (alone)
+        snprintf(o.text + 16, 7, "ff%02x02", who == ALICE); /* the other's number, and CAROL's */
+    o.ev.u.peer.bytes = slice_str(o.text);
+    pair_step(p, 0, &o.ev);
+    CHECK_EQ(was_told(p, other, "BYE"), !stays);
+    CHECK_TRUE(!was_told(p, who, "BYE"));
+    rig_reply(&p->r, who, "NOTIFY", status, "", NULL);
+    pair_wait(p, how == DONE ? 10000000 : 0);
+    CHECK_TRUE(was_told(p, who, "BYE"));
+    rig_reply(&p->r, who, "BYE", status, "", NULL);
+    CHECK_EQ(was_told(p, CAROL, "BYE"), how == DONE && !alone);
+    pair_wait(p, 140000000); /* who stays is told of ports again, and does not answer */
+    CHECK_TRUE(pair_is_quiet(p));
+    pair_end(p);
+}
+
+static void test_over_while_told(void) {
+    for (unsigned i = 0; i < 8 * OUTCOMES; i++)
+        over_while_told(i & 1 ? ALICE : BOB, (enum outcome)(i / 8), i & 2, i & 4 ? 481 : 200);
+}
+
 int main(void) {
     return UNIT_RUN("over", UNIT(test_over), UNIT(test_over_while_loading), UNIT(test_over_while_suspended),
                     UNIT(test_over_and_there_again), UNIT(test_over_and_read_again), UNIT(test_written_again),
                     UNIT(test_claim_undone), UNIT(test_claim_undone_of_what_is_over),
                     UNIT(test_claim_undone_before_the_word), UNIT(test_claim_undone_and_refresh_due),
                     UNIT(test_claim_undone_and_offer_due), UNIT(test_refresh_without_word),
-                     UNIT(test_unwritten), UNIT(test_unwritten_by_the_same_ports),
-                    UNIT(test_hung_up_where_unknown), UNIT(test_not_hung_up), UNIT(test_word_of_one_taken_over));
+                    UNIT(test_unwritten), UNIT(test_unwritten_by_the_same_ports),
+                    UNIT(test_hung_up_where_unknown), UNIT(test_not_hung_up), UNIT(test_word_of_one_taken_over),
+                    UNIT(test_over_while_told));
 }
