@@ -11,7 +11,21 @@
 #ifndef REFEREE_B2B_MOVE_LEFT_H
 #define REFEREE_B2B_MOVE_LEFT_H
 
-#include "core/b2b/state.h"
+#include "core/base/slice.h"
+
+struct call;
+struct engine;
+
+/* Calls that were in another bucket before; where there is no room an old one goes. */
+#define LEFTS_MAX 64
+struct lefts {
+    uint32_t used, oldest;
+    struct left {
+        uint64_t call, version, until_us;
+        uint16_t from, to;
+        uint8_t again; /* so often the word is to be repeated */
+    } items[LEFTS_MAX];
+};
 
 /* The call has come here, as its record there says. */
 void move_left_arrived(struct engine *e, const struct call *c, uint16_t from);

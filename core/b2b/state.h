@@ -15,6 +15,7 @@
 #include "core/b2b/hand.h"
 #include "core/b2b/leg_fsm.h"
 #include "core/b2b/load.h"
+#include "core/b2b/move_left.h"
 #include "core/b2b/owner_wait.h"
 #include "core/b2b/record_format.h"
 #include "core/b2b/sdp_memo.h"
@@ -453,17 +454,6 @@ struct hang_ups {
         uint64_t call;
         uint16_t bucket;
     } items[HANG_UPS_MAX];
-};
-
-/* move_left.h: calls that were in another bucket before; where there is no room an old one goes. */
-#define LEFTS_MAX 64
-struct lefts {
-    uint32_t used, oldest;
-    struct left {
-        uint64_t call, version, until_us;
-        uint16_t from, to;
-        uint8_t again; /* so often the word is to be repeated */
-    } items[LEFTS_MAX];
 };
 
 /* moved.h */

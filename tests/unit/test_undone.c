@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ *
+ * An engine claims a bucket, and nobody knows any more (core/b2b/owner_over.h): a promoted server has not seen the
+ * claim, and who has the bucket again tells the parties of its ports in what is above that one's CSeqs and versions, or
+ * asks whether they are there; or that owner could write nothing, and the next one goes on above what it has used.
+ */
+#include "tests/unit/over_rig.h"
+
+static struct engine_config config;
+
+/* ---- a claim that a promoted server has not seen ---- */
+
+/* The first one has the bucket again, which it had to claim anew. */
+static void wake(struct over_word *o, uint64_t epoch) {
+    store_claim(o->p, 0, o->bucket, epoch - 1);
+    pair_bucket(o->p, 0, BUCKET_MINE, o->bucket, 0, epoch);
+    act(o->p, 0, false);
+}
+
+/* The second engine claims the bucket of the first one, which the store does not reach, and tells the call's parties of
+ * its own address; ALICE answers; so does BOB, if he cannot just then, and is told when he can. Then the claim is none,
+ * and the first one has the bucket as before. */
+static void claim_undone_now(struct over_word *o, bool later) {
+    struct pair *p = o->p;
+    uint64_t epoch = owner_epoch(p->e[0], o->bucket);
+    act(p, 0, true);
+    store_claim(p, 1, o->bucket, epoch);
+    if (o->between)
+        store_claim_from(p, p->number[1], 1, o->bucket, ++epoch);
+    pair_bucket(p, 1, BUCKET_LOADING, o->bucket, 0, epoch + 1);
+    pair_load(p, 1, o->bucket, SL("call"));
+    pair_bucket(p, 1, BUCKET_MINE, o->bucket, 0, epoch + 1);
+    pair_wait(p, 300000);
+    pair_entry(p, 1);
+    rig_reply(&p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+    if (later) {
+        rig_reply(&p->r, BOB, "INVITE", 491, "", NULL);
+        pair_wait(p, 4500000);
+    }
+    wake(o, epoch + 2);
+}
+
+static void claim_undone(struct over_word *o) {
+    pair_wait(o->p, 70000000); /* no 200 is in doubt any more */
+    claim_undone_now(o, false);
+}
+
+static bool has_port(const struct engine *e, struct told t) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct leg *l; (l = pool_next(&e->legs, &cursor, &h));)
+        if (port_pool_rtp_port(&e->ports, l->media.streams[0]->slot) == t.port)
+            return true;
+    return false;
+}
+
+/* Its own owner before, too, took it over from another, and told its parties. */
+static void take_over_first(struct over_word *o) {
+    struct pair *p = o->p;
+    pair_wait(p, 70000000);
+    pair_taken_over(p, 0, o->bucket);
+    pair_wait(p, 300000);
+    rig_reply(&p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+    rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
+}
+
+/* Who has had the call all the time tells its parties of its ports again, with what is later than what they heard.
+ * `by_lease`: that the claim is none the other one hears from the lease, and not when it cannot write. */
+static void undone(bool by_lease, bool taken, bool between) {
+    static const enum rig_name both[] = { ALICE, BOB };
+    struct over_word o;
+    struct pair *p = over_begin(&o, &config, 2);
+    struct told before[2];
+    o.between = between;
+    if (taken)
+        take_over_first(&o);
+    p->e[1]->cfg.media_addr = rig_addr(201, 0);
+    claim_undone(&o);
+    for (unsigned i = 0; i < 2; i++) {
+        before[i] = told_of(p, both[i]);
+        CHECK_EQ(before[i].host, 201);
+    }
+    if (by_lease)
+        pair_bucket(p, 1, BUCKET_LOST, o.bucket, p->number[0], owner_epoch(p->e[1], o.bucket));
+    else
+        rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL); /* which it cannot write */
+    pair_entry(p, 0);
+    pair_wait(p, 400000);
+    CHECK_EQ(pair_calls(p, 1), 0);
+    CHECK_EQ(p->kinds[PEER_OVER], 1);
+    for (unsigned i = 0; i < 2; i++) {
+        struct told now = told_of(p, both[i]);
+        CHECK_TRUE(now.host != 201 && has_port(p->e[0], now));
+        CHECK_EQ(now.version, before[i].version + 1);
+        CHECK_TRUE(now.cseq > before[i].cseq);
+        rig_reply(&p->r, both[i], "INVITE", 200, rig_sdp("0", "sendrecv", i ? 41000 : 40000), NULL);
+    }
+    pair_hang_up(p, &o.a, BOB);
+    pair_wait(p, 120000000);
+    CHECK_TRUE(pair_is_quiet(p));
+    pair_end(p);
+}
+
+static void test_claim_undone(void) {
+    for (unsigned i = 0; i < 8; i++)
+        undone(i & 1, i & 2, i & 4);
+}
+
+static unsigned cseq_of(const struct pair *p, enum rig_name who, const char *method) {
+    const char *cseq = strstr(rig_last(&p->r, who, method, NULL), "\nCSeq: ");
+    unsigned n = 0;
+    CHECK_TRUE(cseq && sscanf(cseq, "\nCSeq: %u", &n) == 1);
+    return n;
+}
+
+/* That one's call is over, which has it end here: with a BYE that is later than what the parties heard. */
+static void test_claim_undone_of_what_is_over(void) {
+    static const enum rig_name both[] = { ALICE, BOB };
+    struct over_word o;
+    struct pair *p = over_begin(&o, &config, 2);
+    unsigned heard[2];
+    p->e[1]->cfg.media_addr = rig_addr(201, 0);
+    claim_undone(&o);
+    for (unsigned i = 0; i < 2; i++)
+        heard[i] = cseq_of(p, both[i], "INVITE");
+    pair_entry(p, 0);
+    pair_step(p, 0, &o.ev);
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK_TRUE(cseq_of(p, both[i], "BYE") > heard[i]);
+        rig_reply(&p->r, both[i], "BYE", 200, "", NULL);
+    }
+    pair_wait(p, 120000000);
+    CHECK_EQ(pair_calls(p, 0), 0);
+    pair_end(p);
+}
+
+/* What the first one sends before it has that one's word is later, too: here a BYE to BOB, since ALICE hangs up. */
+static void test_claim_undone_before_the_word(void) {
+    struct over_word o;
+    struct pair *p = over_begin(&o, &config, 2);
+    p->e[1]->cfg.media_addr = rig_addr(201, 0);
+    claim_undone(&o);
+    unsigned heard = cseq_of(p, BOB, "INVITE");
+    CHECK_EQ(told_of(p, BOB).host, 201);
+    pair_entry(p, 0);
+    pair_hang_up(p, &o.a, BOB);
+    CHECK_EQ(p->kinds[PEER_OVER], 0);
+    CHECK_TRUE(cseq_of(p, BOB, "BYE") > heard);
+    pair_wait(p, 120000000);
+    CHECK_EQ(pair_calls(p, 0), 0);
+    pair_end(p);
+}
+
+/* BOB heard last of the second engine; of the first one he hears behind the word, in the next version. */
+static void only_behind_the_word(struct over_word *o) {
+    struct pair *p = o->p;
+    struct told before = told_of(p, BOB), now;
+    CHECK_EQ(before.host, 201);
+    pair_bucket(p, 1, BUCKET_LOST, o->bucket, p->number[0], owner_epoch(p->e[1], o->bucket));
+    pair_entry(p, 0);
+    pair_wait(p, 400000);
+    now = told_of(p, BOB);
+    CHECK_TRUE(now.host != 201 && now.cseq > before.cseq);
+    CHECK_EQ(now.version, before.version + 1);
+    pair_end(p);
+}
+
+/* A refresh of the first one's is due meanwhile. */
+static void test_claim_undone_and_refresh_due(void) {
+    struct over_word o;
+    struct pair *p = over_begin_timed(&o, &config, 2, 142);
+    p->e[1]->cfg.media_addr = rig_addr(201, 0);
+    pair_wait(p, 900000);
+    claim_undone(&o);
+    only_behind_the_word(&o);
+}
+
+/* Or what BOB could not be told just then, when the first one had taken the call over from another. */
+static void test_claim_undone_and_offer_due(void) {
+    struct over_word o;
+    struct pair *p = over_begin(&o, &config, 2);
+    p->e[1]->cfg.media_addr = rig_addr(201, 0);
+    pair_wait(p, 70000000);
+    pair_taken_over(p, 0, o.bucket);
+    pair_wait(p, 300000);
+    rig_reply(&p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+    rig_reply(&p->r, BOB, "INVITE", 491, "", NULL);
+    claim_undone_now(&o, true);
+    only_behind_the_word(&o);
+}
+
+/* Nobody has claimed it: the refresh is late, and says what was said. Nor has the session expired that was to be
+ * refreshed long ago. */
+static void refresh_without_word(uint64_t sleep_us) {
+    struct over_word o;
+    struct pair *p = over_begin_timed(&o, &config, 2, 142);
+    struct told before = told_of(p, BOB), now;
+    pair_wait(p, 70900000);
+    act(p, 0, true);
+    pair_wait(p, sleep_us);
+    p->sends = 0;
+    wake(&o, owner_epoch(p->e[0], o.bucket) + 1);
+    pair_wait(p, 1900000);
+    CHECK_EQ(p->sends, 0);
+    pair_wait(p, 200000);
+    now = told_of(p, BOB);
+    CHECK_TRUE(now.cseq > before.cseq);
+    CHECK_EQ(now.version, before.version);
+    CHECK_EQ(now.port, before.port);
+    pair_end(p);
+}
+
+static void test_refresh_without_word(void) {
+    refresh_without_word(300000);
+    refresh_without_word(100000000);
+}
+
+/* ---- owners who have written nothing ---- */
+
+/* Its next owner, which tells them of other ports, and their answers. */
+static void next_owner(struct over_word *o, struct told now[2]) {
+    struct pair *p = o->p;
+    pair_taken_over(p, 0, o->bucket);
+    pair_wait(p, 400000);
+    for (unsigned i = 0; i < 2; i++) {
+        now[i] = told_of(p, i ? BOB : ALICE);
+        rig_reply(&p->r, i ? BOB : ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", i ? 41000 : 40000), NULL);
+    }
+}
+
+/* Owners one after the other tell the parties of their ports, and the store takes nothing of it: each by what is later
+ * than what they heard, though both go on from one record. Behind one who could write, by the next version. */
+static void test_unwritten(void) {
+    struct over_word o;
+    struct pair *p = over_begin(&o, &config, 2);
+    struct told before[2], now[2];
+    pair_wait(p, 70000000);
+    p->takes_none = true;
+    next_owner(&o, before);
+    for (unsigned n = 0; n < 3; n++) {
+        p->takes_none = n < 1;
+        next_owner(&o, now);
+        for (unsigned i = 0; i < 2; i++) {
+            CHECK_TRUE(now[i].port != before[i].port);
+            CHECK_TRUE(now[i].cseq >= before[i].cseq + RECORD_CSEQ_GAP);
+            CHECK_TRUE(n == 2 ? now[i].version == before[i].version + 1 : now[i].version > before[i].version);
+            before[i] = now[i];
+        }
+        pair_wait(p, 70000000);
+    }
+    pair_hang_up(p, &o.a, BOB);
+    pair_wait(p, 120000000);
+    CHECK_TRUE(pair_is_quiet(p));
+    pair_end(p);
+}
+
+/* Who goes on by the ports that the record says tells nobody, unless an owner in between may have told them of its
+ * own. */
+static void test_unwritten_by_the_same_ports(void) {
+    for (unsigned between = 0; between < 2; between++) {
+        struct over_word o;
+        struct pair *p = over_begin(&o, &config, 2);
+        uint64_t epoch = owner_epoch(p->e[0], o.bucket);
+        pair_wait(p, 70000000);
+        store_claim(p, 1, o.bucket, epoch);
+        if (between)
+            store_claim_from(p, p->number[1], 1, o.bucket, ++epoch);
+        pair_bucket(p, 0, BUCKET_OWNER, o.bucket, p->number[1], epoch + 1);
+        pair_bucket(p, 1, BUCKET_LOADING, o.bucket, 0, epoch + 1);
+        pair_load(p, 1, o.bucket, SL("call"));
+        pair_bucket(p, 1, BUCKET_MINE, o.bucket, 0, epoch + 1);
+        pair_wait(p, 400000);
+        CHECK_EQ(pair_calls(p, 1), 1);
+        CHECK_EQ(metrics_get(engine_metrics(p->e[1]), M_reanchored), between ? 2 : 0);
+        pair_end(p);
+    }
+}
+
+/* ALICE's call, and what BOB was told in it first. */
+struct unknown {
+    struct over_word o;
+    struct told first;
+};
+
+/* The second engine claims the bucket of a call that no record knows, has a BYE of ALICE's, if she hangs up, and loses
+ * the bucket to the first one again. */
+static struct pair *unknown_begin(struct unknown *u, bool hangs_up) {
+    struct over_word *o = &u->o;
+    struct pair *p = over_begin(o, &config, 2);
+    u->first = told_of(p, BOB);
+    act(p, 0, true);
+    lose_record(p, o->bucket);
+    store_claim(p, 1, o->bucket, 1);
+    pair_bucket(p, 1, BUCKET_LOADING, o->bucket, 0, 2);
+    pair_load(p, 1, o->bucket, SL("call"));
+    pair_bucket(p, 1, BUCKET_MINE, o->bucket, 0, 2);
+    CHECK_EQ(pair_calls(p, 1), 0);
+    pair_entry(p, 1);
+    if (hangs_up) {
+        rig_request(&p->r, &o->a, "BYE", "", "");
+        CHECK_TRUE(*rig_last(&p->r, ALICE, "SIP/2.0 481", "BYE") != '\0');
+    }
+    store_claim(p, 0, o->bucket, 2);
+    pair_bucket(p, 0, BUCKET_MINE, o->bucket, 0, 3);
+    p->sends = 0;
+    pair_bucket(p, 1, BUCKET_LOST, o->bucket, p->number[0], 3);
+    CHECK_EQ(p->kinds[PEER_OVER], hangs_up);
+    CHECK_EQ(p->sends, 0);
+    act(p, 0, false);
+    pair_entry(p, 0);
+    pair_wait(p, 300000);
+    return p;
+}
+
+/* Who has had the call all the time asks whether its parties are there: ALICE is not, and BOB is told. */
+static void test_hung_up_where_unknown(void) {
+    struct unknown u;
+    struct pair *p = unknown_begin(&u, true);
+    rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
+    CHECK_TRUE(*rig_last(&p->r, BOB, "BYE", NULL) == '\0');
+    rig_reply(&p->r, ALICE, "INVITE", 481, "", NULL);
+    CHECK_TRUE(*rig_last(&p->r, BOB, "BYE", NULL) != '\0');
+    rig_reply(&p->r, BOB, "BYE", 200, "", NULL);
+    rig_reply(&p->r, ALICE, "BYE", 481, "", NULL);
+    pair_wait(p, 70000000);
+    CHECK_TRUE(pair_is_quiet(p));
+    pair_end(p);
+}
+
+/* The BYE may have been made up: who is there says so, and the call goes on with the session as it was. Nobody is asked
+ * where nobody hung up. */
+static void test_not_hung_up(void) {
+    struct unknown u;
+    struct pair *p = unknown_begin(&u, true);
+    struct told again = told_of(p, BOB);
+    CHECK_TRUE(again.cseq > u.first.cseq);
+    CHECK_EQ(again.version, u.first.version);
+    CHECK_EQ(again.port, u.first.port);
+    rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
+    rig_reply(&p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+    pair_wait(p, 70000000);
+    CHECK_EQ(pair_calls(p, 0), 1);
+    CHECK_EQ(told_of(p, BOB).cseq, again.cseq);
+    pair_hang_up(p, &u.o.a, BOB);
+    pair_wait(p, 70000000);
+    CHECK_TRUE(pair_is_quiet(p));
+    pair_end(p);
+    p = unknown_begin(&u, false);
+    CHECK_EQ(p->sends, 0);
+    pair_end(p);
+}
+
+/* One that was read from its record is told of nothing: what it goes by is newer. */
+static void test_word_of_one_taken_over(void) {
+    struct over_word o;
+    struct pair *p = over_begin(&o, &config, 2);
+    pair_wait(p, 70000000);
+    pair_taken_over(p, 0, o.bucket);
+    pair_wait(p, 300000);
+    rig_reply(&p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+    rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
+    snprintf(o.text + 16, 7, "%s", "ff0001");
+    o.ev.u.peer.bytes = slice_str(o.text);
+    p->sends = 0;
+    pair_step(p, 0, &o.ev);
+    pair_wait(p, 1000000);
+    CHECK_EQ(p->sends, 0);
+    CHECK_EQ(pair_calls(p, 0), 1);
+    pair_end(p);
+}
+
+int main(void) {
+    return UNIT_RUN("undone", UNIT(test_claim_undone), UNIT(test_claim_undone_of_what_is_over),
+                    UNIT(test_claim_undone_before_the_word), UNIT(test_claim_undone_and_refresh_due),
+                    UNIT(test_claim_undone_and_offer_due), UNIT(test_refresh_without_word), UNIT(test_unwritten),
+                    UNIT(test_unwritten_by_the_same_ports), UNIT(test_hung_up_where_unknown), UNIT(test_not_hung_up),
+                    UNIT(test_word_of_one_taken_over));
+}
