@@ -32,9 +32,10 @@ struct sim_fly {
     char bytes[];
 };
 
-/* A call that must survive. */
+/* A call that must survive; its record as its owner died. */
 struct sim_rest {
-    uint64_t id;
+    uint64_t id, version;
+    uint16_t bucket;
     struct txt call_id[2], tag[2];
     uint8_t phone[2];
 };
@@ -189,6 +190,8 @@ bool promote_is_short(const struct world *w, const struct store_op *op);
 bool promote_undid_claim(const struct world *w, const struct call *c);
 /* The last NOTIFY was sent by such a one, while w->e had the leg's call as well: it does not know of it. */
 bool promote_undid_notify(const struct world *w, const struct leg *l, const struct seen_sub *s);
+/* A server was promoted that has not got that version of a call's record, though it had counted as stored. */
+bool promote_lacks(struct world *w, uint64_t id, uint16_t bucket, uint64_t version);
 
 /* ---- private ---- */
 
@@ -207,6 +210,8 @@ void cluster_rest(struct world *w);
 void cluster_note_rest(struct world *w, unsigned i);
 /* w->e loses the bucket: somebody else has it, by the store. */
 void cluster_lose_rest(struct world *w, uint16_t bucket);
+/* A server has just been promoted. */
+void cluster_lose_unseen(struct world *w);
 void cluster_check_rest(struct world *w);
 
 #endif

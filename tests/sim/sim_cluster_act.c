@@ -157,6 +157,8 @@ static bool is_at_rest(const struct engine *e, const struct call *c) {
 static void note(struct world *w, const struct engine *e, const struct call *c) {
     struct sim_rest *r = &w->cluster->rest[w->cluster->rest_n++];
     r->id = c->id;
+    r->version = c->stored;
+    r->bucket = c->bucket;
     for (unsigned i = 0; i < 2; i++) {
         const struct leg *l = leg_get(e, c->legs[i]);
         r->phone[i] = (uint8_t)(l->dlg.flow.ip[3] - 10);
@@ -180,7 +182,7 @@ void cluster_note_rest(struct world *w, unsigned i) {
     for (const struct call *k; (k = pool_next(&e->calls, &cursor, &h));) {
         if (k->takeovers || sim_takeovers(w, k) >= RECOVER_TAKEOVERS_MAX)
             forget_rest(c, k->id);
-        if (is_at_rest(e, k) && c->rest_n < SIM_AT_REST)
+        if (is_at_rest(e, k) && !promote_lacks(w, k->id, k->bucket, k->version) && c->rest_n < SIM_AT_REST)
             note(w, e, k);
     }
     world_push(w, &(struct sim_item){ .at = w->now + TAKEN_OVER_US, .kind = ITEM_SURVIVED });
@@ -210,6 +212,16 @@ static bool is_somewhere(const struct world *w, uint64_t id) {
                 return true;
     }
     return false;
+}
+
+/* What that one has not seen of them died with their owners: nobody is left who could write it again. */
+void cluster_lose_unseen(struct world *w) {
+    struct sim_cluster *c = w->cluster;
+    for (uint32_t i = 0; i < c->rest_n; i++) {
+        const struct sim_rest *r = &c->rest[i];
+        if (!is_somewhere(w, r->id) && promote_lacks(w, r->id, r->bucket, r->version))
+            c->rest[i--] = c->rest[--c->rest_n];
+    }
 }
 
 static bool is_up(struct world *w, const struct sim_rest *r, unsigned side) {

@@ -62,6 +62,7 @@ static void serves(struct world *w) {
     s->went_back = s->went_back || !w->script.setup.replicas;
     s->lost_some = s->lost_some || s->went_back;
     w->cluster->quiet_since = w->now;
+    cluster_lose_unseen(w);
     cluster_stir(w);
     cluster_connection(w, true);
     world_push(w, &(struct sim_item){ .at = w->now, .kind = ITEM_STORE }); /* what waits for it */
@@ -96,19 +97,27 @@ bool promote_undid_notify(const struct world *w, const struct leg *l, const stru
 
 /* ---- what an engine takes to be stored is ---- */
 
-static void check_stored(struct world *w, const struct call *c) {
+/* Of the record that the server has; 0: none. */
+static uint64_t version_there(struct world *w, uint64_t id, uint16_t bucket) {
     static char key_mem[sizeof(struct buf) + 16];
     struct buf *key = (struct buf *)(void *)key_mem;
     struct sbuf k = sbuf_on(key->data, 16);
     struct event ev = { 0 };
-    sbuf_hex(&k, c->id, 16);
+    sbuf_hex(&k, id, 16);
     key->len = k.n;
-    struct store_op op = { .verb = STORE_GET, .ticket = 1, .bucket = c->bucket, .table = SL("call"), .key = key };
+    struct store_op op = { .verb = STORE_GET, .ticket = 1, .bucket = bucket, .table = SL("call"), .key = key };
     store_submit(w->store, &op, SIM_WALL_MS + w->now / 1000);
     while (store_answer(w->store, &ev))
         ;
-    uint64_t version = ev.u.store.status == STORE_OK ? sim_record_version(w, ev.u.store.value) : 0;
-    if (version < c->version)
+    return ev.u.store.status == STORE_OK ? sim_record_version(w, ev.u.store.value) : 0;
+}
+
+bool promote_lacks(struct world *w, uint64_t id, uint16_t bucket, uint64_t version) {
+    return w->faults.went_back && version_there(w, id, bucket) < version;
+}
+
+static void check_stored(struct world *w, const struct call *c) {
+    if (version_there(w, c->id, c->bucket) < c->version)
         sim_fail(w, "a record counts as stored, and the promoted server has not got it");
 }
 
