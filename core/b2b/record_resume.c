@@ -126,6 +126,7 @@ static void resume_up(struct engine *e, struct leg *l) {
     /* One in a 2xx that we have not ACKed stands: the ACK is its answer. */
     if (l->invite_in == HANDLE_NONE && !(l->oa == OA_OFFER_RCVD && l->late_offer))
         forget_offer(e, l);
+    transfer_relay_resume_first(e, l);
     take_open(e, l, LEG_OPEN_OUT, &o);
     resume_reinvite(e, l, &o);
     close_offer(l);

@@ -173,6 +173,9 @@ bool transfer_relay_begun(const struct transfer *t);
 void transfer_relay_timer(struct engine *e, struct transfer *t);
 /* After a former owner's death: our REFER without answer goes out again. False: nobody is to hear of it any more. */
 bool transfer_relay_resume(struct engine *e, struct transfer *t);
+/* The same, while the leg is resumed: if the REFER was before its open re-INVITE, it goes out before that one too. By
+ * its old CSeq it would be refused behind it. */
+void transfer_relay_resume_first(struct engine *e, struct leg *a);
 /* It is unanswered, and the transferor's own has not come again. */
 bool transfer_relay_waits(const struct transfer *t);
 /* Accepts the REFER and begins: 202 or 200, NOTIFY 100, then the target; result != 0: it has failed already. */

@@ -143,15 +143,25 @@ bool transfer_relay_begun(const struct transfer *t) {
 
 /* What the transferor is told of it is what the transferee answers: with the same branch that one takes it as sent
  * again. */
-bool transfer_relay_resume(struct engine *e, struct transfer *t) {
-    struct leg *a = leg_get(e, t->transferee);
+static void send_again(struct engine *e, struct transfer *t, struct leg *a) {
     struct record_open o;
     bool open = record_open_read(e, strs_get(&t->s, TRF_OPEN_REFER), &o);
     strs_set(&t->s, &e->bufs, TRF_OPEN_REFER, SLICE_NONE);
-    if (!leg_is_live(a))
-        return false;
     if (open)
         t->relay_txn = record_open_send(e, a, &o, SIP_M_REFER, FOR_REFER);
+}
+
+void transfer_relay_resume_first(struct engine *e, struct leg *a) {
+    struct transfer *t = transfer_get(e, leg_call(e, a)->transfer);
+    if (t && t->mode == MODE_RELAY && t->transferee == a->self && t->relay_cseq < a->invite_cseq)
+        send_again(e, t, a);
+}
+
+bool transfer_relay_resume(struct engine *e, struct transfer *t) {
+    struct leg *a = leg_get(e, t->transferee);
+    if (!leg_is_live(a))
+        return false;
+    send_again(e, t, a);
     t->relay_again = t->relay_txn != HANDLE_NONE;
     return t->relay_again || transfer_relay_begun(t);
 }
