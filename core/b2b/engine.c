@@ -114,6 +114,8 @@ static void on_new_request(struct engine *e, const struct sip_msg *msg, const st
     }
     struct txn *txn = txn_get(&e->txns, t->txn);
     txn->ctx = l->self;
+    if (recover_refer_again(e, l, msg, t->txn))
+        return;
     struct leg_event ev = leg_on_request(e, l, msg, t->txn);
     engine_leg_event(e, l, &ev);
 }

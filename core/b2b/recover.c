@@ -225,6 +225,10 @@ bool recover_repeated(struct engine *e, const struct sip_msg *msg, handle txn) {
     return msg->method == SIP_M_INVITE && leg_answered_before(e, l, msg, txn);
 }
 
+bool recover_refer_again(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
+    return msg->method == SIP_M_REFER && msg->cseq < l->heard_cseq && transfer_accepted_again(e, l, msg, txn);
+}
+
 bool recover_answers_retry(const struct engine *e, const struct leg *l, const struct sip_msg *msg) {
     bool calls = l->state == LEG_CALLING || l->state == LEG_EARLY || l->state == LEG_CANCELLING;
     return leg_call(e, l)->taken_us && calls && msg->cseq > l->invite_cseq && msg->cseq < l->dlg.local_cseq;

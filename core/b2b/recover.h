@@ -15,7 +15,8 @@
  *   BYE of ours                    sent again under a new CSeq (a second one gets 481)
  *   NOTIFY of ours                 again under a new CSeq
  *   other requests of theirs       they come again; the CSeq of the last one is accepted once more. A REFER that was
- *                                  accepted gets its 202 again, also when its transfer is over
+ *                                  accepted gets its 202 again, also when its transfer is over, or when a request
+ *                                  has come behind it
  *   deadlines that have passed     fire at once
  *
  * A call that two owners have died with is not touched by the third, nor by anybody after it.
@@ -66,6 +67,9 @@ void engine_leg_event(struct engine *e, struct leg *l, const struct leg_event *e
 /* An INVITE, REFER or SUBSCRIBE without To tag that made a leg of a call which was taken over: its answer is given
  * again. */
 bool recover_repeated(struct engine *e, const struct sip_msg *msg, handle txn);
+/* A REFER in the leg's dialog comes again, which was heard before its last request: it was sent before that one, and
+ * its answer is lost. False: it is like another request by its CSeq. */
+bool recover_refer_again(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn);
 /* Of who asks for a dialog: its Call-ID and tag. */
 uint64_t recover_key(const struct engine *e, struct slice call_id, struct slice tag);
 /* It may be such a one. */
