@@ -277,15 +277,22 @@ void owner_forget_call(struct engine *e, struct call *c, uint32_t heir) {
     forget(e, c, owner_is_sibling(e, heir));
 }
 
+/* Of a leg that has ended what waits for an answer would be sent again, or cancelled, beside what the next owner sends
+ * in the dialog; the ACK to what has one is still given. */
+static bool is_of_lost(const struct engine *e, const struct txn *t) {
+    const struct call *c = call_of_txn(e, t);
+    if (c)
+        return !is_held(e, c->bucket);
+    return t->kind <= TXN_NICT && !t->lingers && t->ctx && !is_held(e, t->u.open->bucket);
+}
+
 void owner_forget_lost(struct engine *e) {
     uint32_t cursor = 0;
     handle h;
     e->owners.lost = false;
-    for (struct txn *t; (t = pool_next(&e->txns.pool, &cursor, &h));) {
-        const struct call *c = call_of_txn(e, t);
-        if (c && !is_held(e, c->bucket))
+    for (const struct txn *t; (t = pool_next(&e->txns.pool, &cursor, &h));)
+        if (is_of_lost(e, t))
             txn_drop(&e->txns, h);
-    }
     cursor = 0;
     for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));)
         if (!is_held(e, c->bucket)) {

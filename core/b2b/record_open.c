@@ -36,6 +36,7 @@ handle record_open_send(struct engine *e, struct leg *l, const struct record_ope
         .dst = &o->addr,
         .local = &l->dlg.local,
         .ctx_kind = purpose,
+        .bucket = c->bucket,
         .ctx = l->self,
         .trace_call = c->id,
         .trace_leg = l->number,

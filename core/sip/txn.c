@@ -57,6 +57,7 @@ handle txn_client_make(struct txn_layer *l, const struct txn_client *c) {
         t->local = *c->local;
     t->ctx = c->ctx;
     t->ctx_kind = c->ctx_kind;
+    t->u.open->bucket = c->bucket;
     t->u.open->trace_call = c->trace_call;
     t->u.open->trace_leg = c->trace_leg;
     txn_dst_link(l, t);

@@ -74,6 +74,7 @@ struct txn_open {
     struct wheel_node life;       /* B, F, H, CANCELLED, EXPIRED */
     uint32_t started;             /* client: the how manieth of the layer, from 1 */
     uint16_t src_port;            /* server: see txn_src */
+    uint16_t bucket;              /* client: the TU's, of the call it is sent for */
     uint8_t tries;                /* the TU's: how often this request was sent before with another CSeq */
     uint8_t trace_leg;            /* the TU's, for the trace; 0xff: none */
     bool dst_linked;
@@ -217,6 +218,7 @@ struct txn_client {
     const struct addr *local;     /* NULL: any */
     uint8_t ctx_kind;
     uint8_t trace_leg;
+    uint16_t bucket;
     uint64_t ctx;
     uint64_t trace_call;
 };

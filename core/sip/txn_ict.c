@@ -42,7 +42,7 @@ static void send_cancel(struct txn_step *s) {
     struct txn_client c = {
         .request = o->cancel, .method = SIP_M_CANCEL, .branch = msg.via.branch, .cseq = t->cseq,
         .dst = &t->dst, .local = &t->local, .ctx_kind = t->ctx_kind, .ctx = t->ctx,
-        .trace_call = o->trace_call, .trace_leg = o->trace_leg,
+        .bucket = o->bucket, .trace_call = o->trace_call, .trace_leg = o->trace_leg,
     };
     o->cancel = NULL;
     s->created = txn_client_start(s->layer, s->outbox, s->now, &c);

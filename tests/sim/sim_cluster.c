@@ -536,12 +536,21 @@ static uint32_t owner_in_store(struct world *w, uint16_t bucket) {
     return ev.u.store.node;
 }
 
-void cluster_check_send(struct world *w, const struct sip_msg *m) {
+/* Of the call that it is sent for; LIMIT_BUCKETS: of none. A request that is sent again may be of one that is over. */
+static uint16_t sent_for(const struct world *w, const struct sip_msg *m) {
     const struct leg *l = leg_of_tag(w->e, m->call_id, m->is_request ? m->from_tag : m->to_tag);
     const struct call *c = l ? call_get(w->e, l->call) : NULL;
-    uint32_t owner = c ? owner_in_store(w, c->bucket) : 0;
+    const struct txn *t = c || !m->is_request || m->method == SIP_M_ACK ? NULL : txn_find_client(&w->e->txns, m);
+    if (c)
+        return c->bucket;
+    return t && !t->lingers && t->ctx ? t->u.open->bucket : LIMIT_BUCKETS;
+}
+
+void cluster_check_send(struct world *w, const struct sip_msg *m) {
+    uint16_t bucket = sent_for(w, m);
+    uint32_t owner = bucket < LIMIT_BUCKETS ? owner_in_store(w, bucket) : 0;
     if (w->faults.went_back && w->now < w->faults.down_until)
         return; /* what the promoted server says nobody has heard: it is away for all */
-    if (c && owner != w->cluster->node[w->cluster->at].number)
+    if (bucket < LIMIT_BUCKETS && owner != w->cluster->node[w->cluster->at].number)
         sim_fail(w, "node %s sends for a call of node %u", shards_name(w, w->cluster->at), owner);
 }

@@ -172,6 +172,32 @@ static void test_lost(void) {
     pair_end(p);
 }
 
+/* A party hung up while a re-INVITE to it was open, and the call is over: that goes on being sent, or cancelled, until
+ * it is answered, but not when its bucket is another node's. */
+static void lost_behind_the_end(bool rings, bool ours) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a, b;
+    pair_call_at(p, &a, &b, 0, ALICE, BOB);
+    unsigned bucket = pair_hash(&config, a.call_id);
+    rig_request(&p->r, &a, "INVITE", "", rig_sdp("0", "sendonly", 40000));
+    if (rings)
+        rig_reply(&p->r, BOB, "INVITE", 100, "", NULL);
+    pair_hang_up(p, &b, ALICE);
+    CHECK_EQ(pair_calls(p, 0), 0);
+    CHECK_EQ(*rig_last(&p->r, BOB, "CANCEL", NULL) != '\0', rings);
+    pair_bucket(p, 0, BUCKET_LOST, ours ? bucket : bucket ^ 1, 2, 0);
+    p->r.sent_n = 0;
+    pair_wait(p, 60000000);
+    CHECK_EQ(*rig_last(&p->r, BOB, rings ? "CANCEL" : "INVITE", NULL) != '\0', !ours);
+    CHECK_TRUE(record_nothing_left(p->e[0]));
+    pair_end(p);
+}
+
+static void test_lost_behind_the_end(void) {
+    for (unsigned i = 0; i < 4; i++)
+        lost_behind_the_end(i & 1, i & 2);
+}
+
 /* What comes while the records are being read is handled when they have been. */
 static void test_loading(void) {
     struct pair *p = pair_new(&config);
@@ -479,7 +505,7 @@ static void test_options(void) {
 int main(void) {
     return UNIT_RUN("two engines", UNIT(test_call_from_anywhere), UNIT(test_cancel), UNIT(test_asked),
                     UNIT(test_hop_limit), UNIT(test_drained_with_waiting), UNIT(test_waits_bounded),
-                    UNIT(test_lost), UNIT(test_loading),
+                    UNIT(test_lost), UNIT(test_lost_behind_the_end), UNIT(test_loading),
                     UNIT(test_give), UNIT(test_give_undeleted), UNIT(test_give_unstored), UNIT(test_give_unprotected),
                     UNIT(test_order_lost), UNIT(test_transfer_lost),
                     UNIT(test_consultation_then_transfer), UNIT(test_target_lost),
