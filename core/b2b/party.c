@@ -87,6 +87,17 @@ static void find_transfer(struct engine *e, struct leg *l) {
     }
 }
 
+bool party_is_busy(const struct engine *e, const struct leg *l) {
+    uint32_t cursor = 0;
+    uint64_t bucket, id;
+    if (!l || l->transfer != HANDLE_NONE || !read_call_name(leg_str(l, LEG_TRANSFER_AT), &bucket, &id))
+        return l && l->transfer != HANDLE_NONE;
+    for (const struct call *c; (c = chain_next(&e->calls_by_id, id, &cursor));)
+        if (c->id == id)
+            return false;
+    return true;
+}
+
 /* ---- a transfer that names its parties ---- */
 
 static struct slice named(const struct transfer *t, unsigned p) {

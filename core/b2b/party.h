@@ -19,6 +19,9 @@ unsigned party_legs(const struct engine *e, const struct transfer *t, struct leg
 
 /* The leg names a transfer that is not here: LEG_TRANSFER_AT. */
 void party_wait(struct engine *e, struct leg *l);
+/* The leg takes part in a transfer, and so in no other: one that is here, or one that may still come, since the leg's
+ * record names it and that call has not been read. NULL: no. */
+bool party_is_busy(const struct engine *e, const struct leg *l);
 /* The transfer names parties, and the call of its consultation, that are not here, or are about to be forgotten. */
 void party_await(struct engine *e, struct transfer *t);
 /* A call that has been read, in its bucket: it finds those whom it names and is found by those who name it. Who is not

@@ -3,6 +3,7 @@
  * order. The same table carries them out; only who hears the result differs. */
 #include "core/b2b/call.h"
 #include "core/b2b/media.h"
+#include "core/b2b/party.h"
 #include "core/b2b/policy.h"
 #include "core/b2b/transfer_refer.h"
 #include "core/b2b/wire.h"
@@ -64,7 +65,7 @@ static struct leg *target_dialog(struct engine *e, const struct sip_msg *msg, st
     /* RFC 4538 section 5 lets knowledge of the dialog suffice; a stranger that overheard it is still a stranger. */
     if (!principal.p || !slice_eq(principal, leg_str(l, LEG_PRINCIPAL)))
         refer_bad(r, 403, SL("Target-Dialog of another party"));
-    else if (l->transfer != HANDLE_NONE || leg_peer(e, l)->transfer != HANDLE_NONE ||
+    else if (party_is_busy(e, l) || party_is_busy(e, leg_peer(e, l)) ||
              leg_call(e, leg_peer(e, l))->transfer != HANDLE_NONE)
         refer_bad(r, 491, SLICE_NONE);
     else if (refer_allowed(e, principal, leg_call(e, l), r) && refer_within_rules(e, principal, NULL, r))
@@ -199,8 +200,8 @@ static struct slice check_order(const struct engine *e, const struct leg *a, con
         return SL("the other leg talks with nobody");
     if (with && with->call == a->call)
         return SL("both legs are of one call");
-    if (a->transfer != HANDLE_NONE || b->transfer != HANDLE_NONE || leg_call(e, a)->transfer != HANDLE_NONE ||
-        (with && (with->transfer != HANDLE_NONE || d->transfer != HANDLE_NONE)))
+    if (party_is_busy(e, a) || party_is_busy(e, b) || leg_call(e, a)->transfer != HANDLE_NONE ||
+        party_is_busy(e, with) || party_is_busy(e, d))
         return SL("a transfer runs already");
     return SLICE_NONE;
 }

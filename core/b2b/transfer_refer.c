@@ -3,6 +3,7 @@
 #include "core/b2b/call.h"
 #include "core/b2b/cdr.h"
 #include "core/b2b/move.h"
+#include "core/b2b/party.h"
 #include "core/b2b/policy.h"
 #include "core/b2b/replaces.h"
 #include "core/b2b/wire.h"
@@ -73,7 +74,7 @@ static bool check_party(const struct engine *e, struct leg *l, struct refer *r) 
         return refer_bad(r, 481, SLICE_NONE); /* it crossed our BYE: RFC 5407 section 3.3.3 */
     if (!refer_allowed(e, leg_str(l, LEG_PRINCIPAL), c, r))
         return false;
-    if (l->transfer != HANDLE_NONE || (peer && peer->transfer != HANDLE_NONE) || c->transfer != HANDLE_NONE)
+    if (party_is_busy(e, l) || party_is_busy(e, peer) || c->transfer != HANDLE_NONE)
         return refer_bad(r, 491, SLICE_NONE);
     if (!leg_is_up(l) || (peer && !leg_is_up(peer)))
         return refer_bad(r, 491, SLICE_NONE);
@@ -137,7 +138,7 @@ static bool find_consult(struct engine *e, struct leg *l, struct refer *r, struc
     }
     if (d->state != LEG_INCOMING && !leg_is_up(d))
         return refer_bad(r, 491, SLICE_NONE);
-    if (d->transfer != HANDLE_NONE || (leg_peer(e, d) && leg_peer(e, d)->transfer != HANDLE_NONE))
+    if (party_is_busy(e, d) || party_is_busy(e, leg_peer(e, d)))
         return refer_bad(r, 491, SLICE_NONE);
     if (leg_is_up(d) && !leg_peer(e, d) && !d->echo)
         *result = 603;

@@ -8,6 +8,7 @@
 #include "core/b2b/cdr.h"
 #include "core/b2b/media.h"
 #include "core/b2b/orphan.h"
+#include "core/b2b/party.h"
 #include "core/b2b/transfer.h"
 #include "core/b2b/wire.h"
 
@@ -33,7 +34,7 @@ static uint16_t decide_waiting(const struct engine *e, const struct leg *l, bool
         rings |= rings_for(o, l);
         fits &= !(rings_for(o, l) && o->late_offer);
     }
-    if (l->transfer != HANDLE_NONE || c->transfer != HANDLE_NONE)
+    if (party_is_busy(e, l) || c->transfer != HANDLE_NONE)
         return 491;
     return !rings ? 481 : fits ? 0 : 488;
 }
@@ -48,7 +49,7 @@ static uint16_t decide_early(const struct engine *e, const struct leg *l, bool o
         return 481;
     if (l->direct)
         return 488; /* two offers, and nobody between to answer them */
-    if (l->transfer != HANDLE_NONE || peer->transfer != HANDLE_NONE || leg_call(e, peer)->transfer != HANDLE_NONE)
+    if (party_is_busy(e, l) || party_is_busy(e, peer) || leg_call(e, peer)->transfer != HANDLE_NONE)
         return 491;
     return offer && leg_str(peer, LEG_SDP_REMOTE).p ? 0 : 488;
 }
@@ -65,7 +66,7 @@ static uint16_t decide(const struct engine *e, const struct takeover *o, const s
         return decide_early(e, l, offer && !media_goes_direct(e, o->principal, msg->body));
     if (o->early_only)
         return 486;
-    if (l->transfer != HANDLE_NONE || (peer && peer->transfer != HANDLE_NONE))
+    if (party_is_busy(e, l) || party_is_busy(e, peer))
         return 491;
     if (!peer || !leg_is_up(peer) || leg_call(e, peer)->transfer != HANDLE_NONE)
         return 603;
