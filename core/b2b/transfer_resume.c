@@ -367,6 +367,19 @@ static void resume_event(struct engine *e, struct transfer *t) {
         transfer_step(e, t, ev, gone ? 487 : t->held_status);
 }
 
+/* Its call came so late that a leg of another one, free meanwhile, takes part in another transfer by now. */
+static void leave_taken(const struct engine *e, const struct transfer *t, handle *party) {
+    const struct leg *l = leg_get(e, *party);
+    if (l && l->call != t->call && l->transfer != HANDLE_NONE && l->transfer != t->self)
+        *party = HANDLE_NONE;
+}
+
+static void leave_all_taken(const struct engine *e, struct transfer *t) {
+    leave_taken(e, t, &t->consult);
+    leave_taken(e, t, &t->replaced);
+    leave_taken(e, t, &t->target);
+}
+
 static void resume(struct engine *e, struct transfer *t) {
     handle self = t->self;
     if (t->mode == MODE_RELAY) {
@@ -375,6 +388,7 @@ static void resume(struct engine *e, struct transfer *t) {
             transfer_release(e, t);
         return;
     }
+    leave_all_taken(e, t);
     if (!is_without_transferee(e, t))
         step_back(e, t);
     join_later(e, t);
