@@ -224,12 +224,13 @@ void cluster_lose_unseen(struct world *w) {
     }
 }
 
+/* Not who has heard a BYE: its call was there, to be ended, whether it answers that or not. */
 static bool is_up(struct world *w, const struct sim_rest *r, unsigned side) {
     const struct pdlg *d = r->phone[side] < SIM_PHONES
                                ? phone_dialog_find(&w->phones[r->phone[side]], txt_slice(&r->call_id[side]),
                                                    txt_slice(&r->tag[side]))
                                : NULL;
-    return d && d->state == PH_UP;
+    return d && d->state == PH_UP && !d->bye_in;
 }
 
 /* Until when it may be nowhere: its record is there, and its bucket is between who gave it and who gets it. */

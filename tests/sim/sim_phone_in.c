@@ -410,6 +410,7 @@ static void on_update(struct world *w, struct phone *ph, struct pdlg *d, struct 
 }
 
 static void on_bye(struct world *w, struct phone *ph, struct pdlg *d, struct pserver *s, const struct sip_msg *m) {
+    d->bye_in = true;
     if (phone_quirk(w, ph, QUIRK_NO_BYE_ANSWER))
         return;
     phone_answer_plain(w, ph, s, m, 200);
