@@ -78,16 +78,16 @@ void barrier_mark_deleting(const struct engine *e, uint8_t busy[LIMIT_BUCKETS], 
 
 /* private */
 void barrier_init_store(struct engine *e, struct arena *a);
-/* A record that is to be deleted, as soon as may be. */
-void barrier_delete(struct engine *e, uint64_t id, uint64_t version, uint16_t bucket);
+/* A record that is to be deleted, as soon as may be. `left`: the call has gone elsewhere, and is not over. */
+void barrier_delete(struct engine *e, uint64_t id, uint64_t version, uint16_t bucket, bool left);
 /* The call is over, and its record is still to be deleted. */
 bool barrier_is_deleting(const struct engine *e, uint64_t id);
 
 /* ---- what a promoted server may not have (barrier_lost.c) ---- */
 
 void barrier_lost_init(struct engine *e, struct arena *a);
-/* A record was deleted. */
-void barrier_lost_note(struct engine *e, uint64_t id, uint64_t version, uint16_t bucket);
+/* A record was deleted; `left` as for barrier_delete. */
+void barrier_lost_note(struct engine *e, uint64_t id, uint64_t version, uint16_t bucket, bool left);
 /* The store is there again: what it said shortly before it went is done once more. */
 void barrier_lost_again(struct engine *e);
 

@@ -8,6 +8,7 @@
 struct gone {
     uint64_t id, version, at_us;
     uint16_t bucket;
+    bool left;
 };
 
 void barrier_lost_init(struct engine *e, struct arena *a) {
@@ -16,9 +17,9 @@ void barrier_lost_init(struct engine *e, struct arena *a) {
     b->gone = arena_take(a, b->gone_max * sizeof *b->gone);
 }
 
-void barrier_lost_note(struct engine *e, uint64_t id, uint64_t version, uint16_t bucket) {
+void barrier_lost_note(struct engine *e, uint64_t id, uint64_t version, uint16_t bucket, bool left) {
     struct barrier *b = &e->barrier;
-    b->gone[b->gone_n++ % b->gone_max] = (struct gone){ id, version, e->now, bucket };
+    b->gone[b->gone_n++ % b->gone_max] = (struct gone){ id, version, e->now, bucket, left };
 }
 
 static bool may_be_lost(const struct barrier *b, uint64_t at_us) {
@@ -38,7 +39,7 @@ void barrier_lost_again(struct engine *e) {
         const struct gone *g = &b->gone[(b->gone_n - 1 - i) % b->gone_max];
         if (!may_be_lost(b, g->at_us))
             break;
-        barrier_delete(e, g->id, g->version, g->bucket);
+        barrier_delete(e, g->id, g->version, g->bucket, g->left);
     }
     moved_lost_again(e, b->lost_us > BARRIER_LAG_US ? b->lost_us - BARRIER_LAG_US : 0);
     b->gone_n = 0;

@@ -25,6 +25,7 @@ struct write {
     uint16_t bucket;
     bool deletes;
     bool over;   /* ... the record of a call that has ended, not of one that has gone elsewhere */
+    bool left;   /* ... or, of what is deleted again, of one that has */
     bool failed; /* a deletion, to be tried again */
     struct chain_node by_id; /* of one that is `over` */
 };
@@ -215,7 +216,7 @@ static void fenced(struct engine *e, struct write *w, struct call *c, const stru
         delete_later(e, w);
         return;
     }
-    if (w->over && others)
+    if (w->over && others && !w->left)
         owner_over_say_all(e, ev->u.store.node, w->bucket, w->id);
     c = w->deletes ? NULL : c;
     drop(e, ticket_handle(ev->u.store.ticket));
@@ -249,7 +250,7 @@ bool barrier_on_store(struct engine *e, const struct event *ev) {
     drop(e, self);
     back_up(e);
     if (was.deletes)
-        barrier_lost_note(e, was.id, was.version, was.bucket);
+        barrier_lost_note(e, was.id, was.version, was.bucket, was.left || !was.over);
     if (c)
         stored(e, c, was.version);
     return true;
@@ -270,14 +271,14 @@ void barrier_store_down(struct engine *e, bool down) {
 
 /* ---- again ---- */
 
-void barrier_delete(struct engine *e, uint64_t id, uint64_t version, uint16_t bucket) {
+void barrier_delete(struct engine *e, uint64_t id, uint64_t version, uint16_t bucket, bool left) {
     handle h;
     struct write *w = pool_alloc(&e->barrier.writes, &h);
     if (!w) {
         metrics_add(&e->metrics, M_store_lost, 1);
         return;
     }
-    *w = (struct write){ .id = id, .version = version, .bucket = bucket, .deletes = true, .over = true };
+    *w = (struct write){ .id = id, .version = version, .bucket = bucket, .deletes = true, .over = true, .left = left };
     chain_put(&e->barrier.over, id, h);
     delete_later(e, w);
 }

@@ -123,7 +123,7 @@ static bool hex(struct slice *in, unsigned digits, uint64_t *v) {
 /* Whose end was stored, and whose record a promoted server has all the same; it is of an epoch of before ours. */
 static void delete_record(struct engine *e, uint64_t id, uint16_t bucket, uint64_t next_leg) {
     if (next_leg == UINT8_MAX && owner_is_mine(e, bucket))
-        barrier_delete(e, id, 0, bucket);
+        barrier_delete(e, id, 0, bucket, false);
 }
 
 static bool is_among(struct slice numbers, uint8_t number) {

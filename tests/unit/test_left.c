@@ -50,8 +50,24 @@ static struct call *call_in(const struct engine *e, uint16_t bucket) {
     return c;
 }
 
-/* ALICE's call with BOB has moved from the first to the second engine, where its transfer was refused. The promoted
- * server has what was there before, and the first engine nothing. */
+/* ALICE's call with BOB moves from the first to the second engine, where its transfer is refused. */
+static void move(struct scene *s) {
+    rig_refer(&s->p->r, &s->b, CAROL, &s->c);
+    pair_wait(s->p, 100000);
+    rig_reply(&s->p->r, BOB, "NOTIFY", 200, "", NULL);
+    rig_reply(&s->p->r, CAROL, "INVITE", 603, "", NULL);
+    for (unsigned i = 0; i < 3; i++) {
+        rig_reply(&s->p->r, BOB, "NOTIFY", 200, "", NULL);
+        rig_reply(&s->p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+        rig_reply(&s->p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
+        pair_wait(s->p, 300000);
+    }
+    pair_wait(s->p, 4000000);
+    CHECK_EQ(pair_calls(s->p, 0), 0);
+    CHECK_EQ(pair_calls(s->p, 1), 2);
+}
+
+/* It has moved, and the promoted server has what was there before, and the first engine nothing. */
 static struct scene moved_unseen(uint16_t *bucket) {
     static char key[64], value[1 << 14];
     struct scene s = scene_at(&config, 0, 1);
@@ -60,19 +76,7 @@ static struct scene moved_unseen(uint16_t *bucket) {
     struct slice k = buf_slice((struct buf *)(void *)kept[0]), v = buf_slice((struct buf *)(void *)kept[1]);
     memcpy(key, k.p, k.n);
     memcpy(value, v.p, v.n);
-    rig_refer(&s.p->r, &s.b, CAROL, &s.c);
-    pair_wait(s.p, 100000);
-    rig_reply(&s.p->r, BOB, "NOTIFY", 200, "", NULL);
-    rig_reply(&s.p->r, CAROL, "INVITE", 603, "", NULL);
-    for (unsigned i = 0; i < 3; i++) {
-        rig_reply(&s.p->r, BOB, "NOTIFY", 200, "", NULL);
-        rig_reply(&s.p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
-        rig_reply(&s.p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
-        pair_wait(s.p, 300000);
-    }
-    pair_wait(s.p, 4000000);
-    CHECK_EQ(pair_calls(s.p, 0), 0);
-    CHECK_EQ(pair_calls(s.p, 1), 2);
+    move(&s);
     pair_bucket(s.p, 0, BUCKET_LOST, *bucket, 0, 0);
     pair_wait(s.p, 1000);
     while (keep(s.p, *bucket, SL("moved")))
@@ -222,7 +226,26 @@ static void test_no_word_of_it(void) {
     }
 }
 
+/* Who had it deletes its old record once more, of a bucket that the other one has by now: the call is not over. */
+static void test_deleted_again(void) {
+    struct scene s = scene_at(&config, 0, 1);
+    uint16_t bucket = (uint16_t)pair_hash(&config, s.a.call_id);
+    struct event down = { .kind = EV_STORE_DOWN }, up = { .kind = EV_STORE_UP };
+    s.p->e[0]->cfg.durability = DURABILITY_ASYNC;
+    move(&s);
+    submit(s.p, (struct store_op){ .verb = STORE_CLAIM, .bucket = bucket, .node = 2, .former = 1, .epoch = 1 });
+    pair_bucket(s.p, 1, BUCKET_MINE, bucket, 0, 2);
+    pair_step(s.p, 0, &down);
+    pair_step(s.p, 0, &up);
+    pair_wait(s.p, 1000);
+    CHECK_TRUE(metrics_get(engine_metrics(s.p->e[0]), M_calls_fenced) > 0);
+    CHECK_EQ(s.p->kinds[PEER_OVER], 0);
+    CHECK_EQ(pair_calls(s.p, 1), 2);
+    pair_end(s.p);
+}
+
 int main(void) {
     return UNIT_RUN("calls that have left, and are read again", UNIT(test_before_it_is_read), UNIT(test_said_again),
-                    UNIT(test_behind), UNIT(test_hung_up_there), UNIT(test_no_word_of_it));
+                    UNIT(test_behind), UNIT(test_hung_up_there), UNIT(test_no_word_of_it),
+                    UNIT(test_deleted_again));
 }
