@@ -17,8 +17,9 @@
  *
  * A store that comes back may be another server, a replica that has not seen the last writes (unless store.replicas are
  * waited for): what was stored or deleted within BARRIER_LAG_US before it went is written, or deleted, once more, and
- * counts as unprotected until then. Stubs of legs that have moved (moved.h) are written once more too: nothing waits
- * for those.
+ * counts as unprotected until then. It is known to have been there when the last write was sent that it took; an engine
+ * that was stopped meanwhile hears long after that it went. Stubs of legs that have moved (moved.h) are written once
+ * more too: nothing waits for those.
  *
  * One write of a call is not waited for by the next: versions rise, the store keeps their order. While the store is
  * down changes of a call are not written one by one: the latest is when it is back.
@@ -86,8 +87,12 @@ bool barrier_is_deleting(const struct engine *e, uint64_t id);
 /* ---- what a promoted server may not have (barrier_lost.c) ---- */
 
 void barrier_lost_init(struct engine *e, struct arena *a);
+/* A write was taken that was sent then. */
+void barrier_lost_said(struct engine *e, uint64_t sent_us);
 /* A record was deleted; `left` as for barrier_delete. */
 void barrier_lost_note(struct engine *e, uint64_t id, uint64_t version, uint16_t bucket, bool left);
+/* The store is known to have gone. */
+void barrier_lost_begin(struct engine *e);
 /* The store is there again: what it said shortly before it went is done once more. */
 void barrier_lost_again(struct engine *e);
 

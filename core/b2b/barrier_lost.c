@@ -17,9 +17,22 @@ void barrier_lost_init(struct engine *e, struct arena *a) {
     b->gone = arena_take(a, b->gone_max * sizeof *b->gone);
 }
 
+void barrier_lost_said(struct engine *e, uint64_t sent_us) {
+    struct barrier *b = &e->barrier;
+    if (sent_us > b->said_us)
+        b->said_us = sent_us;
+}
+
 void barrier_lost_note(struct engine *e, uint64_t id, uint64_t version, uint16_t bucket, bool left) {
     struct barrier *b = &e->barrier;
     b->gone[b->gone_n++ % b->gone_max] = (struct gone){ id, version, e->now, bucket, left };
+}
+
+/* When it went is not known, only when it was there still; between the two it has said nothing. */
+void barrier_lost_begin(struct engine *e) {
+    struct barrier *b = &e->barrier;
+    if (!b->lost_us)
+        b->lost_us = b->said_us ? b->said_us : e->now;
 }
 
 static bool may_be_lost(const struct barrier *b, uint64_t at_us) {

@@ -21,7 +21,8 @@
 struct write {
     handle call; /* HANDLE_NONE: it is over */
     uint64_t id, version;
-    uint64_t epoch; /* of the bucket, when it was sent */
+    uint64_t epoch;   /* of the bucket, when it was sent */
+    uint64_t sent_us; /* last */
     uint16_t bucket;
     bool deletes;
     bool over;   /* ... the record of a call that has ended, not of one that has gone elsewhere */
@@ -75,6 +76,7 @@ void barrier_rewrite(struct engine *e, struct call *c) {
 
 static void fill(const struct engine *e, struct store_op *op, struct write *w, handle ticket) {
     w->epoch = owner_epoch(e, w->bucket);
+    w->sent_us = e->now;
     op->ticket = ticket_of(TICKET_WRITE, ticket);
     op->bucket = w->bucket;
     op->version = w->version;
@@ -249,6 +251,7 @@ bool barrier_on_store(struct engine *e, const struct event *ev) {
     }
     drop(e, self);
     back_up(e);
+    barrier_lost_said(e, was.sent_us);
     if (was.deletes)
         barrier_lost_note(e, was.id, was.version, was.bucket, was.left || !was.over);
     if (c)
@@ -259,12 +262,11 @@ bool barrier_on_store(struct engine *e, const struct event *ev) {
 void barrier_store_down(struct engine *e, bool down) {
     if (e->cfg.durability == DURABILITY_OFF)
         return;
-    if (down)
+    if (down) {
         note_down(e);
-    if (down && !e->barrier.lost_us)
-        e->barrier.lost_us = e->now;
-    if (down)
+        barrier_lost_begin(e);
         return;
+    }
     barrier_lost_again(e);
     back_up(e);
 }

@@ -374,7 +374,8 @@ struct barrier {
     uint32_t cursor;      /* of calls to be written again */
     struct gone *gone;    /* a ring of gone_max records that were deleted last; gone_n ever */
     uint32_t gone_n, gone_max;
-    uint64_t lost_us;     /* since when the store is known to be down; 0: it is not, or nothing was written again yet */
+    uint64_t said_us;     /* when the latest write was sent that it took */
+    uint64_t lost_us;     /* since when the store may be down; 0: it is not, or nothing was written again yet */
     bool down;
 };
 

@@ -433,48 +433,6 @@ static void test_read_fails(void) {
     rig_stop(&r);
 }
 
-static void connection(bool up) {
-    rig_step(&r, &(struct event){ .kind = up ? EV_STORE_UP : EV_STORE_DOWN });
-}
-
-/* The server that is there again may be a replica that was behind: what it may lack is written and deleted once more,
- * and counts as unprotected meanwhile; what is older is not. */
-static void test_promoted(void) {
-    start_call();
-    rig_wait(&r, BARRIER_LAG_US - 1000000);
-    connection(false);
-    rig_wait(&r, 60000000);
-    CHECK_EQ(r.op_n, 0);
-    connection(true);
-    CHECK_TRUE(the_call()->unprotected);
-    rig_wait(&r, 1000);
-    CHECK_TRUE(r.op_n == 1 && r.ops[0].verb == STORE_PUT);
-    store_all();
-    CHECK_FALSE(the_call()->unprotected);
-    rig_wait(&r, BARRIER_LAG_US + 1000000);
-    connection(false);
-    connection(true);
-    rig_wait(&r, 1000);
-    CHECK_EQ(r.op_n, 0);
-    rig_request(&r, &a, "BYE", "", "");
-    store_all();
-    rig_reply(&r, BOB, "BYE", 200, "", NULL);
-    CHECK_TRUE(the_call() == NULL && r.op_n);
-    uint64_t version = r.ops[r.op_n - 1].version;
-    store_all();
-    connection(false);
-    connection(true);
-    rig_wait(&r, 1000);
-    CHECK_TRUE(r.op_n == 1 && r.ops[0].verb == STORE_DELETE && r.ops[0].version == version);
-    store_all();
-    connection(true);
-    rig_wait(&r, 1000);
-    CHECK_EQ(r.op_n, 0);
-    rig_wait(&r, 64000000);
-    CHECK_TRUE(record_nothing_left(r.e));
-    rig_stop(&r);
-}
-
 static void test_quarantine(void) {
     start_call();
     struct call *c = the_call();
@@ -582,6 +540,5 @@ int main(void) {
                     UNIT(test_suspended), UNIT(test_budget), UNIT(test_refused), UNIT(test_down),
                     UNIT(test_full), UNIT(test_fenced), UNIT(test_fenced_by_us), UNIT(test_deleted_for_nobody),
                     UNIT(test_deleted_before_claim),
-                    UNIT(test_written_before_claim), UNIT(test_read_fails), UNIT(test_promoted),
-                    UNIT(test_quarantine), UNIT(test_outbox));
+                    UNIT(test_written_before_claim), UNIT(test_read_fails), UNIT(test_quarantine), UNIT(test_outbox));
 }
