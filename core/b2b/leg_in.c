@@ -3,6 +3,7 @@
 #include "core/b2b/call.h"
 #include "core/b2b/leg.h"
 #include "core/b2b/media.h"
+#include "core/b2b/reanchor.h"
 #include "core/b2b/wire.h"
 #include "core/base/check.h"
 #include "parser/sip_hdr.h"
@@ -54,6 +55,7 @@ static struct leg_event on_reinvite(struct engine *e, struct leg *l, const struc
     dialog_refresh(&l->dlg, &e->ua, msg);
     leg_note_abilities(e, l, msg);
     l->invite_in = txn;
+    l->read_late = false;
     note_offer(l, msg);
     if (msg->body.n)
         leg_take_offer(l);
@@ -120,6 +122,13 @@ struct leg_event leg_on_request(struct engine *e, struct leg *l, const struct si
     }
 }
 
+/* What came 64*T1 late it ACKs, but goes by what held before. */
+static void ask_what_holds(struct engine *e, struct leg *l) {
+    l->read_late = false;
+    l->session_unsure = true;
+    reanchor(e, l);
+}
+
 struct leg_event leg_on_ack(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     if (!l->ok || msg->cseq != l->ok_cseq)
         return nothing;
@@ -137,6 +146,8 @@ struct leg_event leg_on_ack(struct engine *e, struct leg *l, const struct sip_ms
         l->session_unsure = l->session_unsure && (!msg->body.n || adopted);
         oa_step(&l->oa, msg->body.n ? OA_EV_RECV_ANSWER : OA_EV_ABORT);
     }
+    if (again && l->read_late)
+        ask_what_holds(e, l);
     if (l->state == LEG_ENDING) {
         leg_send_bye(e, l, SLICE_NONE);
         return nothing;

@@ -55,6 +55,7 @@ const struct record_field record_leg_fields[] = {
     NUMBER(LEG_TAG_MOVES, leg, moves, UINT8_MAX),
     NUMBER(LEG_TAG_UNTOLD, leg, untold, 1),
     NUMBER(LEG_TAG_FORKED, leg, forked, 1),
+    NUMBER(LEG_TAG_READ_LATE, leg, read_late, 1),
     { 0 },
 };
 

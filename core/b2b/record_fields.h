@@ -79,6 +79,7 @@ enum record_leg_tag {
     LEG_TAG_MOVES = OPT(104),       /* from one call to another; absent: 0, or as its local tag says */
     LEG_TAG_UNTOLD = OPT(105),      /* 1: if it refuses what waits for it, its peer is to hear what it said last */
     LEG_TAG_FORKED = OPT(106),      /* 1: several phones ring and have answered: the text is what one of them said */
+    LEG_TAG_READ_LATE = OPT(107),   /* 1: it may have given up its last re-INVITE, whatever ACK comes */
 };
 enum record_open_tag {
     OPEN_TAG_BYTES = CRIT(1),

@@ -184,6 +184,15 @@ void record_pass_unwritten(struct engine *e, struct call *c, uint32_t owners) {
     }
 }
 
+/* Its re-INVITE was passed on 64*T1 ago: without the 100, which may have died with who was to send it, it has given up
+ * by now. */
+static void note_late(const struct engine *e, struct leg *l) {
+    const struct leg *p = leg_peer(e, l);
+    if (l->state == LEG_UP && l->oa == OA_OFFER_RCVD && leg_str(l, LEG_OPEN_IN).p && p && !p->own_invite &&
+        leg_str(p, LEG_OPEN_OUT).p && p->invite_until + 64ull * e->cfg.t1_us <= e->now + e->cfg.invite_timeout_us)
+        l->read_late = true;
+}
+
 /* Its last request: not a re-INVITE whose 2xx has been ACKed. A copy of that is late, and was carried out by then. */
 static bool may_come_again(const struct leg *l) {
     return l->ok_cseq != l->dlg.remote_cseq || leg_str(l, LEG_OPEN_OK).p;
@@ -292,6 +301,8 @@ void record_resume_legs(struct engine *e, struct call *c) {
     /* Before any of them may end. */
     for (unsigned i = 0; i < c->leg_count; i++)
         media_take_up(e, leg_get(e, c->legs[i]));
+    for (unsigned i = 0; i < c->leg_count; i++)
+        note_late(e, leg_get(e, c->legs[i]));
     for (unsigned i = 0; i < c->leg_count; i++)
         resume_leg(e, leg_get(e, c->legs[i]));
     resume_media(e, c);

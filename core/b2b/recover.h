@@ -6,7 +6,9 @@
  *                                  transaction waits for the final one. CANCEL and ACK are made from those bytes
  *   re-INVITE of ours              the same; 500 (its CSeq is old, so it was answered before) or no response at all is
  *                                  as 491: offered anew after section 14.1's wait, or told to who waits for it
- *   INVITE or re-INVITE of theirs  its server transaction lives again: a retransmission or CANCEL finds it
+ *   INVITE or re-INVITE of theirs  its server transaction lives again: a retransmission or CANCEL finds it. Who had no
+ *                                  100 of a re-INVITE has given it up 64*T1 later, and still ACKs its 2xx: behind that
+ *                                  it is asked by a re-INVITE
  *   2xx of ours without ACK        repeated until the ACK comes; the same for a reliable 18x without PRACK. An INVITE
  *                                  that has a 100 waits for it for ever: so too when the 2xx is up to 64*T1 over its
  *                                  time. But then its ACK may have come before, and so may that of a re-INVITE, whose

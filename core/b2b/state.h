@@ -127,6 +127,7 @@ struct leg {
     uint8_t agreeing;       /* rounds that are left, while a re-offer of agree.h is out */
     bool untold;            /* what it answered last waits for its answer to that */
     bool reoffer_waits;     /* a re-INVITE of ours waits for its turn */
+    bool read_late;         /* its last re-INVITE was read when it may have given that up: see recover.h */
     bool asks_offer;        /* the re-INVITE of ours that is not decided has no description: leg_ask_offer */
     bool session_unsure;    /* LEG_SDP_LOCAL was refused: not what the peer goes by */
     bool reanchors;         /* it waits for its turn to be told of other ports: see reanchor.h */
