@@ -155,8 +155,6 @@ static void decision(struct world *w, unsigned i, const struct lease_decision *d
     if (loses)
         cluster_lose_rest(w, d->bucket);
     world_step_engine(w, &ev);
-    if (d->verdict == LEASE_RECORD)
-        check_unwritten(w);
     if (loses)
         check_died(w); /* its next owner goes on with what is stored */
     if (d->verdict == LEASE_MINE)
@@ -359,8 +357,6 @@ static void arrive(struct world *w, struct sim_fly *f) {
             check_undone(w, over_of(&ev, ev.u.peer.bytes));
         w->cluster->passed_on = ev.kind == EV_PEER && ev.u.peer.what == PEER_DATAGRAM;
         world_step_engine(w, &ev);
-        if (is_record(&ev))
-            check_unwritten(w);
     }
     cluster_work(w, f->node);
 }

@@ -197,12 +197,22 @@ void check_died(struct world *w) {
     }
 }
 
-void check_unwritten(struct world *w) {
+/* The call whose record the event is; 0: none. */
+static uint64_t record_of(const struct event *ev) {
+    bool leased = ev->kind == EV_BUCKET && ev->u.bucket.what == BUCKET_RECORD;
+    bool loaded = ev->kind == EV_STORE && ev->u.store.more;
+    uint64_t id = 0;
+    bool is_call = (leased || loaded) && slice_hex(leased ? ev->u.bucket.key : ev->u.store.key, &id);
+    return is_call ? id : 0;
+}
+
+void check_unwritten(struct world *w, const struct event *ev) {
     uint32_t cursor = 0;
     handle h;
-    for (const struct leg *l; (l = pool_next(&w->e->legs, &cursor, &h));) {
+    uint64_t id = record_of(ev);
+    for (const struct leg *l; id && (l = pool_next(&w->e->legs, &cursor, &h));) {
         const struct call *c = call_get(w->e, l->call);
-        if (c->unwritten && c->resuming && c->taken_us == w->now)
+        if (c->id == id && c->unwritten && c->taken_us == w->now)
             check_dialog(w, key_of(l))->leaps = true;
     }
 }

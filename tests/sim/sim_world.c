@@ -272,6 +272,7 @@ void world_step_engine(struct world *w, const struct event *ev) {
     /* Only then is it read before the engine has: in a cluster it waits instead of being dropped. */
     check_early(w, w->arriving && w->e->resuming && !cluster_on(w) ? packet_read(w->arriving) : NULL);
     engine_step(w->e, &e, &w->out);
+    check_unwritten(w, ev);
     if (w->arriving || w->cluster->passed_on)
         note_in(w, ev, metrics_get(engine_metrics(w->e), M_parse_errors) != refused);
     w->arriving = NULL;
