@@ -537,6 +537,7 @@ bool lease_event(const struct lease_decision *d, struct event *ev) {
     ev->u.bucket.peer = d->node;
     ev->u.bucket.epoch = d->epoch;
     ev->u.bucket.written = d->written;
+    ev->u.bucket.since = d->since;
     ev->u.bucket.rewrite = d->rewrite;
     ev->u.bucket.table = d->table;
     ev->u.bucket.key = d->key;

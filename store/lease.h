@@ -79,7 +79,9 @@ struct lease_input {
 };
 
 enum lease_verdict {
-    LEASE_LOADING,        /* ours since `epoch`; its records follow. Again while they do: the epoch rose */
+    LEASE_LOADING,        /* ours since `epoch`; its records follow. Again while they do: the epoch rose. By claims one
+                             after the other since the epoch `since`: nobody else had it in between, nor was it
+                             LEASE_MINE or LEASE_LOST */
     LEASE_RECORD,         /* `table`, `key`, `value`: borrowed until the next step; may come twice. `written`: by which
                              epoch. Of a bucket that is not ours: of the table "aor" only, once, since every node looks
                              users up by itself */
@@ -102,7 +104,7 @@ struct lease_decision {
     uint32_t node, owner;
     uint8_t format;
     bool rewrite;
-    uint64_t epoch, written;
+    uint64_t epoch, written, since;
     struct slice table, key, value;
 };
 

@@ -35,6 +35,8 @@ static void enter(struct lease *l, struct lease_bucket *b, enum bucket_state sta
     l->mine = l->mine - was + is;
     if (!is)
         sure(l, b);
+    if (was && !is)
+        b->since = 0;
     if (was != is)
         b->not_before_us = is ? l->now + LEASE_SETTLE_US : 0;
 }
@@ -83,16 +85,23 @@ static void load_all(struct lease *l, uint16_t bucket) {
     struct lease_bucket *b = &l->buckets[bucket];
     b->table = 0;
     b->newer = 0;
-    if (!b->peeks)
-        lease_decide(l, LEASE_LOADING, bucket)->epoch = b->epoch;
+    if (!b->peeks) {
+        struct lease_decision *d = lease_decide(l, LEASE_LOADING, bucket);
+        d->epoch = b->epoch;
+        d->since = b->since;
+    }
     load(l, bucket);
 }
 
+/* It may be ours already by a claim of which we have had no answer: nobody else had it in between. */
 static void claim(struct lease *l, uint16_t bucket) {
-    uint32_t owner = l->buckets[bucket].owner;
+    struct lease_bucket *b = &l->buckets[bucket];
+    uint32_t owner = b->owner;
+    bool goes_on = b->since && owner == l->cfg.node && b->epoch >= b->since;
+    b->since = goes_on ? b->since : b->epoch + 1;
     l->took_us = owner && owner != l->cfg.node ? l->now : l->took_us;
-    enter(l, &l->buckets[bucket], AT_CLAIMING);
-    submit_claim(l, bucket, owner, l->buckets[bucket].epoch);
+    enter(l, b, AT_CLAIMING);
+    submit_claim(l, bucket, owner, b->epoch);
 }
 
 /* One that was thought dead and has a later epoch is back: the next list of the living will say so. */

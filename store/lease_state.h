@@ -27,6 +27,7 @@ struct lease_bucket {
     uint64_t epoch;
     uint64_t not_before_us;       /* of the next claim; of one that is ours: of giving it away */
     uint32_t owner, target;       /* as the store or a peer said; by rendezvous */
+    uint64_t since;               /* of the first of our claims one after the other, as LEASE_LOADING says; 0: none */
     uint64_t former_epoch;
     uint32_t former;              /* who had it before us, by which epoch */
     uint16_t number;              /* of its last operation */

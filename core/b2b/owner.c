@@ -256,6 +256,8 @@ static void forget(struct engine *e, struct call *c, bool along) {
     if (c->record_stored)
         e->records--;
     c->record_stored = false;
+    if (e->owners.of[c->bucket] == OWNER_LOADING)
+        e->owners.since[c->bucket] = 0;
     record_drop(e, c);
 }
 
@@ -424,6 +426,16 @@ static void rewrite_all(struct engine *e, uint16_t bucket) {
     moved_rewrite(e, bucket);
 }
 
+/* Again, if it was so already: the epoch rose. */
+static void on_loading(struct engine *e, const struct event *ev) {
+    struct owners *o = &e->owners;
+    uint16_t b = ev->u.bucket.bucket;
+    if (o->of[b] != OWNER_LOADING || o->since[b])
+        o->since[b] = ev->u.bucket.since;
+    o->of[b] = OWNER_LOADING;
+    o->epoch[b] = ev->u.bucket.epoch;
+}
+
 void owner_on_bucket(struct engine *e, const struct event *ev) {
     struct owners *o = &e->owners;
     uint16_t b = ev->u.bucket.bucket;
@@ -439,16 +451,14 @@ void owner_on_bucket(struct engine *e, const struct event *ev) {
         not_ours(e, b, ev->u.bucket.peer);
         owner_wait_told(e, b, epoch);
         break;
-    case BUCKET_LOADING:
-        o->of[b] = OWNER_LOADING;
-        o->epoch[b] = ev->u.bucket.epoch;
-        break;
+    case BUCKET_LOADING: on_loading(e, ev); break;
     case BUCKET_RECORD: on_record(e, ev); break;
     case BUCKET_MINE:
         if (o->of[b] == OWNER_MINE && epoch > o->epoch[b])
             owner_over_reclaimed(e, b);
         o->of[b] = OWNER_MINE;
         o->epoch[b] = ev->u.bucket.epoch;
+        o->since[b] = 0;
         keep(e, b);
         moved_loaded(e, b);
         if (ev->u.bucket.rewrite)

@@ -39,6 +39,12 @@ void owner_ask(struct engine *e, uint16_t bucket);
 static inline uint64_t owner_epoch(const struct engine *e, uint16_t bucket) {
     return e->owners.epoch[bucket];
 }
+/* Of a bucket that is being read: by this epoch and each one up to ours it was claimed here, and nothing was done yet
+ * for what is not here. What is told of before is another owner's. */
+static inline uint64_t owner_since(const struct engine *e, uint16_t bucket) {
+    uint64_t since = e->owners.since[bucket], epoch = owner_epoch(e, bucket);
+    return since && since < epoch ? since : epoch;
+}
 /* In whose name, and since when, something is written to a bucket of ours. */
 static inline void owner_fence(const struct engine *e, struct store_op *op) {
     op->node = owner_is_shared(e) ? e->cfg.node : 0;

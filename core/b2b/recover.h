@@ -37,8 +37,8 @@
 
 /* One record of the table "call". What cannot be read, is here already or is in quarantine is skipped, traced and
  * counted. Else its attempt is counted in the store first, then record_resume. `written`: the epoch of its bucket by
- * which it was (0: not known); where it is not the one before ours, what goes on is above what owners in between may
- * have used (record_pass_unwritten). Within a step. */
+ * which it was (0: not known); where it is not the one before ours (owner_since), what goes on is above what owners in
+ * between may have used (record_pass_unwritten). Within a step. */
 enum record_error recover_record(struct engine *e, struct slice key, struct slice value, uint64_t written);
 /* The bucket is ours by a claim; `held`: as it was all the time, so that nobody else reads its records for us. What is
  * to be read again is. */

@@ -429,6 +429,8 @@ struct owners {
     uint32_t of[LIMIT_BUCKETS];      /* the peer, or one of the three above */
     uint32_t next[LIMIT_BUCKETS];    /* to be given to; PEER_NONE: not */
     uint64_t epoch[LIMIT_BUCKETS];
+    uint64_t since[LIMIT_BUCKETS];   /* LOADING: of the first of our claims, see owner_since; 0: not known, or some call
+                                        of it was read, and forgotten again */
     uint64_t told[LIMIT_BUCKETS];    /* the latest that was heard of, whoever has it */
     uint64_t give_until[LIMIT_BUCKETS]; /* 0: only when it has no calls */
     uint8_t reread[LIMIT_BUCKETS]; /* enum reread */

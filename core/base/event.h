@@ -113,6 +113,7 @@ struct event {
             bool rewrite, live;
             struct slice table, key, value; /* RECORD */
             uint64_t written;     /* the same: by which epoch; 0: not known */
+            uint64_t since;       /* LOADING: the first of our claims one after the other; 0: not known */
         } bucket;
         struct {
             bool suspended;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
  * Several nodes' leases on one embedded store, in virtual time. After every step of anybody: no two that may act have
- * the same bucket.
+ * the same bucket; and who reads one has claimed it by each epoch since the one that it says.
  */
 #ifndef REFEREE_TESTS_LEASE_RIG_H
 #define REFEREE_TESTS_LEASE_RIG_H
@@ -12,6 +12,7 @@
 #include "tests/unit/unit.h"
 
 #define NODES 4
+#define EPOCHS 64 /* of a bucket, as far as they are looked at */
 #define SEC UINT64_C(1000000)
 #define MS UINT64_C(1000)
 #define START (1000 * SEC)
@@ -23,8 +24,11 @@ struct node {
     void *mem;
     bool runs, cut, link_cut, drained;  /* cut: from the store */
     bool unanswered;                    /* what it asks of the store is on its way for ever */
+    bool unheard;                       /* what the store says to its claims, which are done, is lost */
     bool acts[LIMIT_BUCKETS], loaded[LIMIT_BUCKETS];
     uint64_t epoch[LIMIT_BUCKETS];
+    uint64_t since[LIMIT_BUCKETS];      /* of what it reads: as LEASE_LOADING said last */
+    uint32_t before[LIMIT_BUCKETS];     /* claims of anybody, when it was last its own, or lost */
     uint32_t of[LIMIT_BUCKETS];         /* whose a bucket is that is not its own, as it was told last */
     bool suspended;
     uint32_t records, lost, gained, tells;
@@ -34,6 +38,7 @@ struct node {
     uint64_t lag_us;                    /* its clock behind the others' */
     uint8_t told;                       /* the record format that all read */
     uint32_t cut_in;                    /* operations until it is cut from the store; 0: never */
+    uint32_t life;                      /* the how manieth that was started */
 };
 
 static struct world {
@@ -43,6 +48,8 @@ static struct world {
     struct node nodes[NODES];
     unsigned n;
     uint64_t taken_epoch[LIMIT_BUCKETS]; /* highest ever owned */
+    struct { uint32_t life, number; } claims[LIMIT_BUCKETS][EPOCHS]; /* whose, by these epochs; the how manieth */
+    uint32_t started, claimed;
     bool looks_at_all;                   /* each bucket is looked at in each tick, as if it were due */
     uint64_t hash;                       /* of what leases decided and asked, and when */
 } w;
@@ -95,6 +102,7 @@ static inline void start_node(unsigned i) {
     arena_init(&a, d->mem, n);
     d->l = lease_new(&a, &c, w.now);
     d->runs = true;
+    d->life = ++w.started;
     w.n = i >= w.n ? i + 1 : w.n;
 }
 
@@ -144,6 +152,12 @@ static inline void check_one_owner(unsigned bucket) {
 
 static inline void input(unsigned i, struct lease_input in);
 
+static inline void check_since(const struct node *n, unsigned bucket) {
+    CHECK_TRUE(n->since[bucket] && n->since[bucket] <= n->epoch[bucket]);
+    for (uint64_t e = n->since[bucket]; e <= n->epoch[bucket] && e < EPOCHS; e++)
+        CHECK_TRUE(w.claims[bucket][e].life == n->life && w.claims[bucket][e].number > n->before[bucket]);
+}
+
 static inline void carry_out(unsigned i, const struct lease_decision *d) {
     struct node *n = &w.nodes[i];
     struct event ev;
@@ -156,8 +170,12 @@ static inline void carry_out(unsigned i, const struct lease_decision *d) {
         n->read[d->bucket] = 0;
         n->epoch[d->bucket] = d->epoch;
         n->gained++;
+        CHECK_TRUE(lease_event(d, &ev));
+        n->since[d->bucket] = ev.u.bucket.since;
+        check_since(n, d->bucket);
         break;
     case LEASE_MINE:
+        n->before[d->bucket] = w.claimed;
         n->acts[d->bucket] = n->loaded[d->bucket] = true;
         n->epoch[d->bucket] = d->epoch;
         if (d->epoch > w.taken_epoch[d->bucket])
@@ -174,6 +192,7 @@ static inline void carry_out(unsigned i, const struct lease_decision *d) {
     case LEASE_LOST:
         n->of[d->bucket] = d->node;
         n->lost++;
+        n->before[d->bucket] = w.claimed;
         n->acts[d->bucket] = false;
         break;
     case LEASE_SUSPEND: n->suspended = true; break;
@@ -189,6 +208,22 @@ static inline void carry_out(unsigned i, const struct lease_decision *d) {
     check_one_owner(d->bucket);
 }
 
+static inline void note_claim(unsigned i, const struct store_op *op, const struct event *ev) {
+    bool claimed = op->verb == STORE_CLAIM && ev->u.store.ticket == op->ticket && ev->u.store.status == STORE_OK;
+    w.claimed += claimed;
+    if (claimed && ev->u.store.epoch < EPOCHS) {
+        w.claims[op->bucket][ev->u.store.epoch].life = w.nodes[i].life;
+        w.claims[op->bucket][ev->u.store.epoch].number = w.claimed;
+    }
+}
+
+static inline void lose_answer(struct event *ev) {
+    uint64_t ticket = ev->u.store.ticket;
+    *ev = (struct event){ .kind = EV_STORE };
+    ev->u.store.ticket = ticket;
+    ev->u.store.status = STORE_UNAVAILABLE;
+}
+
 /* Operations reach the store at once; answers come in the same turn. */
 static inline void submit(unsigned i, const struct store_op *ops, uint32_t n) {
     struct event ev;
@@ -202,8 +237,12 @@ static inline void submit(unsigned i, const struct store_op *ops, uint32_t n) {
             ev.u.store.status = STORE_UNAVAILABLE;
             input(i, (struct lease_input){ .kind = LEASE_IN_STORE, .store = &ev });
         }
-        while (store_answer(w.store, &ev))
+        while (store_answer(w.store, &ev)) {
+            note_claim(i, &ops[k], &ev);
+            if (w.nodes[i].unheard && ops[k].verb == STORE_CLAIM)
+                lose_answer(&ev);
             input(i, (struct lease_input){ .kind = LEASE_IN_STORE, .store = &ev });
+        }
     }
 }
 
