@@ -367,10 +367,25 @@ static void settle_early(struct engine *e, struct leg *l, struct leg *other, con
     call_changed(e, leg_call(e, l));
 }
 
+/* It took our 2xx for a copy of a former owner's, which that one could not store: see late_unread. Who answers loosely
+ * without that is left to whom it talks with. */
+static bool answers_former_owner(const struct engine *e, struct leg *l, const struct sip_msg *ack) {
+    return l->direct && leg_call(e, l)->taken_us && media_answered(e, l, ack) &&
+           !media_is_answer(e, ack->body, leg_str(l, LEG_SDP_LOCAL));
+}
+
+static void pass_late_answer(struct engine *e, struct leg *l, struct leg *other, const struct sip_msg *ack) {
+    struct slice sdp = SLICE_NONE;
+    if (media_answered(e, l, ack) && media_received(e, l, ack->body, false))
+        sdp = media_describe(e, other, ack->body, -1);
+    leg_ack(e, other, sdp);
+    if (!sdp.n)
+        oa_step(&other->oa, OA_EV_ABORT);
+}
+
 /* The answer to a late offer comes in the ACK (section 13.2.1). */
 static void on_ack(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
-    struct slice sdp = SLICE_NONE;
     /* A picked-up caller whose 2xx waits for a PRACK is not there yet: its own ACK settles it. */
     if (leg_is_up(other) && !l->ok_offers && (l->early_answer || other->early_answer)) {
         settle_early(e, l, other, ev->msg);
@@ -385,11 +400,10 @@ static void on_ack(struct engine *e, struct leg *l, const struct leg_event *ev) 
             reanchor(e, other);
         return;
     }
-    if (media_answered(e, l, ev->msg) && media_received(e, l, ev->msg->body, false))
-        sdp = media_describe(e, other, ev->msg->body, -1);
-    leg_ack(e, other, sdp);
-    if (!sdp.n)
-        oa_step(&other->oa, OA_EV_ABORT);
+    if (answers_former_owner(e, l, ev->msg))
+        late_unread(e, l, other, ev->msg->body);
+    else
+        pass_late_answer(e, l, other, ev->msg);
     media_connect(e, l, other);
     call_changed(e, leg_call(e, l));
 }

@@ -3,6 +3,7 @@
 
 #include "core/b2b/call.h"
 #include "core/b2b/media.h"
+#include "core/b2b/record.h"
 
 static void ack(struct engine *e, struct leg *l, struct slice sdp) {
     leg_ack(e, l, sdp);
@@ -36,6 +37,15 @@ void late_take_answer(struct engine *e, struct leg *l, const struct leg *other) 
     if (other->session_unsure || !late_answer(e, l, other))
         late_decline(e, l);
     call_changed(e, leg_call(e, l));
+}
+
+void late_unread(struct engine *e, struct leg *l, struct leg *other, struct slice answer) {
+    media_received(e, l, answer, false);
+    /* That owner may have described more to it. */
+    l->media.version += RECORD_VERSION_GAP;
+    l->session_unsure = l->not_now = true;
+    ack(e, other, media_refuse_all(e, other, leg_str(other, LEG_SDP_REMOTE)));
+    late_agree(e, other, l);
 }
 
 void late_unanswered(struct engine *e, struct leg *l, const struct leg *other) {

@@ -16,6 +16,9 @@ bool late_answer(struct engine *e, struct leg *l, const struct leg *other);
 /* The ACK that was to answer l's offer will not come: its sender has been replaced by `other`, which was shown the
  * offer, and whose answer it gets. Or as late_decline. */
 void late_take_answer(struct engine *e, struct leg *l, const struct leg *other);
+/* What l's ACK answers is not other's offer, but somebody else's in a former owner's 2xx, which is in no record: ours
+ * was not read. The ACK that is owed refuses other's offer, and it is asked for one once more, for l to hear of. */
+void late_unread(struct engine *e, struct leg *l, struct leg *other, struct slice answer);
 /* Behind a transfer: an offer in l's first 2xx, which was answered by nobody before an owner died. No ACK of the other
  * one's will bring that now: l's goes without. */
 void late_unanswered(struct engine *e, struct leg *l, const struct leg *other);

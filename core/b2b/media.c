@@ -392,6 +392,14 @@ struct slice media_describe(struct engine *e, struct leg *to, struct slice text,
     return settle(e, to, &r, now);
 }
 
+bool media_is_answer(const struct engine *e, struct slice answer, struct slice offer) {
+    struct sdp a, o;
+    bool all = engine_sdp(e, answer, &a) >= 0 && engine_sdp(e, offer, &o) >= 0;
+    for (unsigned i = 0; all && i < a.media_count && i < o.media_count; i++)
+        all = slice_ieq(a.media[i].proto, o.media[i].proto);
+    return all;
+}
+
 /* An answer is of its offer's transport (RFC 3264 section 6); feedback or none is no matter to a relay. */
 static bool same_transport(const struct sdp_media *a, const struct sdp_media *b) {
     return slice_ieq(a->proto, b->proto) || (media_srtp_is_live(a) && media_srtp_is_live(b));

@@ -38,6 +38,8 @@ static inline bool media_in(const struct engine *e, struct leg *l, const struct 
 static inline bool media_answered(const struct engine *e, struct leg *l, const struct sip_msg *msg) {
     return msg->body.n && media_check(e, l, msg->body) != 400;
 }
+/* Line by line an answer is of its offer's transport, where it rejects one too (RFC 3264 section 6). */
+bool media_is_answer(const struct engine *e, struct slice answer, struct slice offer);
 /* The leg that a stream of the relay faces, and its number there. NULL: none, or no more. */
 struct leg *media_leg(const struct engine *e, uint32_t stream, uint32_t generation, unsigned *index);
 /* MEDIA_SRTP. False: no room; nothing is told. */

@@ -362,7 +362,7 @@ static void read_response(struct world *w, struct dialog_side *d, const struct s
     }
 }
 
-static void read_one(struct world *w, struct dialog_side *d, const char *what, bool copy) {
+static void read_one(struct world *w, struct dialog_side *d, const char *what, bool copy, bool unread) {
     struct packet *p = packet_take(w, d->phone, d);
     if (!p) {
         for (p = d->phone->inbox; p; p = p->next)
@@ -376,7 +376,7 @@ static void read_one(struct world *w, struct dialog_side *d, const char *what, b
     match(w, m, what);
     if (p->copy != copy)
         fail(w, "it is %s copy of what was sent before:\n%.*s", copy ? "no" : "a", SLICE_FMT(m->whole));
-    if (copy)
+    if (copy || unread)
         return;
     if (dialog_by_call_id(d->phone, m->call_id) || m->is_request) {
         if (m->is_request)
@@ -388,13 +388,14 @@ static void read_one(struct world *w, struct dialog_side *d, const char *what, b
 
 void expect(struct world *w, struct dialog_side *d, const char *what, struct words *ws) {
     unsigned again = words_count(w, ws, "again");
+    bool unread = words_flag(ws, "unread");
     if (strcmp(what, "nothing") == 0) {
         words_end(w, ws);
         world_all_read(w);
         return;
     }
     for (unsigned i = 0; i < (again ? again : 1); i++)
-        read_one(w, d, what, again > 0);
+        read_one(w, d, what, again > 0, unread);
     if (again)
         words_end(w, ws);
     else

@@ -38,6 +38,7 @@
  *   WHO > again[*N]                its last request once more (N times)
  *   WHO < METHOD [...]             the engine's next message to it is this request
  *   WHO < STATUS [...]             ... this response
+ *   WHO < STATUS unread [...]      ... which WHO takes for a copy of what it has had, and does not read
  *   WHO < METHOD|STATUS again[*N]  ... a copy of what was sent before (N copies)
  *   raw PHONE <<END                the lines up to END, sent as they are (CRLF behind each)
  *   +TIME                          2.1s 300ms
