@@ -25,6 +25,14 @@ void call_unindex(struct engine *e, const struct call *c) {
     chain_del(&e->calls_by_bucket, c->self);
 }
 
+struct call *call_find(const struct engine *e, uint64_t id) {
+    uint32_t cursor = 0;
+    for (struct call *c; (c = chain_next(&e->calls_by_id, id, &cursor));)
+        if (c->id == id)
+            return c;
+    return NULL;
+}
+
 struct call *call_new(struct engine *e, struct slice call_id) {
     handle h;
     struct call *c = pool_alloc(&e->calls, &h);

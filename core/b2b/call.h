@@ -13,6 +13,8 @@ struct call *call_new(struct engine *e, struct slice call_id);
 /* To be found by its id and its bucket, which do not change meanwhile; unindex: nothing where it is not. */
 void call_index(struct engine *e, const struct call *c);
 void call_unindex(struct engine *e, const struct call *c);
+/* NULL: none is here. */
+struct call *call_find(const struct engine *e, uint64_t id);
 /* Looked at by call_reap at the end of the step. */
 void call_touch(struct engine *e, struct call *c);
 /* The record of the call is to be written at the end of the step. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/move_left.h"
 
+#include "core/b2b/call.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/owner.h"
 #include "core/b2b/owner_over.h"
@@ -34,14 +35,6 @@ static void drop(struct lefts *l, uint64_t call, uint16_t from) {
             l->items[l->used++] = l->items[i];
 }
 
-static struct call *find(const struct engine *e, uint64_t id) {
-    uint32_t cursor = 0;
-    for (struct call *c; (c = chain_next(&e->calls_by_id, id, &cursor));)
-        if (c->id == id)
-            return c;
-    return NULL;
-}
-
 void move_left_arrived(struct engine *e, const struct call *c, uint16_t from) {
     drop(&e->arrivals, c->id, c->bucket);
     drop(&e->left_elsewhere, c->id, c->bucket);
@@ -52,7 +45,7 @@ void move_left_arrived(struct engine *e, const struct call *c, uint16_t from) {
 static void say(struct engine *e, const struct left *x) {
     char text[TEXT_LEN];
     struct sbuf b = sbuf_on(text, sizeof text);
-    const struct call *c = find(e, x->call);
+    const struct call *c = call_find(e, x->call);
     uint32_t to = owner_peer(e, x->from);
     if (to == PEER_NONE || !c || c->bucket == x->from || !owner_is_mine(e, c->bucket))
         return;
@@ -112,7 +105,7 @@ void move_left_heard(struct engine *e, uint32_t peer, uint16_t bucket, struct sl
     if (!owner_is_shared(e) || !read(bytes, &x))
         return;
     put(&e->left_elsewhere, &x);
-    struct call *c = find(e, x.call);
+    struct call *c = call_find(e, x.call);
     bool held = owner_is_mine(e, bucket) || e->owners.of[bucket] == OWNER_LOADING;
     if (c && held && c->bucket == bucket && c->read_version && c->read_version <= x.version)
         yield(e, c, peer, &x);

@@ -72,20 +72,12 @@ void owner_over_say_all(struct engine *e, uint32_t to, uint16_t bucket, uint64_t
 
 /* ---- of a call that was never known ---- */
 
-static struct call *find(const struct engine *e, uint64_t id) {
-    uint32_t cursor = 0;
-    for (struct call *c; (c = chain_next(&e->calls_by_id, id, &cursor));)
-        if (c->id == id)
-            return c;
-    return NULL;
-}
-
 void owner_over_note(struct engine *e, const struct sip_msg *msg) {
     struct hang_ups *h = &e->hang_ups;
     struct steer s = steer_msg(&e->owners.steering, msg);
     bool has_token = s.by == STEER_RURI || s.by == STEER_TAG || s.by == STEER_CALL_ID;
     if (!owner_is_shared(e) || msg->method != SIP_M_BYE || !has_token || !owner_is_mine(e, s.bucket) ||
-        find(e, s.token.call))
+        call_find(e, s.token.call))
         return;
     for (uint32_t i = 0; i < h->used; i++)
         if (h->items[i].call == s.token.call && h->items[i].bucket == s.bucket)
@@ -232,7 +224,7 @@ static bool is_undone(const struct engine *e, uint16_t bucket, const struct call
 
 bool owner_over_undoes(const struct engine *e, uint16_t bucket, struct slice bytes) {
     uint64_t id, next_leg, unwritten;
-    const struct call *c = hex(&bytes, ID_LEN, &id) && hex(&bytes, NUMBER_LEN, &next_leg) ? find(e, id) : NULL;
+    const struct call *c = hex(&bytes, ID_LEN, &id) && hex(&bytes, NUMBER_LEN, &next_leg) ? call_find(e, id) : NULL;
     return c && next_leg && is_undone(e, bucket, c, bytes, &unwritten);
 }
 
@@ -288,7 +280,7 @@ static bool take(struct engine *e, uint16_t bucket, struct slice bytes) {
     uint64_t id, next_leg;
     if (!hex(&bytes, ID_LEN, &id) || !hex(&bytes, NUMBER_LEN, &next_leg))
         return true;
-    struct call *c = find(e, id);
+    struct call *c = call_find(e, id);
     if (is_early(e, bucket, c))
         return false;
     if (!next_leg) {
@@ -306,7 +298,7 @@ static bool take(struct engine *e, uint16_t bucket, struct slice bytes) {
         delete_record(e, id, bucket, next_leg);
     else if (!c->resuming && owner_is_mine(e, c->bucket))
         end_those(e, c, next_leg, bytes);
-    c = undone ? find(e, id) : NULL;
+    c = undone ? call_find(e, id) : NULL;
     if (c)
         tell_again(e, c, (uint32_t)unwritten);
     return true;

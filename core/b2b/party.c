@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/party.h"
 
+#include "core/b2b/call.h"
 #include "core/b2b/leg.h"
 #include "core/b2b/record_read.h"
 
@@ -88,14 +89,10 @@ static void find_transfer(struct engine *e, struct leg *l) {
 }
 
 bool party_is_busy(const struct engine *e, const struct leg *l) {
-    uint32_t cursor = 0;
     uint64_t bucket, id;
     if (!l || l->transfer != HANDLE_NONE || !read_call_name(leg_str(l, LEG_TRANSFER_AT), &bucket, &id))
         return l && l->transfer != HANDLE_NONE;
-    for (const struct call *c; (c = chain_next(&e->calls_by_id, id, &cursor));)
-        if (c->id == id)
-            return false;
-    return true;
+    return !call_find(e, id);
 }
 
 /* ---- a transfer that names its parties ---- */

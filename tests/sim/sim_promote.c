@@ -2,6 +2,7 @@
 /* The store's server dies and its replica is promoted, which has not seen the last writes. It stands still for a while
  * before: where a write counts as stored when the replica has it (store.replicas), none does in that time, and nothing
  * that did is lost. Where the server alone says so, what it said last never was. */
+#include "core/b2b/call.h"
 #include "tests/sim/sim_cluster.h"
 
 #include <stdio.h>
@@ -71,18 +72,10 @@ static void serves(struct world *w) {
 
 /* ---- a claim that it has not seen ---- */
 
-static const struct call *call_at(const struct engine *e, uint64_t id) {
-    uint32_t cursor = 0;
-    for (const struct call *c; (c = chain_next(&e->calls_by_id, id, &cursor));)
-        if (c->id == id)
-            return c;
-    return NULL;
-}
-
 bool promote_undid_claim(const struct world *w, const struct call *c) {
     const struct sim_cluster *cl = w->cluster;
     for (unsigned i = 0; w->faults.went_back && i < cl->n; i++) {
-        const struct call *k = i != cl->at && cl->node[i].runs ? call_at(cl->node[i].e, c->id) : NULL;
+        const struct call *k = i != cl->at && cl->node[i].runs ? call_find(cl->node[i].e, c->id) : NULL;
         if (k && k->taken_us > c->taken_us)
             return true;
     }
