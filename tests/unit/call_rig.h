@@ -356,6 +356,13 @@ static inline void rig_refer_passed_on(struct rig *r, struct rig_dialog *a, stru
     rig_reply(r, BOB, "REFER", 202, "", NULL);
 }
 
+/* Where there is one at most: that; NULL: none. */
+static inline struct call *rig_only_call(const struct engine *e) {
+    uint32_t cursor = 0;
+    handle h;
+    return pool_next(&e->calls, &cursor, &h);
+}
+
 static inline void rig_stop(struct rig *r) {
     free(r->mem);
 }

@@ -23,8 +23,6 @@ static char kept[2][1 << 14];
 /* Its sessions expire, if they do, and are refreshed by us. */
 static inline struct pair *over_begin_timed(struct over_word *o, struct engine_config *config, uint32_t from,
                                             uint32_t expires_s) {
-    uint32_t cursor = 0;
-    handle h;
     struct pair *p = o->p = pair_new(config);
     o->between = false;
     for (unsigned i = 0; i < 2; i++) {
@@ -32,7 +30,7 @@ static inline struct pair *over_begin_timed(struct over_word *o, struct engine_c
         p->e[i]->cfg.session = (struct session_config){ .expires_s = expires_s, .refresher = SESSION_US };
     }
     pair_call_at(p, &o->a, &o->b, 0, ALICE, BOB);
-    const struct call *c = pool_next(&p->e[0]->calls, &cursor, &h);
+    const struct call *c = rig_only_call(p->e[0]);
     o->bucket = c->bucket;
     snprintf(o->text, sizeof o->text, "%016" PRIx64 "ff", c->id);
     o->ev = (struct event){ .kind = EV_PEER, .u.peer = { .what = PEER_OVER, .from = from, .bucket = o->bucket } };

@@ -7,30 +7,14 @@
 #include "core/b2b/recover.h"
 #include "tests/unit/record_rig.h"
 
-#define BUDGET_US 30000
-
 static struct rig r;
 static struct engine_config config;
 static struct rig_dialog a, b;
-
-static void start(enum durability d) {
-    rig_config(&config);
-    config.durability = d;
-    config.durability_budget_us = BUDGET_US;
-    rig_start(&r, &config);
-    r.arg = &config;
-}
 
 static struct engine_census census(void) {
     struct engine_census c;
     engine_census(r.e, &c);
     return c;
-}
-
-static struct call *the_call(void) {
-    uint32_t cursor = 0;
-    handle h;
-    return pool_next(&r.e->calls, &cursor, &h);
 }
 
 static uint64_t counted(enum metric m) {
@@ -45,27 +29,13 @@ static uint32_t news(void) {
     return n;
 }
 
-/* Every write so far is stored. */
-static void store_all(void) {
-    for (uint32_t i = 0; i < r.op_n; i++)
-        rig_answer(&r, r.ops[i].ticket, STORE_OK);
-    r.op_n = 0;
-}
-
-/* Up, and nothing of it unanswered. */
 static void start_call(void) {
-    start(DURABILITY_CONFIRMED);
-    rig_invite(&r, &a, ALICE, BOB, rig_sdp("0", "sendrecv", 40000));
-    rig_reply(&r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
-    store_all();
-    rig_learn(&r, &a, "SIP/2.0 200");
-    rig_request(&r, &a, "ACK", "", "");
-    store_all();
+    record_call(&r, &config, &a, &b);
     news();
 }
 
 static void test_off(void) {
-    start(DURABILITY_OFF);
+    record_start(&r, &config, DURABILITY_OFF);
     rig_invite(&r, &a, ALICE, BOB, rig_sdp("0", "sendrecv", 40000));
     CHECK_EQ(r.op_n, 0);
     rig_reply(&r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
@@ -77,7 +47,7 @@ static void test_off(void) {
 
 /* The early record goes out with the INVITE; the 200 and the ACK wait for the write of the same step, and no other. */
 static void test_order(void) {
-    start(DURABILITY_CONFIRMED);
+    record_start(&r, &config, DURABILITY_CONFIRMED);
     rig_invite(&r, &a, ALICE, BOB, rig_sdp("0", "sendrecv", 40000));
     CHECK_TRUE(rig_last(&r, BOB, "INVITE", NULL) != NULL);
     CHECK_EQ(r.op_n, 1);
@@ -103,11 +73,11 @@ static void test_order(void) {
 
 /* Timers start when it leaves: the 200 that was held for 20 ms is repeated 500 ms after that. */
 static void test_timers(void) {
-    start(DURABILITY_CONFIRMED);
+    record_start(&r, &config, DURABILITY_CONFIRMED);
     rig_invite(&r, &a, ALICE, BOB, rig_sdp("0", "sendrecv", 40000));
     rig_reply(&r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
     rig_wait(&r, 20000);
-    store_all();
+    record_store_all(&r);
     news();
     rig_wait(&r, 495000);
     CHECK_EQ(news(), 0);
@@ -128,7 +98,7 @@ static void test_behind(void) {
     rig_request(&r, &b, "OPTIONS", "", "");
     CHECK_EQ(news(), 1); /* answers to other transactions do not wait */
     uint32_t before = r.sent_n;
-    store_all();
+    record_store_all(&r);
     CHECK_EQ(r.sent_n - before, 4);
     unsigned order = 0;
     for (uint32_t i = before; i < r.sent_n; i++) {
@@ -149,13 +119,13 @@ static void suspend(bool suspended) {
 
 /* A node that is not sure of its buckets sends nothing, whatever becomes stored, fails or is ordered meanwhile. */
 static void test_suspended(void) {
-    start(DURABILITY_CONFIRMED);
+    record_start(&r, &config, DURABILITY_CONFIRMED);
     rig_invite(&r, &a, ALICE, BOB, rig_sdp("0", "sendrecv", 40000));
     rig_reply(&r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
     news();
     suspend(true);
-    store_all();
-    rig_wait(&r, 2 * BUDGET_US);
+    record_store_all(&r);
+    rig_wait(&r, 2 * r.e->cfg.durability_budget_us);
     struct event failed = { .kind = EV_SEND_FAILED, .u.failed.dst = rig_phone(BOB) };
     rig_step(&r, &failed);
     CHECK_EQ(news(), 0);
@@ -169,18 +139,18 @@ static void test_suspended(void) {
 }
 
 static void test_budget(void) {
-    start(DURABILITY_CONFIRMED);
+    record_start(&r, &config, DURABILITY_CONFIRMED);
     rig_invite(&r, &a, ALICE, BOB, rig_sdp("0", "sendrecv", 40000));
     rig_reply(&r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
     news();
-    rig_wait(&r, BUDGET_US - 2000);
+    rig_wait(&r, r.e->cfg.durability_budget_us - 2000);
     CHECK_EQ(news(), 0);
     rig_wait(&r, 4000);
     CHECK_EQ(news(), 2);
     CHECK_EQ(census().unprotected, 1);
     CHECK_EQ(counted(M_store_unprotected), 2);
     /* Late, but stored. */
-    store_all();
+    record_store_all(&r);
     CHECK_EQ(census().unprotected, 0);
     CHECK_EQ(r.op_n, 0);
     rig_stop(&r);
@@ -188,7 +158,7 @@ static void test_budget(void) {
 
 /* Refused: it goes on at once, and the record is written again until it is stored. */
 static void test_refused(void) {
-    start(DURABILITY_CONFIRMED);
+    record_start(&r, &config, DURABILITY_CONFIRMED);
     rig_invite(&r, &a, ALICE, BOB, rig_sdp("0", "sendrecv", 40000));
     rig_reply(&r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
     rig_answer(&r, r.ops[0].ticket, STORE_OK);
@@ -206,7 +176,7 @@ static void test_refused(void) {
     CHECK_EQ(r.op_n, 0); /* the back-off doubles */
     rig_wait(&r, 60000);
     CHECK_EQ(r.op_n, 1);
-    store_all();
+    record_store_all(&r);
     CHECK_EQ(census().unprotected, 0);
     CHECK_EQ(counted(M_store_rewrites), 2);
     rig_wait(&r, 10000000);
@@ -243,7 +213,7 @@ static void test_down(void) {
     rig_wait(&r, 3000000);
     CHECK_TRUE(r.op_n >= 1);
     CHECK_EQ(r.ops[0].verb, STORE_DELETE);
-    store_all();
+    record_store_all(&r);
     CHECK_EQ(census().unprotected, 0);
     CHECK_FALSE(r.e->barrier.down);
     rig_wait(&r, 64000000);
@@ -264,7 +234,7 @@ static void test_full(void) {
 
 /* Somebody else has the call: it is gone here, and nobody hears of it. */
 static void test_fenced(void) {
-    start(DURABILITY_CONFIRMED);
+    record_start(&r, &config, DURABILITY_CONFIRMED);
     r.e->cfg.node = 1;
     r.e->owners.shared = true;
     for (uint32_t i = 0; i < LIMIT_BUCKETS; i++)
@@ -280,7 +250,7 @@ static void test_fenced(void) {
     rig_step(&r, &ev);
     CHECK_EQ(news(), 0);
     CHECK_EQ(counted(M_calls_fenced), 1);
-    CHECK_TRUE(the_call() == NULL);
+    CHECK_TRUE(rig_only_call(r.e) == NULL);
     rig_wait(&r, 64000000);
     CHECK_EQ(news(), 0);
     CHECK_TRUE(record_nothing_left(r.e));
@@ -314,28 +284,28 @@ static void test_fenced_by_us(void) {
     static const struct { uint32_t node; uint64_t epoch; } says[] = { { 1, 8 }, { 1, 6 }, { 0, 0 }, { 1, 8 } };
     for (unsigned i = 0; i < sizeof says / sizeof *says; i++) {
         start_owned_call();
-        call_changed(r.e, the_call());
+        call_changed(r.e, rig_only_call(r.e));
         rig_step(&r, &(struct event){ .kind = EV_DEADLINE });
         for (unsigned k = 0; k < 2; k++) {
             CHECK_EQ(r.op_n, 1);
             fence(says[i].node, says[i].epoch);
-            CHECK_TRUE(the_call() && the_call()->unprotected);
+            CHECK_TRUE(rig_only_call(r.e) && rig_only_call(r.e)->unprotected);
             CHECK_EQ(r.op_n, 0);
             rig_wait(&r, 1000000);
         }
-        store_all();
-        CHECK_TRUE(the_call() && !the_call()->unprotected);
+        record_store_all(&r);
+        CHECK_TRUE(rig_only_call(r.e) && !rig_only_call(r.e)->unprotected);
         rig_request(&r, &a, "BYE", "", "");
-        store_all();
+        record_store_all(&r);
         rig_reply(&r, BOB, "BYE", 200, "", NULL);
-        CHECK_TRUE(the_call() == NULL);
+        CHECK_TRUE(rig_only_call(r.e) == NULL);
         CHECK_TRUE(r.op_n && r.ops[r.op_n - 1].verb == STORE_DELETE);
         for (uint32_t k = 0; i == 3 && k < LIMIT_BUCKETS; k++)
             r.e->owners.epoch[k] = 8; /* heard of before the answer */
         fence(says[i].node, says[i].epoch);
         rig_wait(&r, 1000000);
         CHECK_TRUE(r.op_n == 1 && r.ops[0].verb == STORE_DELETE);
-        store_all();
+        record_store_all(&r);
         rig_wait(&r, 64000000);
         CHECK_TRUE(record_nothing_left(r.e));
         rig_stop(&r);
@@ -347,9 +317,9 @@ static void test_fenced_by_us(void) {
 static void test_deleted_for_nobody(void) {
     start_owned_call();
     rig_request(&r, &a, "BYE", "", "");
-    store_all();
+    record_store_all(&r);
     rig_reply(&r, BOB, "BYE", 200, "", NULL);
-    CHECK_TRUE(the_call() == NULL);
+    CHECK_TRUE(rig_only_call(r.e) == NULL);
     for (uint32_t k = 0; k < LIMIT_BUCKETS; k++) {
         r.e->owners.of[k] = OWNER_NOBODY;
         r.e->owners.epoch[k] = 0;
@@ -378,13 +348,13 @@ static void test_deleted_before_claim(void) {
     for (uint64_t epoch = 6; epoch < 9; epoch += 2) {
         start_owned_call();
         rig_request(&r, &a, "BYE", "", "");
-        store_all();
+        record_store_all(&r);
         rig_reply(&r, BOB, "BYE", 200, "", NULL);
         CHECK_TRUE(r.op_n && r.ops[r.op_n - 1].verb == STORE_DELETE);
         fence(2, epoch);
         rig_wait(&r, 1000000);
         CHECK_EQ(r.op_n, epoch < 7);
-        store_all();
+        record_store_all(&r);
         rig_wait(&r, 64000000);
         CHECK_TRUE(record_nothing_left(r.e));
         rig_stop(&r);
@@ -395,11 +365,11 @@ static void test_deleted_before_claim(void) {
 static void test_written_before_claim(void) {
     for (uint64_t epoch = 6; epoch < 9; epoch += 2) {
         start_owned_call();
-        uint16_t bucket = the_call()->bucket;
-        call_changed(r.e, the_call());
+        uint16_t bucket = rig_only_call(r.e)->bucket;
+        call_changed(r.e, rig_only_call(r.e));
         rig_step(&r, &(struct event){ .kind = EV_DEADLINE });
         fence(2, epoch);
-        CHECK_TRUE(the_call() == NULL);
+        CHECK_TRUE(rig_only_call(r.e) == NULL);
         struct event ev = { .kind = EV_BUCKET, .u.bucket = { .what = BUCKET_MINE, .bucket = bucket, .epoch = 9 } };
         ev.u.bucket.rewrite = true;
         for (unsigned k = 0; k < 2; k++) {
@@ -416,8 +386,8 @@ static void test_written_before_claim(void) {
 static void test_read_fails(void) {
     start_owned_call();
     struct event ev = { .kind = EV_BUCKET, .u.bucket = { .what = BUCKET_MINE, .epoch = 9, .rewrite = true } };
-    ev.u.bucket.bucket = the_call()->bucket;
-    call_changed(r.e, the_call());
+    ev.u.bucket.bucket = rig_only_call(r.e)->bucket;
+    call_changed(r.e, rig_only_call(r.e));
     rig_step(&r, &(struct event){ .kind = EV_DEADLINE });
     fence(2, 6);
     rig_step(&r, &ev);
@@ -435,7 +405,7 @@ static void test_read_fails(void) {
 
 static void test_quarantine(void) {
     start_call();
-    struct call *c = the_call();
+    struct call *c = rig_only_call(r.e);
     c->taken_us = r.now - 1000000;
     c->takeovers = RECOVER_TAKEOVERS_MAX - 1;
     struct record_bytes once = record_of(r.e, c);
@@ -456,7 +426,7 @@ static void test_quarantine(void) {
     CHECK_EQ(counted(M_calls_quarantined), 1);
     /* Written with that mark: however long ago it was taken over, nobody tries again. */
     CHECK_EQ(r.op_n, 1);
-    store_all();
+    record_store_all(&r);
     CHECK_TRUE(record_nothing_left(r.e));
     ev.u.record.value = marked.slice;
     rig_step(&r, &ev);
@@ -468,11 +438,11 @@ static void test_quarantine(void) {
     CHECK_EQ(counted(M_records_unreadable), 1);
     ev.u.record.value = once.slice;
     rig_step(&r, &ev);
-    CHECK_TRUE(the_call() && the_call()->resuming);
+    CHECK_TRUE(rig_only_call(r.e) && rig_only_call(r.e)->resuming);
     /* The attempt is in the store before anything is done with the call. */
     CHECK_EQ(r.op_n, 1);
-    store_all();
-    CHECK_TRUE(the_call() && !the_call()->resuming);
+    record_store_all(&r);
+    CHECK_TRUE(rig_only_call(r.e) && !rig_only_call(r.e)->resuming);
     record_free(&once);
     record_free(&poison);
     record_free(&marked);
@@ -523,7 +493,7 @@ static void answer(void) {
 /* A node may die in the midst of an outbox: what anybody has seen of the step is in the record by then. But who was
  * refused may be refused again, if the record knows of the request still; and the end comes last. */
 static void test_outbox(void) {
-    start(DURABILITY_ASYNC);
+    record_start(&r, &config, DURABILITY_ASYNC);
     CHECK_TRUE(strcmp(outbox_of(invite), "PSS") == 0);
     rig_reply(&r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
     rig_learn(&r, &a, "SIP/2.0 200");

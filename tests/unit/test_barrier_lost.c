@@ -9,33 +9,6 @@ static struct rig r;
 static struct engine_config config;
 static struct rig_dialog a, b;
 
-static struct call *the_call(void) {
-    uint32_t cursor = 0;
-    handle h;
-    return pool_next(&r.e->calls, &cursor, &h);
-}
-
-/* Every write so far is stored. */
-static void store_all(void) {
-    for (uint32_t i = 0; i < r.op_n; i++)
-        rig_answer(&r, r.ops[i].ticket, STORE_OK);
-    r.op_n = 0;
-}
-
-/* Up, and nothing of it unanswered. */
-static void start_call(void) {
-    rig_config(&config);
-    config.durability = DURABILITY_CONFIRMED;
-    rig_start(&r, &config);
-    r.arg = &config;
-    rig_invite(&r, &a, ALICE, BOB, rig_sdp("0", "sendrecv", 40000));
-    rig_reply(&r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
-    store_all();
-    rig_learn(&r, &a, "SIP/2.0 200");
-    rig_request(&r, &a, "ACK", "", "");
-    store_all();
-}
-
 static void connection(bool up) {
     rig_step(&r, &(struct event){ .kind = up ? EV_STORE_UP : EV_STORE_DOWN });
 }
@@ -44,43 +17,43 @@ static void other_call(void) {
     struct rig_dialog c, d;
     rig_invite(&r, &c, BOB, CAROL, rig_sdp("0", "sendrecv", 42000));
     rig_reply(&r, CAROL, "INVITE", 200, rig_sdp("0", "sendrecv", 43000), &d);
-    store_all();
+    record_store_all(&r);
 }
 
 /* The server that is there again may be a replica that was behind: what it may lack is written and deleted once more,
  * and counts as unprotected meanwhile; what is older is not. */
 static void test_promoted(void) {
-    start_call();
+    record_call(&r, &config, &a, &b);
     rig_wait(&r, BARRIER_LAG_US - 1000000);
     connection(false);
     rig_wait(&r, 60000000);
     CHECK_EQ(r.op_n, 0);
     connection(true);
-    CHECK_TRUE(the_call()->unprotected);
+    CHECK_TRUE(rig_only_call(r.e)->unprotected);
     rig_wait(&r, 1000);
     CHECK_TRUE(r.op_n == 1 && r.ops[0].verb == STORE_PUT);
-    store_all();
-    CHECK_FALSE(the_call()->unprotected);
+    record_store_all(&r);
+    CHECK_FALSE(rig_only_call(r.e)->unprotected);
     rig_wait(&r, BARRIER_LAG_US + 1000000);
-    struct call *c = the_call();
+    struct call *c = rig_only_call(r.e);
     other_call();
     connection(false);
     connection(true);
     rig_wait(&r, 1000);
     CHECK_TRUE(r.op_n == 1 && r.ops[0].verb == STORE_PUT && !c->unprotected);
-    store_all();
+    record_store_all(&r);
     rig_wait(&r, BARRIER_LAG_US + 1000000);
     rig_request(&r, &a, "BYE", "", "");
-    store_all();
+    record_store_all(&r);
     rig_reply(&r, BOB, "BYE", 200, "", NULL);
     CHECK_TRUE(r.op_n && r.ops[r.op_n - 1].verb == STORE_DELETE);
     uint64_t version = r.ops[r.op_n - 1].version;
-    store_all();
+    record_store_all(&r);
     connection(false);
     connection(true);
     rig_wait(&r, 1000);
     CHECK_TRUE(r.op_n == 1 && r.ops[0].verb == STORE_DELETE && r.ops[0].version == version);
-    store_all();
+    record_store_all(&r);
     connection(true);
     rig_wait(&r, 1000);
     CHECK_EQ(r.op_n, 0);
@@ -91,16 +64,16 @@ static void test_promoted(void) {
 
 /* It may have gone at any time while we were stopped; what it said before may be read only behind that. */
 static void test_promoted_unheard(void) {
-    start_call();
+    record_call(&r, &config, &a, &b);
     rig_request(&r, &a, "BYE", "", "");
-    store_all();
+    record_store_all(&r);
     rig_reply(&r, BOB, "BYE", 200, "", NULL);
-    CHECK_TRUE(the_call() == NULL && r.op_n);
+    CHECK_TRUE(rig_only_call(r.e) == NULL && r.op_n);
     uint64_t version = r.ops[r.op_n - 1].version;
-    store_all();
+    record_store_all(&r);
     rig_invite(&r, &a, ALICE, BOB, rig_sdp("0", "sendrecv", 40000));
     r.now += 2 * BARRIER_LAG_US;
-    store_all();
+    record_store_all(&r);
     connection(false);
     connection(true);
     rig_wait(&r, 1000);

@@ -15,12 +15,6 @@ static void on_out(struct rig *rig, const struct out *o) {
         opens[open_n++] = o->u.media;
 }
 
-static struct call *the_call(void) {
-    uint32_t cursor = 0;
-    handle h;
-    return pool_next(&r.e->calls, &cursor, &h);
-}
-
 static void tell(const struct leg *l, struct media_flow flow) {
     struct event ev = { .kind = EV_MEDIA };
     ev.u.media.what = MEDIA_EV_FLOW;
@@ -60,16 +54,16 @@ static void test_next_owner(void) {
     r.arg = &config;
     r.on_out = on_out;
     rig_call(&r, &a, &b, ALICE, BOB);
-    struct leg *l = leg_get(r.e, the_call()->legs[0]);
-    struct record_bytes plain = record_of(r.e, the_call());
+    struct leg *l = leg_get(r.e, rig_only_call(r.e)->legs[0]);
+    struct record_bytes plain = record_of(r.e, rig_only_call(r.e));
     tell(l, first);
     tell(l, last);
-    struct record_bytes record = record_of(r.e, the_call());
+    struct record_bytes record = record_of(r.e, rig_only_call(r.e));
     CHECK_TRUE(record.n > plain.n && record.n < plain.n + 50);
     take_over(&record, 2000000);
-    CHECK_TRUE(the_call() != NULL);
-    l = leg_get(r.e, the_call()->legs[0]);
-    const struct media_cmd *c = opened(l), *other = opened(leg_get(r.e, the_call()->legs[1]));
+    CHECK_TRUE(rig_only_call(r.e) != NULL);
+    l = leg_get(r.e, rig_only_call(r.e)->legs[0]);
+    const struct media_cmd *c = opened(l), *other = opened(leg_get(r.e, rig_only_call(r.e)->legs[1]));
     CHECK_TRUE(c && c->resume && other && other->resume);
     CHECK_EQ(c->flow.ssrc, 0x1111);
     CHECK_EQ(c->flow.source_ssrc, 0x3333);

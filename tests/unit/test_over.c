@@ -15,11 +15,9 @@ static void over(bool all) {
     struct rig_dialog a, b;
     char text[20];
     struct sbuf s = sbuf_on(text, sizeof text);
-    uint32_t cursor = 0;
-    handle h;
     pair_invite_at(p, &a, 0, ALICE, BOB);
     rig_reply(&p->r, BOB, "INVITE", 180, "", &b);
-    const struct call *c = pool_next(&p->e[0]->calls, &cursor, &h);
+    const struct call *c = rig_only_call(p->e[0]);
     struct event ev = { .kind = EV_PEER, .u.peer = { .what = PEER_OVER, .from = 2, .bucket = c->bucket } };
     sbuf_hex(&s, c->id, 16);
     sbuf_hex(&s, UINT8_MAX, 2);

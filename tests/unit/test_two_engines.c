@@ -143,11 +143,10 @@ static void test_lost(void) {
     struct pair *p = pair_new(&config);
     struct rig_dialog a, b;
     struct call *c;
-    handle h;
-    uint32_t cursor = 0, cdrs;
+    uint32_t cdrs;
     pair_call_at(p, &a, &b, 0, ALICE, BOB);
     unsigned bucket = pair_hash(&config, a.call_id);
-    struct record_bytes rec = record_of(p->e[0], pool_next(&p->e[0]->calls, &cursor, &h));
+    struct record_bytes rec = record_of(p->e[0], rig_only_call(p->e[0]));
     /* A BYE under way, so that there is something to send again. */
     rig_request(&p->r, &a, "BYE", "", "");
     cdrs = p->r.cdr_n;
@@ -282,9 +281,7 @@ static void test_give_unstored(void) {
     struct rig_dialog a, b;
     struct pair *p = pair_async(&a, &b, false);
     unsigned bucket = pair_hash(&config, a.call_id);
-    uint32_t cursor = 0;
-    handle h;
-    struct call *c = pool_next(&p->e[0]->calls, &cursor, &h);
+    struct call *c = rig_only_call(p->e[0]);
     c->takeovers = RECOVER_TAKEOVERS_MAX;
     p->takes_none = true;
     pair_bucket(p, 0, BUCKET_GIVE, bucket, 2, 0);
@@ -317,9 +314,7 @@ static void test_order_lost(void) {
     rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
     rig_learn(&p->r, &a, "SIP/2.0 200");
     rig_request(&p->r, &a, "ACK", "", "");
-    uint32_t cursor = 0;
-    handle h;
-    const struct call *c = pool_next(&p->e[0]->calls, &cursor, &h);
+    const struct call *c = rig_only_call(p->e[0]);
     snprintf(line, sizeof line, "transfer %016" PRIx64 " 0 sip:carol@192.0.2.1", c->id);
     CHECK_SLICE(slice_str(rig_order(&p->r, line)), "");
     pair_bucket(p, 0, BUCKET_LOST, pair_hash(&config, a.call_id), 2, 0);

@@ -93,12 +93,6 @@ static unsigned stubs(const struct scene *s) {
     return store_count(s->p->store, SL("moved"), rig_wall_ms(&s->p->r));
 }
 
-static struct call *only_call(const struct engine *e) {
-    uint32_t cursor = 0;
-    handle h;
-    return pool_next(&e->calls, &cursor, &h);
-}
-
 /* A call that has moved goes back to its first engine for another transfer: what comes for it is not sent round. */
 static void test_back(void) {
     for (unsigned entry = 0; entry < 2; entry++) {
@@ -171,7 +165,7 @@ static void test_sent_back(void) {
  * the claim, or when the stubs have been read. It may have the call's record of before still. */
 static void ended_meanwhile(bool stubs_read, bool left_behind) {
     struct scene s = scene_new(0, 1);
-    uint16_t bucket = only_call(s.p->e[0])->bucket;
+    uint16_t bucket = rig_only_call(s.p->e[0])->bucket;
     uint64_t epoch = owner_epoch(s.p->e[0], bucket) + 1;
     s.p->keeps_records = left_behind;
     is_refused_and_resumed(&s);
@@ -223,7 +217,7 @@ static void test_unstable(void) {
 /* The consultation's owner has died when the REFER comes, and is followed before the transferor has lost patience. */
 static void test_owner_followed(void) {
     struct scene s = scene_new(0, 0);
-    uint16_t bucket = only_call(s.p->e[1])->bucket;
+    uint16_t bucket = rig_only_call(s.p->e[1])->bucket;
     pair_bucket(s.p, 1, BUCKET_LOST, bucket, 0, 0);
     pair_bucket(s.p, 0, BUCKET_OWNER, bucket, 0, 0);
     rig_refer(&s.p->r, &s.b, CAROL, &s.c);
@@ -480,7 +474,7 @@ static void test_answer_while_read(void) {
     is_refused_and_resumed(&s);
     pair_wait(s.p, 4000000);
     CHECK_EQ(pair_calls(s.p, 1), 2);
-    uint16_t bucket = only_call(s.p->e[1])->bucket;
+    uint16_t bucket = rig_only_call(s.p->e[1])->bucket;
     uint64_t epoch = owner_epoch(s.p->e[1], bucket) + 1;
     struct store_op claim = { .verb = STORE_CLAIM, .bucket = bucket, .node = 2, .former = 2, .epoch = epoch - 1 };
     store_submit(s.p->store, &claim, rig_wall_ms(&s.p->r));

@@ -21,14 +21,12 @@ static void read_as(uint8_t format) {
     struct engine_config config;
     char key[16];
     struct sbuf k = sbuf_on(key, sizeof key);
-    uint32_t cursor = 0;
-    handle h;
     rig_config(&config);
     config.durability = DURABILITY_ASYNC;
     rig_start(&r, &config);
     r.arg = &config;
     rig_call(&r, &a, &b, ALICE, BOB);
-    struct call *c = pool_next(&r.e->calls, &cursor, &h);
+    struct call *c = rig_only_call(r.e);
     struct record_bytes record = record_of(r.e, c);
     sbuf_hex(&k, c->id, sizeof key);
     struct record_twin twin = record_twin_of(&r);
