@@ -30,8 +30,16 @@ bool late_answer(struct engine *e, struct leg *l, const struct leg *other) {
     return true;
 }
 
+/* A re-INVITE that shows it the other one's offer is unanswered, or waits for its turn. */
+static bool is_being_shown(const struct leg *other) {
+    return other->retry_until && !other->asks_offer;
+}
+
 void late_take_answer(struct engine *e, struct leg *l, const struct leg *other) {
     if (!leg_is_up(l) || !l->late_offer || l->oa != OA_OFFER_RCVD || l->invite_out != HANDLE_NONE)
+        return;
+    /* What it has said meanwhile is no answer to that: an offer of its own, perhaps, which was answered here. */
+    if (leg_owes_answer(l) && is_being_shown(other))
         return;
     l->own_invite = true;
     if (other->session_unsure || !late_answer(e, l, other))

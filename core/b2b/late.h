@@ -14,7 +14,8 @@ bool late_offered(struct engine *e, struct leg *l, const struct sip_msg *msg);
 /* Its offer is answered with what `other` says. False: that does not fit, and the ACK is still owed. */
 bool late_answer(struct engine *e, struct leg *l, const struct leg *other);
 /* The ACK that was to answer l's offer will not come: its sender has been replaced by `other`, which was shown the
- * offer, and whose answer it gets. Or as late_decline. */
+ * offer, and whose answer it gets. Or as late_decline. One that was asked for is answered behind the re-INVITE by which
+ * `other` is still being shown it. */
 void late_take_answer(struct engine *e, struct leg *l, const struct leg *other);
 /* What l's ACK answers is not other's offer, but somebody else's in a former owner's 2xx, which is in no record: ours
  * was not read. The ACK that is owed refuses other's offer, and it is asked for one once more, for l to hear of. */
