@@ -325,7 +325,7 @@ static void on_datagram(struct engine *e, const struct event *in) {
         on_fault(e, &e->msg, &f, in);
         return;
     }
-    if (owner_is_shared(e) && !owner_takes(e, in, &e->msg))
+    if (owner_is_shared(e) && (!owner_takes(e, in, &e->msg) || owner_over_awaits(e, in, &e->msg)))
         return;
     if (e->msg.is_request && turns_away(e, &e->msg, in))
         return;

@@ -7,6 +7,7 @@
 #include "core/b2b/media.h"
 #include "core/b2b/media_ports.h"
 #include "core/b2b/owner.h"
+#include "core/b2b/owner_wait.h"
 #include "core/b2b/reanchor.h"
 #include "core/b2b/record.h"
 #include "core/b2b/recover.h"
@@ -23,6 +24,8 @@
 #define WAIT_US 5000000 /* for a bucket's records */
 #define LOOK_US 20000
 #define WORD_US 2000000 /* for that of a claim that was undone: its owner hears of that when we do */
+#define BEHIND_US 200000 /* what parties say meanwhile goes so long before what we have for them: as long as it may take
+                            until all that waits was tried */
 
 _Static_assert(OVER_LEN == ID_LEN + NUMBER_LEN * (2 + LIMIT_LEGS_PER_CALL) + 1 + EPOCH_LEN && OVER_LEN <= UINT8_MAX,
                "state.h");
@@ -240,7 +243,8 @@ static void outrun(struct engine *e, const struct call *c, uint32_t unwritten) {
 /* What is due at once has waited while we were suspended. Its o= version would be none above that one's, and by how
  * much it is to be above only the word says. */
 static void wait_for_word(struct engine *e, struct call *c) {
-    c->word_until = e->now + WORD_US;
+    c->word_until = e->owners.word_until = e->now + WORD_US;
+    c->word_holds = false;
     for (unsigned i = 0; i < c->leg_count; i++)
         leg_session_put_off(e, leg_get(e, c->legs[i]), c->word_until);
 }
@@ -254,6 +258,25 @@ void owner_over_reclaimed(struct engine *e, uint16_t bucket) {
                 wait_for_word(e, c);
             call_changed(e, c); /* a next owner begins one gap above what is stored */
         }
+}
+
+/* Its answer, and what is passed on of it, is described. */
+static bool is_described(const struct sip_msg *msg) {
+    return msg->method == SIP_M_INVITE || (msg->method == SIP_M_UPDATE && msg->body.n);
+}
+
+/* What has a later CSeq than the one that waits waits too: that one would be refused. */
+bool owner_over_awaits(struct engine *e, const struct event *in, const struct sip_msg *msg) {
+    bool never = msg->method == SIP_M_ACK || msg->method == SIP_M_CANCEL || msg->method == SIP_M_BYE;
+    if (e->now >= e->owners.word_until || !msg->is_request || never)
+        return false;
+    const struct leg *l = leg_find_request(e, msg);
+    struct call *c = leg_is_up(l) ? leg_call(e, l) : NULL;
+    bool waits = c && e->now + BEHIND_US < c->word_until && (c->word_holds || is_described(msg));
+    if (!waits || !owner_wait_put_able(e, in))
+        return false;
+    c->word_holds = true;
+    return true;
 }
 
 /* They were told to send to that one's ports. */
@@ -291,7 +314,8 @@ static bool take(struct engine *e, uint16_t bucket, struct slice bytes) {
     uint64_t unwritten = 0;
     bool undone = c && is_undone(e, bucket, c, bytes, &unwritten);
     if (undone) {
-        c->word_until = 0;
+        c->word_until = c->word_holds ? e->now + BEHIND_US : 0;
+        c->word_holds = false;
         outrun(e, c, (uint32_t)unwritten);
     }
     if (!c)

@@ -32,6 +32,9 @@ void owner_over_say_all(struct engine *e, uint32_t to, uint16_t bucket, uint64_t
  * suspended, what we would offer the parties by ourselves waits for that word, for 2 s at most: the o= version of what
  * that one has told them is not known before. */
 void owner_over_reclaimed(struct engine *e, uint16_t bucket);
+/* A re-INVITE of a party's, or an UPDATE with a description, is answered, and passed on, in such a version. True: it
+ * waits for that word, too, if there is room (owner_wait.h), and goes before what is offered behind it. */
+bool owner_over_awaits(struct engine *e, const struct event *in, const struct sip_msg *msg);
 /* A request in a dialog that is not here is answered 481. */
 void owner_over_note(struct engine *e, const struct sip_msg *msg);
 /* The bucket is engine `to`'s now. Within a step. */

@@ -28,7 +28,7 @@ static void look_later(struct engine *e) {
         wheel_set(&e->wheel, &e->wait.timer, e->now + TRY_US);
 }
 
-bool owner_wait_put(struct engine *e, const struct event *in) {
+static bool put(struct engine *e, const struct event *in, uint32_t most) {
     struct owner_wait *w = &e->wait;
     if (w->tries) {
         w->again = e->now < at(w, 0)->until_us;
@@ -36,7 +36,7 @@ bool owner_wait_put(struct engine *e, const struct event *in) {
     }
     if (has(w, in))
         return true;
-    struct buf *b = w->used < OWNER_WAITS_MAX ? buf_copy(&e->bufs, in->u.dgram.bytes) : NULL;
+    struct buf *b = w->used < most ? buf_copy(&e->bufs, in->u.dgram.bytes) : NULL;
     if (!b)
         return false;
     *at(w, w->used++) = (struct owner_waiting){ b,
@@ -50,6 +50,14 @@ bool owner_wait_put(struct engine *e, const struct event *in) {
     metrics_add(&e->metrics, M_peer_waited, 1);
     look_later(e);
     return true;
+}
+
+bool owner_wait_put(struct engine *e, const struct event *in) {
+    return put(e, in, OWNER_WAITS_MAX);
+}
+
+bool owner_wait_put_able(struct engine *e, const struct event *in) {
+    return put(e, in, OWNER_WAITS_MAX / 2);
 }
 
 void owner_wait_told(struct engine *e, uint16_t bucket, uint64_t epoch) {

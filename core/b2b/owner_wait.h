@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
  * owner_wait: messages that nobody can handle for the moment: their bucket is on its way here, or nobody is known to
- * have it, or their call is being read from its record. They are tried again every few milliseconds, so that a party
- * need not send again, for OWNER_WAIT_US at most. One that comes again meanwhile is the same.
+ * have it, or their call is being read from its record; and what had better wait for another engine's word
+ * (owner_over.h). They are tried again every few milliseconds, so that a party need not send again, for OWNER_WAIT_US
+ * at most. One that comes again meanwhile is the same.
  */
 #ifndef REFEREE_B2B_OWNER_WAIT_H
 #define REFEREE_B2B_OWNER_WAIT_H
@@ -38,6 +39,8 @@ struct owner_wait {
 void owner_wait_init(struct engine *e, struct arena *a);
 /* A datagram, as owners.hops and so on say. False: no room, or it has waited long enough. */
 bool owner_wait_put(struct engine *e, const struct event *in);
+/* The same of one that could be handled by now: half of the room stays for those that cannot. */
+bool owner_wait_put_able(struct engine *e, const struct event *in);
 /* Who has the bucket since that epoch has been told: if it is news, who passed a message for it on did not know. */
 void owner_wait_told(struct engine *e, uint16_t bucket, uint64_t epoch);
 

@@ -92,7 +92,8 @@ static bool is_in_transfer(const struct engine *e, const struct leg *l) {
 static bool can_be_told(const struct engine *e, struct leg *l) {
     const struct leg *p = other_of(e, l);
     return p && leg_is_up(l) && leg_is_up(p) && !leg_call(e, l)->resuming && !is_in_transfer(e, l) &&
-           !waits_for_address(e, l) && !l->retry_until && leg_str(p, LEG_SDP_REMOTE).p;
+           !waits_for_address(e, l) && !l->retry_until && leg_str(p, LEG_SDP_REMOTE).p &&
+           e->now >= leg_call(e, l)->word_until;
 }
 
 /* The first of the queue that can be told; those before it go to its end. */

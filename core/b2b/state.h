@@ -228,6 +228,7 @@ struct call {
     uint64_t epoch;           /* of its bucket when it began, was read or arrived here; owner_over.h */
     uint64_t word_until;      /* until then its parties are offered nothing by us: another engine may have offered them
                                  something that we have no word of yet; owner_over.h */
+    bool word_holds;          /* ... and a request of theirs waits for that, and what comes behind it */
     handle held_first, held_last; /* struct held, in the order of sending */
     handle awaited_by;        /* a call of which something waits for this one's record too */
     struct wheel_node held_timer;
@@ -423,6 +424,7 @@ struct owners {
     uint16_t here;             /* its bucket */
     uint32_t from;             /* the peer that has passed it on; PEER_NONE */
     uint64_t live_us;          /* no bucket with calls is given before, but to be rid of it */
+    uint64_t word_until;       /* the latest of the calls' */
     uint32_t giving;           /* buckets to be finished with */
     struct steering steering;
     struct wheel_node timer;

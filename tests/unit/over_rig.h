@@ -75,9 +75,7 @@ struct told {
     unsigned long long version;
 };
 
-/* By the last INVITE. */
-static inline struct told told_of(const struct pair *p, enum rig_name who) {
-    const char *text = rig_last(&p->r, who, "INVITE", NULL);
+static inline struct told told_by(const char *text) {
     const char *cseq = strstr(text, "\nCSeq: "), *o = strstr(text, "\no="), *c = strstr(text, "\nc=");
     const char *m = strstr(text, "\nm=audio ");
     struct told t = { 0 };
@@ -89,6 +87,11 @@ static inline struct told told_of(const struct pair *p, enum rig_name who) {
     CHECK_EQ(sscanf(c, "\nc=IN IP4 192.0.2.%u", &t.host), 1);
     CHECK_EQ(sscanf(m, "\nm=audio %u", &t.port), 1);
     return t;
+}
+
+/* By the last INVITE. */
+static inline struct told told_of(const struct pair *p, enum rig_name who) {
+    return told_by(rig_last(&p->r, who, "INVITE", NULL));
 }
 
 static inline void store_claim_from(struct pair *p, uint32_t former, unsigned to, uint16_t bucket, uint64_t epoch) {

@@ -215,6 +215,108 @@ static void test_refresh_without_word(void) {
     refresh_without_word(100000000);
 }
 
+static const char *const describing[] = { "INVITE", "UPDATE" };
+
+/* ALICE holds, at the first one, in a request that waits, and what she sends behind it does; their copies are none. */
+static void hold_waits(struct over_word *o, const char *method) {
+    struct pair *p = o->p;
+    pair_entry(p, 0);
+    p->sends = 0;
+    for (unsigned copy = 0; copy < 2; copy++) {
+        o->a.cseq -= 2 * copy;
+        rig_request(&p->r, &o->a, method, "", rig_sdp("0", "sendonly", 40000));
+        rig_request(&p->r, &o->a, "INFO", "", "");
+        pair_wait(p, 480000);
+    }
+    CHECK_EQ(p->sends, 0);
+}
+
+/* It is passed on, in that version, and answered; once, and before what is behind it. */
+static void hold_goes(struct over_word *o, const char *method, const struct told before[2]) {
+    struct pair *p = o->p;
+    struct told now = told_by(rig_last(&p->r, BOB, method, NULL));
+    CHECK_TRUE(now.host == 1 && has_port(p->e[0], now));
+    CHECK_TRUE(now.cseq > before[1].cseq);
+    CHECK_EQ(now.version, before[1].version + 1);
+    CHECK_EQ(cseq_of(p, BOB, "INFO"), now.cseq + 1);
+    rig_reply(&p->r, BOB, method, 200, rig_sdp("0", "recvonly", 41000), NULL);
+    now = told_by(rig_last(&p->r, ALICE, "SIP/2.0 200", method));
+    CHECK_TRUE(now.host == 1 && has_port(p->e[0], now));
+    CHECK_EQ(now.version, before[0].version + 1);
+    CHECK_TRUE(*rig_last(&p->r, ALICE, "SIP/2.0 500", NULL) == '\0');
+    rig_reply(&p->r, BOB, "INFO", 200, "", NULL);
+    o->a.cseq--;
+    if (method == describing[0])
+        rig_request(&p->r, &o->a, "ACK", "", "");
+    o->a.cseq++;
+    p->sends = 0;
+    pair_wait(p, 5000000);
+    CHECK_EQ(p->sends, 0); /* they know all by now */
+    pair_hang_up(p, &o->a, BOB);
+    pair_wait(p, 120000000);
+    CHECK_TRUE(pair_is_quiet(p));
+}
+
+/* A party says meanwhile what it goes by from now on. */
+static void test_claim_undone_and_hold(void) {
+    static const enum rig_name both[] = { ALICE, BOB };
+    for (unsigned i = 0; i < 2; i++) {
+        struct over_word o;
+        struct pair *p = over_begin(&o, &config, 2);
+        struct told before[2];
+        p->e[1]->cfg.media_addr = rig_addr(201, 0);
+        claim_undone(&o);
+        rig_reply(&p->r, BOB, "INVITE", 100, "", NULL); /* so that it does not come again */
+        for (unsigned k = 0; k < 2; k++) {
+            before[k] = told_of(p, both[k]);
+            CHECK_EQ(before[k].host, 201);
+        }
+        hold_waits(&o, describing[i]);
+        pair_bucket(p, 1, BUCKET_LOST, o.bucket, p->number[0], owner_epoch(p->e[1], o.bucket));
+        CHECK_EQ(p->kinds[PEER_OVER], 1);
+        pair_wait(p, 30000);
+        hold_goes(&o, describing[i], before);
+        pair_end(p);
+    }
+}
+
+/* Nor does a party wait for ever, and is told nothing new. */
+static void test_hold_without_word(void) {
+    for (unsigned i = 0; i < 2; i++) {
+        struct over_word o;
+        struct pair *p = over_begin(&o, &config, 2);
+        struct told before[2] = { told_by(rig_last(&p->r, ALICE, "SIP/2.0 200", "INVITE")), told_of(p, BOB) };
+        pair_wait(p, 70000000);
+        act(p, 0, true);
+        store_claim_from(p, p->number[0], 0, o.bucket, owner_epoch(p->e[0], o.bucket));
+        wake(&o, owner_epoch(p->e[0], o.bucket) + 1);
+        hold_waits(&o, describing[i]);
+        pair_wait(p, 1050000);
+        hold_goes(&o, describing[i], before);
+        pair_end(p);
+    }
+}
+
+/* There is room for so many; what there is none for is handled as it comes. */
+static void test_waits_are_bounded(void) {
+    struct over_word o;
+    struct pair *p = over_begin(&o, &config, 2);
+    act(p, 0, true);
+    wake(&o, owner_epoch(p->e[0], o.bucket) + 1);
+    pair_entry(p, 0);
+    p->sends = 0;
+    for (unsigned i = 0; i < OWNER_WAITS_MAX / 2; i++)
+        rig_request(&p->r, &o.a, "INVITE", "", rig_sdp("0", "sendonly", 40000));
+    CHECK_EQ(p->sends, 0);
+    CHECK_EQ(owner_wait_count(p->e[0]), OWNER_WAITS_MAX / 2);
+    rig_request(&p->r, &o.a, "INVITE", "", rig_sdp("0", "recvonly", 40000));
+    CHECK_TRUE(strstr(rig_last(&p->r, BOB, "INVITE", NULL), "a=recvonly") != NULL);
+    CHECK_EQ(owner_wait_count(p->e[0]), OWNER_WAITS_MAX / 2);
+    pair_wait(p, 2000000);
+    CHECK_EQ(owner_wait_count(p->e[0]), 0);
+    pair_end(p);
+}
+
 /* ---- owners who have written nothing ---- */
 
 /* Its next owner, which tells them of other ports, and their answers. */
@@ -484,8 +586,9 @@ static void test_word_of_one_taken_over(void) {
 int main(void) {
     return UNIT_RUN("undone", UNIT(test_claim_undone), UNIT(test_claim_undone_of_what_is_over),
                     UNIT(test_claim_undone_before_the_word), UNIT(test_claim_undone_and_refresh_due),
-                    UNIT(test_claim_undone_and_offer_due), UNIT(test_refresh_without_word), UNIT(test_unwritten),
-                    UNIT(test_unwritten_by_the_same_ports), UNIT(test_claimed_in_a_row),
+                    UNIT(test_claim_undone_and_offer_due), UNIT(test_refresh_without_word),
+                    UNIT(test_claim_undone_and_hold), UNIT(test_hold_without_word), UNIT(test_waits_are_bounded),
+                    UNIT(test_unwritten), UNIT(test_unwritten_by_the_same_ports), UNIT(test_claimed_in_a_row),
                     UNIT(test_claimed_in_a_row_and_forgotten), UNIT(test_hung_up_where_unknown), UNIT(test_not_hung_up),
                     UNIT(test_word_of_one_taken_over));
 }
