@@ -188,6 +188,9 @@ static void ask(struct engine *e, const struct call *c) {
 
 /* That owner began at one gap above what our record said, and one more for each that had written nothing before it. */
 #define CSEQ_JUMP (2 * RECORD_CSEQ_GAP)
+/* Only the word says how many those are. A promoted server lacks claims of the last 10 s at most, and each takes about
+ * 2 s or more. */
+#define UNWRITTEN_MAX 8
 
 /* Its ports are others than before, so that the description is another one too: what that owner said was the next
  * version of ours, behind a gap for each that had written nothing. */
@@ -253,8 +256,8 @@ void owner_over_reclaimed(struct engine *e, uint16_t bucket) {
     uint32_t cursor = 0;
     for (struct call *c; (c = chain_next(&e->calls_by_bucket, bucket, &cursor));)
         if (c->bucket == bucket) {
-            outrun(e, c, 0);
-            if (e->owners.suspended) /* else nobody else could claim it */
+            outrun(e, c, e->owners.suspended ? UNWRITTEN_MAX : 0); /* else nobody else could claim it */
+            if (e->owners.suspended)
                 wait_for_word(e, c);
             call_changed(e, c); /* a next owner begins one gap above what is stored */
         }
