@@ -279,6 +279,12 @@ void owner_forget_call(struct engine *e, struct call *c, uint32_t heir) {
     forget(e, c, owner_is_sibling(e, heir));
 }
 
+/* It may have been sent before its leg was joined to a call of another bucket, which goes on with it. */
+static void goes_with(struct txn *t, const struct call *c) {
+    if (t->kind <= TXN_NICT && !t->lingers)
+        t->u.open->bucket = c->bucket;
+}
+
 /* Of a leg that has ended what waits for an answer would be sent again, or cancelled, beside what the next owner sends
  * in the dialog; the ACK to what has one is still given. */
 static bool is_of_lost(const struct engine *e, const struct txn *t) {
@@ -292,9 +298,13 @@ void owner_forget_lost(struct engine *e) {
     uint32_t cursor = 0;
     handle h;
     e->owners.lost = false;
-    for (const struct txn *t; (t = pool_next(&e->txns.pool, &cursor, &h));)
+    for (struct txn *t; (t = pool_next(&e->txns.pool, &cursor, &h));) {
+        const struct call *c = call_of_txn(e, t);
         if (is_of_lost(e, t))
             txn_drop(&e->txns, h);
+        else if (c)
+            goes_with(t, c);
+    }
     cursor = 0;
     for (struct call *c; (c = pool_next(&e->calls, &cursor, &h));)
         if (!is_held(e, c->bucket)) {
