@@ -56,7 +56,7 @@ bool move_on_store(struct engine *e, const struct event *ev);
 void move_forget_lost(struct engine *e);
 /* The dialog's call is to be this engine's, if it has left where it was: that is being found out. */
 bool move_is_coming(const struct engine *e, const struct sip_msg *msg);
-/* A record of the table "arriving", of a bucket that became ours. */
-void move_on_record(struct engine *e, uint16_t bucket, struct slice value);
+/* A record of the table "arriving", of a bucket that became ours; `written`: by that epoch of it (0: not known). */
+void move_on_record(struct engine *e, uint16_t bucket, struct slice value, uint64_t written);
 
 #endif

@@ -77,12 +77,13 @@ static void store_arriving(struct engine *e, const struct move *m, const struct 
 }
 
 static struct move *arrival(struct engine *e, enum move_state state, uint16_t bucket, struct slice body,
-                            const struct parts *p) {
+                            const struct parts *p, uint64_t written) {
     struct move *m = move_new(e, state);
     if (!m)
         return NULL;
     m->id = p->id;
     m->bucket = bucket;
+    m->written = written;
     m->until_us = e->now + ASK_US;
     m->body = buf_copy(&e->bufs, body);
     memcpy(m->key, body.p + MOVE_ID_LEN, MOVE_ID_LEN);
@@ -127,7 +128,7 @@ static void on_move(struct engine *e, const struct event *ev) {
     struct move *m = NULL;
     e->ports_come = owner_is_sibling(e, ev->u.peer.from);
     if (read_parts(ev->u.peer.bytes, &p) && owner_is_mine(e, bucket) && is_readable(e, p.record, &token, mem))
-        m = arrival(e, MOVE_ARRIVING, bucket, ev->u.peer.bytes, &p);
+        m = arrival(e, MOVE_ARRIVING, bucket, ev->u.peer.bytes, &p, owner_epoch(e, bucket));
     e->ports_come = false;
     if (!m) {
         move_say(e, PEER_NO, ev->u.peer.from, p.id);
@@ -160,6 +161,13 @@ static void tell_transfers(struct engine *e, const struct call *c) {
     }
 }
 
+/* Each owner of the bucket since "arriving" was stored, also who stored it, may have gone on with the call: what they
+ * could write of it would be here. */
+static uint64_t unwritten(const struct engine *e, const struct move *m) {
+    uint64_t epoch = owner_epoch(e, m->bucket);
+    return m->written && epoch > m->written ? epoch - m->written : 0;
+}
+
 static bool activate(struct engine *e, const struct move *m) {
     struct parts p = { 0 };
     struct call *c;
@@ -172,6 +180,7 @@ static bool activate(struct engine *e, const struct move *m) {
     c->bucket = m->bucket;
     c->arrived = true;
     c->epoch = owner_epoch(e, c->bucket);
+    record_pass_unwritten(e, c, unwritten(e, m));
     call_index(e, c);
     move_left_arrived(e, c, (uint16_t)(p.from % LIMIT_BUCKETS));
     party_meet(e, c); /* by its name of now */
@@ -285,11 +294,11 @@ void arrive_on_store(struct engine *e, struct move *m, const struct event *ev) {
     }
 }
 
-void move_on_record(struct engine *e, uint16_t bucket, struct slice value) {
+void move_on_record(struct engine *e, uint16_t bucket, struct slice value, uint64_t written) {
     struct parts p = { 0 };
     if (!read_parts(value, &p) || move_find(e, p.id))
         return;
-    struct move *m = arrival(e, MOVE_ASKS, bucket, value, &p);
+    struct move *m = arrival(e, MOVE_ASKS, bucket, value, &p, written);
     if (m)
         wheel_set(&e->wheel, &m->timer, e->now);
 }

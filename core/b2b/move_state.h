@@ -44,6 +44,7 @@ struct move {
     uint64_t until_us;
     uint64_t offered_us, offered_ms; /* leaving: mono and wall; an ARRIVED that is late is void */
     bool left;                /* arriving: no record was there any more when the stub was asked for */
+    uint64_t written;         /* arriving: by which epoch of the bucket "arriving" was; 0: in nobody's name */
     struct buf *body;         /* arriving: PEER_MOVE's bytes */
     char key[MOVE_ID_LEN];    /* arriving: of its record, the call's id */
     struct addr src, dst;     /* arriving: of the REFER */

@@ -423,7 +423,7 @@ static void on_record(struct engine *e, const struct event *ev) {
     else if (slice_eq(table, SL("aor")))
         registrar_learn(e, ev->u.bucket.key, ev->u.bucket.value);
     else if (slice_eq(table, SL("arriving")))
-        move_on_record(e, ev->u.bucket.bucket, ev->u.bucket.value);
+        move_on_record(e, ev->u.bucket.bucket, ev->u.bucket.value, ev->u.bucket.written);
     else if (slice_eq(table, SL("call")))
         on_call_record(e, ev);
 }

@@ -76,9 +76,9 @@ void record_resume_rest(struct engine *e, struct call *c);
 /* The next request of l has a CSeq, and an nc if any, above what another owner may have used: `gap` above ours. */
 void record_outrun(struct leg *l, uint32_t gap);
 /* Of a call that has just been decoded, and is not resumed yet: so many owners had it since who wrote nothing. It goes
- * on one gap of both for each of them further, also in what is stored next; where its media is, its parties are told
- * again. */
-void record_pass_unwritten(struct engine *e, struct call *c, uint32_t owners);
+ * on one gap of both for each of them further, up to RECORD_UNWRITTEN_MAX, also in what is stored next; where its media
+ * is, its parties are told again. */
+void record_pass_unwritten(struct engine *e, struct call *c, uint64_t owners);
 /* Legs that have nobody to talk with, and are in no transfer, end. */
 void record_end_alone(struct engine *e, struct call *c);
 /* Some leg waits for a transfer whose call is not in this engine. */

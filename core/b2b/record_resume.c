@@ -174,12 +174,12 @@ void record_outrun(struct leg *l, uint32_t gap) {
     l->auth_nc += l->auth_nc ? gap : 0;
 }
 
-void record_pass_unwritten(struct engine *e, struct call *c, uint32_t owners) {
-    c->unwritten = (uint8_t)owners;
-    for (unsigned i = 0; owners && i < c->leg_count; i++) {
+void record_pass_unwritten(struct engine *e, struct call *c, uint64_t owners) {
+    c->unwritten = (uint8_t)(owners < RECORD_UNWRITTEN_MAX ? owners : RECORD_UNWRITTEN_MAX);
+    for (unsigned i = 0; c->unwritten && i < c->leg_count; i++) {
         struct leg *l = leg_get(e, c->legs[i]);
-        record_outrun(l, owners * RECORD_CSEQ_GAP);
-        l->media.version += owners * RECORD_VERSION_GAP;
+        record_outrun(l, c->unwritten * RECORD_CSEQ_GAP);
+        l->media.version += c->unwritten * RECORD_VERSION_GAP;
         l->session_unsure = l->session_unsure || (leg_is_up(l) && media_open_count(l));
     }
 }

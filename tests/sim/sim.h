@@ -438,9 +438,9 @@ void world_seen(struct world *w, const struct phone *ph, enum sim_seen what, uns
 void world_renew(struct world *w);
 /* Whoever asked the engine for something may wait in vain, and what it had open is not known. */
 void check_died(struct world *w);
-/* What w->e has just stepped may be a record that is older than what owners in between have said. What it sends is not
- * looked at yet: where the store is down the call goes on at once. */
-void check_unwritten(struct world *w, const struct event *ev);
+/* What w->e has just stepped may be a record that is older than what owners in between have said, or a call has just
+ * `arrived` as one. What it sends is not looked at yet: where the store is down the call goes on at once. */
+void check_unwritten(struct world *w, const struct event *ev, bool arrived);
 /* Word of call `id` has come to w->e from an owner by a claim that a promoted server has not seen. */
 void check_undone(struct world *w, uint64_t id);
 const struct leg *leg_of_tag(const struct engine *e, struct slice call_id, struct slice tag);

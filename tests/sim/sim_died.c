@@ -206,13 +206,15 @@ static uint64_t record_of(const struct event *ev) {
     return is_call ? id : 0;
 }
 
-void check_unwritten(struct world *w, const struct event *ev) {
+void check_unwritten(struct world *w, const struct event *ev, bool arrived) {
     uint32_t cursor = 0;
     handle h;
     uint64_t id = record_of(ev);
-    for (const struct leg *l; id && (l = pool_next(&w->e->legs, &cursor, &h));) {
+    for (const struct leg *l; (id || arrived) && (l = pool_next(&w->e->legs, &cursor, &h));) {
         const struct call *c = call_get(w->e, l->call);
-        if (c->id == id && c->unwritten && c->taken_us == w->now)
+        bool read = id && c->id == id && c->taken_us == w->now;
+        bool came = arrived && !c->resuming && c->arrived && !c->stored_us;
+        if (c->unwritten && (read || came))
             check_dialog(w, key_of(l))->leaps = true;
     }
 }

@@ -269,10 +269,11 @@ void world_step_engine(struct world *w, const struct event *ev) {
     e.mono_us = w->now;
     e.wall_ms = SIM_WALL_MS + w->now / 1000;
     uint64_t refused = metrics_get(engine_metrics(w->e), M_parse_errors);
+    uint64_t arrived = metrics_get(engine_metrics(w->e), M_calls_arrived);
     /* Only then is it read before the engine has: in a cluster it waits instead of being dropped. */
     check_early(w, w->arriving && w->e->resuming && !cluster_on(w) ? packet_read(w->arriving) : NULL);
     engine_step(w->e, &e, &w->out);
-    check_unwritten(w, ev);
+    check_unwritten(w, ev, metrics_get(engine_metrics(w->e), M_calls_arrived) != arrived);
     if (w->arriving || w->cluster->passed_on)
         note_in(w, ev, metrics_get(engine_metrics(w->e), M_parse_errors) != refused);
     w->arriving = NULL;
