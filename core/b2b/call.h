@@ -15,6 +15,10 @@ void call_index(struct engine *e, const struct call *c);
 void call_unindex(struct engine *e, const struct call *c);
 /* NULL: none is here. */
 struct call *call_find(const struct engine *e, uint64_t id);
+/* What a transaction that goes with it keeps of its bucket (struct txn_open). NULL: of none. */
+static inline uint16_t call_mark(const struct call *c) {
+    return c ? (uint16_t)(c->bucket + 1) : 0;
+}
 /* Looked at by call_reap at the end of the step. */
 void call_touch(struct engine *e, struct call *c);
 /* The record of the call is to be written at the end of the step. */

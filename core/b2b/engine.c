@@ -112,8 +112,7 @@ static void on_new_request(struct engine *e, const struct sip_msg *msg, const st
             setup_on_request(e, msg, t->txn);
         return;
     }
-    struct txn *txn = txn_get(&e->txns, t->txn);
-    txn->ctx = l->self;
+    leg_own_request(e, l, t->txn);
     if (recover_refer_again(e, l, msg, t->txn))
         return;
     struct leg_event ev = leg_on_request(e, l, msg, t->txn);

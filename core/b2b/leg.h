@@ -103,6 +103,8 @@ void leg_subscription_ended(struct engine *e, struct leg *l);
 
 /* ---- up ---- */
 
+/* A request in its dialog is the leg's; when that has ended, it goes with its call's bucket. */
+void leg_own_request(const struct engine *e, const struct leg *l, handle txn);
 struct leg_event leg_on_request(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn);
 struct leg_event leg_on_ack(struct engine *e, struct leg *l, const struct sip_msg *msg);
 /* The CANCEL's own transaction is answered by the caller. */

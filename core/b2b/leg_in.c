@@ -101,6 +101,12 @@ static struct leg_event on_update(struct engine *e, struct leg *l, const struct 
     return (struct leg_event){ .kind = LEG_EV_REQUEST, .msg = msg, .txn = txn };
 }
 
+void leg_own_request(const struct engine *e, const struct leg *l, handle txn) {
+    struct txn *t = txn_get(&e->txns, txn);
+    t->ctx = l->self;
+    t->u.open->bucket = call_mark(leg_call(e, l));
+}
+
 struct leg_event leg_on_request(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn) {
     const struct txn *t = txn_get(&e->txns, txn);
     if (!dialog_accept_cseq(&l->dlg, msg)) {

@@ -47,7 +47,7 @@ handle leg_send(struct engine *e, struct leg *l, enum sip_method method, const s
         .dst = &dst,
         .local = &l->dlg.local,
         .ctx_kind = purpose,
-        .bucket = c ? c->bucket : 0,
+        .bucket = call_mark(c),
         .ctx = l->self,
         .trace_call = c ? c->id : 0,
         .trace_leg = l->number,

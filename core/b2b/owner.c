@@ -281,17 +281,20 @@ void owner_forget_call(struct engine *e, struct call *c, uint32_t heir) {
 
 /* It may have been sent before its leg was joined to a call of another bucket, which goes on with it. */
 static void goes_with(struct txn *t, const struct call *c) {
-    if (t->kind <= TXN_NICT && !t->lingers)
-        t->u.open->bucket = c->bucket;
+    struct txn_open *o = txn_open_of(t);
+    if (o && o->bucket)
+        o->bucket = call_mark(c);
 }
 
 /* Of a leg that has ended what waits for an answer would be sent again, or cancelled, beside what the next owner sends
- * in the dialog; the ACK to what has one is still given. */
+ * in the dialog, and the refusal of a re-INVITE beside what that one answers, until its ACK, which goes there. The ACK
+ * to what has an answer is still given. */
 static bool is_of_lost(const struct engine *e, const struct txn *t) {
     const struct call *c = call_of_txn(e, t);
+    const struct txn_open *o = txn_open_of(t);
     if (c)
         return !is_held(e, c->bucket);
-    return t->kind <= TXN_NICT && !t->lingers && t->ctx && !is_held(e, t->u.open->bucket);
+    return o && o->bucket && !is_held(e, (uint16_t)(o->bucket - 1));
 }
 
 void owner_forget_lost(struct engine *e) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/record_open.h"
 
+#include "core/b2b/call.h"
 #include "core/b2b/record_fields.h"
 #include "core/b2b/wire.h"
 
@@ -36,7 +37,7 @@ handle record_open_send(struct engine *e, struct leg *l, const struct record_ope
         .dst = &o->addr,
         .local = &l->dlg.local,
         .ctx_kind = purpose,
-        .bucket = c->bucket,
+        .bucket = call_mark(c),
         .ctx = l->self,
         .trace_call = c->id,
         .trace_leg = l->number,

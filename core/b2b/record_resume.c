@@ -32,7 +32,10 @@ static handle adopt_server(struct engine *e, struct leg *l, const struct record_
     struct txn_event t = txn_recv_request(&e->txns, e->out, e->now, &e->again, &o->addr, &l->dlg.local);
     if (t.kind != TXN_NEW_REQUEST)
         return HANDLE_NONE;
-    txn_get(&e->txns, t.txn)->ctx = l->self;
+    if (e->again.to_tag.p)
+        leg_own_request(e, l, t.txn);
+    else
+        txn_get(&e->txns, t.txn)->ctx = l->self;
     return t.txn;
 }
 

@@ -74,7 +74,7 @@ struct txn_open {
     struct wheel_node life;       /* B, F, H, CANCELLED, EXPIRED */
     uint32_t started;             /* client: the how manieth of the layer, from 1 */
     uint16_t src_port;            /* server: see txn_src */
-    uint16_t bucket;              /* client: the TU's, of the call it is sent for */
+    uint16_t bucket;              /* the TU's, of the call that it goes with, and 1 more; 0: of none */
     uint8_t tries;                /* the TU's: how often this request was sent before with another CSeq */
     uint8_t trace_leg;            /* the TU's, for the trace; 0xff: none */
     bool dst_linked;

@@ -3,6 +3,7 @@
 #include "core/b2b/owner.h"
 #include "core/b2b/owner_over.h"
 #include "core/b2b/ticket.h"
+#include "core/sip/txn_table.h"
 #include "tests/sim/sim_cluster.h"
 
 #include <stdio.h>
@@ -532,14 +533,27 @@ static uint32_t owner_in_store(struct world *w, uint16_t bucket) {
     return ev.u.store.node;
 }
 
-/* Of the call that it is sent for; LIMIT_BUCKETS: of none. A request that is sent again may be of one that is over. */
+static const struct txn *server_of(const struct engine *e, const struct sip_msg *response) {
+    const struct txn_layer *l = &e->txns;
+    struct key128 key = txn_key_server(l, response, response->cseq_method_name);
+    uint32_t cursor = 0;
+    for (const struct txn *t; (t = chain_next(&l->by_key, key.a, &cursor));)
+        if (key128_eq(t->key, key))
+            return t;
+    return NULL;
+}
+
+/* Of the call that it is sent for; LIMIT_BUCKETS: of none. What is sent again may be of one that is over. */
 static uint16_t sent_for(const struct world *w, const struct sip_msg *m) {
     const struct leg *l = leg_of_tag(w->e, m->call_id, m->is_request ? m->from_tag : m->to_tag);
     const struct call *c = l ? call_get(w->e, l->call) : NULL;
-    const struct txn *t = c || !m->is_request || m->method == SIP_M_ACK ? NULL : txn_find_client(&w->e->txns, m);
+    const struct txn *t = !m->is_request            ? server_of(w->e, m)
+                          : m->method == SIP_M_ACK ? NULL
+                                                   : txn_find_client(&w->e->txns, m);
+    const struct txn_open *o = t ? txn_open_of(t) : NULL;
     if (c)
         return c->bucket;
-    return t && !t->lingers && t->ctx ? t->u.open->bucket : LIMIT_BUCKETS;
+    return o && o->bucket ? (uint16_t)(o->bucket - 1) : LIMIT_BUCKETS;
 }
 
 void cluster_check_send(struct world *w, const struct sip_msg *m) {
