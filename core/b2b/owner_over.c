@@ -14,12 +14,15 @@
 #include "core/b2b/transfer.h"
 
 /* Call, and in two digits each: the number that its next leg would have had; those of the legs that live. In hex. No
- * leg at all: it was never known, and a party has hung up. Behind them the epoch since which it was known, and how many
- * owners had written nothing then, if any; releases of before neither say nor read these. */
+ * leg at all: it was never known, and a party has hung up. Behind them the epoch since which it was known, how many
+ * owners had written nothing then, and of each of those legs the version in o= that its party was told last. Releases
+ * of before do not say these versions, nor read them; some say the number of such owners only where there was one, and
+ * some nothing behind the legs. */
 #define ID_LEN 16
 #define NUMBER_LEN 2
 #define EPOCH_MARK '@'
 #define EPOCH_LEN 16
+#define VERSION_LEN 8
 
 #define WAIT_US 5000000 /* for a bucket's records */
 #define LOOK_US 20000
@@ -27,12 +30,17 @@
 #define BEHIND_US 200000 /* what parties say meanwhile goes so long before what we have for them: as long as it may take
                             until all that waits was tried */
 
-_Static_assert(OVER_LEN == ID_LEN + NUMBER_LEN * (2 + LIMIT_LEGS_PER_CALL) + 1 + EPOCH_LEN && OVER_LEN <= UINT8_MAX,
+_Static_assert(OVER_LEN == ID_LEN + 2 * NUMBER_LEN + 1 + EPOCH_LEN + LIMIT_LEGS_PER_CALL * (NUMBER_LEN + VERSION_LEN) &&
+                   OVER_LEN <= UINT8_MAX,
                "state.h");
 
 static void begin(struct sbuf *b, uint64_t id, uint8_t next_leg) {
     sbuf_hex(b, id, ID_LEN);
     sbuf_hex(b, next_leg, NUMBER_LEN);
+}
+
+static bool is_said(const struct leg *l) {
+    return leg_is_live(l) || l->state == LEG_IDLE || l->state == LEG_LEFT;
 }
 
 /* Of the legs up to that one. */
@@ -45,13 +53,17 @@ static void say(struct engine *e, uint32_t to, const struct call *c, uint8_t nex
     begin(&b, c->id, next_leg);
     for (unsigned i = 0; i < c->leg_count; i++) {
         const struct leg *l = leg_get(e, c->legs[i]);
-        if (leg_is_live(l) || l->state == LEG_IDLE || l->state == LEG_LEFT)
+        if (is_said(l))
             sbuf_hex(&b, l->number, NUMBER_LEN);
     }
     sbuf_char(&b, EPOCH_MARK);
     sbuf_hex(&b, epoch, EPOCH_LEN);
-    if (c->unwritten)
-        sbuf_hex(&b, c->unwritten, NUMBER_LEN);
+    sbuf_hex(&b, c->unwritten, NUMBER_LEN);
+    for (unsigned i = 0; i < c->leg_count; i++) {
+        const struct leg *l = leg_get(e, c->legs[i]);
+        if (is_said(l))
+            sbuf_hex(&b, l->media.version, VERSION_LEN);
+    }
     peer_send(e, PEER_OVER, to, bucket, sbuf_slice(&b));
 }
 
@@ -192,13 +204,11 @@ static void ask(struct engine *e, const struct call *c) {
  * 2 s or more. */
 #define UNWRITTEN_MAX 8
 
-/* Its ports are others than before, so that the description is another one too: what that owner said was the next
- * version of ours, behind a gap for each that had written nothing. */
-static bool come_back(struct engine *e, struct leg *l, uint32_t unwritten) {
+/* Its ports are others than before. */
+static bool come_back(struct engine *e, struct leg *l) {
     struct leg *p = leg_peer(e, l);
     if (!media_come_home(e, l))
         return false;
-    l->media.version += 1 + unwritten * RECORD_VERSION_GAP;
     if (l->echo)
         media_echo(e, l);
     else if (p && p->peer == l->self)
@@ -206,16 +216,29 @@ static bool come_back(struct engine *e, struct leg *l, uint32_t unwritten) {
     return true;
 }
 
-/* 0: it does not say. `unwritten`: by how many owners nothing was. */
-static uint64_t known_since(struct slice numbers, uint64_t *unwritten) {
+/* 0: it does not say. `unwritten`: by how many owners nothing was. *versions: of the legs, one behind the other. */
+static uint64_t known_since(struct slice numbers, uint64_t *unwritten, struct slice *versions) {
     const char *at = numbers.n ? memchr(numbers.p, EPOCH_MARK, numbers.n) : NULL;
-    struct slice rest = at ? slice_of(at + 1, numbers.n - (size_t)(at + 1 - numbers.p)) : SLICE_NONE;
     uint64_t epoch = 0;
     *unwritten = 0;
-    if (!at || !hex(&rest, EPOCH_LEN, &epoch))
+    *versions = at ? slice_of(at + 1, numbers.n - (size_t)(at + 1 - numbers.p)) : SLICE_NONE;
+    if (!at || !hex(versions, EPOCH_LEN, &epoch))
         return 0;
-    (void)hex(&rest, NUMBER_LEN, unwritten);
+    (void)hex(versions, NUMBER_LEN, unwritten);
     return epoch;
+}
+
+/* Its description to the party is behind what that owner has told it; a release that does not say what was has told of
+ * its ports, in the next version of ours, behind a gap for each that had written nothing. */
+static void outrun_version(struct leg *l, struct slice numbers) {
+    uint64_t n, version, unwritten;
+    struct slice versions;
+    (void)known_since(numbers, &unwritten, &versions);
+    if (!versions.n && media_open_count(l))
+        l->media.version += 1 + unwritten * RECORD_VERSION_GAP;
+    while (hex(&numbers, NUMBER_LEN, &n) && hex(&versions, VERSION_LEN, &version))
+        if (n == l->number && version > l->media.version)
+            l->media.version = version;
 }
 
 /* It has been here since before that owner had it, and that one's claim is not known any more: a promoted server has
@@ -223,7 +246,8 @@ static uint64_t known_since(struct slice numbers, uint64_t *unwritten) {
  * must have begun here; had it arrived, the word might be that of one that it was sent to before. */
 static bool is_undone(const struct engine *e, uint16_t bucket, const struct call *c, struct slice numbers,
                       uint64_t *unwritten) {
-    uint64_t since = known_since(numbers, unwritten);
+    struct slice versions;
+    uint64_t since = known_since(numbers, unwritten, &versions);
     bool before = since ? c->epoch <= since : !c->taken_us && !c->arrived;
     return before && c->bucket == bucket && owner_is_mine(e, bucket);
 }
@@ -283,11 +307,13 @@ bool owner_over_awaits(struct engine *e, const struct event *in, const struct si
 }
 
 /* They were told to send to that one's ports. */
-static void tell_again(struct engine *e, struct call *c, uint32_t unwritten) {
+static void tell_again(struct engine *e, struct call *c, struct slice numbers) {
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("was another node's: its parties are told again"));
     for (unsigned i = 0; i < c->leg_count; i++) {
         struct leg *l = leg_get(e, c->legs[i]);
-        if (leg_is_up(l) && media_open_count(l) && come_back(e, l, unwritten))
+        if (leg_is_up(l))
+            outrun_version(l, numbers);
+        if (leg_is_up(l) && media_open_count(l) && come_back(e, l))
             reanchor(e, l);
     }
     call_changed(e, c);
@@ -327,7 +353,7 @@ static bool take(struct engine *e, uint16_t bucket, struct slice bytes) {
         end_those(e, c, next_leg, bytes);
     c = undone ? call_find(e, id) : NULL;
     if (c)
-        tell_again(e, c, (uint32_t)unwritten);
+        tell_again(e, c, bytes);
     return true;
 }
 

@@ -7,7 +7,7 @@
  * The same word tells who owns a call that it has known since before that another engine has had it meanwhile, by a
  * claim that a promoted server had not seen. What that one told the parties is undone: each leg goes on
  * above its CSeqs and, if it is up, with other ports, of which its party is told (reanchor.h) in the version of the
- * session behind that one's.
+ * session behind the last one of that one's.
  *
  * Such an engine may not have known the call either, whose owner could not store it, and have answered 481 to a BYE. It
  * remembers that, and says so to whoever has the bucket next; who has the call then asks its parties by a refresh

@@ -440,7 +440,7 @@ struct owners {
 
 /* owner_over.h: what was heard of calls that are still being read. */
 #define OVERS_MAX 64
-#define OVER_LEN (16 + 2 * (2 + LIMIT_LEGS_PER_CALL) + 17)
+#define OVER_LEN (16 + 4 + 17 + LIMIT_LEGS_PER_CALL * 10)
 struct overs {
     uint32_t used;
     struct wheel_node timer;

@@ -17,6 +17,15 @@ static void wake(struct over_word *o, uint64_t epoch) {
     act(o->p, 0, false);
 }
 
+/* Who has the call tells BOB of ALICE's hold. */
+static void hold(struct over_word *o) {
+    struct pair *p = o->p;
+    rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
+    rig_request(&p->r, &o->a, "INVITE", "", rig_sdp("0", "sendonly", 40000));
+    rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "recvonly", 41000), NULL);
+    rig_request(&p->r, &o->a, "ACK", "", "");
+}
+
 /* The second engine claims the bucket of the first one, which the store does not reach, and tells the call's parties of
  * its own address; ALICE answers; so does BOB, if he cannot just then, and is told when he can. Then the claim is none,
  * and the first one has the bucket as before. */
@@ -37,6 +46,8 @@ static void claim_undone_now(struct over_word *o, bool later) {
         rig_reply(&p->r, BOB, "INVITE", 491, "", NULL);
         pair_wait(p, 4500000);
     }
+    if (o->holds)
+        hold(o);
     wake(o, epoch + 2);
 }
 
@@ -104,6 +115,50 @@ static void undone(bool by_lease, bool taken, bool between) {
 static void test_claim_undone(void) {
     for (unsigned i = 0; i < 8; i++)
         undone(i & 1, i & 2, i & 4);
+}
+
+/* That one has told them more than where its ports are. */
+static void test_claim_undone_and_held(void) {
+    struct over_word o;
+    struct pair *p = over_begin(&o, &config, 2);
+    p->e[1]->cfg.media_addr = rig_addr(201, 0);
+    o.holds = true;
+    claim_undone(&o);
+    struct told before[2] = { told_by(rig_last(&p->r, ALICE, "SIP/2.0 200", "INVITE")), told_of(p, BOB) };
+    CHECK_TRUE(before[0].host == 201 && before[1].host == 201);
+    pair_bucket(p, 1, BUCKET_LOST, o.bucket, p->number[0], owner_epoch(p->e[1], o.bucket));
+    pair_entry(p, 0);
+    pair_wait(p, 400000);
+    for (unsigned i = 0; i < 2; i++) {
+        struct told now = told_of(p, i ? BOB : ALICE);
+        CHECK_TRUE(now.host == 1 && has_port(p->e[0], now));
+        CHECK_EQ(now.version, before[i].version + 1);
+    }
+    pair_end(p);
+}
+
+/* Or nothing yet, when it hears that the claim is none. */
+static void test_claim_undone_and_nobody_told(void) {
+    struct over_word o;
+    struct pair *p = over_begin(&o, &config, 2);
+    struct told before = told_of(p, BOB), now;
+    uint64_t epoch = owner_epoch(p->e[0], o.bucket);
+    pair_wait(p, 70000000);
+    act(p, 0, true);
+    store_claim(p, 1, o.bucket, epoch);
+    pair_bucket(p, 1, BUCKET_LOADING, o.bucket, 0, epoch + 1);
+    pair_load(p, 1, o.bucket, SL("call"));
+    pair_bucket(p, 1, BUCKET_MINE, o.bucket, 0, epoch + 1);
+    CHECK_EQ(pair_calls(p, 1), 1);
+    wake(&o, epoch + 2);
+    pair_bucket(p, 1, BUCKET_LOST, o.bucket, p->number[0], epoch + 1);
+    pair_entry(p, 0);
+    pair_wait(p, 400000);
+    rig_reply(&p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+    now = told_of(p, BOB);
+    CHECK_TRUE(now.port != before.port && now.cseq > before.cseq);
+    CHECK_EQ(now.version, before.version + 1);
+    pair_end(p);
 }
 
 static unsigned cseq_of(const struct pair *p, enum rig_name who, const char *method) {
@@ -415,7 +470,8 @@ static void test_word_of_one_taken_over(void) {
 }
 
 int main(void) {
-    return UNIT_RUN("undone", UNIT(test_claim_undone), UNIT(test_claim_undone_of_what_is_over),
+    return UNIT_RUN("undone", UNIT(test_claim_undone), UNIT(test_claim_undone_and_held),
+                    UNIT(test_claim_undone_and_nobody_told), UNIT(test_claim_undone_of_what_is_over),
                     UNIT(test_claim_undone_before_the_word), UNIT(test_claim_undone_and_refresh_due),
                     UNIT(test_claim_undone_and_offer_due), UNIT(test_refresh_without_word),
                     UNIT(test_claim_undone_and_hold), UNIT(test_hold_without_word), UNIT(test_waits_are_bounded),
