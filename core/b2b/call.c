@@ -5,6 +5,7 @@
 #include "core/b2b/cdr.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/owner.h"
+#include "core/b2b/owner_over.h"
 #include "core/b2b/record.h"
 #include "core/base/check.h"
 #include "core/sip/steer.h"
@@ -129,6 +130,7 @@ static void reap_legs(struct engine *e, struct call *c) {
             continue;
         }
         cdr_leg(e, c, l, NULL);
+        owner_over_keep(e, c, l);
         leg_free(e, l);
         drop_leg(c, i);
         c->record_changed = true;

@@ -15,14 +15,17 @@
 
 /* Call, and in two digits each: the number that its next leg would have had; those of the legs that live. In hex. No
  * leg at all: it was never known, and a party has hung up. Behind them the epoch since which it was known, how many
- * owners had written nothing then, and of each of those legs the version in o= that its party was told last. Releases
- * of before do not say these versions, nor read them; some say the number of such owners only where there was one, and
- * some nothing behind the legs. */
+ * owners had written nothing then, and of each of those legs, in four bytes, the version in o= that its party was told
+ * last. Then the dialogs of the legs that are over, the last leg's first, in two bytes each (over_dialog), 0: not known;
+ * what has no room in OVER_LEN is not said. Releases of before do not say these versions and dialogs, nor read them;
+ * some say the number of such owners only where there was one, and some nothing behind the legs. */
 #define ID_LEN 16
 #define NUMBER_LEN 2
 #define EPOCH_MARK '@'
 #define EPOCH_LEN 16
-#define VERSION_LEN 8
+#define VERSION_LEN 4
+#define DIALOG_MARK '#'
+#define DIALOG_LEN 2
 
 #define WAIT_US 5000000 /* for a bucket's records */
 #define LOOK_US 20000
@@ -41,6 +44,73 @@ static void begin(struct sbuf *b, uint64_t id, uint8_t next_leg) {
 
 static bool is_said(const struct leg *l) {
     return leg_is_live(l) || l->state == LEG_IDLE || l->state == LEG_LEFT;
+}
+
+static bool hex(struct slice *in, unsigned digits, uint64_t *v) {
+    if (in->n < digits || !slice_hex(slice_of(in->p, digits), v))
+        return false;
+    *in = slice_of(in->p + digits, in->n - digits);
+    return true;
+}
+
+/* As bytes, the most significant one first: all that older releases keep is 53 bytes. */
+static void say_number(struct sbuf *b, uint64_t v, unsigned bytes) {
+    while (bytes-- > 0)
+        sbuf_char(b, (char)(v >> 8 * bytes));
+}
+
+static bool bytes_of(struct slice *in, unsigned bytes, uint64_t *v) {
+    if (in->n < bytes)
+        return false;
+    *v = 0;
+    for (unsigned i = 0; i < bytes; i++)
+        *v = *v << 8 | (uint8_t)in->p[i];
+    *in = slice_of(in->p + bytes, in->n - bytes);
+    return true;
+}
+
+static bool is_among(struct slice numbers, uint64_t number) {
+    for (uint64_t n; hex(&numbers, NUMBER_LEN, &n);)
+        if (n == number)
+            return true;
+    return false;
+}
+
+/* ---- which dialog a leg was ---- */
+
+/* The same at each node, and not 0. */
+static uint16_t over_dialog(const struct engine *e, const struct leg *l) {
+    struct slice local = leg_str(l, DLG_LOCAL_TAG), remote = leg_str(l, DLG_REMOTE_TAG);
+    struct siphash s;
+    siphash_init(&s, e->owners.steering.key, false);
+    siphash_add(&s, local.p, local.n);
+    siphash_add(&s, remote.p, remote.n);
+    return (uint16_t)(1 + siphash_end(&s).a % UINT16_MAX);
+}
+
+void owner_over_keep(const struct engine *e, struct call *c, const struct leg *l) {
+    unsigned at = l->number % LIMIT_LEGS_PER_CALL;
+    if (!owner_is_shared(e))
+        return;
+    c->over_dialogs[at] = over_dialog(e, l);
+    c->over_numbers[at] = l->number;
+}
+
+/* 0: not known, since it went to another call or was over long ago. */
+static uint16_t dialog_was(const struct engine *e, const struct call *c, uint64_t number) {
+    unsigned at = number % LIMIT_LEGS_PER_CALL;
+    for (unsigned i = 0; i < c->leg_count; i++)
+        if (leg_get(e, c->legs[i])->number == number)
+            return over_dialog(e, leg_get(e, c->legs[i]));
+    return c->over_numbers[at] == number ? c->over_dialogs[at] : 0;
+}
+
+static void say_dialogs(const struct engine *e, const struct call *c, uint64_t next_leg, struct slice living,
+                        struct sbuf *b) {
+    sbuf_char(b, DIALOG_MARK);
+    for (uint64_t n = next_leg; n-- > 0 && b->n + DIALOG_LEN <= OVER_LEN;)
+        if (!is_among(living, n))
+            say_number(b, dialog_was(e, c, n), DIALOG_LEN);
 }
 
 /* Of the legs up to that one. */
@@ -62,8 +132,11 @@ static void say(struct engine *e, uint32_t to, const struct call *c, uint8_t nex
     for (unsigned i = 0; i < c->leg_count; i++) {
         const struct leg *l = leg_get(e, c->legs[i]);
         if (is_said(l))
-            sbuf_hex(&b, l->media.version, VERSION_LEN);
+            say_number(&b, l->media.version, VERSION_LEN);
     }
+    struct slice living = slice_of(text + ID_LEN + NUMBER_LEN, b.n - ID_LEN - NUMBER_LEN);
+    if (b.n < OVER_LEN)
+        say_dialogs(e, c, next_leg, living, &b);
     peer_send(e, PEER_OVER, to, bucket, sbuf_slice(&b));
 }
 
@@ -120,24 +193,45 @@ void owner_over_tell(struct engine *e, uint16_t bucket, uint32_t to) {
 
 /* ---- heard ---- */
 
-static bool hex(struct slice *in, unsigned digits, uint64_t *v) {
-    if (in->n < digits || !slice_hex(slice_of(in->p, digits), v))
-        return false;
-    *in = slice_of(in->p + digits, in->n - digits);
-    return true;
-}
-
 /* Whose end was stored, and whose record a promoted server has all the same; it is of an epoch of before ours. */
 static void delete_record(struct engine *e, uint64_t id, uint16_t bucket, uint64_t next_leg) {
     if (next_leg == UINT8_MAX && owner_is_mine(e, bucket))
         barrier_delete(e, id, 0, bucket, false);
 }
 
-static bool is_among(struct slice numbers, uint8_t number) {
-    for (uint64_t n; hex(&numbers, NUMBER_LEN, &n);)
-        if (n == number)
-            return true;
-    return false;
+/* Behind the epoch, if it is said, and how many owners had written nothing. */
+static struct slice read_epoch(struct slice numbers, uint64_t *epoch, uint64_t *unwritten) {
+    const char *at = numbers.n ? memchr(numbers.p, EPOCH_MARK, numbers.n) : NULL;
+    struct slice rest = at ? slice_of(at + 1, numbers.n - (uint32_t)(at + 1 - numbers.p)) : SLICE_NONE;
+    *epoch = *unwritten = 0;
+    if (!hex(&rest, EPOCH_LEN, epoch))
+        return SLICE_NONE;
+    (void)hex(&rest, NUMBER_LEN, unwritten);
+    return rest;
+}
+
+/* Of the leg that is over. 0: it is not said. */
+static uint16_t dialog_said(struct slice numbers, uint64_t next_leg, uint64_t number) {
+    uint64_t epoch, unwritten, living;
+    struct slice rest = read_epoch(numbers, &epoch, &unwritten);
+    for (struct slice legs = numbers; hex(&legs, NUMBER_LEN, &living);)
+        (void)bytes_of(&rest, VERSION_LEN, &epoch);
+    if (rest.n == 0 || *rest.p != DIALOG_MARK)
+        return 0;
+    rest = slice_of(rest.p + 1, rest.n - 1);
+    uint64_t said = 0;
+    for (uint64_t n = next_leg; n-- > number;)
+        if (!is_among(numbers, n) && !bytes_of(&rest, DIALOG_LEN, &said))
+            return 0;
+    return (uint16_t)said;
+}
+
+/* It was called anew here, and another phone has answered, or the same one once more; or both have given the number to
+ * a new leg. What still rings has no tag yet that is sure to be its last. */
+static bool is_another(const struct engine *e, const struct leg *l, uint64_t next_leg, struct slice numbers) {
+    bool rings = l->state == LEG_CALLING || l->state == LEG_EARLY;
+    uint16_t said = rings ? 0 : dialog_said(numbers, next_leg, l->number);
+    return said && said != over_dialog(e, l);
 }
 
 /* A transferor that is still being told here how its transfer ended: its BYE follows when it has answered, as if the
@@ -175,7 +269,8 @@ static void end_those(struct engine *e, const struct call *c, uint64_t next_leg,
     unsigned n = 0;
     for (unsigned i = 0; i < c->leg_count; i++) {
         const struct leg *l = leg_get(e, c->legs[i]);
-        if (leg_is_live(l) && l->number < next_leg && !is_among(living, l->number))
+        if (leg_is_live(l) && l->number < next_leg && !is_among(living, l->number) &&
+            !is_another(e, l, next_leg, living))
             legs[n++] = l->self;
     }
     for (unsigned i = 0; i < n; i++) {
@@ -216,27 +311,14 @@ static bool come_back(struct engine *e, struct leg *l) {
     return true;
 }
 
-/* 0: it does not say. `unwritten`: by how many owners nothing was. *versions: of the legs, one behind the other. */
-static uint64_t known_since(struct slice numbers, uint64_t *unwritten, struct slice *versions) {
-    const char *at = numbers.n ? memchr(numbers.p, EPOCH_MARK, numbers.n) : NULL;
-    uint64_t epoch = 0;
-    *unwritten = 0;
-    *versions = at ? slice_of(at + 1, numbers.n - (size_t)(at + 1 - numbers.p)) : SLICE_NONE;
-    if (!at || !hex(versions, EPOCH_LEN, &epoch))
-        return 0;
-    (void)hex(versions, NUMBER_LEN, unwritten);
-    return epoch;
-}
-
 /* Its description to the party is behind what that owner has told it; a release that does not say what was has told of
  * its ports, in the next version of ours, behind a gap for each that had written nothing. */
 static void outrun_version(struct leg *l, struct slice numbers) {
-    uint64_t n, version, unwritten;
-    struct slice versions;
-    (void)known_since(numbers, &unwritten, &versions);
+    uint64_t n, version, epoch, unwritten;
+    struct slice versions = read_epoch(numbers, &epoch, &unwritten);
     if (!versions.n && media_open_count(l))
         l->media.version += 1 + unwritten * RECORD_VERSION_GAP;
-    while (hex(&numbers, NUMBER_LEN, &n) && hex(&versions, VERSION_LEN, &version))
+    while (hex(&numbers, NUMBER_LEN, &n) && bytes_of(&versions, VERSION_LEN, &version))
         if (n == l->number && version > l->media.version)
             l->media.version = version;
 }
@@ -246,8 +328,8 @@ static void outrun_version(struct leg *l, struct slice numbers) {
  * must have begun here; had it arrived, the word might be that of one that it was sent to before. */
 static bool is_undone(const struct engine *e, uint16_t bucket, const struct call *c, struct slice numbers,
                       uint64_t *unwritten) {
-    struct slice versions;
-    uint64_t since = known_since(numbers, unwritten, &versions);
+    uint64_t since;
+    (void)read_epoch(numbers, &since, unwritten); /* 0: it does not say */
     bool before = since ? c->epoch <= since : !c->taken_us && !c->arrived;
     return before && c->bucket == bucket && owner_is_mine(e, bucket);
 }

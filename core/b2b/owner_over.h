@@ -2,7 +2,9 @@
  *
  * owner_over: legs whose end their owner could not write, because it had lost the store, and which its successor has
  * from an older record. A dialog that has ended does not come back, so who ended it may say so whenever it learns who
- * has its bucket now: when it forgets the call, or when the store refuses what it has tried to write since.
+ * has its bucket now: when it forgets the call, or when the store refuses what it has tried to write since. Its
+ * successor may have called a phone anew by that record, and have another dialog with it under the same number: by the
+ * tags of what is over, which the word tells by a hash of them, that one is left alone.
  *
  * The same word tells who owns a call that it has known since before that another engine has had it meanwhile, by a
  * claim that a promoted server had not seen. What that one told the parties is undone: each leg goes on
@@ -18,6 +20,8 @@
 
 #include "core/b2b/state.h"
 
+/* A leg of the call that is freed, and is over: what it was is kept for the word. */
+void owner_over_keep(const struct engine *e, struct call *c, const struct leg *l);
 /* To engine `to`, if one is known: of this call those legs are over that are not there any more. */
 void owner_over_say(struct engine *e, uint32_t to, const struct call *c);
 /* Engine `to` has the call in that bucket, and it has been gone on with here too, from a record of before: what was

@@ -226,6 +226,8 @@ struct call {
     uint64_t taken_us;
     uint64_t read_version;    /* 0: it was not read here: move_left.h */
     uint64_t epoch;           /* of its bucket when it began, was read or arrived here; owner_over.h */
+    uint16_t over_dialogs[LIMIT_LEGS_PER_CALL]; /* of the last legs that were freed, 0: none; owner_over.h */
+    uint8_t over_numbers[LIMIT_LEGS_PER_CALL];
     uint64_t word_until;      /* until then its parties are offered nothing by us: another engine may have offered them
                                  something that we have no word of yet; owner_over.h */
     bool word_holds;          /* ... and a request of theirs waits for that, and what comes behind it */
@@ -440,7 +442,7 @@ struct owners {
 
 /* owner_over.h: what was heard of calls that are still being read. */
 #define OVERS_MAX 64
-#define OVER_LEN (16 + 4 + 17 + LIMIT_LEGS_PER_CALL * 10)
+#define OVER_LEN (16 + 4 + 17 + LIMIT_LEGS_PER_CALL * 6)
 struct overs {
     uint32_t used;
     struct wheel_node timer;

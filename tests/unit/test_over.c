@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
  * Word between two engines that a call, or legs of it, are over (core/b2b/owner_over.h): what still rings ends, a
- * record that is there again goes, and who is being told how its transfer ended is told first. And what of a bucket
- * that is claimed anew is read and written.
+ * record that is there again goes, and who is being told how its transfer ended is told first. A leg that is another
+ * dialog here than it was there stays. And what of a bucket that is claimed anew is read and written.
  */
 #include "tests/unit/over_rig.h"
 
@@ -150,6 +150,104 @@ static void test_written_again(void) {
     pair_end(p);
 }
 
+/* ---- of a leg that is another dialog here ---- */
+
+/* The last word, as it was sent. */
+static char said[128];
+static uint32_t said_n;
+
+static void keep_word(struct rig *r, const struct out *o) {
+    if (o->kind == OUT_PEER && o->u.peer.what == PEER_OVER) {
+        struct slice bytes = buf_slice(o->u.peer.buf);
+        CHECK_TRUE(bytes.n <= OVER_LEN);
+        said_n = bytes.n <= OVER_LEN ? bytes.n : 0;
+        memcpy(said, bytes.p, said_n);
+    }
+    pair_on_out(r, o);
+}
+
+/* BOB, with that tag. */
+static void answer(struct pair *p, const char *tag) {
+    char text[RIG_TEXT], via[512], from[512], to[512], call_id[256], cseq[128];
+    const char *req = rig_last(&p->r, BOB, "INVITE", NULL);
+    rig_lines(req, "Via", via, sizeof via);
+    rig_lines(req, "From", from, sizeof from);
+    rig_lines(req, "To", to, sizeof to);
+    rig_lines(req, "Call-ID", call_id, sizeof call_id);
+    rig_lines(req, "CSeq", cseq, sizeof cseq);
+    snprintf(text, sizeof text, "SIP/2.0 200 OK\r\n%s%s%.*s;tag=%s\r\n%s%sContact: <sip:bob@192.0.2.20>\r\n", via,
+             from, (int)strlen(to) - 2, to, tag, call_id, cseq);
+    rig_put_body(text, sizeof text, rig_sdp("0", "sendrecv", 41000));
+    rig_recv(&p->r, BOB, text);
+}
+
+/* The first engine, which can store nothing any more, goes on with a call that rang: BOB answers, has ALICE talk with
+ * CAROL instead, and is hung up on, which he answers or not. */
+static void go_on_unstored(struct pair *p, struct rig_dialog *a, struct rig_dialog *b, bool gone) {
+    struct rig_dialog c = { .cseq = 1 };
+    pair_invite_at(p, a, 0, ALICE, BOB);
+    p->takes_none = true;
+    rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), b);
+    rig_learn(&p->r, a, "SIP/2.0 200");
+    rig_request(&p->r, a, "ACK", "", "");
+    rig_refer(&p->r, b, CAROL, NULL);
+    rig_reply(&p->r, BOB, "NOTIFY", 200, "", NULL);
+    rig_reply(&p->r, CAROL, "INVITE", 200, rig_sdp("0", "sendrecv", 43000), &c);
+    rig_reply(&p->r, BOB, "NOTIFY", 200, "", NULL);
+    pair_wait(p, 10000000);
+    if (gone)
+        rig_reply(&p->r, BOB, "BYE", 200, "", NULL);
+    p->takes_none = false;
+}
+
+/* The other one claims the bucket, goes on from what was stored, and calls BOB anew. */
+static void go_on_from_record(struct pair *p, struct rig_dialog *a, unsigned bucket, const char *tag) {
+    store_claim(p, 1, (uint16_t)bucket, 1);
+    pair_entry(p, 1);
+    pair_bucket(p, 1, BUCKET_LOADING, bucket, 0, 2);
+    pair_load(p, 1, bucket, SL("call"));
+    pair_bucket(p, 1, BUCKET_MINE, bucket, 0, 2);
+    answer(p, tag);
+    rig_request(&p->r, a, "ACK", "", "");
+}
+
+enum word { WORD, WORD_OF_OLDER, WORD_CUT, WORDS };
+
+/* Who hears that the leg is over ends it if it is the dialog that it was there, or if that is not said: by a peer of an
+ * older release, or where there was no room. */
+static void over_elsewhere(bool gone, bool same, enum word how) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a, b = { .cseq = 1 };
+    p->e[0]->cfg.durability = p->e[1]->cfg.durability = DURABILITY_ASYNC;
+    p->r.on_out = keep_word;
+    go_on_unstored(p, &a, &b, gone);
+    unsigned bucket = pair_hash(&config, a.call_id);
+    go_on_from_record(p, &a, bucket, same ? b.local_tag : "again");
+    CHECK_EQ(rig_only_call(p->e[0])->leg_count, gone ? 2 : 3);
+    CHECK_EQ(pair_calls(p, 1), 1);
+    p->linked = false;
+    said_n = 0;
+    pair_bucket(p, 0, BUCKET_OWNER, bucket, p->number[1], 2);
+    pair_step(p, 0, &(struct event){ .kind = EV_DEADLINE });
+    CHECK_EQ(said_n, 52); /* releases of before keep no longer one than 53 */
+    if (how == WORD_OF_OLDER)
+        said_n -= 3; /* a mark, and what one leg was */
+    else if (how == WORD_CUT)
+        said_n--;
+    struct event ev = { .kind = EV_PEER, .u.peer = { .what = PEER_OVER, .from = 1, .bucket = (uint16_t)bucket } };
+    ev.u.peer.bytes = slice_of(said, said_n);
+    pair_step(p, 1, &ev);
+    bool ends = same || how != WORD;
+    CHECK_EQ(metrics_get(engine_metrics(p->e[1]), M_legs_over), ends);
+    CHECK_EQ(*rig_last(&p->r, ALICE, "BYE", NULL) != '\0', ends);
+    pair_end(p);
+}
+
+static void test_over_elsewhere(void) {
+    for (unsigned i = 0; i < 4 * WORDS; i++)
+        over_elsewhere(i & 1, i & 2, (enum word)(i / 4));
+}
+
 /* ---- of a transferor that is being told how its transfer ended ---- */
 
 enum outcome { REFUSED, LEFT, DONE, OUTCOMES };
@@ -204,5 +302,5 @@ static void test_over_while_told(void) {
 int main(void) {
     return UNIT_RUN("over", UNIT(test_over), UNIT(test_over_while_loading), UNIT(test_over_while_suspended),
                     UNIT(test_over_and_there_again), UNIT(test_over_and_read_again), UNIT(test_written_again),
-                    UNIT(test_over_while_told));
+                    UNIT(test_over_while_told), UNIT(test_over_elsewhere));
 }
