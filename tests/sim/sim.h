@@ -325,6 +325,7 @@ struct seen_dialog {
     uint64_t ok_tag;              /* the peer's, of that dialog: a fork has another */
     uint32_t ok_cseq, ok_cseq_last, acked_cseq;
     uint32_t provisional_cseq;    /* INVITE that had a 1xx delivered */
+    uint64_t bye_tag;             /* the peer's, of the dialog that the engine hung up on last */
     bool bye_out, unheard;        /* unheard: its open INVITE is excused, but goes on */
     uint64_t gone_at;             /* the peer said last that there is no such dialog; 0: never */
     bool unsure;                  /* an owner died, and no record says which CSeq it had come to */
@@ -443,6 +444,10 @@ void check_died(struct world *w);
 void check_unwritten(struct world *w, const struct event *ev, bool arrived);
 /* Word of call `id` has come to w->e from an owner by a claim that a promoted server has not seen. */
 void check_undone(struct world *w, uint64_t id);
+/* w->e hears a former owner's word of the call: what lives is not ended by it. Around that step; not of one that is
+ * kept until it is sure whose the call is. */
+void check_over_begins(struct world *w, uint64_t id);
+void check_over_ends(struct world *w);
 const struct leg *leg_of_tag(const struct engine *e, struct slice call_id, struct slice tag);
 
 /* ---- config: what the engine is told, and by whom ---- */

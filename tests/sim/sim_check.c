@@ -423,6 +423,7 @@ static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg
             sim_fail(w, "a BYE to the transferor before it answered the final NOTIFY");
     }
     d->bye_out = true;
+    d->bye_tag = sim_hash(m->to_tag);
 }
 
 /* Two that call each other on and on come to an end by this alone (RFC 3261 section 16.3). */

@@ -354,10 +354,15 @@ static void arrive(struct world *w, struct sim_fly *f) {
             check_died(w);
         if (ev.kind == EV_SEND_FAILED)
             check_excuse(w);
-        if (over_of(&ev, ev.u.peer.bytes) && owner_over_undoes(w->e, ev.u.peer.bucket, ev.u.peer.bytes))
-            check_undone(w, over_of(&ev, ev.u.peer.bytes));
+        uint64_t over = over_of(&ev, ev.u.peer.bytes);
+        if (over && owner_over_undoes(w->e, ev.u.peer.bucket, ev.u.peer.bytes))
+            check_undone(w, over);
+        if (over)
+            check_over_begins(w, over);
         w->cluster->passed_on = ev.kind == EV_PEER && ev.u.peer.what == PEER_DATAGRAM;
         world_step_engine(w, &ev);
+        if (over && n->runs && n->life == f->life)
+            check_over_ends(w);
     }
     cluster_work(w, f->node);
 }

@@ -240,3 +240,46 @@ void check_undone(struct world *w, uint64_t id) {
         if (has(&gone, w->seen.subs[i].key))
             died_sub(w, &w->seen.subs[i], w->faults.lost_some);
 }
+
+/* ---- word of a former owner's that legs are over ---- */
+
+static struct {
+    unsigned n;
+    struct {
+        handle leg;
+        bool lives;
+    } up[LIMIT_LEGS_PER_CALL];
+} told;
+
+/* Its phone has that very dialog, and no owner has hung up on it. */
+static bool lives(struct world *w, const struct leg *l) {
+    unsigned i = (unsigned)l->dlg.flow.ip[3] - 10;
+    const struct pdlg *d = i < SIM_PHONES ? phone_dialog_find(&w->phones[i], leg_str(l, DLG_CALL_ID),
+                                                              leg_str(l, DLG_REMOTE_TAG))
+                                          : NULL;
+    return d && d->state == PH_UP && !d->bye_in &&
+           check_dialog(w, key_of(l))->bye_tag != sim_hash(leg_str(l, DLG_REMOTE_TAG));
+}
+
+void check_over_begins(struct world *w, uint64_t id) {
+    uint32_t cursor = 0;
+    handle h;
+    told.n = 0;
+    for (const struct leg *l; (l = pool_next(&w->e->legs, &cursor, &h));) {
+        if (!leg_is_up(l) || call_get(w->e, l->call)->id != id || told.n == LIMIT_LEGS_PER_CALL)
+            continue;
+        told.up[told.n].leg = h;
+        told.up[told.n++].lives = lives(w, l);
+    }
+}
+
+void check_over_ends(struct world *w) {
+    unsigned ended = 0, lived = 0;
+    for (unsigned i = 0; i < told.n; i++) {
+        bool up = leg_is_up(leg_get(w->e, told.up[i].leg));
+        ended += !up;
+        lived += !up && told.up[i].lives;
+    }
+    if (ended && ended == lived)
+        sim_fail(w, "a former owner's word has ended dialogs that nobody had hung up on");
+}
