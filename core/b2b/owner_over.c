@@ -16,9 +16,9 @@
 /* Call, and in two digits each: the number that its next leg would have had; those of the legs that live. In hex. No
  * leg at all: it was never known, and a party has hung up. Behind them the epoch since which it was known, how many
  * owners had written nothing then, and of each of those legs, in four bytes, the version in o= that its party was told
- * last. Then the dialogs of the legs that are over, the last leg's first, in two bytes each (over_dialog), 0: not known;
- * what has no room in OVER_LEN is not said. Releases of before do not say these versions and dialogs, nor read them;
- * some say the number of such owners only where there was one, and some nothing behind the legs. */
+ * last. Then the dialogs of the legs that are over, the last leg's first, in two bytes each (over_dialog), 0: not
+ * known; what has no room in OVER_LEN is not said. Releases of before do not say these versions and dialogs, nor read
+ * them; some say the number of such owners only where there was one, and some nothing behind the legs. */
 #define ID_LEN 16
 #define NUMBER_LEN 2
 #define EPOCH_MARK '@'

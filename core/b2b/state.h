@@ -228,8 +228,7 @@ struct call {
     uint64_t epoch;           /* of its bucket when it began, was read or arrived here; owner_over.h */
     uint16_t over_dialogs[LIMIT_LEGS_PER_CALL]; /* of the last legs that were freed, 0: none; owner_over.h */
     uint8_t over_numbers[LIMIT_LEGS_PER_CALL];
-    uint64_t word_until;      /* until then its parties are offered nothing by us: another engine may have offered them
-                                 something that we have no word of yet; owner_over.h */
+    uint64_t word_until;      /* until then we offer its parties nothing: another engine may have; owner_over.h */
     bool word_holds;          /* ... and a request of theirs waits for that, and what comes behind it */
     handle held_first, held_last; /* struct held, in the order of sending */
     handle awaited_by;        /* a call of which something waits for this one's record too */
