@@ -301,11 +301,19 @@ static void suspend_or_resume(struct lease *l) {
         make_unsure(l);
 }
 
-static bool has_living(const struct lease *l) {
+/* Who was not there when it last heard, and speaks now, has come while it slept, or right before. */
+static bool has_others(const struct lease *l) {
     for (uint32_t i = 0; i < l->peer_n; i++)
-        if (l->peers[i].alive)
+        if (l->peers[i].alive || l->peers[i].heard_us >= l->woken_us)
             return true;
     return false;
+}
+
+/* As long as not all that was ours is found to be so again by a lease that is. */
+static void look_who_passed(struct lease *l) {
+    bool sure = !l->unsure && l->now < l->until_us;
+    l->passed = !sure && (l->passed || (l->slept && has_others(l)));
+    l->slept = !sure && l->slept;
 }
 
 /* Before anything else of a step. */
@@ -314,7 +322,7 @@ static void look_at_clock(struct lease *l, uint64_t now) {
     uint64_t since = l->now - l->last_us;
     bool gap = since > LEASE_GAP_US;
     bool ran_out = l->now >= l->until_us && !l->ran_out;
-    l->passed |= gap && l->now >= l->until_us && (ran_out || since >= LEASE_LIFE_US) && has_living(l);
+    l->slept |= gap && l->now >= l->until_us && (ran_out || since >= LEASE_LIFE_US);
     l->last_us = l->now;
     l->ran_out = l->ran_out || ran_out;
     if (gap) {
@@ -452,7 +460,7 @@ void lease_step(struct lease *l, const struct lease_input *in, struct lease_out 
     out->n = out->op_n = 0;
     look_at_clock(l, in->now_us);
     dispatch(l, in);
-    l->passed = l->passed && (l->unsure || l->now >= l->until_us);
+    look_who_passed(l);
     suspend_or_resume(l);
     if (in->kind == LEASE_IN_TICK)
         tick(l);

@@ -81,6 +81,7 @@ struct lease {
     bool ran_out;                 /* the lease, since it was renewed last: what was ours is to be found so again */
     bool more;                    /* buckets wait to be worked at */
     uint8_t format;               /* that all the living read; 1 until they are known */
+    bool slept;                   /* beyond the lease, and what was ours was not all found to be so again since */
     bool passed;                  /* others may have taken what is ours, the store must say; see may_act() */
     uint32_t in_flight, unsure, mine, polled, scanned;
     uint64_t due[LIMIT_BUCKETS / 64]; /* a bit each: something may be to be done for it, now or by time alone */

@@ -97,7 +97,65 @@ static void test_woken_beside_cut(void) {
     world_end();
 }
 
+/* It is alone, and sleeps; another one starts meanwhile, and has it all. */
+static void passed_asleep(void) {
+    world_new(1);
+    (void)until_all_owned(10 * SEC);
+    w.nodes[0].runs = false;
+    run(SEC);
+    start_node(1);
+    run(8 * SEC);
+    CHECK_EQ(owned(1), LIMIT_BUCKETS);
+}
+
+/* Then the store is down for both: who slept has not heard of the other before, but does now. */
+static void test_passed_by_newcomer(void) {
+    passed_asleep();
+    w.nodes[0].cut = w.nodes[1].cut = true;
+    w.nodes[0].runs = true;
+    run(10 * SEC);
+    CHECK_TRUE(w.nodes[0].suspended);
+    CHECK_EQ(owned(1), LIMIT_BUCKETS);
+    w.nodes[0].cut = w.nodes[1].cut = false;
+    run(5 * SEC);
+    CHECK_FALSE(w.nodes[0].suspended);
+    world_end();
+}
+
+/* The same when it has renewed its lease, and not asked for all that was its own yet. */
+static void test_passed_and_renewed(void) {
+    for (unsigned ops = 2; ops < 100; ops += 20) {
+        passed_asleep();
+        w.nodes[0].runs = true;
+        w.nodes[0].cut_in = ops;
+        input(0, (struct lease_input){ .kind = LEASE_IN_TICK });
+        run(100 * MS);
+        CHECK_TRUE(w.nodes[0].cut && lease_count(w.nodes[0].l));
+        w.nodes[1].cut = true;
+        run(10 * SEC);
+        CHECK_TRUE(w.nodes[0].suspended);
+        CHECK_EQ(owned(1), LIMIT_BUCKETS);
+        world_end();
+    }
+}
+
+/* Nobody came: it goes on. */
+static void test_slept_alone(void) {
+    world_new(1);
+    (void)until_all_owned(10 * SEC);
+    w.nodes[0].runs = false;
+    w.nodes[0].cut = true;
+    run(8 * SEC);
+    w.nodes[0].runs = true;
+    run(1900 * MS);
+    CHECK_TRUE(w.nodes[0].suspended);
+    run(SEC);
+    CHECK_EQ(owned(0), LIMIT_BUCKETS);
+    world_end();
+}
+
 int main(void) {
     return UNIT_RUN("lease in an outage", UNIT(test_outage), UNIT(test_up_behind_outage), UNIT(test_up_and_away),
-                    UNIT(test_woken_beside_cut));
+                    UNIT(test_woken_beside_cut), UNIT(test_passed_by_newcomer), UNIT(test_passed_and_renewed),
+                    UNIT(test_slept_alone));
 }
