@@ -83,6 +83,7 @@ static enum read_result call_field(struct decoder *x, void *object, const struct
     switch (t->tag) {
     case REC_MEDIA_ADDR:
         return record_addr_get(t->value, &x->media_addr) ? READ_TAKEN : read_fail(x, RECORD_VALUE);
+    case REC_ATTEMPT: return tlv_u64(t, UINT64_MAX, &c->attempt) ? READ_TAKEN : read_fail(x, RECORD_VALUE);
     case REC_LEG: return read_leg(x, t->value) ? READ_TAKEN : READ_FAILED;
     case REC_TRANSFER: return read_transfer(x, t->value) ? READ_TAKEN : READ_FAILED;
     default: return read_field(x, record_call_fields, c, t);

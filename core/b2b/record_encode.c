@@ -2,6 +2,7 @@
 #include "core/b2b/record.h"
 
 #include "core/b2b/anchor.h"
+#include "core/b2b/owner.h"
 #include "core/b2b/record_fields.h"
 #include "core/b2b/record_pack.h"
 #include "core/base/check.h"
@@ -289,6 +290,8 @@ static bool ends(const struct engine *e, const struct leg *l) {
 static void put_call(const struct encoder *x) {
     struct transfer *t = transfer_get(x->e, x->c->transfer);
     put_fields(x, record_call_fields, x->c);
+    if (x->c->resuming && owner_epoch(x->e, x->c->bucket))
+        tlv_put_u64(x->out, REC_ATTEMPT, owner_epoch(x->e, x->c->bucket));
     record_addr_put(x->out, REC_MEDIA_ADDR, &x->e->cfg.media_addr);
     for (unsigned i = 0; i < x->c->leg_count; i++) {
         const struct leg *l = leg_get(x->e, x->c->legs[i]);

@@ -34,6 +34,8 @@ enum record_call_tag {
     REC_TAKEOVERS = OPT(12), /* times that somebody tried to go on with it after an owner's death */
     REC_TAKEN = OPT(13),     /* when that was last */
     REC_EMERGENCY = OPT(14), /* 1: what is kept for such calls is for it */
+    REC_ATTEMPT = OPT(15),   /* written by this epoch of the bucket: only to count an attempt; what its owner has used
+                                is in the next one. By another epoch: an older reader has kept the field */
 };
 
 enum record_leg_tag {

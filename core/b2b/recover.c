@@ -48,10 +48,11 @@ static void quarantine(struct engine *e, struct slice key, struct call *c) {
 }
 
 /* Each owner writes what it reads, so that its epoch is the last one before ours: of those in between nothing is
- * stored. None of them was us, who have claimed it anew since, but not read this yet. */
+ * stored. None of them was us, who have claimed it anew since, but not read this yet. Nor has one written anything that
+ * has only counted its attempt, as it does before it sends what its next record says: that one is missing. */
 static uint64_t unwritten(const struct engine *e, const struct call *c, uint64_t written) {
-    uint64_t since = owner_since(e, c->bucket);
-    return written && since > written ? since - written - 1 : 0;
+    uint64_t since = owner_since(e, c->bucket), n = written && since > written ? since - written - 1 : 0;
+    return n + (written && c->attempt == written);
 }
 
 enum record_error recover_record(struct engine *e, struct slice key, struct slice value, uint64_t written) {

@@ -218,18 +218,18 @@ struct call {
     uint64_t stored_us;       /* when it took one last; 0: never */
     bool unprotected;         /* something was promised that is not stored */
     bool rewrite;             /* its record could not be written: when the store is back */
-    bool resuming;            /* read from a record, and nothing done yet */
-    bool resume_ready;        /* ... because another call of its transfer has to be resumed with it */
+    bool resuming, resume_ready; /* read from a record, and nothing done yet: another call of its transfer is needed */
     bool arrived;             /* from another node, with all that it had */
     uint8_t takeovers;        /* attempts to go on with it after an owner's death */
     uint8_t unwritten;        /* owners in between who had written nothing, when it was read; see record.h */
+    uint64_t attempt;         /* by the record that it was read from: REC_ATTEMPT */
     uint64_t taken_us;
     uint64_t read_version;    /* 0: it was not read here: move_left.h */
     uint64_t epoch;           /* of its bucket when it began, was read or arrived here; owner_over.h */
     uint16_t over_dialogs[LIMIT_LEGS_PER_CALL]; /* of the last legs that were freed, 0: none; owner_over.h */
     uint8_t over_numbers[LIMIT_LEGS_PER_CALL];
     uint64_t word_until;      /* until then we offer its parties nothing: another engine may have; owner_over.h */
-    bool word_holds;          /* ... and a request of theirs waits for that, and what comes behind it */
+    bool word_holds;          /* ... and a request of theirs waits for that */
     handle held_first, held_last; /* struct held, in the order of sending */
     handle awaited_by;        /* a call of which something waits for this one's record too */
     struct wheel_node held_timer;

@@ -49,6 +49,7 @@ struct pair {
     unsigned kinds[PEER_KINDS];
     bool keeps_records;          /* the store is away whenever one is to be deleted */
     bool takes_none;             /* ... and one of a call is to be written */
+    unsigned takes_first;        /* ... after so many more that it takes */
     enum pair_stubs stubs;
     uint64_t failed[8];          /* tickets of those, to be answered */
     unsigned failed_n;
@@ -81,7 +82,8 @@ static inline void pair_closed(struct pair *p, uint32_t slot) {
 static inline bool pair_takes(struct pair *p, struct store_op *op) {
     bool stub = slice_eq(op->table, SL("moved")) && (op->verb == STORE_PUT || op->verb == STORE_DELETE);
     bool call = slice_eq(op->table, SL("call")) && op->verb == STORE_PUT;
-    bool away = (op->verb == STORE_DELETE && p->keeps_records) || (call && p->takes_none) ||
+    bool first = call && p->takes_none && p->takes_first && p->takes_first--;
+    bool away = (op->verb == STORE_DELETE && p->keeps_records) || (call && p->takes_none && !first) ||
                 (stub && p->stubs != STUBS_TAKEN);
     if (away && op->ticket && p->failed_n < 8)
         p->failed[p->failed_n++] = op->ticket;

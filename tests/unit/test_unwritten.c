@@ -45,6 +45,28 @@ static void test_unwritten(void) {
     pair_end(p);
 }
 
+/* One of them could count its attempt, but nothing else. */
+static void test_unwritten_but_for_the_attempt(void) {
+    struct over_word o;
+    struct pair *p = over_begin(&o, &config, 2);
+    struct told before[2], now[2];
+    p->e[0]->cfg.durability = DURABILITY_CONFIRMED;
+    pair_wait(p, 70000000);
+    for (unsigned n = 0; n < 3; n++) {
+        p->takes_none = n == 0;
+        p->takes_first = 1;
+        next_owner(&o, now);
+        CHECK_EQ(p->takes_first, n > 0);
+        for (unsigned i = 0; i < 2; i++) {
+            CHECK_TRUE(n == 0 || now[i].cseq >= before[i].cseq + RECORD_CSEQ_GAP);
+            CHECK_TRUE(n == 0 || now[i].version == before[i].version + (n == 1 ? RECORD_VERSION_GAP : 1));
+            before[i] = now[i];
+        }
+        pair_wait(p, 70000000);
+    }
+    pair_end(p);
+}
+
 /* Who goes on by the ports that the record says tells nobody, unless an owner in between may have told them of its
  * own. */
 static void test_unwritten_by_the_same_ports(void) {
@@ -179,6 +201,32 @@ static void test_claimed_in_a_row_and_forgotten(void) {
     forgotten(true);
 }
 
+/* The first engine has only counted an attempt, and an older release behind it has kept what says so in its own record:
+ * nobody is missing. */
+static void test_attempt_kept_by_older_reader(void) {
+    struct over_word o;
+    struct pair *p = over_begin(&o, &config, 2);
+    struct told before = told_of(p, BOB);
+    struct store_op put = { .verb = STORE_PUT, .bucket = o.bucket, .table = SL("call"), .node = p->number[0] };
+    p->e[0]->cfg.durability = DURABILITY_CONFIRMED;
+    pair_wait(p, 70000000);
+    p->takes_none = true;
+    p->takes_first = 1;
+    pair_taken_over(p, 0, o.bucket);
+    p->takes_none = false;
+    CHECK_TRUE(keep_record(p, o.bucket, false));
+    put.epoch = owner_epoch(p->e[0], o.bucket) + 1;
+    put.key = (struct buf *)(void *)kept[0];
+    put.value = (struct buf *)(void *)kept[1];
+    p->lose = PEER_OVER + 1;
+    pair_bucket(p, 0, BUCKET_LOST, o.bucket, 0, 0);
+    store_claim_from(p, p->number[0], 0, o.bucket, put.epoch - 1);
+    store_submit(p->store, &put, rig_wall_ms(&p->r));
+    begin_reading(&o, p->number[0], put.epoch + 1, put.epoch + 1);
+    CHECK_EQ(read_and_told(&o, &before).version, before.version + 1);
+    pair_end(p);
+}
+
 /* What ALICE was told last; she agrees, and so do the others, in either call. */
 static struct told all_told(struct pair *p) {
     for (unsigned i = 0; i < 4; i++) {
@@ -229,6 +277,7 @@ static void test_unwritten_behind_move(void) {
 
 int main(void) {
     return UNIT_RUN("unwritten", UNIT(test_unwritten), UNIT(test_unwritten_by_the_same_ports),
+                    UNIT(test_unwritten_but_for_the_attempt), UNIT(test_attempt_kept_by_older_reader),
                     UNIT(test_claimed_in_a_row), UNIT(test_claimed_in_a_row_and_forgotten),
                     UNIT(test_unwritten_behind_move));
 }
