@@ -8,7 +8,7 @@
 #include "core/b2b/media.h"
 #include "parser/sdp.h"
 
-#define LOOK_MAX 64         /* legs a step; each may fill a re-INVITE */
+#define LOOK_MAX 64         /* legs a step */
 #define SETTLE_US 100000    /* other calls come from the store meanwhile, which may talk */
 #define AGAIN_US 100000     /* while none of those that wait can be told */
 #define BURST_US 20000      /* what is missed of the pace is caught up with for so long */
@@ -139,7 +139,9 @@ void reanchor_on_timer(struct engine *e) {
     struct leg *l = NULL;
     if (r->next_us + BURST_US < e->now)
         r->next_us = e->now - BURST_US;
-    while (looks && r->next_us <= e->now && ((l = next(e, &r->talking, &looks)) || (l = next(e, &r->others, &looks)))) {
+    /* One of them may fill a good part of the outbox: the others are told in steps that follow. */
+    while (looks && e->out->n < OUTBOX_MAX / 2 && r->next_us <= e->now &&
+           ((l = next(e, &r->talking, &looks)) || (l = next(e, &r->others, &looks)))) {
         tell(e, l);
         r->next_us += rate ? 1000000u / rate : 0;
     }
