@@ -247,8 +247,8 @@ static struct {
     unsigned n;
     struct {
         handle leg;
-        bool lives;
-    } up[LIMIT_LEGS_PER_CALL];
+        bool lives, anew;
+    } legs[LIMIT_LEGS_PER_CALL];
 } told;
 
 /* Its phone has that very dialog, and no owner has hung up on it. */
@@ -261,25 +261,36 @@ static bool lives(struct world *w, const struct leg *l) {
            check_dialog(w, key_of(l))->bye_tag != sim_hash(leg_str(l, DLG_REMOTE_TAG));
 }
 
+/* An owner has hung up on that leg in another dialog: it was called anew, and the word is of the former one. */
+static bool is_anew(struct world *w, const struct leg *l) {
+    uint64_t tag = check_dialog(w, key_of(l))->bye_tag;
+    return tag && tag != sim_hash(leg_str(l, DLG_REMOTE_TAG));
+}
+
+/* A caller that has an answer, of which the record that we go on by does not know, is one of those, too. */
 void check_over_begins(struct world *w, uint64_t id) {
     uint32_t cursor = 0;
     handle h;
     told.n = 0;
     for (const struct leg *l; (l = pool_next(&w->e->legs, &cursor, &h));) {
-        if (!leg_is_up(l) || call_get(w->e, l->call)->id != id || told.n == LIMIT_LEGS_PER_CALL)
+        bool calls = l->state == LEG_CALLING || l->state == LEG_EARLY;
+        if (!leg_is_live(l) || calls || call_get(w->e, l->call)->id != id || told.n == LIMIT_LEGS_PER_CALL)
             continue;
-        told.up[told.n].leg = h;
-        told.up[told.n++].lives = lives(w, l);
+        told.legs[told.n].leg = h;
+        told.legs[told.n].anew = is_anew(w, l);
+        told.legs[told.n++].lives = lives(w, l);
     }
 }
 
+/* Of one that went to another call it says too that it is over, and that call may have been lost. */
 void check_over_ends(struct world *w) {
-    unsigned ended = 0, lived = 0;
+    unsigned ended = 0, lived = 0, anew = 0;
     for (unsigned i = 0; i < told.n; i++) {
-        bool up = leg_is_up(leg_get(w->e, told.up[i].leg));
-        ended += !up;
-        lived += !up && told.up[i].lives;
+        bool live = leg_is_live(leg_get(w->e, told.legs[i].leg));
+        ended += !live;
+        lived += !live && told.legs[i].lives;
+        anew += !live && told.legs[i].anew;
     }
-    if (ended && ended == lived)
+    if (anew && ended == lived)
         sim_fail(w, "a former owner's word has ended dialogs that nobody had hung up on");
 }
