@@ -143,6 +143,18 @@ static void forget_unsent(struct world *w) {
     }
 }
 
+/* In a cluster, by an engine that has died, sleeps or is not sure: what waited for its record, and is in it, nobody may
+ * have been told. Its next owner goes on from there: what comes next has a later version, by however much. */
+static void pass_unsent(struct world *w, const struct engine *e, const struct dialogs *well) {
+    uint32_t cursor = 0;
+    handle h;
+    for (const struct leg *l; (l = pool_next(&e->legs, &cursor, &h));) {
+        struct seen_dialog *d = check_dialog(w, key_of(l));
+        if (d->sdp && l->media.version > d->version && !has(well, d->key))
+            d->leaps = true;
+    }
+}
+
 static void died_dialog(const struct world *w, struct seen_dialog *d, bool lost) {
     d->invite_branch = d->refresh_branch = d->in_invite = 0;
     /* The next engine repeats it, and waits for its ACK as long again: no record says that one has come; for the answer
@@ -179,6 +191,9 @@ void check_died(struct world *w) {
     for (unsigned i = 0; i < w->cluster->n; i++)
         if (w->cluster->node[i].runs && !w->cluster->node[i].asleep)
             add_well(&well, w->cluster->node[i].e);
+    for (unsigned i = 0; i < w->cluster->n; i++)
+        if (w->cluster->node[i].runs)
+            pass_unsent(w, w->cluster->node[i].e, &well);
     if (!cluster) {
         add_sound(w, &sound);
         forget_unsent(w);
