@@ -164,6 +164,8 @@ void world_run_until(uint64_t until);
 void send_from(enum rig_name who, const char *text);
 /* The engine that has the call of this Call-ID's INVITE. */
 unsigned owner_of_call_id(const char *call_id);
+/* The most that an engine takes it may have missed of a call: owners who have written nothing of it. */
+unsigned unwritten_owners(void);
 unsigned calls_left(void);
 bool has_calls(unsigned engine);
 

@@ -2,6 +2,8 @@
 /* Phones as RFC 3261 has them: requests are repeated until they are answered, answers until they are acknowledged. */
 #include "tests/kill/kill.h"
 
+#include "core/b2b/record.h"
+
 #include <stdarg.h>
 
 void wrong(const char *format, ...) {
@@ -56,10 +58,18 @@ const char *sdp_of(struct side *s, const char *dir) {
     return text;
 }
 
+/* Who has had a call right as it came to another node, and has died, may have told its party something of which nothing
+ * is stored: what the next owner says is a gap further. One has died here. */
+static bool leaps(const struct session *old, const struct session *next) {
+    return K.dead >= 0 && next->version == old->version + RECORD_VERSION_GAP + 1 && unwritten_owners() == 1;
+}
+
 /* RFC 3264 section 8: one session; its version rises by one if anything changed, and only then. */
 static void check_version(struct side *s, const struct session *next) {
     const struct session *old = &s->seen;
     bool changed = strcmp(old->text, next->text) != 0;
+    if (changed && leaps(old, next))
+        return;
     if (old->id[0] && strcmp(old->id, next->id) != 0)
         wrong("%s: another session in the dialog", s->tag);
     else if (old->id[0] && next->version != old->version + changed)

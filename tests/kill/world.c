@@ -59,6 +59,17 @@ bool has_calls(unsigned engine) {
     return c.calls > 0;
 }
 
+unsigned unwritten_owners(void) {
+    unsigned most = 0;
+    for (unsigned i = 0; i < K.w->n; i++) {
+        uint32_t cursor = 0;
+        handle h;
+        for (const struct call *c; is_there(i) && (c = pool_next(&K.w->c[i].e->calls, &cursor, &h));)
+            most = c->unwritten > most ? c->unwritten : most;
+    }
+    return most;
+}
+
 unsigned calls_left(void) {
     struct engine_census c;
     unsigned n = 0;
