@@ -19,6 +19,7 @@
 
 #define RETRY_US 200000
 #define RETRY_DOUBLINGS 4
+#define GONE_DOUBLINGS 2    /* who wakes is reached before it acts by what it knew */
 #define FIRST_US 2000000    /* of a peer that is new: so long what is sent to it waits for the connection */
 #define CHALLENGE_LEN 16
 #define HELLO_LEN (4 + SHA256_DIGEST_SIZE)
@@ -45,6 +46,11 @@ static bool make_buffers(struct link_conn *c) {
     return c->in && c->out;
 }
 
+static uint64_t retry_us(const struct link_conn *c) {
+    uint32_t most = c->gone_us ? GONE_DOUBLINGS : RETRY_DOUBLINGS;
+    return (uint64_t)RETRY_US << (c->failures < most ? c->failures : most);
+}
+
 static void drop_conn(struct link *k, struct link_conn *c) {
     if (c->fd < 0)
         return;
@@ -53,7 +59,7 @@ static void drop_conn(struct link *k, struct link_conn *c) {
     c->fd = -1;
     c->in_n = c->in_at = c->out_n = c->out_at = 0;
     c->up = c->readable = false;
-    c->again_us = k->now_us + ((uint64_t)RETRY_US << c->failures);
+    c->again_us = k->now_us + retry_us(c);
     c->failures += c->failures < RETRY_DOUBLINGS;
     k->due_us = 0;
 }
@@ -78,7 +84,7 @@ static void connect_to(struct link *k, uint32_t i) {
     struct sockaddr_storage sa;
     socklen_t n = udp_to_sockaddr(&c->to, &sa);
     int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    c->again_us = k->now_us + ((uint64_t)RETRY_US << c->failures);
+    c->again_us = k->now_us + retry_us(c);
     k->due_us = 0;
     if (fd < 0 || !watch(k, c, fd, 1 + i))
         return;
@@ -161,7 +167,7 @@ static struct link_conn *find(struct link *k, uint32_t node) {
 bool link_is_up(const struct link *k, uint32_t node) {
     for (uint32_t i = 0; i < LINK_NODES_MAX; i++)
         if (k->to[i].node == node)
-            return k->to[i].up;
+            return k->to[i].up && !k->to[i].gone_us;
     return false;
 }
 
@@ -169,11 +175,17 @@ bool link_send(struct link *k, uint32_t node, const struct link_frame *f) {
     bool sent = false;
     for (uint32_t i = 0; i < LINK_NODES_MAX; i++) {
         struct link_conn *c = &k->to[i];
-        if (c->node && (!node || c->node == node))
+        if (c->node && !c->gone_us && (!node || c->node == node))
             sent |= send_to(k, c, f);
     }
     k->dropped += !sent;
     return sent;
+}
+
+void link_send_gone(struct link *k, const struct link_frame *f) {
+    for (uint32_t i = 0; i < LINK_NODES_MAX; i++)
+        if (k->to[i].gone_us && k->to[i].up)
+            (void)send_to(k, &k->to[i], f);
 }
 
 /* ---- in ---- */
@@ -307,25 +319,61 @@ bool link_next(struct link *k, struct link_frame *out) {
 
 /* ---- who is there ---- */
 
-void link_peer(struct link *k, uint32_t node, const struct addr *at) {
-    struct link_conn *c = find(k, node);
-    if (node == k->node || (c && addr_eq(&c->to, at)))
-        return;
-    if (c)
-        drop_conn(k, c);
-    else if (!(c = find(k, 0)))
-        return;
-    c->node = node;
-    c->to = *at;
-    is_new(k, c);
+static struct link_conn *longest_gone(struct link *k) {
+    struct link_conn *oldest = NULL;
+    for (uint32_t i = 0; i < LINK_NODES_MAX; i++)
+        if (k->to[i].gone_us && (!oldest || k->to[i].gone_us < oldest->gone_us))
+            oldest = &k->to[i];
+    return oldest;
 }
 
-void link_forget(struct link *k, uint32_t node) {
-    struct link_conn *c = node ? find(k, node) : NULL;
+void link_peer(struct link *k, uint32_t node, const struct addr *at) {
+    struct link_conn *c = find(k, node);
+    bool stands = c && addr_eq(&c->to, at) && (c->up || !c->gone_us);
+    if (c)
+        c->gone_us = k->due_us = 0;
+    if (node == k->node || stands)
+        return;
+    c = c ? c : find(k, 0);
+    c = c ? c : longest_gone(k);
     if (!c)
         return;
     drop_conn(k, c);
+    c->node = node;
+    c->to = *at;
+    c->gone_us = 0;
+    c->leaves = false;
+    is_new(k, c);
+}
+
+static void forget(struct link *k, struct link_conn *c) {
+    drop_conn(k, c);
     c->node = 0;
+    c->gone_us = 0;
+    k->due_us = 0;
+}
+
+static bool is_replaced(const struct link *k, const struct link_conn *c) {
+    for (uint32_t i = 0; i < LINK_NODES_MAX; i++) {
+        const struct link_conn *o = &k->to[i];
+        if (o != c && o->node && !o->gone_us && addr_eq(&o->to, &c->to))
+            return true;
+    }
+    return false;
+}
+
+void link_miss(struct link *k, uint32_t node) {
+    struct link_conn *c = node ? find(k, node) : NULL;
+    if (!c)
+        return;
+    c->gone_us = c->gone_us ? c->gone_us : k->now_us;
+    k->due_us = 0;
+    if (c->leaves || is_replaced(k, c))
+        forget(k, c);
+}
+
+static uint64_t forget_us(const struct link_conn *c) {
+    return c->gone_us ? c->gone_us + LINK_GONE_US : UINT64_MAX;
 }
 
 /* When something is to be done about it; UINT64_MAX: nothing. */
@@ -342,6 +390,8 @@ void link_tick(struct link *k, uint64_t now_us) {
     for (uint32_t i = 0; i < LINK_NODES_MAX; i++) {
         if (due(&k->from[i], false) <= now_us)
             drop_conn(k, &k->from[i]);
+        if (forget_us(&k->to[i]) <= now_us)
+            forget(k, &k->to[i]);
         if (k->to[i].fd >= 0 && due(&k->to[i], true) <= now_us)
             drop_conn(k, &k->to[i]);
         else if (due(&k->to[i], true) <= now_us)
@@ -357,6 +407,8 @@ uint64_t link_deadline(struct link *k) {
         uint64_t a = due(&k->to[i], true), b = due(&k->from[i], false);
         k->due_us = a < k->due_us ? a : k->due_us;
         k->due_us = b < k->due_us ? b : k->due_us;
+        a = forget_us(&k->to[i]);
+        k->due_us = a < k->due_us ? a : k->due_us;
     }
     return k->due_us;
 }

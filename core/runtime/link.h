@@ -29,6 +29,7 @@
 #define LINK_SECRET_LEN 32
 #define LINK_HELLO_US 3000000
 #define LINK_SILENT_MS 5000
+#define LINK_GONE_US 60000000
 
 enum link_kind {
     LINK_PEER,   /* an OUT_PEER: what, hops, bucket, src, dst, bytes */
@@ -56,6 +57,8 @@ struct link_conn {
     uint64_t again_us;           /* when to connect again */
     uint64_t first_us;           /* until then what is sent waits, while it has not failed */
     uint64_t since_us;           /* it is being opened, or was accepted, since then */
+    uint64_t gone_us;            /* connections out: its node does not live any more, since then; 0: it does */
+    bool leaves;                 /* ... and has said that it will not */
     uint32_t failures;
     uint8_t challenge[16];
     uint8_t *in;
@@ -85,12 +88,15 @@ void link_close(struct link *k);
 
 /* A node that lives, and where; known ones change nothing. */
 void link_peer(struct link *k, uint32_t node, const struct addr *at);
-/* It does not live any more. */
-void link_forget(struct link *k, uint32_t node);
+/* It does not live any more, or only sleeps: for LINK_GONE_US it is still connected to, but sent to by link_send_gone
+ * only. At once forgotten is one that leaves, whose address another one has, or whose place a living one needs. */
+void link_miss(struct link *k, uint32_t node);
 /* True: a connection to it stands. */
 bool link_is_up(const struct link *k, uint32_t node);
 /* To one node, or to all with 0. False: not to a single one, nor does it wait for its first connection. */
 bool link_send(struct link *k, uint32_t node, const struct link_frame *f);
+/* To all that are missed, and reached. */
+void link_send_gone(struct link *k, const struct link_frame *f);
 
 /* A tag from tag_base on is ready; then link_next until there is none. */
 void link_ready(struct link *k, uint32_t which);

@@ -121,6 +121,14 @@ static void say(struct node *n, uint32_t to, const struct link_frame *f) {
     (void)link_send(&n->link, to, f);
 }
 
+/* Whose lease we have seen gone may have been passed, by us or another one: for it the store was there, though it may
+ * not be any more, so that our word is none for going on without. Who is not sure of its own does not say so. */
+static void say_to_gone(struct node *n) {
+    struct link_frame f = { .kind = LINK_STATE, .flag = true };
+    if (!lease_is_suspended(n->lease))
+        link_send_gone(&n->link, &f);
+}
+
 /* What has changed at once: who goes on without the store waits for the word of all. */
 static void say_state(struct node *n) {
     struct link_frame f = { .kind = LINK_STATE, .flag = lease_store_ok(n->lease) };
@@ -133,6 +141,7 @@ static void say_state(struct node *n) {
     n->state_us = n->mono_us + STATE_US;
     n->said_ok = f.flag;
     say(n, 0, &f);
+    say_to_gone(n);
 }
 
 /* The lease first: after a gap it must know before anything is done. */
@@ -218,18 +227,23 @@ static void update_links(struct node *n) {
         if (!node_is_sibling(n, other.node) && addr_parse(other.value, 0, &at) && at.port)
             link_peer(&n->link, other.node, &at);
         for (uint32_t k = 0; k < LINK_NODES_MAX; k++)
-            lives[k] = lives[k] || n->link.to[k].node == other.node;
+            if (n->link.to[k].node == other.node) {
+                lives[k] = true;
+                n->link.to[k].leaves = other.draining;
+            }
         log_line(n->log, TRACE_INFO, "cluster", "node %u lives at %.*s%s, shard %u", member_node(other.node),
                  SLICE_FMT(other.value), other.draining ? ", draining" : "", member_shard(other.node));
     }
     for (uint32_t k = 0; k < LINK_NODES_MAX; k++)
         if (!lives[k] && n->link.to[k].node)
-            link_forget(&n->link, n->link.to[k].node);
+            link_miss(&n->link, n->link.to[k].node);
 }
 
 static void tell(struct node *n, const struct lease_decision *d, uint32_t to, uint32_t owner) {
     struct link_frame f = { .kind = LINK_OWNER, .bucket = d->bucket, .node = owner, .epoch = d->epoch };
     say(n, to, &f);
+    if (!to)
+        link_send_gone(&n->link, &f);
 }
 
 static bool bucket_event(const struct node *n, const struct lease_decision *d, struct event *ev) {

@@ -244,8 +244,61 @@ static void test_reached_when_it_comes(void) {
     finish();
 }
 
+static bool has_place(const struct link *k, uint32_t node) {
+    for (unsigned i = 0; i < LINK_NODES_MAX; i++)
+        if (k->to[i].node == node)
+            return true;
+    return false;
+}
+
+/* It does not live for who sends, but is sent to as one that is gone; as soon as it lives again, by what stands. */
+static void test_missed(void) {
+    struct link_frame f = { .kind = LINK_STATE, .flag = true };
+    begin();
+    meet();
+    link_miss(&ends[0]->k, 2);
+    CHECK_FALSE(link_is_up(&ends[0]->k, 2) || say(0, "to nobody"));
+    link_send_gone(&ends[0]->k, &f);
+    UNTIL(ends[1]->got, 2);
+    CHECK_EQ(ends[1]->got, 1);
+    CHECK_EQ(link_deadline(&ends[0]->k), ends[0]->k.to[0].gone_us + LINK_GONE_US);
+    link_peer(&ends[0]->k, 2, &ends[1]->at);
+    CHECK_EQ(link_deadline(&ends[0]->k), UINT64_MAX);
+    CHECK_TRUE(link_is_up(&ends[0]->k, 2) && say(0, "again"));
+    link_send_gone(&ends[0]->k, &f);
+    UNTIL(ends[1]->got == 3, 1);
+    CHECK_EQ(ends[1]->got, 2);
+    finish();
+}
+
+/* For LINK_GONE_US at most, also where no connection stands; and not where another one is, or needs the place. */
+static void test_missed_no_more(void) {
+    struct addr at;
+    begin();
+    meet();
+    at = ends[1]->at;
+    stop(1);
+    link_miss(&ends[0]->k, 2);
+    uint64_t since = now;
+    UNTIL(!has_place(&ends[0]->k, 2), LINK_GONE_US / 1000000 + 1);
+    CHECK_TRUE(now - since >= LINK_GONE_US && now - since <= LINK_GONE_US + 2 * STEP_US);
+    CHECK_TRUE(link_deadline(&ends[0]->k) > now);
+    link_peer(&ends[0]->k, 2, &at);
+    link_peer(&ends[0]->k, 3, &at);
+    link_miss(&ends[0]->k, 2);
+    CHECK_TRUE(!has_place(&ends[0]->k, 2) && has_place(&ends[0]->k, 3));
+    link_miss(&ends[0]->k, 3);
+    CHECK_TRUE(has_place(&ends[0]->k, 3));
+    for (unsigned i = 0; i < LINK_NODES_MAX; i++) {
+        at.port = (uint16_t)(1 + i);
+        link_peer(&ends[0]->k, 4 + i, &at);
+    }
+    CHECK_TRUE(!has_place(&ends[0]->k, 3) && has_place(&ends[0]->k, 3 + LINK_NODES_MAX));
+    finish();
+}
+
 int main(void) {
     return UNIT_RUN("link", UNIT(test_order), UNIT(test_silent_stranger), UNIT(test_many_strangers),
                     UNIT(test_node_comes_again), UNIT(test_other_secret), UNIT(test_silent_listener),
-                    UNIT(test_reached_when_it_comes));
+                    UNIT(test_reached_when_it_comes), UNIT(test_missed), UNIT(test_missed_no_more));
 }

@@ -22,6 +22,7 @@ struct member {
     struct log log;
     void *mem;
     bool runs, suspended;
+    bool cut, deaf;              /* from the store; to the other nodes */
     bool mine[LIMIT_BUCKETS];
     uint32_t peer_n;
     struct event last;
@@ -114,6 +115,13 @@ static void carry_out(struct member *m) {
     uint32_t n = m->n.out.op_n;
     memcpy(ops, m->n.out.ops, n * sizeof ops[0]);
     for (uint32_t i = 0; i < n; i++) {
+        if (m->cut) {
+            answer = (struct event){ .kind = EV_STORE,
+                                     .u.store = { .ticket = ops[i].ticket, .status = STORE_UNAVAILABLE } };
+            if (node_on_store(&m->n, &answer))
+                carry_out(m);
+            continue;
+        }
         store_submit(store, &ops[i], 1700000000000 + now / 1000);
         while (store_answer(store, &answer))
             if (node_on_store(&m->n, &answer))
@@ -140,6 +148,8 @@ static void turn(struct member *m) {
     for (uint32_t i = 0; i < n; i++)
         if (events[i].kind == IO_READY)
             link_ready(&m->n.link, events[i].tag - TAG);
+    for (struct link_frame f; m->deaf && link_next(&m->n.link, &f);)
+        ;
     while (node_next(&m->n, &ev)) {
         m->peer_n++;
         m->last = ev;
@@ -311,6 +321,80 @@ static void test_death_and_return(void) {
     end();
 }
 
+static bool says(unsigned i, void (*describe)(const struct node *n, struct sbuf *text), const char *what) {
+    static char text[LIMIT_BUCKETS * 16];
+    struct sbuf b = sbuf_on(text, sizeof text - 1);
+    describe(&members[i]->n, &b);
+    text[b.n] = '\0';
+    return strstr(text, what) != NULL;
+}
+
+/* A node is alone and sleeps; another one starts, and has it all. */
+static void fall_asleep(void) {
+    begin(1);
+    UNTIL(owned(0) == LIMIT_BUCKETS, 20);
+    members[0]->runs = false;
+    start(1, 7);
+    UNTIL(owned(1) == LIMIT_BUCKETS, 20);
+    CHECK_EQ(owned(1), LIMIT_BUCKETS);
+    CHECK_FALSE(says(1, node_describe, "node 1 "));
+}
+
+/* The store goes away for both, and the sleeper wakes: the other one lets it hear that it has been passed, though it
+ * has not lived for long by the last list. */
+static void test_wakes_passed(void) {
+    for (unsigned seconds = 0; seconds < 10; seconds += 3) {
+        bool acted = false;
+        fall_asleep();
+        members[0]->cut = members[1]->cut = true;
+        UNTIL(false, seconds);
+        members[0]->runs = true;
+        UNTIL(linked(1, 0) || members[0]->suspended, 1);
+        CHECK_TRUE(members[0]->suspended);
+        for (uint64_t until = now + 8000000; now < until; acted = acted || !members[0]->suspended)
+            turn_all();
+        CHECK_FALSE(acted || members[1]->suspended || says(1, node_describe, "node 1 "));
+        CHECK_FALSE(linked(1, 0));
+        members[0]->cut = members[1]->cut = false;
+        UNTIL(linked(1, 0) && linked(0, 1) && !members[0]->suspended, 10);
+        CHECK_TRUE(linked(1, 0) && linked(0, 1) && !members[0]->suspended);
+        end();
+    }
+}
+
+/* It does not sleep, but hears of nobody. Then it does, and the store is away for the other one too: whose word is no
+ * reason to act, as that has taken all meanwhile. */
+static void test_heard_again(void) {
+    begin(2);
+    UNTIL(linked(0, 1) && linked(1, 0) && owned(0) + owned(1) == LIMIT_BUCKETS, 20);
+    members[0]->cut = members[0]->deaf = true;
+    UNTIL(owned(1) == LIMIT_BUCKETS, 20);
+    CHECK_TRUE(owned(1) == LIMIT_BUCKETS && members[0]->suspended);
+    members[1]->cut = true;
+    UNTIL(false, 5);
+    members[0]->deaf = false;
+    UNTIL(!members[0]->suspended, 5);
+    CHECK_TRUE(members[0]->suspended && !members[1]->suspended);
+    end();
+}
+
+/* Not for ever, and not who has said goodbye. */
+static void test_gone(void) {
+    fall_asleep();
+    CHECK_TRUE(knows(1, 0));
+    UNTIL(!knows(1, 0), LINK_GONE_US / 1000000 + 1);
+    CHECK_FALSE(knows(1, 0));
+    end();
+    begin(2);
+    UNTIL(linked(1, 0) && owned(0) + owned(1) == LIMIT_BUCKETS, 20);
+    node_drain(&members[0]->n);
+    UNTIL(members[0]->n.drained, 20);
+    stop(0);
+    UNTIL(!says(1, node_describe, "node 1 "), 5);
+    CHECK_FALSE(knows(1, 0));
+    end();
+}
+
 static void test_other_secret(void) {
     begin(1);
     start(1, 8);
@@ -373,14 +457,6 @@ static void end_shards(void) {
     memset(numbers, 0, sizeof numbers);
 }
 
-static bool says(unsigned i, void (*describe)(const struct node *n, struct sbuf *text), const char *what) {
-    static char text[LIMIT_BUCKETS * 16];
-    struct sbuf b = sbuf_on(text, sizeof text - 1);
-    describe(&members[i]->n, &b);
-    text[b.n] = '\0';
-    return strstr(text, what) != NULL;
-}
-
 /* They are members like others, but for their links; who asks sees nodes. */
 static void test_shards(void) {
     begin_shards();
@@ -422,6 +498,7 @@ static void test_shards_drain(void) {
 int main(void) {
     return UNIT_RUN("node", UNIT(test_frames), UNIT(test_frames_mutated), UNIT(test_shared_and_linked),
                     UNIT(test_datagram), UNIT(test_death_and_return), UNIT(test_soon_back),
+                    UNIT(test_wakes_passed), UNIT(test_heard_again), UNIT(test_gone),
                     UNIT(test_other_secret), UNIT(test_drain), UNIT(test_drained_last), UNIT(test_shards),
                     UNIT(test_shards_tell), UNIT(test_shards_drain));
 }
