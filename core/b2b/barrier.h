@@ -27,7 +27,7 @@
 #ifndef REFEREE_B2B_BARRIER_H
 #define REFEREE_B2B_BARRIER_H
 
-#include "core/b2b/state.h"
+#include "core/b2b/owner_over.h"
 
 #define BARRIER_LAG_US 10000000 /* a replica that is further behind is not to be promoted: min-replicas-max-lag */
 
@@ -79,8 +79,14 @@ void barrier_mark_deleting(const struct engine *e, uint8_t busy[LIMIT_BUCKETS], 
 
 /* private */
 void barrier_init_store(struct engine *e, struct arena *a);
-/* A record that is to be deleted, as soon as may be. `left`: the call has gone elsewhere, and is not over. */
-void barrier_delete(struct engine *e, uint64_t id, uint64_t version, uint16_t bucket, bool left);
+struct gone_record {
+    uint64_t id, version;
+    uint16_t bucket;
+    bool left;             /* the call has gone elsewhere, and is not over */
+    struct over_legs legs; /* else */
+};
+/* A record that is to be deleted, as soon as may be. */
+void barrier_delete(struct engine *e, const struct gone_record *g);
 /* The call is over, and its record is still to be deleted. */
 bool barrier_is_deleting(const struct engine *e, uint64_t id);
 
@@ -89,8 +95,8 @@ bool barrier_is_deleting(const struct engine *e, uint64_t id);
 void barrier_lost_init(struct engine *e, struct arena *a);
 /* A write was taken that was sent then. */
 void barrier_lost_said(struct engine *e, uint64_t sent_us);
-/* A record was deleted; `left` as for barrier_delete. */
-void barrier_lost_note(struct engine *e, uint64_t id, uint64_t version, uint16_t bucket, bool left);
+/* A record was deleted. */
+void barrier_lost_note(struct engine *e, const struct gone_record *g);
 /* The store is known to have gone. */
 void barrier_lost_begin(struct engine *e);
 /* The store is there again: what it said shortly before it went is done once more. */

@@ -6,9 +6,8 @@
 #define GONE_PER_CALL_DIVISOR 2 /* of calls_max: of so many calls the end is remembered */
 
 struct gone {
-    uint64_t id, version, at_us;
-    uint16_t bucket;
-    bool left;
+    struct gone_record record;
+    uint64_t at_us;
 };
 
 void barrier_lost_init(struct engine *e, struct arena *a) {
@@ -23,9 +22,9 @@ void barrier_lost_said(struct engine *e, uint64_t sent_us) {
         b->said_us = sent_us;
 }
 
-void barrier_lost_note(struct engine *e, uint64_t id, uint64_t version, uint16_t bucket, bool left) {
+void barrier_lost_note(struct engine *e, const struct gone_record *g) {
     struct barrier *b = &e->barrier;
-    b->gone[b->gone_n++ % b->gone_max] = (struct gone){ id, version, e->now, bucket, left };
+    b->gone[b->gone_n++ % b->gone_max] = (struct gone){ *g, e->now };
 }
 
 /* When it went is not known, only when it was there still; between the two it has said nothing. */
@@ -52,7 +51,7 @@ void barrier_lost_again(struct engine *e) {
         const struct gone *g = &b->gone[(b->gone_n - 1 - i) % b->gone_max];
         if (!may_be_lost(b, g->at_us))
             break;
-        barrier_delete(e, g->id, g->version, g->bucket, g->left);
+        barrier_delete(e, &g->record);
     }
     moved_lost_again(e, b->lost_us > BARRIER_LAG_US ? b->lost_us - BARRIER_LAG_US : 0);
     b->gone_n = 0;

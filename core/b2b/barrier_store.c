@@ -28,6 +28,7 @@ struct write {
     bool over;   /* ... the record of a call that has ended, not of one that has gone elsewhere */
     bool left;   /* ... or, of what is deleted again, of one that has */
     bool failed; /* a deletion, to be tried again */
+    struct over_legs legs; /* of one that is `over` */
     struct chain_node by_id; /* of one that is `over` */
 };
 
@@ -112,8 +113,10 @@ bool barrier_write(struct engine *e, struct call *c, struct store_op *op) {
     }
     *w = (struct write){ .call = c->self, .id = c->id, .version = c->version, .bucket = c->bucket, .deletes = deletes };
     w->over = deletes && is_over(e, c);
-    if (w->over)
+    if (w->over) {
         chain_put(&e->barrier.over, w->id, ticket);
+        w->legs = owner_over_legs(e, c);
+    }
     c->rewrite = false; /* unless this fails too */
     fill(e, op, w, ticket);
     return true;
@@ -219,7 +222,7 @@ static void fenced(struct engine *e, struct write *w, struct call *c, const stru
         return;
     }
     if (w->over && others && !w->left)
-        owner_over_say_all(e, ev->u.store.node, w->bucket, w->id);
+        owner_over_say_all(e, ev->u.store.node, w->bucket, w->id, &w->legs);
     c = w->deletes ? NULL : c;
     drop(e, ticket_handle(ev->u.store.ticket));
     if (c && others) {
@@ -230,6 +233,11 @@ static void fenced(struct engine *e, struct write *w, struct call *c, const stru
         c->version += VERSION_GAP;
         barrier_rewrite(e, c);
     }
+}
+
+static void note_deleted(struct engine *e, const struct write *w) {
+    struct gone_record g = { w->id, w->version, w->bucket, w->left || !w->over, w->legs };
+    barrier_lost_note(e, &g);
 }
 
 bool barrier_on_store(struct engine *e, const struct event *ev) {
@@ -253,7 +261,7 @@ bool barrier_on_store(struct engine *e, const struct event *ev) {
     back_up(e);
     barrier_lost_said(e, was.sent_us);
     if (was.deletes)
-        barrier_lost_note(e, was.id, was.version, was.bucket, was.left || !was.over);
+        note_deleted(e, &was);
     if (c)
         stored(e, c, was.version);
     return true;
@@ -273,15 +281,16 @@ void barrier_store_down(struct engine *e, bool down) {
 
 /* ---- again ---- */
 
-void barrier_delete(struct engine *e, uint64_t id, uint64_t version, uint16_t bucket, bool left) {
+void barrier_delete(struct engine *e, const struct gone_record *g) {
     handle h;
     struct write *w = pool_alloc(&e->barrier.writes, &h);
     if (!w) {
         metrics_add(&e->metrics, M_store_lost, 1);
         return;
     }
-    *w = (struct write){ .id = id, .version = version, .bucket = bucket, .deletes = true, .over = true, .left = left };
-    chain_put(&e->barrier.over, id, h);
+    *w = (struct write){ .id = g->id, .version = g->version, .bucket = g->bucket, .deletes = true, .over = true,
+                         .left = g->left, .legs = g->legs };
+    chain_put(&e->barrier.over, w->id, h);
     delete_later(e, w);
 }
 

@@ -18,7 +18,10 @@
  * owners had written nothing then, and of each of those legs, in four bytes, the version in o= that its party was told
  * last. Then the dialogs of the legs that are over, the last leg's first, in two bytes each (over_dialog), 0: not
  * known; what has no room in OVER_LEN is not said. Releases of before do not say these versions and dialogs, nor read
- * them; some say the number of such owners only where there was one, and some nothing behind the legs. */
+ * them; some say the number of such owners only where there was one, and some nothing behind the legs.
+ *
+ * Of a call that is over in whole: UINT8_MAX in the place of the number, which is that of any leg; behind it, if it is
+ * known, in one byte that number, and at once the dialogs. Releases of before read no leg in that, and say nothing. */
 #define ID_LEN 16
 #define NUMBER_LEN 2
 #define EPOCH_MARK '@'
@@ -113,6 +116,13 @@ static void say_dialogs(const struct engine *e, const struct call *c, uint64_t n
             say_number(b, dialog_was(e, c, n), DIALOG_LEN);
 }
 
+struct over_legs owner_over_legs(const struct engine *e, const struct call *c) {
+    struct over_legs legs = { .next_leg = owner_is_shared(e) ? c->next_leg : 0 };
+    for (unsigned i = 0; i < LIMIT_LEGS_PER_CALL && i < legs.next_leg; i++)
+        legs.dialogs[i] = dialog_was(e, c, legs.next_leg - 1 - i);
+    return legs;
+}
+
 /* Of the legs up to that one. */
 static void say(struct engine *e, uint32_t to, const struct call *c, uint8_t next_leg, uint16_t bucket,
                 uint64_t epoch) {
@@ -149,12 +159,18 @@ void owner_over_say_twice(struct engine *e, uint32_t to, const struct call *c, u
     say(e, to, c, c->read_next_leg, bucket, UINT64_MAX);
 }
 
-void owner_over_say_all(struct engine *e, uint32_t to, uint16_t bucket, uint64_t id) {
-    char text[ID_LEN + NUMBER_LEN];
+void owner_over_say_all(struct engine *e, uint32_t to, uint16_t bucket, uint64_t id, const struct over_legs *legs) {
+    char text[ID_LEN + NUMBER_LEN + 2 + LIMIT_LEGS_PER_CALL * DIALOG_LEN];
     struct sbuf b = sbuf_on(text, sizeof text);
     if (to == PEER_NONE)
         return;
     begin(&b, id, UINT8_MAX);
+    if (legs->next_leg) {
+        say_number(&b, legs->next_leg, 1);
+        sbuf_char(&b, DIALOG_MARK);
+    }
+    for (unsigned i = 0; i < LIMIT_LEGS_PER_CALL && i < legs->next_leg; i++)
+        say_number(&b, legs->dialogs[i], DIALOG_LEN);
     peer_send(e, PEER_OVER, to, bucket, sbuf_slice(&b));
 }
 
@@ -196,7 +212,7 @@ void owner_over_tell(struct engine *e, uint16_t bucket, uint32_t to) {
 /* Whose end was stored, and whose record a promoted server has all the same; it is of an epoch of before ours. */
 static void delete_record(struct engine *e, uint64_t id, uint16_t bucket, uint64_t next_leg) {
     if (next_leg == UINT8_MAX && owner_is_mine(e, bucket))
-        barrier_delete(e, id, 0, bucket, false);
+        barrier_delete(e, &(struct gone_record){ .id = id, .bucket = bucket });
 }
 
 /* Behind the epoch, if it is said, and how many owners had written nothing. */
@@ -210,15 +226,25 @@ static struct slice read_epoch(struct slice numbers, uint64_t *epoch, uint64_t *
     return rest;
 }
 
-/* Of the leg that is over. 0: it is not said. */
-static uint16_t dialog_said(struct slice numbers, uint64_t next_leg, uint64_t number) {
+/* Which legs are over of a call that is so in whole, if it is said: those before that number. DIALOG_MARK is next. */
+static void read_all(struct slice *numbers, uint64_t *next_leg) {
+    if (*next_leg == UINT8_MAX && numbers->n > 1 && numbers->p[1] == DIALOG_MARK)
+        (void)bytes_of(numbers, 1, next_leg);
+}
+
+/* Behind DIALOG_MARK. */
+static struct slice dialogs_of(struct slice numbers) {
     uint64_t epoch, unwritten, living;
-    struct slice rest = read_epoch(numbers, &epoch, &unwritten);
+    bool all = numbers.n && *numbers.p == DIALOG_MARK;
+    struct slice rest = all ? numbers : read_epoch(numbers, &epoch, &unwritten);
     for (struct slice legs = numbers; hex(&legs, NUMBER_LEN, &living);)
         (void)bytes_of(&rest, VERSION_LEN, &epoch);
-    if (rest.n == 0 || *rest.p != DIALOG_MARK)
-        return 0;
-    rest = slice_of(rest.p + 1, rest.n - 1);
+    return rest.n && *rest.p == DIALOG_MARK ? slice_of(rest.p + 1, rest.n - 1) : SLICE_NONE;
+}
+
+/* Of the leg that is over. 0: it is not said. */
+static uint16_t dialog_said(struct slice numbers, uint64_t next_leg, uint64_t number) {
+    struct slice rest = dialogs_of(numbers);
     uint64_t said = 0;
     for (uint64_t n = next_leg; n-- > number;)
         if (!is_among(numbers, n) && !bytes_of(&rest, DIALOG_LEN, &said))
@@ -431,7 +457,8 @@ static bool take(struct engine *e, uint16_t bucket, struct slice bytes) {
     }
     if (!c)
         delete_record(e, id, bucket, next_leg);
-    else if (!c->resuming && owner_is_mine(e, c->bucket))
+    read_all(&bytes, &next_leg);
+    if (c && !c->resuming && owner_is_mine(e, c->bucket))
         end_those(e, c, next_leg, bytes);
     c = undone ? call_find(e, id) : NULL;
     if (c)

@@ -22,6 +22,13 @@
 
 /* A leg of the call that is freed, and is over: what it was is kept for the word. */
 void owner_over_keep(const struct engine *e, struct call *c, const struct leg *l);
+/* What the last legs of a call that is over were, the last one first, 0: not known; and the number that its next leg
+ * would have had, 0: nothing is known. */
+struct over_legs {
+    uint16_t dialogs[LIMIT_LEGS_PER_CALL];
+    uint8_t next_leg;
+};
+struct over_legs owner_over_legs(const struct engine *e, const struct call *c);
 /* To engine `to`, if one is known: of this call those legs are over that are not there any more. */
 void owner_over_say(struct engine *e, uint32_t to, const struct call *c);
 /* Engine `to` has the call in that bucket, and it has been gone on with here too, from a record of before: what was
@@ -29,8 +36,8 @@ void owner_over_say(struct engine *e, uint32_t to, const struct call *c);
 void owner_over_say_twice(struct engine *e, uint32_t to, const struct call *c, uint16_t bucket);
 /* Does this word say so of a call that is here? */
 bool owner_over_undoes(const struct engine *e, uint16_t bucket, struct slice bytes);
-/* The same of a call that is over. */
-void owner_over_say_all(struct engine *e, uint32_t to, uint16_t bucket, uint64_t id);
+/* A call is over in whole. It is not here any more: `legs` are what owner_over_legs said of it. */
+void owner_over_say_all(struct engine *e, uint32_t to, uint16_t bucket, uint64_t id, const struct over_legs *legs);
 /* The bucket is ours as before, and had to be claimed anew: our lease had run out, and such a claim may have been made
  * and undone meanwhile. We may send before that one's word of it has come, and do so above its CSeqs. Where we are
  * suspended, what we would offer the parties by ourselves waits for that word, for 2 s at most: the o= version of what

@@ -248,6 +248,57 @@ static void test_over_elsewhere(void) {
         over_elsewhere(i & 1, i & 2, (enum word)(i / 4));
 }
 
+/* The first engine ends a call and cannot delete its record, by which the other one goes on with it; then the store
+ * says whose the call is. */
+static struct pair *end_unstored(unsigned *bucket) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a, b;
+    p->e[0]->cfg.durability = p->e[1]->cfg.durability = DURABILITY_ASYNC;
+    p->r.on_out = keep_word;
+    pair_call_at(p, &a, &b, 0, ALICE, BOB);
+    *bucket = pair_hash(&config, a.call_id);
+    p->keeps_records = p->takes_none = true;
+    pair_hang_up(p, &a, BOB);
+    CHECK_EQ(pair_calls(p, 0), 0);
+    store_claim(p, 1, (uint16_t)*bucket, 1);
+    pair_bucket(p, 1, BUCKET_LOADING, *bucket, 0, 2);
+    pair_load(p, 1, *bucket, SL("call"));
+    pair_bucket(p, 1, BUCKET_MINE, *bucket, 0, 2);
+    CHECK_EQ(pair_calls(p, 1), 1);
+    p->keeps_records = p->takes_none = p->linked = false;
+    said_n = 0;
+    pair_wait(p, 3000000);
+    return p;
+}
+
+enum whole { SAME, OTHERS, NOT_KNOWN, OF_OLDER, LATER_LEGS, WHOLES };
+
+/* A call is over in whole there: its legs are not over here that are other dialogs, nor those that it has never had. */
+static void over_in_whole(enum whole how) {
+    unsigned bucket;
+    struct pair *p = end_unstored(&bucket);
+    CHECK_EQ(said_n, 24); /* call, any leg; number of the next one, a mark, what two legs were */
+    CHECK_EQ(said[18], 2);
+    for (unsigned i = 20; i < 24 && (how == OTHERS || how == NOT_KNOWN); i++)
+        said[i] = how == OTHERS ? (char)(said[i] ^ 0x55) : 0;
+    if (how == OF_OLDER)
+        said_n = 18;
+    if (how == LATER_LEGS)
+        said[18] = 0;
+    struct event ev = { .kind = EV_PEER, .u.peer = { .what = PEER_OVER, .from = 1, .bucket = (uint16_t)bucket } };
+    ev.u.peer.bytes = slice_of(said, said_n);
+    pair_step(p, 1, &ev);
+    bool ends = how != OTHERS && how != LATER_LEGS;
+    CHECK_EQ(metrics_get(engine_metrics(p->e[1]), M_legs_over), ends);
+    CHECK_EQ(leg_is_up(leg_get(p->e[1], rig_only_call(p->e[1])->legs[0])), !ends);
+    pair_end(p);
+}
+
+static void test_over_in_whole(void) {
+    for (unsigned i = 0; i < WHOLES; i++)
+        over_in_whole((enum whole)i);
+}
+
 /* ---- of a transferor that is being told how its transfer ended ---- */
 
 enum outcome { REFUSED, LEFT, DONE, OUTCOMES };
@@ -302,5 +353,5 @@ static void test_over_while_told(void) {
 int main(void) {
     return UNIT_RUN("over", UNIT(test_over), UNIT(test_over_while_loading), UNIT(test_over_while_suspended),
                     UNIT(test_over_and_there_again), UNIT(test_over_and_read_again), UNIT(test_written_again),
-                    UNIT(test_over_while_told), UNIT(test_over_elsewhere));
+                    UNIT(test_over_while_told), UNIT(test_over_elsewhere), UNIT(test_over_in_whole));
 }
