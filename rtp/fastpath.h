@@ -74,7 +74,8 @@ struct fast_out {
     uint8_t hop_mac[6], our_mac[6];
     uint8_t mac_known;             /* both are there: XDP may send */
     uint8_t hop_family;
-    uint8_t pad[2];
+    uint8_t straight;              /* both are there, and tc may put it in at the other end of that veth device */
+    uint8_t pad;
     struct fast_addr dst, src;     /* where RTP goes, and our own address and port */
     uint64_t hop_ip[2];            /* of the next hop, as in fast_addr */
 };

@@ -317,14 +317,16 @@ static bool has_xdp(const struct fastpath *f, uint32_t ifindex) {
 static void set_hop(struct fastpath *f, uint32_t stream, const struct nexthop *n) {
     struct fast_out *out = &f->out[stream];
     uint8_t hop_mac[6] = { 0 }, our_mac[6] = { 0 };
-    bool mac_known = has_xdp(f, n->ifindex) && nexthop_mac(&f->tables, n, hop_mac, our_mac);
+    bool xdp = has_xdp(f, n->ifindex), pair = nexthop_is_pair(&f->tables, n);
+    bool mac_known = (xdp || pair) && nexthop_mac(&f->tables, n, hop_mac, our_mac);
     while (__atomic_exchange_n(&out->lock, 1, __ATOMIC_ACQUIRE))
         ;
     out->ifindex = n->ifindex;
     out->src = fast_addr_of(&n->src, (uint16_t)(f->first_port + 2 * (stream % f->pairs)));
     memcpy(out->hop_ip, n->hop.ip, sizeof out->hop_ip);
     out->hop_family = n->hop.family;
-    out->mac_known = mac_known;
+    out->mac_known = xdp && mac_known;
+    out->straight = pair && mac_known;
     memcpy(out->hop_mac, hop_mac, sizeof out->hop_mac);
     memcpy(out->our_mac, our_mac, sizeof out->our_mac);
     __atomic_store_n(&out->lock, 0, __ATOMIC_RELEASE);

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "core/runtime/nexthop.h"
 
+#include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -10,9 +11,11 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #define REPLY_BYTES 4096
+#define PAIR_MS 2000 /* so long a device's kind is believed: somebody may queue there now, or have moved the other end */
 #define ANSWER_US 100000
 #define USABLE (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT)
 
@@ -21,6 +24,7 @@ struct request {
     union {
         struct rtmsg route;
         struct ndmsg neighbour;
+        struct ifinfomsg device;
     } u;
     uint8_t attributes[64];
 };
@@ -147,20 +151,73 @@ static bool find_neighbour(struct nexthops *tables, const struct nexthop *n, uin
 }
 
 /* A device's number is not used again. */
-static bool is_ethernet(struct nexthops *tables, uint32_t ifindex) {
+static struct nexthop_device *device_of(struct nexthops *tables, uint32_t ifindex) {
     uint8_t mac[6];
     for (unsigned i = 0; i < NEXTHOP_DEVICES; i++)
-        if (tables->ethernet[i] == ifindex)
-            return true;
+        if (tables->devices[i].ifindex == ifindex)
+            return &tables->devices[i];
     if (!mac_of(ifindex, mac))
+        return NULL;
+    struct nexthop_device *d = &tables->devices[tables->next++ % NEXTHOP_DEVICES];
+    *d = (struct nexthop_device){ .ifindex = ifindex };
+    return d;
+}
+
+static bool is_text(const struct rtattr *t, const char *text) {
+    return RTA_PAYLOAD(t) >= strlen(text) + 1 && memcmp(RTA_DATA(t), text, strlen(text) + 1) == 0;
+}
+
+static bool is_veth(const struct rtattr *info) {
+    int left = (int)RTA_PAYLOAD(info);
+    for (struct rtattr *t = RTA_DATA(info); RTA_OK(t, left); t = RTA_NEXT(t, left))
+        if (t->rta_type == IFLA_INFO_KIND)
+            return is_text(t, "veth");
+    return false;
+}
+
+static bool ask_pair(struct nexthops *tables, uint32_t ifindex) {
+    _Alignas(8) uint8_t reply[REPLY_BYTES];
+    struct request q = { .h = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)), .nlmsg_type = RTM_GETLINK,
+                                .nlmsg_flags = NLM_F_REQUEST } };
+    q.u.device = (struct ifinfomsg){ .ifi_index = (int)ifindex };
+    struct nlmsghdr *h = ask(tables, &q, RTM_NEWLINK, reply);
+    if (!h)
         return false;
-    tables->ethernet[tables->next++ % NEXTHOP_DEVICES] = ifindex;
-    return true;
+    struct ifinfomsg *m = NLMSG_DATA(h);
+    int left = (int)(h->nlmsg_len - NLMSG_LENGTH(sizeof *m));
+    bool veth = false, elsewhere = false, queues = true;
+    for (struct rtattr *t = IFLA_RTA(m); RTA_OK(t, left); t = RTA_NEXT(t, left)) {
+        if (t->rta_type == IFLA_LINKINFO)
+            veth = is_veth(t);
+        else if (t->rta_type == IFLA_LINK_NETNSID)
+            elsewhere = true;
+        else if (t->rta_type == IFLA_QDISC)
+            queues = !is_text(t, "noqueue");
+    }
+    return veth && elsewhere && !queues;
+}
+
+static uint64_t now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 bool nexthop_find(struct nexthops *t, const struct addr *dst, const struct addr *src, struct nexthop *out) {
     *out = (struct nexthop){ 0 };
-    return t->fd >= 0 && find_route(t, dst, src, out) && is_ethernet(t, out->ifindex);
+    return t->fd >= 0 && find_route(t, dst, src, out) && device_of(t, out->ifindex);
+}
+
+bool nexthop_is_pair(struct nexthops *t, const struct nexthop *n) {
+    struct nexthop_device *d = t->fd >= 0 && n->ifindex ? device_of(t, n->ifindex) : NULL;
+    uint64_t now = now_ms();
+    if (!d)
+        return false;
+    if (!d->asked_ms || now - d->asked_ms >= PAIR_MS) {
+        d->pair = ask_pair(t, d->ifindex);
+        d->asked_ms = now;
+    }
+    return d->pair;
 }
 
 bool nexthop_mac(struct nexthops *t, const struct nexthop *n, uint8_t hop_mac[6], uint8_t our_mac[6]) {

@@ -11,12 +11,19 @@
 
 #define NEXTHOP_DEVICES 8
 
+/* An Ethernet device. */
+struct nexthop_device {
+    uint32_t ifindex;         /* 0: none */
+    bool pair;                /* see nexthop_is_pair */
+    uint64_t asked_ms;        /* CLOCK_MONOTONIC */
+};
+
 /* The kernel's tables, as one thread asks them. */
 struct nexthops {
     int fd;
-    uint32_t number;                      /* of the last request */
-    uint32_t ethernet[NEXTHOP_DEVICES];   /* devices that are known to be Ethernet; 0: none yet */
-    uint32_t next;                        /* place of the next one */
+    uint32_t number;          /* of the last request */
+    struct nexthop_device devices[NEXTHOP_DEVICES];
+    uint32_t next;            /* place of the next one */
 };
 
 struct nexthop {
@@ -30,6 +37,9 @@ void nexthop_close(struct nexthops *t);
 /* src: the address it is to leave from; ADDR_NONE: the kernel's choice. False: no route, a route to this machine
  * itself, or one by a device that is not Ethernet. */
 bool nexthop_find(struct nexthops *t, const struct addr *dst, const struct addr *src, struct nexthop *out);
+/* It leaves by a veth device that queues nothing, and whose other end is in another network namespace: what is put in at
+ * that end arrives as if it had been sent. As the kernel said within the last 2 s. */
+bool nexthop_is_pair(struct nexthops *t, const struct nexthop *n);
 /* Its MAC and our device's. False: not known. The kernel answers about neighbours under a lock that whoever changes its
  * networks holds, maybe for long: ask only where the MAC is needed. */
 bool nexthop_mac(struct nexthops *t, const struct nexthop *n, uint8_t hop_mac[6], uint8_t our_mac[6]);

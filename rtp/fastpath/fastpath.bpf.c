@@ -278,6 +278,11 @@ static __always_inline void write_udp(const struct passage *p, struct udphdr *ud
     copy_header(udp + 1, p->k.header);
 }
 
+static __always_inline void write_macs(const struct passage *p, struct ethhdr *eth) {
+    __builtin_memcpy(eth->h_dest, p->out->hop_mac, ETH_ALEN);
+    __builtin_memcpy(eth->h_source, p->out->our_mac, ETH_ALEN);
+}
+
 /* NULL: the frame is not what it was. */
 static __always_inline struct udphdr *write_ip(const struct passage *p, void *data, void *end) {
     if (p->ip_len == sizeof(struct iphdr)) {
@@ -304,6 +309,16 @@ static __always_inline int fix_udp_checksum(struct __sk_buff *skb, const struct 
     return bad ? bad : bpf_l4_csum_replace(skb, at, 0, fold(rest), BPF_F_MARK_MANGLED_0);
 }
 
+/* From the ingress of our device to that of the other end's, in the same turn: no neighbour is looked up, and nothing
+ * waits for that end's next one. Who bridges there needs the MACs. */
+static __always_inline int tc_straight(struct __sk_buff *skb, const struct passage *p) {
+    struct ethhdr *eth = (void *)(long)skb->data;
+    if ((void *)(eth + 1) > (void *)(long)skb->data_end)
+        return TC_ACT_SHOT;
+    write_macs(p, eth);
+    return bpf_redirect_peer(p->out->ifindex, 0);
+}
+
 static __always_inline int tc_send(struct __sk_buff *skb, struct passage *p, const __u32 *before) {
     struct bpf_redir_neigh hop = {};
     if (fix_udp_checksum(skb, p, before))
@@ -312,6 +327,8 @@ static __always_inline int tc_send(struct __sk_buff *skb, struct passage *p, con
     if (!udp)
         return TC_ACT_SHOT;
     write_udp(p, udp);
+    if (p->out->straight)
+        return tc_straight(skb, p);
     hop.nh_family = p->out->hop_family == FAST_V4 ? FAMILY_V4 : FAMILY_V6;
     __builtin_memcpy(hop.ipv6_nh, p->out->hop_ip, 16);
     return bpf_redirect_neigh(p->out->ifindex, &hop, sizeof hop, 0);
@@ -353,8 +370,7 @@ static __always_inline int xdp_send(struct xdp_md *x, const struct passage *p) {
         __u16 check = ~fold(sum);
         udp->check = check ? check : 0xffff;
     }
-    __builtin_memcpy(eth->h_dest, p->out->hop_mac, ETH_ALEN);
-    __builtin_memcpy(eth->h_source, p->out->our_mac, ETH_ALEN);
+    write_macs(p, eth);
     return p->out->ifindex == x->ingress_ifindex ? XDP_TX : bpf_redirect(p->out->ifindex, 0);
 }
 

@@ -39,3 +39,16 @@ walk_fastpath() {
     [ "$mode" != xdp ] || at_daemon tc qdisc del dev "$NET" clsact || fail "tc was not there"
     speak "$mode"
 }
+
+# passed_device: of the packets that came in by the daemon's device, how many left by it: "most" or "few". What goes
+# straight to the other end of a veth does not pass it.
+passed_device() {
+    local in out
+    read -r in out < <(ip -n "$NET-d" -s -j link show "$DEVICE" | python3 -c '
+import json, sys
+stats = json.load(sys.stdin)[0]["stats64"]
+print(stats["rx"]["packets"], stats["tx"]["packets"])')
+    echo "$DEVICE: $in packets came in, $out left by it" >&2
+    [ "$in" -gt 400 ] || fail "only $in packets came in"
+    [ $((2 * out)) -gt "$in" ] && echo most || echo few
+}

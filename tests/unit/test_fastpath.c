@@ -223,6 +223,10 @@ static void check_out(const struct frame *in, uint16_t seq, uint32_t stamp, uint
     CHECK_EQ(udp_sum(&out), 0);
 }
 
+static bool has_macs(void) {
+    return memcmp(out.bytes, listener.hop_mac, 6) == 0 && memcmp(out.bytes + 6, listener.our_mac, 6) == 0;
+}
+
 static void forwards(bool v6) {
     for (size_t h = 0; h < 2; h++) {
         struct frame f = rtp_frame(v6, 65535, 160, 7);
@@ -239,8 +243,7 @@ static void forwards(bool v6) {
         CHECK_EQ(listener.lock, 0);
         CHECK_EQ(party.heard.reception.cycles, 65536);
     }
-    CHECK_EQ(memcmp(out.bytes, listener.hop_mac, 6), 0);
-    CHECK_EQ(memcmp(out.bytes + 6, listener.our_mac, 6), 0);
+    CHECK_TRUE(has_macs());
 }
 
 static void ipv4(void) {
@@ -249,6 +252,24 @@ static void ipv4(void) {
 
 static void ipv6(void) {
     forwards(true);
+}
+
+/* To the other end of a veth tc writes the MACs itself; else they are the neighbour table's business. */
+static void straight_to_the_other_end(void) {
+    for (int v6 = 0; v6 < 2; v6++) {
+        struct frame f = rtp_frame(v6, 1, 160, 7);
+        talk(v6);
+        CHECK_EQ(by_tc(&f), SENT);
+        CHECK_TRUE(!has_macs());
+        talk(v6);
+        listener.straight = 1;
+        listener.mac_known = 0; /* XDP's business alone */
+        put_streams();
+        CHECK_EQ(by_tc(&f), SENT);
+        check_out(&f, 1, 160, 7);
+        CHECK_TRUE(has_macs());
+        CHECK_EQ(by_xdp(&f), LEFT);
+    }
 }
 
 /* Sequence and time go on where another source stopped; the type is the listener's. */
@@ -455,7 +476,8 @@ int main(void) {
     }
     uint64_t running = clock_us(CLOCK_MONOTONIC);
     slept_us = now_us() - running;
-    return UNIT_RUN("fastpath", UNIT(ipv4), UNIT(ipv6), UNIT(splices), UNIT(no_checksum_stays_none),
-                    UNIT(extensions_and_sources), UNIT(what_is_left), UNIT(of_a_vlan_below_it),
-                    UNIT(what_the_relay_wants_itself), UNIT(without_a_daemon), UNIT(time_of_a_packet), UNIT(price));
+    return UNIT_RUN("fastpath", UNIT(ipv4), UNIT(ipv6), UNIT(straight_to_the_other_end), UNIT(splices),
+                    UNIT(no_checksum_stays_none), UNIT(extensions_and_sources), UNIT(what_is_left),
+                    UNIT(of_a_vlan_below_it), UNIT(what_the_relay_wants_itself), UNIT(without_a_daemon),
+                    UNIT(time_of_a_packet), UNIT(price));
 }
