@@ -245,6 +245,9 @@ static void on_renewed(struct lease *l, const struct event *ev) {
     if (l->reachable_us == LEASE_NEVER || l->ran_out)
         l->reachable_us = l->now;
     l->ran_out = l->now >= l->until_us;
+    if (!l->heard)
+        l->took_us = l->now; /* as far as it knows of the life before this one */
+    l->heard = true;
     note_list(l, ev->u.store.value);
 }
 
@@ -488,8 +491,9 @@ bool lease_store_ok(const struct lease *l) {
     return took || (l->reachable_us != LEASE_NEVER && l->now < l->until_us);
 }
 
+/* Who has started may have taken buckets in the life before, and knows that as little as one that slept. */
 bool lease_knows_store(const struct lease *l) {
-    return !l->woken || lease_store_ok(l);
+    return (l->heard && !l->woken) || lease_store_ok(l);
 }
 
 bool lease_is_suspended(const struct lease *l) {

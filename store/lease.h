@@ -130,10 +130,11 @@ void lease_tell_format(struct lease *l, uint8_t format);
 /* As LEASE_FORMAT said last; 1 before. */
 uint8_t lease_format(const struct lease *l);
 
-/* The store answered within the lease, or this node set out to take another's buckets so lately: what LEASE_IN_PEER of
- * the others is told. */
+/* The store answered within the lease, or this node set out to take another's buckets so lately, or may have before it
+ * started: what LEASE_IN_PEER of the others is told. */
 bool lease_store_ok(const struct lease *l);
-/* False: it slept, and whether the store answers is still to be seen: the others are told nothing of it until then. */
+/* False: it slept, and whether the store answers is still to be seen; or it has started, and had no answer yet: that
+ * the store is away says nothing then of what the life before this one took. The others are told nothing until then. */
 bool lease_knows_store(const struct lease *l);
 bool lease_is_suspended(const struct lease *l);
 /* Living nodes of the last answer, this one too; false: no such index. */

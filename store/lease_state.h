@@ -68,7 +68,8 @@ struct lease {
     uint64_t woken_us;            /* last gap of the loop */
     uint32_t asked_before;        /* asked_n at that time */
     bool woken;                   /* it has heard nothing of the store since, nor asked it in vain */
-    uint64_t took_us;             /* when it last set out to claim another's bucket; 0: never */
+    bool heard;                   /* the store has answered a renewal of this life */
+    uint64_t took_us;             /* when it last set out to claim another's bucket, or was first heard; 0: never */
     uint64_t renew_us;            /* when the next renewal is due */
     uint64_t asked_us[LEASE_ASKED_MAX];
     uint32_t asked_n, answered_n;

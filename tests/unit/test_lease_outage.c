@@ -154,8 +154,58 @@ static void test_slept_alone(void) {
     world_end();
 }
 
+/* One is cut from the store; the other claims what it had, goes right then, and starts again. */
+static void passed_and_restarted(void) {
+    world_new(1);
+    run(100 * MS);
+    start_node(1); /* its renewals come right behind the first one's, whose end it learns at once */
+    (void)until_all_owned(10 * SEC);
+    run(10 * SEC);
+    w.nodes[0].cut = true;
+    for (unsigned i = 0; i < 500 && owned(1) < LIMIT_BUCKETS; i++)
+        run(10 * MS);
+    CHECK_EQ(owned(1), LIMIT_BUCKETS);
+    CHECK_TRUE(w.nodes[0].suspended);
+    CHECK_FALSE(w.nodes[0].l->passed); /* it has been told no more of the store than anybody is in an outage */
+    start_node(1);
+}
+
+/* It has not asked the store yet, and does not say to the first one that it is away. */
+static void test_restarted_at_cut(void) {
+    passed_and_restarted();
+    gossip(1);
+    CHECK_TRUE(w.nodes[0].suspended);
+    run(8 * SEC);
+    CHECK_TRUE(w.nodes[0].suspended);
+    CHECK_EQ(owned(1), LIMIT_BUCKETS);
+    w.nodes[0].cut = false;
+    run(8 * SEC);
+    CHECK_EQ(owned_by_all(), LIMIT_BUCKETS);
+    world_end();
+}
+
+/* The store is away for both by then, from the start or behind its first answer: what the life before took, this one
+ * does not know. */
+static void test_restarted_in_outage(void) {
+    for (unsigned answers = 0; answers < 2; answers++) {
+        passed_and_restarted();
+        w.nodes[1].cut = !answers;
+        w.nodes[1].cut_in = answers ? 2 : 0;
+        run(10 * MS);
+        CHECK_TRUE(w.nodes[1].cut && lease_store_ok(w.nodes[1].l) == answers);
+        gossip(1);
+        CHECK_TRUE(w.nodes[0].suspended);
+        run(10 * SEC);
+        CHECK_TRUE(w.nodes[0].suspended);
+        w.nodes[0].cut = w.nodes[1].cut = false;
+        run(8 * SEC);
+        CHECK_EQ(owned_by_all(), LIMIT_BUCKETS);
+        world_end();
+    }
+}
+
 int main(void) {
     return UNIT_RUN("lease in an outage", UNIT(test_outage), UNIT(test_up_behind_outage), UNIT(test_up_and_away),
                     UNIT(test_woken_beside_cut), UNIT(test_passed_by_newcomer), UNIT(test_passed_and_renewed),
-                    UNIT(test_slept_alone));
+                    UNIT(test_slept_alone), UNIT(test_restarted_at_cut), UNIT(test_restarted_in_outage));
 }
