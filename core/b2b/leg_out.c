@@ -118,9 +118,14 @@ bool leg_reinvite(struct engine *e, struct leg *l, struct slice sdp, struct slic
     return send_reinvite(e, l, sdp, extra, e->cfg.invite_timeout_us);
 }
 
-/* Busy, or there is to be word first: looked at again soon; the wait is bounded by retry_until. */
+/* There is to be word first, or the network has just not delivered what a transfer had for it. */
+static bool is_too_soon(const struct engine *e, const struct leg *l) {
+    return e->now < leg_call(e, l)->word_until || (e->now < l->quiet_until && !leg_is_transferred(e, l));
+}
+
+/* Busy, or too soon: looked at again soon; the wait is bounded by retry_until. */
 static void try_reoffer(struct engine *e, struct leg *l) {
-    if (!leg_is_busy(l) && e->now >= leg_call(e, l)->word_until) {
+    if (!leg_is_busy(l) && !is_too_soon(e, l)) {
         l->own_invite = true;
         l->reoffer_waits = false;
         struct slice wanted = leg_str(l, LEG_SDP_WANTED), sdp = SLICE_NONE;

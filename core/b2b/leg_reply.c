@@ -122,6 +122,7 @@ static bool is_given_up_offer(const struct leg *l, const struct sip_msg *msg) {
 static bool answers_lost(struct leg *l, const struct sip_msg *msg) {
     bool lost = l->offer_lost && msg->body.n && l->oa == OA_STABLE && leg_is_up(l);
     l->offer_lost = false;
+    l->quiet_until = 0;
     return lost;
 }
 
@@ -255,8 +256,15 @@ uint64_t leg_glare_wait_us(struct engine *e, const struct leg *l) {
     return l->dlg.uac ? 2100000 + 10000 * rng_below(&e->rng, 191) : 10000 * rng_below(&e->rng, 201);
 }
 
+/* The network did not deliver its offer. That decides a transfer, but its party has refused nothing: when the transfer
+ * is over it is told what holds, as late as what is not a transfer's is tried again. After any other of ours it is told
+ * only when there is something new. */
+static bool is_transfers_lost(const struct engine *e, const struct leg *l, const struct sip_msg *msg, uint16_t status) {
+    return !msg && status == 503 && !l->late_offer && leg_is_transferred(e, l);
+}
+
 /* 491 and 500 with Retry-After: ours waits and tries again; the cap is retry_until. So does what the network did not
- * deliver, but for a transfer's, which is decided by that. */
+ * deliver, but for a transfer's. */
 static bool wait_for_retry(struct engine *e, struct leg *l, const struct sip_msg *msg, uint16_t status) {
     uint32_t after = 0;
     uint64_t wait = leg_glare_wait_us(e, l);
@@ -291,7 +299,9 @@ static struct leg_event reinvite_failed(struct engine *e, struct leg *l, const s
     l->offer_lost = !msg && !l->late_offer;
     if (!msg)
         l->lost_cseq = l->invite_cseq;
-    l->not_now = !own && (!msg || status == 491);
+    l->not_now = own ? !refresh && is_transfers_lost(e, l, msg, status) : !msg || status == 491;
+    if (own && l->not_now)
+        l->quiet_until = e->now + 8ull * e->cfg.t1_us;
     l->session_unsure = l->session_unsure || !(refresh || (own && l->late_offer));
     if (l->oa == OA_OFFER_SENT)
         oa_step(&l->oa, OA_EV_ABORT);

@@ -119,8 +119,7 @@ struct leg {
     bool no_rel100;         /* our INVITE does not offer it */
     bool refreshing;        /* the open re-INVITE is the session timer's */
     bool offer_lost;        /* the last re-INVITE had one, and was given up, unanswered: its 2xx may still come */
-    bool not_now;           /* ... or refused by 491, or agreed to late: session_unsure, but it may be told. What was
-                               ours only when there is something new */
+    bool not_now;           /* ... or refused by 491, or agreed to late: session_unsure, but it may be told */
     bool keep_on_bye;       /* a subscription outlives the INVITE usage */
     bool late_offer;        /* our open INVITE had no SDP: the ACK brings the answer */
     bool own_invite;        /* the open re-INVITE is ours, not the peer leg's */
@@ -172,6 +171,7 @@ struct leg {
     handle ack_invite; /* the re-INVITE of ours that a 2xx came to last */
     struct wheel_node timer; /* Timer C of a call, or the wait of section 14.1 */
     uint64_t retry_until;  /* leg_reoffer's, while it is not decided; else 0 */
+    uint64_t quiet_until;  /* the network did not deliver a transfer's: nobody else offers it anything before */
     uint64_t invite_until; /* the open re-INVITE's: it may ring for ever by the RFC, but not here */
     struct leg_media media;
     struct session_timer session;
