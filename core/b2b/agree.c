@@ -53,9 +53,13 @@ static struct leg *who(const struct engine *e, struct leg *a, struct leg *b) {
     struct view va, vb;
     if (is_to_be_told(a) || is_to_be_told(b))
         return is_to_be_told(a) ? a : b;
-    /* One that has just refused to hear of anything else keeps what it has. */
-    if (a->session_unsure || b->session_unsure || !view_of(e, a, &va) || !view_of(e, b, &vb))
+    if ((a->session_unsure && b->session_unsure) || !view_of(e, a, &va) || !view_of(e, b, &vb))
         return NULL;
+    /* One that has just refused to hear of anything else keeps what it has. What it says the other one hears. */
+    if (a->session_unsure)
+        va.told = vb.said;
+    if (b->session_unsure)
+        vb.told = va.said;
     struct leg *l = uninformed(&va, &vb);
     return l ? l : uninformed(&vb, &va);
 }

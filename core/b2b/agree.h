@@ -2,7 +2,8 @@
  *
  * agree: two legs that were brought together, or back together, and what each of them believes. While a transfer ran
  * either may have been held, resumed or refused by us alone; the other does not know. Each is re-offered the other's
- * description until what one may send is what the other takes.
+ * description until what one may send is what the other takes. One that has refused to hear of anything else keeps what
+ * it has, and the other one is told what that says.
  */
 #ifndef REFEREE_B2B_AGREE_H
 #define REFEREE_B2B_AGREE_H

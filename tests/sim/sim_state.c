@@ -167,14 +167,29 @@ static void check_heard(struct world *w, const struct leg *l, const struct pdlg 
         vip_check(w, l, host);
 }
 
+/* a has refused to be told. What it says itself, b, which has refused nothing, has heard. */
+static void check_heard_of(struct world *w, const struct leg *la, const struct pdlg *a, const struct leg *lb,
+                           const struct pdlg *b) {
+    if (la->direct || !la->session_unsure || lb->session_unsure || b->stubborn)
+        return;
+    if (sends(&b->mine, &b->theirs) && !(a->mine.dir & SDP_RECVONLY))
+        sim_fail(w, "one-way audio to who has refused: A has %u/%u, B has %u/%u", a->mine.dir, a->theirs.dir,
+                 b->mine.dir, b->theirs.dir);
+    uint8_t may_send = b->mine.codecs & b->theirs.codecs;
+    if (sends(&b->mine, &b->theirs) && (may_send & ~a->mine.codecs))
+        sim_fail(w, "B may send codecs %x, A, which has refused, named %x", may_send, a->mine.codecs);
+}
+
 /* What one sends the other expects, in a codec that it named. */
 static void check_views(struct world *w, const struct leg *la, const struct leg *lb) {
     const struct pdlg *a = phone_side(w, la), *b = phone_side(w, lb);
     if (!a || !b)
         return;
     /* Who has refused to be told, or asked for an offer, cannot be told. */
-    if ((la->direct || la->session_unsure || lb->session_unsure) && (a->stubborn || b->stubborn))
+    if ((la->direct || la->session_unsure || lb->session_unsure) && (a->stubborn || b->stubborn)) {
+        check_heard_of(w, la, a, lb, b);
         return;
+    }
     bool to_b = sends(&a->mine, &a->theirs), at_b = sends(&b->theirs, &b->mine);
     if (to_b != at_b)
         sim_fail(w, "one-way audio: A has %u/%u, B has %u/%u", a->mine.dir, a->theirs.dir, b->mine.dir, b->theirs.dir);
