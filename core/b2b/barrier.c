@@ -331,6 +331,21 @@ void barrier_move(struct engine *e, const struct leg *l, struct call *from, stru
     }
 }
 
+void barrier_forget_leg(struct engine *e, const struct leg *l) {
+    struct call *c = leg_call(e, l);
+    handle before = HANDLE_NONE, next;
+    for (handle self = c->held_first; self != HANDLE_NONE; self = next) {
+        struct held *h = held_get(e, self);
+        next = h->next;
+        if (h->leg != l->self) {
+            before = self;
+            continue;
+        }
+        unlink(e, c, self, before);
+        drop(e, self, h);
+    }
+}
+
 void barrier_forget(struct engine *e, struct call *c) {
     handle next;
     for (handle self = c->held_first; self != HANDLE_NONE; self = next) {

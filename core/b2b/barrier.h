@@ -53,6 +53,8 @@ bool barrier_has(const struct engine *e, const struct leg *l, const struct buf *
 void barrier_settle(struct engine *e, struct call *c);
 /* A leg goes over to another call, and what is held of it. */
 void barrier_move(struct engine *e, const struct leg *l, struct call *from, struct call *to);
+/* What is held of the leg is forgotten, unsent. */
+void barrier_forget_leg(struct engine *e, const struct leg *l);
 /* Whatever is held of the call is forgotten, unsent. */
 void barrier_forget(struct engine *e, struct call *c);
 static inline bool barrier_holds(const struct call *c) {

@@ -112,10 +112,12 @@ bool call_move_leg(struct engine *e, struct leg *l, struct call *to) {
         break;
     }
     to->legs[to->leg_count++] = l->self;
+    owner_over_moved(e, from, l, l->self);
     barrier_move(e, l, from, to);
     l->call = to->self;
     l->number = to->next_leg++;
     l->moves += l->moves < UINT8_MAX;
+    l->moved_version = to->version;
     call_changed(e, from);
     call_changed_first(e, to);
     return true;

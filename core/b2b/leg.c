@@ -320,10 +320,12 @@ void leg_free(struct engine *e, struct leg *l) {
     leg_session_stop(e, l);
     leg_give_ack(e, l);
     if (leg_str(l, DLG_CALL_ID).p) {
-        moved_leg_ended(e, l);
         recover_unindex(e, l);
         leg_unindex(e, l);
-        leg_bury(e, l);
+        if (!l->elsewhere) {
+            moved_leg_ended(e, l);
+            leg_bury(e, l);
+        }
     }
     dialog_free(&l->dlg, &e->ua);
     party_forget_leg(e, l);

@@ -246,6 +246,7 @@ static void forget(struct engine *e, struct call *c, bool along) {
     const struct transfer *t = transfer_get(e, c->transfer);
     if (t)
         transfer_tell_lost(e, t);
+    owner_over_forget(e, c);
     for (unsigned i = 0; i < c->leg_count; i++) {
         struct leg *l = leg_get(e, c->legs[i]);
         if (along)

@@ -7,6 +7,7 @@
 #include "core/b2b/media.h"
 #include "core/b2b/media_ports.h"
 #include "core/b2b/owner.h"
+#include "core/b2b/owner_over_moved.h"
 #include "core/b2b/owner_wait.h"
 #include "core/b2b/reanchor.h"
 #include "core/b2b/record.h"
@@ -17,7 +18,8 @@
  * leg at all: it was never known, and a party has hung up. Behind them the epoch since which it was known, how many
  * owners had written nothing then, and of each of those legs, in four bytes, the version in o= that its party was told
  * last. Then the dialogs of the legs that are over, the last leg's first, in two bytes each (over_dialog), 0: not
- * known; what has no room in OVER_LEN is not said. Releases of before do not say these versions and dialogs, nor read
+ * known; at most of as many as a call can have. Behind them those of these legs that live in another call, while there
+ * is room in OVER_LEN (owner_over_moved.h). Releases of before do not say these versions, dialogs and calls, nor read
  * them; some say the number of such owners only where there was one, and some nothing behind the legs.
  *
  * Of a call that is over in whole: UINT8_MAX in the place of the number, which is that of any leg; behind it, if it is
@@ -36,9 +38,10 @@
 #define BEHIND_US 200000 /* what parties say meanwhile goes so long before what we have for them: as long as it may take
                             until all that waits was tried */
 
-_Static_assert(OVER_LEN == ID_LEN + 2 * NUMBER_LEN + 1 + EPOCH_LEN + LIMIT_LEGS_PER_CALL * (NUMBER_LEN + VERSION_LEN) &&
+_Static_assert(OVER_LEN == ID_LEN + 2 * NUMBER_LEN + 1 + EPOCH_LEN + LIMIT_LEGS_PER_CALL * (NUMBER_LEN + VERSION_LEN) +
+                                           1 + 2 * OVER_MOVED_LEN &&
                    OVER_LEN <= UINT8_MAX,
-               "state.h");
+               "owner_over_state.h");
 
 static void begin(struct sbuf *b, uint64_t id, uint8_t next_leg) {
     sbuf_hex(b, id, ID_LEN);
@@ -92,34 +95,70 @@ static uint16_t over_dialog(const struct engine *e, const struct leg *l) {
 }
 
 void owner_over_keep(const struct engine *e, struct call *c, const struct leg *l) {
+    const struct over_kept *o = &c->over;
+    unsigned at = l->number % LIMIT_LEGS_PER_CALL;
+    bool lives = o->numbers[at] == l->number && o->moved[at] != HANDLE_NONE; /* it was in two calls */
+    if (!lives)
+        owner_over_moved(e, c, l, HANDLE_NONE);
+}
+
+void owner_over_moved(const struct engine *e, struct call *c, const struct leg *l, handle to) {
     unsigned at = l->number % LIMIT_LEGS_PER_CALL;
     if (!owner_is_shared(e))
         return;
-    c->over_dialogs[at] = over_dialog(e, l);
-    c->over_numbers[at] = l->number;
+    c->over.moved[at] = to;
+    c->over.dialogs[at] = over_dialog(e, l);
+    c->over.numbers[at] = l->number;
 }
 
-/* 0: not known, since it went to another call or was over long ago. */
-static uint16_t dialog_was(const struct engine *e, const struct call *c, uint64_t number) {
+struct was {
+    uint16_t dialog; /* 0: not known, since it was over long ago */
+    handle moved;
+};
+
+static struct was leg_was(const struct engine *e, const struct call *c, uint64_t number) {
     unsigned at = number % LIMIT_LEGS_PER_CALL;
     for (unsigned i = 0; i < c->leg_count; i++)
         if (leg_get(e, c->legs[i])->number == number)
-            return over_dialog(e, leg_get(e, c->legs[i]));
-    return c->over_numbers[at] == number ? c->over_dialogs[at] : 0;
+            return (struct was){ .dialog = over_dialog(e, leg_get(e, c->legs[i])) };
+    return c->over.numbers[at] == number ? (struct was){ c->over.dialogs[at], c->over.moved[at] } : (struct was){ 0 };
+}
+
+/* Behind DIALOG_MARK: of those legs, the last one first. */
+static void say_legs(const struct engine *e, const struct was *legs, const uint8_t *numbers, unsigned n,
+                     struct sbuf *b) {
+    struct over_moved x;
+    bool any = false;
+    sbuf_char(b, DIALOG_MARK);
+    for (unsigned i = 0; i < n; i++) {
+        bool lives = over_moved_lives(e, legs[i].moved, &x);
+        say_number(b, lives ? over_moved_mask(legs[i].dialog) : legs[i].dialog, DIALOG_LEN);
+    }
+    for (unsigned i = 0; i < n; i++)
+        if (over_moved_lives(e, legs[i].moved, &x))
+            any = over_moved_say(b, numbers[i], &x, any);
 }
 
 static void say_dialogs(const struct engine *e, const struct call *c, uint64_t next_leg, struct slice living,
                         struct sbuf *b) {
-    sbuf_char(b, DIALOG_MARK);
-    for (uint64_t n = next_leg; n-- > 0 && b->n + DIALOG_LEN <= OVER_LEN;)
-        if (!is_among(living, n))
-            say_number(b, dialog_was(e, c, n), DIALOG_LEN);
+    struct was legs[LIMIT_LEGS_PER_CALL];
+    uint8_t numbers[LIMIT_LEGS_PER_CALL];
+    unsigned count = 0;
+    for (uint64_t n = next_leg; n-- > 0 && count < LIMIT_LEGS_PER_CALL;)
+        if (!is_among(living, n)) {
+            numbers[count] = (uint8_t)n;
+            legs[count++] = leg_was(e, c, n);
+        }
+    say_legs(e, legs, numbers, count, b);
 }
 
 struct over_legs owner_over_legs(const struct engine *e, const struct call *c) {
     struct over_legs legs = { .next_leg = owner_is_shared(e) ? c->next_leg : 0 };
-    for (unsigned i = 0; i < LIMIT_LEGS_PER_CALL && i < legs.next_leg; i++)
-        legs.dialogs[i] = dialog_was(e, c, legs.next_leg - 1 - i);
+    for (unsigned i = 0; i < LIMIT_LEGS_PER_CALL && i < legs.next_leg; i++) {
+        struct was w = leg_was(e, c, legs.next_leg - 1 - i);
+        legs.dialogs[i] = w.dialog;
+        legs.moved[i] = w.moved;
+    }
     return legs;
 }
 
@@ -145,8 +184,7 @@ static void say(struct engine *e, uint32_t to, const struct call *c, uint8_t nex
             say_number(&b, l->media.version, VERSION_LEN);
     }
     struct slice living = slice_of(text + ID_LEN + NUMBER_LEN, b.n - ID_LEN - NUMBER_LEN);
-    if (b.n < OVER_LEN)
-        say_dialogs(e, c, next_leg, living, &b);
+    say_dialogs(e, c, next_leg, living, &b);
     peer_send(e, PEER_OVER, to, bucket, sbuf_slice(&b));
 }
 
@@ -160,17 +198,22 @@ void owner_over_say_twice(struct engine *e, uint32_t to, const struct call *c, u
 }
 
 void owner_over_say_all(struct engine *e, uint32_t to, uint16_t bucket, uint64_t id, const struct over_legs *legs) {
-    char text[ID_LEN + NUMBER_LEN + 2 + LIMIT_LEGS_PER_CALL * DIALOG_LEN];
+    struct was was[LIMIT_LEGS_PER_CALL];
+    uint8_t numbers[LIMIT_LEGS_PER_CALL];
+    unsigned n = 0;
+    char text[OVER_LEN];
     struct sbuf b = sbuf_on(text, sizeof text);
     if (to == PEER_NONE)
         return;
     begin(&b, id, UINT8_MAX);
-    if (legs->next_leg) {
-        say_number(&b, legs->next_leg, 1);
-        sbuf_char(&b, DIALOG_MARK);
+    for (; n < LIMIT_LEGS_PER_CALL && n < legs->next_leg; n++) {
+        was[n] = (struct was){ legs->dialogs[n], legs->moved[n] };
+        numbers[n] = (uint8_t)(legs->next_leg - 1 - n);
     }
-    for (unsigned i = 0; i < LIMIT_LEGS_PER_CALL && i < legs->next_leg; i++)
-        say_number(&b, legs->dialogs[i], DIALOG_LEN);
+    if (n) {
+        say_number(&b, legs->next_leg, 1);
+        say_legs(e, was, numbers, n, &b);
+    }
     peer_send(e, PEER_OVER, to, bucket, sbuf_slice(&b));
 }
 
@@ -252,6 +295,20 @@ static uint16_t dialog_said(struct slice numbers, uint64_t next_leg, uint64_t nu
     return (uint16_t)said;
 }
 
+/* Of a leg that lives in another call there. */
+static bool moved_said(struct slice numbers, uint64_t next_leg, uint64_t number, struct over_moved *x) {
+    struct slice rest = dialogs_of(numbers);
+    uint64_t said;
+    unsigned count = 0;
+    for (uint64_t n = next_leg; n-- > 0 && count < LIMIT_LEGS_PER_CALL;)
+        if (!is_among(numbers, n)) {
+            count++;
+            if (!bytes_of(&rest, DIALOG_LEN, &said))
+                return false;
+        }
+    return over_moved_said(rest, number, x);
+}
+
 /* It was called anew here, and another phone has answered, or the same one once more; or both have given the number to
  * a new leg. What still rings has no tag yet that is sure to be its last. */
 static bool is_another(const struct engine *e, const struct leg *l, uint64_t next_leg, struct slice numbers) {
@@ -289,24 +346,39 @@ static struct leg_event over(struct engine *e, struct leg *l) {
     return leg_lost(e, l, SLICE_NONE);
 }
 
+static void end_leg(struct engine *e, struct leg *l) {
+    trace_text(&e->trace, TRACE_INFO, "call", leg_call(e, l)->id, l->number, SL("over, says its former owner"));
+    metrics_add(&e->metrics, M_legs_over, 1);
+    struct leg_event ev = over(e, l);
+    engine_leg_event(e, l, &ev);
+}
+
+/* True: it is not over, but in another call there. It goes if that one is another engine's, and the dialog is the same;
+ * what still rings is none that is in any call. */
+static bool is_moved(struct engine *e, struct leg *l, uint64_t next_leg, struct slice living) {
+    struct over_moved x;
+    if (!leg_is_live(l) || !moved_said(living, next_leg, l->number, &x))
+        return false;
+    if (over_moved_unmask(dialog_said(living, next_leg, l->number)) == over_dialog(e, l))
+        (void)over_moved_leave(e, l, &x);
+    return true;
+}
+
 static void end_those(struct engine *e, const struct call *c, uint64_t next_leg, struct slice living) {
     handle legs[LIMIT_LEGS_PER_CALL];
-    uint64_t id = c->id;
     unsigned n = 0;
     for (unsigned i = 0; i < c->leg_count; i++) {
         const struct leg *l = leg_get(e, c->legs[i]);
-        if (leg_is_live(l) && l->number < next_leg && !is_among(living, l->number) &&
-            !is_another(e, l, next_leg, living))
+        if (leg_is_live(l) && l->number < next_leg && !is_among(living, l->number))
             legs[n++] = l->self;
     }
+    for (unsigned i = 0; i < n; i++) /* before a peer ends, which would hang up on it */
+        if (is_moved(e, leg_get(e, legs[i]), next_leg, living))
+            legs[i] = HANDLE_NONE;
     for (unsigned i = 0; i < n; i++) {
         struct leg *l = leg_get(e, legs[i]);
-        if (!leg_is_live(l))
-            continue;
-        trace_text(&e->trace, TRACE_INFO, "call", id, l->number, SL("over, says its former owner"));
-        metrics_add(&e->metrics, M_legs_over, 1);
-        struct leg_event ev = over(e, l);
-        engine_leg_event(e, l, &ev);
+        if (leg_is_live(l) && !is_another(e, l, next_leg, living))
+            end_leg(e, l);
     }
 }
 
@@ -415,12 +487,15 @@ bool owner_over_awaits(struct engine *e, const struct event *in, const struct si
 }
 
 /* They were told to send to that one's ports. */
-static void tell_again(struct engine *e, struct call *c, struct slice numbers) {
+static void tell_again(struct engine *e, struct call *c, uint64_t next_leg, struct slice numbers) {
+    struct over_moved x;
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("was another node's: its parties are told again"));
     for (unsigned i = 0; i < c->leg_count; i++) {
         struct leg *l = leg_get(e, c->legs[i]);
         if (leg_is_up(l))
             outrun_version(l, numbers);
+        if (leg_is_up(l) && moved_said(numbers, next_leg, l->number, &x) && x.version > l->media.version)
+            l->media.version = x.version;
         if (leg_is_up(l) && media_open_count(l) && come_back(e, l))
             reanchor(e, l);
     }
@@ -462,7 +537,7 @@ static bool take(struct engine *e, uint16_t bucket, struct slice bytes) {
         end_those(e, c, next_leg, bytes);
     c = undone ? call_find(e, id) : NULL;
     if (c)
-        tell_again(e, c, bytes);
+        tell_again(e, c, next_leg, bytes);
     return true;
 }
 

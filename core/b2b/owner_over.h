@@ -4,7 +4,8 @@
  * from an older record. A dialog that has ended does not come back, so who ended it may say so whenever it learns who
  * has its bucket now: when it forgets the call, or when the store refuses what it has tried to write since. Its
  * successor may have called a phone anew by that record, and have another dialog with it under the same number: by the
- * tags of what is over, which the word tells by a hash of them, that one is left alone.
+ * tags of what is over, which the word tells by a hash of them, that one is left alone. So is what has gone to another
+ * call meanwhile (owner_over_moved.h).
  *
  * The same word tells who owns a call that it has known since before that another engine has had it meanwhile, by a
  * claim that a promoted server had not seen. What that one told the parties is undone: each leg goes on
@@ -22,14 +23,12 @@
 
 /* A leg of the call that is freed, and is over: what it was is kept for the word. */
 void owner_over_keep(const struct engine *e, struct call *c, const struct leg *l);
-/* What the last legs of a call that is over were, the last one first, 0: not known; and the number that its next leg
- * would have had, 0: nothing is known. */
-struct over_legs {
-    uint16_t dialogs[LIMIT_LEGS_PER_CALL];
-    uint8_t next_leg;
-};
+/* The leg leaves the call, and is in another one, by that handle; HANDLE_NONE: it is over. */
+void owner_over_moved(const struct engine *e, struct call *c, const struct leg *l, handle to);
+/* The call goes from here, and another engine has it, by its record. */
+void owner_over_forget(struct engine *e, const struct call *c);
 struct over_legs owner_over_legs(const struct engine *e, const struct call *c);
-/* To engine `to`, if one is known: of this call those legs are over that are not there any more. */
+/* To engine `to`, if one is known: of this call those legs are over that are not there any more, nor in another. */
 void owner_over_say(struct engine *e, uint32_t to, const struct call *c);
 /* Engine `to` has the call in that bucket, and it has been gone on with here too, from a record of before: what was
  * told its parties here is undone there, whatever the epochs. */

@@ -4,6 +4,7 @@
 #include "core/b2b/leg.h"
 #include "core/b2b/media.h"
 #include "core/b2b/media_ports.h"
+#include "core/b2b/owner_over.h"
 #include "core/b2b/record_read.h"
 #include "core/sip/token.h"
 
@@ -206,14 +207,16 @@ static void hand_over(struct engine *e, struct leg *from, struct leg *to) {
     }
 }
 
-static void bury(struct engine *e, struct leg *l) {
+static void bury(struct engine *e, struct leg *l, const struct leg *living) {
     struct call *c = leg_call(e, l);
     leg_stop_ok(e, l);
     wheel_cancel(&e->wheel, &l->timer);
     wheel_cancel(&e->wheel, &l->session_timer);
     l->state = LEG_DEAD;
-    if (c)
+    if (c) {
+        owner_over_moved(e, c, l, living->self);
         call_changed(e, c);
+    }
 }
 
 static void name_instead(struct transfer *t, handle from, handle to) {
@@ -242,7 +245,7 @@ static bool is_settled(struct decoder *x, struct leg *l, struct leg *other) {
         return false;
     if (here) {
         hand_over(x->e, l, other);
-        bury(x->e, l);
+        bury(x->e, l, other);
         return true;
     }
     if (leg_call(x->e, other)->resuming)
@@ -251,7 +254,7 @@ static bool is_settled(struct decoder *x, struct leg *l, struct leg *other) {
         media_close(x->e, other);
     leg_unindex(x->e, other);
     follow(x->e, other, l);
-    bury(x->e, other);
+    bury(x->e, other, l);
     return leg_index(x->e, l);
 }
 

@@ -16,6 +16,7 @@
 #include "core/b2b/leg_fsm.h"
 #include "core/b2b/load.h"
 #include "core/b2b/move_left.h"
+#include "core/b2b/owner_over_state.h"
 #include "core/b2b/owner_wait.h"
 #include "core/b2b/record_format.h"
 #include "core/b2b/sdp_memo.h"
@@ -134,6 +135,7 @@ struct leg {
     bool echo;
     bool adopted;           /* its open INVITE is a former owner's, and no response has come */
     uint8_t moves;          /* from one call to another */
+    bool elsewhere;         /* it goes here, and lives in a call of another engine: owner_over_moved.h */
     bool direct;            /* its media does not come here: see media.h */
     bool keys_withdrawn;    /* its party refused keys beside RTP; see media_srtp.h */
     bool holds_here;        /* its hold was answered by us: the other party hears music */
@@ -181,6 +183,7 @@ struct leg {
     uint64_t ended_us;     /* 0: its session lives */
     uint16_t final_status; /* of its first INVITE, whoever answered it; 0: none yet */
     uint32_t taken_cseq;   /* what our last request's was by the record that it was read from */
+    uint64_t moved_version; /* of the record of the call that it came to, then: the next one has it */
     uint32_t heard_cseq;   /* and what the party's was: that one may come again */
 };
 
@@ -226,8 +229,7 @@ struct call {
     uint64_t taken_us;
     uint64_t read_version;    /* 0: it was not read here: move_left.h */
     uint64_t epoch;           /* of its bucket when it began, was read or arrived here; owner_over.h */
-    uint16_t over_dialogs[LIMIT_LEGS_PER_CALL]; /* of the last legs that were freed, 0: none; owner_over.h */
-    uint8_t over_numbers[LIMIT_LEGS_PER_CALL];
+    struct over_kept over;    /* owner_over.h */
     uint64_t word_until;      /* until then we offer its parties nothing: another engine may have; owner_over.h */
     bool word_holds;          /* ... and a request of theirs waits for that */
     handle held_first, held_last; /* struct held, in the order of sending */
@@ -439,30 +441,6 @@ struct owners {
     uint8_t reread[LIMIT_BUCKETS]; /* enum reread */
 };
 
-/* owner_over.h: what was heard of calls that are still being read. */
-#define OVERS_MAX 64
-#define OVER_LEN (16 + 4 + 17 + LIMIT_LEGS_PER_CALL * 6)
-struct overs {
-    uint32_t used;
-    struct wheel_node timer;
-    struct over {
-        uint64_t until_us;
-        uint16_t bucket;
-        uint8_t len;
-        char text[OVER_LEN];
-    } items[OVERS_MAX];
-};
-
-/* owner_over.h: calls that nobody knows here, of which a party has hung up; where there is no room an old one goes. */
-#define HANG_UPS_MAX 64
-struct hang_ups {
-    uint32_t used, oldest;
-    struct hang_up {
-        uint64_t call;
-        uint16_t bucket;
-    } items[HANG_UPS_MAX];
-};
-
 /* moved.h */
 #define MOVED_ENDED_MAX 64
 struct moved {
@@ -536,6 +514,7 @@ struct engine {
     struct owner_wait wait;
     struct overs overs;
     struct hang_ups hang_ups;
+    struct over_moved *over_moved; /* by place in the pool of legs; owner_over_moved.h */
     struct lefts arrivals, left_elsewhere; /* that are here, and that others have */
     struct wheel_node left_timer;          /* of arrivals */
     struct moved moved;

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/b2b/owner_over_moved.h"
+
+#include "core/b2b/barrier.h"
+#include "core/b2b/call.h"
+#include "core/b2b/leg.h"
+#include "core/b2b/media.h"
+#include "core/b2b/moved.h"
+#include "core/b2b/owner.h"
+#include "core/b2b/recover.h"
+
+#define MARK '>'
+
+void over_moved_init(struct engine *e, struct arena *a) {
+    e->over_moved = e->cfg.shared ? arena_take(a, e->legs.count * sizeof *e->over_moved) : NULL;
+}
+
+/* Of a call that has been read with it the first version was stored. */
+static struct over_moved place_of(const struct engine *e, const struct leg *l) {
+    const struct call *c = leg_call(e, l);
+    struct over_moved x = { .leg = l->self, .call = c->id, .version = (uint32_t)l->media.version };
+    x.bucket = c->stored > l->moved_version ? c->bucket : OVER_NOWHERE;
+    return x;
+}
+
+void owner_over_forget(struct engine *e, const struct call *c) {
+    for (unsigned i = 0; i < c->leg_count && e->over_moved; i++) {
+        const struct leg *l = leg_get(e, c->legs[i]);
+        if (l->moves && leg_is_live(l))
+            e->over_moved[(uint32_t)l->self] = place_of(e, l);
+    }
+}
+
+bool over_moved_lives(const struct engine *e, handle leg, struct over_moved *x) {
+    const struct leg *l = leg_get(e, leg);
+    if (leg == HANDLE_NONE || !e->over_moved)
+        return false;
+    *x = l && !l->elsewhere ? place_of(e, l) : e->over_moved[(uint32_t)leg];
+    return x->leg == leg && (!l || l->elsewhere || leg_is_live(l));
+}
+
+/* ---- the word ---- */
+
+/* As bytes, the most significant one first. */
+static void say(struct sbuf *b, uint64_t v, unsigned bytes) {
+    while (bytes-- > 0)
+        sbuf_char(b, (char)(v >> 8 * bytes));
+}
+
+static uint64_t take(struct slice *in, unsigned bytes) {
+    uint64_t v = 0;
+    for (unsigned i = 0; i < bytes; i++)
+        v = v << 8 | (uint8_t)in->p[i];
+    *in = slice_of(in->p + bytes, in->n - bytes);
+    return v;
+}
+
+bool over_moved_say(struct sbuf *b, uint64_t number, const struct over_moved *x, bool any) {
+    if (b->n + !any + OVER_MOVED_LEN > OVER_LEN)
+        return any;
+    if (!any)
+        sbuf_char(b, MARK);
+    say(b, number, 1);
+    say(b, x->bucket, 2);
+    say(b, x->call, 8);
+    say(b, x->version, 4);
+    return true;
+}
+
+bool over_moved_said(struct slice rest, uint64_t number, struct over_moved *x) {
+    if (!rest.n || *rest.p != MARK)
+        return false;
+    rest = slice_of(rest.p + 1, rest.n - 1);
+    while (rest.n >= OVER_MOVED_LEN) {
+        bool found = take(&rest, 1) == number;
+        x->bucket = (uint16_t)take(&rest, 2);
+        x->call = take(&rest, 8);
+        x->version = (uint32_t)take(&rest, 4);
+        if (found)
+            return true;
+    }
+    return false;
+}
+
+/* ---- a leg that another engine acts for ---- */
+
+/* What it had open is that one's, and what has not gone out yet is not to. */
+static void drop_open(struct engine *e, struct leg *l) {
+    uint32_t cursor = 0;
+    handle h;
+    for (struct txn *t; (t = pool_next(&e->txns.pool, &cursor, &h));)
+        if (t->ctx == l->self || h == l->invite_in || h == l->update_in)
+            txn_drop(&e->txns, h);
+    l->invite_in = l->invite_out = l->update_in = HANDLE_NONE;
+    barrier_forget_leg(e, l);
+}
+
+static void leave(struct engine *e, struct leg *l) {
+    drop_open(e, l);
+    media_close(e, l);
+    leg_session_stop(e, l);
+    leg_stop_ok(e, l);
+    leg_rel_stop(e, l);
+    leg_early_free(e, l);
+    wheel_cancel(&e->wheel, &l->timer);
+    l->state = LEG_DEAD;
+    l->elsewhere = true;
+    call_changed(e, leg_call(e, l));
+}
+
+/* Where its call's bucket is ours the record has been read: it does not have the leg, or is settled with this one. */
+bool over_moved_leave(struct engine *e, struct leg *l, const struct over_moved *x) {
+    struct call *c = leg_call(e, l);
+    bool here = x->bucket >= LIMIT_BUCKETS || owner_is_mine(e, x->bucket) ||
+                e->owners.of[x->bucket] == OWNER_LOADING;
+    if (here || !moved_put_leg(e, l, c->bucket, x->bucket, x->call))
+        return false;
+    owner_over_moved(e, c, l, l->self);
+    e->over_moved[(uint32_t)l->self] = *x;
+    e->over_moved[(uint32_t)l->self].leg = l->self;
+    trace_text(&e->trace, TRACE_INFO, "call", c->id, l->number, SL("in a call of another node, says its former owner"));
+    leave(e, l);
+    engine_leg_event(e, l, &(struct leg_event){ .kind = LEG_EV_GONE, .status = 408 });
+    return true;
+}
