@@ -444,8 +444,8 @@ void check_died(struct world *w);
 void check_unwritten(struct world *w, const struct event *ev, bool arrived);
 /* Word of call `id` has come to w->e from an owner by a claim that a promoted server has not seen. */
 void check_undone(struct world *w, uint64_t id);
-/* w->e hears a former owner's word of the call: what was called anew since, and lives, is not ended by it. Around that
- * step; not of one that is kept until it is sure whose the call is. */
+/* w->e hears a former owner's word of the call: what lives is not ended by it. Around that step; not of one that is
+ * kept until it is sure whose the call is. */
 void check_over_begins(struct world *w, uint64_t id);
 void check_over_ends(struct world *w);
 const struct leg *leg_of_tag(const struct engine *e, struct slice call_id, struct slice tag);

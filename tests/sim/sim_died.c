@@ -262,7 +262,8 @@ static struct {
     unsigned n;
     struct {
         handle leg;
-        bool lives, anew;
+        uint64_t key;
+        bool lives;
     } legs[LIMIT_LEGS_PER_CALL];
 } told;
 
@@ -276,12 +277,6 @@ static bool lives(struct world *w, const struct leg *l) {
            check_dialog(w, key_of(l))->bye_tag != sim_hash(leg_str(l, DLG_REMOTE_TAG));
 }
 
-/* An owner has hung up on that leg in another dialog: it was called anew, and the word is of the former one. */
-static bool is_anew(struct world *w, const struct leg *l) {
-    uint64_t tag = check_dialog(w, key_of(l))->bye_tag;
-    return tag && tag != sim_hash(leg_str(l, DLG_REMOTE_TAG));
-}
-
 /* A caller that has an answer, of which the record that we go on by does not know, is one of those, too. */
 void check_over_begins(struct world *w, uint64_t id) {
     uint32_t cursor = 0;
@@ -292,20 +287,30 @@ void check_over_begins(struct world *w, uint64_t id) {
         if (!leg_is_live(l) || calls || call_get(w->e, l->call)->id != id || told.n == LIMIT_LEGS_PER_CALL)
             continue;
         told.legs[told.n].leg = h;
-        told.legs[told.n].anew = is_anew(w, l);
+        told.legs[told.n].key = key_of(l);
         told.legs[told.n++].lives = lives(w, l);
     }
 }
 
-/* Of one that went to another call it says too that it is over, and that call may have been lost. */
+/* It has gone without a word, since it is in a call that another engine has. */
+static bool has_left(const struct world *w, handle leg, uint64_t key) {
+    static struct dialogs others;
+    others.n = 0;
+    for (unsigned i = 0; i < w->cluster->n; i++)
+        if (w->cluster->node[i].runs && w->cluster->node[i].e != w->e)
+            add_well(&others, w->cluster->node[i].e);
+    return !leg_get(w->e, leg) && has(&others, key);
+}
+
 void check_over_ends(struct world *w) {
-    unsigned ended = 0, lived = 0, anew = 0;
+    unsigned ended = 0, lived = 0;
     for (unsigned i = 0; i < told.n; i++) {
         bool live = leg_is_live(leg_get(w->e, told.legs[i].leg));
-        ended += !live;
-        lived += !live && told.legs[i].lives;
-        anew += !live && told.legs[i].anew;
+        if (live || has_left(w, told.legs[i].leg, told.legs[i].key))
+            continue;
+        ended++;
+        lived += told.legs[i].lives;
     }
-    if (anew && ended == lived)
+    if (ended && ended == lived)
         sim_fail(w, "a former owner's word has ended dialogs that nobody had hung up on");
 }
