@@ -4,10 +4,11 @@
 
 Relays side by side in one run: the bare wire, a bare hop (ends.bpf.c: each frame goes back as it came, so this is what
 a second passage of a veth costs whoever relays), refereed by tc, by XDP, in user space, and rtpengine (user space, one
-thread). Each has a network namespace and a veth of its own to the parties' namespace; all have the same calls up. Then,
+thread). By tc packets go straight to the other end of the veth; "device" is tc where something queues at our end (a
+pfifo), so that they leave by the device, as they must by a network card. Each has a network namespace and a veth of its own to the parties' namespace; all have the same calls up. Then,
 for each number of calls and each rate (0: as many as go), one after the other and again: A B A B. Relay on CPU 0, load
 generator on CPU 1, both before all else there (SCHED_FIFO). 300000 packets a second are more than a relay in user space
-takes. Five and a half minutes.
+takes. Six and a half minutes.
 
 Memory: resident with so many calls up, their transactions of the last 32 s too, less that of the idle daemon. The
 media's own part is what refereed in user space has more than another one that has the same calls with media.anchor no.
@@ -37,7 +38,7 @@ from calls import Ng, Sip
 B = os.environ.get("B", "build/gcc")
 OUT = f"{B}/bench-relay"
 NAME = f"rb{os.getpid()}"
-RELAYS = ("wire", "tc", "xdp", "user", "rtpengine", "hop")
+RELAYS = ("wire", "tc", "xdp", "user", "rtpengine", "hop", "device")
 # For its memory only: the same calls as `user`, and their media does not come here.
 UNANCHORED = "sip only"
 # Before whatever else runs here.
@@ -85,6 +86,8 @@ class Relay:
             sh(f"ip link set dev {self.device} xdpdrv obj {OUT}/ends.o sec xdp")
         if self.kind == "hop":
             self.ingress(f"tc -n {self.space}", "hop")
+        if self.kind == "device":
+            sh(f"tc -n {self.space} qdisc add dev {self.device} root pfifo")
 
     def ingress(self, tc, program):
         sh(f"{tc} qdisc add dev {self.device} clsact")
@@ -96,7 +99,7 @@ class Relay:
                     f"--listen-ng={self.there}:2223", f"--port-min={PORTS[0]}", f"--port-max={PORTS[1]}",
                     "--timeout=7200", "--silent-timeout=7200", "--log-stderr", "--log-level=3", "--no-fallback"]
         config = f"{OUT}/{self.kind}.yaml"
-        mode = self.kind if self.kind in ("tc", "xdp") else "off"
+        mode = {"tc": "tc", "device": "tc", "xdp": "xdp"}.get(self.kind, "off")
         anchor = "no" if self.kind == UNANCHORED else "yes"
         with open(config, "w", encoding="ascii") as f:
             f.write(f"""version: 1
@@ -234,9 +237,10 @@ def ratios(rows):
     for calls, rate in sorted({(r["calls"], r["rate"]) for r in rows}):
         by = {r["relay"]: r for r in rows if (r["calls"], r["rate"]) == (calls, rate)}
         if "rtpengine" in by:
-            parts = [f"{k} {by['rtpengine']['ns'] / by[k]['ns']:.1f}" for k in ("tc", "xdp", "user")
+            parts = [f"{k} {by['rtpengine']['ns'] / by[k]['ns']:.1f}" for k in ("tc", "device", "xdp", "user")
                      if k in by and by[k]["ns"] > 0 and by["rtpengine"]["ns"] > 0] or ["(too little came through)"]
-            p99 = [f"{k} {by[k]['p99_us'] - by['wire']['p99_us']:+.0f}" for k in ("hop", "tc", "xdp") if k in by]
+            p99 = [f"{k} {by[k]['p99_us'] - by['wire']['p99_us']:+.0f}" for k in ("hop", "tc", "device", "xdp")
+                   if k in by]
             lines.append(f"{calls:5} calls, {rate or 'all'} pps: rtpengine costs so many times as much as "
                          f"{', '.join(parts)}; p99 against the wire's, us: {', '.join(p99)}")
     return lines
@@ -327,7 +331,7 @@ def main():
     parser.add_argument("--rates", type=numbers, default=[50000, 150000, 300000])
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--passes", type=int, default=2)
-    parser.add_argument("--relays", default="wire,hop,tc,xdp,user,rtpengine")
+    parser.add_argument("--relays", default="wire,hop,tc,device,xdp,user,rtpengine")
     options = parser.parse_args()
     kinds = options.relays.split(",")
     if not shutil.which("rtpengine") and "rtpengine" in kinds:
