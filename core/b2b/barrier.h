@@ -46,7 +46,7 @@ void barrier_send(struct engine *e, const struct leg *l, enum hold how, struct b
 /* record_resume of a call that has just been read, behind the record that counts the attempt. */
 void barrier_resume(struct engine *e, struct call *c);
 
-/* True while a datagram like this of the leg is held. */
+/* True while a datagram or a request like this of the leg is held. */
 bool barrier_has(const struct engine *e, const struct leg *l, const struct buf *b);
 /* At the end of the step, when the call's record was written if it had changed: what waits knows for which version, and
  * what may go goes. */

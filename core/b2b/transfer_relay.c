@@ -2,6 +2,7 @@
 /* Relayed transfer: the REFER crosses to the transferee with a Refer-To that leads back to us: a token of ours as user
  * part, good once, for a minute, for that party only. Its INVITE then is an ordinary call to the Refer-To URI, or takes
  * over the consultation. NOTIFYs cross back with the id of the transferor's REFER. */
+#include "core/b2b/barrier.h"
 #include "core/b2b/bridge.h"
 #include "core/b2b/call.h"
 #include "core/b2b/cdr.h"
@@ -323,22 +324,33 @@ static void answer_notify(struct engine *e, struct leg *a, handle txn, uint16_t 
     wire_respond(e, txn, NULL, &r, a);
 }
 
-/* 0, or what it is answered with. Without an id it may be of a REFER of before (RFC 3515, 2.4.6): then it is a copy of
- * what another owner has answered. */
-static uint16_t notify_refused(const struct transfer *t, const struct sip_msg *msg) {
+/* Our REFER waits for its record: the transferee has not got it. */
+static bool is_held(const struct engine *e, const struct transfer *t, const struct leg *a) {
+    const struct txn *x = txn_get(&e->txns, t->relay_txn);
+    const struct txn_open *o = x ? txn_open_of(x) : NULL;
+    return o && barrier_has(e, a, o->request);
+}
+
+/* 0, or what it is answered with. Without an id it may be of a REFER of before (RFC 3515, 2.4.6): a copy of what
+ * another owner has answered, or of one that has failed here though the transferee carries it out: its answer was lost,
+ * or the network said that nobody was there. */
+static uint16_t notify_refused(const struct engine *e, const struct transfer *t, const struct leg *a,
+                               const struct sip_msg *msg) {
     struct sip_event package;
     uint64_t id = t->relay_cseq;
     if (sip_event_parse(sip_hdr_value(msg, SIP_H_EVENT), &package) < 0 || !slice_ieq(package.package, SL("refer")))
         return 481;
+    if (!package.id.p && t->relay_behind && msg->cseq <= t->relay_behind) /* a first one may be 0 */
+        return 200;
     if (!package.id.p)
-        return !t->relay_behind || msg->cseq > t->relay_behind ? 0 : 200; /* a first one may be 0 */
+        return is_held(e, t, a) ? 481 : 0;
     return slice_u64(package.id, UINT32_MAX, &id) && id == t->relay_cseq ? 0 : 481;
 }
 
 /* The body keeps its status line only: what else a sipfrag may hold would tell the one side about the other. */
 static void pass_notify(struct engine *e, struct transfer *t, struct leg *a, const struct leg_event *ev) {
     struct leg *b = leg_get(e, t->transferor);
-    uint16_t status = 0, refused = leg_is_up(b) ? notify_refused(t, ev->msg) : 481;
+    uint16_t status = 0, refused = leg_is_up(b) ? notify_refused(e, t, a, ev->msg) : 481;
     struct slice reason, state = sip_hdr_value(ev->msg, SIP_H_SUBSCRIPTION_STATE);
     if (refused) {
         answer_notify(e, a, ev->txn, refused);
