@@ -37,8 +37,8 @@ void nexthop_close(struct nexthops *t);
 /* src: the address it is to leave from; ADDR_NONE: the kernel's choice. False: no route, a route to this machine
  * itself, or one by a device that is not Ethernet. */
 bool nexthop_find(struct nexthops *t, const struct addr *dst, const struct addr *src, struct nexthop *out);
-/* It leaves by a veth device that queues nothing, and whose other end is in another network namespace: what is put in at
- * that end arrives as if it had been sent. As the kernel said within the last 2 s. */
+/* It leaves by a veth device that queues nothing, and whose other end is in another network namespace: what is put in
+ * at that end arrives as if it had been sent. As the kernel said within the last 2 s. */
 bool nexthop_is_pair(struct nexthops *t, const struct nexthop *n);
 /* Its MAC and our device's. False: not known. The kernel answers about neighbours under a lock that whoever changes its
  * networks holds, maybe for long: ask only where the MAC is needed. */
