@@ -5,10 +5,10 @@
 Relays side by side in one run: the bare wire, a bare hop (ends.bpf.c: each frame goes back as it came, so this is what
 a second passage of a veth costs whoever relays), refereed by tc, by XDP, in user space, and rtpengine (user space, one
 thread). By tc packets go straight to the other end of the veth; "device" is tc where something queues at our end (a
-pfifo), so that they leave by the device, as they must by a network card. Each has a network namespace and a veth of its own to the parties' namespace; all have the same calls up. Then,
-for each number of calls and each rate (0: as many as go), one after the other and again: A B A B. Relay on CPU 0, load
-generator on CPU 1, both before all else there (SCHED_FIFO). 300000 packets a second are more than a relay in user space
-takes. Six and a half minutes.
+pfifo), so that they leave by the device, as they must by a network card. Each has a network namespace and a veth of its
+own to the parties' namespace; all have the same calls up. Then, for each number of calls and each rate (0: as many as
+go), one after the other and again: A B A B. Relay on CPU 0, load generator on CPU 1, both before all else there
+(SCHED_FIFO). 300000 packets a second are more than a relay in user space takes. Six and a half minutes.
 
 Memory: resident with so many calls up, their transactions of the last 32 s too, less that of the idle daemon. The
 media's own part is what refereed in user space has more than another one that has the same calls with media.anchor no.
