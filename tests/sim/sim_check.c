@@ -44,9 +44,13 @@ static struct seen_dialog *dialog_of(struct world *w, struct slice call_id, stru
 
 /* ---- branches: no answer to an unknown one ---- */
 
-static uint64_t branch_key(const struct sip_msg *m) {
+static uint64_t branch_key_of(const struct sip_msg *m, enum sip_method method) {
     /* Phones count their branches each by itself. */
-    return sim_mix(sim_hash(m->via.branch) ^ sim_hash(m->call_id), m->is_request ? m->method : m->cseq_method) | 1;
+    return sim_mix(sim_hash(m->via.branch) ^ sim_hash(m->call_id), method) | 1;
+}
+
+static uint64_t branch_key(const struct sip_msg *m) {
+    return branch_key_of(m, m->is_request ? m->method : m->cseq_method);
 }
 
 static bool branch_seen(struct world *w, uint64_t key, bool add) {
@@ -115,6 +119,20 @@ static void check_sdp(struct world *w, struct seen_dialog *d, struct slice sdp) 
 
 /* ---- in ---- */
 
+/* The ACK to a refusal has the branch of its INVITE (RFC 3261 section 17.1.1.3), and says nothing of a 2xx, though it
+ * has that one's number where a peer sends an INVITE with the CSeq of before. Only who has refused that INVITE knows:
+ * an owner behind it takes it for the ACK to the 2xx. */
+static void in_ack(struct world *w, struct seen_dialog *d, const struct sip_msg *m) {
+    bool refused = branch_seen(w, branch_key_of(m, SIP_M_INVITE) ^ 16, false);
+    if (refused && txn_knows_invite(&w->e->txns, m))
+        return;
+    d->acked_cseq = m->cseq;
+    if (m->cseq != d->ok_cseq)
+        return;
+    d->ok_at = 0;
+    d->ok_cseq = refused ? d->ok_cseq : 0;
+}
+
 static void in_request(struct world *w, const struct sip_msg *m) {
     uint64_t key = branch_key(m);
     bool again = branch_seen(w, key, m->method != SIP_M_ACK);
@@ -130,9 +148,7 @@ static void in_request(struct world *w, const struct sip_msg *m) {
         return;
     struct seen_dialog *d = dialog_of(w, m->call_id, m->to_tag);
     if (m->method == SIP_M_ACK)
-        d->acked_cseq = m->cseq;
-    if (m->method == SIP_M_ACK && m->cseq == d->ok_cseq)
-        d->ok_at = d->ok_cseq = 0;
+        in_ack(w, d, m);
     /* Its 2xx may have been lost between nodes, and is not repeated behind its BYE. */
     for (uint32_t i = 0; m->method == SIP_M_BYE && w->script.setup.nodes && i < w->seen.ok_n; i++)
         w->seen.oks[i].acked |= w->seen.oks[i].key == d->key;
@@ -488,6 +504,8 @@ static void out_response(struct world *w, const struct sip_msg *m, uint8_t to) {
             d->ok_cseq = d->ok_cseq_last = m->cseq;
             d->ok_tag = sim_hash(m->from_tag);
         }
+        if (m->status >= 300 && m->cseq == d->ok_cseq)
+            branch_seen(w, branch_key(m) ^ 16, true);
     }
     if (m->status >= 200 && m->status < 300)
         note_accepted(w, d, m, to);
