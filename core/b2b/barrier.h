@@ -7,7 +7,7 @@
  *                 PRACK; ACK to a 2xx; PRACK where it or its 18x has a description; INVITE to the target of a transfer;
  *                 re-INVITE, UPDATE and provisional responses with a description or RSeq (o= and RSeq must rise by
  *                 exactly one, also for the next owner of the call); NOTIFY
- *   HOLD_BEHIND   other requests: behind what waits on the same leg
+ *   HOLD_BEHIND   other requests, and a copy of a 2xx that waits: behind what waits on the same leg
  *   HOLD_NEVER    100, retransmissions, CANCEL, ACK to a non-2xx, other responses
  *
  * What waits is released by the store's answer, when its budget is over, or at once while the store is known to be

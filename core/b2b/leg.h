@@ -286,7 +286,7 @@ void leg_ack_late_offer(struct engine *e, struct leg *l);
 void leg_reoffer_decided(struct engine *e, struct leg *l);
 void leg_stop_ok(struct engine *e, struct leg *l);
 /* An INVITE whose CSeq is not too low, since it may be one that a former owner left unanswered: that one answered it,
- * and it is a copy that comes late. It gets the same 2xx. */
+ * and it is a copy that comes late. It gets the same 2xx, behind that one if its record is awaited. */
 bool leg_answered_before(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn);
 /* Takes the reference of a response that is to be repeated until it is acknowledged: from leg_ok_sent on. */
 void leg_keep_ok(struct engine *e, struct leg *l, struct buf *b, const struct addr *dst);

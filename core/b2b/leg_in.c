@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What arrives on a leg. */
+#include "core/b2b/barrier.h"
 #include "core/b2b/call.h"
 #include "core/b2b/leg.h"
 #include "core/b2b/media.h"
@@ -26,7 +27,7 @@ bool leg_answered_before(struct engine *e, struct leg *l, const struct sip_msg *
     if (!l->ok || l->ok_cseq != msg->cseq)
         return false;
     buf_ref(l->ok);
-    txn_respond(&e->txns, e->out, e->now, txn, l->ok, 200);
+    barrier_respond(e, l, barrier_has(e, l, l->ok) ? HOLD_BEHIND : HOLD_NEVER, txn, l->ok, 200);
     return true;
 }
 
