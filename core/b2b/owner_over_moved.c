@@ -11,8 +11,8 @@
 
 #define MARK '>'
 
-void over_moved_init(struct engine *e, struct arena *a) {
-    e->over_moved = e->cfg.shared ? arena_take(a, e->legs.count * sizeof *e->over_moved) : NULL;
+void over_moved_init(struct engine *e, struct arena *a, uint32_t legs_max) {
+    e->over_moved = e->cfg.shared ? arena_take(a, legs_max * sizeof *e->over_moved) : NULL;
 }
 
 /* Of a call that has been read with it the first version was stored. */

@@ -106,10 +106,10 @@ static inline struct engine *rig_engine(const struct engine_config *c, uint64_t 
     struct arena a;
     arena_init(&a, NULL, 0);
     engine_new(&a, c, now, wall_ms);
-    size_t n = (a.used + 4095) & ~(size_t)4095;
+    size_t counted = a.used, n = (counted + 4095) & ~(size_t)4095;
     *mem = aligned_alloc(4096, n);
     memset(*mem, 0, n);
-    arena_init(&a, *mem, n);
+    arena_init(&a, *mem, counted);
     return engine_new(&a, c, now, wall_ms);
 }
 
