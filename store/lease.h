@@ -90,7 +90,8 @@ enum lease_verdict {
                              already: the epoch rose; with `rewrite` all its records are to be written again */
     LEASE_GIVE,           /* finish with it, then say LEASE_IN_GIVEN; `node` is to have it next */
     LEASE_LOST,           /* forget it silently, at once; `node` has it (0: nobody, or not known), since `epoch` */
-    LEASE_OWNER,          /* not ours: `node` has it, since `epoch`; 0: nobody, or one whose lease is gone */
+    LEASE_OWNER,          /* not ours: `node` has it, since `epoch`; 0: nobody, or one whose lease is gone. Again, when
+                             it is asked for, and when that node has claimed it anew: it may have started meanwhile */
     LEASE_TELL,           /* say LEASE_IN_HEARD to the peer `node`: `bucket`, owner `owner`, `epoch` */
     LEASE_SUSPEND,        /* handle and send nothing for any bucket, until */
     LEASE_RESUME,

@@ -121,13 +121,15 @@ static bool is_orphaned(const struct lease *l, uint32_t node) {
     return node && node != l->cfg.node && lease_is_dead(l, node, 0);
 }
 
-/* Who has it is told when it is news; one whose lease is gone has nothing. */
+/* Who has it is told when it is news, also that it was claimed anew, maybe by another life of the same node; one whose
+ * lease is gone has nothing. */
 static void others(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epoch) {
     struct lease_bucket *b = &l->buckets[bucket];
     if (node && node != l->cfg.node)
         note_life(l, b, node, epoch);
     bool orphaned = is_orphaned(l, node);
-    bool news = b->state != AT_OTHERS || b->owner != node || b->orphaned != orphaned || b->asked;
+    bool anew = b->state != AT_OTHERS || b->owner != node || b->epoch != epoch;
+    bool news = anew || b->orphaned != orphaned || b->asked;
     if (node && node != l->cfg.node) {
         b->former = node;
         b->former_epoch = epoch;

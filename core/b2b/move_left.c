@@ -38,8 +38,9 @@ static void drop(struct lefts *l, uint64_t call, uint16_t from) {
 void move_left_arrived(struct engine *e, const struct call *c, uint16_t from) {
     drop(&e->arrivals, c->id, c->bucket);
     drop(&e->left_elsewhere, c->id, c->bucket);
+    struct left x = { .call = c->id, .version = c->version, .epoch = e->owners.told[from], .from = from };
     if (from != c->bucket)
-        put(&e->arrivals, &(struct left){ .call = c->id, .version = c->version, .from = from });
+        put(&e->arrivals, &x);
 }
 
 static void say(struct engine *e, const struct left *x) {
@@ -55,11 +56,13 @@ static void say(struct engine *e, const struct left *x) {
     peer_send(e, PEER_LEFT, to, x->from, sbuf_slice(&b));
 }
 
-void move_left_tell(struct engine *e, uint16_t bucket) {
+/* Once for each epoch: what cannot be sent has us told once more who it is. */
+void move_left_tell(struct engine *e, uint16_t bucket, uint64_t epoch, bool news) {
     for (uint32_t i = 0; i < e->arrivals.used; i++) {
         struct left *x = &e->arrivals.items[i];
-        if (x->from != bucket)
+        if (x->from != bucket || (!news && x->epoch == epoch))
             continue;
+        x->epoch = epoch;
         say(e, x);
         x->again = AGAIN;
         if (!wheel_is_set(&e->left_timer))

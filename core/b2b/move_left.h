@@ -22,6 +22,7 @@ struct lefts {
     uint32_t used, oldest;
     struct left {
         uint64_t call, version, until_us;
+        uint64_t epoch; /* by which `from` was the one's who was told last, or before it had left */
         uint16_t from, to;
         uint8_t again; /* so often the word is to be repeated */
     } items[LEFTS_MAX];
@@ -29,8 +30,9 @@ struct lefts {
 
 /* The call has come here, as its record there says. */
 void move_left_arrived(struct engine *e, const struct call *c, uint16_t from);
-/* The bucket is another engine's now. Within a step. */
-void move_left_tell(struct engine *e, uint16_t bucket);
+/* The bucket is another engine's by this epoch; `news`: it was not so far. Whose it was may have claimed it anew, since
+ * it has started again, and nobody has missed it. Within a step. */
+void move_left_tell(struct engine *e, uint16_t bucket, uint64_t epoch, bool news);
 void move_left_on_timer(struct engine *e);
 /* PEER_LEFT, from that engine. Within a step. */
 void move_left_heard(struct engine *e, uint32_t peer, uint16_t bucket, struct slice bytes);

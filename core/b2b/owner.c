@@ -330,7 +330,7 @@ static void keep(struct engine *e, uint16_t bucket) {
     o->next[bucket] = PEER_NONE;
 }
 
-static void not_ours(struct engine *e, uint16_t bucket, uint32_t peer) {
+static void not_ours(struct engine *e, uint16_t bucket, uint32_t peer, uint64_t epoch) {
     struct owners *o = &e->owners;
     bool news = peer != PEER_NONE && peer != o->of[bucket];
     o->lost = o->lost || is_held(e, bucket);
@@ -339,8 +339,8 @@ static void not_ours(struct engine *e, uint16_t bucket, uint32_t peer) {
     o->of[bucket] = peer == PEER_NONE ? OWNER_NOBODY : peer;
     if (peer != PEER_NONE && e->hang_ups.used)
         owner_over_tell(e, bucket, peer);
-    if (news && e->arrivals.used) /* what cannot be sent has us told once more who it is */
-        move_left_tell(e, bucket);
+    if (peer != PEER_NONE && e->arrivals.used)
+        move_left_tell(e, bucket, epoch, news);
 }
 
 /* By an epoch that is not above ours the bucket was not claimed behind us: a promoted server has not seen our claim,
@@ -462,7 +462,7 @@ void owner_on_bucket(struct engine *e, const struct event *ev) {
     case BUCKET_OWNER:
     case BUCKET_LOST:
         say_undone(e, b, epoch, ev->u.bucket.peer);
-        not_ours(e, b, ev->u.bucket.peer);
+        not_ours(e, b, ev->u.bucket.peer, epoch);
         owner_wait_told(e, b, epoch);
         break;
     case BUCKET_LOADING: on_loading(e, ev); break;

@@ -30,6 +30,8 @@ struct node {
     uint64_t since[LIMIT_BUCKETS];      /* of what it reads: as LEASE_LOADING said last */
     uint32_t before[LIMIT_BUCKETS];     /* claims of anybody, when it was last its own, or lost */
     uint32_t of[LIMIT_BUCKETS];         /* whose a bucket is that is not its own, as it was told last */
+    uint64_t by[LIMIT_BUCKETS];         /* ... and by which epoch */
+    uint32_t orphans;                   /* so often it was told that one is nobody's */
     bool suspended;
     uint32_t records, lost, gained, tells;
     uint32_t read[LIMIT_BUCKETS];       /* records, since it was told last that they are read */
@@ -188,7 +190,11 @@ static inline void carry_out(unsigned i, const struct lease_decision *d) {
         n->written = ev.u.bucket.written;
         CHECK_TRUE(!n->acts[d->bucket] || d->epoch == n->epoch[d->bucket]);
         break;
-    case LEASE_OWNER: n->of[d->bucket] = d->node; break;
+    case LEASE_OWNER:
+        n->of[d->bucket] = d->node;
+        n->by[d->bucket] = d->epoch;
+        n->orphans += !d->node;
+        break;
     case LEASE_LOST:
         n->of[d->bucket] = d->node;
         n->lost++;

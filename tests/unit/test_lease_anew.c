@@ -85,7 +85,27 @@ static void test_claimed_unheard(void) {
     world_end();
 }
 
+/* A node is back before anybody has missed it, and claims its own buckets anew: the other one is told, though whose
+ * they are has not changed. */
+static void test_started_again(void) {
+    world_new(2);
+    (void)until_all_owned(10 * SEC);
+    run(15 * SEC); /* each was looked at once more */
+    unsigned bucket = bucket_of(0);
+    uint32_t orphans = w.nodes[1].orphans;
+    uint64_t epoch = w.nodes[0].epoch[bucket];
+    CHECK_EQ(w.nodes[1].by[bucket], epoch);
+    start_node(0);
+    (void)until_all_owned(10 * SEC);
+    run(15 * SEC);
+    CHECK_EQ(w.nodes[0].epoch[bucket], epoch + 1);
+    CHECK_EQ(w.nodes[1].orphans, orphans);
+    CHECK_EQ(w.nodes[1].of[bucket], 1);
+    CHECK_EQ(w.nodes[1].by[bucket], epoch + 1);
+    world_end();
+}
+
 int main(void) {
     return UNIT_RUN("lease_anew", UNIT(test_claimed_while_loading), UNIT(test_claimed_unheard),
-                    UNIT(test_fenced_by_own_claim));
+                    UNIT(test_fenced_by_own_claim), UNIT(test_started_again));
 }

@@ -152,6 +152,14 @@ static unsigned long version_of(const char *msg) {
     return o && sscanf(o, "\no=%*s %*u %lu", &v) == 1 ? v : 0;
 }
 
+static void accept_again(struct scene *s) {
+    for (unsigned i = 0; i < 2; i++) {
+        rig_reply(&s->p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
+        rig_reply(&s->p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
+        pair_wait(s->p, 500000);
+    }
+}
+
 /* It was gone on with meanwhile: it is forgotten, and its parties are told once more by who has it, above what they
  * were told here. */
 static void test_behind(void) {
@@ -170,15 +178,30 @@ static void test_behind(void) {
     CHECK_EQ(s.p->kinds[PEER_OVER], 1);
     CHECK_TRUE(cseq_of(last_to(&s, ALICE, "INVITE", NULL)) > cseq);
     CHECK_TRUE(version_of(last_to(&s, ALICE, "INVITE", NULL)) > version);
-    for (unsigned i = 0; i < 2; i++) {
-        rig_reply(&s.p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
-        rig_reply(&s.p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
-        pair_wait(s.p, 500000);
-    }
+    accept_again(&s);
     ends_as_any(&s);
 }
 
-/* ... and one of them has hung up there. */
+/* It is back so soon, under its number, that nobody has missed it: whose the bucket is has not changed, but that one
+ * has claimed it anew, and gone on with the call. */
+static void test_started_again(void) {
+    uint16_t bucket;
+    struct scene s = moved_unseen(&bucket);
+    pair_taken_over(s.p, 0, bucket);
+    pair_wait(s.p, 300000);
+    CHECK_TRUE(call_in(s.p->e[0], bucket) != NULL);
+    pair_bucket(s.p, 1, BUCKET_OWNER, bucket, s.p->number[0], 0); /* as it was when the call came */
+    CHECK_EQ(s.p->kinds[PEER_LEFT], 0);
+    for (unsigned i = 0; i < 2; i++) {
+        pair_bucket(s.p, 1, BUCKET_OWNER, bucket, s.p->number[0], 1);
+        CHECK_EQ(s.p->kinds[PEER_LEFT], 1);
+    }
+    CHECK_TRUE(call_in(s.p->e[0], bucket) == NULL);
+    accept_again(&s);
+    ends_as_any(&s);
+}
+
+/* It was gone on with, and one of them has hung up there. */
 static void test_hung_up_there(void) {
     uint16_t bucket;
     struct scene s = moved_unseen(&bucket);
@@ -246,6 +269,6 @@ static void test_deleted_again(void) {
 
 int main(void) {
     return UNIT_RUN("calls that have left, and are read again", UNIT(test_before_it_is_read), UNIT(test_said_again),
-                    UNIT(test_behind), UNIT(test_hung_up_there), UNIT(test_no_word_of_it),
+                    UNIT(test_behind), UNIT(test_started_again), UNIT(test_hung_up_there), UNIT(test_no_word_of_it),
                     UNIT(test_deleted_again));
 }
