@@ -147,10 +147,18 @@ void agree_on_late_answer(struct engine *e, struct leg *l, const struct sip_msg 
     call_changed(e, leg_call(e, l));
 }
 
-void agree_on_late_2xx(struct engine *e, struct leg *l) {
+void agree_if_unsure(struct engine *e, struct leg *l) {
     struct leg *other = leg_peer(e, l);
     if (is_to_be_told(l) && other && other->peer == l->self)
         agree_anew(e, l, other);
+}
+
+void agree_on_late_2xx(struct engine *e, struct leg *l) {
+    l->quiet_until = 0; /* it is there */
+    if (l->reoffer_waits && l->asks_offer && !leg_is_transferred(e, l))
+        leg_ask_offer(e, l);
+    else
+        agree_if_unsure(e, l);
 }
 
 void agree_on_refusal(struct engine *e, struct leg *l) {

@@ -21,8 +21,10 @@ void agree_anew(struct engine *e, struct leg *l, struct leg *other);
 void agree_on_answer(struct engine *e, struct leg *l, const struct sip_msg *msg);
 /* The same for an answer that whoever made the offer was told would not come. */
 void agree_on_late_answer(struct engine *e, struct leg *l, const struct sip_msg *msg);
+/* l may not go by what it was told last, and has refused nothing: it is told what holds. */
+void agree_if_unsure(struct engine *e, struct leg *l);
 /* l has agreed to an UPDATE, or an INVITE before our last one, of which the network had said that it did not arrive: it
- * is told what holds. */
+ * is told what holds, at once if it waits for that. */
 void agree_on_late_2xx(struct engine *e, struct leg *l);
 /* A re-INVITE of l was refused: what it had said before it stands. */
 void agree_on_refusal(struct engine *e, struct leg *l);

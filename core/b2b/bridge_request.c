@@ -104,6 +104,10 @@ static struct slice pass_update_answer(struct engine *e, struct leg *l, struct l
         oa_step(&other->oa, sdp.n ? OA_EV_SEND_ANSWER : OA_EV_ABORT);
     if (sdp.n)
         leg_offer_answered(other);
+    if (sdp.n && l->peer == other->self) {
+        leg_drop_reoffer(e, l);
+        leg_drop_reoffer(e, other);
+    }
     return sdp.n ? leg_str(other, LEG_SDP_LOCAL) : SLICE_NONE;
 }
 
@@ -120,10 +124,24 @@ static bool brought_offer(struct engine *e, const struct leg *l, handle txn) {
     return req ? req->body.n != 0 : l->oa == OA_OFFER_SENT;
 }
 
-/* As for a re-INVITE. */
-static void not_told(struct leg *l, const struct sip_msg *msg) {
+/* A refusal: as for a re-INVITE. Without a response nobody knows whether it goes by the offer, nor will it say so by
+ * itself, as who answers an INVITE does. It is told what holds: soon, if the network would not deliver that either. */
+static void not_told(struct engine *e, struct leg *l, const struct leg_event *ev) {
     l->session_unsure = true;
-    l->not_now = !msg || msg->status == 491;
+    l->not_now = !ev->msg || ev->msg->status == 491;
+    if (!ev->msg && ev->status == 503)
+        l->quiet_until = e->now + 8ull * e->cfg.t1_us;
+    call_changed(e, leg_call(e, l));
+}
+
+/* The UPDATE is over, and whoever sent it has its answer. If a transfer went on meanwhile, l has what was meant for
+ * another, and who sent it has what another said. */
+static void agree_behind_update(struct engine *e, struct leg *l, struct leg *other, const struct sip_msg *msg) {
+    struct leg *peer = leg_peer(e, l);
+    if (other != peer && peer && msg && msg->status < 300 && msg->body.n)
+        agree_anew(e, l, peer);
+    if (other && other->peer != l->self && leg_peer(e, other))
+        agree_anew(e, other, leg_peer(e, other));
 }
 
 void bridge_on_response(struct engine *e, struct leg *l, const struct leg_event *ev) {
@@ -133,22 +151,25 @@ void bridge_on_response(struct engine *e, struct leg *l, const struct leg_event 
         return;
     if (!leg_is_live(other))
         other = NULL;
-    bool reinvite = leg_is_up(l) && l->invite_out != HANDLE_NONE;
-    bool update = l->oa == OA_OFFER_SENT && !reinvite;
+    bool reinvite = leg_is_up(l) && l->invite_out != HANDLE_NONE, agreed = ev->msg && ev->msg->status < 300;
+    bool update = l->oa == OA_OFFER_SENT && !reinvite, lost = false;
     if (ev->msg || asked)
         update = ev->msg ? ev->msg->cseq_method == SIP_M_UPDATE : asked->method == SIP_M_UPDATE;
     struct uas_response r = { .status = bridge_status(ev->status) };
     if (update && !reinvite && brought_offer(e, l, ev->peer_txn)) {
         bool answered = other && other->update_in != ev->peer_txn; /* by orphan.c, meanwhile */
         r.body = pass_update_answer(e, l, answered ? NULL : other, ev->msg);
-        if (answered && peer && ev->msg && ev->msg->status < 300)
+        lost = leg_is_up(l) && !ev->msg;
+        if (lost || (other && !answered && leg_is_up(l) && !agreed))
+            not_told(e, l, ev);
+        if (answered && agreed && peer)
             agree_anew(e, l, peer);
+        else if (answered && lost)
+            agree_if_unsure(e, l);
         if (answered)
             return;
         if (other)
             other->update_in = HANDLE_NONE;
-        if (other && leg_is_up(l) && !(ev->msg && ev->msg->status < 300))
-            not_told(l, ev->msg);
         r.content_type = SL("application/sdp");
     } else if (ev->msg) {
         r.body = ev->msg->body;
@@ -164,9 +185,8 @@ void bridge_on_response(struct engine *e, struct leg *l, const struct leg_event 
         leg_answer_update(e, other, ev->peer_txn, &r);
     else
         wire_respond(e, ev->peer_txn, NULL, &r, other);
-    /* The transfer went on meanwhile: l has what was meant for another, and who sent it has what another said. */
-    if (update && other != peer && peer && ev->msg && ev->msg->status < 300 && ev->msg->body.n)
-        agree_anew(e, l, peer);
-    if (update && other && other->peer != l->self && leg_peer(e, other))
-        agree_anew(e, other, leg_peer(e, other));
+    if (lost)
+        agree_if_unsure(e, l);
+    if (update)
+        agree_behind_update(e, l, other, ev->msg);
 }

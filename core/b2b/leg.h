@@ -76,6 +76,8 @@ bool leg_reoffer(struct engine *e, struct leg *l, struct slice text, int directi
 /* The same without a description, for the leg's own offer: REANSWERED comes up without its ACK while leg_owes_answer
  * (late.h). */
 void leg_ask_offer(struct engine *e, struct leg *l);
+/* What l was to be told to agree with the other party is void: they have just agreed anew by themselves. */
+void leg_drop_reoffer(struct engine *e, struct leg *l);
 /* ACK to the 2xx of our last INVITE. */
 void leg_ack(struct engine *e, struct leg *l, struct slice sdp);
 /* 2xx to the open INVITE; repeated until its ACK. */

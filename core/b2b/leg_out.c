@@ -357,8 +357,7 @@ static void settle_offer(struct leg *l, struct slice sdp, bool early) {
         oa_step(&l->oa, OA_EV_ABORT);
 }
 
-/* What it was to be told to agree with the other party is void: they have just agreed anew by themselves. */
-static void drop_reoffer(struct engine *e, struct leg *l) {
+void leg_drop_reoffer(struct engine *e, struct leg *l) {
     if (!l->retry_until || l->direct || l->asks_offer || l->invite_out != HANDLE_NONE || leg_is_transferred(e, l))
         return;
     l->agreeing = 0;
@@ -390,7 +389,7 @@ bool leg_answer(struct engine *e, struct leg *l, struct slice sdp, struct slice 
         return false;
     }
     settle_offer(l, sdp, early);
-    drop_reoffer(e, l);
+    leg_drop_reoffer(e, l);
     if (!leg_rel_holds_2xx(l, b))
         leg_send_ok(e, l, b);
     return true;

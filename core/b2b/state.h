@@ -173,7 +173,7 @@ struct leg {
     handle ack_invite; /* the re-INVITE of ours that a 2xx came to last */
     struct wheel_node timer; /* Timer C of a call, or the wait of section 14.1 */
     uint64_t retry_until;  /* leg_reoffer's, while it is not decided; else 0 */
-    uint64_t quiet_until;  /* the network did not deliver a transfer's: nobody else offers it anything before */
+    uint64_t quiet_until;  /* the network did not deliver a transfer's, or an UPDATE: no INVITE of ours before */
     uint64_t invite_until; /* the open re-INVITE's: it may ring for ever by the RFC, but not here */
     struct leg_media media;
     struct session_timer session;
