@@ -263,6 +263,15 @@ static bool is_transfers_lost(const struct engine *e, const struct leg *l, const
     return !msg && status == 503 && !l->late_offer && leg_is_transferred(e, l);
 }
 
+/* It may be told what the other one says. Who was asked for an offer and did not hear of it is as before. */
+static bool is_not_now(const struct engine *e, const struct leg *l, const struct sip_msg *msg, uint16_t status) {
+    if (!l->own_invite)
+        return !msg || status == 491;
+    if (!msg && status == 503 && l->late_offer)
+        return l->not_now;
+    return !l->refreshing && is_transfers_lost(e, l, msg, status);
+}
+
 /* 491 and 500 with Retry-After: ours waits and tries again; the cap is retry_until. So does what the network did not
  * deliver, but for a transfer's. */
 static bool wait_for_retry(struct engine *e, struct leg *l, const struct sip_msg *msg, uint16_t status) {
@@ -294,12 +303,12 @@ static void close_reinvite(struct engine *e, struct leg *l) {
 
 static struct leg_event reinvite_failed(struct engine *e, struct leg *l, const struct sip_msg *msg, uint16_t status) {
     bool own = l->own_invite, refresh = l->refreshing;
+    l->not_now = is_not_now(e, l, msg, status);
     close_reinvite(e, l);
     l->refreshing = false;
     l->offer_lost = !msg && !l->late_offer;
     if (!msg)
         l->lost_cseq = l->invite_cseq;
-    l->not_now = own ? !refresh && is_transfers_lost(e, l, msg, status) : !msg || status == 491;
     if (own && l->not_now)
         l->quiet_until = e->now + 8ull * e->cfg.t1_us;
     l->session_unsure = l->session_unsure || !(refresh || (own && l->late_offer));
