@@ -5,7 +5,7 @@
 #include "core/b2b/cdr.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/owner.h"
-#include "core/b2b/owner_over.h"
+#include "core/b2b/owner_over_moved.h"
 #include "core/b2b/record.h"
 #include "core/base/check.h"
 #include "core/sip/steer.h"
@@ -117,7 +117,7 @@ bool call_move_leg(struct engine *e, struct leg *l, struct call *to) {
     l->call = to->self;
     l->number = to->next_leg++;
     l->moves += l->moves < UINT8_MAX;
-    l->moved_version = to->version;
+    over_moved_since(e, l, to->version);
     call_changed(e, from);
     call_changed_first(e, to);
     return true;
@@ -146,6 +146,7 @@ static void finish(struct engine *e, struct call *c) {
     metrics_add(&e->metrics, M_calls_ended, 1);
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("ended"));
     buf_unref(&e->bufs, &c->kept);
+    owner_over_free(e, c);
     call_unindex(e, c);
     pool_free(&e->calls, c->self);
 }

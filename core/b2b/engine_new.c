@@ -6,7 +6,7 @@
 #include "core/b2b/move.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/owner.h"
-#include "core/b2b/owner_over_moved.h"
+#include "core/b2b/owner_over.h"
 #include "core/b2b/party.h"
 #include "core/b2b/policy.h"
 #include "core/b2b/reanchor.h"
@@ -93,7 +93,7 @@ static void layout_pools(struct engine *e, struct arena *a, const struct engine_
     trace_init(&e->trace, a, c->trace_lines, c->shard, c->trace_level);
     failure_init(e, a, c->failures);
     moved_init(e, a);
-    over_moved_init(e, a, legs);
+    owner_over_init(e, a, c);
     unread_init(e, a);
     move_init(e, a);
     owner_wait_init(e, a);

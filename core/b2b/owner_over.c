@@ -7,6 +7,7 @@
 #include "core/b2b/media.h"
 #include "core/b2b/media_ports.h"
 #include "core/b2b/owner.h"
+#include "core/b2b/owner_over_kept.h"
 #include "core/b2b/owner_over_moved.h"
 #include "core/b2b/owner_wait.h"
 #include "core/b2b/reanchor.h"
@@ -82,50 +83,10 @@ static bool is_among(struct slice numbers, uint64_t number) {
     return false;
 }
 
-/* ---- which dialog a leg was ---- */
-
-/* The same at each node, and not 0. */
-static uint16_t over_dialog(const struct engine *e, const struct leg *l) {
-    struct slice local = leg_str(l, DLG_LOCAL_TAG), remote = leg_str(l, DLG_REMOTE_TAG);
-    struct siphash s;
-    siphash_init(&s, e->owners.steering.key, false);
-    siphash_add(&s, local.p, local.n);
-    siphash_add(&s, remote.p, remote.n);
-    return (uint16_t)(1 + siphash_end(&s).a % UINT16_MAX);
-}
-
-void owner_over_keep(const struct engine *e, struct call *c, const struct leg *l) {
-    const struct over_kept *o = &c->over;
-    unsigned at = l->number % LIMIT_LEGS_PER_CALL;
-    bool lives = o->numbers[at] == l->number && o->moved[at] != HANDLE_NONE; /* it was in two calls */
-    if (!lives)
-        owner_over_moved(e, c, l, HANDLE_NONE);
-}
-
-void owner_over_moved(const struct engine *e, struct call *c, const struct leg *l, handle to) {
-    unsigned at = l->number % LIMIT_LEGS_PER_CALL;
-    if (!owner_is_shared(e))
-        return;
-    c->over.moved[at] = to;
-    c->over.dialogs[at] = over_dialog(e, l);
-    c->over.numbers[at] = l->number;
-}
-
-struct was {
-    uint16_t dialog; /* 0: not known, since it was over long ago */
-    handle moved;
-};
-
-static struct was leg_was(const struct engine *e, const struct call *c, uint64_t number) {
-    unsigned at = number % LIMIT_LEGS_PER_CALL;
-    for (unsigned i = 0; i < c->leg_count; i++)
-        if (leg_get(e, c->legs[i])->number == number)
-            return (struct was){ .dialog = over_dialog(e, leg_get(e, c->legs[i])) };
-    return c->over.numbers[at] == number ? (struct was){ c->over.dialogs[at], c->over.moved[at] } : (struct was){ 0 };
-}
+/* ---- said ---- */
 
 /* Behind DIALOG_MARK: of those legs, the last one first. */
-static void say_legs(const struct engine *e, const struct was *legs, const uint8_t *numbers, unsigned n,
+static void say_legs(const struct engine *e, const struct over_was *legs, const uint8_t *numbers, unsigned n,
                      struct sbuf *b) {
     struct over_moved x;
     bool any = false;
@@ -141,25 +102,15 @@ static void say_legs(const struct engine *e, const struct was *legs, const uint8
 
 static void say_dialogs(const struct engine *e, const struct call *c, uint64_t next_leg, struct slice living,
                         struct sbuf *b) {
-    struct was legs[LIMIT_LEGS_PER_CALL];
+    struct over_was legs[LIMIT_LEGS_PER_CALL];
     uint8_t numbers[LIMIT_LEGS_PER_CALL];
     unsigned count = 0;
     for (uint64_t n = next_leg; n-- > 0 && count < LIMIT_LEGS_PER_CALL;)
         if (!is_among(living, n)) {
             numbers[count] = (uint8_t)n;
-            legs[count++] = leg_was(e, c, n);
+            legs[count++] = over_leg_was(e, c, n);
         }
     say_legs(e, legs, numbers, count, b);
-}
-
-struct over_legs owner_over_legs(const struct engine *e, const struct call *c) {
-    struct over_legs legs = { .next_leg = owner_is_shared(e) ? c->next_leg : 0 };
-    for (unsigned i = 0; i < LIMIT_LEGS_PER_CALL && i < legs.next_leg; i++) {
-        struct was w = leg_was(e, c, legs.next_leg - 1 - i);
-        legs.dialogs[i] = w.dialog;
-        legs.moved[i] = w.moved;
-    }
-    return legs;
 }
 
 /* Of the legs up to that one. */
@@ -198,7 +149,8 @@ void owner_over_say_twice(struct engine *e, uint32_t to, const struct call *c, u
 }
 
 void owner_over_say_all(struct engine *e, uint32_t to, uint16_t bucket, uint64_t id, const struct over_legs *legs) {
-    struct was was[LIMIT_LEGS_PER_CALL];
+    const struct over_moved_legs *moved = pool_get(&e->over.moved_legs, legs->moved);
+    struct over_was was[LIMIT_LEGS_PER_CALL];
     uint8_t numbers[LIMIT_LEGS_PER_CALL];
     unsigned n = 0;
     char text[OVER_LEN];
@@ -207,7 +159,7 @@ void owner_over_say_all(struct engine *e, uint32_t to, uint16_t bucket, uint64_t
         return;
     begin(&b, id, UINT8_MAX);
     for (; n < LIMIT_LEGS_PER_CALL && n < legs->next_leg; n++) {
-        was[n] = (struct was){ legs->dialogs[n], legs->moved[n] };
+        was[n] = (struct over_was){ legs->dialogs[n], moved ? moved->legs[n] : HANDLE_NONE };
         numbers[n] = (uint8_t)(legs->next_leg - 1 - n);
     }
     if (n) {

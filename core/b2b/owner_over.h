@@ -21,13 +21,17 @@
 
 #include "core/b2b/state.h"
 
+void owner_over_init(struct engine *e, struct arena *a, const struct engine_config *c);
 /* A leg of the call that is freed, and is over: what it was is kept for the word. */
-void owner_over_keep(const struct engine *e, struct call *c, const struct leg *l);
+void owner_over_keep(struct engine *e, struct call *c, const struct leg *l);
 /* The leg leaves the call, and is in another one, by that handle; HANDLE_NONE: it is over. */
-void owner_over_moved(const struct engine *e, struct call *c, const struct leg *l, handle to);
+void owner_over_moved(struct engine *e, struct call *c, const struct leg *l, handle to);
+/* Of a call that is freed. */
+void owner_over_free(struct engine *e, struct call *c);
 /* The call goes from here, and another engine has it, by its record. */
 void owner_over_forget(struct engine *e, const struct call *c);
-struct over_legs owner_over_legs(const struct engine *e, const struct call *c);
+/* What it was, for its word when it is not here any more. */
+struct over_legs owner_over_legs(struct engine *e, const struct call *c);
 /* To engine `to`, if one is known: of this call those legs are over that are not there any more, nor in another. */
 void owner_over_say(struct engine *e, uint32_t to, const struct call *c);
 /* Engine `to` has the call in that bucket, and it has been gone on with here too, from a record of before: what was

@@ -11,32 +11,41 @@
 
 #define MARK '>'
 
-void over_moved_init(struct engine *e, struct arena *a, uint32_t legs_max) {
-    e->over_moved = e->cfg.shared ? arena_take(a, legs_max * sizeof *e->over_moved) : NULL;
+static struct over_moved *at(const struct engine *e, handle leg) {
+    return &e->over.moved[(uint32_t)leg];
+}
+
+void over_moved_since(struct engine *e, const struct leg *l, uint64_t version) {
+    if (e->over.moved)
+        *at(e, l->self) = (struct over_moved){ .leg = l->self, .since = version };
 }
 
 /* Of a call that has been read with it the first version was stored. */
 static struct over_moved place_of(const struct engine *e, const struct leg *l) {
     const struct call *c = leg_call(e, l);
     struct over_moved x = { .leg = l->self, .call = c->id, .version = (uint32_t)l->media.version };
-    x.bucket = c->stored > l->moved_version ? c->bucket : OVER_NOWHERE;
+    x.since = at(e, l->self)->leg == l->self ? at(e, l->self)->since : 0;
+    x.bucket = c->stored > x.since ? c->bucket : OVER_NOWHERE;
     return x;
 }
 
 void owner_over_forget(struct engine *e, const struct call *c) {
-    for (unsigned i = 0; i < c->leg_count && e->over_moved; i++) {
+    for (unsigned i = 0; i < c->leg_count && e->over.moved; i++) {
         const struct leg *l = leg_get(e, c->legs[i]);
-        if (l->moves && leg_is_live(l))
-            e->over_moved[(uint32_t)l->self] = place_of(e, l);
+        if (!l->moves || !leg_is_live(l))
+            continue;
+        *at(e, l->self) = place_of(e, l);
+        at(e, l->self)->forgotten = true;
     }
 }
 
 bool over_moved_lives(const struct engine *e, handle leg, struct over_moved *x) {
     const struct leg *l = leg_get(e, leg);
-    if (leg == HANDLE_NONE || !e->over_moved)
+    if (leg == HANDLE_NONE || !e->over.moved)
         return false;
-    *x = l && !l->elsewhere ? place_of(e, l) : e->over_moved[(uint32_t)leg];
-    return x->leg == leg && (!l || l->elsewhere || leg_is_live(l));
+    bool here = l && !l->elsewhere;
+    *x = here ? place_of(e, l) : *at(e, leg);
+    return here ? leg_is_live(l) : x->leg == leg && x->forgotten;
 }
 
 /* ---- the word ---- */
@@ -116,8 +125,8 @@ bool over_moved_leave(struct engine *e, struct leg *l, const struct over_moved *
     if (here || !moved_put_leg(e, l, c->bucket, x->bucket, x->call))
         return false;
     owner_over_moved(e, c, l, l->self);
-    e->over_moved[(uint32_t)l->self] = *x;
-    e->over_moved[(uint32_t)l->self].leg = l->self;
+    *at(e, l->self) = (struct over_moved){ .leg = l->self, .forgotten = true, .bucket = x->bucket, .version = x->version,
+                                           .call = x->call };
     trace_text(&e->trace, TRACE_INFO, "call", c->id, l->number, SL("in a call of another node, says its former owner"));
     leave(e, l);
     engine_leg_event(e, l, &(struct leg_event){ .kind = LEG_EV_GONE, .status = 408 });

@@ -16,7 +16,8 @@
 
 #include "core/b2b/owner_over.h"
 
-void over_moved_init(struct engine *e, struct arena *a, uint32_t legs_max);
+/* The leg comes to another call, whose record is at that version. */
+void over_moved_since(struct engine *e, const struct leg *l, uint64_t version);
 /* True: that leg, by the handle that was kept of it, lives as `x` says. */
 bool over_moved_lives(const struct engine *e, handle leg, struct over_moved *x);
 /* Behind a word's dialogs, if there is room; `any`: it is not the first. */

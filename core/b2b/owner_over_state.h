@@ -35,7 +35,7 @@ struct hang_ups {
     } items[HANG_UPS_MAX];
 };
 
-/* Of a call: its last legs that are not in it any more, each at its number modulo the size. */
+/* Of a call of which a leg is not in it any more: the last ones of those, each at its number modulo the size. */
 struct over_kept {
     handle moved[LIMIT_LEGS_PER_CALL];     /* the leg, if it went to another call; it may be freed by now */
     uint16_t dialogs[LIMIT_LEGS_PER_CALL]; /* 0: not known */
@@ -45,19 +45,31 @@ struct over_kept {
 /* What the last legs of a call that is over were, the last one first; and the number that its next leg would have had,
  * 0: nothing is known. */
 struct over_legs {
-    handle moved[LIMIT_LEGS_PER_CALL];
+    handle moved; /* struct over_moved_legs; none, or gone: none of them lives in another call */
     uint16_t dialogs[LIMIT_LEGS_PER_CALL];
     uint8_t next_leg;
 };
+struct over_moved_legs {
+    handle legs[LIMIT_LEGS_PER_CALL];
+};
 
-/* A leg that is in another call than the one that it left. Those whose call was forgotten here, which another engine
- * has, stand at their place in the pool of legs: none of them has ended. */
+/* A leg that is in another call than the one that it left. Each has a place like its own in the pool of legs. */
 #define OVER_NOWHERE UINT16_MAX
 struct over_moved {
     handle leg;
-    uint64_t call;    /* that it is in */
-    uint32_t version; /* in o=, that its party was told last */
+    uint64_t since;   /* the version of that call's record when it came to it: the next one has it */
+    bool forgotten;   /* the leg has gone from here, and has not ended; else these are not known yet: */
     uint16_t bucket;  /* of that call; OVER_NOWHERE: no record of it has the leg */
+    uint32_t version; /* in o=, that its party was told last */
+    uint64_t call;    /* that it is in */
+};
+
+/* All of it, where there are other engines. */
+struct over_all {
+    struct pool kept;         /* struct over_kept: one for each call that needs it */
+    struct pool moved_legs;   /* struct over_moved_legs; where there is no room the oldest goes */
+    uint32_t moved_legs_next;
+    struct over_moved *moved; /* NULL: there are none */
 };
 
 #endif

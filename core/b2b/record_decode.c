@@ -4,6 +4,7 @@
 #include "core/b2b/cdr.h"
 #include "core/b2b/leg.h"
 #include "core/b2b/media_ports.h"
+#include "core/b2b/owner_over.h"
 #include "core/b2b/party.h"
 #include "core/b2b/record_pack.h"
 #include "core/b2b/record_read.h"
@@ -138,6 +139,7 @@ void record_drop(struct engine *e, struct call *c) {
     }
     buf_unref(&e->bufs, &c->kept);
     cdr_call_free(e, c);
+    owner_over_free(e, c);
     call_unindex(e, c);
     pool_free(&e->calls, c->self);
 }

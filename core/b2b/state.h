@@ -183,7 +183,6 @@ struct leg {
     uint64_t ended_us;     /* 0: its session lives */
     uint16_t final_status; /* of its first INVITE, whoever answered it; 0: none yet */
     uint32_t taken_cseq;   /* what our last request's was by the record that it was read from */
-    uint64_t moved_version; /* of the record of the call that it came to, then: the next one has it */
     uint32_t heard_cseq;   /* and what the party's was: that one may come again */
 };
 
@@ -213,6 +212,7 @@ struct call {
     uint8_t depth; /* transfers so far */
     bool dirty, answered, record_stored, record_changed;
     bool emergency; /* what is kept for such calls is for it. Once a transfer led there, for good */
+    uint32_t over;  /* place of its struct over_kept in the pool, from 1; 0: it has none. owner_over_kept.h */
     handle next_dirty;
     handle legs[LIMIT_LEGS_PER_CALL];
     handle transfer; /* of which a leg of this call is the transferee */
@@ -225,13 +225,12 @@ struct call {
     bool arrived;             /* from another node, with all that it had */
     uint8_t takeovers;        /* attempts to go on with it after an owner's death */
     uint8_t unwritten;        /* owners in between who had written nothing, when it was read; see record.h */
+    bool word_holds;          /* a request of its parties waits for what word_until waits for */
     uint64_t attempt;         /* by the record that it was read from: REC_ATTEMPT */
     uint64_t taken_us;
     uint64_t read_version;    /* 0: it was not read here: move_left.h */
     uint64_t epoch;           /* of its bucket when it began, was read or arrived here; owner_over.h */
-    struct over_kept over;    /* owner_over.h */
     uint64_t word_until;      /* until then we offer its parties nothing: another engine may have; owner_over.h */
-    bool word_holds;          /* ... and a request of theirs waits for that */
     handle held_first, held_last; /* struct held, in the order of sending */
     handle awaited_by;        /* a call of which something waits for this one's record too */
     struct wheel_node held_timer;
@@ -514,7 +513,7 @@ struct engine {
     struct owner_wait wait;
     struct overs overs;
     struct hang_ups hang_ups;
-    struct over_moved *over_moved; /* by place in the pool of legs; owner_over_moved.h */
+    struct over_all over;
     struct lefts arrivals, left_elsewhere; /* that are here, and that others have */
     struct wheel_node left_timer;          /* of arrivals */
     struct moved moved;

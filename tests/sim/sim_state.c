@@ -335,6 +335,8 @@ static void expect_none(struct world *w, bool drained) {
     if (c.calls || c.legs || c.transfers || c.ports || c.records)
         sim_fail(w, "left over: calls %u, legs %u, transfers %u, ports %u, records %u", c.calls, c.legs, c.transfers,
                  c.ports, c.records);
+    if (w->e->over.kept.used)
+        sim_fail(w, "left over: what %u calls kept of their legs", w->e->over.kept.used);
     if (w->script.setup.nodes) { /* what nodes know of each other, and each has all bindings */
         if (c.transactions)
             sim_fail(w, "left over: transactions %u", c.transactions);

@@ -82,7 +82,7 @@ static inline bool record_nothing_left(const struct engine *e) {
     struct engine_census now;
     engine_census(e, &now);
     return now.calls + now.legs + now.transfers + now.transactions + now.timers + now.ports + now.records + now.bufs ==
-               0 && e->leg_map.used == 0;
+               0 && e->leg_map.used == 0 && e->over.kept.used == 0;
 }
 
 #endif

@@ -111,7 +111,9 @@ static void over_unstored(enum after how) {
     pair_bucket(p, 0, BUCKET_OWNER, j.consult, p->number[1], 2);
     pair_wait(p, 3000000); /* the end of its record is tried once more, and refused */
     CHECK_EQ(pair_calls(p, 0), 0);
-    CHECK_TRUE(said_n > 0);
+    const char *tail = said + said_n - OVER_MOVED_LEN - 1;
+    CHECK_TRUE(said_n > OVER_MOVED_LEN);
+    CHECK_EQ(*tail == '>' && tail[2] == (char)0xff && tail[3] == (char)0xff, how == LIVES);
     p->r.sent_n = 0;
     hear(p, j.consult);
     CHECK_EQ(leg_is_up(carols(&j)), how == LIVES);
@@ -263,6 +265,79 @@ static void test_undone(void) {
     pair_end(p);
 }
 
+/* ---- room ---- */
+
+static struct call *consultation(const struct joined *j) {
+    struct engine *e = j->p->e[0];
+    const struct leg *l = leg_find(e, slice_str(j->c.call_id), slice_str(j->c.remote_tag), slice_str(j->c.local_tag));
+    CHECK_TRUE(l != NULL);
+    return l ? leg_call(e, l) : NULL;
+}
+
+/* A call whose legs are all there keeps nothing of any, and one that has lost some does until it is freed. */
+static void test_kept(void) {
+    struct joined j = begin();
+    struct pair *p = j.p;
+    const struct pool *pool = &p->e[0]->over.kept;
+    CHECK_EQ(pair_calls(p, 0), 2);
+    CHECK_EQ(pool->used, 0);
+    join(&j, true, false);
+    CHECK_TRUE(consultation(&j)->over != 0);
+    CHECK_EQ(pool->used, 1);
+    rig_reply(&p->r, BOB, "BYE", 200, "", NULL);
+    CHECK_EQ(pair_calls(p, 0), 1);
+    CHECK_EQ(pool->used, 0);
+    rig_request(&p->r, &j.b, "BYE", "", "");
+    CHECK_EQ(pair_calls(p, 0), 1);
+    CHECK_EQ(pool->used, 1);
+    pair_bucket(p, 0, BUCKET_LOST, j.call, 0, 0);
+    pair_bucket(p, 0, BUCKET_OWNER, j.call, p->number[1], 3);
+    pair_step(p, 0, &(struct event){ .kind = EV_DEADLINE });
+    CHECK_EQ(pair_calls(p, 0), 0);
+    CHECK_EQ(pool->used, 0);
+    pair_end(p);
+}
+
+/* With no room for it the word tells of no dialog, and of no leg that it is in another call. */
+static void test_no_room(void) {
+    static const char unknown[] = { '#', 0, 0, 0, 0 }; /* BOB's and hers */
+    struct joined j = begin();
+    struct pair *p = j.p;
+    uint32_t calls = 0;
+    for (handle h; pool_alloc(&p->e[0]->over.kept, &h);)
+        calls++;
+    CHECK_EQ(calls, p->e[0]->calls.count);
+    join(&j, false, true);
+    store_claim(p, 1, j.consult, 1);
+    p->takes_none = p->keeps_records = false;
+    pair_bucket(p, 0, BUCKET_OWNER, j.consult, p->number[1], 2);
+    pair_wait(p, 3000000);
+    CHECK_TRUE(said_n > sizeof unknown && memcmp(said + said_n - sizeof unknown, unknown, sizeof unknown) == 0);
+    pair_end(p);
+}
+
+/* Of what is kept of calls that are over the oldest makes room: of its legs none is known to be in another call. */
+static void test_oldest_goes(void) {
+    struct joined j = begin();
+    struct pair *p = j.p;
+    const struct pool *pool = &p->e[0]->over.moved_legs;
+    CHECK_EQ(owner_over_legs(p->e[0], consultation(&j)).moved, HANDLE_NONE);
+    join(&j, true, false);
+    const struct call *c = consultation(&j);
+    struct over_legs first = owner_over_legs(p->e[0], c), second = owner_over_legs(p->e[0], c), last = second;
+    CHECK_TRUE(pool->count > 2);
+    for (uint32_t i = 2; i <= pool->count; i++) {
+        CHECK_TRUE(pool_get(pool, first.moved) != NULL);
+        last = owner_over_legs(p->e[0], c);
+    }
+    CHECK_TRUE(pool_get(pool, first.moved) == NULL);
+    CHECK_TRUE(pool_get(pool, second.moved) != NULL && pool_get(pool, last.moved) != NULL);
+    CHECK_EQ(pool->used, pool->count);
+    (void)owner_over_legs(p->e[0], c);
+    CHECK_TRUE(pool_get(pool, second.moved) == NULL && pool_get(pool, last.moved) != NULL);
+    pair_end(p);
+}
+
 static void test_mask(void) {
     for (unsigned dialog = 1; dialog <= UINT16_MAX; dialog++) {
         uint16_t masked = over_moved_mask((uint16_t)dialog);
@@ -274,5 +349,6 @@ static void test_mask(void) {
 
 int main(void) {
     return UNIT_RUN("over, and moved", UNIT(test_over_unstored), UNIT(test_over_stored), UNIT(test_said_on),
-                    UNIT(test_read_again), UNIT(test_stays), UNIT(test_undone), UNIT(test_mask));
+                    UNIT(test_read_again), UNIT(test_stays), UNIT(test_undone), UNIT(test_kept), UNIT(test_no_room),
+                    UNIT(test_oldest_goes), UNIT(test_mask));
 }
