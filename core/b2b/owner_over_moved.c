@@ -125,8 +125,8 @@ bool over_moved_leave(struct engine *e, struct leg *l, const struct over_moved *
     if (here || !moved_put_leg(e, l, c->bucket, x->bucket, x->call))
         return false;
     owner_over_moved(e, c, l, l->self);
-    *at(e, l->self) = (struct over_moved){ .leg = l->self, .forgotten = true, .bucket = x->bucket, .version = x->version,
-                                           .call = x->call };
+    *at(e, l->self) = (struct over_moved){ .leg = l->self, .forgotten = true, .bucket = x->bucket,
+                                           .version = x->version, .call = x->call };
     trace_text(&e->trace, TRACE_INFO, "call", c->id, l->number, SL("in a call of another node, says its former owner"));
     leave(e, l);
     engine_leg_event(e, l, &(struct leg_event){ .kind = LEG_EV_GONE, .status = 408 });
