@@ -61,7 +61,9 @@ static struct leg *who(const struct engine *e, struct leg *a, struct leg *b) {
     if (b->session_unsure)
         vb.told = va.said;
     struct leg *l = uninformed(&va, &vb);
-    return l ? l : uninformed(&vb, &va);
+    if (!l || l->session_unsure)
+        l = uninformed(&vb, &va);
+    return l && !l->session_unsure ? l : NULL;
 }
 
 /* Who has it not yet is told of the new owner's media address when its turn comes. */
@@ -161,10 +163,16 @@ void agree_on_late_2xx(struct engine *e, struct leg *l) {
         agree_if_unsure(e, l);
 }
 
-void agree_on_refusal(struct engine *e, struct leg *l) {
+void agree_on_refusal(struct engine *e, struct leg *l, bool own) {
     struct leg *other = leg_peer(e, l);
+    uint8_t rounds = l->agreeing ? l->agreeing - 1 : AGREE_ROUNDS;
     bool untold = l->untold;
     l->untold = false;
-    if (untold && other && other->peer == l->self && !leg_is_transferred(e, l))
+    if (!other || other->peer != l->self || leg_is_transferred(e, l))
+        return;
+    /* With what waits for its turn l is told something else: its answer to that is still to come. */
+    if (untold)
         agree_anew(e, other, l);
+    else if (own && leg_has_refused(l) && !l->direct && !l->reoffer_waits)
+        tell(e, l, other, rounds);
 }

@@ -26,7 +26,8 @@ void agree_if_unsure(struct engine *e, struct leg *l);
 /* l has agreed to an UPDATE, or an INVITE before our last one, of which the network had said that it did not arrive: it
  * is told what holds, at once if it waits for that. */
 void agree_on_late_2xx(struct engine *e, struct leg *l);
-/* A re-INVITE of l was refused: what it had said before it stands. */
-void agree_on_refusal(struct engine *e, struct leg *l);
+/* A re-INVITE of l was refused: what it had said before it stands. own: it was a re-offer outside any transfer; the
+ * other one hears what l says, unless it has that already. */
+void agree_on_refusal(struct engine *e, struct leg *l, bool own);
 
 #endif

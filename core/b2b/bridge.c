@@ -349,7 +349,7 @@ void bridge_came_late(struct engine *e, struct leg *l, const struct sip_msg *msg
 
 static void on_rerefused(struct engine *e, struct leg *l, const struct leg_event *ev) {
     struct leg *other = leg_peer(e, l);
-    agree_on_refusal(e, l);
+    agree_on_refusal(e, l, ev->own);
     if (ev->own && other && leg_owes_answer(other))
         decline(e, other, l);
     if (!ev->own && other && other->invite_in != HANDLE_NONE)
