@@ -15,8 +15,8 @@ media's own part is what refereed in user space has more than another one that h
 
 ns a packet: time of the generator's sending (in which a veth's other end runs, and so tc and XDP; it runs before all
 else on its CPU), CPU time of the relay and of ksoftirqd, less what the bare wire costs for as many packets sent,
-divided by the packets that came through. Where more than a hundredth was lost, CPU time of a relay in user space alone:
-less than it really costs.
+divided by the packets that came through; no less than the relay's own, where what was lost cost the sender less than the
+wire.
 """
 import argparse
 import glob
@@ -194,9 +194,8 @@ def cost(kind, m, wire):
     """Not a number where less than half came through: there is nothing to divide by."""
     if m["received"] < 0.5 * m["sent"]:
         return math.nan
-    if kind in ("user", "rtpengine") and m["received"] < 0.99 * m["sent"]:
-        return m["relay_ns"] / max(1, m["received"])
-    return (m["send_ns"] + m["relay_ns"] - (0 if kind == "wire" else wire * m["sent"])) / max(1, m["received"])
+    whole = m["send_ns"] + m["relay_ns"] - (0 if kind == "wire" else wire * m["sent"])
+    return max(whole, m["relay_ns"]) / max(1, m["received"])
 
 
 def cell(relays, calls, rate, options):
