@@ -15,8 +15,8 @@ media's own part is what refereed in user space has more than another one that h
 
 ns a packet: time of the generator's sending (in which a veth's other end runs, and so tc and XDP; it runs before all
 else on its CPU), CPU time of the relay and of ksoftirqd, less what the bare wire costs for as many packets sent,
-divided by the packets that came through; no less than the relay's own, where what was lost cost the sender less than the
-wire.
+divided by the packets that came through; no less than the relay's own, where what was lost cost the sender less than
+the wire.
 """
 import argparse
 import glob
