@@ -263,7 +263,7 @@ static struct {
     struct {
         handle leg;
         uint64_t key;
-        bool lives;
+        bool lives, ends;
     } legs[LIMIT_LEGS_PER_CALL];
 } told;
 
@@ -277,6 +277,12 @@ static bool lives(struct world *w, const struct leg *l) {
            check_dialog(w, key_of(l))->bye_tag != sim_hash(leg_str(l, DLG_REMOTE_TAG));
 }
 
+/* A transferor that is still being told how its transfer ended: its BYE follows when it has answered. */
+static bool ends_later(const struct engine *e, const struct leg *l) {
+    const struct transfer *t = transfer_get(e, l->transfer);
+    return t && l->transfer_role == TR_TRANSFEROR && t->end_transferor;
+}
+
 /* A caller that has an answer, of which the record that we go on by does not know, is one of those, too. */
 void check_over_begins(struct world *w, uint64_t id) {
     uint32_t cursor = 0;
@@ -288,6 +294,7 @@ void check_over_begins(struct world *w, uint64_t id) {
             continue;
         told.legs[told.n].leg = h;
         told.legs[told.n].key = key_of(l);
+        told.legs[told.n].ends = ends_later(w->e, l);
         told.legs[told.n++].lives = lives(w, l);
     }
 }
@@ -305,8 +312,9 @@ static bool has_left(const struct world *w, handle leg, uint64_t key) {
 void check_over_ends(struct world *w) {
     unsigned ended = 0, lived = 0;
     for (unsigned i = 0; i < told.n; i++) {
-        bool live = leg_is_live(leg_get(w->e, told.legs[i].leg));
-        if (live || has_left(w, told.legs[i].leg, told.legs[i].key))
+        const struct leg *l = leg_get(w->e, told.legs[i].leg);
+        bool stays = leg_is_live(l) && (told.legs[i].ends || !ends_later(w->e, l));
+        if (stays || has_left(w, told.legs[i].leg, told.legs[i].key))
             continue;
         ended++;
         lived += told.legs[i].lives;
