@@ -3,6 +3,7 @@
 #include "core/b2b/bridge_int.h"
 #include "core/b2b/call.h"
 #include "core/b2b/media.h"
+#include "core/b2b/reanchor.h"
 #include "core/b2b/wire.h"
 
 uint16_t bridge_status(uint16_t status) {
@@ -92,7 +93,8 @@ static struct slice pass_update_answer(struct engine *e, struct leg *l, struct l
     if (l->oa == OA_OFFER_SENT)
         oa_step(&l->oa, msg && msg->status < 300 && msg->body.n ? OA_EV_RECV_ANSWER : OA_EV_ABORT);
     bool answered = msg && msg->status < 300 && msg->body.n && media_received(e, l, msg->body, false);
-    l->session_unsure = l->session_unsure && !answered;
+    /* It was told of our ports of then. */
+    l->session_unsure = l->session_unsure && !(answered && media_is_here(e, l));
     if (!other)
         return SLICE_NONE;
     if (answered)
@@ -107,6 +109,8 @@ static struct slice pass_update_answer(struct engine *e, struct leg *l, struct l
     if (sdp.n && l->peer == other->self) {
         leg_drop_reoffer(e, l);
         leg_drop_reoffer(e, other);
+        if (l->session_unsure)
+            reanchor(e, l);
     }
     return sdp.n ? leg_str(other, LEG_SDP_LOCAL) : SLICE_NONE;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  *
  * Many calls of a dead node, whose media address does not come: all are told of ours at once, as far as there is room
- * in the outbox of a step.
+ * in the outbox of a step. Who answers an offer from before that, which named the former address, is told of ours, too.
  */
 #include "core/b2b/recover.h"
 #include "tests/unit/record_rig.h"
@@ -86,6 +86,83 @@ static void test_at_the_highest_rate(void) {
     tell_all(100000);
 }
 
+/* ---- an offer that was open when the leg's ports became others ---- */
+
+#define FORMER "c=IN IP4 198.51.100.20\r\n"
+#define OURS "c=IN IP4 198.51.100.99\r\n"
+
+struct scene {
+    struct rig_dialog a, b;
+};
+
+static void step_record(struct slice record) {
+    struct event ev = { .kind = EV_RECORD, .u.record = { .key = SL("record"), .value = record } };
+    rig_step(&r, &ev);
+    CHECK_EQ(r.e->calls.used, 1);
+}
+
+/* The only call has been taken over, by a node that waits for its media address. */
+static struct scene take_one_over(void) {
+    struct scene s;
+    config_of(&config, "198.51.100.20");
+    rig_start(&r, &config);
+    rig_call(&r, &s.a, &s.b, ALICE, BOB);
+    struct record_bytes record = record_of(r.e, rig_only_call(r.e));
+    rig_stop(&r);
+    config_of(&other, "198.51.100.99");
+    other.media_vip_wait_us = 1000000;
+    rig_start(&r, &other);
+    step_record(record.slice);
+    record_free(&record);
+    return s;
+}
+
+static bool bob_was_told(const char *direction) {
+    const char *told = rig_last(&r, BOB, "INVITE", NULL);
+    return strstr(told, OURS) != NULL && strstr(told, direction) != NULL;
+}
+
+/* It dies, and is back before anybody has missed it: with the address that the record has, which is its own. */
+static void go_on_anew(void) {
+    struct record_bytes record = record_of(r.e, rig_only_call(r.e));
+    uint64_t later = r.now - RIG_START_US;
+    rig_stop(&r);
+    rig_start(&r, &other);
+    r.now += later;
+    step_record(record.slice);
+    record_free(&record);
+    rig_wait(&r, 250000);
+}
+
+/* ALICE holds, which tells BOB of the former address; it does not come, and BOB answers. */
+static void hold_across(struct scene *s) {
+    rig_request(&r, &s->a, "UPDATE", "", rig_sdp("0", "sendonly", 40000));
+    CHECK_TRUE(strstr(rig_last(&r, BOB, "UPDATE", NULL), FORMER) != NULL);
+    rig_wait(&r, 1100000);
+    CHECK_TRUE(!bob_was_told(""));
+    rig_reply(&r, BOB, "UPDATE", 200, rig_sdp("0", "recvonly", 41000), NULL);
+    CHECK_TRUE(strstr(rig_last(&r, ALICE, "SIP/2.0 200", "UPDATE"), OURS) != NULL);
+}
+
+/* He hears of the hold that he has just agreed to, not of what was so when he was to be told. */
+static void test_behind_an_update(void) {
+    struct scene s = take_one_over();
+    hold_across(&s);
+    rig_wait(&r, 250000);
+    CHECK_TRUE(bob_was_told("a=sendonly"));
+    rig_stop(&r);
+}
+
+/* Nor does the record take it for told. */
+static void test_behind_an_update_and_a_death(void) {
+    struct scene s = take_one_over();
+    hold_across(&s);
+    go_on_anew();
+    CHECK_TRUE(bob_was_told("a=sendonly"));
+    rig_stop(&r);
+}
+
 int main(void) {
-    return UNIT_RUN("reanchor", UNIT(test_at_any_rate), UNIT(test_at_the_highest_rate));
+    return UNIT_RUN("reanchor", UNIT(test_at_any_rate), UNIT(test_at_the_highest_rate), UNIT(test_behind_an_update),
+                    UNIT(test_behind_an_update_and_a_death));
 }
