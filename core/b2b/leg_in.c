@@ -149,8 +149,8 @@ struct leg_event leg_on_ack(struct engine *e, struct leg *l, const struct sip_ms
     leg_step(e, l, LEG_IN_RECV_ACK);
     /* An UPDATE of ours may be open, too. */
     if (l->ok_offers && l->oa == OA_OFFER_SENT) {
-        /* A former owner's offer names its ports. */
-        l->session_unsure = l->session_unsure && (!msg->body.n || adopted);
+        /* A former owner's offer names its ports, and ours those of then. */
+        l->session_unsure = l->session_unsure && (!msg->body.n || adopted || !media_is_here(e, l));
         oa_step(&l->oa, msg->body.n ? OA_EV_RECV_ANSWER : OA_EV_ABORT);
     }
     if (again && l->read_late)

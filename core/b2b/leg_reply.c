@@ -337,16 +337,15 @@ static struct leg_event reinvite_failed(struct engine *e, struct leg *l, const s
     return (struct leg_event){ .kind = LEG_EV_REREFUSED, .own = own, .msg = msg, .status = status };
 }
 
-/* adopted: it was a former owner's, and may have offered that one's media address. */
-static struct leg_event reinvite_answered(struct engine *e, struct leg *l, const struct sip_msg *msg, bool adopted) {
+static struct leg_event reinvite_answered(struct engine *e, struct leg *l, const struct sip_msg *msg) {
     struct leg_event ev = { .kind = l->refreshing ? LEG_EV_REFRESHED : LEG_EV_REANSWERED,
                             .own = l->own_invite,
                             .msg = msg,
                             .status = msg->status };
     close_reinvite(e, l);
-    bool elsewhere = adopted && !l->late_offer && !media_is_here(e, l);
-    /* An offer of its own settles nothing yet: its answer does (leg_ack), and that may not come. */
-    l->session_unsure = l->session_unsure && (elsewhere || l->late_offer);
+    /* It was offered ports that were ours, or a former owner's, by then. An offer of its own settles nothing yet: its
+     * answer does (leg_ack), and that may not come. */
+    l->session_unsure = l->session_unsure && (l->late_offer || !media_is_here(e, l));
     l->refreshing = false;
     dialog_refresh(&l->dlg, &e->ua, msg);
     note_peer(e, l, msg);
@@ -371,7 +370,7 @@ static struct leg_event on_reinvite_response(struct engine *e, struct leg *l, co
         /* The peer may have answered it before, to its former owner: then our copy has an old CSeq. */
         if (msg->status >= 300)
             return reinvite_failed(e, l, msg, adopted && msg->status == 500 ? 491 : msg->status);
-        return reinvite_answered(e, l, msg, adopted);
+        return reinvite_answered(e, l, msg);
     case TXN_2XX_AGAIN: leg_on_stray_2xx(e, l, msg); return nothing;
     case TXN_TIMEOUT: return reinvite_failed(e, l, NULL, adopted ? 491 : 408);
     case TXN_FAILED: return reinvite_failed(e, l, NULL, 503);

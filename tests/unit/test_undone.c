@@ -7,6 +7,7 @@
 #include "tests/unit/over_rig.h"
 
 static struct engine_config config;
+static const char *const describing[] = { "INVITE", "UPDATE" };
 
 /* ---- a claim that a promoted server has not seen ---- */
 
@@ -137,27 +138,71 @@ static void test_claim_undone_and_held(void) {
     pair_end(p);
 }
 
-/* Or nothing yet, when it hears that the claim is none. */
+/* That one has told them nothing yet, when it hears that the claim is none. They are told all the same, not at once. */
+static void nobody_told(struct over_word *o) {
+    struct pair *p = o->p;
+    uint64_t epoch = owner_epoch(p->e[0], o->bucket);
+    p->e[0]->cfg.reinvites_per_second = 200;
+    act(p, 0, true);
+    store_claim(p, 1, o->bucket, epoch);
+    pair_bucket(p, 1, BUCKET_LOADING, o->bucket, 0, epoch + 1);
+    pair_load(p, 1, o->bucket, SL("call"));
+    pair_bucket(p, 1, BUCKET_MINE, o->bucket, 0, epoch + 1);
+    CHECK_EQ(pair_calls(p, 1), 1);
+    wake(o, epoch + 2);
+    pair_bucket(p, 1, BUCKET_LOST, o->bucket, p->number[0], epoch + 1);
+    pair_entry(p, 0);
+}
+
 static void test_claim_undone_and_nobody_told(void) {
     struct over_word o;
     struct pair *p = over_begin(&o, &config, 2);
     struct told before = told_of(p, BOB), now;
-    uint64_t epoch = owner_epoch(p->e[0], o.bucket);
     pair_wait(p, 70000000);
-    act(p, 0, true);
-    store_claim(p, 1, o.bucket, epoch);
-    pair_bucket(p, 1, BUCKET_LOADING, o.bucket, 0, epoch + 1);
-    pair_load(p, 1, o.bucket, SL("call"));
-    pair_bucket(p, 1, BUCKET_MINE, o.bucket, 0, epoch + 1);
-    CHECK_EQ(pair_calls(p, 1), 1);
-    wake(&o, epoch + 2);
-    pair_bucket(p, 1, BUCKET_LOST, o.bucket, p->number[0], epoch + 1);
-    pair_entry(p, 0);
+    nobody_told(&o);
     pair_wait(p, 400000);
     rig_reply(&p->r, ALICE, "INVITE", 200, rig_sdp("0", "sendrecv", 40000), NULL);
     now = told_of(p, BOB);
     CHECK_TRUE(now.port != before.port && now.cseq > before.cseq);
     CHECK_EQ(now.version, before.version + 1);
+    pair_end(p);
+}
+
+/* BOB agrees to an offer from before, which names our ports of then, and is told when it is his turn. */
+static void test_claim_undone_and_offer_open(void) {
+    for (unsigned i = 0; i < 2; i++) {
+        struct over_word o;
+        struct pair *p = over_begin(&o, &config, 2);
+        pair_wait(p, 70000000);
+        rig_request(&p->r, &o.a, describing[i], "", rig_sdp("0", "sendonly", 40000));
+        struct told before = told_by(rig_last(&p->r, BOB, describing[i], NULL));
+        CHECK_TRUE(has_port(p->e[0], before));
+        nobody_told(&o);
+        CHECK_TRUE(!has_port(p->e[0], before));
+        rig_reply(&p->r, BOB, describing[i], 200, rig_sdp("0", "recvonly", 41000), NULL);
+        pair_wait(p, 400000);
+        struct told now = told_of(p, BOB);
+        CHECK_TRUE(now.cseq > before.cseq && has_port(p->e[0], now));
+        CHECK_TRUE(strstr(rig_last(&p->r, BOB, "INVITE", NULL), "a=sendonly") != NULL);
+        pair_end(p);
+    }
+}
+
+/* The same for ALICE, who answers with her ACK. */
+static void test_claim_undone_and_ack_due(void) {
+    struct over_word o;
+    struct pair *p = over_begin(&o, &config, 2);
+    pair_wait(p, 70000000);
+    rig_request(&p->r, &o.a, "INVITE", "", "");
+    rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
+    struct told before = told_by(rig_last(&p->r, ALICE, "SIP/2.0 200", "INVITE"));
+    CHECK_TRUE(has_port(p->e[0], before));
+    nobody_told(&o);
+    CHECK_TRUE(!has_port(p->e[0], before));
+    rig_request(&p->r, &o.a, "ACK", "", rig_sdp("0", "sendrecv", 40000));
+    pair_wait(p, 400000);
+    struct told now = told_of(p, ALICE);
+    CHECK_TRUE(now.version > before.version && has_port(p->e[0], now));
     pair_end(p);
 }
 
@@ -273,8 +318,6 @@ static void test_refresh_without_word(void) {
     refresh_without_word(300000);
     refresh_without_word(100000000);
 }
-
-static const char *const describing[] = { "INVITE", "UPDATE" };
 
 /* ALICE holds, at the first one, in a request that waits, and what she sends behind it does; their copies are none. */
 static void hold_waits(struct over_word *o, const char *method) {
@@ -472,6 +515,7 @@ static void test_word_of_one_taken_over(void) {
 int main(void) {
     return UNIT_RUN("undone", UNIT(test_claim_undone), UNIT(test_claim_undone_and_held),
                     UNIT(test_claim_undone_and_nobody_told), UNIT(test_claim_undone_of_what_is_over),
+                    UNIT(test_claim_undone_and_offer_open), UNIT(test_claim_undone_and_ack_due),
                     UNIT(test_claim_undone_before_the_word), UNIT(test_claim_undone_and_refresh_due),
                     UNIT(test_claim_undone_and_offer_due), UNIT(test_refresh_without_word),
                     UNIT(test_claim_undone_and_hold), UNIT(test_hold_without_word), UNIT(test_waits_are_bounded),
