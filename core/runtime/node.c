@@ -84,10 +84,12 @@ bool node_work(struct node *n) {
 
 bool node_on_store(struct node *n, const struct event *ev) {
     struct lease_input in = { .kind = LEASE_IN_STORE, .now_us = n->mono_us, .store = ev };
+    n->out.n = n->out.op_n = 0;
     if (!n->on)
         return false;
     if (ev->kind == EV_STORE_UP) {
-        wait_for_lease(n, LEASE_IN_STORE_UP, 0);
+        in.kind = LEASE_IN_STORE_UP;
+        lease_step(n->lease, &in, &n->out);
         return false;
     }
     /* Somebody else has a bucket that the engine wrote to: which, the store says when all are asked for. */

@@ -52,7 +52,8 @@ void node_close(struct node *n);
 
 void node_tell_time(struct node *n, uint64_t mono_us, uint64_t wall_ms);
 uint64_t node_deadline(struct node *n);
-/* An answer of the store; false: the engine's. It is dealt with at once. */
+/* An answer of the store, dealt with at once; what the lease says is in n->out, and comes first. False: the engine's,
+ * too: where the store is there again it must not act in that same step for what may be another's by now. */
 bool node_on_store(struct node *n, const struct event *ev);
 void node_on_out(struct node *n, const struct out *o);
 void node_drain(struct node *n);

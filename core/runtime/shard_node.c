@@ -22,9 +22,9 @@ static void carry_out(struct shard *s) {
 }
 
 void shard_on_answer(struct shard *s, struct event *answer) {
-    if (node_on_store(&s->node, answer))
-        carry_out(s);
-    else
+    bool own = node_on_store(&s->node, answer);
+    carry_out(s);
+    if (!own)
         shard_step_once(s, answer);
 }
 

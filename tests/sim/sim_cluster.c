@@ -344,6 +344,8 @@ static void arrive(struct world *w, struct sim_fly *f) {
     }
     cluster_work(w, f->node); /* the lease first, as in a shell's turn */
     hear_store(w, f->node, &ev);
+    if (ev.kind == EV_STORE_UP)
+        cluster_work(w, f->node);
     if (ev.kind == EV_STORE && (ev.u.store.ticket & LEASE_TICKET)) {
         struct lease_input in = { .kind = LEASE_IN_STORE, .now_us = cluster_lease_now(w), .store = &ev };
         ev.mono_us = w->now;
