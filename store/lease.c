@@ -269,9 +269,14 @@ static void renew(struct lease *l) {
 
 /* ---- when it may act ---- */
 
-/* Most of the nodes that lived when it last heard cannot reach the store either, or there was none; and none, also one
- * that came since, says that it can. Nodes of many shards have one voice, that of the first; what cuts this one off
- * cuts off its siblings, so that they have none here. */
+/* Its word that it reached the store came behind our last renewal, and that it does not any more it has not said. */
+static bool has_come(const struct lease *l, const struct lease_peer *p) {
+    return !p->alive && p->heard_us && p->store_ok && p->heard_us + LEASE_LIFE_US >= l->until_us;
+}
+
+/* Most of the nodes that lived when it last heard, or have come since by their own word, cannot reach the store either,
+ * or there was none; and none says that it can. Nodes of many shards have one voice, that of the first; what cuts this
+ * one off cuts off its siblings, so that they have none here. */
 static bool is_down_for_all(const struct lease *l) {
     unsigned living = 0, down = 0;
     if (l->now - l->woken_us < STATEMENT_LIFE_US)
@@ -281,7 +286,7 @@ static bool is_down_for_all(const struct lease *l) {
         bool said = p->heard_us && l->now - p->heard_us < STATEMENT_LIFE_US;
         if (said && p->store_ok)
             return false;
-        bool speaks = p->alive && member_shard(p->node) == 0 && !is_sibling(l, p);
+        bool speaks = (p->alive || has_come(l, p)) && member_shard(p->node) == 0 && !is_sibling(l, p);
         living += speaks;
         down += speaks && said;
     }

@@ -204,8 +204,57 @@ static void test_restarted_in_outage(void) {
     }
 }
 
+/* It was alone when it was cut from the store; another one has come since, and says that it reaches it. */
+static void cut_beside_newcomer(void) {
+    world_new(1);
+    (void)until_all_owned(10 * SEC);
+    w.nodes[0].cut = true;
+    run(500 * MS);
+    start_node(1);
+    for (unsigned i = 0; i < 500 && !w.nodes[0].suspended; i++)
+        run(10 * MS);
+    CHECK_TRUE(w.nodes[0].suspended);
+    CHECK_FALSE(w.nodes[0].l->passed);
+}
+
+/* Then the link between them is cut, too: that it is heard no more does not make the first one alone. */
+static void test_newcomer_falls_silent(void) {
+    cut_beside_newcomer();
+    w.nodes[0].link_cut = true;
+    run(20 * SEC);
+    CHECK_TRUE(w.nodes[0].suspended);
+    CHECK_EQ(owned(1), LIMIT_BUCKETS);
+    w.nodes[0].cut = w.nodes[0].link_cut = false;
+    run(10 * SEC);
+    CHECK_FALSE(w.nodes[0].suspended);
+    CHECK_EQ(owned_by_all(), LIMIT_BUCKETS);
+    world_end();
+}
+
+/* The store is away for it as well before it has claimed anything: it says so, and the first one goes on, also when it
+ * is gone; and so does one that found in the list that who had come is gone. */
+static void test_newcomer_without_store(void) {
+    cut_beside_newcomer();
+    w.nodes[1].cut = true;
+    run(5 * SEC);
+    CHECK_EQ(owned(0), LIMIT_BUCKETS);
+    w.nodes[1].runs = false;
+    run(5 * SEC);
+    CHECK_EQ(owned(0), LIMIT_BUCKETS);
+    world_end();
+    world_new(2);
+    (void)until_all_owned(10 * SEC);
+    w.nodes[1].runs = false;
+    run(8 * SEC);
+    w.nodes[0].cut = true;
+    run(8 * SEC);
+    CHECK_EQ(owned(0), LIMIT_BUCKETS);
+    world_end();
+}
+
 int main(void) {
     return UNIT_RUN("lease in an outage", UNIT(test_outage), UNIT(test_up_behind_outage), UNIT(test_up_and_away),
                     UNIT(test_woken_beside_cut), UNIT(test_passed_by_newcomer), UNIT(test_passed_and_renewed),
-                    UNIT(test_slept_alone), UNIT(test_restarted_at_cut), UNIT(test_restarted_in_outage));
+                    UNIT(test_slept_alone), UNIT(test_restarted_at_cut), UNIT(test_restarted_in_outage),
+                    UNIT(test_newcomer_falls_silent), UNIT(test_newcomer_without_store));
 }
