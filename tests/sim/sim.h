@@ -326,6 +326,7 @@ struct seen_dialog {
     uint32_t ok_cseq, ok_cseq_last, acked_cseq;
     uint32_t provisional_cseq;    /* INVITE that had a 1xx delivered */
     uint64_t bye_tag;             /* the peer's, of the dialog that the engine hung up on last */
+    bool hung_up;                 /* the peer, in the dialog that an owner had: the next one may still call it */
     bool bye_out, unheard;        /* unheard: its open INVITE is excused, but goes on */
     uint64_t gone_at;             /* the peer said last that there is no such dialog; 0: never */
     bool unsure;                  /* an owner died, and no record says which CSeq it had come to */

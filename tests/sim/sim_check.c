@@ -156,6 +156,7 @@ static void in_request(struct world *w, const struct sip_msg *m) {
     for (uint32_t i = 0; m->method == SIP_M_BYE && d->ok_cseq && i < w->seen.sub_n; i++)
         w->seen.subs[i].excused |= w->seen.subs[i].key == d->key;
     const struct leg *l = leg_of_tag(w->e, m->call_id, m->to_tag);
+    d->hung_up |= m->method == SIP_M_BYE && l && slice_eq(leg_str(l, DLG_REMOTE_TAG), m->from_tag);
     /* It hangs up where our own BYE waits for the ACK to a 2xx, since the session has expired meanwhile. */
     bool expired = m->method == SIP_M_BYE && d->ok_at && l && !l->session_ends &&
                    metrics_get(engine_metrics(w->e), M_sessions_expired);

@@ -283,19 +283,21 @@ static bool ends_later(const struct engine *e, const struct leg *l) {
     return t && l->transfer_role == TR_TRANSFEROR && t->end_transferor;
 }
 
-/* A caller that has an answer, of which the record that we go on by does not know, is one of those, too. */
+/* A caller that has an answer, of which the record that we go on by does not know, is one of those, too. Who is still
+ * called by that record has no dialog that could be ended, unless it has answered a former owner, and hung up there. */
 void check_over_begins(struct world *w, uint64_t id) {
     uint32_t cursor = 0;
     handle h;
     told.n = 0;
     for (const struct leg *l; (l = pool_next(&w->e->legs, &cursor, &h));) {
         bool calls = l->state == LEG_CALLING || l->state == LEG_EARLY;
-        if (!leg_is_live(l) || calls || call_get(w->e, l->call)->id != id || told.n == LIMIT_LEGS_PER_CALL)
+        bool counts = leg_is_live(l) && (!calls || check_dialog(w, key_of(l))->hung_up);
+        if (!counts || call_get(w->e, l->call)->id != id || told.n == LIMIT_LEGS_PER_CALL)
             continue;
         told.legs[told.n].leg = h;
         told.legs[told.n].key = key_of(l);
         told.legs[told.n].ends = ends_later(w->e, l);
-        told.legs[told.n++].lives = lives(w, l);
+        told.legs[told.n++].lives = !calls && lives(w, l);
     }
 }
 
