@@ -269,6 +269,10 @@ void leg_send_ok(struct engine *e, struct leg *l, struct buf *b);
 bool leg_refresh(struct engine *e, struct leg *l);
 /* Section 14.1: 2.1 to 4 s if the Call-ID is ours, else 0 to 2 s. */
 uint64_t leg_glare_wait_us(struct engine *e, const struct leg *l);
+/* No response came to a re-INVITE or refresh of ours, and the party of a subscription has answered another request of
+ * ours meanwhile: it has not gone, and the dialog does not end (RFC 5057 section 5.2). Who sent the REFER is still to
+ * be told what came of it, and behind our BYE it would not listen. */
+bool leg_is_there(const struct leg *l);
 /* The dialog is over without the peer's word: BYE goes out, LEG_EV_GONE comes up. */
 struct leg_event leg_lost(struct engine *e, struct leg *l, struct slice extra);
 /* Sends a refused request again, with what the refusal asks for (leg_retry.c). The new transaction; HANDLE_NONE: the

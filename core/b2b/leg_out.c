@@ -74,7 +74,7 @@ static bool send_invite(struct engine *e, struct leg *l, struct slice sdp, struc
     l->early_answer = false;
     l->invite_cseq = r.cseq;
     l->late_offer = sdp.n == 0;
-    l->offer_lost = false;
+    l->offer_lost = l->heard = false;
     l->invite_out = leg_send(e, l, SIP_M_INVITE, &r, purpose);
     if (l->invite_out == HANDLE_NONE)
         return false;

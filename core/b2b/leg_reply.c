@@ -358,6 +358,10 @@ static struct leg_event reinvite_answered(struct engine *e, struct leg *l, const
     return leg_is_up(l) ? ev : nothing;
 }
 
+bool leg_is_there(const struct leg *l) {
+    return l->heard && l->keep_on_bye;
+}
+
 static struct leg_event on_reinvite_response(struct engine *e, struct leg *l, const struct txn_event *t,
                                              const struct sip_msg *msg) {
     bool adopted = l->adopted;
@@ -372,7 +376,7 @@ static struct leg_event on_reinvite_response(struct engine *e, struct leg *l, co
             return reinvite_failed(e, l, msg, adopted && msg->status == 500 ? 491 : msg->status);
         return reinvite_answered(e, l, msg);
     case TXN_2XX_AGAIN: leg_on_stray_2xx(e, l, msg); return nothing;
-    case TXN_TIMEOUT: return reinvite_failed(e, l, NULL, adopted ? 491 : 408);
+    case TXN_TIMEOUT: return reinvite_failed(e, l, NULL, adopted ? 491 : leg_is_there(l) ? 503 : 408);
     case TXN_FAILED: return reinvite_failed(e, l, NULL, 503);
     default: return nothing;
     }
@@ -386,6 +390,7 @@ static struct leg_event on_other_response(struct engine *e, struct leg *l, const
     handle again = leg_retry(e, l, t, msg);
     if (again != HANDLE_NONE)
         return (struct leg_event){ .kind = LEG_EV_SENT_AGAIN, .msg = msg, .purpose = t->ctx_kind, .txn = again };
+    l->heard = l->heard || (msg && status != 481 && status != 408);
     if (t->method == SIP_M_UPDATE && status < 300)
         leg_session_answered(e, l, msg);
     if (t->ctx_kind == FOR_REFRESH)

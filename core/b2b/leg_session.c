@@ -73,8 +73,10 @@ static bool send_refresh(struct engine *e, struct leg *l) {
     struct dialog_request r = { .contact = true };
     if (l->session_out)
         return true;
-    if (l->allows_update)
+    if (l->allows_update) {
+        l->heard = false;
         return (l->session_out = leg_request(e, l, SL("UPDATE"), FOR_REFRESH, &r) != HANDLE_NONE);
+    }
     return leg_refresh(e, l);
 }
 
@@ -113,7 +115,7 @@ struct leg_event leg_session_on_response(struct engine *e, struct leg *l, uint16
     l->session_out = false;
     if (!leg_is_up(l))
         return (struct leg_event){ .kind = LEG_EV_NONE };
-    if (status == 481 || status == 408)
+    if (status == 481 || (status == 408 && !leg_is_there(l)))
         return leg_lost(e, l, SLICE_NONE);
     if (status >= 300) {
         /* It said that it allows UPDATE, and does not: the re-INVITE is left. */

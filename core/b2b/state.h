@@ -122,6 +122,7 @@ struct leg {
     bool offer_lost;        /* the last re-INVITE had one, and was given up, unanswered: its 2xx may still come */
     bool not_now;           /* ... or refused by 491, or agreed to late: session_unsure, but it may be told */
     bool keep_on_bye;       /* a subscription outlives the INVITE usage */
+    bool heard;             /* it has answered a request of ours since the last re-INVITE or refresh went out */
     bool late_offer;        /* our open INVITE had no SDP: the ACK brings the answer */
     bool own_invite;        /* the open re-INVITE is ours, not the peer leg's */
     uint8_t agreeing;       /* rounds that are left, while a re-offer of agree.h is out */
