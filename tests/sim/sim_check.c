@@ -433,7 +433,9 @@ static void out_bye(struct world *w, struct seen_dialog *d, const struct sip_msg
     no_ack = no_ack || (d->gone_at && w->now - d->gone_at < GONE_LATELY);
     for (uint32_t i = 0; i < w->seen.sub_n; i++) {
         struct seen_sub *s = &w->seen.subs[i];
-        s->excused = s->excused || (no_ack && s->key == d->key);
+        /* Who has answered a NOTIFY of its transfer is there; who has answered nothing at all may have gone. */
+        bool silent = deaf && (s->unanswered || !s->notify_cseq);
+        s->excused = s->excused || ((no_ack || silent) && s->key == d->key);
         bool bound = s->key == d->key && s->to_tag == sim_hash(m->to_tag) && !s->excused && !s->relayed;
         bool waits = s->final && s->open && w->now - s->sent_at < T1_64;
         if (!no_ack && !deaf && !w->drained && bound && waits && !d->bye_out)
