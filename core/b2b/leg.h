@@ -291,6 +291,8 @@ void leg_send_bye(struct engine *e, struct leg *l, struct slice extra);
 void leg_ack_late_offer(struct engine *e, struct leg *l);
 void leg_reoffer_decided(struct engine *e, struct leg *l);
 void leg_stop_ok(struct engine *e, struct leg *l);
+/* It speaks in its dialog: it is there, and may have ACKed to its former owner the 2xx that we repeat. */
+void leg_note_there(struct leg *l);
 /* An INVITE whose CSeq is not too low, since it may be one that a former owner left unanswered: that one answered it,
  * and it is a copy that comes late. It gets the same 2xx, behind that one if its record is awaited. */
 bool leg_answered_before(struct engine *e, struct leg *l, const struct sip_msg *msg, handle txn);

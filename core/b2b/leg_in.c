@@ -116,6 +116,8 @@ struct leg_event leg_on_request(struct engine *e, struct leg *l, const struct si
     }
     if (t)
         l->dlg.flow = txn_src(t);
+    if (msg->method != SIP_M_PRACK)
+        leg_note_there(l);
     switch (msg->method) {
     case SIP_M_INVITE: return on_reinvite(e, l, msg, txn);
     case SIP_M_BYE: return on_bye(e, l, msg, txn);

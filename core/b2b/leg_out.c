@@ -300,6 +300,10 @@ void leg_stop_ok(struct engine *e, struct leg *l) {
     l->ok_adopted = l->ok_doubtful = false;
 }
 
+void leg_note_there(struct leg *l) {
+    l->ok_doubtful = l->ok_doubtful || (l->ok_adopted && !l->ok_offers);
+}
+
 /* The 2xx is repeated by us, not by the transaction (section 13.3.1.4): at T1, doubling to T2, for 64*T1. */
 void leg_keep_ok(struct engine *e, struct leg *l, struct buf *b, const struct addr *dst) {
     handle h;

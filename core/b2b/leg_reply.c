@@ -410,6 +410,8 @@ struct leg_event leg_on_response(struct engine *e, struct leg *l, const struct t
                                  const struct sip_msg *msg) {
     if (t->method == SIP_M_CANCEL)
         return nothing;
+    if (t->ctx_kind != FOR_INVITE && msg && msg->status / 100 == 2)
+        leg_note_there(l);
     switch (t->ctx_kind) {
     case FOR_INVITE: return on_invite_response(e, l, t, msg);
     case FOR_REINVITE: return on_reinvite_response(e, l, t, msg);

@@ -44,6 +44,11 @@ static bool is_of_long_ago(const struct engine *e, const struct leg *l) {
     return l->ok_until <= 1 || l->ok_until + 64ull * e->cfg.t1_us <= e->now;
 }
 
+/* It has asked in the dialog that its call made: not PRACKed alone, and its ACK may have been before that. */
+static bool has_asked_since(const struct leg *l, uint32_t ok_cseq) {
+    return l->dlg.remote_cseq_known && l->heard_cseq > ok_cseq && !l->rseq;
+}
+
 /* The 2xx goes out again, and is repeated. False: there is none, or its ACK must have come. */
 static bool restore_ok(struct engine *e, struct leg *l) {
     struct record_open o;
@@ -56,7 +61,7 @@ static bool restore_ok(struct engine *e, struct leg *l) {
     l->ok_cseq = cseq;
     l->ok_offers = l->oa == OA_OFFER_SENT;
     l->ok_adopted = true;
-    l->ok_doubtful = !l->ok_offers && (over || l->state == LEG_UP);
+    l->ok_doubtful = !l->ok_offers && (over || l->state == LEG_UP || has_asked_since(l, cseq));
     wire_trace(e, "send", l, o.bytes, &o.addr);
     wire_send(e, l->ok, &o.addr, &l->dlg.local);
     leg_ok_sent(e, l); /* for the whole of its time: it may not have been sent before */

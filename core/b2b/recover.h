@@ -12,7 +12,8 @@
  *   2xx of ours without ACK        repeated until the ACK comes; the same for a reliable 18x without PRACK. An INVITE
  *                                  that has a 100 waits for it for ever: so too when the 2xx is up to 64*T1 over its
  *                                  time. But then its ACK may have come before, and so may that of a re-INVITE, whose
- *                                  peer has sent another one since: no BYE for want of it, but a re-INVITE
+ *                                  peer has sent another one since, and that of who speaks in its dialog all the same:
+ *                                  no BYE for want of it, but a re-INVITE
  *   2xx to us without our ACK      the peer repeats it, and gets its ACK
  *   BYE of ours                    sent again under a new CSeq (a second one gets 481)
  *   NOTIFY of ours                 again under a new CSeq
