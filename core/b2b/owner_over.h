@@ -5,7 +5,8 @@
  * has its bucket now: when it forgets the call, or when the store refuses what it has tried to write since. Its
  * successor may have called a phone anew by that record, and have another dialog with it under the same number: by the
  * tags of what is over, which the word tells by a hash of them, that one is left alone. So is what has gone to another
- * call meanwhile (owner_over_moved.h).
+ * call meanwhile (owner_over_moved.h), and whom the former owner was only cancelling, if it has picked up here: nobody
+ * has hung up on it, and of its answer that owner knows nothing. Where it still rings it is cancelled here, too.
  *
  * The same word tells who owns a call that it has known since before that another engine has had it meanwhile, by a
  * claim that a promoted server had not seen. What that one told the parties is undone: each leg goes on

@@ -66,12 +66,18 @@ void owner_over_free(struct engine *e, struct call *c) {
     c->over = 0;
 }
 
+/* Of one that is being cancelled it is not known whether it is over: its party may pick up all the same, and the answer
+ * reach who hears this. So what stands there is what it is not, which ends it only where it rings. */
+static uint16_t dialog_now(const struct engine *e, const struct leg *l) {
+    return l->state == LEG_CANCELLING ? over_moved_mask(over_dialog(e, l)) : over_dialog(e, l);
+}
+
 struct over_was over_leg_was(const struct engine *e, const struct call *c, uint64_t number) {
     const struct over_kept *k = kept_of(e, c);
     unsigned at = number % LIMIT_LEGS_PER_CALL;
     for (unsigned i = 0; i < c->leg_count; i++)
         if (leg_get(e, c->legs[i])->number == number)
-            return (struct over_was){ .dialog = over_dialog(e, leg_get(e, c->legs[i])) };
+            return (struct over_was){ .dialog = dialog_now(e, leg_get(e, c->legs[i])) };
     return k && k->numbers[at] == number ? (struct over_was){ k->dialogs[at], k->moved[at] } : (struct over_was){ 0 };
 }
 

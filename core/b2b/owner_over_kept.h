@@ -13,7 +13,7 @@
 uint16_t over_dialog(const struct engine *e, const struct leg *l);
 
 struct over_was {
-    uint16_t dialog; /* 0: not known, since it was over long ago */
+    uint16_t dialog; /* 0: not known, since it was over long ago; another one: it is being cancelled */
     handle moved;    /* the leg, if it went to another call */
 };
 /* What the call's leg of that number is, or was. */

@@ -2,7 +2,8 @@
  *
  * Word between two engines that a call, or legs of it, are over (core/b2b/owner_over.h): what still rings ends, a
  * record that is there again goes, and who is being told how its transfer ended is told first. A leg that is another
- * dialog here than it was there stays. And what of a bucket that is claimed anew is read and written.
+ * dialog here than it was there stays, and one that has picked up here while it was cancelled there. And what of a
+ * bucket that is claimed anew is read and written.
  */
 #include "tests/unit/over_rig.h"
 
@@ -350,8 +351,87 @@ static void test_over_while_told(void) {
         over_while_told(i & 1 ? ALICE : BOB, (enum outcome)(i / 8), i & 2, i & 4 ? 481 : 200);
 }
 
+/* ---- of a leg that is being cancelled there ---- */
+
+static void register_at(struct pair *p, enum rig_name who, const char *user) {
+    char text[1024];
+    snprintf(text, sizeof text,
+             "REGISTER sip:192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.%u:5060;branch=z9hG4bKr%s\r\n"
+             "From: <sip:%s@192.0.2.1>;tag=1\r\nTo: <sip:%s@192.0.2.1>\r\nCall-ID: reg-%s\r\nCSeq: 1 REGISTER\r\n"
+             "Contact: <sip:%s@192.0.2.%u:5060>;expires=600\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
+             rig_phone(who).ip[3], rig_names[who], user, user, rig_names[who], user, rig_phone(who).ip[3]);
+    rig_recv(&p->r, who, text);
+    CHECK_TRUE(was_told(p, who, "SIP/2.0 200"));
+}
+
+/* ALICE calls a user with two phones. The first engine, which can store nothing any more, has BOB answer, and cancels
+ * CAROL, who picks up all the same. */
+static struct pair *answer_unstored(struct rig_dialog *a, struct rig_dialog *c, bool twice) {
+    static struct user_config users[1] = { { .name = "dave" } };
+    struct pair *p = pair_new_with(&config, users, 1);
+    struct rig_dialog b = { .cseq = 1 };
+    p->e[0]->cfg.durability = p->e[1]->cfg.durability = DURABILITY_ASYNC;
+    p->r.on_out = keep_word;
+    register_at(p, BOB, "dave");
+    register_at(p, CAROL, "dave");
+    do
+        rig_dialog_new(a, ALICE, BOB);
+    while (pair_owner(pair_hash(&config, a->call_id)) != 0);
+    snprintf(a->target, sizeof a->target, "sip:dave@192.0.2.1");
+    rig_request(&p->r, a, "INVITE", "", rig_sdp("0", "sendrecv", 40000));
+    rig_reply(&p->r, BOB, "INVITE", 180, "", &b);
+    rig_reply(&p->r, CAROL, "INVITE", 180, "", c);
+    p->takes_none = true;
+    rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
+    rig_learn(&p->r, a, "SIP/2.0 200");
+    rig_request(&p->r, a, "ACK", "", "");
+    CHECK_TRUE(was_told(p, CAROL, "CANCEL"));
+    if (twice)
+        rig_reply(&p->r, CAROL, "INVITE", 200, rig_sdp("0", "sendrecv", 43000), c);
+    CHECK_EQ(was_told(p, CAROL, "BYE"), twice);
+    p->takes_none = false;
+    return p;
+}
+
+enum cancelled { RINGS, PICKED_UP, PICKED_UP_THERE, CANCELLEDS };
+
+/* By the older record both still ring. Who picks up here before its CANCEL is nobody who has been hung up on; it is if
+ * it had picked up there. Who rings here is cancelled here, too. */
+static void over_while_cancelled(enum cancelled how) {
+    struct rig_dialog a, c = { .cseq = 1 };
+    struct pair *p = answer_unstored(&a, &c, how == PICKED_UP_THERE);
+    unsigned bucket = pair_hash(&config, a.call_id);
+    store_claim(p, 1, (uint16_t)bucket, 1);
+    pair_entry(p, 1);
+    pair_bucket(p, 1, BUCKET_LOADING, bucket, 0, 2);
+    pair_load(p, 1, bucket, SL("call"));
+    pair_bucket(p, 1, BUCKET_MINE, bucket, 0, 2);
+    rig_reply(&p->r, CAROL, "INVITE", how == RINGS ? 180 : 200, rig_sdp("0", "sendrecv", 43000), &c);
+    const struct call *call = rig_only_call(p->e[1]);
+    CHECK_EQ(leg_is_up(leg_get(p->e[1], call->legs[0])), how != RINGS);
+    p->linked = false;
+    p->r.sent_n = said_n = 0;
+    pair_bucket(p, 0, BUCKET_OWNER, bucket, p->number[1], 2);
+    pair_step(p, 0, &(struct event){ .kind = EV_DEADLINE });
+    CHECK_TRUE(said_n > 0);
+    struct event ev = { .kind = EV_PEER, .u.peer = { .what = PEER_OVER, .from = 1, .bucket = (uint16_t)bucket } };
+    ev.u.peer.bytes = slice_of(said, said_n);
+    pair_step(p, 1, &ev);
+    CHECK_EQ(metrics_get(engine_metrics(p->e[1]), M_legs_over), how != PICKED_UP);
+    CHECK_EQ(was_told(p, CAROL, "CANCEL"), how == RINGS);
+    CHECK_EQ(was_told(p, CAROL, "BYE"), how == PICKED_UP_THERE);
+    CHECK_EQ(leg_is_up(leg_get(p->e[1], call->legs[0])), how == PICKED_UP);
+    pair_end(p);
+}
+
+static void test_over_while_cancelled(void) {
+    for (unsigned i = 0; i < CANCELLEDS; i++)
+        over_while_cancelled((enum cancelled)i);
+}
+
 int main(void) {
     return UNIT_RUN("over", UNIT(test_over), UNIT(test_over_while_loading), UNIT(test_over_while_suspended),
                     UNIT(test_over_and_there_again), UNIT(test_over_and_read_again), UNIT(test_written_again),
-                    UNIT(test_over_while_told), UNIT(test_over_elsewhere), UNIT(test_over_in_whole));
+                    UNIT(test_over_while_told), UNIT(test_over_elsewhere), UNIT(test_over_in_whole),
+                    UNIT(test_over_while_cancelled));
 }
