@@ -462,13 +462,18 @@ static bool is_early(const struct engine *e, uint16_t bucket, const struct call 
     return e->owners.suspended || e->owners.of[at] == OWNER_LOADING || (c && c->resuming && owner_is_mine(e, at));
 }
 
+/* Asked by a re-INVITE they are told once more what they go by; another engine may have told them otherwise. */
+static bool asks_later(const struct engine *e, const struct call *c) {
+    return c && owner_is_mine(e, c->bucket) && e->now < c->word_until;
+}
+
 /* False: not yet. */
 static bool take(struct engine *e, uint16_t bucket, struct slice bytes) {
     uint64_t id, next_leg;
     if (!hex(&bytes, ID_LEN, &id) || !hex(&bytes, NUMBER_LEN, &next_leg))
         return true;
     struct call *c = call_find(e, id);
-    if (is_early(e, bucket, c))
+    if (is_early(e, bucket, c) || (!next_leg && asks_later(e, c)))
         return false;
     if (!next_leg) {
         if (c && owner_is_mine(e, c->bucket))

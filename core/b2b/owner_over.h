@@ -15,7 +15,8 @@
  *
  * Such an engine may not have known the call either, whose owner could not store it, and have answered 481 to a BYE. It
  * remembers that, and says so to whoever has the bucket next; who has the call then asks its parties by a refresh
- * whether they are there. A BYE is not believed where its dialog is not known: asked in vain, a call goes on.
+ * whether they are there, behind the word of one that had told them something, while that may be on its way. A BYE is
+ * not believed where its dialog is not known: asked in vain, a call goes on.
  */
 #ifndef REFEREE_B2B_OWNER_OVER_H
 #define REFEREE_B2B_OWNER_OVER_H

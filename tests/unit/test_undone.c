@@ -293,6 +293,38 @@ static void test_claim_undone_and_offer_due(void) {
     only_behind_the_word(&o);
 }
 
+/* A party had hung up at that one, which did not know its call any more, and tells that first: it is asked behind the
+ * word that tells what it heard, or not at all when the call is over. */
+static void test_claim_undone_and_hung_up(void) {
+    for (unsigned over = 0; over < 2; over++) {
+        struct over_word o;
+        struct pair *p = over_begin(&o, &config, 2);
+        p->e[1]->cfg.media_addr = rig_addr(201, 0);
+        claim_undone(&o);
+        rig_reply(&p->r, BOB, "INVITE", 100, "", NULL); /* so that it does not come again */
+        pair_entry(p, 0);
+        p->sends = 0;
+        snprintf(o.text + 16, 3, "00");
+        o.ev.u.peer.bytes = slice_str(o.text);
+        pair_step(p, 0, &o.ev);
+        pair_wait(p, 300000);
+        CHECK_EQ(p->sends, 0);
+        if (!over) {
+            only_behind_the_word(&o);
+            continue;
+        }
+        snprintf(o.text + 16, 3, "ff");
+        pair_step(p, 0, &o.ev);
+        pair_wait(p, 300000);
+        CHECK_EQ(p->sends, 2);
+        rig_reply(&p->r, ALICE, "BYE", 481, "", NULL);
+        rig_reply(&p->r, BOB, "BYE", 481, "", NULL);
+        pair_wait(p, 120000000);
+        CHECK_EQ(pair_calls(p, 0), 0);
+        pair_end(p);
+    }
+}
+
 /* Nobody has claimed it: the refresh is late, and says what was said. Nor has the session expired that was to be
  * refreshed long ago. */
 static void refresh_without_word(uint64_t sleep_us) {
@@ -451,7 +483,7 @@ static struct pair *unknown_begin(struct unknown *u, bool hangs_up) {
     CHECK_EQ(p->sends, 0);
     act(p, 0, false);
     pair_entry(p, 0);
-    pair_wait(p, 300000);
+    pair_wait(p, 2100000); /* it might have told them something */
     return p;
 }
 
@@ -517,7 +549,8 @@ int main(void) {
                     UNIT(test_claim_undone_and_nobody_told), UNIT(test_claim_undone_of_what_is_over),
                     UNIT(test_claim_undone_and_offer_open), UNIT(test_claim_undone_and_ack_due),
                     UNIT(test_claim_undone_before_the_word), UNIT(test_claim_undone_and_refresh_due),
-                    UNIT(test_claim_undone_and_offer_due), UNIT(test_refresh_without_word),
+                    UNIT(test_claim_undone_and_offer_due), UNIT(test_claim_undone_and_hung_up),
+                    UNIT(test_refresh_without_word),
                     UNIT(test_claim_undone_and_hold), UNIT(test_hold_without_word), UNIT(test_waits_are_bounded),
                     UNIT(test_hung_up_where_unknown), UNIT(test_not_hung_up), UNIT(test_word_of_one_taken_over));
 }
