@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-#include "core/b2b/party.h"
 #include "core/b2b/recover.h"
 
 #include "core/b2b/barrier.h"
@@ -149,18 +148,6 @@ bool recover_on_store(struct engine *e, const struct event *ev) {
 
 /* ---- a call that another node has ---- */
 
-/* Another call's transfer goes on without it; a leg of another call is in no transfer any more. */
-static void forget_transfer(struct engine *e, const struct transfer *t) {
-    struct leg *legs[PARTY_LEGS_MAX];
-    unsigned n = party_legs(e, t, legs);
-    for (unsigned i = 0; i < n; i++) {
-        if (legs[i]->call == t->call)
-            continue;
-        party_set(e, legs[i], NULL);
-        legs[i]->transfer_role = TR_NONE;
-    }
-}
-
 static void undirty(struct engine *e, struct call *c) {
     handle *at = &e->dirty;
     while (*at != HANDLE_NONE && *at != c->self)
@@ -171,10 +158,7 @@ static void undirty(struct engine *e, struct call *c) {
 }
 
 void recover_forget(struct engine *e, struct call *c) {
-    struct transfer *t = transfer_get(e, c->transfer);
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("another node has it"));
-    if (t)
-        forget_transfer(e, t);
     if (c->dirty)
         undirty(e, c);
     owner_forget_call(e, c, PEER_NONE);

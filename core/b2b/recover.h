@@ -55,7 +55,8 @@ void recover_resume(struct engine *e, struct call *c);
 void recover_resume_here(struct engine *e, struct call *c);
 /* Legs whose transfer, in another call, has not come: what they are without it. */
 void recover_on_timer(struct engine *e);
-/* The transfer's call goes to another node: legs of calls that stay wait for it as if they had just been read. */
+/* The transfer's call goes to another node: legs of calls that stay wait for it as if they had just been read, and hear
+ * whom they heard before it meanwhile. */
 void recover_leave(struct engine *e, const struct transfer *t);
 /* The call goes to another node: transfers of calls that stay wait for those of their parties that are its legs, as if
  * they had just been read; and so does who gets their calls next. */

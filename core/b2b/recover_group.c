@@ -3,6 +3,7 @@
  * left, not as they are read. */
 #include "core/b2b/agree.h"
 #include "core/b2b/call.h"
+#include "core/b2b/media.h"
 #include "core/b2b/move.h"
 #include "core/b2b/party.h"
 #include "core/b2b/record.h"
@@ -92,6 +93,18 @@ void recover_resume_here(struct engine *e, struct call *c) {
         record_resume_rest(e, g.calls[i]);
 }
 
+/* Who it was brought together with, early too, is not here any more. What is still being read is connected when it goes
+ * on. */
+static void back_to_peer(struct engine *e, struct leg *l) {
+    struct leg *p = leg_peer(e, l);
+    if (leg_call(e, l)->resuming)
+        return;
+    if (p && p->peer == l->self)
+        media_connect(e, l, p);
+    else
+        media_mute(e, l);
+}
+
 static void leave(struct engine *e, struct leg *l, const struct call *c) {
     char mem[2 * 10];
     struct sbuf at = sbuf_on(mem, sizeof mem);
@@ -99,6 +112,7 @@ static void leave(struct engine *e, struct leg *l, const struct call *c) {
     party_set(e, l, NULL);
     leg_set(e, l, LEG_TRANSFER_AT, sbuf_slice(&at));
     party_wait(e, l);
+    back_to_peer(e, l);
     if (!wheel_is_set(&e->strays_timer))
         wheel_set(&e->wheel, &e->strays_timer, e->now + RECOVER_STRAY_US);
 }
