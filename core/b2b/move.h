@@ -17,7 +17,8 @@
  * A call whose transfer belongs to another call, and goes on at another engine after their owner's death, moves the
  * same way to the bucket of that one, without a REFER and before anything is done with it: as it was read. It goes on
  * here if that does not succeed within MOVE_READ_US, or if it has a transfer of its own that other calls may have to do
- * with still; then that other transfer goes on without it.
+ * with still; then that other transfer goes on without it. A leg that has been joined into that call already, by that
+ * one's newer record, stays there, and what it has left comes without it (record_decode_leg.c).
  *
  * Each step is durable before the next message. What decides, whoever dies, is the store: where the first leg's stub
  * is and the call's record in the old bucket is not, the call is the second engine's (or its next owner's, by

@@ -168,6 +168,19 @@ static uint64_t unwritten(const struct engine *e, const struct move *m) {
     return m->written && epoch > m->written ? epoch - m->written : 0;
 }
 
+/* One that lives in another call here has been in two records: of its stubs the one that brought it here names the call
+ * that it has left, which may end before it does. */
+static void leg_arrived(struct engine *e, const struct leg *l, uint16_t bucket) {
+    if (l->state != LEG_DEAD) {
+        moved_arrived(e, l, bucket);
+        return;
+    }
+    const struct leg *living = leg_find_local(e, leg_str(l, DLG_CALL_ID), leg_str(l, DLG_LOCAL_TAG));
+    const struct call *c = living ? leg_call(e, living) : NULL;
+    if (c)
+        (void)moved_put_leg(e, living, bucket, c->bucket, c->id);
+}
+
 static bool activate(struct engine *e, const struct move *m) {
     struct parts p = { 0 };
     struct call *c;
@@ -185,7 +198,7 @@ static bool activate(struct engine *e, const struct move *m) {
     move_left_arrived(e, c, (uint16_t)(p.from % LIMIT_BUCKETS));
     party_meet(e, c); /* by its name of now */
     for (unsigned i = 0; i < c->leg_count; i++)
-        moved_arrived(e, leg_get(e, c->legs[i]), m->bucket);
+        leg_arrived(e, leg_get(e, c->legs[i]), c->bucket);
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("moved here for a transfer"));
     metrics_add(&e->metrics, M_calls_arrived, 1);
     tell_transfers(e, c);
@@ -271,12 +284,15 @@ static void on_arriving(struct engine *e, struct move *m, enum store_status stat
     wheel_set(&e->wheel, &m->timer, e->now + GO_US);
 }
 
-/* With both there it is asked again: one of them is about to go. One that leads elsewhere is none. */
+/* With both there it is asked again: one of them is about to go. One that leads elsewhere is none, nor is one that has
+ * led here with another call before. */
 static void on_stub(struct engine *e, struct move *m, const struct event *ev) {
     enum store_status status = ev->u.store.status;
-    if (status == STORE_MISSING || (status == STORE_OK && !moved_leads_to(ev->u.store.value, m->bucket))) {
+    uint64_t call = 0;
+    bool ok = status == STORE_OK && hex(slice_of(m->key, MOVE_ID_LEN), 0, MOVE_ID_LEN, &call);
+    if (status == STORE_MISSING || (ok && !moved_leads_to(ev->u.store.value, m->bucket, call))) {
         settle(e, m);
-    } else if (status == STORE_OK && m->left) {
+    } else if (ok && m->left) {
         (void)activate(e, m);
         settle(e, m);
     }

@@ -28,6 +28,8 @@ struct stub {
     bool gone;               /* leads nowhere: here only until the store has deleted it, which is seen to at look_us */
     bool stale;              /* when it went a look was on its way: that answer is the next */
     bool before;             /* the leg had one in this bucket when it left: it has been here more than once */
+    uint16_t to_before;      /* ... and where that led */
+    uint64_t call_before;
     char token[TOKEN_LEN];
     uint8_t ports;           /* pairs that rest for it */
     struct {
@@ -213,6 +215,8 @@ static struct stub *put_token(struct engine *e, struct slice token, uint16_t fro
     memcpy(s->token, token.p, TOKEN_LEN);
     end_marks(e, s);
     s->before = !s->gone && s->until_us > e->now;
+    s->to_before = s->to;
+    s->call_before = s->call;
     s->gone = false;
     s->until_us = e->now + 1000ull * MOVED_LEG_MS;
     look_at(e, s, MOVED_LOOK_US);
@@ -280,11 +284,18 @@ void moved_release(struct engine *e, handle stub) {
         s->held_us = 0;
 }
 
+/* The leg is in two records (record_decode_leg.c), and the one here is the one that it has left. */
+static bool led_to_another(const struct stub *s) {
+    return s->to_before != s->from && s->call_before && s->call_before != s->call;
+}
+
 void moved_take_back(struct engine *e, handle stub) {
     struct stub *s = pool_get(&e->moved.stubs, stub);
     if (!s)
         return;
-    s->to = s->from;
+    bool leads = s->before && led_to_another(s);
+    s->to = leads ? s->to_before : s->from;
+    s->call = leads ? s->call_before : s->call;
     s->held_us = 0;
     if (s->before && !is_needless(s))
         store(e, STORE_PUT, s);
@@ -372,9 +383,9 @@ static bool read_value(struct slice value, uint64_t *to, uint64_t *call) {
            slice_hex(slice_of(value.p + LIMIT_BUCKET_DIGITS, VALUE_LEN - LIMIT_BUCKET_DIGITS), call);
 }
 
-bool moved_leads_to(struct slice value, uint16_t bucket) {
-    uint64_t to, call;
-    return read_value(value, &to, &call) && to == bucket;
+bool moved_leads_to(struct slice value, uint16_t bucket, uint64_t call) {
+    uint64_t to, of;
+    return read_value(value, &to, &of) && to == bucket && (!of || of == call);
 }
 
 void moved_on_record(struct engine *e, uint16_t bucket, struct slice key, struct slice value) {

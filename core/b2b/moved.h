@@ -34,7 +34,8 @@ void moved_left_port(struct engine *e, const struct leg *l, uint16_t from, uint3
 /* What comes for it in `from` before `until_us` is held off, or until moved_release of what this returned. */
 handle moved_hold(struct engine *e, const struct leg *l, uint16_t from, uint64_t until_us);
 void moved_release(struct engine *e, handle stub);
-/* The leg stays where it was, whatever the store has done with the stub; a mark says so where it had been before. */
+/* The leg stays where it was, whatever the store has done with the stub; a mark says so where it had been before. One
+ * that led to another call leads there again. */
 void moved_take_back(struct engine *e, handle stub);
 void moved_put_call_id(struct engine *e, struct slice call_id, uint16_t from, uint16_t to);
 /* Where the call went from `from` with this leg, by what is known here; TOKEN_BUCKETS: it has not moved. */
@@ -47,8 +48,8 @@ void moved_on_ended(struct engine *e, struct slice key);
 void moved_arrived(struct engine *e, const struct leg *l, uint16_t bucket);
 /* A record of the table "moved". */
 void moved_on_record(struct engine *e, uint16_t bucket, struct slice key, struct slice value);
-/* Does such a record lead there? */
-bool moved_leads_to(struct slice value, uint16_t bucket);
+/* Does such a record lead there, with that call? */
+bool moved_leads_to(struct slice value, uint16_t bucket, uint64_t call);
 /* All of the bucket has been read. */
 void moved_loaded(struct engine *e, uint16_t bucket);
 void moved_on_timer(struct engine *e);

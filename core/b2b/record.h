@@ -47,7 +47,7 @@ const char *record_error_text(enum record_error r);
  * - Unknown optional fields (RECORD_KEPT_MAX bytes of them) are kept in c->kept and written again with their object. */
 enum record_error record_decode(struct engine *e, struct slice bytes, struct call **out);
 /* The same for a look at it: no transfer of another call is tied to it, so record_drop leaves none behind with parties
- * that are gone. Nothing but record_drop may follow. */
+ * that are gone. A leg that a newer record has in a call here is dead. Nothing but record_drop may follow. */
 enum record_error record_peek(struct engine *e, struct slice bytes, struct call **out);
 
 /* The packed part alone, for those who look at a record from outside: into the empty `mem`, which *fields borrows. */

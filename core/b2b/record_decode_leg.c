@@ -213,6 +213,7 @@ static void bury(struct engine *e, struct leg *l, const struct leg *living) {
     wheel_cancel(&e->wheel, &l->timer);
     wheel_cancel(&e->wheel, &l->session_timer);
     l->state = LEG_DEAD;
+    l->elsewhere = true; /* its stubs are the other one's */
     if (c) {
         owner_over_moved(e, c, l, living->self);
         call_changed(e, c);
@@ -233,19 +234,30 @@ static void follow(struct engine *e, const struct leg *from, const struct leg *t
     name_instead(transfer_get(e, from->transfer), from->self, to->self);
 }
 
+/* What that one goes by with its party is not told by a record of before, once it goes on. */
+static void leave_to(struct engine *e, struct leg *l, struct leg *living) {
+    bool unsure = living->session_unsure, goes_on = !leg_call(e, living)->resuming;
+    hand_over(e, l, living);
+    living->session_unsure = goes_on ? unsure : living->session_unsure;
+    bury(e, l, living);
+}
+
 /* A leg in two records: it was moved, and its owner died before the call that it left was written again. True: the one
- * that was left is dead. */
+ * that was left is dead. A look sees that of what it looks at, and leaves the other one alone. */
 static bool is_settled(struct decoder *x, struct leg *l, struct leg *other) {
     bool here = other && is_native(x->e, l), there = other && is_native(x->e, other);
     if (other && l->moves != other->moves) {
         here = l->moves < other->moves;
         there = !here;
     }
-    if (x->peeks || here == there)
+    if (here == there || (x->peeks && there))
         return false;
+    if (x->peeks) {
+        l->state = LEG_DEAD;
+        return true;
+    }
     if (here) {
-        hand_over(x->e, l, other);
-        bury(x->e, l, other);
+        leave_to(x->e, l, other);
         return true;
     }
     if (leg_call(x->e, other)->resuming)

@@ -309,6 +309,38 @@ static void test_mark_taken_back(void) {
     scene_end(&s);
 }
 
+/* The leg is in two records, and the call that it has left was about to go the same way, or another one: with that one
+ * it has gone nowhere. */
+static void test_another_taken_back(void) {
+    for (unsigned to = SECOND; to <= THIRD; to++) {
+        struct scene s = scene_new();
+        uint64_t id = s.call->id;
+        leave(&s, HOME, SECOND, id + 1);
+        leave(&s, HOME, to, id);
+        CHECK_EQ(where(&s, HOME), to);
+        moved_take_back(s.e, moved_hold(s.e, s.leg, s.at[HOME], s.e->now + 1000000));
+        CHECK_EQ(where(&s, HOME), SECOND);
+        CHECK_EQ(stored(&s), 1);
+        look(&s, true, SECOND, id + 1);
+        CHECK_EQ(where(&s, HOME), SECOND);
+        scene_end(&s);
+    }
+}
+
+/* What brought it with the one call does not say that the other one has come. */
+static void test_leads_with_call(void) {
+    char text[LIMIT_BUCKET_DIGITS + 16];
+    for (unsigned known = 0; known < 2; known++) {
+        struct sbuf v = sbuf_on(text, sizeof text);
+        sbuf_hex(&v, 7, LIMIT_BUCKET_DIGITS);
+        if (known)
+            sbuf_hex(&v, 5, 16);
+        CHECK_TRUE(moved_leads_to(sbuf_slice(&v), 7, 5));
+        CHECK_FALSE(moved_leads_to(sbuf_slice(&v), 8, 5));
+        CHECK_EQ(moved_leads_to(sbuf_slice(&v), 7, 6), !known);
+    }
+}
+
 /* The bucket between is lost: who leads on from there names the call of now. */
 static void test_led_on(void) {
     struct scene s = scene_new();
@@ -420,5 +452,6 @@ int main(void) {
                     UNIT(test_record_left_behind), UNIT(test_looked_for), UNIT(test_promoted),
                     UNIT(test_not_deleted), UNIT(test_gone_again), UNIT(test_joined_twice),
                     UNIT(test_calls_joined_twice), UNIT(test_joined_at_home), UNIT(test_mark_taken_back),
-                    UNIT(test_led_on), UNIT(test_arrived_with_another));
+                    UNIT(test_another_taken_back), UNIT(test_leads_with_call), UNIT(test_led_on),
+                    UNIT(test_arrived_with_another));
 }

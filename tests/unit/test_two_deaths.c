@@ -3,7 +3,10 @@
  * The owner of both calls of a transfer dies, and they go to two engines: the call that waits for the other one's
  * transfer moves to it.
  */
+#include "core/b2b/leg.h"
 #include "core/b2b/move.h"
+#include "core/b2b/moved.h"
+#include "tests/unit/over_rig.h"
 #include "tests/unit/pair_scene.h"
 
 static struct engine_config config;
@@ -190,8 +193,100 @@ static void test_death_parts_calls_for_good(void) {
     pair_end(s.p);
 }
 
+/* ---- the target is in both records ---- */
+
+/* Her re-INVITE was answered, she talks with ALICE in the call of that one; before her own call was written without her
+ * its owner died. */
+static struct scene scene_in_two(void) {
+    struct scene s = { .p = pair_new(&config) };
+    struct rig *r = &s.p->r;
+    for (unsigned i = 0; i < 2; i++) {
+        s.p->e[i]->cfg.attended = ATTENDED_JOIN;
+        s.p->e[i]->cfg.durability = DURABILITY_CONFIRMED;
+    }
+    s.p->e[1]->cfg.media_addr = rig_addr(201, 0);
+    pair_entry(s.p, 0);
+    pair_call_at(s.p, &s.a, &s.b, 0, ALICE, BOB);
+    do
+        pair_call_at(s.p, &s.c, &s.d, 0, BOB, CAROL);
+    while (pair_hash(&config, s.c.call_id) == pair_hash(&config, s.a.call_id));
+    rig_refer(r, &s.b, CAROL, &s.c);
+    rig_reply(r, BOB, "NOTIFY", 200, "", NULL);
+    CHECK_TRUE(keep_record(s.p, pair_hash(&config, s.c.call_id), false));
+    rig_reply(r, CAROL, "INVITE", 200, rig_sdp("0", "sendrecv", 43000), NULL);
+    pair_wait(s.p, 100000);
+    CHECK_TRUE(strstr(last_to(&s, BOB, "NOTIFY", NULL), "SIP/2.0 200") != NULL);
+    CHECK_TRUE(keep_record(s.p, pair_hash(&config, s.c.call_id), true));
+    die(&s);
+    return s;
+}
+
+static const struct leg *leg_of(const struct scene *s, unsigned i) {
+    const struct rig_dialog *d = &s->d;
+    return leg_find(s->p->e[i], slice_str(d->call_id), slice_str(d->remote_tag), slice_str(d->local_tag));
+}
+
+static bool is_in(const struct scene *s, const struct rig_dialog *d) {
+    const struct leg *l = leg_of(s, 0);
+    return l && leg_is_up(l) && leg_call(s->p->e[0], l)->bucket == pair_hash(&config, d->call_id);
+}
+
+/* BOB has hung up on both; what CAROL says where her call has been reaches her leg, however long ago that has ended. */
+static void check_talk_on(struct scene *s) {
+    struct rig *r = &s->p->r;
+    uint64_t dead = metrics_get(engine_metrics(s->p->e[0]), M_calls_ended);
+    rig_request(r, &s->b, "BYE", "", "");
+    for (unsigned i = 0; i < 8; i++)
+        all_agree(s);
+    rig_request(r, &s->c, "BYE", "", "");
+    all_agree(s);
+    CHECK_EQ(metrics_get(engine_metrics(s->p->e[0]), M_calls_ended) - dead, 1);
+    pair_wait(s->p, 3 * MOVED_LOOK_US);
+    CHECK_EQ(pair_calls(s->p, 0), 1);
+    CHECK_TRUE(is_in(s, &s->a));
+    pair_entry(s->p, 1);
+    rig_request(r, &s->d, "BYE", "", "");
+    CHECK_TRUE(*last_to(s, CAROL, "SIP/2.0 200", "BYE") != '\0');
+    CHECK_TRUE(*last_to(s, ALICE, "BYE", NULL) != '\0');
+    rig_reply(r, ALICE, "BYE", 200, "", NULL);
+    pair_wait(s->p, 140000000);
+    CHECK_TRUE(pair_is_quiet(s->p));
+    CHECK_EQ(store_count(s->p->store, SL("call"), rig_wall_ms(r)), 0);
+    CHECK_EQ(store_count(s->p->store, SL("moved"), rig_wall_ms(r)), 0);
+    CHECK_EQ(store_count(s->p->store, SL("arriving"), rig_wall_ms(r)), 0);
+    pair_end(s->p);
+}
+
+/* The call that she has left goes to the one that she is in, and without her: nobody else acts for her. Where the store
+ * does not take the stubs at once, its record's owner still knows where she is. */
+static void test_death_parts_joined(void) {
+    for (unsigned away = 0; away < 2; away++) {
+        struct scene s = scene_in_two();
+        uint16_t mine = (uint16_t)pair_hash(&config, s.a.call_id), others = (uint16_t)pair_hash(&config, s.c.call_id);
+        pair_taken_over(s.p, 0, mine);
+        pair_wait(s.p, 300000);
+        all_agree(&s);
+        CHECK_TRUE(is_in(&s, &s.a));
+        s.p->stubs = away ? STUBS_AWAY : STUBS_TAKEN;
+        pair_taken_by(s.p, 1, others);
+        pair_wait(s.p, 300000);
+        if (away) {
+            CHECK_EQ(pair_calls(s.p, 1), 1);
+            const struct leg *l = leg_of(&s, 1);
+            CHECK_EQ(l ? moved_where(s.p->e[1], l, others, leg_call(s.p->e[0], leg_of(&s, 0))->id) : 0, mine);
+            s.p->stubs = STUBS_TAKEN;
+            pair_wait(s.p, 500000);
+        }
+        CHECK_EQ(pair_calls(s.p, 0), 2);
+        CHECK_EQ(pair_calls(s.p, 1), 0);
+        CHECK_TRUE(is_in(&s, &s.a));
+        CHECK_FALSE(leg_of(&s, 0)->session_unsure);
+        check_talk_on(&s);
+    }
+}
+
 int main(void) {
     return UNIT_RUN("transfers whose owner dies", UNIT(test_death_parts_calls), UNIT(test_death_of_one_owner),
                     UNIT(test_party_goes), UNIT(test_death_parts_with_own_transfer),
-                    UNIT(test_death_parts_calls_for_good));
+                    UNIT(test_death_parts_calls_for_good), UNIT(test_death_parts_joined));
 }
