@@ -175,14 +175,16 @@ static bool is_veth(const struct rtattr *info) {
     return false;
 }
 
-static bool ask_pair(struct nexthops *tables, uint32_t ifindex) {
+/* No answer: it may be one, as far as is known. */
+static void ask_pair(struct nexthops *tables, struct nexthop_device *d) {
     _Alignas(8) uint8_t reply[REPLY_BYTES];
     struct request q = { .h = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)), .nlmsg_type = RTM_GETLINK,
                                 .nlmsg_flags = NLM_F_REQUEST } };
-    q.u.device = (struct ifinfomsg){ .ifi_index = (int)ifindex };
+    q.u.device = (struct ifinfomsg){ .ifi_index = (int)d->ifindex };
     struct nlmsghdr *h = ask(tables, &q, RTM_NEWLINK, reply);
+    d->pair = false;
     if (!h)
-        return false;
+        return;
     struct ifinfomsg *m = NLMSG_DATA(h);
     int left = (int)(h->nlmsg_len - NLMSG_LENGTH(sizeof *m));
     bool veth = false, elsewhere = false, queues = true;
@@ -194,7 +196,8 @@ static bool ask_pair(struct nexthops *tables, uint32_t ifindex) {
         else if (t->rta_type == IFLA_QDISC)
             queues = !is_text(t, "noqueue");
     }
-    return veth && elsewhere && !queues;
+    d->other = !veth;
+    d->pair = veth && elsewhere && !queues;
 }
 
 static uint64_t now_ms(void) {
@@ -213,8 +216,8 @@ bool nexthop_is_pair(struct nexthops *t, const struct nexthop *n) {
     uint64_t now = now_ms();
     if (!d)
         return false;
-    if (!d->asked_ms || now - d->asked_ms >= PAIR_MS) {
-        d->pair = ask_pair(t, d->ifindex);
+    if (!d->other && (!d->asked_ms || now - d->asked_ms >= PAIR_MS)) {
+        ask_pair(t, d);
         d->asked_ms = now;
     }
     return d->pair;

@@ -14,6 +14,7 @@
 /* An Ethernet device. */
 struct nexthop_device {
     uint32_t ifindex;         /* 0: none */
+    bool other;               /* no veth: it never is one, and is not asked about again */
     bool pair;                /* see nexthop_is_pair */
     uint64_t asked_ms;        /* CLOCK_MONOTONIC */
 };

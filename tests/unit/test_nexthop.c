@@ -48,6 +48,7 @@ static bool pair(const char *text) {
 static void test_devices(void) {
     run("ip link add away type veth peer name there netns %d");
     run("ip link add one type veth peer name two");
+    run("ip link add bridge type bridge; ip addr add 10.3.0.1/24 dev bridge; ip link set bridge up");
     run("ip addr add 10.1.0.1/24 dev away; ip link set away up; ip addr add 10.2.0.1/24 dev one; ip link set one up;"
         "ip link set two up");
     run("ip neigh add 10.1.0.2 lladdr 02:00:00:00:00:02 dev away nud permanent");
@@ -73,8 +74,15 @@ static void test_pair(void) {
     CHECK_TRUE(pair("10.1.0.2"));
     CHECK_TRUE(pair("10.9.1.1"));
     CHECK_TRUE(!pair("10.2.0.2")); /* the other end is here */
+    CHECK_TRUE(!tables.devices[0].other);
     struct nexthop none = { 0 };
     CHECK_TRUE(!nexthop_is_pair(&tables, &none));
+}
+
+/* Not asked about again. */
+static void test_no_veth(void) {
+    CHECK_TRUE(!pair("10.3.0.2"));
+    CHECK_TRUE(tables.devices[0].other);
 }
 
 /* What somebody wants delayed or shaped there must pass it. Within 2 s. */
@@ -114,7 +122,7 @@ int main(void) {
         return 77;
     }
     nexthop_open(&tables);
-    int status = UNIT_RUN("nexthop", UNIT(test_devices), UNIT(test_route), UNIT(test_pair), UNIT(test_queue));
+    int status = UNIT_RUN("nexthop", UNIT(test_devices), UNIT(test_route), UNIT(test_pair), UNIT(test_no_veth), UNIT(test_queue));
     nexthop_close(&tables);
     kill(other, SIGKILL);
     waitpid(other, NULL, 0);
