@@ -93,7 +93,7 @@ static void layout_pools(struct engine *e, struct arena *a, const struct engine_
     trace_init(&e->trace, a, c->trace_lines, c->shard, c->trace_level);
     failure_init(e, a, c->failures);
     moved_init(e, a);
-    owner_over_init(e, a, c);
+    owner_over_init(e, a, c, legs);
     unread_init(e, a);
     move_init(e, a);
     owner_wait_init(e, a);

@@ -23,7 +23,7 @@
 
 #include "core/b2b/state.h"
 
-void owner_over_init(struct engine *e, struct arena *a, const struct engine_config *c);
+void owner_over_init(struct engine *e, struct arena *a, const struct engine_config *c, uint32_t legs);
 /* A leg of the call that is freed, and is over: what it was is kept for the word. */
 void owner_over_keep(struct engine *e, struct call *c, const struct leg *l);
 /* The leg leaves the call, and is in another one, by that handle; HANDLE_NONE: it is over. */

@@ -9,8 +9,8 @@
 
 #define MOVED_LEGS_DIVISOR 8 /* of calls_max: of so many calls that are over it is known which legs are in another */
 
-void owner_over_init(struct engine *e, struct arena *a, const struct engine_config *c) {
-    uint32_t calls = c->shared ? c->calls_max : 0, legs = calls * 3;
+void owner_over_init(struct engine *e, struct arena *a, const struct engine_config *c, uint32_t legs) {
+    uint32_t calls = c->shared ? c->calls_max : 0;
     pool_init(&e->over.kept, a, calls, sizeof(struct over_kept));
     pool_init(&e->over.moved_legs, a, calls ? calls / MOVED_LEGS_DIVISOR + 64 : 0, sizeof(struct over_moved_legs));
     e->over.moved_legs_next = 0;
