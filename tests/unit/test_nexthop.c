@@ -122,7 +122,8 @@ int main(void) {
         return 77;
     }
     nexthop_open(&tables);
-    int status = UNIT_RUN("nexthop", UNIT(test_devices), UNIT(test_route), UNIT(test_pair), UNIT(test_no_veth), UNIT(test_queue));
+    int status = UNIT_RUN("nexthop", UNIT(test_devices), UNIT(test_route), UNIT(test_pair), UNIT(test_no_veth),
+                          UNIT(test_queue));
     nexthop_close(&tables);
     kill(other, SIGKILL);
     waitpid(other, NULL, 0);
