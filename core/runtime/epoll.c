@@ -108,7 +108,7 @@ void epoll_send(struct epoll_io *e, struct io_tx *tx) {
 
 static void prepare(struct epoll_io *e, uint32_t i, uint32_t size) {
     struct udp_msg *f = &e->frame[i];
-    f->iov = (struct iovec){ e->data[i], size };
+    f->iov = (struct iovec){ e->data[i] + IO_HEADROOM, size - IO_HEADROOM };
     e->in[i].msg_hdr = (struct msghdr){ .msg_name = f->name, .msg_namelen = sizeof f->name, .msg_iov = &f->iov,
                                         .msg_iovlen = 1, .msg_control = f->control,
                                         .msg_controllen = sizeof f->control };
@@ -125,7 +125,7 @@ static uint32_t receive(struct epoll_io *e, const struct io_socket *s, struct io
         prepare(e, i, s->class == IO_LARGE ? IO_LARGE_BYTES : IO_SMALL_BYTES);
     int got = want ? recvmmsg(s->fd, &e->in[first], want, MSG_DONTWAIT, NULL) : 0;
     for (uint32_t i = first; got > 0 && i < first + (uint32_t)got; i++) {
-        events[n].data = e->data[i];
+        events[n].data = e->data[i] + IO_HEADROOM;
         events[n].n = e->in[i].msg_len;
         events[n].rx = i;
         n += io_received(e->c, s, &e->in[i].msg_hdr, &events[n]);

@@ -58,15 +58,17 @@ const char *io_describe(const struct io *io) {
     return io->c.description;
 }
 
-static int add(struct io *io, int fd, enum io_class class, uint32_t tag, bool datagram) {
+enum use { USE_DATAGRAMS, USE_WATCH, USE_SEND };
+
+static int add(struct io *io, int fd, enum io_class class, uint32_t tag, enum use use) {
     for (uint32_t i = 0; i < io->c.o.sockets_max; i++) {
         struct io_socket *s = &io->c.sockets[i];
         if (s->fd >= 0)
             continue;
         *s = (struct io_socket){
-            .fd = fd, .tag = tag, .generation = s->generation, .class = class, .datagram = datagram
+            .fd = fd, .tag = tag, .generation = s->generation, .class = class, .datagram = use != USE_WATCH
         };
-        if (io->u ? uring_arm(io->u, i) : epoll_arm(io->e, i))
+        if (use == USE_SEND || (io->u ? uring_arm(io->u, i) : epoll_arm(io->e, i)))
             return (int)i;
         s->fd = -1;
         break;
@@ -75,11 +77,15 @@ static int add(struct io *io, int fd, enum io_class class, uint32_t tag, bool da
 }
 
 int io_add_udp(struct io *io, int fd, enum io_class class, uint32_t tag) {
-    return add(io, fd, class, tag, true);
+    return add(io, fd, class, tag, USE_DATAGRAMS);
 }
 
 int io_watch(struct io *io, int fd, uint32_t tag) {
-    return add(io, fd, IO_LARGE, tag, false);
+    return add(io, fd, IO_LARGE, tag, USE_WATCH);
+}
+
+int io_add_sender(struct io *io, int fd) {
+    return add(io, fd, IO_SMALL, 0, USE_SEND);
 }
 
 void io_remove(struct io *io, int slot) {
@@ -129,18 +135,36 @@ void io_send(struct io *io, int slot, const struct addr *dst, const struct addr 
     buf_unref(io->c.o.bufs, &buf);
 }
 
+/* Sends what was filled into the message that begin_forward gave. */
+static void end_forward(struct io *io, int slot, struct io_tx *tx, struct udp_msg *m) {
+    if (tx)
+        send_tx(io, tx);
+    else
+        send_now(io, slot, m);
+}
+
+static struct udp_msg *begin_forward(struct io *io, int slot, const struct io_event *ev, struct io_tx **tx,
+                                     struct udp_msg *own) {
+    *tx = take_tx(io, slot);
+    if (!*tx)
+        return own;
+    (*tx)->rx = ev->rx;
+    return &(*tx)->m;
+}
+
 void io_forward(struct io *io, int slot, const struct io_event *ev, uint32_t n, const struct addr *dst) {
     static const struct addr any_source;
-    struct io_tx *tx = take_tx(io, slot);
-    if (tx) {
-        tx->rx = ev->rx;
-        udp_fill(&tx->m, ev->data, n, dst, &any_source);
-        send_tx(io, tx);
-        return;
-    }
-    struct udp_msg m;
-    udp_fill(&m, ev->data, n, dst, &any_source);
-    send_now(io, slot, &m);
+    struct io_tx *tx;
+    struct udp_msg own, *m = begin_forward(io, slot, ev, &tx, &own);
+    udp_fill(m, ev->data, n, dst, &any_source);
+    end_forward(io, slot, tx, m);
+}
+
+void io_forward_frame(struct io *io, int slot, const struct io_event *ev, uint32_t head, uint32_t n, uint32_t ifindex) {
+    struct io_tx *tx;
+    struct udp_msg own, *m = begin_forward(io, slot, ev, &tx, &own);
+    udp_fill_frame(m, ev->data - head, head + n, ifindex);
+    end_forward(io, slot, tx, m);
 }
 
 uint32_t io_turn(struct io *io, uint64_t timeout_us, struct io_event *events) {

@@ -4,7 +4,8 @@
  * io_uring (uring.c) and epoll with recvmmsg and sendmmsg (epoll.c). What happened comes back by value from io_turn,
  * never by a callback. All memory is taken by io_new; nothing is allocated later.
  *
- * Lifetimes: bytes of an IO_DATAGRAM live until the next io_turn. io_forward keeps them alive until they are sent.
+ * Lifetimes: bytes of an IO_DATAGRAM live until the next io_turn. io_forward keeps them alive until they are sent. In
+ * front of them IO_HEADROOM bytes are the reader's to write.
  */
 #ifndef REFEREE_RUNTIME_IO_H
 #define REFEREE_RUNTIME_IO_H
@@ -19,6 +20,7 @@ enum io_backend { IO_AUTO, IO_URING, IO_EPOLL };
 enum io_class { IO_LARGE, IO_SMALL };
 #define IO_LARGE_BYTES 8192
 #define IO_SMALL_BYTES 2048
+#define IO_HEADROOM 64
 
 #define IO_EVENTS_MAX 256
 
@@ -56,6 +58,8 @@ const char *io_describe(const struct io *io);
 
 /* The slot of the socket from now on, or -1 when sockets_max is reached. The descriptor stays the caller's. */
 int io_add_udp(struct io *io, int fd, enum io_class class, uint32_t tag);
+/* A packet socket that only sends. */
+int io_add_sender(struct io *io, int fd);
 /* Edge triggered, for reading and writing. */
 int io_watch(struct io *io, int fd, uint32_t tag);
 /* No event of this socket comes any more. Before the descriptor is closed. */
@@ -66,6 +70,9 @@ void io_remove(struct io *io, int slot);
 void io_send(struct io *io, int slot, const struct addr *dst, const struct addr *src, struct buf *buf);
 /* Sends n bytes of a datagram that this turn delivered, without a copy. At most once an event. */
 void io_forward(struct io *io, int slot, const struct io_event *ev, uint32_t n, const struct addr *dst);
+
+/* The same by a packet socket, with `head` bytes that were written in front of it, by that device. */
+void io_forward_frame(struct io *io, int slot, const struct io_event *ev, uint32_t head, uint32_t n, uint32_t ifindex);
 
 /* Sends what waits, then waits at most timeout_us for events (0: only looks; UINT64_MAX: for ever). Returns their
  * number, at most IO_EVENTS_MAX. */

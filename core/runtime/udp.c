@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/errqueue.h>
+#include <linux/if_packet.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <time.h>
@@ -169,6 +170,13 @@ void udp_fill(struct udp_msg *m, const void *data, size_t n, const struct addr *
         memcpy(&info.ipi6_addr, src->ip, 16);
         put_control(m, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
     }
+}
+
+void udp_fill_frame(struct udp_msg *m, const void *frame, size_t n, uint32_t ifindex) {
+    struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_ifindex = (int)ifindex };
+    m->iov = (struct iovec){ (void *)(uintptr_t)frame, n };
+    m->h = (struct msghdr){ .msg_name = m->name, .msg_namelen = sizeof to, .msg_iov = &m->iov, .msg_iovlen = 1 };
+    memcpy(m->name, &to, sizeof to);
 }
 
 static int error_of(struct msghdr *h) {

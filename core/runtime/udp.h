@@ -48,6 +48,8 @@ bool udp_from_sockaddr(const void *name, socklen_t n, struct addr *out);
 void udp_local(const struct msghdr *h, struct addr *out);
 /* src->family ADDR_NONE: no source is forced. */
 void udp_fill(struct udp_msg *m, const void *data, size_t n, const struct addr *dst, const struct addr *src);
+/* A whole Ethernet frame, for a packet socket, by that device. */
+void udp_fill_frame(struct udp_msg *m, const void *frame, size_t n, uint32_t ifindex);
 /* Takes one reported error off the socket: the destination concerned and its errno. False: none is left. */
 bool udp_next_error(int fd, struct addr *dst, int *error);
 /* The address that this machine would use to reach the world, by the routing table; nothing is sent. */
