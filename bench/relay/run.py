@@ -5,10 +5,11 @@
 Relays side by side in one run: the bare wire, a bare hop (ends.bpf.c: each frame goes back as it came, so this is what
 a second passage of a veth costs whoever relays), refereed by tc, by XDP, in user space, and rtpengine (user space, one
 thread). By tc packets go straight to the other end of the veth; "device" is tc where something queues at our end (a
-pfifo), so that they leave by the device, as they must by a network card. Each has a network namespace and a veth of its
-own to the parties' namespace; all have the same calls up. Then, for each number of calls and each rate (0: as many as
-go), one after the other and again: A B A B. Relay on CPU 0, load generator on CPU 1, both before all else there
-(SCHED_FIFO). 300000 packets a second are more than a relay in user space takes. Six and a half minutes.
+pfifo), so that they leave by the device, as they must by a network card. "packet" is user space, sending by a packet
+socket; "user" by its ports' sockets. Each has a network namespace and a veth of its own to the parties' namespace; all
+have the same calls up. Then, for each number of calls and each rate (0: as many as go), one after the other and again:
+A B A B. Relay on CPU 0, load generator on CPU 1, both before all else there (SCHED_FIFO). 300000 packets a second are
+more than a relay in user space takes. Eight minutes.
 
 Memory: resident with so many calls up, their transactions of the last 32 s too, less that of the idle daemon. The
 media's own part is what refereed in user space has more than another one that has the same calls with media.anchor no.
@@ -38,7 +39,7 @@ from calls import Ng, Sip
 B = os.environ.get("B", "build/gcc")
 OUT = f"{B}/bench-relay"
 NAME = f"rb{os.getpid()}"
-RELAYS = ("wire", "tc", "xdp", "user", "rtpengine", "hop", "device")
+RELAYS = ("wire", "tc", "xdp", "user", "rtpengine", "hop", "device", "packet")
 # For its memory only: the same calls as `user`, and their media does not come here.
 UNANCHORED = "sip only"
 # Before whatever else runs here.
@@ -99,7 +100,7 @@ class Relay:
                     f"--listen-ng={self.there}:2223", f"--port-min={PORTS[0]}", f"--port-max={PORTS[1]}",
                     "--timeout=7200", "--silent-timeout=7200", "--log-stderr", "--log-level=3", "--no-fallback"]
         config = f"{OUT}/{self.kind}.yaml"
-        mode = {"tc": "tc", "device": "tc", "xdp": "xdp"}.get(self.kind, "off")
+        mode = {"tc": "tc", "device": "tc", "xdp": "xdp", "packet": "packet"}.get(self.kind, "off")
         anchor = "no" if self.kind == UNANCHORED else "yes"
         with open(config, "w", encoding="ascii") as f:
             f.write(f"""version: 1
@@ -236,7 +237,7 @@ def ratios(rows):
     for calls, rate in sorted({(r["calls"], r["rate"]) for r in rows}):
         by = {r["relay"]: r for r in rows if (r["calls"], r["rate"]) == (calls, rate)}
         if "rtpengine" in by:
-            parts = [f"{k} {by['rtpengine']['ns'] / by[k]['ns']:.1f}" for k in ("tc", "device", "xdp", "user")
+            parts = [f"{k} {by['rtpengine']['ns'] / by[k]['ns']:.1f}" for k in ("tc", "device", "xdp", "packet", "user")
                      if k in by and by[k]["ns"] > 0 and by["rtpengine"]["ns"] > 0] or ["(too little came through)"]
             p99 = [f"{k} {by[k]['p99_us'] - by['wire']['p99_us']:+.0f}" for k in ("hop", "tc", "device", "xdp")
                    if k in by]
@@ -275,6 +276,12 @@ def goals(rows, kib_a_call):
         both = [[at.get((k, n, rate), {"ns": math.nan})["ns"] for k in ("rtpengine", kind)] for rate in rates]
         return [rate for rate, ns in zip(rates, both) if all(v > 0 for v in ns)][-1:]
 
+    def at_its_own(kind):
+        """Each of the two at the highest rate of which half came through it: as whoever is at 100 % costs."""
+        own = [[[at[(k, n, rate)]["ns"] for rate in rates if (k, n, rate) in at and at[(k, n, rate)]["ns"] > 0][-1:]
+                for k in ("rtpengine", kind)] for n in calls]
+        return [a[0] / b[0] for a, b in own if a and b]
+
     def p99(kind, less):
         pairs = [(at.get((kind, n, 150000)), at.get((less, n, 150000))) for n in calls]
         return [a["p99_us"] - (b["p99_us"] if b else 0) for a, b in pairs if a]
@@ -282,7 +289,10 @@ def goals(rows, kib_a_call):
     found = [judged(f"{kind}: CPU a packet, rtpengine's as many times, {name}", values, goal, True)
              for kind, name, values, goal in (("tc", "at saturation", at_most("tc"), 10),
                                               ("tc", "at 50 000 pps", cheaper("tc", 50000), 20),
-                                              ("user", "at saturation", at_most("user"), 1.5))]
+                                              ("packet", "at saturation", at_most("packet"), 1.5),
+                                              ("packet", "each at its own", at_its_own("packet"), 1.5),
+                                              ("user", "at saturation", at_most("user"), 1.5),
+                                              ("user", "each at its own", at_its_own("user"), 1.5))]
     found.append(judged("tc: p99 at 150 000 pps, us", p99("tc", None), 20, False))
     found.append(judged("tc: the same, more than the wire's", p99("tc", "wire"), 5, False))
     found.append(judged("tc: the same, more than a bare hop's", p99("tc", "hop"), 5, False))
@@ -330,7 +340,7 @@ def main():
     parser.add_argument("--rates", type=numbers, default=[50000, 150000, 300000])
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--passes", type=int, default=2)
-    parser.add_argument("--relays", default="wire,hop,tc,device,xdp,user,rtpengine")
+    parser.add_argument("--relays", default="wire,hop,tc,device,xdp,packet,user,rtpengine")
     options = parser.parse_args()
     kinds = options.relays.split(",")
     if not shutil.which("rtpengine") and "rtpengine" in kinds:
