@@ -82,9 +82,10 @@ const struct config_key config_keys[] = {
       .help = "media comes from the address and port in the SDP, or is dropped" },
     { "media.timeout", MICROS, ENGINE(media_timeout_us), RANGE(0, S(86400)), .standard = "60s",
       .help = "a party that sends neither RTP nor RTCP for so long, and is not on hold, ends its call; 0s: never" },
-    { "media.fastpath", CT_CHOICE, AT(fastpath), .choices = "auto|tc|xdp|off", .standard = "auto",
+    { "media.fastpath", CT_CHOICE, AT(fastpath), .choices = "auto|tc|xdp|packet|off", .standard = "auto",
       .help = "streams are forwarded in the kernel, by a BPF program at each interface's tc hook (auto, tc) "
-              "or as native XDP; what cannot be had is logged, and user space serves" },
+              "or as native XDP; what cannot be had is logged, and user space serves: what it relays leaves by a "
+              "packet socket where that may be opened (packet: all does); off: by the ports' sockets" },
     { "media.fastpath_pins", CT_TEXT, AT(fastpath_pins), .standard = "auto",
       .help = "folder in a bpffs where its maps stay, so that media flows on while the daemon restarts; off: none" },
     { "media.music", CT_TEXT, AT(music), .standard = "off",

@@ -240,8 +240,9 @@ bool fastpath_open(struct fastpath *f, const struct fastpath_options *o, uint64_
                             .tables.fd = -1, .log = log, .tick_us = now_us };
     memcpy(f->addresses, o->addresses, o->address_count * sizeof *o->addresses);
     struct fast_config local = { .pairs = o->pairs };
-    if (o->mode == FASTPATH_OFF) {
-        log_line(log, TRACE_INFO, "fastpath", "off, user space serves: media.fastpath is off");
+    if (o->mode == FASTPATH_OFF || o->mode == FASTPATH_PACKET) {
+        log_line(log, TRACE_INFO, "fastpath", "off, user space serves: media.fastpath is %s",
+                 o->mode == FASTPATH_OFF ? "off" : "packet");
         return false;
     }
     for (uint32_t k = 0; k < o->address_count; k++)

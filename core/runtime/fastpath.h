@@ -24,7 +24,7 @@
 
 /* auto is tc: native XDP can want its peers prepared, and some drivers reset their rings for it. XDP has tc behind it
  * for what it leaves. */
-enum fastpath_mode { FASTPATH_AUTO, FASTPATH_TC, FASTPATH_XDP, FASTPATH_OFF };
+enum fastpath_mode { FASTPATH_AUTO, FASTPATH_TC, FASTPATH_XDP, FASTPATH_PACKET, FASTPATH_OFF };
 
 struct fastpath_options {
     enum fastpath_mode mode;

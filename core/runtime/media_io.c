@@ -108,6 +108,7 @@ bool media_io_start(struct media_io *m, struct io *io, struct metrics *metrics, 
     for (uint32_t i = 0; i < m->count; i++)
         if (m->usable[i] && !add_pair(m, i))
             return false;
+    media_out_start(&m->out, io);
     return true;
 }
 
@@ -128,6 +129,7 @@ void media_io_part(struct media_io *m, uint32_t pair) {
 
 void media_io_close(struct media_io *m) {
     fastpath_close(&m->fast);
+    media_out_close(&m->out);
     srtp_io_close(&m->srtp);
     for (uint32_t i = 0; m->pairs && m->usable && i < m->count; i++)
         for (uint32_t k = 0; media_io_is_own(m, i) && k < 2; k++)
@@ -140,13 +142,17 @@ void media_io_close(struct media_io *m) {
 }
 
 void media_io_fast(struct media_io *m, const struct fastpath_options *o, uint64_t now_us, struct log *log) {
+    struct media_out_options out = { .addresses = o->addresses, .address_count = o->address_count,
+                                     .per_address = o->pairs,
+                                     .first_port = (uint16_t)(o->first_port + o->first_port % 2) };
     if (m->share.pairs) {
         fastpath_join(&m->fast, m->share.fast, m->share.first == 0, log);
         relay_share(&m->relay, m->share.in, m->share.out);
-        return;
-    }
-    if (fastpath_open(&m->fast, o, now_us, log))
+    } else if (fastpath_open(&m->fast, o, now_us, log)) {
         relay_share(&m->relay, m->fast.in, m->fast.out);
+    }
+    if (!m->fast.on && o->mode != FASTPATH_OFF)
+        (void)media_out_open(&m->out, &out, now_us, log);
 }
 
 void media_io_command(struct media_io *m, const struct media_cmd *cmd, uint64_t now_us) {
@@ -231,7 +237,8 @@ bool media_io_packet(struct media_io *m, uint32_t port, const struct io_event *e
         metrics_add(m->metrics, M_rtp_dropped, 1);
         return latches;
     }
-    io_forward(m->io, m->pairs[v.out_stream].slot[v.out_rtcp_port], ev, (uint32_t)in.n, &v.dst);
+    if (v.out_rtcp_port || !media_out_send(&m->out, v.out_stream, ev, (uint32_t)in.n, &v.dst, now_us))
+        io_forward(m->io, m->pairs[v.out_stream].slot[v.out_rtcp_port], ev, (uint32_t)in.n, &v.dst);
     metrics_add(m->metrics, M_rtp_out, 1);
     return latches;
 }

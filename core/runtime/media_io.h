@@ -9,6 +9,7 @@
 #include "core/runtime/fastpath.h"
 #include "core/runtime/io.h"
 #include "core/runtime/log.h"
+#include "core/runtime/media_out.h"
 #include "core/runtime/player.h"
 #include "core/runtime/srtp_io.h"
 #include "rtp/relay.h"
@@ -31,6 +32,7 @@ struct media_io {
     struct relay relay;
     struct player player;
     struct fastpath fast;
+    struct media_out out;     /* where there is no fast path */
     struct srtp_io srtp;
     uint64_t timeout_us;      /* of silence; 0: it is not looked for */
     uint64_t sweep_us;        /* of the next look */

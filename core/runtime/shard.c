@@ -387,7 +387,7 @@ static bool open_io(struct shard *s) {
     const char *why;
     struct io_options o = { .backend = (enum io_backend)s->config->backend, .metrics = engine_metrics(s->engine),
                             .bufs = engine_bufs(s->engine) };
-    o.sockets_max = s->media.count * 2 + LISTEN_MAX + ADMIN_CONNS_MAX + STORE_CONNS_MAX + 3 +
+    o.sockets_max = s->media.count * 2 + LISTEN_MAX + ADMIN_CONNS_MAX + STORE_CONNS_MAX + 4 +
                     (s->node.on ? LINK_TAGS : 0);
     s->io = io_new(&o, &why);
     if (!s->io) {

@@ -74,9 +74,10 @@ at_phones() {
         MEDIA=$MEDIA_ADDRESS PHONES_MEDIA="$PHONE_MEDIA_ADDRESSES" "$@"
 }
 
-# start_daemon_there CONFIG: like start_refereed.
+# start_daemon_there CONFIG: like start_refereed. It has the capabilities RIGHTS only, if that is set (-all,+net_raw).
 start_daemon_there() {
-    start refereed at_daemon "$B/refereed" -c "$1"
+    # shellcheck disable=SC2086
+    start refereed at_daemon ${RIGHTS:+setpriv --bounding-set=$RIGHTS --inh-caps=$RIGHTS} "$B/refereed" -c "$1"
     refereed=$last
     wait_for "$LIMIT" ready_or_gone refereed "$refereed"
     says refereed ready || fail "refereed did not become ready"
