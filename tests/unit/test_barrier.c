@@ -112,6 +112,44 @@ static void test_behind(void) {
     rig_stop(&r);
 }
 
+static struct leg *leg_of(const struct rig_dialog *d) {
+    return leg_find(r.e, slice_str(d->call_id), slice_str(d->remote_tag), slice_str(d->local_tag));
+}
+
+static bool was_sent(enum rig_name to, const char *start) {
+    return *rig_last(&r, to, start, NULL) != '\0';
+}
+
+/* A leg that is not ours any more says nothing of what waited; the others do, in order, and so does what waits behind
+ * that. */
+static void test_forget_leg(void) {
+    start_call();
+    r.e->cfg.durability_budget_us = 1000000;
+    rig_request(&r, &a, "REFER", "Refer-To: <sip:carol@192.0.2.1>\r\n", "");
+    rig_request(&r, &b, "INFO", "", "");
+    CHECK_EQ(census().held, 4); /* of ALICE's leg 202, NOTIFY and, the last of all, INFO; INVITE to CAROL */
+    uint32_t bufs = census().bufs;
+    const struct leg *l = leg_of(&a);
+    CHECK_TRUE(l != NULL);
+    for (unsigned again = 0; l && again < 2; again++) {
+        barrier_forget_leg(r.e, l);
+        CHECK_EQ(census().held, 1);
+    }
+    CHECK_EQ(census().bufs, bufs - 1); /* of the 202; transactions keep the requests */
+    CHECK_EQ(news(), 0);
+    rig_request(&r, &b, "INFO", "", "");
+    CHECK_EQ(news(), 1); /* nothing of ALICE's leg waits any more that it would be behind */
+    rig_request(&r, &b, "BYE", "", "");
+    CHECK_EQ(census().held, 2); /* its 200 is the last of all */
+    CHECK_EQ(news(), 0);
+    record_store_all(&r);
+    CHECK_EQ(news(), 2);
+    CHECK_EQ(census().held, 0);
+    CHECK_TRUE(was_sent(CAROL, "INVITE") && was_sent(BOB, "SIP/2.0 200"));
+    CHECK_FALSE(was_sent(ALICE, "SIP/2.0 202") || was_sent(ALICE, "NOTIFY"));
+    rig_stop(&r);
+}
+
 static void suspend(bool suspended) {
     struct event ev = { .kind = EV_ACT, .u.act.suspended = suspended };
     rig_step(&r, &ev);
@@ -507,7 +545,7 @@ static void test_outbox(void) {
 
 int main(void) {
     return UNIT_RUN("barrier", UNIT(test_off), UNIT(test_order), UNIT(test_timers), UNIT(test_behind),
-                    UNIT(test_suspended), UNIT(test_budget), UNIT(test_refused), UNIT(test_down),
+                    UNIT(test_forget_leg), UNIT(test_suspended), UNIT(test_budget), UNIT(test_refused), UNIT(test_down),
                     UNIT(test_full), UNIT(test_fenced), UNIT(test_fenced_by_us), UNIT(test_deleted_for_nobody),
                     UNIT(test_deleted_before_claim),
                     UNIT(test_written_before_claim), UNIT(test_read_fails), UNIT(test_quarantine), UNIT(test_outbox));
