@@ -313,16 +313,24 @@ void barrier_settle(struct engine *e, struct call *c) {
     run_and_look(e, call_get(e, c->awaited_by));
 }
 
-void barrier_move(struct engine *e, const struct leg *l, struct call *from, struct call *to) {
-    handle before = HANDLE_NONE, next;
-    for (handle self = from->held_first; self != HANDLE_NONE; self = next) {
-        struct held *h = held_get(e, self);
-        next = h->next;
-        if (h->leg != l->self) {
-            before = self;
-            continue;
+/* The next one that is held of the leg, out of the list. `before`: the last one that was passed, and stays. */
+static handle take_next(const struct engine *e, struct call *c, handle leg, handle *before) {
+    const struct held *passed = held_get(e, *before);
+    const struct held *h;
+    for (handle self = passed ? passed->next : c->held_first; (h = held_get(e, self)); self = h->next) {
+        if (h->leg == leg) {
+            unlink(e, c, self, *before);
+            return self;
         }
-        unlink(e, from, self, before);
+        *before = self;
+    }
+    return HANDLE_NONE;
+}
+
+void barrier_move(struct engine *e, const struct leg *l, struct call *from, struct call *to) {
+    handle before = HANDLE_NONE;
+    for (handle self; (self = take_next(e, from, l->self, &before)) != HANDLE_NONE;) {
+        struct held *h = held_get(e, self);
         h->next = HANDLE_NONE;
         h->sealed = h->other_sealed = false;
         h->other = from->self;
@@ -332,18 +340,9 @@ void barrier_move(struct engine *e, const struct leg *l, struct call *from, stru
 }
 
 void barrier_forget_leg(struct engine *e, const struct leg *l) {
-    struct call *c = leg_call(e, l);
-    handle before = HANDLE_NONE, next;
-    for (handle self = c->held_first; self != HANDLE_NONE; self = next) {
-        struct held *h = held_get(e, self);
-        next = h->next;
-        if (h->leg != l->self) {
-            before = self;
-            continue;
-        }
-        unlink(e, c, self, before);
-        drop(e, self, h);
-    }
+    handle before = HANDLE_NONE;
+    for (handle self; (self = take_next(e, leg_call(e, l), l->self, &before)) != HANDLE_NONE;)
+        drop(e, self, held_get(e, self));
 }
 
 void barrier_forget(struct engine *e, struct call *c) {
