@@ -241,8 +241,9 @@ static struct slice dialogs_of(struct slice numbers) {
 static uint16_t dialog_said(struct slice numbers, uint64_t next_leg, uint64_t number) {
     struct slice rest = dialogs_of(numbers);
     uint64_t said = 0;
+    unsigned count = 0;
     for (uint64_t n = next_leg; n-- > number;)
-        if (!is_among(numbers, n) && !bytes_of(&rest, DIALOG_LEN, &said))
+        if (!is_among(numbers, n) && (count++ == LIMIT_LEGS_PER_CALL || !bytes_of(&rest, DIALOG_LEN, &said)))
             return 0;
     return (uint16_t)said;
 }

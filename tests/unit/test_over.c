@@ -5,6 +5,7 @@
  * dialog here than it was there stays, and one that has picked up here while it was cancelled there. And what of a
  * bucket that is claimed anew is read and written.
  */
+#include "core/b2b/owner_over_moved.h"
 #include "tests/unit/over_rig.h"
 
 static struct engine_config config;
@@ -300,6 +301,27 @@ static void test_over_in_whole(void) {
         over_in_whole((enum whole)i);
 }
 
+/* The dialogs of the last legs that are over are said, and behind those what moved: of what was over before them
+ * nothing is known, and it ends. */
+static void test_over_long_ago(void) {
+    static const struct over_moved moved = { .bucket = 0x0304, .call = 5, .version = 6 };
+    struct over_word o;
+    struct pair *p = over_begin(&o, &config, 2);
+    char text[OVER_LEN];
+    struct sbuf b = sbuf_on(text, sizeof text);
+    sbuf_str(&b, o.text);
+    sbuf_char(&b, 2 + LIMIT_LEGS_PER_CALL);
+    sbuf_char(&b, '#');
+    for (unsigned i = 0; i < 2 * LIMIT_LEGS_PER_CALL; i++)
+        sbuf_char(&b, 'd');
+    CHECK_TRUE(over_moved_say(&b, 2, &moved, false));
+    o.ev.u.peer.bytes = sbuf_slice(&b);
+    pair_step(p, 0, &o.ev);
+    CHECK_EQ(metrics_get(engine_metrics(p->e[0]), M_legs_over), 1);
+    CHECK_TRUE(*rig_last(&p->r, ALICE, "BYE", NULL) != '\0' && *rig_last(&p->r, BOB, "BYE", NULL) != '\0');
+    pair_end(p);
+}
+
 /* ---- of a transferor that is being told how its transfer ended ---- */
 
 enum outcome { REFUSED, LEFT, DONE, OUTCOMES };
@@ -433,5 +455,5 @@ int main(void) {
     return UNIT_RUN("over", UNIT(test_over), UNIT(test_over_while_loading), UNIT(test_over_while_suspended),
                     UNIT(test_over_and_there_again), UNIT(test_over_and_read_again), UNIT(test_written_again),
                     UNIT(test_over_while_told), UNIT(test_over_elsewhere), UNIT(test_over_in_whole),
-                    UNIT(test_over_while_cancelled));
+                    UNIT(test_over_long_ago), UNIT(test_over_while_cancelled));
 }
