@@ -9,29 +9,12 @@
 #include "core/b2b/owner.h"
 #include "core/b2b/owner_over_kept.h"
 #include "core/b2b/owner_over_moved.h"
+#include "core/b2b/owner_over_word.h"
 #include "core/b2b/owner_wait.h"
 #include "core/b2b/reanchor.h"
 #include "core/b2b/record.h"
 #include "core/b2b/recover.h"
 #include "core/b2b/transfer.h"
-
-/* Call, and in two digits each: the number that its next leg would have had; those of the legs that live. In hex. No
- * leg at all: it was never known, and a party has hung up. Behind them the epoch since which it was known, how many
- * owners had written nothing then, and of each of those legs, in four bytes, the version in o= that its party was told
- * last. Then the dialogs of the legs that are over, the last leg's first, in two bytes each (over_dialog), 0: not
- * known; at most of as many as a call can have. Behind them those of these legs that live in another call, while there
- * is room in OVER_LEN (owner_over_moved.h). Releases of before do not say these versions, dialogs and calls, nor read
- * them; some say the number of such owners only where there was one, and some nothing behind the legs.
- *
- * Of a call that is over in whole: UINT8_MAX in the place of the number, which is that of any leg; behind it, if it is
- * known, in one byte that number, and at once the dialogs. Releases of before read no leg in that, and say nothing. */
-#define ID_LEN 16
-#define NUMBER_LEN 2
-#define EPOCH_MARK '@'
-#define EPOCH_LEN 16
-#define VERSION_LEN 4
-#define DIALOG_MARK '#'
-#define DIALOG_LEN 2
 
 #define WAIT_US 5000000 /* for a bucket's records */
 #define LOOK_US 20000
@@ -39,104 +22,41 @@
 #define BEHIND_US 200000 /* what parties say meanwhile goes so long before what we have for them: as long as it may take
                             until all that waits was tried */
 
-_Static_assert(OVER_LEN == ID_LEN + 2 * NUMBER_LEN + 1 + EPOCH_LEN + LIMIT_LEGS_PER_CALL * (NUMBER_LEN + VERSION_LEN) +
-                                           1 + 2 * OVER_MOVED_LEN &&
-                   OVER_LEN <= UINT8_MAX,
-               "owner_over_state.h");
-
-static void begin(struct sbuf *b, uint64_t id, uint8_t next_leg) {
-    sbuf_hex(b, id, ID_LEN);
-    sbuf_hex(b, next_leg, NUMBER_LEN);
-}
-
 static bool is_said(const struct leg *l) {
     return leg_is_live(l) || l->state == LEG_IDLE || l->state == LEG_LEFT;
 }
 
-static bool hex(struct slice *in, unsigned digits, uint64_t *v) {
-    if (in->n < digits || !slice_hex(slice_of(in->p, digits), v))
-        return false;
-    *in = slice_of(in->p + digits, in->n - digits);
-    return true;
-}
-
-/* As bytes, the most significant one first: all that older releases keep is 53 bytes. */
-static void say_number(struct sbuf *b, uint64_t v, unsigned bytes) {
-    while (bytes-- > 0)
-        sbuf_char(b, (char)(v >> 8 * bytes));
-}
-
-static bool bytes_of(struct slice *in, unsigned bytes, uint64_t *v) {
-    if (in->n < bytes)
-        return false;
-    *v = 0;
-    for (unsigned i = 0; i < bytes; i++)
-        *v = *v << 8 | (uint8_t)in->p[i];
-    *in = slice_of(in->p + bytes, in->n - bytes);
-    return true;
-}
-
-static bool is_among(struct slice numbers, uint64_t number) {
-    for (uint64_t n; hex(&numbers, NUMBER_LEN, &n);)
-        if (n == number)
-            return true;
-    return false;
-}
-
 /* ---- said ---- */
 
-/* Behind DIALOG_MARK: of those legs, the last one first. */
-static void say_legs(const struct engine *e, const struct over_was *legs, const uint8_t *numbers, unsigned n,
-                     struct sbuf *b) {
-    struct over_moved x;
-    bool any = false;
-    sbuf_char(b, DIALOG_MARK);
-    for (unsigned i = 0; i < n; i++) {
-        bool lives = over_moved_lives(e, legs[i].moved, &x);
-        say_number(b, lives ? over_moved_mask(legs[i].dialog) : legs[i].dialog, DIALOG_LEN);
-    }
-    for (unsigned i = 0; i < n; i++)
-        if (over_moved_lives(e, legs[i].moved, &x))
-            any = over_moved_say(b, numbers[i], &x, any);
+static void send(struct engine *e, uint32_t to, uint16_t bucket, const struct over_said *s) {
+    char text[OVER_LEN];
+    struct sbuf b = sbuf_on(text, sizeof text);
+    over_said_write(s, &b);
+    peer_send(e, PEER_OVER, to, bucket, sbuf_slice(&b));
 }
 
-static void say_dialogs(const struct engine *e, const struct call *c, uint64_t next_leg, struct slice living,
-                        struct sbuf *b) {
-    struct over_was legs[LIMIT_LEGS_PER_CALL];
-    uint8_t numbers[LIMIT_LEGS_PER_CALL];
-    unsigned count = 0;
-    for (uint64_t n = next_leg; n-- > 0 && count < LIMIT_LEGS_PER_CALL;)
-        if (!is_among(living, n)) {
-            numbers[count] = (uint8_t)n;
-            legs[count++] = over_leg_was(e, c, n);
-        }
-    say_legs(e, legs, numbers, count, b);
+static void say_ended(const struct engine *e, struct over_said *s, unsigned number, struct over_was was) {
+    struct over_ended *x = &s->ended[s->ended_n++];
+    x->number = (uint8_t)number;
+    x->is_moved = over_moved_lives(e, was.moved, &x->there);
+    x->dialog = x->is_moved ? over_moved_mask(was.dialog) : was.dialog;
 }
 
 /* Of the legs up to that one. */
 static void say(struct engine *e, uint32_t to, const struct call *c, uint8_t next_leg, uint16_t bucket,
                 uint64_t epoch) {
-    char text[OVER_LEN];
-    struct sbuf b = sbuf_on(text, sizeof text);
+    struct over_said s = { .call = c->id, .next_leg = next_leg, .unwritten = c->unwritten, .since = epoch };
     if (to == PEER_NONE)
         return;
-    begin(&b, c->id, next_leg);
     for (unsigned i = 0; i < c->leg_count; i++) {
         const struct leg *l = leg_get(e, c->legs[i]);
         if (is_said(l))
-            sbuf_hex(&b, l->number, NUMBER_LEN);
+            s.living[s.living_n++] = (struct over_living){ l->number, (uint32_t)l->media.version };
     }
-    sbuf_char(&b, EPOCH_MARK);
-    sbuf_hex(&b, epoch, EPOCH_LEN);
-    sbuf_hex(&b, c->unwritten, NUMBER_LEN);
-    for (unsigned i = 0; i < c->leg_count; i++) {
-        const struct leg *l = leg_get(e, c->legs[i]);
-        if (is_said(l))
-            say_number(&b, l->media.version, VERSION_LEN);
-    }
-    struct slice living = slice_of(text + ID_LEN + NUMBER_LEN, b.n - ID_LEN - NUMBER_LEN);
-    say_dialogs(e, c, next_leg, living, &b);
-    peer_send(e, PEER_OVER, to, bucket, sbuf_slice(&b));
+    for (unsigned n = next_leg; n-- > 0 && s.ended_n < LIMIT_LEGS_PER_CALL;)
+        if (!over_said_lives(&s, n))
+            say_ended(e, &s, n, over_leg_was(e, c, n));
+    send(e, to, bucket, &s);
 }
 
 void owner_over_say(struct engine *e, uint32_t to, const struct call *c) {
@@ -150,23 +70,14 @@ void owner_over_say_twice(struct engine *e, uint32_t to, const struct call *c, u
 
 void owner_over_say_all(struct engine *e, uint32_t to, uint16_t bucket, uint64_t id, const struct over_legs *legs) {
     const struct over_moved_legs *moved = pool_get(&e->over.moved_legs, legs->moved);
-    struct over_was was[LIMIT_LEGS_PER_CALL];
-    uint8_t numbers[LIMIT_LEGS_PER_CALL];
-    unsigned n = 0;
-    char text[OVER_LEN];
-    struct sbuf b = sbuf_on(text, sizeof text);
+    struct over_said s = { .call = id, .all = true, .next_leg = legs->next_leg };
     if (to == PEER_NONE)
         return;
-    begin(&b, id, UINT8_MAX);
-    for (; n < LIMIT_LEGS_PER_CALL && n < legs->next_leg; n++) {
-        was[n] = (struct over_was){ legs->dialogs[n], moved ? moved->legs[n] : HANDLE_NONE };
-        numbers[n] = (uint8_t)(legs->next_leg - 1 - n);
+    for (unsigned i = 0; i < LIMIT_LEGS_PER_CALL && i < legs->next_leg; i++) {
+        struct over_was was = { legs->dialogs[i], moved ? moved->legs[i] : HANDLE_NONE };
+        say_ended(e, &s, legs->next_leg - 1 - i, was);
     }
-    if (n) {
-        say_number(&b, legs->next_leg, 1);
-        say_legs(e, was, numbers, n, &b);
-    }
-    peer_send(e, PEER_OVER, to, bucket, sbuf_slice(&b));
+    send(e, to, bucket, &s);
 }
 
 /* ---- of a call that was never known ---- */
@@ -191,82 +102,38 @@ void owner_over_tell(struct engine *e, uint16_t bucket, uint32_t to) {
     h->used = h->oldest = 0;
     for (uint32_t i = 0; i < n; i++) {
         struct hang_up x = h->items[i];
-        char text[ID_LEN + NUMBER_LEN];
-        struct sbuf b = sbuf_on(text, sizeof text);
-        if (x.bucket != bucket) {
+        if (x.bucket != bucket)
             h->items[h->used++] = x;
-            continue;
-        }
-        begin(&b, x.call, 0);
-        peer_send(e, PEER_OVER, to, bucket, sbuf_slice(&b));
+        else
+            send(e, to, bucket, &(struct over_said){ .call = x.call, .unknown = true });
     }
 }
 
 /* ---- heard ---- */
 
 /* Whose end was stored, and whose record a promoted server has all the same; it is of an epoch of before ours. */
-static void delete_record(struct engine *e, uint64_t id, uint16_t bucket, uint64_t next_leg) {
-    if (next_leg == UINT8_MAX && owner_is_mine(e, bucket))
-        barrier_delete(e, &(struct gone_record){ .id = id, .bucket = bucket });
-}
-
-/* Behind the epoch, if it is said, and how many owners had written nothing. */
-static struct slice read_epoch(struct slice numbers, uint64_t *epoch, uint64_t *unwritten) {
-    const char *at = numbers.n ? memchr(numbers.p, EPOCH_MARK, numbers.n) : NULL;
-    struct slice rest = at ? slice_of(at + 1, numbers.n - (uint32_t)(at + 1 - numbers.p)) : SLICE_NONE;
-    *epoch = *unwritten = 0;
-    if (!hex(&rest, EPOCH_LEN, epoch))
-        return SLICE_NONE;
-    (void)hex(&rest, NUMBER_LEN, unwritten);
-    return rest;
-}
-
-/* Which legs are over of a call that is so in whole, if it is said: those before that number. DIALOG_MARK is next. */
-static void read_all(struct slice *numbers, uint64_t *next_leg) {
-    if (*next_leg == UINT8_MAX && numbers->n > 1 && numbers->p[1] == DIALOG_MARK)
-        (void)bytes_of(numbers, 1, next_leg);
-}
-
-/* Behind DIALOG_MARK. */
-static struct slice dialogs_of(struct slice numbers) {
-    uint64_t epoch, unwritten, living;
-    bool all = numbers.n && *numbers.p == DIALOG_MARK;
-    struct slice rest = all ? numbers : read_epoch(numbers, &epoch, &unwritten);
-    for (struct slice legs = numbers; hex(&legs, NUMBER_LEN, &living);)
-        (void)bytes_of(&rest, VERSION_LEN, &epoch);
-    return rest.n && *rest.p == DIALOG_MARK ? slice_of(rest.p + 1, rest.n - 1) : SLICE_NONE;
+static void delete_record(struct engine *e, uint16_t bucket, const struct over_said *s) {
+    if (s->all && owner_is_mine(e, bucket))
+        barrier_delete(e, &(struct gone_record){ .id = s->call, .bucket = bucket });
 }
 
 /* Of the leg that is over. 0: it is not said. */
-static uint16_t dialog_said(struct slice numbers, uint64_t next_leg, uint64_t number) {
-    struct slice rest = dialogs_of(numbers);
-    uint64_t said = 0;
-    unsigned count = 0;
-    for (uint64_t n = next_leg; n-- > number;)
-        if (!is_among(numbers, n) && (count++ == LIMIT_LEGS_PER_CALL || !bytes_of(&rest, DIALOG_LEN, &said)))
-            return 0;
-    return (uint16_t)said;
+static uint16_t dialog_said(const struct over_said *s, const struct leg *l) {
+    const struct over_ended *x = over_said_ended(s, l->number);
+    return x ? x->dialog : 0;
 }
 
-/* Of a leg that lives in another call there. */
-static bool moved_said(struct slice numbers, uint64_t next_leg, uint64_t number, struct over_moved *x) {
-    struct slice rest = dialogs_of(numbers);
-    uint64_t said;
-    unsigned count = 0;
-    for (uint64_t n = next_leg; n-- > 0 && count < LIMIT_LEGS_PER_CALL;)
-        if (!is_among(numbers, n)) {
-            count++;
-            if (!bytes_of(&rest, DIALOG_LEN, &said))
-                return false;
-        }
-    return over_moved_said(rest, number, x);
+/* Where the leg lives in another call there. NULL: it does not. */
+static const struct over_moved *moved_said(const struct over_said *s, const struct leg *l) {
+    const struct over_ended *x = over_said_ended(s, l->number);
+    return x && x->is_moved ? &x->there : NULL;
 }
 
 /* It was called anew here, and another phone has answered, or the same one once more; or both have given the number to
  * a new leg. What still rings has no tag yet that is sure to be its last. */
-static bool is_another(const struct engine *e, const struct leg *l, uint64_t next_leg, struct slice numbers) {
+static bool is_another(const struct engine *e, const struct leg *l, const struct over_said *s) {
     bool rings = l->state == LEG_CALLING || l->state == LEG_EARLY;
-    uint16_t said = rings ? 0 : dialog_said(numbers, next_leg, l->number);
+    uint16_t said = rings ? 0 : dialog_said(s, l);
     return said && said != over_dialog(e, l);
 }
 
@@ -308,29 +175,29 @@ static void end_leg(struct engine *e, struct leg *l) {
 
 /* True: it is not over, but in another call there. It goes if that one is another engine's, and the dialog is the same;
  * what still rings is none that is in any call. */
-static bool is_moved(struct engine *e, struct leg *l, uint64_t next_leg, struct slice living) {
-    struct over_moved x;
-    if (!leg_is_live(l) || !moved_said(living, next_leg, l->number, &x))
+static bool is_moved(struct engine *e, struct leg *l, const struct over_said *s) {
+    const struct over_moved *x = moved_said(s, l);
+    if (!leg_is_live(l) || !x)
         return false;
-    if (over_moved_unmask(dialog_said(living, next_leg, l->number)) == over_dialog(e, l))
-        (void)over_moved_leave(e, l, &x);
+    if (over_moved_unmask(dialog_said(s, l)) == over_dialog(e, l))
+        (void)over_moved_leave(e, l, x);
     return true;
 }
 
-static void end_those(struct engine *e, const struct call *c, uint64_t next_leg, struct slice living) {
+static void end_those(struct engine *e, const struct call *c, const struct over_said *s) {
     handle legs[LIMIT_LEGS_PER_CALL];
     unsigned n = 0;
     for (unsigned i = 0; i < c->leg_count; i++) {
         const struct leg *l = leg_get(e, c->legs[i]);
-        if (leg_is_live(l) && l->number < next_leg && !is_among(living, l->number))
+        if (leg_is_live(l) && l->number < s->next_leg && !over_said_lives(s, l->number))
             legs[n++] = l->self;
     }
     for (unsigned i = 0; i < n; i++) /* before a peer ends, which would hang up on it */
-        if (is_moved(e, leg_get(e, legs[i]), next_leg, living))
+        if (is_moved(e, leg_get(e, legs[i]), s))
             legs[i] = HANDLE_NONE;
     for (unsigned i = 0; i < n; i++) {
         struct leg *l = leg_get(e, legs[i]);
-        if (leg_is_live(l) && !is_another(e, l, next_leg, living))
+        if (leg_is_live(l) && !is_another(e, l, s))
             end_leg(e, l);
     }
 }
@@ -364,31 +231,26 @@ static bool come_back(struct engine *e, struct leg *l) {
 
 /* Its description to the party is behind what that owner has told it; a release that does not say what was has told of
  * its ports, in the next version of ours, behind a gap for each that had written nothing. */
-static void outrun_version(struct leg *l, struct slice numbers) {
-    uint64_t n, version, epoch, unwritten;
-    struct slice versions = read_epoch(numbers, &epoch, &unwritten);
-    if (!versions.n && media_open_count(l))
-        l->media.version += 1 + unwritten * RECORD_VERSION_GAP;
-    while (hex(&numbers, NUMBER_LEN, &n) && bytes_of(&versions, VERSION_LEN, &version))
-        if (n == l->number && version > l->media.version)
-            l->media.version = version;
+static void outrun_version(struct leg *l, const struct over_said *s) {
+    if (!s->has_more && media_open_count(l))
+        l->media.version += 1 + s->unwritten * RECORD_VERSION_GAP;
+    for (unsigned i = 0; i < s->living_n; i++)
+        if (s->living[i].number == l->number && s->living[i].version > l->media.version)
+            l->media.version = s->living[i].version;
 }
 
 /* It has been here since before that owner had it, and that one's claim is not known any more: a promoted server has
  * not seen it. By one epoch two may have claimed it, before that server and at it. Where nothing is said of epochs it
  * must have begun here; had it arrived, the word might be that of one that it was sent to before. */
-static bool is_undone(const struct engine *e, uint16_t bucket, const struct call *c, struct slice numbers,
-                      uint64_t *unwritten) {
-    uint64_t since;
-    (void)read_epoch(numbers, &since, unwritten); /* 0: it does not say */
-    bool before = since ? c->epoch <= since : !c->taken_us && !c->arrived;
+static bool is_undone(const struct engine *e, uint16_t bucket, const struct call *c, const struct over_said *s) {
+    bool before = s->since ? c->epoch <= s->since : !c->taken_us && !c->arrived;
     return before && c->bucket == bucket && owner_is_mine(e, bucket);
 }
 
 bool owner_over_undoes(const struct engine *e, uint16_t bucket, struct slice bytes) {
-    uint64_t id, next_leg, unwritten;
-    const struct call *c = hex(&bytes, ID_LEN, &id) && hex(&bytes, NUMBER_LEN, &next_leg) ? call_find(e, id) : NULL;
-    return c && next_leg && is_undone(e, bucket, c, bytes, &unwritten);
+    struct over_said s;
+    const struct call *c = over_said_read(bytes, &s) && !s.unknown ? call_find(e, s.call) : NULL;
+    return c && is_undone(e, bucket, c, &s);
 }
 
 /* Its parties have had that one's requests: a BYE that ends a leg here is to be above them too. */
@@ -440,16 +302,17 @@ bool owner_over_awaits(struct engine *e, const struct event *in, const struct si
 }
 
 /* They were told to send to that one's ports. */
-static void tell_again(struct engine *e, struct call *c, uint64_t next_leg, struct slice numbers) {
-    struct over_moved x;
+static void tell_again(struct engine *e, struct call *c, const struct over_said *s) {
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("was another node's: its parties are told again"));
     for (unsigned i = 0; i < c->leg_count; i++) {
         struct leg *l = leg_get(e, c->legs[i]);
-        if (leg_is_up(l))
-            outrun_version(l, numbers);
-        if (leg_is_up(l) && moved_said(numbers, next_leg, l->number, &x) && x.version > l->media.version)
-            l->media.version = x.version;
-        if (leg_is_up(l) && media_open_count(l) && come_back(e, l))
+        if (!leg_is_up(l))
+            continue;
+        const struct over_moved *x = moved_said(s, l);
+        outrun_version(l, s);
+        if (x && x->version > l->media.version)
+            l->media.version = x->version;
+        if (media_open_count(l) && come_back(e, l))
             reanchor(e, l);
     }
     call_changed(e, c);
@@ -468,34 +331,34 @@ static bool asks_later(const struct engine *e, const struct call *c) {
     return c && owner_is_mine(e, c->bucket) && e->now < c->word_until;
 }
 
-/* False: not yet. */
-static bool take(struct engine *e, uint16_t bucket, struct slice bytes) {
-    uint64_t id, next_leg;
-    if (!hex(&bytes, ID_LEN, &id) || !hex(&bytes, NUMBER_LEN, &next_leg))
-        return true;
-    struct call *c = call_find(e, id);
-    if (is_early(e, bucket, c) || (!next_leg && asks_later(e, c)))
-        return false;
-    if (!next_leg) {
-        if (c && owner_is_mine(e, c->bucket))
-            ask(e, c);
-        return true;
-    }
-    uint64_t unwritten = 0;
-    bool undone = c && is_undone(e, bucket, c, bytes, &unwritten);
+static void heed(struct engine *e, uint16_t bucket, struct call *c, const struct over_said *s) {
+    bool undone = c && is_undone(e, bucket, c, s);
     if (undone) {
         c->word_until = c->word_holds ? e->now + BEHIND_US : 0;
         c->word_holds = false;
-        outrun(e, c, (uint32_t)unwritten);
+        outrun(e, c, s->unwritten);
     }
     if (!c)
-        delete_record(e, id, bucket, next_leg);
-    read_all(&bytes, &next_leg);
-    if (c && !c->resuming && owner_is_mine(e, c->bucket))
-        end_those(e, c, next_leg, bytes);
-    c = undone ? call_find(e, id) : NULL;
+        delete_record(e, bucket, s);
+    else if (!c->resuming && owner_is_mine(e, c->bucket))
+        end_those(e, c, s);
+    c = undone ? call_find(e, s->call) : NULL;
     if (c)
-        tell_again(e, c, next_leg, bytes);
+        tell_again(e, c, s);
+}
+
+/* False: not yet. */
+static bool take(struct engine *e, uint16_t bucket, struct slice bytes) {
+    struct over_said s;
+    if (!over_said_read(bytes, &s))
+        return true;
+    struct call *c = call_find(e, s.call);
+    if (is_early(e, bucket, c) || (s.unknown && asks_later(e, c)))
+        return false;
+    if (!s.unknown)
+        heed(e, bucket, c, &s);
+    else if (c && owner_is_mine(e, c->bucket))
+        ask(e, c);
     return true;
 }
 

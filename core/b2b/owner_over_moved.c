@@ -9,8 +9,6 @@
 #include "core/b2b/owner.h"
 #include "core/b2b/recover.h"
 
-#define MARK '>'
-
 static struct over_moved *at(const struct engine *e, handle leg) {
     return &e->over.moved[(uint32_t)leg];
 }
@@ -46,49 +44,6 @@ bool over_moved_lives(const struct engine *e, handle leg, struct over_moved *x) 
     bool here = l && !l->elsewhere;
     *x = here ? place_of(e, l) : *at(e, leg);
     return here ? leg_is_live(l) : x->leg == leg && x->forgotten;
-}
-
-/* ---- the word ---- */
-
-/* As bytes, the most significant one first. */
-static void say(struct sbuf *b, uint64_t v, unsigned bytes) {
-    while (bytes-- > 0)
-        sbuf_char(b, (char)(v >> 8 * bytes));
-}
-
-static uint64_t take(struct slice *in, unsigned bytes) {
-    uint64_t v = 0;
-    for (unsigned i = 0; i < bytes; i++)
-        v = v << 8 | (uint8_t)in->p[i];
-    *in = slice_of(in->p + bytes, in->n - bytes);
-    return v;
-}
-
-bool over_moved_say(struct sbuf *b, uint64_t number, const struct over_moved *x, bool any) {
-    if (b->n + !any + OVER_MOVED_LEN > OVER_LEN)
-        return any;
-    if (!any)
-        sbuf_char(b, MARK);
-    say(b, number, 1);
-    say(b, x->bucket, 2);
-    say(b, x->call, 8);
-    say(b, x->version, 4);
-    return true;
-}
-
-bool over_moved_said(struct slice rest, uint64_t number, struct over_moved *x) {
-    if (!rest.n || *rest.p != MARK)
-        return false;
-    rest = slice_of(rest.p + 1, rest.n - 1);
-    while (rest.n >= OVER_MOVED_LEN) {
-        bool found = take(&rest, 1) == number;
-        x->bucket = (uint16_t)take(&rest, 2);
-        x->call = take(&rest, 8);
-        x->version = (uint32_t)take(&rest, 4);
-        if (found)
-            return true;
-    }
-    return false;
 }
 
 /* ---- a leg that another engine acts for ---- */

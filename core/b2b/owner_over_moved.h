@@ -6,10 +6,9 @@
  * and what comes for it is sent there. Where no record has it (the store was away for both), the dialog lives by the
  * record of before alone: the leg stays. It may be left by its peer, who is over: of the transfer nobody knows there.
  *
- * In the word, behind its dialogs: '>', and of each such leg its number, in one byte, the bucket of the other call in
- * two, 0xffff: no record has it, that call in eight, and in four the version in o= that the party was told last. Among
- * the dialogs stands of such a leg what it is not, so that a release that reads those only leaves it alone; one that
- * reads none ends it. Both keep no word of more than 85 bytes, or 53, that comes before they know whose the call is.
+ * The word (owner_over_word.h) says where such a leg is. Among the dialogs stands of it what it is not, so that a
+ * release that reads those only leaves it alone; one that reads none ends it. Both keep no word of more than 85 bytes,
+ * or 53, that comes before they know whose the call is.
  */
 #ifndef REFEREE_B2B_OWNER_OVER_MOVED_H
 #define REFEREE_B2B_OWNER_OVER_MOVED_H
@@ -20,10 +19,6 @@
 void over_moved_since(struct engine *e, const struct leg *l, uint64_t version);
 /* True: that leg, by the handle that was kept of it, lives as `x` says. */
 bool over_moved_lives(const struct engine *e, handle leg, struct over_moved *x);
-/* Behind a word's dialogs, if there is room; `any`: it is not the first. */
-bool over_moved_say(struct sbuf *b, uint64_t number, const struct over_moved *x, bool any);
-/* Does the word say so of that leg? `rest` is what is behind the dialogs. */
-bool over_moved_said(struct slice rest, uint64_t number, struct over_moved *x);
 /* The leg is not to be acted for here: it goes, and its peer is left by it. False: it stays. */
 bool over_moved_leave(struct engine *e, struct leg *l, const struct over_moved *x);
 /* What stands among the dialogs, and which it is: never 0. */

@@ -5,7 +5,7 @@
  * dialog here than it was there stays, and one that has picked up here while it was cancelled there. And what of a
  * bucket that is claimed anew is read and written.
  */
-#include "core/b2b/owner_over_moved.h"
+#include "core/b2b/owner_over_word.h"
 #include "tests/unit/over_rig.h"
 
 static struct engine_config config;
@@ -304,17 +304,18 @@ static void test_over_in_whole(void) {
 /* The dialogs of the last legs that are over are said, and behind those what moved: of what was over before them
  * nothing is known, and it ends. */
 static void test_over_long_ago(void) {
-    static const struct over_moved moved = { .bucket = 0x0304, .call = 5, .version = 6 };
+    struct over_said s = { .all = true, .next_leg = 2 + LIMIT_LEGS_PER_CALL, .ended_n = LIMIT_LEGS_PER_CALL };
     struct over_word o;
     struct pair *p = over_begin(&o, &config, 2);
     char text[OVER_LEN];
     struct sbuf b = sbuf_on(text, sizeof text);
-    sbuf_str(&b, o.text);
-    sbuf_char(&b, 2 + LIMIT_LEGS_PER_CALL);
-    sbuf_char(&b, '#');
-    for (unsigned i = 0; i < 2 * LIMIT_LEGS_PER_CALL; i++)
-        sbuf_char(&b, 'd');
-    CHECK_TRUE(over_moved_say(&b, 2, &moved, false));
+    for (unsigned i = 0; i < s.ended_n; i++)
+        s.ended[i] = (struct over_ended){ .number = (uint8_t)(s.next_leg - 1 - i), .dialog = 0x6464 };
+    s.ended[0].is_moved = true;
+    s.ended[0].there = (struct over_moved){ .bucket = 0x0304, .call = 5, .version = 6 };
+    s.call = rig_only_call(p->e[0])->id;
+    over_said_write(&s, &b);
+    CHECK_EQ(b.n, 18 + 2 + 2 * LIMIT_LEGS_PER_CALL + 1 + OVER_MOVED_LEN);
     o.ev.u.peer.bytes = sbuf_slice(&b);
     pair_step(p, 0, &o.ev);
     CHECK_EQ(metrics_get(engine_metrics(p->e[0]), M_legs_over), 1);
