@@ -344,10 +344,10 @@ static void not_ours(struct engine *e, uint16_t bucket, uint32_t peer, uint64_t 
 }
 
 /* By an epoch that is not above ours the bucket was not claimed behind us: a promoted server has not seen our claim,
- * and whose it is has read nothing that we have stored. */
+ * and whose it is has read nothing that we have stored. Calls go on while the bucket's other records are still read. */
 static void say_undone(struct engine *e, uint16_t bucket, uint64_t epoch, uint32_t peer) {
     uint32_t cursor = 0;
-    if (!owner_is_mine(e, bucket) || epoch > owner_epoch(e, bucket))
+    if (!is_held(e, bucket) || epoch > owner_epoch(e, bucket))
         return;
     for (struct call *c; (c = chain_next(&e->calls_by_bucket, bucket, &cursor));)
         if (c->bucket == bucket && c->stored == c->version)

@@ -16,6 +16,7 @@ struct over_word {
     char text[22 + 1]; /* ... or what lives of it */
     struct event ev;
     bool between; /* another one claimed the bucket meanwhile, and wrote nothing */
+    bool loads;   /* another one does not come to the end of its records */
     bool holds;   /* ALICE, while another one has the bucket */
 };
 
@@ -25,7 +26,7 @@ static char kept[2][1 << 14];
 static inline struct pair *over_begin_timed(struct over_word *o, struct engine_config *config, uint32_t from,
                                             uint32_t expires_s) {
     struct pair *p = o->p = pair_new(config);
-    o->between = o->holds = false;
+    o->between = o->loads = o->holds = false;
     for (unsigned i = 0; i < 2; i++) {
         p->e[i]->cfg.durability = DURABILITY_ASYNC;
         p->e[i]->cfg.session = (struct session_config){ .expires_s = expires_s, .refresher = SESSION_US };
