@@ -204,8 +204,9 @@ static void in_response(struct world *w, const struct sip_msg *m) {
             d->provisional_cseq = m->cseq > d->provisional_cseq ? m->cseq : d->provisional_cseq;
         else if (branch_key(m) == d->invite_branch)
             d->invite_branch = 0;
-        if (m->status >= 200)
-            d->final_branch = branch_key(m);
+        /* Not that to an INVITE before the last request, which comes again where its ACK was lost. */
+        if (m->status >= 200 && branch_key(m) == d->branch)
+            d->final_branch = d->branch;
         if (m->status >= 200 && m->status < 300)
             note_ok(w, m);
     }
