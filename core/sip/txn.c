@@ -313,6 +313,12 @@ void txn_respond(struct txn_layer *l, struct outbox *o, uint64_t now, handle txn
 
 /* ---- both ---- */
 
+/* Its end is due as well, since nobody has looked for so long: what would go out now has no answer that counts. */
+static bool is_past(const struct txn *t, const struct wheel_node *n, uint64_t now) {
+    const struct txn_open *o = t->u.open;
+    return n == &o->retransmit && wheel_is_set(&o->life) && o->life.deadline_us <= now;
+}
+
 struct txn_event txn_timer(struct txn_layer *l, struct outbox *o, uint64_t now, struct wheel_node *n) {
     struct txn_event ev = { .kind = TXN_NONE };
     struct txn_step s = { .layer = l, .outbox = o, .now = now, .ev = &ev };
@@ -323,7 +329,8 @@ struct txn_event txn_timer(struct txn_layer *l, struct outbox *o, uint64_t now, 
     s.txn = txn_get(l, n->owner);
     CHECK(s.txn && !s.txn->lingers && n->kind < TXN_TIMER_END);
     CHECK(n == &s.txn->u.open->life || n == &s.txn->u.open->retransmit);
-    txn_run(&s, txn_timer_event(s.txn->kind, n->kind));
+    if (!is_past(s.txn, n, now))
+        txn_run(&s, txn_timer_event(s.txn->kind, n->kind));
     return ev;
 }
 

@@ -284,7 +284,8 @@ void txn_response_dst(const struct sip_msg *request, const struct addr *src, str
 
 /* ---- both ---- */
 
-/* For a popped node with txn_is_timer(n). */
+/* For a popped node with txn_is_timer(n). A process that has slept, or may not send, comes late to it: where the end of
+ * the transaction is due too, nothing is sent again before that. */
 struct txn_event txn_timer(struct txn_layer *l, struct outbox *o, uint64_t now, struct wheel_node *n);
 
 /* The kernel reported an error for dst: client transactions to it that wait for an answer fail, one event a call; call

@@ -51,6 +51,40 @@ static void test_timer_e_f(void) {
     fix_end(f);
 }
 
+/* Who wakes behind Timer B and F, or may send again then, sends no request that is over. */
+static void test_slept_past_the_end(void) {
+    struct fix *f = fix_new();
+    uint64_t t0 = f->now;
+    fix_start(f, SIP_M_INVITE, B1);
+    fix_start(f, SIP_M_NOTIFY, "z9hG4bKtwo");
+    fix_run(f, t0 + 200 * MS);
+    fix_start(f, SIP_M_BYE, "z9hG4bKthree");
+    CHECK_EQ(fix_recv(f, fix_response(100, "BYE", "z9hG4bKthree", "tt")).kind, TXN_PROVISIONAL);
+    fix_run(f, t0 + 20 * SEC);
+    unsigned before = f->sent_n;
+    fix_sleep(f, t0 + 40 * SEC);
+    CHECK_EQ(f->sent_n, before);
+    CHECK_EQ(f->told_n, 3);
+    for (unsigned i = 0; i < f->told_n; i++) {
+        check_told(f, i, t0 + 40 * SEC, TXN_TIMEOUT);
+        CHECK_EQ(f->told[i].ev.timer, i ? TXN_TIMER_F : TXN_TIMER_B);
+    }
+    CHECK_EQ(txn_count(&f->layer), 0);
+    fix_end(f);
+}
+
+static void test_slept_before_the_end(void) {
+    struct fix *f = fix_new();
+    uint64_t t0 = f->now;
+    fix_start(f, SIP_M_NOTIFY, B1);
+    fix_sleep(f, t0 + 31 * SEC);
+    CHECK_EQ(f->sent_n, 2);
+    CHECK_EQ(f->told_n, 0);
+    fix_run(f, t0 + 100 * SEC);
+    check_told(f, 0, t0 + 32 * SEC, TXN_TIMEOUT);
+    fix_end(f);
+}
+
 static void test_timer_e_in_proceeding(void) {
     static const unsigned want[] = { 0, 500, 4500, 8500, 12500, 16500, 20500, 24500, 28500 };
     struct fix *f = fix_new();
@@ -413,6 +447,7 @@ static void test_trace(void) {
 
 int main(void) {
     return UNIT_RUN("txn_client", UNIT(test_timer_a_b), UNIT(test_timer_e_f), UNIT(test_timer_e_in_proceeding),
+                    UNIT(test_slept_past_the_end), UNIT(test_slept_before_the_end),
                     UNIT(test_reliable), UNIT(test_provisional_stops_a_b), UNIT(test_failure_is_acked),
                     UNIT(test_2xx_forked), UNIT(test_ack_kept), UNIT(test_2xx_behind_failure), UNIT(test_timer_k),
                     UNIT(test_matching), UNIT(test_cancel_before_provisional), UNIT(test_cancel_never_answered),

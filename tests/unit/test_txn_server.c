@@ -92,6 +92,20 @@ static void test_timer_g_h(void) {
     fix_end(f);
 }
 
+static void test_slept_past_timer_h(void) {
+    struct fix *f = fix_new();
+    uint64_t t0 = f->now;
+    handle h = invite(f, B1);
+    fix_respond(f, h, 486, "INVITE", B1);
+    unsigned before = f->sent_n;
+    fix_sleep(f, t0 + 40 * SEC);
+    CHECK_EQ(f->sent_n, before);
+    CHECK_EQ(f->told_n, 1);
+    CHECK_EQ(f->told[0].ev.timer, TXN_TIMER_H);
+    CHECK_EQ(txn_count(&f->layer), 0);
+    fix_end(f);
+}
+
 static void test_failure_acked_timer_i(void) {
     struct fix *f = fix_new();
     uint64_t t0 = f->now;
@@ -379,7 +393,7 @@ static void test_configured_times(void) {
 
 int main(void) {
     return UNIT_RUN("txn_server", UNIT(test_trying_at_once), UNIT(test_repeats_last_response), UNIT(test_head),
-                    UNIT(test_timer_g_h),
+                    UNIT(test_timer_g_h), UNIT(test_slept_past_timer_h),
                     UNIT(test_failure_acked_timer_i), UNIT(test_accepted_timer_l), UNIT(test_reliable),
                     UNIT(test_nist_timer_j), UNIT(test_nist_rfc4320), UNIT(test_cancel), UNIT(test_sent_by),
                     UNIT(test_merged), UNIT(test_rfc2543), UNIT(test_response_dst), UNIT(test_full),

@@ -117,6 +117,14 @@ static inline void fix_run(struct fix *f, uint64_t until) {
     }
 }
 
+/* Nothing is looked at until then: all that is due fires at that time. */
+static inline void fix_sleep(struct fix *f, uint64_t until) {
+    struct wheel_node *n;
+    f->now = until;
+    while ((n = wheel_pop(&f->wheel, f->now)))
+        fix_tell(f, txn_timer(&f->layer, &f->outbox, f->now, n));
+}
+
 static inline void fix_end(struct fix *f) {
     uint32_t cursor = 0;
     handle h;
