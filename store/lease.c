@@ -166,6 +166,7 @@ static bool note_living(struct lease *l, uint32_t node, struct slice value) {
         return false;
     bool changed = !p->alive || p->draining != draining;
     p->alive = true;
+    p->missed = false;
     p->draining = draining;
     p->format = draining || !value.n ? 1 : format_of_mark((uint8_t)value.p[0]);
     p->gone_us = LEASE_NEVER;
@@ -191,10 +192,15 @@ static bool next_living(struct slice *list, uint32_t *node, struct slice *value)
     return true;
 }
 
+/* Who was there before it has not said yet that it lives. */
+static bool is_behind_outage(const struct lease *l) {
+    return l->reachable_us != LEASE_NEVER && l->now - l->reachable_us < LEASE_LIFE_US + LEASE_GRACE_US;
+}
+
 static void note_list(struct lease *l, struct slice list) {
     struct slice value;
     uint32_t node;
-    bool changed = false;
+    bool changed = false, early = is_behind_outage(l);
     for (uint32_t i = 0; i < l->peer_n; i++)
         if (l->peers[i].alive)
             l->peers[i].gone_us = l->now; /* unless it is in the list */
@@ -205,6 +211,7 @@ static void note_list(struct lease *l, struct slice list) {
         bool gone = p->alive && p->gone_us == l->now;
         changed |= gone;
         p->alive = p->alive && !gone;
+        p->missed = early && (p->missed || gone);
     }
     if (changed || !l->targets_set)
         set_targets(l);
@@ -286,7 +293,7 @@ static bool is_down_for_all(const struct lease *l) {
         bool said = p->heard_us && l->now - p->heard_us < STATEMENT_LIFE_US;
         if (said && p->store_ok)
             return false;
-        bool speaks = (p->alive || has_come(l, p)) && member_shard(p->node) == 0 && !is_sibling(l, p);
+        bool speaks = (p->alive || p->missed || has_come(l, p)) && member_shard(p->node) == 0 && !is_sibling(l, p);
         living += speaks;
         down += speaks && said;
     }
@@ -366,10 +373,9 @@ static void on_drain(struct lease *l) {
     set_targets(l);
 }
 
-/* Behind an outage who was there before it has not said yet that it lives: as long as nobody claims what it had. */
+/* Behind an outage as long as nobody claims what somebody had. */
 static void end_if_drained(struct lease *l) {
-    bool early = l->reachable_us != LEASE_NEVER && l->now - l->reachable_us < LEASE_LIFE_US + LEASE_GRACE_US;
-    bool successor = l->peer_n && early;
+    bool successor = l->peer_n && is_behind_outage(l);
     for (uint32_t i = 0; i < l->peer_n; i++)
         successor = successor || takes(l, &l->peers[i]);
     if (!l->draining || l->drained || (successor && l->mine))

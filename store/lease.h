@@ -20,11 +20,12 @@
  * - After a gap of the loop over LEASE_GAP_US, a lease that ran out, a reconnected or promoted store: LEASE_SUSPEND
  *   at once, and LEASE_RESUME only when every own bucket was found to be ours still. After a lease that ran out, by a
  *   new epoch, since somebody may be about to claim it by the old one. What was not ours is LEASE_LOST before.
- * - With a lease that has run out, a node acts only if it was alone when it last heard, or if most of its peers say
- *   that the store is down for them too, who has come since and said that it is not being one of them; never if one
- *   says that it is not, nor if one could have taken a bucket since: who said so long after that lease, or was there
- *   while this node slept beyond it, by the last list or as one who has spoken since. (Who starts while a node is cut
- *   off from the store and from the newcomer, that node does not see: the price of going on without the store.)
+ * - With a lease that has run out, a node acts only if it was alone when it last heard (but whom it misses so soon
+ *   behind an outage may be about to come back), or if most of its peers say that the store is down for them too, who
+ *   has come since and said that it is not being one of them; never if one says that it is not, nor if one could have
+ *   taken a bucket since: who said so long after that lease, or was there while this node slept beyond it, by the last
+ *   list or as one who has spoken since. (Who starts while a node is cut off from the store and from the newcomer, that
+ *   node does not see: the price of going on without the store.)
  */
 #ifndef REFEREE_STORE_LEASE_H
 #define REFEREE_STORE_LEASE_H

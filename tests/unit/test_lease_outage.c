@@ -252,9 +252,42 @@ static void test_newcomer_without_store(void) {
     world_end();
 }
 
+/* Who is first to come back to the store finds nobody else's lease there; and is cut from it again, and from the other
+ * one, who comes back and takes all. It was not alone. */
+static void test_first_behind_outage(void) {
+    (void)outage_begin();
+    w.nodes[0].cut = false;
+    run(1500 * MS);
+    CHECK_FALSE(w.nodes[0].suspended);
+    w.nodes[0].cut = w.nodes[0].link_cut = true;
+    w.nodes[1].cut = false;
+    run(20 * SEC);
+    CHECK_TRUE(w.nodes[0].suspended);
+    CHECK_EQ(owned(1), LIMIT_BUCKETS);
+    w.nodes[0].cut = w.nodes[0].link_cut = false;
+    run(10 * SEC);
+    CHECK_FALSE(w.nodes[0].suspended);
+    world_end();
+}
+
+/* Whom the store has not heard of for long is dead: the one that is left goes on without it. */
+static void test_left_behind_outage(void) {
+    unsigned had = outage_begin();
+    w.nodes[1].runs = false;
+    w.nodes[0].cut = false;
+    run(6 * SEC);
+    CHECK_TRUE(owned(0) > had);
+    w.nodes[0].cut = true;
+    run(20 * SEC);
+    CHECK_EQ(owned(0), LIMIT_BUCKETS);
+    CHECK_FALSE(w.nodes[0].suspended);
+    world_end();
+}
+
 int main(void) {
     return UNIT_RUN("lease in an outage", UNIT(test_outage), UNIT(test_up_behind_outage), UNIT(test_up_and_away),
                     UNIT(test_woken_beside_cut), UNIT(test_passed_by_newcomer), UNIT(test_passed_and_renewed),
                     UNIT(test_slept_alone), UNIT(test_restarted_at_cut), UNIT(test_restarted_in_outage),
-                    UNIT(test_newcomer_falls_silent), UNIT(test_newcomer_without_store));
+                    UNIT(test_newcomer_falls_silent), UNIT(test_newcomer_without_store),
+                    UNIT(test_first_behind_outage), UNIT(test_left_behind_outage));
 }
