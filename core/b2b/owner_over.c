@@ -23,7 +23,7 @@
                             until all that waits was tried */
 
 static bool is_said(const struct leg *l) {
-    return leg_is_live(l) || l->state == LEG_IDLE || l->state == LEG_LEFT;
+    return leg_is_live(l) || l->state == LEG_IDLE || l->state == LEG_LEFT || l->state == LEG_ENDING;
 }
 
 /* ---- said ---- */

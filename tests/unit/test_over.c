@@ -452,9 +452,48 @@ static void test_over_while_cancelled(void) {
         over_while_cancelled((enum cancelled)i);
 }
 
+/* ---- of a leg that was to be hung up on there, and was not ---- */
+
+/* At the first engine ALICE takes her own place by INVITE with Replaces: where she was she is hung up on when she has
+ * ACKed, and does not. The other one has the record of before, and gets the word: there she and BOB talk on. */
+static void test_over_not_hung_up(void) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog a, b = { .cseq = 1 }, c;
+    char headers[320];
+    p->e[0]->cfg.durability = p->e[1]->cfg.durability = DURABILITY_ASYNC;
+    pair_invite_at(p, &a, 0, ALICE, BOB);
+    rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), &b);
+    rig_learn(&p->r, &a, "SIP/2.0 200");
+    p->takes_none = true;
+    snprintf(headers, sizeof headers, "Replaces: %s;to-tag=%s;from-tag=%s\r\n", a.call_id, a.remote_tag, a.local_tag);
+    do
+        rig_dialog_new(&c, ALICE, BOB);
+    while (pair_owner(pair_hash(&config, c.call_id)) != 0);
+    rig_request(&p->r, &c, "INVITE", headers, rig_sdp("0", "sendrecv", 43000));
+    rig_reply(&p->r, BOB, "INVITE", 200, rig_sdp("0", "sendrecv", 41000), NULL);
+    const struct call *call = rig_only_call(p->e[0]);
+    unsigned bucket = pair_hash(&config, a.call_id);
+    CHECK_EQ(leg_get(p->e[0], call->legs[0])->state, LEG_ENDING);
+    CHECK_TRUE(!was_told(p, ALICE, "BYE"));
+    p->takes_none = false;
+    store_claim(p, 1, (uint16_t)bucket, 1);
+    pair_entry(p, 1);
+    pair_bucket(p, 1, BUCKET_LOADING, bucket, 0, 2);
+    pair_load(p, 1, bucket, SL("call"));
+    pair_bucket(p, 1, BUCKET_MINE, bucket, 0, 2);
+    pair_bucket(p, 0, BUCKET_OWNER, bucket, p->number[1], 2);
+    pair_wait(p, 100000);
+    CHECK_EQ(p->kinds[PEER_OVER], 1);
+    CHECK_EQ(metrics_get(engine_metrics(p->e[1]), M_legs_over), 0);
+    rig_request(&p->r, &a, "ACK", "", "");
+    CHECK_TRUE(!was_told(p, ALICE, "BYE") && !was_told(p, BOB, "BYE"));
+    pair_hang_up(p, &a, BOB);
+    pair_end(p);
+}
+
 int main(void) {
     return UNIT_RUN("over", UNIT(test_over), UNIT(test_over_while_loading), UNIT(test_over_while_suspended),
                     UNIT(test_over_and_there_again), UNIT(test_over_and_read_again), UNIT(test_written_again),
                     UNIT(test_over_while_told), UNIT(test_over_elsewhere), UNIT(test_over_in_whole),
-                    UNIT(test_over_long_ago), UNIT(test_over_while_cancelled));
+                    UNIT(test_over_long_ago), UNIT(test_over_while_cancelled), UNIT(test_over_not_hung_up));
 }
