@@ -454,6 +454,7 @@ void owner_on_bucket(struct engine *e, const struct event *ev) {
     struct owners *o = &e->owners;
     uint16_t b = ev->u.bucket.bucket;
     uint64_t epoch = ev->u.bucket.epoch;
+    bool held;
     if (!o->shared || b >= LIMIT_BUCKETS)
         return;
     if (o->lost && (ev->u.bucket.what == BUCKET_LOADING || ev->u.bucket.what == BUCKET_MINE))
@@ -468,7 +469,8 @@ void owner_on_bucket(struct engine *e, const struct event *ev) {
     case BUCKET_LOADING: on_loading(e, ev); break;
     case BUCKET_RECORD: on_record(e, ev); break;
     case BUCKET_MINE:
-        if (o->of[b] == OWNER_MINE && epoch > o->epoch[b])
+        held = o->of[b] == OWNER_MINE;
+        if (held && epoch > o->epoch[b])
             owner_over_reclaimed(e, b);
         o->of[b] = OWNER_MINE;
         o->epoch[b] = ev->u.bucket.epoch;
@@ -477,7 +479,7 @@ void owner_on_bucket(struct engine *e, const struct event *ev) {
         moved_loaded(e, b);
         if (ev->u.bucket.rewrite)
             rewrite_all(e, b);
-        recover_reread(e, b, ev->u.bucket.rewrite);
+        recover_reread(e, b, held);
         break;
     case BUCKET_GIVE: owner_on_give(e, ev); break;
     }
