@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What the store said shortly before it went, and what a promoted server may not have. */
 #include "core/b2b/barrier.h"
+#include "core/b2b/move_left.h"
 #include "core/b2b/moved.h"
 
 #define GONE_PER_CALL_DIVISOR 2 /* of calls_max: of so many calls the end is remembered */
@@ -54,6 +55,7 @@ void barrier_lost_again(struct engine *e) {
         barrier_delete(e, &g->record);
     }
     moved_lost_again(e, b->lost_us > BARRIER_LAG_US ? b->lost_us - BARRIER_LAG_US : 0);
+    move_left_again(e);
     b->gone_n = 0;
     b->lost_us = 0;
 }

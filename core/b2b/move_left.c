@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/b2b/move_left.h"
 
+#include "core/b2b/barrier.h"
 #include "core/b2b/call.h"
 #include "core/b2b/moved.h"
 #include "core/b2b/owner.h"
@@ -67,6 +68,18 @@ void move_left_tell(struct engine *e, uint16_t bucket, uint64_t epoch, bool news
         x->again = AGAIN;
         if (!wheel_is_set(&e->left_timer))
             wheel_set(&e->wheel, &e->left_timer, e->now + AGAIN_US);
+    }
+}
+
+void move_left_again(struct engine *e) {
+    for (uint32_t i = 0; i < e->arrivals.used; i++) {
+        const struct left *x = &e->arrivals.items[i];
+        const struct call *c = call_find(e, x->call);
+        if (!owner_is_mine(e, x->from))
+            say(e, x);
+        else if (!c || c->bucket != x->from)
+            barrier_delete(e, &(struct gone_record){ .id = x->call, .version = x->version, .bucket = x->from,
+                                                     .left = true });
     }
 }
 

@@ -34,6 +34,9 @@ void move_left_arrived(struct engine *e, const struct call *c, uint16_t from);
  * it has started again, and nobody has missed it. Within a step. */
 void move_left_tell(struct engine *e, uint16_t bucket, uint64_t epoch, bool news);
 void move_left_on_timer(struct engine *e);
+/* A promoted server may have again what had left: whose bucket it is by now is told, be it by the same epoch as before,
+ * or deletes it if that is we. Who sent it away may not do so any more. Within a step. */
+void move_left_again(struct engine *e);
 /* PEER_LEFT, from that engine. Within a step. */
 void move_left_heard(struct engine *e, uint32_t peer, uint16_t bucket, struct slice bytes);
 /* A call as a record of that bucket says: where it has gone since. TOKEN_BUCKETS: nobody says so. */

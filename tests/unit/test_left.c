@@ -267,8 +267,34 @@ static void test_deleted_again(void) {
     pair_end(s.p);
 }
 
+/* It was known that it had left, and now a promoted server has its record again. Whose bucket that is by now deletes it,
+ * if it is who the call has come to, or is told once more. */
+static void test_there_again(void) {
+    for (unsigned own = 0; own < 2; own++) {
+        uint16_t bucket;
+        struct scene s = moved_unseen(&bucket);
+        struct event down = { .kind = EV_STORE_DOWN }, up = { .kind = EV_STORE_UP };
+        s.p->e[1]->cfg.durability = DURABILITY_ASYNC;
+        if (own)
+            pair_bucket(s.p, 1, BUCKET_MINE, bucket, 0, 2);
+        else
+            pair_bucket(s.p, 1, BUCKET_OWNER, bucket, s.p->number[0], 1);
+        pair_wait(s.p, 10000000);
+        unsigned said = s.p->kinds[PEER_LEFT];
+        CHECK_TRUE(keep(s.p, bucket, SL("call")));
+        submit(s.p, (struct store_op){ .verb = STORE_CLAIM, .bucket = bucket, .node = 2 - !own, .former = 1, .epoch = 1 });
+        pair_step(s.p, 1, &down);
+        pair_step(s.p, 1, &up);
+        pair_wait(s.p, 1000000);
+        CHECK_EQ(keep(s.p, bucket, SL("call")), !own);
+        CHECK_EQ(s.p->kinds[PEER_LEFT], said + !own);
+        CHECK_EQ(pair_calls(s.p, 1), 2);
+        pair_end(s.p);
+    }
+}
+
 int main(void) {
     return UNIT_RUN("calls that have left, and are read again", UNIT(test_before_it_is_read), UNIT(test_said_again),
                     UNIT(test_behind), UNIT(test_started_again), UNIT(test_hung_up_there), UNIT(test_no_word_of_it),
-                    UNIT(test_deleted_again));
+                    UNIT(test_deleted_again), UNIT(test_there_again));
 }
