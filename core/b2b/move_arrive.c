@@ -189,6 +189,10 @@ static bool activate(struct engine *e, const struct move *m) {
         metrics_add(&e->metrics, M_store_failures, 1);
         return false;
     }
+    if (move_left_where(e, c, m->bucket) != TOKEN_BUCKETS) {
+        record_drop(e, c); /* it was activated, and has gone on since, before "arriving" went */
+        return false;
+    }
     call_unindex(e, c);
     c->bucket = m->bucket;
     c->arrived = true;

@@ -293,8 +293,39 @@ static void test_there_again(void) {
     }
 }
 
+static void drop_all(struct pair *p, uint16_t bucket, struct slice table) {
+    while (keep(p, bucket, table))
+        change(p, bucket, table, STORE_DELETE);
+}
+
+/* What leads to the call is there, and it has gone on from there: as the bucket's next owner is told, or is not. */
+static void test_gone_on_before_arrived(void) {
+    for (unsigned told = 0; told < 2; told++) {
+        char text[36];
+        struct scene s = scene_at(&config, 0, 1);
+        uint16_t from = (uint16_t)pair_hash(&config, s.a.call_id), to = (uint16_t)pair_hash(&config, s.c.call_id);
+        uint64_t id = call_in(s.p->e[0], from)->id;
+        struct event ev = { .kind = EV_PEER, .u.peer = { .what = PEER_LEFT, .from = 2, .bucket = to } };
+        s.p->keeps_records = true;
+        move(&s);
+        drop_all(s.p, from, SL("call"));
+        drop_all(s.p, to, SL("call"));
+        CHECK_TRUE(keep(s.p, to, SL("arriving")));
+        pair_bucket(s.p, 1, BUCKET_LOST, to, 0, 0);
+        s.p->keeps_records = false;
+        snprintf(text, sizeof text, "%016" PRIx64 "%016x%03x", id, 0xffff, (to + 1u) % LIMIT_BUCKETS);
+        ev.u.peer.bytes = slice_str(text);
+        if (told)
+            pair_step(s.p, 0, &ev);
+        pair_taken_over(s.p, 0, to);
+        pair_wait(s.p, 1000000);
+        CHECK_EQ(pair_calls(s.p, 0), !told);
+        pair_end(s.p);
+    }
+}
+
 int main(void) {
     return UNIT_RUN("calls that have left, and are read again", UNIT(test_before_it_is_read), UNIT(test_said_again),
                     UNIT(test_behind), UNIT(test_started_again), UNIT(test_hung_up_there), UNIT(test_no_word_of_it),
-                    UNIT(test_deleted_again), UNIT(test_there_again));
+                    UNIT(test_deleted_again), UNIT(test_there_again), UNIT(test_gone_on_before_arrived));
 }
