@@ -151,7 +151,7 @@ struct leg {
     uint32_t auth_nc;     /* requests sent with the nonce of LEG_CHALLENGE */
     uint32_t invite_cseq; /* of our last INVITE */
     uint32_t lost_cseq;     /* of the last one that was given up, unanswered */
-    uint32_t refer_done;  /* CSeq of its last REFER whose transfer is over; 0: none */
+    uint32_t refer_done;  /* the highest CSeq of its REFERs whose transfers are over; 0: none */
     struct buf *ok;       /* our 2xx, repeated until its ACK (section 13.3.1.4) */
     uint32_t ok_cseq;     /* while there is none: of the last one to a re-INVITE that has had it */
     bool ok_offers; /* its description is an offer: the ACK brings the answer */
