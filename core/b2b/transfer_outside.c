@@ -39,8 +39,10 @@ static void accept(struct engine *e, const struct transfer *t, const struct sip_
 
 /* The leg for the subscription, in the call that is being worked on. */
 static bool subscribe(struct engine *e, struct transfer *t, const struct sip_msg *msg, handle txn) {
-    if (t->silent)
+    if (t->silent) {
+        t->refer_cseq = 0; /* no dialog has its number: one in the transferor's with the same is another REFER */
         return true;
+    }
     struct leg *l = leg_subscriber(e, call_get(e, t->call), msg, txn);
     if (!l)
         return false;
