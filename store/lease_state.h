@@ -52,8 +52,7 @@ struct lease_bucket {
 struct lease_peer {
     uint32_t node;
     bool alive, draining, store_ok;
-    bool missed;                  /* not alive only as the store said so soon behind its outage: it may not have come back
-                                     to it yet */
+    bool missed;                  /* not alive only as the store said soon behind its outage: it may not be back yet */
     uint8_t format;               /* as it said last that it reads; what drains says nothing of it any more */
     uint64_t heard_us;            /* LEASE_IN_PEER; 0: never */
     uint64_t gone_us;             /* since when it is not alive; may be a little ahead, see others() */

@@ -267,8 +267,8 @@ static void test_deleted_again(void) {
     pair_end(s.p);
 }
 
-/* It was known that it had left, and now a promoted server has its record again. Whose bucket that is by now deletes it,
- * if it is who the call has come to, or is told once more. */
+/* It was known that it had left, and now a promoted server has its record again. Whose bucket that is by now deletes
+ * it, if it is who the call has come to, or is told once more. */
 static void test_there_again(void) {
     for (unsigned own = 0; own < 2; own++) {
         uint16_t bucket;
@@ -282,7 +282,8 @@ static void test_there_again(void) {
         pair_wait(s.p, 10000000);
         unsigned said = s.p->kinds[PEER_LEFT];
         CHECK_TRUE(keep(s.p, bucket, SL("call")));
-        submit(s.p, (struct store_op){ .verb = STORE_CLAIM, .bucket = bucket, .node = 2 - !own, .former = 1, .epoch = 1 });
+        struct store_op claim = { .verb = STORE_CLAIM, .bucket = bucket, .node = 2 - !own, .former = 1, .epoch = 1 };
+        submit(s.p, claim);
         pair_step(s.p, 1, &down);
         pair_step(s.p, 1, &up);
         pair_wait(s.p, 1000000);
@@ -303,7 +304,8 @@ static void test_gone_on_before_arrived(void) {
     for (unsigned told = 0; told < 2; told++) {
         char text[36];
         struct scene s = scene_at(&config, 0, 1);
-        uint16_t from = (uint16_t)pair_hash(&config, s.a.call_id), to = (uint16_t)pair_hash(&config, s.c.call_id);
+        uint16_t from = (uint16_t)pair_hash(&config, s.a.call_id);
+        uint16_t to = (uint16_t)pair_hash(&config, s.c.call_id);
         uint64_t id = call_in(s.p->e[0], from)->id;
         struct event ev = { .kind = EV_PEER, .u.peer = { .what = PEER_LEFT, .from = 2, .bucket = to } };
         s.p->keeps_records = true;
