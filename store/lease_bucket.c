@@ -35,6 +35,7 @@ static void enter(struct lease *l, struct lease_bucket *b, enum bucket_state sta
     l->mine = l->mine - was + is;
     if (!is)
         sure(l, b);
+    b->rewrite = b->rewrite && is;
     if (was && !is)
         b->since = 0;
     if (was != is)
@@ -168,11 +169,13 @@ static bool is_of_former(const struct lease_bucket *b, uint32_t node, uint64_t e
 }
 
 /* Ours by the store too, but by another epoch: an answer was lost; or the server has forgotten: a promoted one that was
- * behind, or an empty one. */
+ * behind, or an empty one. That it has is known from here on: the claim may be done, and its answer lost. */
 static void claim_again_or_lose(struct lease *l, uint16_t bucket, uint32_t node, uint64_t epoch) {
-    const struct lease_bucket *b = &l->buckets[bucket];
-    bool forgot = epoch < b->epoch && (node == 0 || is_of_former(b, node, epoch));
-    if (node == l->cfg.node || forgot)
+    struct lease_bucket *b = &l->buckets[bucket];
+    bool behind = epoch < b->epoch;
+    bool ours = node == l->cfg.node || (behind && (node == 0 || is_of_former(b, node, epoch)));
+    b->rewrite = b->rewrite || (ours && behind);
+    if (ours)
         submit_claim(l, bucket, node, epoch);
     else
         lost(l, bucket, node, epoch);
@@ -187,7 +190,7 @@ static void on_owner(struct lease *l, uint16_t bucket, const struct event *ev) {
         others(l, bucket, node, epoch);
         return;
     }
-    if (node == l->cfg.node && epoch == b->epoch)
+    if (node == l->cfg.node && epoch == b->epoch && !b->rewrite)
         sure(l, b);
     else
         claim_again_or_lose(l, bucket, node, epoch);
@@ -207,6 +210,7 @@ static void claimed_again(struct lease *l, uint16_t bucket, uint64_t epoch) {
     if (b->state == AT_LOADING) {
         /* What was read of it already is written by the new epoch; or was taken for another's since, a write by the one
          * before having been refused, and is read once more. */
+        b->rewrite = false;
         load_all(l, bucket);
         return;
     }

@@ -35,6 +35,7 @@ struct node {
     bool suspended;
     uint32_t records, lost, gained, tells;
     uint32_t read[LIMIT_BUCKETS];       /* records, since it was told last that they are read */
+    bool rewrites[LIMIT_BUCKETS];       /* its records, as it was told when it was last its own */
     uint64_t written;                   /* by which epoch the last one was, as its engine hears */
     bool keeps;                         /* does not give */
     uint64_t lag_us;                    /* its clock behind the others' */
@@ -179,6 +180,7 @@ static inline void carry_out(unsigned i, const struct lease_decision *d) {
     case LEASE_MINE:
         n->before[d->bucket] = w.claimed;
         n->acts[d->bucket] = n->loaded[d->bucket] = true;
+        n->rewrites[d->bucket] = d->rewrite;
         n->epoch[d->bucket] = d->epoch;
         if (d->epoch > w.taken_epoch[d->bucket])
             w.taken_epoch[d->bucket] = d->epoch;

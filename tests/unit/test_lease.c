@@ -385,6 +385,29 @@ static void test_forgotten_claims(void) {
     world_end();
 }
 
+/* They are claimed anew, of which this node does not hear at first: by no epoch that was there, and what the server has
+ * forgotten is written again all the same. */
+static void test_forgotten_claims_unheard(void) {
+    world_new(2);
+    (void)until_all_owned(10 * SEC);
+    w.nodes[1].runs = false;
+    void *replica = replica_of_now();
+    (void)until_all_owned(10 * SEC);
+    w.nodes[0].unheard = true;
+    promote(replica);
+    run(20 * SEC);
+    w.nodes[0].unheard = false;
+    run(20 * SEC);
+    CHECK_EQ(owned(0), LIMIT_BUCKETS);
+    CHECK_EQ(w.nodes[0].lost, 0);
+    for (unsigned b = 0; b < LIMIT_BUCKETS; b++) {
+        bool forgotten = w.nodes[0].epoch[b] > 1;
+        CHECK_EQ(w.nodes[0].rewrites[b], forgotten);
+        CHECK_TRUE(!forgotten || w.nodes[0].epoch[b] > 2);
+    }
+    world_end();
+}
+
 /* Nor that a dead node's were claimed by one that is cut off then, and they are claimed by another, by the same epoch:
  * the first one must not take them from who has them now. */
 static void test_claimed_twice(void) {
@@ -525,6 +548,6 @@ int main(void) {
                     UNIT(test_woken_at_cut), UNIT(test_woken_in_outage), UNIT(test_cut_from_all),
                     UNIT(test_alone_in_outage), UNIT(test_join), UNIT(test_drain), UNIT(test_drain_alone),
                     UNIT(test_drain_behind_outage), UNIT(test_restart), UNIT(test_forgetful_server),
-                    UNIT(test_forgotten_claims), UNIT(test_claimed_twice), UNIT(test_forgotten_gifts),
-                    UNIT(test_fenced), UNIT(test_storm), UNIT(test_due), UNIT(test_nodes));
+                    UNIT(test_forgotten_claims), UNIT(test_forgotten_claims_unheard), UNIT(test_claimed_twice),
+                    UNIT(test_forgotten_gifts), UNIT(test_fenced), UNIT(test_storm), UNIT(test_due), UNIT(test_nodes));
 }
