@@ -443,6 +443,9 @@ void check_died(struct world *w);
 /* What w->e has just stepped may be a record that is older than what owners in between have said, or a call has just
  * `arrived` as one. What it sends is not looked at yet: where the store is down the call goes on at once. */
 void check_unwritten(struct world *w, const struct event *ev, bool arrived);
+/* A node that has slept still has its calls: a NOTIFY whose time was over meanwhile is not sent again, and it was the
+ * last one. Before it acts. */
+void check_woken(struct world *w, const struct engine *e);
 /* Word of call `id` has come to w->e from an owner by a claim that a promoted server has not seen. */
 void check_undone(struct world *w, uint64_t id);
 /* w->e hears a former owner's word of the call: what lives is not ended by it. Around that step; not of one that is

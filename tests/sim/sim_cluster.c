@@ -513,6 +513,7 @@ void cluster_item(struct world *w, const struct sim_item *item) {
     case ITEM_WAKE:
         /* Its turn begins with the time. */
         n->asleep = false;
+        check_woken(w, n->e);
         cluster_stir(w);
         cluster_tell(w, item->who, LEASE_IN_TICK, 0);
         cluster_work(w, item->who);

@@ -212,6 +212,16 @@ void check_died(struct world *w) {
     }
 }
 
+void check_woken(struct world *w, const struct engine *e) {
+    static struct dialogs own;
+    own.n = 0;
+    add_well(&own, e);
+    for (uint32_t i = 0; i < w->seen.sub_n; i++) {
+        struct seen_sub *s = &w->seen.subs[i];
+        s->excused = s->excused || (s->lapsed && has(&own, s->key) && w->now - s->sent_at >= T1_64);
+    }
+}
+
 /* The call whose record the event is; 0: none. */
 static uint64_t record_of(const struct event *ev) {
     bool leased = ev->kind == EV_BUCKET && ev->u.bucket.what == BUCKET_RECORD;
