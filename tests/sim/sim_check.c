@@ -502,6 +502,7 @@ static void out_response(struct world *w, const struct sip_msg *m, uint8_t to) {
     if (m->cseq_method == SIP_M_INVITE && m->status >= 200) {
         if (branch_key(m) == d->in_invite)
             d->in_invite = 0;
+        branch_seen(w, branch_key(m) ^ 8, true); /* it opens nothing when it comes once more */
         if (m->status < 300 && m->cseq > d->ok_cseq_last) {
             /* The ACK to a former owner's 2xx stands, though its next one says the same once more. */
             d->ok_at = m->cseq > d->acked_cseq ? w->now : 0;
