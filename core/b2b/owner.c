@@ -406,7 +406,7 @@ static void delete_record(struct engine *e, const struct event *ev) {
 
 /* Its former owner died between the stubs and the end of the record, the call being where they lead; or it could write
  * neither, and the call is here, or where it has gone one says so. */
-static void on_call_record(struct engine *e, const struct event *ev) {
+void owner_on_call_record(struct engine *e, const struct event *ev) {
     bool moved = (e->moved.stubs.used || e->left_elsewhere.used) && stubs_lead_away(e, ev);
     uint64_t written = ev->u.bucket.written;
     enum record_error r = moved ? RECORD_OK : recover_record(e, ev->u.bucket.key, ev->u.bucket.value, written);
@@ -429,7 +429,7 @@ static void on_record(struct engine *e, const struct event *ev) {
     else if (slice_eq(table, SL("arriving")))
         move_on_record(e, ev->u.bucket.bucket, ev->u.bucket.value, ev->u.bucket.written);
     else if (slice_eq(table, SL("call")))
-        on_call_record(e, ev);
+        owner_on_call_record(e, ev);
 }
 
 static void rewrite_all(struct engine *e, uint16_t bucket) {
@@ -454,7 +454,7 @@ void owner_on_bucket(struct engine *e, const struct event *ev) {
     struct owners *o = &e->owners;
     uint16_t b = ev->u.bucket.bucket;
     uint64_t epoch = ev->u.bucket.epoch;
-    bool held;
+    bool held = false;
     if (!o->shared || b >= LIMIT_BUCKETS)
         return;
     if (o->lost && (ev->u.bucket.what == BUCKET_LOADING || ev->u.bucket.what == BUCKET_MINE))
@@ -479,7 +479,7 @@ void owner_on_bucket(struct engine *e, const struct event *ev) {
         moved_loaded(e, b);
         if (ev->u.bucket.rewrite)
             rewrite_all(e, b);
-        recover_reread(e, b, held);
+        recover_reread(e, b, held, ev->u.bucket.rewrite);
         break;
     case BUCKET_GIVE: owner_on_give(e, ev); break;
     }

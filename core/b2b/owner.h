@@ -19,6 +19,8 @@ void owner_init(struct engine *e);
 /* True: to be handled here, and e->bucket is what new calls are made in. False: passed on, or dropped. */
 bool owner_takes(struct engine *e, const struct event *in, const struct sip_msg *msg);
 void owner_on_bucket(struct engine *e, const struct event *ev);
+/* BUCKET_RECORD of the table "call", also of a bucket that is ours and read again. Within a step. */
+void owner_on_call_record(struct engine *e, const struct event *ev);
 void owner_on_timer(struct engine *e);
 /* BUCKET_GIVE (owner_give.c). */
 void owner_on_give(struct engine *e, const struct event *ev);

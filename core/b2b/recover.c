@@ -7,7 +7,6 @@
 #include "core/b2b/record.h"
 #include "core/b2b/ticket.h"
 #include "core/b2b/transfer.h"
-#include "core/b2b/unread.h"
 #include "core/b2b/wire.h"
 
 #define REREAD_US 500000 /* after a failure */
@@ -112,11 +111,11 @@ static void load(struct engine *e, uint16_t bucket) {
     o->u.store.table = SL("call");
 }
 
-void recover_reread(struct engine *e, uint16_t bucket, bool held) {
+void recover_reread(struct engine *e, uint16_t bucket, bool held, bool forgotten) {
     uint8_t *state = &e->owners.reread[bucket];
     if (!held)
         *state = REREAD_NOT;
-    else if (*state == REREAD_WANTED || *state == REREAD_FAILED)
+    else if (forgotten || *state == REREAD_WANTED || *state == REREAD_FAILED)
         load(e, bucket);
 }
 
@@ -132,13 +131,34 @@ void recover_on_reread_timer(struct engine *e) {
     }
 }
 
+static bool is_here(const struct engine *e, uint16_t bucket, struct slice key) {
+    uint32_t cursor = 0;
+    uint64_t id;
+    if (!slice_hex(key, &id))
+        return false;
+    for (const struct call *c; (c = chain_next(&e->calls_by_id, id, &cursor));)
+        if (c->bucket == bucket && c->id == id)
+            return true;
+    return false;
+}
+
+/* The bucket may have gone since it was asked for. */
+static void on_reread(struct engine *e, uint16_t bucket, const struct event *ev) {
+    struct event in = { .kind = EV_BUCKET, .u.bucket = { .what = BUCKET_RECORD, .bucket = bucket } };
+    if (!owner_is_mine(e, bucket) || is_here(e, bucket, ev->u.store.key))
+        return;
+    in.u.bucket.key = ev->u.store.key;
+    in.u.bucket.value = ev->u.store.value;
+    in.u.bucket.written = ev->u.store.epoch;
+    owner_on_call_record(e, &in);
+}
+
 bool recover_on_store(struct engine *e, const struct event *ev) {
     if (!ev->u.store.ticket || ticket_part(ev->u.store.ticket) != TICKET_LOAD)
         return false;
     uint16_t bucket = (uint16_t)(ticket_handle(ev->u.store.ticket) - 1);
-    const struct slice *key = &ev->u.store.key;
     if (ev->u.store.status == STORE_OK)
-        unread_note(e, bucket, *key, recover_record(e, *key, ev->u.store.value, ev->u.store.epoch));
+        on_reread(e, bucket, ev);
     else if (ev->u.store.status != STORE_MISSING)
         load_failed(e, bucket);
     else if (e->owners.reread[bucket] == REREAD_ASKED)

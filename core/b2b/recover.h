@@ -42,8 +42,9 @@
  * between may have used (record_pass_unwritten). Within a step. */
 enum record_error recover_record(struct engine *e, struct slice key, struct slice value, uint64_t written);
 /* The bucket is ours by a claim; `held`: as it was all the time, so that nobody else reads its records for us. What is
- * to be read again is. */
-void recover_reread(struct engine *e, uint16_t bucket, bool held);
+ * to be read again is; and all of it where the server has `forgotten` the claim before: what who had the bucket then
+ * deleted last it has again, and that one may be gone. */
+void recover_reread(struct engine *e, uint16_t bucket, bool held, bool forgotten);
 /* The store has failed to give them: again. */
 void recover_on_reread_timer(struct engine *e);
 /* An answer to that. False: not ours. */

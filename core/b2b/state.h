@@ -412,8 +412,8 @@ enum txn_purpose { FOR_NONE, FOR_INVITE, FOR_REINVITE, FOR_BYE, FOR_BRIDGED, FOR
 
 struct registrar;
 
-/* A call of the bucket was taken for another node's, by word of before our claim perhaps: its records are read again
- * once the claim is there, and when that has failed. */
+/* A call of the bucket was taken for another node's, by word of before our claim perhaps, which the store may have
+ * forgotten: its records are read again once the claim is there, and when that has failed. */
 enum reread { REREAD_NOT, REREAD_WANTED, REREAD_ASKED, REREAD_FAILED };
 
 /* owner.h. `of`: an engine that shares nothing owns all, by what zeroed memory says. */

@@ -288,17 +288,12 @@ static void note_lost(struct world *w, const struct engine *e) {
                    metrics_get(&e->metrics, M_store_failures) || w->now < s->down_until;
 }
 
-/* What the replica has not seen go, it has again when it is the server, and whoever leaves now deletes it no more. */
-static void note_undeleted(struct world *w) {
-    w->faults.undeleted |= w->faults.stands && !w->script.setup.replicas;
-}
-
 void cluster_dead(struct world *w) {
     static const uint32_t away[] = { 100000, 900000, 3500000, 9000000, 35000000, 12000000 };
     struct sim_cluster *c = w->cluster;
     unsigned i = c->at;
     w->faults.deaths++;
-    note_undeleted(w);
+    w->faults.undeleted |= w->faults.stands && !w->script.setup.replicas;
     for (unsigned k = 0; k < c->n; k++) {
         if (!shards_are_siblings(w, i, k) || !c->node[k].runs)
             continue;
@@ -323,7 +318,6 @@ void cluster_dead(struct world *w) {
  * not be there when the server's replica has not seen it. */
 static void note_left(struct world *w, unsigned i) {
     struct sim_cluster *c = w->cluster;
-    note_undeleted(w);
     w->faults.unended += c->node[i].e->barrier.undeleted;
     const struct engine *e = c->node[i].e;
     uint32_t cursor = 0, before = c->rest_n;

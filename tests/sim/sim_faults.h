@@ -47,7 +47,7 @@ struct sim_store {
     uint32_t deaths, quarantined;
     bool went_back;               /* the promoted server has not got what had counted as stored */
     uint32_t unended;             /* records of calls that were over, when who was to delete them left */
-    bool undeleted;               /* ... and who would have deleted it again died before, or left */
+    bool undeleted;               /* ... and who would have deleted it again died before */
     bool lost_some;               /* cluster: an engine died with something unprotected */
     uint64_t lost[SIM_LOST];      /* else: calls of which something was, when theirs died; and those bound to them */
     uint32_t lost_n;

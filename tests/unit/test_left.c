@@ -326,8 +326,34 @@ static void test_gone_on_before_arrived(void) {
     }
 }
 
+/* Its former bucket has gone to where it is, by a claim that the promoted server has not seen either, and is done anew:
+ * the record of before goes, and nobody hears of it. */
+static void test_claimed_where_it_is(void) {
+    uint16_t bucket;
+    struct scene s = moved_unseen(&bucket);
+    struct event ev = { .kind = EV_BUCKET, .u.bucket = { .what = BUCKET_MINE, .bucket = bucket, .epoch = 3 } };
+    struct store_op claim = { .verb = STORE_CLAIM, .bucket = bucket, .node = s.p->number[1] };
+    s.p->linked = false;
+    for (claim.epoch = 1; claim.epoch < 3; claim.epoch++) {
+        claim.former = s.p->number[claim.epoch - 1];
+        submit(s.p, claim);
+    }
+    pair_bucket(s.p, 1, BUCKET_LOADING, bucket, 0, 2);
+    pair_bucket(s.p, 1, BUCKET_MINE, bucket, 0, 2);
+    CHECK_TRUE(keep(s.p, bucket, SL("call")));
+    s.p->sends = 0;
+    ev.u.bucket.rewrite = true;
+    pair_step(s.p, 1, &ev);
+    CHECK_FALSE(keep(s.p, bucket, SL("call")));
+    pair_wait(s.p, 1000000);
+    CHECK_EQ(s.p->sends, 0);
+    CHECK_EQ(pair_calls(s.p, 1), 2);
+    pair_end(s.p);
+}
+
 int main(void) {
     return UNIT_RUN("calls that have left, and are read again", UNIT(test_before_it_is_read), UNIT(test_said_again),
                     UNIT(test_behind), UNIT(test_started_again), UNIT(test_hung_up_there), UNIT(test_no_word_of_it),
-                    UNIT(test_deleted_again), UNIT(test_there_again), UNIT(test_gone_on_before_arrived));
+                    UNIT(test_deleted_again), UNIT(test_there_again), UNIT(test_gone_on_before_arrived),
+                    UNIT(test_claimed_where_it_is));
 }

@@ -572,6 +572,42 @@ static void test_word_of_one_taken_over(void) {
     pair_end(p);
 }
 
+/* The second engine has what the first one, which has gone, let go of: all of it, by a claim that a promoted server has
+ * not seen, and is done anew. */
+static void claimed_anew(struct over_word *o) {
+    struct event ev = { .kind = EV_BUCKET, .u.bucket = { .what = BUCKET_MINE, .epoch = 3, .rewrite = true } };
+    ev.u.bucket.bucket = o->bucket;
+    store_claim_from(o->p, o->p->number[1], 1, o->bucket, 2);
+    pair_step(o->p, 1, &ev);
+    pair_wait(o->p, 300000);
+}
+
+/* The server has the record again of a call that was over: it is read once more, and ends. */
+static void test_deletion_forgotten(void) {
+    struct over_word o;
+    struct pair *p = over_begin(&o, &config, 2);
+    p->linked = false;
+    p->e[1]->cfg.media_addr = rig_addr(201, 0);
+    CHECK_TRUE(keep_record(p, o.bucket, false));
+    pair_hang_up(p, &o.a, BOB);
+    pair_wait(p, 120000000);
+    CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 0);
+    pair_taken_by(p, 1, o.bucket);
+    CHECK_TRUE(keep_record(p, o.bucket, true));
+    pair_entry(p, 1);
+    for (unsigned k = 0; k < 2; k++) {
+        claimed_anew(&o);
+        CHECK_EQ(pair_calls(p, 1), 1);
+        CHECK_EQ(metrics_get(engine_metrics(p->e[1]), M_calls_recovered), 1);
+    }
+    rig_reply(&p->r, ALICE, "INVITE", 481, "", NULL);
+    rig_reply(&p->r, BOB, "INVITE", 481, "", NULL);
+    pair_wait(p, 120000000);
+    CHECK_EQ(pair_calls(p, 1), 0);
+    CHECK_EQ(store_count(p->store, SL("call"), rig_wall_ms(&p->r)), 0);
+    pair_end(p);
+}
+
 int main(void) {
     return UNIT_RUN("undone", UNIT(test_claim_undone), UNIT(test_read_again), UNIT(test_claim_undone_and_held),
                     UNIT(test_claim_undone_and_nobody_told), UNIT(test_claim_undone_of_what_is_over),
@@ -580,5 +616,6 @@ int main(void) {
                     UNIT(test_claim_undone_and_offer_due), UNIT(test_claim_undone_and_hung_up),
                     UNIT(test_refresh_without_word),
                     UNIT(test_claim_undone_and_hold), UNIT(test_hold_without_word), UNIT(test_waits_are_bounded),
-                    UNIT(test_hung_up_where_unknown), UNIT(test_not_hung_up), UNIT(test_word_of_one_taken_over));
+                    UNIT(test_hung_up_where_unknown), UNIT(test_not_hung_up), UNIT(test_word_of_one_taken_over),
+                    UNIT(test_deletion_forgotten));
 }
