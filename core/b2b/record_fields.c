@@ -72,6 +72,7 @@ const struct record_field record_transfer_fields[] = {
     NUMBER(TRF_TAG_QUEUED, transfer, queued, 999),
     DEADLINE(TRF_TAG_EXPIRES, transfer, expires_us),
     TIME(TRF_TAG_STARTED, transfer, started_us),
+    NUMBER(TRF_TAG_OUTSIDE, transfer, outside, 1),
     { 0 },
 };
 

@@ -120,6 +120,7 @@ enum record_transfer_tag {
     TRF_TAG_RECALL_STEP = OPT(51),
     TRF_TAG_QUIRKS = OPT(52),
     TRF_TAG_OPEN_REFER = OPT(53), /* relayed: our REFER without final response: enum record_open_tag */
+    TRF_TAG_OUTSIDE = OPT(54),    /* 1: not asked for in the transferor's dialog */
 };
 /* A party: number + 1 of a leg of this call; or 0, length of Call-ID, Call-ID, local tag of a leg of another. */
 #define TRF_TAG_PARTY(p) CRIT(16 + (p))

@@ -326,6 +326,7 @@ struct transfer {
     uint32_t refer_cseq;      /* id of the subscription */
     uint32_t max_forwards;
     bool silent;    /* no NOTIFY: Refer-Sub: false, or a quirk */
+    bool outside;   /* not asked for in the transferor's dialog: the CSeqs of that say nothing of it */
     uint8_t quirks; /* enum quirk, of the transferor; policy.h */
     bool transferor_gone, committed, succeeded;
     bool end_transferor;   /* BYE follows the final NOTIFY */

@@ -39,10 +39,8 @@ static void accept(struct engine *e, const struct transfer *t, const struct sip_
 
 /* The leg for the subscription, in the call that is being worked on. */
 static bool subscribe(struct engine *e, struct transfer *t, const struct sip_msg *msg, handle txn) {
-    if (t->silent) {
-        t->refer_cseq = 0; /* no dialog has its number: one in the transferor's with the same is another REFER */
+    if (t->silent)
         return true;
-    }
     struct leg *l = leg_subscriber(e, call_get(e, t->call), msg, txn);
     if (!l)
         return false;
@@ -81,6 +79,7 @@ static bool begin_in_dialog(struct engine *e, const struct sip_msg *msg, handle 
     if (!t)
         return refer_bad(r, 503, SLICE_NONE);
     t->mode = r->has_replaces ? MODE_FOREIGN : MODE_BLIND;
+    t->outside = true;
     t->transferor = l->self;
     t->transferee = a->self;
     if (!refer_keep(e, t, msg, r) || !subscribe(e, t, msg, txn)) {
@@ -161,6 +160,7 @@ static bool begin_dial(struct engine *e, const struct sip_msg *msg, handle txn, 
     if (!t)
         return refer_bad(r, 503, SLICE_NONE);
     t->mode = r->has_replaces ? MODE_FOREIGN : MODE_BLIND;
+    t->outside = true;
     t->state = TRANSFER_DIAL;
     if (!refer_keep(e, t, msg, r) || !subscribe(e, t, msg, txn)) {
         transfer_free(e, t);
@@ -223,7 +223,7 @@ struct slice transfer_order(struct engine *e, uint64_t conn, struct leg *a, stru
     }
     t->mode = with ? MODE_REPLACE : MODE_BLIND;
     leg_call(e, a)->emergency |= with ? leg_call(e, with)->emergency : policy_is_emergency(e, &parsed);
-    t->silent = true;
+    t->silent = t->outside = true;
     t->order_conn = conn;
     t->quirks = QUIRK_BYE_AT_ONCE; /* who asked for nothing will not hang up by itself */
     t->max_forwards = LIMIT_HOPS_MAX;

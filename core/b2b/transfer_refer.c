@@ -279,9 +279,8 @@ bool transfer_accepted_again(struct engine *e, struct leg *l, const struct sip_m
     }
     if (t->mode == MODE_RELAY && !transfer_relay_begun(t))
         return false;
-    /* With a subscriber of its own it came from outside the transferor's dialog, whose numbers are others. */
-    bool own = t->subscriber == HANDLE_NONE || transfer_is_explicit(t);
-    if (l->self != t->subscriber && !(own && l->self == t->transferor))
+    /* The numbers are those of the dialog that it came in. */
+    if (l->self != (t->outside ? t->subscriber : t->transferor))
         return false;
     struct sbuf h = ua_headers(&e->ua);
     refer_put_accepted(e, &h, t, msg);

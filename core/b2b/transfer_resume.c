@@ -409,7 +409,7 @@ static void resume(struct engine *e, struct transfer *t) {
 void transfer_resume(struct engine *e, struct transfer *t) {
     t->order_conn = 0;
     cdr_taken_over(e, t);
-    if (t->subscriber == HANDLE_NONE && !transfer_is_explicit(t))
+    if (t->subscriber == HANDLE_NONE && !t->outside && !transfer_is_explicit(t))
         t->subscriber = t->transferor;
     if (t->mode == MODE_RELAY || !waits_for_parties(e, t))
         resume(e, t);
