@@ -70,7 +70,7 @@ void transfer_release(struct engine *e, struct transfer *t) {
     transfer_release_legs(e, t);
     /* One that was passed on and not accepted comes again as it was. One that waited for its call to move may be done
      * behind a later one. */
-    bool done = b && t->subscriber == t->transferor && (t->mode != MODE_RELAY || transfer_relay_begun(t));
+    bool done = b && !t->outside && (t->mode != MODE_RELAY || transfer_relay_begun(t));
     if (done && t->refer_cseq > b->refer_done)
         b->refer_done = t->refer_cseq;
     transfer_go(e, t, TRANSFER_DONE);
