@@ -123,29 +123,6 @@ static void test_claim_undone(void) {
         undone(true, i & 1, i & 2, true);
 }
 
-/* A write is refused: the server does not know of the claim, and names who had the bucket before. The call goes; but
- * the lease has claimed it again by then, and it was never another's: the record is read once more. */
-static void test_read_again(void) {
-    for (unsigned lost = 0; lost < 2; lost++) {
-        struct over_word o;
-        struct pair *p = over_begin(&o, &config, 2);
-        p->linked = false;
-        store_claim(p, 1, o.bucket, 1);
-        pair_bucket(p, 0, BUCKET_MINE, o.bucket, 0, 5);
-        rig_request(&p->r, &o.a, "INFO", "", "");
-        rig_request(&p->r, &o.a, "INVITE", "", rig_sdp("0", "sendonly", 40000));
-        pair_wait(p, 10000);
-        CHECK_EQ(pair_calls(p, 0), 0);
-        store_claim_from(p, p->number[1], 0, o.bucket, 2);
-        if (lost)
-            pair_bucket(p, 0, BUCKET_LOST, o.bucket, p->number[1], 2);
-        pair_bucket(p, 0, BUCKET_MINE, o.bucket, 0, 6);
-        pair_wait(p, 10000);
-        CHECK_EQ(pair_calls(p, 0), !lost);
-        pair_end(p);
-    }
-}
-
 /* That one has told them more than where its ports are. */
 static void test_claim_undone_and_held(void) {
     struct over_word o;
@@ -609,7 +586,7 @@ static void test_deletion_forgotten(void) {
 }
 
 int main(void) {
-    return UNIT_RUN("undone", UNIT(test_claim_undone), UNIT(test_read_again), UNIT(test_claim_undone_and_held),
+    return UNIT_RUN("undone", UNIT(test_claim_undone), UNIT(test_claim_undone_and_held),
                     UNIT(test_claim_undone_and_nobody_told), UNIT(test_claim_undone_of_what_is_over),
                     UNIT(test_claim_undone_and_offer_open), UNIT(test_claim_undone_and_ack_due),
                     UNIT(test_claim_undone_before_the_word), UNIT(test_claim_undone_and_refresh_due),
