@@ -9,7 +9,7 @@ set -u
 
 # Seconds on two cores. Together they must stay under ten minutes.
 declare -A budget=([build]=60 [tidy]=30 [unit]=60 [parse-count]=15 [engine-count]=25)
-budget+=([ladders]=40 [kill-matrix]=80 [sim-smoke]=40 [fuzz-smoke]=120 [e2e]=240 [compilers]=110)
+budget+=([ladders]=40 [kill-matrix]=80 [sim-smoke]=40 [fuzz-smoke]=120 [e2e]=260 [compilers]=110)
 passed=0 failed=0 skipped=0
 mkdir -p "$B"
 
