@@ -157,6 +157,18 @@ static void takes_empty_and_drops_long(struct rig *r) {
     CHECK_EQ(metrics_get(&r->metrics, M_recv_truncated), 1);
 }
 
+/* Of a buffer IO_HEADROOM bytes are the reader's: what would fill it whole does not fit. */
+static void drops_what_leaves_no_headroom(struct rig *r) {
+    static char whole[IO_LARGE_BYTES];
+    peer_sends(r, 0, whole, sizeof whole);
+    peer_sends(r, 0, "after", 5);
+    CHECK_EQ(turn(r), 1);
+    CHECK_EQ(r->events[0].n, 5);
+    memset(r->events[0].data - IO_HEADROOM, 'h', IO_HEADROOM);
+    CHECK_TRUE(memcmp(r->events[0].data, "after", 5) == 0);
+    CHECK_EQ(metrics_get(&r->metrics, M_recv_truncated), 1);
+}
+
 /* More than all buffers of the class at once: what the kernel kept comes, and receiving goes on. */
 static void survives_a_flood(struct rig *r) {
     uint32_t got = 0;
@@ -290,6 +302,7 @@ BOTH(receives)
 BOTH(sends_from_the_named_source)
 BOTH(forwards_without_a_copy)
 BOTH(takes_empty_and_drops_long)
+BOTH(drops_what_leaves_no_headroom)
 BOTH(survives_a_flood)
 BOTH(reports_the_unreachable)
 BOTH(sends_many)
@@ -300,6 +313,7 @@ BOTH(waits_as_told)
 int main(void) {
     return UNIT_RUN("io", UNIT(test_receives), UNIT(test_sends_from_the_named_source),
                     UNIT(test_forwards_without_a_copy), UNIT(test_takes_empty_and_drops_long),
+                    UNIT(test_drops_what_leaves_no_headroom),
                     UNIT(test_survives_a_flood), UNIT(test_reports_the_unreachable), UNIT(test_sends_many),
                     UNIT(test_watches), UNIT(test_forgets_a_removed_socket), UNIT(test_waits_as_told),
                     UNIT(test_tells_what_waits));
