@@ -8,6 +8,9 @@
  * the store knows of it. */
 #define GIVE_LOOK_US 100000
 #define GIVE_PATIENCE_US 5000000
+/* And so much later where something waits for its record, which is a matter of milliseconds: the next owner reads what
+ * was promised, but has no transaction to answer, and who asked by TCP does not ask again. */
+#define GIVE_HELD_US 1000000
 /* Between two that have calls, when nobody leaves. */
 #define GIVE_LIVE_US 100000
 /* A bound on what one step writes. */
@@ -55,9 +58,10 @@ static void given(struct engine *e, uint16_t bucket) {
     o->lost = true;
 }
 
-/* UNSTORED: of a call that talks nobody else knows, or the store has not taken what was promised of one, or its end:
+/* HOLDS: something is held until its record is stored (barrier.h).
+ * UNSTORED: of a call that talks nobody else knows, or the store has not taken what was promised of one, or its end:
  * its next owner would go on with what is over. */
-enum { IDLE, HAS_CALLS, IN_THE_MIDST, UNSTORED, GOES, GOES_IDLE };
+enum { IDLE, HAS_CALLS, IN_THE_MIDST, HOLDS, UNSTORED, GOES, GOES_IDLE };
 
 /* Nobody dies of a call that is handed over (recover.h), and its record says so before it is: the last write before the
  * bucket goes may be refused, and be too late when it is done. */
@@ -79,6 +83,8 @@ static void look_at_calls(struct engine *e, uint8_t busy[LIMIT_BUCKETS]) {
             continue;
         if ((c->unprotected && !c->resuming) || (c->answered && call_is_unknown(c)))
             *b = UNSTORED;
+        else if (*b < HOLDS && barrier_holds(c))
+            *b = HOLDS;
         else if (*b < IN_THE_MIDST)
             *b = is_quiet(e, c) && counts_as_fine(e, c) ? HAS_CALLS : IN_THE_MIDST;
     }
@@ -93,7 +99,7 @@ static void look_at_calls(struct engine *e, uint8_t busy[LIMIT_BUCKETS]) {
 /* To be rid of it, at once; else its parties may be told of other ports: one after the other. */
 static bool may_go(struct owners *o, const struct engine *e, uint32_t bucket, uint8_t busy) {
     uint64_t until = o->give_until[bucket];
-    if (busy == UNSTORED)
+    if (busy == UNSTORED || (busy == HOLDS && e->now < until + GIVE_HELD_US))
         return false;
     if (busy == IDLE || (until && (busy == HAS_CALLS || e->now >= until)))
         return true;

@@ -50,6 +50,7 @@ struct pair {
     bool keeps_records;          /* the store is away whenever one is to be deleted */
     bool takes_none;             /* ... and one of a call is to be written */
     unsigned takes_first;        /* ... after so many more that it takes */
+    bool slow;                   /* ... or is there, but answers nothing yet */
     enum pair_stubs stubs;
     uint64_t failed[8];          /* tickets of those, to be answered */
     unsigned failed_n;
@@ -131,7 +132,7 @@ static inline void pair_step(struct pair *p, unsigned i, struct event *ev) {
 
 static inline void pair_answers(struct pair *p, unsigned i) {
     struct event ev = { 0 };
-    while (store_answer(p->store, &ev))
+    while (!p->slow && store_answer(p->store, &ev))
         pair_step(p, i, &ev);
     while (p->failed_n) {
         ev = (struct event){ .kind = EV_STORE, .u.store = { .ticket = p->failed[--p->failed_n] } };

@@ -401,6 +401,54 @@ static void test_give_patience(void) {
     pair_end(p);
 }
 
+/* ALICE's INFO has no answer, so that the patience with her call's bucket is almost over when she transfers BOB; the
+ * store takes the record at once, and is slow to say so. */
+static struct pair *refer_at_last(struct rig_dialog *a, uint64_t budget_us) {
+    struct pair *p = pair_new(&config);
+    struct rig_dialog b;
+    p->e[0]->cfg.durability = p->e[1]->cfg.durability = DURABILITY_CONFIRMED;
+    p->e[0]->cfg.durability_budget_us = budget_us;
+    pair_call_at(p, a, &b, 0, ALICE, BOB);
+    rig_request(&p->r, a, "INFO", "", "");
+    pair_bucket(p, 0, BUCKET_GIVE, pair_hash(&config, a->call_id), 2, 0);
+    pair_wait(p, 4990000);
+    CHECK_EQ(p->given_n, 0);
+    p->slow = true;
+    rig_refer(&p->r, a, CAROL, NULL);
+    CHECK_FALSE(*rig_last(&p->r, ALICE, "SIP/2.0 202", "REFER"));
+    pair_wait(p, 20000);
+    return p;
+}
+
+/* What waits for a record that is being written is said before the bucket goes: its next owner could not say it, and
+ * who asked by TCP does not ask again. */
+static void test_give_held(void) {
+    struct rig_dialog a;
+    struct pair *p = refer_at_last(&a, 30000);
+    CHECK_EQ(p->given_n, 0);
+    p->slow = false;
+    pair_answers(p, 0);
+    CHECK_TRUE(*rig_last(&p->r, ALICE, "SIP/2.0 202", "REFER") != '\0');
+    CHECK_EQ(p->given_n, 0);
+    pair_wait(p, 100000);
+    CHECK_EQ(p->given_n, 1);
+    pair_taken_by(p, 1, pair_hash(&config, a.call_id));
+    CHECK_EQ(pair_calls(p, 1), 1);
+    pair_end(p);
+}
+
+/* That is not waited for without an end, either. */
+static void test_give_held_patience(void) {
+    struct rig_dialog a;
+    struct pair *p = refer_at_last(&a, 10000000);
+    pair_wait(p, 900000);
+    CHECK_EQ(p->given_n, 0);
+    pair_wait(p, 200000);
+    CHECK_EQ(p->given_n, 1);
+    CHECK_FALSE(*rig_last(&p->r, ALICE, "SIP/2.0 202", "REFER"));
+    pair_end(p);
+}
+
 /* But a call that talks, of which the store has never taken a record, goes to nobody: it would be lost in silence. */
 static void test_give_unknown(void) {
     struct rig_dialog a, b;
@@ -478,6 +526,7 @@ int main(void) {
                     UNIT(test_give), UNIT(test_give_undeleted), UNIT(test_give_unstored), UNIT(test_give_unprotected),
                     UNIT(test_order_lost), UNIT(test_transfer_lost),
                     UNIT(test_consultation_then_transfer), UNIT(test_target_lost),
-                    UNIT(test_give_patience), UNIT(test_give_unknown), UNIT(test_drain_unknown),
+                    UNIT(test_give_patience), UNIT(test_give_held), UNIT(test_give_held_patience),
+                    UNIT(test_give_unknown), UNIT(test_drain_unknown),
                     UNIT(test_suspended), UNIT(test_options));
 }
