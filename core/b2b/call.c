@@ -139,16 +139,29 @@ static void reap_legs(struct engine *e, struct call *c) {
     }
 }
 
+static void untouch(struct engine *e, struct call *c) {
+    handle *at = &e->dirty;
+    while (*at != c->self)
+        at = &call_get(e, *at)->next_dirty;
+    *at = c->next_dirty;
+}
+
+void call_free(struct engine *e, struct call *c) {
+    if (c->dirty)
+        untouch(e, c);
+    buf_unref(&e->bufs, &c->kept);
+    owner_over_free(e, c);
+    call_unindex(e, c);
+    pool_free(&e->calls, c->self);
+}
+
 static void finish(struct engine *e, struct call *c) {
     barrier_mark(e, c, false);
     wheel_cancel(&e->wheel, &c->held_timer);
     cdr_call(e, c);
     metrics_add(&e->metrics, M_calls_ended, 1);
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("ended"));
-    buf_unref(&e->bufs, &c->kept);
-    owner_over_free(e, c);
-    call_unindex(e, c);
-    pool_free(&e->calls, c->self);
+    call_free(e, c);
 }
 
 /* One that nobody was called for yet is not worth a record. */

@@ -34,6 +34,8 @@ bool call_is_unknown(const struct call *c);
 void call_end(struct engine *e, struct call *c, uint16_t status, struct slice extra);
 /* A leg goes over to another call: it keeps its token and dialog. False: no room there. */
 bool call_move_leg(struct engine *e, struct leg *l, struct call *to);
+/* Without its legs, which are freed already, and its transfer: it is not looked at any more by call_reap. */
+void call_free(struct engine *e, struct call *c);
 /* Frees dead legs and empty calls, writes changed records. */
 void call_reap(struct engine *e);
 

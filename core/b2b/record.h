@@ -54,8 +54,8 @@ enum record_error record_peek(struct engine *e, struct slice bytes, struct call 
 enum record_error record_fields(const struct engine *e, struct slice bytes, struct sbuf *mem, struct slice *fields);
 
 /* Forgets a call with its legs and transfer: nothing is sent or stored. For one that has just been decoded, or that
- * another owner has; open transactions then find no leg. It may not be among those to be reaped (between steps none
- * is). Within a step if the transfer has legs of other calls: their media goes on without it. */
+ * another owner has; open transactions then find no leg. Within a step if the transfer has legs of other calls: their
+ * media goes on without it. */
 void record_drop(struct engine *e, struct call *c);
 
 /* A party of the transfer, or its consultation call, is in a record that has not been decoded here. */

@@ -137,11 +137,8 @@ void record_drop(struct engine *e, struct call *c) {
         party_forget_transfer(e, t);
         pool_free(&e->transfers, t->self);
     }
-    buf_unref(&e->bufs, &c->kept);
     cdr_call_free(e, c);
-    owner_over_free(e, c);
-    call_unindex(e, c);
-    pool_free(&e->calls, c->self);
+    call_free(e, c);
 }
 
 /* ---- */

@@ -168,19 +168,8 @@ bool recover_on_store(struct engine *e, const struct event *ev) {
 
 /* ---- a call that another node has ---- */
 
-static void undirty(struct engine *e, struct call *c) {
-    handle *at = &e->dirty;
-    while (*at != HANDLE_NONE && *at != c->self)
-        at = &call_get(e, *at)->next_dirty;
-    if (*at == c->self)
-        *at = c->next_dirty;
-    c->dirty = false;
-}
-
 void recover_forget(struct engine *e, struct call *c) {
     trace_text(&e->trace, TRACE_INFO, "call", c->id, 0xff, SL("another node has it"));
-    if (c->dirty)
-        undirty(e, c);
     owner_forget_call(e, c, PEER_NONE);
 }
 
