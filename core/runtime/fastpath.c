@@ -17,6 +17,7 @@
 
 /* Next hops that are looked at in one tick: so those of 4000 calls within half a minute. */
 #define HOPS_A_TICK 64
+#define ROUND_US UINT64_C(2000000) /* but no one's twice in this */
 
 static _Thread_local struct log *libbpf_log;
 
@@ -367,6 +368,20 @@ static void end_orphans(struct fastpath *f, const struct relay *r) {
     log_line(f->log, TRACE_INFO, "fastpath", "%u streams taken over belong to no call and are ended", ended);
 }
 
+static void find_hops(struct fastpath *f, const struct relay *r, uint64_t now_us) {
+    for (uint32_t looked = 0; looked < HOPS_A_TICK;) {
+        if (f->next == 0 && now_us < f->round_us)
+            return;
+        if (f->next == 0)
+            f->round_us = now_us + ROUND_US;
+        if (r->streams[f->next].open) {
+            find_hop(f, f->next);
+            looked++;
+        }
+        f->next = f->next + 1 < f->streams ? f->next + 1 : 0;
+    }
+}
+
 void fastpath_tick(struct fastpath *f, const struct relay *r, uint64_t now_us) {
     if (!f->on || now_us < f->tick_us)
         return;
@@ -375,12 +390,5 @@ void fastpath_tick(struct fastpath *f, const struct relay *r, uint64_t now_us) {
     f->tick_us = now_us + FASTPATH_TICK_US;
     if (f->orphans_until_us && now_us >= f->orphans_until_us)
         end_orphans(f, r);
-    uint32_t looked = 0;
-    for (uint32_t i = 0; i < f->streams && looked < HOPS_A_TICK; i++) {
-        f->next = f->next + 1 < f->streams ? f->next + 1 : 0;
-        if (!r->streams[f->next].open)
-            continue;
-        find_hop(f, f->next);
-        looked++;
-    }
+    find_hops(f, r, now_us);
 }

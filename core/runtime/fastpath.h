@@ -61,6 +61,7 @@ struct fastpath {
     bool joined;                  /* what is attached, and the maps, are another's */
     bool silent;                  /* the heartbeat is another's business */
     uint32_t next;                /* stream whose next hop is looked at next */
+    uint64_t round_us;            /* when the first one's is, at the earliest */
     uint64_t tick_us;             /* of the next tick */
     uint64_t orphans_until_us;    /* streams taken over and not opened by then are ended; 0: none */
     struct log *log;

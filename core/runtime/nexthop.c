@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define REPLY_BYTES 4096
-#define PAIR_MS 2000 /* so long a device's kind is believed: somebody may queue there now, or move the other end */
+#define DEVICE_MS 2000 /* so long a device's kind and MAC are believed: somebody may queue there, or move the other end */
 #define ANSWER_US 100000
 #define USABLE (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT)
 
@@ -116,7 +116,7 @@ static bool find_route(struct nexthops *tables, const struct addr *dst, const st
     return ok && out->ifindex && out->src.family == dst->family;
 }
 
-static bool mac_of(uint32_t ifindex, uint8_t mac[6]) {
+static bool ask_mac(uint32_t ifindex, uint8_t mac[6]) {
     struct ifreq r = { 0 };
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     bool ok = fd >= 0 && if_indextoname(ifindex, r.ifr_name) && ioctl(fd, SIOCGIFHWADDR, &r) == 0 &&
@@ -150,16 +150,22 @@ static bool find_neighbour(struct nexthops *tables, const struct nexthop *n, uin
     return false;
 }
 
+static uint64_t now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 /* A device's number is not used again. */
 static struct nexthop_device *device_of(struct nexthops *tables, uint32_t ifindex) {
-    uint8_t mac[6];
+    struct nexthop_device new = { .ifindex = ifindex, .mac_ms = now_ms() };
     for (unsigned i = 0; i < NEXTHOP_DEVICES; i++)
         if (tables->devices[i].ifindex == ifindex)
             return &tables->devices[i];
-    if (!mac_of(ifindex, mac))
+    if (!ask_mac(ifindex, new.mac))
         return NULL;
     struct nexthop_device *d = &tables->devices[tables->next++ % NEXTHOP_DEVICES];
-    *d = (struct nexthop_device){ .ifindex = ifindex };
+    *d = new;
     return d;
 }
 
@@ -200,10 +206,20 @@ static void ask_pair(struct nexthops *tables, struct nexthop_device *d) {
     d->pair = veth && elsewhere && !queues;
 }
 
-static uint64_t now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+/* It takes a socket and two requests: not for each of many streams by one device. */
+static bool mac_of(struct nexthops *tables, uint32_t ifindex, uint8_t mac[6]) {
+    struct nexthop_device *d = device_of(tables, ifindex);
+    uint64_t now = now_ms();
+    if (d && now - d->mac_ms >= DEVICE_MS) {
+        d->mac_ms = now;
+        if (!ask_mac(ifindex, d->mac)) {
+            *d = (struct nexthop_device){ 0 };
+            return false;
+        }
+    }
+    if (d)
+        memcpy(mac, d->mac, sizeof d->mac);
+    return d;
 }
 
 bool nexthop_find(struct nexthops *t, const struct addr *dst, const struct addr *src, struct nexthop *out) {
@@ -216,7 +232,7 @@ bool nexthop_is_pair(struct nexthops *t, const struct nexthop *n) {
     uint64_t now = now_ms();
     if (!d)
         return false;
-    if (!d->other && (!d->asked_ms || now - d->asked_ms >= PAIR_MS)) {
+    if (!d->other && (!d->asked_ms || now - d->asked_ms >= DEVICE_MS)) {
         ask_pair(t, d);
         d->asked_ms = now;
     }
@@ -224,5 +240,5 @@ bool nexthop_is_pair(struct nexthops *t, const struct nexthop *n) {
 }
 
 bool nexthop_mac(struct nexthops *t, const struct nexthop *n, uint8_t hop_mac[6], uint8_t our_mac[6]) {
-    return t->fd >= 0 && mac_of(n->ifindex, our_mac) && find_neighbour(t, n, hop_mac);
+    return t->fd >= 0 && n->ifindex && mac_of(t, n->ifindex, our_mac) && find_neighbour(t, n, hop_mac);
 }

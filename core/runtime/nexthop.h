@@ -17,6 +17,8 @@ struct nexthop_device {
     bool other;               /* no veth: it never is one, and is not asked about again */
     bool pair;                /* see nexthop_is_pair */
     uint64_t asked_ms;        /* CLOCK_MONOTONIC */
+    uint8_t mac[6];
+    uint64_t mac_ms;          /* when it was asked for */
 };
 
 /* The kernel's tables, as one thread asks them. */
@@ -41,7 +43,7 @@ bool nexthop_find(struct nexthops *t, const struct addr *dst, const struct addr 
 /* It leaves by a veth device that queues nothing, and whose other end is in another network namespace: what is put in
  * at that end arrives as if it had been sent. As the kernel said within the last 2 s. */
 bool nexthop_is_pair(struct nexthops *t, const struct nexthop *n);
-/* Its MAC and our device's. False: not known. The kernel answers about neighbours under a lock that whoever changes its
+/* Its MAC and our device's, that as it was within the last 2 s. False: not known. The kernel answers about neighbours under a lock that whoever changes its
  * networks holds, maybe for long: ask only where the MAC is needed. */
 bool nexthop_mac(struct nexthops *t, const struct nexthop *n, uint8_t hop_mac[6], uint8_t our_mac[6]);
 

@@ -100,6 +100,28 @@ static void test_queue(void) {
     CHECK_TRUE(!nexthop_is_pair(&tables, &n));
 }
 
+/* Within 2 s. */
+static void test_new_mac(void) {
+    static const uint8_t want[6] = { 2, 0, 0, 0, 0, 0x77 };
+    uint8_t hop_mac[6], our_mac[6];
+    struct nexthop n = to("10.1.0.2");
+    CHECK_TRUE(nexthop_mac(&tables, &n, hop_mac, our_mac));
+    CHECK_TRUE(memcmp(our_mac, want, 6) != 0);
+    run("ip link set dev away address 02:00:00:00:00:77;" /* which forgets the neighbours */
+        "ip neigh replace 10.1.0.2 lladdr 02:00:00:00:00:02 dev away nud permanent");
+    for (unsigned tries = 0; memcmp(our_mac, want, 6) && tries < 1000; tries++) {
+        usleep(10000);
+        CHECK_TRUE(nexthop_mac(&tables, &n, hop_mac, our_mac));
+    }
+    CHECK_EQ(memcmp(our_mac, want, 6), 0);
+    run("ip link add gone type veth peer name gone2; ip addr add 10.4.0.1/24 dev gone; ip link set gone up;"
+        "ip link set gone2 up; ip neigh add 10.4.0.2 lladdr 02:00:00:00:00:04 dev gone nud permanent");
+    n = to("10.4.0.2");
+    CHECK_TRUE(nexthop_mac(&tables, &n, hop_mac, our_mac));
+    run("ip link del gone");
+    CHECK_TRUE(!nexthop_mac(&tables, &n, hop_mac, our_mac));
+}
+
 static bool begin(void) {
     int pipes[2];
     char byte = 0;
@@ -123,7 +145,7 @@ int main(void) {
     }
     nexthop_open(&tables);
     int status = UNIT_RUN("nexthop", UNIT(test_devices), UNIT(test_route), UNIT(test_pair), UNIT(test_no_veth),
-                          UNIT(test_queue));
+                          UNIT(test_queue), UNIT(test_new_mac));
     nexthop_close(&tables);
     kill(other, SIGKILL);
     waitpid(other, NULL, 0);
