@@ -324,10 +324,17 @@ static bool has_others(const struct lease *l) {
     return false;
 }
 
-/* As long as not all that was ours is found to be so again by a lease that is. */
-static void look_who_passed(struct lease *l) {
+/* Its lease has run out, and it may not go on without the store. */
+static bool is_left_out(const struct lease *l) {
+    return l->reachable_us == LEASE_NEVER && l->ran_out && l->suspended;
+}
+
+/* As long as not all that was ours is found to be so again by a lease that is. Of who took what while it was left out
+ * the others' words behind its new lease say nothing: it takes them for those of nodes that see it live. */
+static void look_who_passed(struct lease *l, bool was_left_out) {
     bool sure = !l->unsure && l->now < l->until_us;
-    l->passed = !sure && (l->passed || (l->slept && has_others(l)));
+    bool away = l->slept || (was_left_out && l->reachable_us != LEASE_NEVER);
+    l->passed = !sure && (l->passed || (away && has_others(l)));
     l->slept = !sure && l->slept;
 }
 
@@ -473,8 +480,9 @@ void lease_step(struct lease *l, const struct lease_input *in, struct lease_out 
     l->out = out;
     out->n = out->op_n = 0;
     look_at_clock(l, in->now_us);
+    bool was_left_out = is_left_out(l);
     dispatch(l, in);
-    look_who_passed(l);
+    look_who_passed(l, was_left_out);
     suspend_or_resume(l);
     if (in->kind == LEASE_IN_TICK)
         tick(l);

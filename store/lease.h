@@ -24,8 +24,9 @@
  *   behind an outage may be about to come back), or if most of its peers say that the store is down for them too, who
  *   has come since and said that it is not being one of them; never if one says that it is not, nor if one could have
  *   taken a bucket since: who said so long after that lease, or was there while this node slept beyond it, by the last
- *   list or as one who has spoken since. (Who starts while a node is cut off from the store and from the newcomer, that
- *   node does not see: the price of going on without the store.)
+ *   list or as one who has spoken since; or while it might not act, if it has reached the store again, and then not for
+ *   so long as to find all that was its own. (Who starts while a node is cut off from the store and from the newcomer,
+ *   that node does not see: the price of going on without the store.)
  */
 #ifndef REFEREE_STORE_LEASE_H
 #define REFEREE_STORE_LEASE_H

@@ -139,23 +139,28 @@ static void test_passed_and_renewed(void) {
     }
 }
 
-/* Nobody came: it goes on. */
+/* Nobody came: it goes on, also when the store was there again for one renewal. */
 static void test_slept_alone(void) {
-    world_new(1);
-    (void)until_all_owned(10 * SEC);
-    w.nodes[0].runs = false;
-    w.nodes[0].cut = true;
-    run(8 * SEC);
-    w.nodes[0].runs = true;
-    run(1900 * MS);
-    CHECK_TRUE(w.nodes[0].suspended);
-    run(SEC);
-    CHECK_EQ(owned(0), LIMIT_BUCKETS);
-    world_end();
+    for (unsigned answers = 0; answers < 2; answers++) {
+        world_new(1);
+        (void)until_all_owned(10 * SEC);
+        w.nodes[0].runs = false;
+        w.nodes[0].cut = true;
+        run(8 * SEC);
+        w.nodes[0].runs = true;
+        run(900 * MS);
+        w.nodes[0].cut = !answers;
+        w.nodes[0].cut_in = answers ? 2 : 0;
+        run(SEC);
+        CHECK_TRUE(w.nodes[0].cut && w.nodes[0].suspended);
+        run(SEC);
+        CHECK_EQ(owned(0), LIMIT_BUCKETS);
+        world_end();
+    }
 }
 
-/* One is cut from the store; the other claims what it had, goes right then, and starts again. */
-static void passed_and_restarted(void) {
+/* One is cut from the store; the other claims what it had. */
+static void passed_at_once(void) {
     world_new(1);
     run(100 * MS);
     start_node(1); /* its renewals come right behind the first one's, whose end it learns at once */
@@ -167,6 +172,51 @@ static void passed_and_restarted(void) {
     CHECK_EQ(owned(1), LIMIT_BUCKETS);
     CHECK_TRUE(w.nodes[0].suspended);
     CHECK_FALSE(w.nodes[0].l->passed); /* it has been told no more of the store than anybody is in an outage */
+}
+
+/* Who was cut reaches the store again right then, renews its lease and hears of some buckets, or of none, that they are
+ * the other's; then the store is away for both. Of the rest it does not know, by whatever lease. */
+static void test_passed_and_back(void) {
+    for (unsigned ops = 2; ops < 100; ops += 20) {
+        passed_at_once();
+        w.nodes[0].cut = false;
+        w.nodes[0].cut_in = ops;
+        if (ops % 40 == 2)
+            input(0, (struct lease_input){ .kind = LEASE_IN_STORE_UP });
+        run(SEC);
+        CHECK_TRUE(w.nodes[0].cut && lease_count(w.nodes[0].l) && w.now < w.nodes[0].l->until_us);
+        w.nodes[1].cut = true;
+        run(10 * SEC);
+        CHECK_FALSE(lease_store_ok(w.nodes[1].l));
+        CHECK_TRUE(w.nodes[0].suspended);
+        CHECK_EQ(owned(1), LIMIT_BUCKETS);
+        w.nodes[0].cut = w.nodes[1].cut = false;
+        run(10 * SEC);
+        CHECK_FALSE(w.nodes[0].suspended);
+        CHECK_EQ(owned_by_all(), LIMIT_BUCKETS);
+        world_end();
+    }
+}
+
+/* Nobody could pass who went on in an outage, and renewed its lease when it was over: nor if it was not over. */
+static void test_renewed_and_away(void) {
+    for (unsigned up = 0; up < 2; up++) {
+        unsigned had = outage_begin();
+        w.nodes[0].cut = false;
+        w.nodes[0].cut_in = 2;
+        if (up)
+            input(0, (struct lease_input){ .kind = LEASE_IN_STORE_UP });
+        run(SEC);
+        CHECK_TRUE(w.nodes[0].cut && w.nodes[0].l->unsure && w.now < w.nodes[0].l->until_us);
+        run(5 * SEC);
+        CHECK_EQ(owned(0), had);
+        world_end();
+    }
+}
+
+/* The other one goes right when it has claimed what the first one had, and starts again. */
+static void passed_and_restarted(void) {
+    passed_at_once();
     start_node(1);
 }
 
@@ -287,7 +337,8 @@ static void test_left_behind_outage(void) {
 int main(void) {
     return UNIT_RUN("lease in an outage", UNIT(test_outage), UNIT(test_up_behind_outage), UNIT(test_up_and_away),
                     UNIT(test_woken_beside_cut), UNIT(test_passed_by_newcomer), UNIT(test_passed_and_renewed),
-                    UNIT(test_slept_alone), UNIT(test_restarted_at_cut), UNIT(test_restarted_in_outage),
+                    UNIT(test_slept_alone), UNIT(test_passed_and_back), UNIT(test_renewed_and_away),
+                    UNIT(test_restarted_at_cut), UNIT(test_restarted_in_outage),
                     UNIT(test_newcomer_falls_silent), UNIT(test_newcomer_without_store),
                     UNIT(test_first_behind_outage), UNIT(test_left_behind_outage));
 }
