@@ -192,6 +192,8 @@ bool promote_undid_claim(const struct world *w, const struct call *c);
 bool promote_undid_notify(const struct world *w, const struct leg *l, const struct seen_sub *s);
 /* A server was promoted that has not got that version of a call's record, though it had counted as stored. */
 bool promote_lacks(struct world *w, uint64_t id, uint16_t bucket, uint64_t version);
+/* ... that has a record by which two owners have died with the call. */
+bool promote_leaves_alone(struct world *w, uint64_t id, uint16_t bucket);
 
 /* ---- private ---- */
 

@@ -214,14 +214,20 @@ static bool is_somewhere(const struct world *w, uint64_t id) {
     return false;
 }
 
-/* What that one has not seen of them died with their owners: nobody is left who could write it again. */
+/* Nobody is left who could write it again. That may also be that its second owner did not die, but gave it away: by
+ * what is left two have died with it, and who gets it leaves it alone. That its bucket was released does not tell: so
+ * is, by who has started anew, what the life before had, which died with it. */
+static bool is_unseen(struct world *w, const struct sim_rest *r) {
+    return !is_somewhere(w, r->id) &&
+           (promote_lacks(w, r->id, r->bucket, r->version) || promote_leaves_alone(w, r->id, r->bucket));
+}
+
+/* What that one has not seen of them died with their owners, or was given away. */
 void cluster_lose_unseen(struct world *w) {
     struct sim_cluster *c = w->cluster;
-    for (uint32_t i = 0; i < c->rest_n; i++) {
-        const struct sim_rest *r = &c->rest[i];
-        if (!is_somewhere(w, r->id) && promote_lacks(w, r->id, r->bucket, r->version))
+    for (uint32_t i = 0; i < c->rest_n; i++)
+        if (is_unseen(w, &c->rest[i]))
             c->rest[i--] = c->rest[--c->rest_n];
-    }
 }
 
 /* Not who has heard a BYE: its call was there, to be ended, whether it answers that or not. */

@@ -65,6 +65,8 @@ void sim_store_down(struct world *w, unsigned how);
 void sim_store_forget(struct world *w);
 void sim_store_promoted(struct world *w);
 uint64_t sim_record_version(struct world *w, struct slice record);
+/* Two owners have died with that call, by the record: who reads it now does not go on with it. */
+bool sim_record_left_alone(struct world *w, struct slice record);
 /* By the record where its engine has set them back, and not stored that: so the next owner counts. */
 uint64_t sim_takeovers(struct world *w, const struct call *c);
 /* Before it goes out: a record must promise it. */

@@ -90,8 +90,8 @@ bool promote_undid_notify(const struct world *w, const struct leg *l, const stru
 
 /* ---- what an engine takes to be stored is ---- */
 
-/* Of the record that the server has; 0: none. */
-static uint64_t version_there(struct world *w, uint64_t id, uint16_t bucket) {
+/* The record that the server has, borrowed until it is asked again. */
+static struct slice record_there(struct world *w, uint64_t id, uint16_t bucket) {
     static char key_mem[sizeof(struct buf) + 16];
     struct buf *key = (struct buf *)(void *)key_mem;
     struct sbuf k = sbuf_on(key->data, 16);
@@ -102,11 +102,22 @@ static uint64_t version_there(struct world *w, uint64_t id, uint16_t bucket) {
     store_submit(w->store, &op, SIM_WALL_MS + w->now / 1000);
     while (store_answer(w->store, &ev))
         ;
-    return ev.u.store.status == STORE_OK ? sim_record_version(w, ev.u.store.value) : 0;
+    return ev.u.store.status == STORE_OK ? ev.u.store.value : SLICE_NONE;
+}
+
+/* 0: it has none. */
+static uint64_t version_there(struct world *w, uint64_t id, uint16_t bucket) {
+    struct slice record = record_there(w, id, bucket);
+    return record.p ? sim_record_version(w, record) : 0;
 }
 
 bool promote_lacks(struct world *w, uint64_t id, uint16_t bucket, uint64_t version) {
     return w->faults.went_back && version_there(w, id, bucket) < version;
+}
+
+bool promote_leaves_alone(struct world *w, uint64_t id, uint16_t bucket) {
+    struct slice record = w->faults.went_back ? record_there(w, id, bucket) : SLICE_NONE;
+    return record.p && sim_record_left_alone(w, record);
 }
 
 static void check_stored(struct world *w, const struct call *c) {

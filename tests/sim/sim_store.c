@@ -393,6 +393,13 @@ uint64_t sim_takeovers(struct world *w, const struct call *c) {
     return k && k->value ? record_number(w, buf_slice(k->value), REC_TAKEOVERS) : c->takeovers;
 }
 
+/* As recover_record says, without its time in the store. */
+bool sim_record_left_alone(struct world *w, struct slice record) {
+    uint64_t owners = record_number(w, record, REC_TAKEOVERS), taken_ms = record_number(w, record, REC_TAKEN);
+    bool fine = SIM_WALL_MS + w->now / 1000 > taken_ms + RECOVER_FINE_US / 1000;
+    return owners > RECOVER_TAKEOVERS_MAX || (owners == RECOVER_TAKEOVERS_MAX && !fine);
+}
+
 static bool says_answered(struct slice in, unsigned leg) {
     struct tlv t;
     uint64_t n;
