@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""bench/relay/run.py [--calls 100,1000,4000] [--rates 50000,150000,300000] [--seconds 3] [--passes 2] [--relays ...]
+"""bench/relay/run.py [--calls 100,1000,4000] [--rates 50000,150000,300000] [--seconds 1] [--passes 6] [--relays ...]
 
 Relays side by side in one run: the bare wire, a bare hop (ends.bpf.c: each frame goes back as it came, so this is what
 a second passage of a veth costs whoever relays), refereed by tc, by XDP, in user space, and rtpengine (user space, one
@@ -9,7 +9,7 @@ pfifo), so that they leave by the device, as they must by a network card. "packe
 socket; "user" by its ports' sockets. Each has a network namespace and a veth of its own to the parties' namespace; all
 have the same calls up. Then, for each number of calls and each rate (0: as many as go), one after the other and again:
 A B A B. Relay on CPU 0, load generator on CPU 1, both before all else there (SCHED_FIFO). 300000 packets a second are
-more than a relay in user space takes. Eight minutes.
+more than a relay in user space takes. Ten minutes.
 
 Memory: resident with so many calls up, their transactions of the last 32 s too, less that of the idle daemon. The
 media's own part is what refereed in user space has more than another one that has the same calls with media.anchor no.
@@ -350,8 +350,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--calls", type=numbers, default=[100, 1000, 4000])
     parser.add_argument("--rates", type=numbers, default=[50000, 150000, 300000])
-    parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--passes", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=1)
+    parser.add_argument("--passes", type=int, default=6)
     parser.add_argument("--relays", default="wire,hop,tc,device,xdp,packet,user,rtpengine")
     options = parser.parse_args()
     kinds = options.relays.split(",")
