@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define REPLY_BYTES 4096
-#define DEVICE_MS 2000 /* so long a device's kind and MAC are believed: somebody may queue there, or move the other end */
+#define DEVICE_MS 2000 /* a device's kind and MAC are believed: somebody may queue there, or move the other end */
 #define ANSWER_US 100000
 #define USABLE (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT)
 

@@ -43,8 +43,8 @@ bool nexthop_find(struct nexthops *t, const struct addr *dst, const struct addr 
 /* It leaves by a veth device that queues nothing, and whose other end is in another network namespace: what is put in
  * at that end arrives as if it had been sent. As the kernel said within the last 2 s. */
 bool nexthop_is_pair(struct nexthops *t, const struct nexthop *n);
-/* Its MAC and our device's, that as it was within the last 2 s. False: not known. The kernel answers about neighbours under a lock that whoever changes its
- * networks holds, maybe for long: ask only where the MAC is needed. */
+/* Its MAC and our device's, which is as the kernel said within the last 2 s. False: not known. The kernel answers about
+ * neighbours under a lock that whoever changes its networks holds, maybe for long: ask only where the MAC is needed. */
 bool nexthop_mac(struct nexthops *t, const struct nexthop *n, uint8_t hop_mac[6], uint8_t our_mac[6]);
 
 #endif
