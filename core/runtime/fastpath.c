@@ -17,7 +17,7 @@
 
 /* Next hops that are looked at in one tick: so those of 4000 calls within half a minute. */
 #define HOPS_A_TICK 64
-#define ROUND_US UINT64_C(2000000) /* but no one's twice in this */
+#define ROUND_US UINT64_C(2000000) /* but no one's twice in this, while nothing passes by user space */
 
 static _Thread_local struct log *libbpf_log;
 
@@ -348,6 +348,10 @@ static void find_hop(struct fastpath *f, uint32_t stream) {
 void fastpath_destination(struct fastpath *f, uint32_t stream) {
     if (f->on && stream < f->streams && f->out[stream].ifindex == 0)
         find_hop(f, stream);
+}
+
+void fastpath_passed_by(struct fastpath *f) {
+    f->round_us = 0;
 }
 
 /* ---- time */

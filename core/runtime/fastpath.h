@@ -77,6 +77,8 @@ void fastpath_end_flows(struct fastpath *f);
 
 /* The party of a stream may have a new address: its next hop is looked up now if so. */
 void fastpath_destination(struct fastpath *f, uint32_t stream);
+/* RTP has come by user space: whatever it lacks for the kernel is looked for with the next tick. */
+void fastpath_passed_by(struct fastpath *f);
 /* UINT64_MAX: never. */
 uint64_t fastpath_deadline(const struct fastpath *f);
 /* Heartbeat, next hops in turn, the end of orphans. */

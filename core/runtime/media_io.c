@@ -237,6 +237,8 @@ bool media_io_packet(struct media_io *m, uint32_t port, const struct io_event *e
         metrics_add(m->metrics, M_rtp_dropped, 1);
         return latches;
     }
+    if (!v.out_rtcp_port)
+        fastpath_passed_by(&m->fast);
     if (v.out_rtcp_port || !media_out_send(&m->out, v.out_stream, ev, (uint32_t)in.n, &v.dst, now_us))
         io_forward(m->io, m->pairs[v.out_stream].slot[v.out_rtcp_port], ev, (uint32_t)in.n, &v.dst);
     metrics_add(m->metrics, M_rtp_out, 1);
