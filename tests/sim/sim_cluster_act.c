@@ -345,6 +345,9 @@ void cluster_leave(struct world *w, unsigned i) {
             continue;
         forget_third(w, w->cluster->node[k].e, LIMIT_BUCKETS);
         note_left(w, k);
+        /* Somebody else goes on with its calls, by what is stored, as if it had died. */
+        if (w->cluster->node[k].e->calls.used)
+            note_lost(w, w->cluster->node[k].e);
     }
     cluster_stop(w, i);
     start_at(w, i, w->now + 2 * SECOND);
