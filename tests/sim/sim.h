@@ -239,6 +239,7 @@ struct pdlg {
     bool offer_open;
     bool ok_offers;               /* the open offer is in our 2xx: its ACK answers */
     bool stubborn;                /* refused what it was offered last */
+    bool hung_up;                 /* by BYE while it was early: a 2xx that comes yet does not take that back */
     bool bye_in;                  /* a BYE came, which it has not answered: it stays up for its own part */
     uint8_t invite_client;        /* index + 1 of our open INVITE */
     uint8_t invite_server;        /* index + 1 of theirs */

@@ -277,13 +277,13 @@ static struct {
     } legs[LIMIT_LEGS_PER_CALL];
 } told;
 
-/* Its phone has that very dialog, and no owner has hung up on it. */
+/* Its phone has that very dialog, has not hung up itself, and no owner has hung up on it. */
 static bool lives(struct world *w, const struct leg *l) {
     unsigned i = (unsigned)l->dlg.flow.ip[3] - 10;
     const struct pdlg *d = i < SIM_PHONES ? phone_dialog_find(&w->phones[i], leg_str(l, DLG_CALL_ID),
                                                               leg_str(l, DLG_REMOTE_TAG))
                                           : NULL;
-    return d && d->state == PH_UP && !d->bye_in &&
+    return d && d->state == PH_UP && !d->bye_in && !d->hung_up &&
            check_dialog(w, key_of(l))->bye_tag != sim_hash(leg_str(l, DLG_REMOTE_TAG));
 }
 

@@ -465,10 +465,12 @@ void phone_end(struct world *w, struct phone *ph, struct pdlg *d) {
     switch (d->state) {
     case PH_CALLING:
         /* Section 15: a caller may end its early dialog by BYE; the INVITE gets 487. */
-        if (d->remote_tag.n && !w->calm && sim_draw_chance(w, ph->index, 25))
+        if (d->remote_tag.n && !w->calm && sim_draw_chance(w, ph->index, 25)) {
+            d->hung_up = true;
             phone_send(w, ph, d, &(struct phone_request){ .method = SL("BYE") });
-        else
+        } else {
             phone_cancel(w, ph, d);
+        }
         break;
     case PH_RINGING:
         d->outcome = 486;
