@@ -188,6 +188,8 @@ bool promote_is_short(const struct world *w, const struct store_op *op);
 /* Another one has taken this call of w->e's over, by a claim that a promoted server has not seen, and has it still: it
  * has not found that out, or could not say so. */
 bool promote_undid_claim(const struct world *w, const struct call *c);
+/* A call has moved to the engine that is stepped. */
+void promote_arrived(struct world *w, uint64_t id);
 /* The last NOTIFY was sent by such a one, while w->e had the leg's call as well: it does not know of it. */
 bool promote_undid_notify(const struct world *w, const struct leg *l, const struct seen_sub *s);
 /* A server was promoted that has not got that version of a call's record, though it had counted as stored. */

@@ -239,6 +239,8 @@ void check_unwritten(struct world *w, const struct event *ev, bool arrived) {
         const struct call *c = call_get(w->e, l->call);
         bool read = id && c->id == id && c->taken_us == w->now;
         bool came = arrived && !c->resuming && c->arrived && !c->stored_us;
+        if (came)
+            promote_arrived(w, c->id);
         if (c->unwritten && (read || came))
             check_dialog(w, key_of(l))->leaps = true;
     }

@@ -30,6 +30,11 @@ struct sim_op_record {
     uint32_t n;
     char bytes[];
 };
+#define SIM_ARRIVALS 1024
+struct sim_arrival {
+    uint64_t id, at;
+    unsigned node;
+};
 struct sim_store {
     struct sim_op *first, **last; /* on their way, in order */
     struct sim_op *late;          /* nodes: writes that could not be done, and are when they can */
@@ -45,6 +50,8 @@ struct sim_store {
     uint32_t doomed;              /* steps until it dies; 0: it does not */
     uint8_t how;
     uint32_t deaths, quarantined;
+    struct sim_arrival arrivals[SIM_ARRIVALS]; /* of calls that have moved, the latest ones */
+    uint32_t arrival_n;
     bool went_back;               /* the promoted server has not got what had counted as stored */
     uint32_t unended;             /* records of calls that were over, when who was to delete them left */
     bool undeleted;               /* ... and who would have deleted it again died before */

@@ -82,10 +82,26 @@ bool promote_undid_claim(const struct world *w, const struct call *c) {
     return false;
 }
 
+void promote_arrived(struct world *w, uint64_t id) {
+    struct sim_store *s = &w->faults;
+    s->arrivals[s->arrival_n++ % SIM_ARRIVALS] = (struct sim_arrival){ id, w->now, w->cluster->at };
+}
+
+/* Since when that engine has it; now, where that is not known any more. */
+static uint64_t here_since(const struct world *w, const struct call *c) {
+    const struct sim_store *s = &w->faults;
+    for (uint32_t i = s->arrival_n; c->arrived && i > 0 && i + SIM_ARRIVALS > s->arrival_n; i--) {
+        const struct sim_arrival *a = &s->arrivals[(i - 1) % SIM_ARRIVALS];
+        if (a->id == c->id && a->node == w->cluster->at)
+            return a->at > c->taken_us ? a->at : c->taken_us;
+    }
+    return c->arrived ? w->now : c->taken_us;
+}
+
 bool promote_undid_notify(const struct world *w, const struct leg *l, const struct seen_sub *s) {
     const struct call *c = l ? call_get(w->e, l->call) : NULL;
     bool others = cluster_on(w) && s->sent_at && s->node != w->cluster->at;
-    return c && others && w->faults.went_back && !c->arrived && c->taken_us < s->sent_at;
+    return c && others && w->faults.went_back && here_since(w, c) < s->sent_at;
 }
 
 /* ---- what an engine takes to be stored is ---- */
